@@ -1,0 +1,154 @@
+//! Reason codes: stable, each with a page under `docs/codes/`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A stable code such as `MS-NAME-HELD`. An unknown one from a newer peer is kept as it came.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Code(Cow<'static, str>);
+
+impl Code {
+    pub const fn known(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+macro_rules! codes {
+    ($($name:ident = $text:literal: $meaning:literal;)*) => {
+        $(#[doc = $meaning] pub const $name: Code = Code::known($text);)*
+        /// Every code with its meaning in one line.
+        pub const ALL: &[(Code, &str)] = &[$((Code::known($text), $meaning)),*];
+    };
+}
+
+codes! {
+    // An instance's state.
+    STARTING = "MS-STARTING": "A start was decided and its outcome is awaited.";
+    WAITING_FOR_NODE = "MS-WAITING-FOR-NODE": "The node is not online; the start waits for its agent.";
+    TYPE_NOT_PROVIDED = "MS-TYPE-NOT-PROVIDED": "The node's agent does not have this service type.";
+    NAME_HELD = "MS-NAME-HELD": "Another instance on the node holds the name.";
+    NAME_HELD_ON_NODE = "MS-NAME-HELD-ON-NODE": "The node itself says the name is taken, against the graph.";
+    CONFIG_REFUSED = "MS-CONFIG-REFUSED": "The service refused its configuration; it waits for a changed wish.";
+    START_REFUSED = "MS-START-REFUSED": "The service said it cannot start now.";
+    START_DEADLINE = "MS-START-DEADLINE": "The service did not finish starting within its deadline.";
+    PANICKED = "MS-PANICKED": "The service's code panicked.";
+    REPORTED_FAILURE = "MS-REPORTED-FAILURE": "The service said itself that it failed.";
+    VANISHED = "MS-VANISHED": "The instance ended unasked and without a word.";
+    KILLED = "MS-KILLED": "The instance was killed from outside.";
+    EXITED = "MS-EXITED": "A process of the instance ended.";
+    AGENT_ENDED = "MS-AGENT-ENDED": "The agent that hosted the instance ended.";
+    NODE_AWAY = "MS-NODE-AWAY": "The node's agent is not connected; what the instance does is not known.";
+    DEGRADED = "MS-DEGRADED": "The service's own Check says degraded.";
+    CHECK_FAILED = "MS-CHECK-FAILED": "The service's own Check says failed.";
+    UNRESPONSIVE = "MS-UNRESPONSIVE": "Checks miss their deadline.";
+    BACKOFF = "MS-BACKOFF": "The next start waits for its time.";
+    RESTART_BUDGET_USED = "MS-RESTART-BUDGET-USED": "Too many failures within the window; an operator must clear it.";
+    NO_RESTART = "MS-NO-RESTART": "The restart policy asks for no restart after this end.";
+    STOPPING = "MS-STOPPING": "A stop was decided and its outcome is awaited.";
+    STOPPED_BY_OPERATOR = "MS-STOPPED-BY-OPERATOR": "Somebody asked for the stop.";
+    ENDED_BY_ITSELF = "MS-ENDED-BY-ITSELF": "The instance ended cleanly by itself.";
+    WILL_NOT_END = "MS-WILL-NOT-END": "A task of the instance never yields and cannot be aborted; restart the agent.";
+    RESTART_ASKED = "MS-RESTART-ASKED": "An operator asked for a restart.";
+    CLEARED = "MS-CLEARED": "An operator cleared the instance's failures.";
+    WANTED = "MS-WANTED": "A placement asks for this instance.";
+    NOT_WANTED = "MS-NOT-WANTED": "No placement asks for this instance any more.";
+    // A rule's outcomes.
+    WITHIN_BUDGET = "MS-WITHIN-BUDGET": "Failures are within the restart budget.";
+    RESTARTED_AT_ONCE = "MS-RESTARTED-AT-ONCE": "The first failure since sustained health restarts at once.";
+    NAME_FREED = "MS-NAME-FREED": "The name became free and its oldest waiter is next.";
+    RESENT = "MS-RESENT": "A command was not answered and is sent again.";
+    COMMAND_REFUSED = "MS-COMMAND-REFUSED": "The node refused a command as older than what it knows.";
+    // Nodes, supervisors, stations.
+    AGENT_DOWN = "MS-AGENT-DOWN": "The agent's session closed.";
+    AGENT_SILENT = "MS-AGENT-SILENT": "The agent's heartbeats stopped.";
+    NODE_RETURNED = "MS-NODE-RETURNED": "The node's agent is back.";
+    NOT_HEARD_YET = "MS-NOT-HEARD-YET": "Nothing was heard from the node since the coordinator started.";
+    SUPERVISOR_RESTARTED = "MS-SUPERVISOR-RESTARTED": "The node's supervisor was replaced by its next incarnation.";
+    RULE_PANICKED = "MS-RULE-PANICKED": "A rule panicked on this subject and is parked for it.";
+    RULES_OSCILLATE = "MS-RULES-OSCILLATE": "Rules undid each other's work on this subject and are parked for it.";
+    EVENT_PARKED = "MS-EVENT-PARKED": "An event could not be recorded and was set aside.";
+    OWN_PART = "MS-OWN-PART": "A part of the runtime itself; it is not started or stopped by hand.";
+    // Errors of the API and the CLI.
+    BAD_REQUEST = "MS-BAD-REQUEST": "The request is not valid.";
+    BAD_CONFIG = "MS-BAD-CONFIG": "The configuration is not valid for the type.";
+    UNKNOWN_NODE = "MS-UNKNOWN-NODE": "No node has this name.";
+    UNKNOWN_TYPE = "MS-UNKNOWN-TYPE": "No node provides this service type.";
+    NOT_FOUND = "MS-NOT-FOUND": "Nothing has this reference.";
+    UNKNOWN_KIND = "MS-UNKNOWN-KIND": "There is no such kind.";
+    UNKNOWN_MESSAGE = "MS-UNKNOWN-MESSAGE": "The type has no such message.";
+    MESSAGE_REFUSED = "MS-MESSAGE-REFUSED": "The service refused the message.";
+    PLACEMENT_DIFFERS = "MS-PLACEMENT-DIFFERS": "The placement exists with another type or configuration.";
+    NAME_IS_FIXED = "MS-NAME-IS-FIXED": "The type has one fixed name; --holds is for generic types.";
+    NOT_RUNNING = "MS-NOT-RUNNING": "The instance is not running.";
+    OVERLOADED = "MS-OVERLOADED": "Too much is queued; try again.";
+    TIMEOUT = "MS-TIMEOUT": "No answer within the deadline.";
+    NO_SERVER = "MS-NO-SERVER": "No station could be reached.";
+    NO_QUORUM = "MS-NO-QUORUM": "The station has no leader.";
+    TARGET_FAILED = "MS-TARGET-FAILED": "What was waited for failed.";
+    NOT_ALLOWED = "MS-NOT-ALLOWED": "The caller may not do this.";
+    REFUSED_BY_SAFETY = "MS-REFUSED-BY-SAFETY": "A safety rule refuses this.";
+    VERSION_MISMATCH = "MS-VERSION-MISMATCH": "The two sides share no version.";
+    NO_CONTEXT = "MS-NO-CONTEXT": "No cluster is chosen.";
+    NODE_ID_IN_USE = "MS-NODE-ID-IN-USE": "Another agent runs under this node's id.";
+    WRONG_CLUSTER = "MS-WRONG-CLUSTER": "The peer belongs to another cluster.";
+    INTERNAL = "MS-INTERNAL": "A defect in Mainstay.";
+    DATA_DIRECTORY = "MS-DATA-DIRECTORY": "The data directory cannot be used.";
+}
+
+/// Why something is in the state it is in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    pub code: Code,
+    pub text: String,
+    /// The resources it speaks of, as references.
+    pub refs: Vec<String>,
+}
+
+impl Reason {
+    pub fn new(code: Code, text: impl Into<String>) -> Self {
+        Self {
+            code,
+            text: text.into(),
+            refs: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn about(mut self, reference: impl fmt::Display) -> Self {
+        self.refs.push(reference.to_string());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_well_formed() {
+        let texts: BTreeSet<&str> = ALL.iter().map(|(code, _)| code.as_str()).collect();
+        assert_eq!(texts.len(), ALL.len());
+        for text in texts {
+            assert!(text.starts_with("MS-"), "{text}");
+            assert!(
+                text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-'),
+                "{text}"
+            );
+        }
+    }
+}

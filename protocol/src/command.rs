@@ -1,0 +1,101 @@
+//! Commands: instructions of the coordinator to an agent. Committed first, idempotent, repeated until answered.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{CommandId, InstanceKey, SlotName, TypeName};
+use crate::numbers::{Incarnation, Leadership};
+use crate::versioned::{Evolving, nested};
+
+/// A command as it travels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    pub id: CommandId,
+    pub leadership: Leadership,
+    #[serde(with = "nested")]
+    pub order: Order,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Order {
+    Start(Start),
+    Stop(Stop),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    pub instance: InstanceKey,
+    pub incarnation: Incarnation,
+    pub service_type: TypeName,
+    pub name: SlotName,
+    /// Canonical JSON.
+    pub config: String,
+    pub start_deadline_ms: u64,
+    pub stop_deadline_ms: u64,
+    pub checks: CheckSchedule,
+}
+
+/// Stops this incarnation and everything older, and raises the floor: no older Start takes effect later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    pub instance: InstanceKey,
+    pub incarnation: Incarnation,
+    pub deadline_ms: u64,
+    pub why: StopWhy,
+    pub manner: StopManner,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopWhy {
+    /// It is no longer wanted running.
+    NotWanted,
+    /// An operator asked for a restart.
+    Restart,
+    /// It failed but lives; the next incarnation needs its name.
+    Failed,
+    /// It misses its Checks.
+    Unresponsive,
+    /// It did not start in time.
+    StartDeadline,
+}
+
+/// Ask first and kill at the deadline, or kill at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopManner {
+    AskThenKill,
+    Kill,
+}
+
+/// When an instance is checked: at once after start, then 1, 2, 4 .. `interval_ms`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct CheckSchedule {
+    pub first_ms: u64,
+    pub interval_ms: u64,
+    pub deadline_ms: u64,
+    /// So many misses in a row make `Unresponsive{missed = limit}`.
+    pub misses_max: u32,
+}
+
+impl Evolving for Order {
+    const NAME: &'static str = "order";
+    const VERSION: u16 = 1;
+    const COMPAT: u16 = 1;
+}
+
+impl Order {
+    pub fn instance(&self) -> (&InstanceKey, Incarnation) {
+        match self {
+            Self::Start(start) => (&start.instance, start.incarnation),
+            Self::Stop(stop) => (&stop.instance, stop.incarnation),
+        }
+    }
+
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Start(_) => "start",
+            Self::Stop(_) => "stop",
+        }
+    }
+}

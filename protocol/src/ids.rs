@@ -1,0 +1,179 @@
+//! Names and identities. Names are what people type; ids are what machines compare.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::limits;
+
+/// Why a text is not a name.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "{kind} \"{text}\" is not valid: a name is 1 to 63 of a-z, 0-9, '.' and '-', and begins with a letter or digit"
+)]
+pub struct BadName {
+    pub kind: &'static str,
+    pub text: String,
+}
+
+fn is_name(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let Some(first) = bytes.first() else {
+        return false;
+    };
+    bytes.len() <= limits::NAME_BYTES_MAX
+        && (first.is_ascii_lowercase() || first.is_ascii_digit())
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-'))
+}
+
+macro_rules! names {
+    ($($(#[$doc:meta])* $name:ident = $kind:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text, checked against the one grammar of names.
+            pub fn new(text: impl Into<String>) -> Result<Self, BadName> {
+                let text = text.into();
+                if is_name(&text) {
+                    Ok(Self(text))
+                } else {
+                    Err(BadName { kind: $kind, text })
+                }
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = BadName;
+            fn try_from(text: String) -> Result<Self, BadName> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadName;
+            fn from_str(text: &str) -> Result<Self, BadName> {
+                Self::new(text)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    )*};
+}
+
+names! {
+    /// A node, as people call it: `n1`.
+    NodeName = "node name";
+    /// A placement: the wish an instance comes from.
+    PlacementName = "placement name";
+    /// The exclusive slot on a node that an instance must hold.
+    SlotName = "name";
+    /// A service type.
+    TypeName = "type name";
+    /// A cluster's display name.
+    ClusterName = "cluster name";
+}
+
+macro_rules! uuids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )*};
+}
+
+uuids! {
+    /// One cluster; what keeps two clusters apart.
+    ClusterId;
+    /// One node, minted when it first joins.
+    NodeId;
+    /// One life of an agent process; tells a restarted agent from a second one.
+    AgentRunId;
+}
+
+/// The machine's boot, as the kernel names it; changes with a reboot.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct BootId(pub String);
+
+/// A station's number; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StationId(pub u64);
+
+impl fmt::Display for StationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s{}", self.0)
+    }
+}
+
+/// A command's number: unique in the cluster, rising.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CommandId(pub u64);
+
+impl fmt::Display for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// One placement's service on one node. Ordered by node first, so that a node's instances are a range.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct InstanceKey {
+    pub node: NodeName,
+    pub placement: PlacementName,
+}
+
+impl InstanceKey {
+    pub fn new(node: NodeName, placement: PlacementName) -> Self {
+        Self { node, placement }
+    }
+}
+
+/// As people write it: `web@n1`.
+impl fmt::Display for InstanceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.placement, self.node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_one_grammar() {
+        for good in ["n1", "a", "0", "web.front-1", &"x".repeat(63)] {
+            assert!(NodeName::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "-a", ".a", "A", "a_b", "a b", "ä", &"x".repeat(64)] {
+            let error = NodeName::new(bad).unwrap_err().to_string();
+            assert!(error.contains("node name"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Every bound, by name, with its reason.
+
+/// Names fit a DNS label, so that they can become host names.
+pub const NAME_BYTES_MAX: usize = 63;
+/// A control frame: heartbeats, commands, reports; small, so that none waits long behind another.
+pub const CONTROL_FRAME_BYTES_MAX: usize = 64 * 1024;
+/// A handshake is a few hundred bytes; more is not one of ours.
+pub const HANDSHAKE_BYTES_MAX: usize = 16 * 1024;
+/// TLVs of a handshake, unknown ones included.
+pub const HANDSHAKE_FIELDS_MAX: usize = 64;
+/// Undecodable frames kept per peer for inspection.
+pub const BAD_FRAMES_KEPT_MAX: usize = 16;
+/// Bytes kept of each of them.
+pub const BAD_FRAME_KEPT_BYTES: usize = 256;
+/// Unacknowledged reports of one agent at the station: its credit.
+pub const REPORT_CREDITS: usize = 256;
+/// Reports in one frame.
+pub const REPORTS_PER_FRAME_MAX: usize = 64;
+/// Reports an outbox holds; beyond it no new Start is taken (Stop and Check always are).
+pub const OUTBOX_REPORTS_MAX: usize = 16 * 1024;
+/// Bytes of an agent's file before it is written anew without what is settled.
+pub const AGENT_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Bytes of a failure's own words and of a tail of standard error.
+pub const EVIDENCE_BYTES_MAX: usize = 4 * 1024;
+/// Messages waiting in front of one instance; one more is refused as overloaded.
+pub const INSTANCE_MAILBOX_MAX: usize = 128;
+/// Instances on one node.
+pub const INSTANCES_PER_NODE_MAX: usize = 10_000;
+/// A message's or configuration's JSON; fits a control frame with room to spare.
+pub const JSON_BYTES_MAX: usize = 32 * 1024;
+/// Questions under way per session.
+pub const REQUESTS_IN_FLIGHT_MAX: usize = 256;
+/// Frames queued for one session before it is closed as stuck.
+pub const SESSION_QUEUE_MAX: usize = 1024;
+/// Events in one batch of the leader core.
+pub const BATCH_EVENTS_MAX: usize = 512;
+/// Events waiting for the leader core; beyond it callers are told to come back.
+pub const INBOX_EVENTS_MAX: usize = 8 * 1024;
+/// Subjects one step judges; the rest stays dirty for the next.
+pub const STEP_SUBJECTS_MAX: usize = 4 * 1024;
+/// Bytes of one step's output; the rest stays dirty for the next.
+pub const STEP_BYTES_MAX: usize = 1024 * 1024;
+/// Rounds of rules over what rules changed, before the oscillating ones are parked.
+pub const CONVERGE_ROUNDS_MAX: usize = 16;
+/// Keys a decision's read set holds.
+pub const DECISION_READS_MAX: usize = 32;
+/// Bytes of a decision's read set and texts.
+pub const DECISION_BYTES_MAX: usize = 4 * 1024;
+/// Restart times an instance remembers; more than any budget.
+pub const ATTEMPTS_KEPT_MAX: usize = 32;
+/// Bytes of decisions and events kept on disk (1 GiB), and their age (7 days).
+pub const HISTORY_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+pub const HISTORY_AGE_SECONDS: u64 = 7 * 24 * 3600;
+/// Rows of one answer of the API; more is paged.
+pub const PAGE_ROWS_MAX: usize = 10_000;
+/// A request body of the API.
+pub const HTTP_BODY_BYTES_MAX: usize = 256 * 1024;
+/// Depth of a `why` tree.
+pub const WHY_DEPTH_MAX: usize = 16;
+/// A bulk frame: logs, snapshots, uploads; on a connection of its own.
+pub const BULK_FRAME_BYTES_MAX: usize = 1024 * 1024;
+/// A NodeUp alone may be larger than a control frame: it carries the digest of `INSTANCES_PER_NODE_MAX`
+/// instances, and nothing waits behind it, since it opens the session.
+pub const NODE_UP_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Anything the codec reads; above every frame and record.
+pub const DECODE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// A text of the handshake: build, boot id, feature, interface.
+pub const HANDSHAKE_TEXT_BYTES_MAX: usize = 128;

@@ -1,0 +1,288 @@
+//! The messages of the control channel: one enum per direction, each variant a frame of its own kind.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::code::Code;
+use crate::command::Command;
+use crate::frame::Frame;
+use crate::ids::{InstanceKey, NodeId};
+use crate::limits;
+use crate::numbers::{Epoch, Leadership, NodeEpoch, Sequence};
+use crate::report::{NodeUp, Numbered, Reports};
+use crate::request::{Answer, Request};
+use crate::versioned::{self, Body, Evolving, OpenError};
+
+/// Kinds of frames. Never reused: a kind that goes out of use stays here as a comment.
+pub mod kinds {
+    // Agent to station.
+    pub const NODE_UP: u16 = 1;
+    pub const HEARTBEAT: u16 = 2;
+    pub const REPORTS: u16 = 3;
+    pub const ANSWER: u16 = 4;
+    // Station to agent.
+    pub const WELCOME: u16 = 101;
+    pub const DENIED: u16 = 102;
+    pub const ACKNOWLEDGED: u16 = 103;
+    pub const COMMAND: u16 = 104;
+    pub const REQUEST: u16 = 105;
+    pub const HEARTBEAT_SEEN: u16 = 106;
+    // Both ways.
+    pub const UNSUPPORTED: u16 = 201;
+}
+
+/// The agent lives; sent once a second. With many instances a heartbeat speaks of some of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// How long ago each instance was last checked.
+    pub checked_ms_ago: BTreeMap<InstanceKey, u64>,
+    /// Reports not yet acknowledged.
+    pub outbox_depth: u64,
+}
+
+/// A heartbeat was taken: tells an agent with nothing to do that its station lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatSeen {
+    pub leadership: Leadership,
+}
+
+/// The session is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    pub node_id: NodeId,
+    /// The epoch the agent's outbox carries from now on.
+    pub node_epoch: NodeEpoch,
+    /// The highest report committed of this node epoch: what is above it is sent again.
+    pub watermark: Sequence,
+    pub leadership: Leadership,
+    /// So many reports may be unacknowledged.
+    pub credits: u32,
+}
+
+/// There is no session, and why; the connection closes behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denied {
+    pub code: Code,
+    pub text: String,
+}
+
+/// Reports up to here are committed with their effects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    pub node_epoch: NodeEpoch,
+    pub up_to: Sequence,
+}
+
+/// The answer to a frame that cannot be served; carries its request id. Never answered itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsupported {
+    pub kind: u16,
+    /// The newest version of this kind that can be read; none if the kind is not known at all.
+    pub known: Option<u16>,
+}
+
+macro_rules! bodies {
+    ($($type:ty: $name:literal, kind $kind:expr, version $version:literal, compat $compat:literal;)*) => {$(
+        impl Evolving for $type {
+            const NAME: &'static str = $name;
+            const VERSION: u16 = $version;
+            const COMPAT: u16 = $compat;
+        }
+        impl Body for $type {
+            const KIND: u16 = $kind;
+        }
+    )*};
+}
+
+bodies! {
+    NodeUp: "node-up", kind kinds::NODE_UP, version 1, compat 1;
+    Heartbeat: "heartbeat", kind kinds::HEARTBEAT, version 1, compat 1;
+    Reports: "reports", kind kinds::REPORTS, version 1, compat 1;
+    Answer: "answer", kind kinds::ANSWER, version 1, compat 1;
+    Welcome: "welcome", kind kinds::WELCOME, version 1, compat 1;
+    Denied: "denied", kind kinds::DENIED, version 1, compat 1;
+    Acknowledged: "acknowledged", kind kinds::ACKNOWLEDGED, version 1, compat 1;
+    Command: "command", kind kinds::COMMAND, version 1, compat 1;
+    Request: "request", kind kinds::REQUEST, version 1, compat 1;
+    HeartbeatSeen: "heartbeat-seen", kind kinds::HEARTBEAT_SEEN, version 1, compat 1;
+    Unsupported: "unsupported", kind kinds::UNSUPPORTED, version 1, compat 1;
+}
+
+/// What an agent says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentMessage {
+    NodeUp(Box<NodeUp>),
+    Heartbeat(Heartbeat),
+    Reports(Reports),
+    Answer { request_id: u64, answer: Answer },
+    Unsupported { request_id: u64, what: Unsupported },
+}
+
+/// What a station says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StationMessage {
+    Welcome(Welcome),
+    Denied(Denied),
+    Acknowledged(Acknowledged),
+    Command(Box<Command>),
+    Request { request_id: u64, request: Request },
+    HeartbeatSeen(HeartbeatSeen),
+    Unsupported { request_id: u64, what: Unsupported },
+}
+
+/// What a frame turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Received<M> {
+    Message(M),
+    /// Not for this build: sent back with `request_id`, and the session goes on. None where the frame says
+    /// itself that nobody waits for an answer (an `Unsupported` too new to read).
+    Unsupported {
+        request_id: u64,
+        answer: Option<Unsupported>,
+    },
+}
+
+/// A frame whose body is not what its kind says. The session goes on; the frame is kept in `BadFrames`.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("frame of kind {kind}: {why}")]
+pub struct BadBody {
+    pub kind: u16,
+    #[source]
+    pub why: OpenError,
+}
+
+impl AgentMessage {
+    pub fn to_frame(&self) -> Frame {
+        match self {
+            Self::NodeUp(body) => Frame::of(body.as_ref()),
+            Self::Heartbeat(body) => Frame::of(body),
+            Self::Reports(body) => Frame::of(body),
+            Self::Answer { request_id, answer } => Frame::of(answer).with_request_id(*request_id),
+            Self::Unsupported { request_id, what } => Frame::of(what).with_request_id(*request_id),
+        }
+    }
+
+    pub fn from_frame(frame: &Frame) -> Result<Received<Self>, BadBody> {
+        let request_id = frame.request_id;
+        match frame.kind {
+            kinds::NODE_UP => {
+                let wrap = |body| Self::NodeUp(Box::new(body));
+                read(frame, limits::NODE_UP_BYTES_MAX, wrap)
+            }
+            kinds::HEARTBEAT => read_control(frame, Self::Heartbeat),
+            kinds::REPORTS => read_control(frame, Self::Reports),
+            kinds::ANSWER => read_control(frame, |answer| Self::Answer { request_id, answer }),
+            kinds::UNSUPPORTED => {
+                read_control(frame, |what| Self::Unsupported { request_id, what })
+            }
+            kind => Ok(unknown(kind, request_id)),
+        }
+    }
+}
+
+impl StationMessage {
+    /// The header's term is that of the leadership the message speaks under.
+    pub fn to_frame(&self) -> Frame {
+        match self {
+            Self::Welcome(body) => Frame::of(body).with_term(body.leadership.term.0),
+            Self::Denied(body) => Frame::of(body),
+            Self::Acknowledged(body) => Frame::of(body),
+            Self::Command(body) => Frame::of(body.as_ref()).with_term(body.leadership.term.0),
+            Self::Request {
+                request_id,
+                request,
+            } => Frame::of(request).with_request_id(*request_id),
+            Self::HeartbeatSeen(body) => Frame::of(body).with_term(body.leadership.term.0),
+            Self::Unsupported { request_id, what } => Frame::of(what).with_request_id(*request_id),
+        }
+    }
+
+    pub fn from_frame(frame: &Frame) -> Result<Received<Self>, BadBody> {
+        let request_id = frame.request_id;
+        match frame.kind {
+            kinds::WELCOME => read_control(frame, Self::Welcome),
+            kinds::DENIED => read_control(frame, Self::Denied),
+            kinds::ACKNOWLEDGED => read_control(frame, Self::Acknowledged),
+            kinds::COMMAND => read_control(frame, |body| Self::Command(Box::new(body))),
+            kinds::REQUEST => read_control(frame, |request| Self::Request {
+                request_id,
+                request,
+            }),
+            kinds::HEARTBEAT_SEEN => read_control(frame, Self::HeartbeatSeen),
+            kinds::UNSUPPORTED => {
+                read_control(frame, |what| Self::Unsupported { request_id, what })
+            }
+            kind => Ok(unknown(kind, request_id)),
+        }
+    }
+}
+
+fn unknown<M>(kind: u16, request_id: u64) -> Received<M> {
+    Received::Unsupported {
+        request_id,
+        answer: Some(Unsupported { kind, known: None }),
+    }
+}
+
+fn read_control<T: Body, M>(
+    frame: &Frame,
+    wrap: impl FnOnce(T) -> M,
+) -> Result<Received<M>, BadBody> {
+    read(frame, limits::CONTROL_FRAME_BYTES_MAX, wrap)
+}
+
+fn read<T: Body, M>(
+    frame: &Frame,
+    limit_bytes: usize,
+    wrap: impl FnOnce(T) -> M,
+) -> Result<Received<M>, BadBody> {
+    let opened = versioned::open_with(
+        frame.codec,
+        frame.body_version,
+        frame.compat,
+        &frame.body,
+        limit_bytes,
+    );
+    match opened {
+        Ok(body) => Ok(Received::Message(wrap(body))),
+        Err(OpenError::TooNew { known, .. }) => Ok(Received::Unsupported {
+            request_id: frame.request_id,
+            // Answering an Unsupported could go on for ever.
+            answer: (frame.kind != kinds::UNSUPPORTED).then_some(Unsupported {
+                kind: frame.kind,
+                known: Some(known),
+            }),
+        }),
+        Err(why) => Err(BadBody {
+            kind: frame.kind,
+            why,
+        }),
+    }
+}
+
+/// As many of the waiting reports as fit one frame, in order; at least one, if any is there.
+pub fn batch<'a>(
+    epoch: Epoch,
+    node_epoch: NodeEpoch,
+    waiting: impl IntoIterator<Item = &'a Numbered>,
+) -> Reports {
+    let mut reports = Vec::new();
+    let mut bytes = BATCH_OVERHEAD_BYTES;
+    for numbered in waiting.into_iter().take(limits::REPORTS_PER_FRAME_MAX) {
+        bytes += crate::codec::encode(numbered).len();
+        if bytes > limits::CONTROL_FRAME_BYTES_MAX && !reports.is_empty() {
+            break;
+        }
+        reports.push(numbered.clone());
+    }
+    Reports {
+        epoch,
+        node_epoch,
+        reports,
+    }
+}
+
+/// Epoch, node epoch and count at their widest.
+const BATCH_OVERHEAD_BYTES: usize = 32;
