@@ -1,0 +1,110 @@
+//! Events: everything that can touch the graph, as data. What cannot be recorded is parked, so events are stored too.
+
+use std::collections::BTreeSet;
+
+use mainstay_protocol::report::{NodeUp, Reports};
+use mainstay_protocol::request::Refusal;
+use mainstay_protocol::{
+    AgentRunId, ClusterId, ClusterName, InstanceKey, NodeId, NodeName, PlacementName, Revision, SlotName,
+    StationId, TypeName,
+};
+use mainstay_resource_graph::{ParkedId, Settings};
+use serde::{Deserialize, Serialize};
+
+/// One event. The order of the variants is the order on disk: append only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// The first event of a cluster, and of every start of a coordinator: idempotent.
+    Found(Found),
+    /// An agent introduced itself. `minted` is used if the node is new.
+    NodeUp { up: Box<NodeUp>, minted: NodeId },
+    /// Reports of one node.
+    Reports { node: NodeName, reports: Reports },
+    /// A session ended or fell silent; it was that of this agent run.
+    AgentGone {
+        node: NodeName,
+        agent_run: Option<AgentRunId>,
+        why: GoneWhy,
+    },
+    /// A person's act.
+    Operator(Operation),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    pub cluster: ClusterId,
+    pub name: ClusterName,
+    pub settings: Settings,
+    pub station: StationId,
+    pub address: String,
+    pub build: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum GoneWhy {
+    SessionClosed,
+    Silent,
+    /// Nothing was heard since the coordinator started, and the grace is over.
+    NotHeard,
+}
+
+/// What a person asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operation {
+    Start(StartPlacement),
+    Stop { instance: InstanceKey },
+    Restart { instance: InstanceKey },
+    Clear { instance: InstanceKey },
+    Requeue { parked: ParkedId },
+    Drop { parked: ParkedId },
+}
+
+impl Operation {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Start(_) => "start",
+            Self::Stop { .. } => "stop",
+            Self::Restart { .. } => "restart",
+            Self::Clear { .. } => "clear",
+            Self::Requeue { .. } => "parked requeue",
+            Self::Drop { .. } => "parked drop",
+        }
+    }
+}
+
+/// Makes a placement, or adds nodes to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartPlacement {
+    pub service_type: TypeName,
+    pub name: PlacementName,
+    /// Generic types only.
+    pub holds: Option<SlotName>,
+    pub on: StartOn,
+    /// JSON object as given; made canonical by `record`. An empty text is `{}`.
+    pub config: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StartOn {
+    Nodes(BTreeSet<NodeName>),
+    All,
+}
+
+/// Who waits for an operation's outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// What an operation came to, once committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    pub revision: Revision,
+    /// The instances it concerns, in key order.
+    pub instances: Vec<InstanceKey>,
+    /// In words: "web is already running on n1".
+    pub text: String,
+    /// Whether anything was changed.
+    pub changed: bool,
+}
+
+/// An operation's answer.
+pub type Answer = Result<Accepted, Refusal>;

@@ -1,0 +1,31 @@
+//! The replicated log as the leader core sees it. The station drives openraft behind it; the simulator
+//! implements it itself.
+
+use std::sync::Arc;
+
+use mainstay_protocol::Term;
+use mainstay_resource_graph::Graph;
+
+use crate::entry::Entry;
+
+/// The core's only way out to durability.
+pub trait Log {
+    /// Puts one entry forward. At most one is in flight; its fate comes back as a `LogEvent`.
+    fn propose(&mut self, entry: Entry);
+}
+
+/// What the log tells the core, in order.
+#[derive(Debug, Clone)]
+pub enum LogEvent {
+    /// This station leads, and everything committed before this term has been delivered.
+    Leading(Term),
+    /// This station no longer leads.
+    Following,
+    /// An entry is durable. Delivered once each, in log order, on every station.
+    Committed(Arc<Entry>),
+    /// The proposal in flight is known not to be committed, or its fate cannot be known here:
+    /// callers get a retryable error, a later `Committed` still counts.
+    Lost,
+    /// A snapshot replaced the state: the graph begins anew from it.
+    Replaced(Box<Graph>),
+}

@@ -1,0 +1,248 @@
+//! Keys: typed, ordered, readable. A key's text is the reference people type.
+
+use std::fmt;
+use std::str::FromStr;
+
+use mainstay_protocol::{
+    CommandId, InstanceKey, NodeName, PlacementName, SlotName, StationId, TypeName,
+};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// A name's slot on one node.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct NameKey {
+    pub node: NodeName,
+    pub name: SlotName,
+}
+
+impl NameKey {
+    pub fn new(node: NodeName, name: SlotName) -> Self {
+        Self { node, name }
+    }
+}
+
+impl fmt::Display for NameKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.node, self.name)
+    }
+}
+
+/// The hash of a canonical configuration, in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ConfigHash(pub String);
+
+/// What is parked: a stable hash of the rule and its subject, or of the event, in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ParkedId(pub String);
+
+/// A vertex's key. The order of the variants is the order on disk and in snapshots: append only.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Key {
+    Cluster,
+    Station(StationId),
+    Node(NodeName),
+    /// How far a node's reports have taken effect; apart from the node, because it changes with every report.
+    Outbox(NodeName),
+    Type(TypeName),
+    Placement(PlacementName),
+    Instance(InstanceKey),
+    Name(NameKey),
+    Configuration(ConfigHash),
+    Supervisor(NodeName),
+    Command(CommandId),
+    Parked(ParkedId),
+}
+
+/// A vertex's kind. Numbers are stable on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    Cluster = 1,
+    Station = 2,
+    Node = 3,
+    Outbox = 4,
+    Type = 5,
+    Placement = 6,
+    Instance = 7,
+    Name = 8,
+    Configuration = 9,
+    Supervisor = 10,
+    Command = 11,
+    Parked = 12,
+}
+
+impl Kind {
+    pub const ALL: [Self; 12] = [
+        Self::Cluster,
+        Self::Station,
+        Self::Node,
+        Self::Outbox,
+        Self::Type,
+        Self::Placement,
+        Self::Instance,
+        Self::Name,
+        Self::Configuration,
+        Self::Supervisor,
+        Self::Command,
+        Self::Parked,
+    ];
+
+    /// The word before the slash of a reference.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cluster => "cluster",
+            Self::Station => "station",
+            Self::Node => "node",
+            Self::Outbox => "outbox",
+            Self::Type => "type",
+            Self::Placement => "placement",
+            Self::Instance => "instance",
+            Self::Name => "name",
+            Self::Configuration => "config",
+            Self::Supervisor => "supervisor",
+            Self::Command => "command",
+            Self::Parked => "parked",
+        }
+    }
+
+    /// Singular or plural, as people write it; also `configuration(s)`.
+    pub fn parse(text: &str) -> Option<Self> {
+        if matches!(text, "configuration" | "configurations") {
+            return Some(Self::Configuration);
+        }
+        Self::ALL
+            .into_iter()
+            .find(|kind| text == kind.as_str() || text.strip_suffix('s') == Some(kind.as_str()))
+    }
+}
+
+impl Key {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Cluster => Kind::Cluster,
+            Self::Station(_) => Kind::Station,
+            Self::Node(_) => Kind::Node,
+            Self::Outbox(_) => Kind::Outbox,
+            Self::Type(_) => Kind::Type,
+            Self::Placement(_) => Kind::Placement,
+            Self::Instance(_) => Kind::Instance,
+            Self::Name(_) => Kind::Name,
+            Self::Configuration(_) => Kind::Configuration,
+            Self::Supervisor(_) => Kind::Supervisor,
+            Self::Command(_) => Kind::Command,
+            Self::Parked(_) => Kind::Parked,
+        }
+    }
+}
+
+/// The reference: an instance is `web@n1`, a placement `web`, everything else `kind/name`.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.kind().as_str();
+        match self {
+            Self::Cluster => f.write_str(kind),
+            Self::Station(id) => write!(f, "{kind}/{id}"),
+            Self::Node(name) | Self::Outbox(name) | Self::Supervisor(name) => {
+                write!(f, "{kind}/{name}")
+            }
+            Self::Type(name) => write!(f, "{kind}/{name}"),
+            Self::Placement(name) => write!(f, "{name}"),
+            Self::Instance(key) => write!(f, "{key}"),
+            Self::Name(key) => write!(f, "{kind}/{key}"),
+            Self::Configuration(ConfigHash(hash)) => write!(f, "{kind}/{hash}"),
+            Self::Command(id) => write!(f, "{kind}/{id}"),
+            Self::Parked(ParkedId(id)) => write!(f, "{kind}/{id}"),
+        }
+    }
+}
+
+/// Why a text is no reference.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BadReference {
+    #[error("there is no kind \"{kind}\"")]
+    UnknownKind { kind: String },
+    #[error("{0}")]
+    Name(#[from] mainstay_protocol::BadName),
+    #[error("\"{text}\" is not a {kind}: {wanted}")]
+    Shape {
+        text: String,
+        kind: &'static str,
+        wanted: &'static str,
+    },
+}
+
+/// `placement@node`, `placement`, or `kind/name` with the kind in singular or plural.
+impl FromStr for Key {
+    type Err = BadReference;
+
+    fn from_str(text: &str) -> Result<Self, BadReference> {
+        if text == "cluster" {
+            return Ok(Self::Cluster);
+        }
+        let Some((kind_text, name)) = text.split_once('/') else {
+            return match text.split_once('@') {
+                Some(_) => instance(text),
+                None => Ok(Self::Placement(PlacementName::new(text)?)),
+            };
+        };
+        let kind = Kind::parse(kind_text).ok_or_else(|| BadReference::UnknownKind {
+            kind: kind_text.to_owned(),
+        })?;
+        of_kind(kind, name)
+    }
+}
+
+fn of_kind(kind: Kind, name: &str) -> Result<Key, BadReference> {
+    let shape = |wanted| BadReference::Shape {
+        text: name.to_owned(),
+        kind: kind.as_str(),
+        wanted,
+    };
+    Ok(match kind {
+        Kind::Cluster => Key::Cluster,
+        Kind::Station => Key::Station(StationId(
+            name.trim_start_matches('s')
+                .parse()
+                .map_err(|_| shape("write station/s1"))?,
+        )),
+        Kind::Node => Key::Node(NodeName::new(name)?),
+        Kind::Outbox => Key::Outbox(NodeName::new(name)?),
+        Kind::Type => Key::Type(TypeName::new(name)?),
+        Kind::Placement => Key::Placement(PlacementName::new(name)?),
+        Kind::Instance => return instance(name),
+        Kind::Name => {
+            let (node, slot) = name.split_once('/').ok_or_else(|| shape("write name/NODE/NAME"))?;
+            Key::Name(NameKey::new(NodeName::new(node)?, SlotName::new(slot)?))
+        }
+        Kind::Configuration => Key::Configuration(ConfigHash(hexadecimal(name).ok_or_else(|| shape("a hash of hexadecimal digits is wanted"))?)),
+        Kind::Supervisor => Key::Supervisor(NodeName::new(name)?),
+        Kind::Command => Key::Command(CommandId(
+            name.parse().map_err(|_| shape("a number is wanted"))?,
+        )),
+        Kind::Parked => Key::Parked(ParkedId(hexadecimal(name).ok_or_else(|| shape("a hash of hexadecimal digits is wanted"))?)),
+    })
+}
+
+fn hexadecimal(text: &str) -> Option<String> {
+    let fits = !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    fits.then(|| text.to_ascii_lowercase())
+}
+
+/// `web@n1`, or `n1/web` behind `instance/`.
+fn instance(text: &str) -> Result<Key, BadReference> {
+    let (placement, node) = match (text.split_once('@'), text.split_once('/')) {
+        (Some((placement, node)), _) => (placement, node),
+        (None, Some((node, placement))) => (placement, node),
+        (None, None) => {
+            return Err(BadReference::Shape {
+                text: text.to_owned(),
+                kind: "instance",
+                wanted: "write PLACEMENT@NODE",
+            });
+        }
+    };
+    Ok(Key::Instance(InstanceKey::new(
+        NodeName::new(node)?,
+        PlacementName::new(placement)?,
+    )))
+}

@@ -1,0 +1,77 @@
+//! Settings of a cluster: one table of defaults, kept in the graph, changeable while running.
+
+use std::time::Duration;
+
+use mainstay_protocol::command::CheckSchedule;
+use serde::{Deserialize, Serialize};
+
+/// Everything rules measure against. Milliseconds throughout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    pub restart_attempts: u32,
+    pub restart_window_ms: u64,
+    pub backoff_first_ms: u64,
+    pub backoff_max_ms: u64,
+    /// So long Running and ok, and earlier failures are forgotten.
+    pub healthy_after_ms: u64,
+    /// Added to what the node was given, before the coordinator judges an answer overdue.
+    pub answer_margin_ms: u64,
+    pub check_interval_ms: u64,
+    pub check_deadline_ms: u64,
+    pub check_misses_max: u32,
+    pub resend_ms: u64,
+    pub resend_max_ms: u64,
+    /// No heartbeat for so long: the agent is silent.
+    pub silence_ms: u64,
+    /// After leadership start, nodes have so long to be heard.
+    pub grace_ms: u64,
+}
+
+impl Settings {
+    /// For clusters that carry load.
+    pub const LAN: Self = Self {
+        restart_attempts: 5,
+        restart_window_ms: 10 * 60 * 1000,
+        backoff_first_ms: 1000,
+        backoff_max_ms: 60_000,
+        healthy_after_ms: 60_000,
+        answer_margin_ms: 2000,
+        check_interval_ms: 5000,
+        check_deadline_ms: 2000,
+        check_misses_max: 3,
+        resend_ms: 2000,
+        resend_max_ms: 30_000,
+        silence_ms: 3000,
+        grace_ms: 10_000,
+    };
+
+    /// For `mainstay dev`: detection is faster, back-off is the same.
+    pub const DEV: Self = Self {
+        check_interval_ms: 1000,
+        check_deadline_ms: 500,
+        silence_ms: 2500,
+        grace_ms: 3000,
+        ..Self::LAN
+    };
+
+    pub fn checks(&self) -> CheckSchedule {
+        CheckSchedule {
+            first_ms: 1000.min(self.check_interval_ms),
+            interval_ms: self.check_interval_ms,
+            deadline_ms: self.check_deadline_ms,
+            misses_max: self.check_misses_max,
+        }
+    }
+
+    pub fn restart_window(&self) -> Duration {
+        Duration::from_millis(self.restart_window_ms)
+    }
+
+    pub fn healthy_after(&self) -> Duration {
+        Duration::from_millis(self.healthy_after_ms)
+    }
+
+    pub fn answer_margin(&self) -> Duration {
+        Duration::from_millis(self.answer_margin_ms)
+    }
+}

@@ -1,0 +1,478 @@
+//! What each kind of vertex holds. Every field is a fact or a wish; nothing derivable is stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainstay_protocol::code::{Code, Reason};
+use mainstay_protocol::command::{Order, StopWhy};
+use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity, RefusedStart};
+use mainstay_protocol::report::{LiveState, Presence, SysInfo, TypeDeclaration};
+use mainstay_protocol::{
+    AgentRunId, BootId, ClusterId, ClusterName, Epoch, Generation, Incarnation, InstanceKey,
+    Leadership, NodeEpoch, NodeId, NodeName, Revision, Sequence, SlotName, StationId, Timestamp,
+    TypeName,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::key::{ConfigHash, Key};
+use crate::policy::Settings;
+
+/// A vertex with its book-keeping, as it stands in the graph, in a delta and on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    pub key: Key,
+    pub vertex: Vertex,
+    /// Log time of the last change of *state* (not of every field).
+    pub since: Timestamp,
+    /// The revision that last changed it.
+    pub rev: Revision,
+    pub cause: Cause,
+}
+
+/// What brought a change about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// A report of the node, by its name: `failed`.
+    Report(String),
+    /// A rule, by its name: `restart`.
+    Rule(String),
+    /// A person's act: `stop`.
+    Operator(String),
+    /// A session opened, closed or fell silent.
+    Session(String),
+    /// The coordinator's own start.
+    Start,
+}
+
+impl Cause {
+    /// `report failed`, `rule restart`, `operator stop`.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Report(name) => format!("report {name}"),
+            Self::Rule(name) => format!("rule {name}"),
+            Self::Operator(name) => format!("operator {name}"),
+            Self::Session(name) => format!("session {name}"),
+            Self::Start => "coordinator start".to_owned(),
+        }
+    }
+
+    pub fn rule(&self) -> Option<&str> {
+        match self {
+            Self::Rule(name) => Some(name),
+            Self::Report(_) | Self::Operator(_) | Self::Session(_) | Self::Start => None,
+        }
+    }
+}
+
+/// One vertex. The order of the variants is the order on disk: append only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Vertex {
+    Cluster(Cluster),
+    Station(Station),
+    Node(Node),
+    Outbox(Outbox),
+    Type(ServiceType),
+    Placement(Placement),
+    Instance(Instance),
+    Name(Name),
+    Configuration(Configuration),
+    Supervisor(Supervisor),
+    Command(CommandVertex),
+    Parked(Parked),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    pub id: ClusterId,
+    pub epoch: Epoch,
+    pub name: ClusterName,
+    pub settings: Settings,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Station {
+    pub id: StationId,
+    pub address: String,
+    pub build: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    pub id: NodeId,
+    pub state: NodeState,
+    pub reason: Option<Reason>,
+    pub address: String,
+    pub build: String,
+    pub boot_id: BootId,
+    pub agent_run: AgentRunId,
+    pub labels: BTreeMap<String, String>,
+    pub sysinfo: SysInfo,
+    pub schedulable: bool,
+    pub maintenance: bool,
+    /// The types its agent has, with their versions.
+    pub provides: BTreeMap<TypeName, String>,
+}
+
+/// A node's connection to the coordinator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum NodeState {
+    /// Its agent has a session. Left when the session closes or falls silent.
+    Online,
+    /// Its session closed or fell silent. Left when the agent introduces itself again.
+    AgentDown,
+}
+
+impl NodeState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Online => "Online",
+            Self::AgentDown => "AgentDown",
+        }
+    }
+}
+
+/// How far a node's reports have taken effect. Acknowledgement is this, committed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outbox {
+    pub node_epoch: NodeEpoch,
+    pub watermark: Sequence,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceType {
+    pub declaration: TypeDeclaration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    pub service_type: TypeName,
+    /// Generic types only.
+    pub holds: Option<SlotName>,
+    pub target: Target,
+    pub config: ConfigHash,
+    pub generation: Generation,
+    /// The revision that created it: what makes its incarnations newer than a namesake's.
+    pub created: Revision,
+}
+
+/// Where a placement wants its instances.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Target {
+    Nodes(BTreeSet<NodeName>),
+    All,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    pub service_type: TypeName,
+    /// The exclusive name it must hold on its node.
+    pub name: SlotName,
+    pub desired: Desired,
+    pub state: InstanceState,
+    pub reason: Option<Reason>,
+    /// The latest start that was decided; count 0 before the first.
+    pub incarnation: Incarnation,
+    /// The running code's version, as reported.
+    pub version: Option<String>,
+    pub health: Health,
+    pub health_detail: String,
+    /// Restarts since sustained health, oldest first, bounded.
+    pub attempts: Vec<Timestamp>,
+    /// When it last became Running and ok without interruption.
+    pub healthy_since: Option<Timestamp>,
+    /// When a Backoff ends.
+    pub next_try: Option<Timestamp>,
+    /// When a Starting or Stopping is overdue.
+    pub deadline: Option<Timestamp>,
+    pub process: Vec<ProcessIdentity>,
+    /// The last failure, kept until the next so that `why` can show its root.
+    pub failure: Option<Failure>,
+    /// An operator asked for a restart that has not been carried out.
+    pub restart_asked: bool,
+    /// What the last rule declined, recorded once while it stands.
+    pub refusal: Option<StandingRefusal>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Desired {
+    Running,
+    Stopped,
+    Absent,
+}
+
+impl Desired {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "Running",
+            Self::Stopped => "Stopped",
+            Self::Absent => "Absent",
+        }
+    }
+}
+
+/// An instance's life as observed. `transition::instance` says which step may follow which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum InstanceState {
+    /// Wanted, nothing decided yet. Left by `start`, or to Blocked.
+    Pending,
+    /// Cannot be started; the reason says why. Left when the reason is gone.
+    Blocked,
+    /// A Start was decided. Left by Started, by a refusal, or by its deadline.
+    Starting,
+    /// Initialised and answering.
+    Running,
+    /// Running, and its own Check says degraded or failed once.
+    Degraded,
+    /// Checks miss their deadline; `missed` of `limit` in a row.
+    Unresponsive { missed: u32, limit: u32 },
+    /// A Stop was decided; `stuck` when its task cannot be ended.
+    Stopping { why: StopWhy, stuck: bool },
+    /// Not running, and that is right: wanted so, or ended by itself.
+    Stopped { by_itself: bool },
+    /// Ended against the wish, or lives but said it failed. Left by the restart rules at once.
+    Failed { presence: Presence },
+    /// Waits for `next_try`.
+    Backoff { attempt: u32, of: u32 },
+    /// The restart budget is used up. Left by an operator or a changed wish.
+    Quarantined,
+    /// The node is cut off; `was` is the last known state.
+    Unknown { was: LiveState },
+}
+
+impl InstanceState {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Blocked => "Blocked",
+            Self::Starting => "Starting",
+            Self::Running => "Running",
+            Self::Degraded => "Degraded",
+            Self::Unresponsive { .. } => "Unresponsive",
+            Self::Stopping { .. } => "Stopping",
+            Self::Stopped { .. } => "Stopped",
+            Self::Failed { .. } => "Failed",
+            Self::Backoff { .. } => "Backoff",
+            Self::Quarantined => "Quarantined",
+            Self::Unknown { .. } => "Unknown",
+        }
+    }
+
+    /// Something of this incarnation may exist on the node.
+    pub fn may_be_live(&self) -> bool {
+        match self {
+            Self::Starting
+            | Self::Running
+            | Self::Degraded
+            | Self::Unresponsive { .. }
+            | Self::Stopping { .. }
+            | Self::Unknown { .. }
+            | Self::Failed { presence: Presence::Living } => true,
+            Self::Pending
+            | Self::Blocked
+            | Self::Stopped { .. }
+            | Self::Failed { presence: Presence::Gone }
+            | Self::Backoff { .. }
+            | Self::Quarantined => false,
+        }
+    }
+}
+
+/// A failure with its evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub at: Timestamp,
+    pub incarnation: Incarnation,
+    pub cause: FailureCause,
+    pub evidence: Evidence,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FailureCause {
+    Failed(FailureKind),
+    CouldNotStart(RefusedStart),
+    NameTaken,
+    Unresponsive,
+    StartDeadline,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandingRefusal {
+    pub rule: String,
+    pub code: Code,
+}
+
+/// Exists while it is held or waited for; `Holds` and `Waits` say by whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Name {}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Configuration {
+    /// Canonical JSON.
+    pub json: String,
+}
+
+/// The supervisor of one node: a part of the runtime, recorded from what its agent says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Supervisor {
+    pub state: SupervisorState,
+    pub incarnation: u64,
+    pub watches: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SupervisorState {
+    Running,
+    Unknown,
+}
+
+impl SupervisorState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "Running",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// A command that has not been answered; removed with its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandVertex {
+    pub node: NodeName,
+    pub leadership: Leadership,
+    pub order: Order,
+    /// How often it was sent; each time is committed before it goes out.
+    pub sends: u32,
+    /// When it is sent again.
+    pub deadline: Option<Timestamp>,
+}
+
+/// Something set aside because judging it panicked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    pub what: ParkedWhat,
+    /// The panic's words.
+    pub text: String,
+    pub backtrace: String,
+    pub at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParkedWhat {
+    /// A rule on a subject: skipped until the subject changes or it is requeued.
+    Rule {
+        rule: String,
+        subject: Key,
+        rev: Revision,
+    },
+    /// An event that could not be recorded, with its encoded payload for a requeue.
+    Event { name: String, payload: Vec<u8> },
+}
+
+/// A relation that carries meaning. Relations that are part of a key are indices instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Relation {
+    /// Instance -> Name; a name has at most one holder.
+    Holds = 1,
+    /// Instance -> Name; the oldest is next.
+    Waits = 2,
+    /// Instance -> Configuration that it runs with.
+    Configured = 3,
+    /// Instance -> Configuration that is wanted and not yet running.
+    Wants = 4,
+    /// Node -> ServiceType.
+    Provides = 5,
+}
+
+impl Relation {
+    pub const ALL: [Self; 5] = [
+        Self::Holds,
+        Self::Waits,
+        Self::Configured,
+        Self::Wants,
+        Self::Provides,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Holds => "Holds",
+            Self::Waits => "Waits",
+            Self::Configured => "Configured",
+            Self::Wants => "Wants",
+            Self::Provides => "Provides",
+        }
+    }
+}
+
+/// An edge with its book-keeping. Ordered by from, relation, to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Edge {
+    pub from: Key,
+    pub relation: Relation,
+    pub to: Key,
+    pub since: Timestamp,
+    pub rev: Revision,
+}
+
+impl Vertex {
+    /// When this vertex wants to be judged again, if nothing changes before.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        match self {
+            Self::Instance(instance) => match (instance.deadline, instance.next_try) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            },
+            Self::Command(command) => command.deadline,
+            Self::Cluster(_)
+            | Self::Station(_)
+            | Self::Node(_)
+            | Self::Outbox(_)
+            | Self::Type(_)
+            | Self::Placement(_)
+            | Self::Name(_)
+            | Self::Configuration(_)
+            | Self::Supervisor(_)
+            | Self::Parked(_) => None,
+        }
+    }
+
+    /// Whether going from `self` to `next` is a change of state (which moves `since`).
+    pub fn same_state(&self, next: &Self) -> bool {
+        match (self, next) {
+            (Self::Instance(a), Self::Instance(b)) => {
+                a.state.as_str() == b.state.as_str() && a.incarnation == b.incarnation
+            }
+            (Self::Node(a), Self::Node(b)) => a.state == b.state,
+            (Self::Supervisor(a), Self::Supervisor(b)) => a.state == b.state && a.incarnation == b.incarnation,
+            (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
+        }
+    }
+}
+
+/// An instance that was never started.
+impl Instance {
+    pub fn wanted(service_type: TypeName, name: SlotName, incarnation: Incarnation) -> Self {
+        Self {
+            service_type,
+            name,
+            desired: Desired::Running,
+            state: InstanceState::Pending,
+            reason: None,
+            incarnation,
+            version: None,
+            health: Health::Unknown,
+            health_detail: String::new(),
+            attempts: Vec::new(),
+            healthy_since: None,
+            next_try: None,
+            deadline: None,
+            process: Vec::new(),
+            failure: None,
+            restart_asked: false,
+            refusal: None,
+        }
+    }
+}
+
+/// The keys an instance stands next to without an edge.
+pub fn slot_of(key: &InstanceKey, instance: &Instance) -> crate::key::NameKey {
+    crate::key::NameKey::new(key.node.clone(), instance.name.clone())
+}

@@ -1,0 +1,107 @@
+//! Reading: one trait for the live graph, a transaction over it, and a snapshot of the store.
+
+use std::sync::Arc;
+
+use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Revision};
+
+use crate::key::{Key, Kind, NameKey};
+use crate::vertex::{
+    Cluster, CommandVertex, Edge, Instance, Node, Placement, Record, Relation, ServiceType, Vertex,
+};
+
+/// What rules, `why` and the API read through. Every list is in key order.
+pub trait View {
+    fn revision(&self) -> Revision;
+    fn record(&self, key: &Key) -> Option<Arc<Record>>;
+    /// The keys of one kind.
+    fn keys(&self, kind: Kind) -> Vec<Key>;
+    /// Edges out of a vertex.
+    fn edges_from(&self, from: &Key, relation: Relation) -> Vec<Edge>;
+    /// Edges into a vertex, oldest first (by since, then from).
+    fn edges_to(&self, to: &Key, relation: Relation) -> Vec<Edge>;
+    fn instances_on(&self, node: &NodeName) -> Vec<InstanceKey>;
+    fn instances_of(&self, placement: &PlacementName) -> Vec<InstanceKey>;
+    fn commands_for(&self, node: &NodeName) -> Vec<Key>;
+}
+
+/// Typed reads over any view.
+pub trait ViewExt: View {
+    fn cluster(&self) -> Option<Cluster> {
+        match &self.record(&Key::Cluster)?.vertex {
+            Vertex::Cluster(cluster) => Some(cluster.clone()),
+            _ => None,
+        }
+    }
+
+    fn node(&self, name: &NodeName) -> Option<Node> {
+        match &self.record(&Key::Node(name.clone()))?.vertex {
+            Vertex::Node(node) => Some(node.clone()),
+            _ => None,
+        }
+    }
+
+    fn service_type(&self, name: &mainstay_protocol::TypeName) -> Option<ServiceType> {
+        match &self.record(&Key::Type(name.clone()))?.vertex {
+            Vertex::Type(service_type) => Some(service_type.clone()),
+            _ => None,
+        }
+    }
+
+    fn placement(&self, name: &PlacementName) -> Option<Placement> {
+        match &self.record(&Key::Placement(name.clone()))?.vertex {
+            Vertex::Placement(placement) => Some(placement.clone()),
+            _ => None,
+        }
+    }
+
+    fn instance(&self, key: &InstanceKey) -> Option<Instance> {
+        match &self.record(&Key::Instance(key.clone()))?.vertex {
+            Vertex::Instance(instance) => Some(instance.clone()),
+            _ => None,
+        }
+    }
+
+    fn command(&self, key: &Key) -> Option<CommandVertex> {
+        match &self.record(key)?.vertex {
+            Vertex::Command(command) => Some(command.clone()),
+            _ => None,
+        }
+    }
+
+    /// Canonical JSON of a configuration.
+    fn configuration(&self, key: &Key) -> Option<String> {
+        match &self.record(key)?.vertex {
+            Vertex::Configuration(configuration) => Some(configuration.json.clone()),
+            _ => None,
+        }
+    }
+
+    /// Who holds a name.
+    fn holder(&self, name: &NameKey) -> Option<InstanceKey> {
+        self.edges_to(&Key::Name(name.clone()), Relation::Holds)
+            .into_iter()
+            .find_map(|edge| instance_key(edge.from))
+    }
+
+    /// Who waits for a name, oldest first.
+    fn waiters(&self, name: &NameKey) -> Vec<InstanceKey> {
+        self.edges_to(&Key::Name(name.clone()), Relation::Waits)
+            .into_iter()
+            .filter_map(|edge| instance_key(edge.from))
+            .collect()
+    }
+
+    /// The one target of a relation that has at most one.
+    fn linked(&self, from: &Key, relation: Relation) -> Option<Key> {
+        self.edges_from(from, relation).into_iter().next().map(|edge| edge.to)
+    }
+}
+
+impl<V: View + ?Sized> ViewExt for V {}
+
+fn instance_key(key: Key) -> Option<InstanceKey> {
+    match key {
+        Key::Instance(key) => Some(key),
+        _ => None,
+    }
+}
