@@ -12,18 +12,42 @@ const OWN_OPT_LEVEL: (&str, &str) = ("CARGO_PROFILE_DEV_OPT_LEVEL", "3");
 pub fn run(root: &Path, wanted: &[String]) -> anyhow::Result<()> {
     let members = metadata::members(root)?;
     let targets = members.iter().flat_map(|member| &member.targets);
-    let mut known: Vec<&str> = targets.filter(|target| target.is_bench).map(|target| target.name.as_str()).collect();
+    let mut known: Vec<&str> = targets
+        .filter(|target| target.is_bench)
+        .map(|target| target.name.as_str())
+        .collect();
     known.sort_unstable();
     for name in wanted {
-        anyhow::ensure!(known.contains(&name.as_str()), "no bench `{name}`; there are: {}", known.join(", "));
+        anyhow::ensure!(
+            known.contains(&name.as_str()),
+            "no bench `{name}`; there are: {}",
+            known.join(", ")
+        );
     }
-    let chosen: Vec<&str> =
-        known.into_iter().filter(|name| wanted.is_empty() || wanted.iter().any(|one| one == name)).collect();
-    anyhow::ensure!(!chosen.is_empty(), "no crate of the workspace has a bench target");
+    let chosen: Vec<&str> = known
+        .into_iter()
+        .filter(|name| wanted.is_empty() || wanted.iter().any(|one| one == name))
+        .collect();
+    anyhow::ensure!(
+        !chosen.is_empty(),
+        "no crate of the workspace has a bench target"
+    );
     for name in chosen {
         println!("== bench {name}");
-        let args = ["bench", "--workspace", "--profile", "dev", "--quiet", "--bench", name];
-        step::run(step::cargo(root).env(OWN_OPT_LEVEL.0, OWN_OPT_LEVEL.1).args(args))?;
+        let args = [
+            "bench",
+            "--workspace",
+            "--profile",
+            "dev",
+            "--quiet",
+            "--bench",
+            name,
+        ];
+        step::run(
+            step::cargo(root)
+                .env(OWN_OPT_LEVEL.0, OWN_OPT_LEVEL.1)
+                .args(args),
+        )?;
     }
     Ok(())
 }

@@ -28,21 +28,40 @@ fn steps(root: &Path, done: &mut Vec<Done>, tally: &mut Tally) -> anyhow::Result
         let started = Instant::now();
         let outcome = work();
         let took = started.elapsed();
-        println!("== {name}: {} in {:.1} s", if outcome.is_ok() { "ok" } else { "FAILED" }, took.as_secs_f64());
-        done.push(Done { name, took, ok: outcome.is_ok() });
+        println!(
+            "== {name}: {} in {:.1} s",
+            if outcome.is_ok() { "ok" } else { "FAILED" },
+            took.as_secs_f64()
+        );
+        done.push(Done {
+            name,
+            took,
+            ok: outcome.is_ok(),
+        });
         outcome
     };
-    step("fmt", &mut || step::run(step::cargo(root).args(["fmt", "--all", "--check"])))?;
+    step("fmt", &mut || {
+        step::run(step::cargo(root).args(["fmt", "--all", "--check"]))
+    })?;
     step("tidy", &mut || tidy::run(root))?;
     step("layers", &mut || layers::run(root))?;
     step("licences", &mut || licences::run(root))?;
     step("clippy", &mut || {
-        let args = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
+        let args = [
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ];
         step::run(step::cargo(root).args(args))
     })?;
     step("tests", &mut || tests(root, tally))?;
     step("doc tests", &mut || {
-        let (counted, outcome) = step::run_tests(step::cargo(root).args(["test", "--workspace", "--doc", "--quiet"]));
+        let (counted, outcome) =
+            step::run_tests(step::cargo(root).args(["test", "--workspace", "--doc", "--quiet"]));
         tally.add(counted);
         outcome
     })
@@ -52,10 +71,24 @@ fn steps(root: &Path, done: &mut Vec<Done>, tally: &mut Tally) -> anyhow::Result
 fn tests(root: &Path, tally: &mut Tally) -> anyhow::Result<()> {
     let mut command = step::cargo(root);
     if step::nextest_is_there(root) {
-        let shown = ["--no-fail-fast", "--status-level", "slow", "--final-status-level", "fail"];
-        command.args(["nextest", "run", "--workspace", "--cargo-quiet"]).args(shown);
+        let shown = [
+            "--no-fail-fast",
+            "--status-level",
+            "slow",
+            "--final-status-level",
+            "fail",
+        ];
+        command
+            .args(["nextest", "run", "--workspace", "--cargo-quiet"])
+            .args(shown);
     } else {
-        command.args(["test", "--workspace", "--all-targets", "--no-fail-fast", "--quiet"]);
+        command.args([
+            "test",
+            "--workspace",
+            "--all-targets",
+            "--no-fail-fast",
+            "--quiet",
+        ]);
     }
     let (counted, outcome) = step::run_tests(&mut command);
     tally.add(counted);
@@ -68,7 +101,12 @@ fn tests(root: &Path, tally: &mut Tally) -> anyhow::Result<()> {
 fn report(done: &[Done], tally: Tally, ok: bool, took: Duration) {
     println!("\n== summary");
     for step in done {
-        println!("{:>8.1} s  {:<6} {}", step.took.as_secs_f64(), if step.ok { "ok" } else { "FAILED" }, step.name);
+        println!(
+            "{:>8.1} s  {:<6} {}",
+            step.took.as_secs_f64(),
+            if step.ok { "ok" } else { "FAILED" },
+            step.name
+        );
     }
     let verdict = if ok { "ok" } else { "FAILED" };
     println!(

@@ -7,15 +7,50 @@ use crate::metadata::{self, Dependency, Kind, Package};
 use crate::problem::{Problem, settle};
 
 /// Folders of the crates that hold the judgement.
-pub const PURE_FOLDERS: [&str; 6] =
-    ["protocol", "interfaces", "resource-graph", "broker", "orchestrator", "coordinator"];
+pub const PURE_FOLDERS: [&str; 6] = [
+    "protocol",
+    "interfaces",
+    "resource-graph",
+    "broker",
+    "orchestrator",
+    "coordinator",
+];
 
 /// What a pure crate may not link: executors, stores, sockets, files, clocks, randomness.
 const IMPURE: [&str; 33] = [
-    "async-std", "axum", "chrono", "crossbeam-channel", "fastrand", "flume", "fs2", "futures", "futures-util",
-    "getrandom", "hyper", "hyper-util", "libc", "mio", "nix", "openraft", "parking_lot", "quinn", "ractor", "rand",
-    "rayon", "reqwest", "rocksdb", "rustix", "rustls", "smol", "socket2", "tempfile", "tokio", "tokio-stream",
-    "tokio-util", "tracing-subscriber", "uuid",
+    "async-std",
+    "axum",
+    "chrono",
+    "crossbeam-channel",
+    "fastrand",
+    "flume",
+    "fs2",
+    "futures",
+    "futures-util",
+    "getrandom",
+    "hyper",
+    "hyper-util",
+    "libc",
+    "mio",
+    "nix",
+    "openraft",
+    "parking_lot",
+    "quinn",
+    "ractor",
+    "rand",
+    "rayon",
+    "reqwest",
+    "rocksdb",
+    "rustix",
+    "rustls",
+    "smol",
+    "socket2",
+    "tempfile",
+    "tokio",
+    "tokio-stream",
+    "tokio-util",
+    "tracing-subscriber",
+    "uuid",
 ];
 
 /// What one of our crates may use of the others.
@@ -34,44 +69,97 @@ struct Layer {
 }
 
 const fn layer(folder: &'static str, may_use: MayUse) -> Layer {
-    Layer { folder, may_use, tests_free: false }
+    Layer {
+        folder,
+        may_use,
+        tests_free: false,
+    }
 }
 
 const fn dev_layer(folder: &'static str, may_use: MayUse) -> Layer {
-    Layer { folder, may_use, tests_free: true }
+    Layer {
+        folder,
+        may_use,
+        tests_free: true,
+    }
 }
 
 const LAYERS: [Layer; 18] = [
     layer("protocol", MayUse::Only(&[])),
     layer("interfaces", MayUse::Only(&["protocol"])),
     layer("resource-graph", MayUse::Only(&["protocol"])),
-    layer("broker", MayUse::Only(&["protocol", "resource-graph", "interfaces"])),
-    layer("orchestrator", MayUse::Only(&["protocol", "resource-graph", "interfaces"])),
-    layer("coordinator", MayUse::Only(&["protocol", "interfaces", "resource-graph", "broker", "orchestrator"])),
+    layer(
+        "broker",
+        MayUse::Only(&["protocol", "resource-graph", "interfaces"]),
+    ),
+    layer(
+        "orchestrator",
+        MayUse::Only(&["protocol", "resource-graph", "interfaces"]),
+    ),
+    layer(
+        "coordinator",
+        MayUse::Only(&[
+            "protocol",
+            "interfaces",
+            "resource-graph",
+            "broker",
+            "orchestrator",
+        ]),
+    ),
     layer("supervisor", MayUse::Only(&["protocol"])),
-    layer("service", MayUse::Only(&["protocol", "supervisor", "interfaces"])),
+    layer(
+        "service",
+        MayUse::Only(&["protocol", "supervisor", "interfaces"]),
+    ),
     layer("hold", MayUse::Only(&[])),
-    layer("node-agent", MayUse::Only(&["protocol", "supervisor", "service", "interfaces", "broker"])),
-    layer("store", MayUse::Only(&["protocol", "resource-graph", "coordinator"])),
-    layer("station", MayUse::AllBut(&["node-agent", "cli", "sim", "tests", "xtask"])),
+    layer(
+        "node-agent",
+        MayUse::Only(&["protocol", "supervisor", "service", "interfaces", "broker"]),
+    ),
+    layer(
+        "store",
+        MayUse::Only(&["protocol", "resource-graph", "coordinator"]),
+    ),
+    layer(
+        "station",
+        MayUse::AllBut(&["node-agent", "cli", "sim", "tests", "xtask"]),
+    ),
     layer("api", MayUse::Only(&PURE_FOLDERS)),
     layer("queue-nats", MayUse::Only(&["protocol", "orchestrator"])),
     layer("cli", MayUse::AllBut(&["sim", "tests", "xtask"])),
     dev_layer(
         "sim",
-        MayUse::Only(&["protocol", "interfaces", "resource-graph", "broker", "orchestrator", "coordinator", "supervisor"]),
+        MayUse::Only(&[
+            "protocol",
+            "interfaces",
+            "resource-graph",
+            "broker",
+            "orchestrator",
+            "coordinator",
+            "supervisor",
+        ]),
     ),
     dev_layer("tests", MayUse::AllBut(&["xtask"])),
     layer("xtask", MayUse::Only(&[])),
 ];
 
 /// Written by users: agents and rules. They never link the store or a station.
-const EXAMPLE: Layer = dev_layer("examples/", MayUse::AllBut(&["store", "station", "cli", "sim", "tests", "xtask"]));
+const EXAMPLE: Layer = dev_layer(
+    "examples/",
+    MayUse::AllBut(&["store", "station", "cli", "sim", "tests", "xtask"]),
+);
 
 pub fn run(root: &Path) -> anyhow::Result<()> {
     let members = metadata::members(root)?;
-    let edges: usize = members.iter().map(|member| edges_of(member, &members).count()).sum();
-    settle("layers", &check(&members), &format!("{} crates, {edges} edges between them", members.len()))
+    let edges: usize = members
+        .iter()
+        .map(|member| edges_of(member, &members).count())
+        .sum();
+    settle(
+        "layers",
+        &check(&members),
+        &format!("{} crates, {edges} edges between them", members.len()),
+    )
 }
 
 fn check(members: &[Package]) -> Vec<Problem> {
@@ -84,14 +172,20 @@ fn check(members: &[Package]) -> Vec<Problem> {
             LAYERS.iter().find(|layer| layer.folder == member.folder)
         };
         let Some(layer) = layer else {
-            problems.push(Problem::new(place, "this folder is not in the table of crates: a new crate needs an RFC"));
+            problems.push(Problem::new(
+                place,
+                "this folder is not in the table of crates: a new crate needs an RFC",
+            ));
             continue;
         };
         named_after_folder(member, &place, &mut problems);
         for (dependency, used) in edges_of(member, members) {
             let free = layer.tests_free && dependency.kind == Kind::Dev;
             if !free && !allows(layer, &used.folder) {
-                let text = format!("`{}` may not use `{}`: the edge is not in the table", member.folder, used.folder);
+                let text = format!(
+                    "`{}` may not use `{}`: the edge is not in the table",
+                    member.folder, used.folder
+                );
                 problems.push(Problem::new(&place, text));
             }
         }
@@ -102,9 +196,14 @@ fn check(members: &[Package]) -> Vec<Problem> {
     problems
 }
 
-fn edges_of<'a>(member: &'a Package, members: &'a [Package]) -> impl Iterator<Item = (&'a Dependency, &'a Package)> {
+fn edges_of<'a>(
+    member: &'a Package,
+    members: &'a [Package],
+) -> impl Iterator<Item = (&'a Dependency, &'a Package)> {
     member.dependencies.iter().filter_map(move |dependency| {
-        let used = members.iter().find(|other| other.name == dependency.name && other.name != member.name)?;
+        let used = members
+            .iter()
+            .find(|other| other.name == dependency.name && other.name != member.name)?;
         Some((dependency, used))
     })
 }
@@ -112,7 +211,9 @@ fn edges_of<'a>(member: &'a Package, members: &'a [Package]) -> impl Iterator<It
 fn allows(layer: &Layer, folder: &str) -> bool {
     match layer.may_use {
         MayUse::Only(folders) => folders.contains(&folder),
-        MayUse::AllBut(folders) => !folders.contains(&folder) && !folder.starts_with(EXAMPLE.folder),
+        MayUse::AllBut(folders) => {
+            !folders.contains(&folder) && !folder.starts_with(EXAMPLE.folder)
+        }
     }
 }
 
@@ -123,14 +224,24 @@ fn named_after_folder(member: &Package, place: &str, problems: &mut Vec<Problem>
         folder => format!("mainstay-{folder}"),
     };
     if member.name != expected {
-        problems.push(Problem::new(place, format!("package `{}` must be named `{expected}`", member.name)));
+        problems.push(Problem::new(
+            place,
+            format!("package `{}` must be named `{expected}`", member.name),
+        ));
     }
 }
 
 fn impurities(member: &Package, place: &str, problems: &mut Vec<Problem>) {
-    for dependency in member.dependencies.iter().filter(|dependency| dependency.kind != Kind::Dev) {
+    for dependency in member
+        .dependencies
+        .iter()
+        .filter(|dependency| dependency.kind != Kind::Dev)
+    {
         if IMPURE.contains(&dependency.name.as_str()) {
-            let text = format!("pure crate `{}` links `{}`: take it as a value", member.folder, dependency.name);
+            let text = format!(
+                "pure crate `{}` links `{}`: take it as a value",
+                member.folder, dependency.name
+            );
             problems.push(Problem::new(place, text));
         }
     }
@@ -141,7 +252,11 @@ mod tests {
     use super::*;
 
     fn package(folder: &str, dependencies: &[(&str, Kind)]) -> Package {
-        let name = if folder == "node-agent" { "mainstay-agent".into() } else { format!("mainstay-{folder}") };
+        let name = if folder == "node-agent" {
+            "mainstay-agent".into()
+        } else {
+            format!("mainstay-{folder}")
+        };
         let dependencies = dependencies.iter().map(|(name, kind)| Dependency {
             name: (*name).into(),
             requirement: "*".into(),
@@ -160,7 +275,10 @@ mod tests {
     }
 
     fn texts(members: &[Package]) -> Vec<String> {
-        check(members).into_iter().map(|problem| problem.text).collect()
+        check(members)
+            .into_iter()
+            .map(|problem| problem.text)
+            .collect()
     }
 
     #[test]
@@ -169,14 +287,22 @@ mod tests {
         let store = package("store", &[("mainstay-protocol", Kind::Normal)]);
         assert!(texts(&[protocol, store]).is_empty());
         let agent = package("node-agent", &[("mainstay-store", Kind::Normal)]);
-        assert!(texts(&[package("store", &[]), agent])[0].contains("`node-agent` may not use `store`"));
+        assert!(
+            texts(&[package("store", &[]), agent])[0].contains("`node-agent` may not use `store`")
+        );
     }
 
     #[test]
     fn the_station_uses_all_but_the_agent_and_the_cli() {
-        let used = ["mainstay-store", "mainstay-supervisor", "mainstay-agent", "mainstay-cli"];
+        let used = [
+            "mainstay-store",
+            "mainstay-supervisor",
+            "mainstay-agent",
+            "mainstay-cli",
+        ];
         let station = package("station", &used.map(|name| (name, Kind::Normal)));
-        let others = ["store", "supervisor", "node-agent", "cli"].map(|folder| package(folder, &[]));
+        let others =
+            ["store", "supervisor", "node-agent", "cli"].map(|folder| package(folder, &[]));
         let members: Vec<Package> = others.into_iter().chain([station]).collect();
         assert_eq!(texts(&members).len(), 2);
     }
@@ -185,14 +311,27 @@ mod tests {
     fn tests_of_the_simulator_are_free_and_tests_of_the_store_are_not() {
         let edge = [("mainstay-cli", Kind::Dev)];
         assert!(texts(&[package("cli", &[]), package("sim", &edge)]).is_empty());
-        assert_eq!(texts(&[package("cli", &[]), package("store", &edge)]).len(), 1);
+        assert_eq!(
+            texts(&[package("cli", &[]), package("store", &edge)]).len(),
+            1
+        );
     }
 
     #[test]
     fn a_pure_crate_that_links_an_executor_or_a_clock_is_refused_and_its_tests_may() {
-        for name in ["tokio", "ractor", "rocksdb", "openraft", "rand", "axum", "hyper", "chrono"] {
-            assert_eq!(texts(&[package("coordinator", &[(name, Kind::Normal)])]).len(), 1, "{name}");
-            assert_eq!(texts(&[package("coordinator", &[(name, Kind::Build)])]).len(), 1, "{name}");
+        for name in [
+            "tokio", "ractor", "rocksdb", "openraft", "rand", "axum", "hyper", "chrono",
+        ] {
+            assert_eq!(
+                texts(&[package("coordinator", &[(name, Kind::Normal)])]).len(),
+                1,
+                "{name}"
+            );
+            assert_eq!(
+                texts(&[package("coordinator", &[(name, Kind::Build)])]).len(),
+                1,
+                "{name}"
+            );
         }
         assert!(texts(&[package("coordinator", &[("rand", Kind::Dev)])]).is_empty());
         assert!(texts(&[package("supervisor", &[("tokio", Kind::Normal)])]).is_empty());
@@ -208,11 +347,23 @@ mod tests {
 
     #[test]
     fn an_example_uses_what_users_use_and_never_the_store() {
-        let edges = [("mainstay-service", Kind::Normal), ("mainstay-agent", Kind::Normal)];
-        let others = || [package("service", &[]), package("node-agent", &[]), package("store", &[])];
+        let edges = [
+            ("mainstay-service", Kind::Normal),
+            ("mainstay-agent", Kind::Normal),
+        ];
+        let others = || {
+            [
+                package("service", &[]),
+                package("node-agent", &[]),
+                package("store", &[]),
+            ]
+        };
         let with = |example| others().into_iter().chain([example]).collect::<Vec<_>>();
         assert!(texts(&with(package("examples/greeter-agent", &edges))).is_empty());
-        let bad = package("examples/greeter-agent", &[("mainstay-store", Kind::Normal)]);
+        let bad = package(
+            "examples/greeter-agent",
+            &[("mainstay-store", Kind::Normal)],
+        );
         assert_eq!(texts(&with(bad)).len(), 1);
     }
 }

@@ -9,7 +9,10 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(place: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { place: place.into(), text: text.into() }
+        Self {
+            place: place.into(),
+            text: text.into(),
+        }
     }
 
     pub fn at(path: &str, line: usize, text: impl Into<String>) -> Self {

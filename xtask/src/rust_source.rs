@@ -11,7 +11,12 @@ pub struct Function {
 
 /// The text with every comment and literal replaced by spaces; lines stay where they are.
 pub fn code_only(text: &str) -> String {
-    Blanker { chars: text.chars().collect(), at: 0, out: String::with_capacity(text.len()) }.run()
+    Blanker {
+        chars: text.chars().collect(),
+        at: 0,
+        out: String::with_capacity(text.len()),
+    }
+    .run()
 }
 
 struct Blanker {
@@ -28,7 +33,9 @@ impl Blanker {
                 '/' if self.peek(1) == Some('*') => self.blank_block_comment(),
                 '"' => self.blank_string(),
                 'r' if self.raw_hashes().is_some() => self.blank_raw_string(),
-                '\'' if self.peek(1) == Some('\\') || self.peek(2) == Some('\'') => self.blank_char(),
+                '\'' if self.peek(1) == Some('\\') || self.peek(2) == Some('\'') => {
+                    self.blank_char()
+                }
                 _ => self.keep(),
             }
         }
@@ -101,12 +108,17 @@ impl Blanker {
         if word(before) && !prefixed {
             return None;
         }
-        let hashes = self.chars[self.at + 1..].iter().take_while(|c| **c == '#').count();
+        let hashes = self.chars[self.at + 1..]
+            .iter()
+            .take_while(|c| **c == '#')
+            .count();
         (self.peek(1 + hashes) == Some('"')).then_some(hashes)
     }
 
     fn blank_raw_string(&mut self) {
-        let hashes = self.raw_hashes().expect("called only where a raw string starts");
+        let hashes = self
+            .raw_hashes()
+            .expect("called only where a raw string starts");
         self.blank(2 + hashes);
         while let Some(c) = self.peek(0) {
             let closes = c == '"' && (1..=hashes).all(|ahead| self.peek(ahead) == Some('#'));
@@ -132,11 +144,14 @@ fn is_word(c: char) -> bool {
 
 /// Byte positions of `needle` in `code` where it is not the tail of a longer identifier.
 pub fn positions<'a>(code: &'a str, needle: &'a str) -> impl Iterator<Item = usize> + 'a {
-    code.match_indices(needle).map(|(at, _)| at).filter(move |at| {
-        let joined = needle.starts_with(is_word) && code[..*at].ends_with(is_word);
-        let runs_on = needle.ends_with(is_word) && code[at + needle.len()..].starts_with(is_word);
-        !joined && !runs_on
-    })
+    code.match_indices(needle)
+        .map(|(at, _)| at)
+        .filter(move |at| {
+            let joined = needle.starts_with(is_word) && code[..*at].ends_with(is_word);
+            let runs_on =
+                needle.ends_with(is_word) && code[at + needle.len()..].starts_with(is_word);
+            !joined && !runs_on
+        })
 }
 
 /// The 1-based line of a byte position.
@@ -185,7 +200,11 @@ pub fn functions(code: &str) -> Vec<Function> {
         }
         if let Some((_, end)) = block_after(code, at + 2) {
             let line = line_of(code, at);
-            found.push(Function { name, line, lines: line_of(code, end) - line + 1 });
+            found.push(Function {
+                name,
+                line,
+                lines: line_of(code, end) - line + 1,
+            });
         }
     }
     found
@@ -197,7 +216,8 @@ pub fn test_regions(code: &str) -> Vec<(usize, usize)> {
     let mut regions = Vec::new();
     for (at, _) in code.match_indices(marker) {
         let start = line_of(code, at);
-        let end = block_after(code, at + marker.len()).map_or(start + 1, |(_, end)| line_of(code, end));
+        let end =
+            block_after(code, at + marker.len()).map_or(start + 1, |(_, end)| line_of(code, end));
         regions.push((start, end));
     }
     regions
@@ -207,8 +227,13 @@ pub fn test_regions(code: &str) -> Vec<(usize, usize)> {
 pub fn imports(code: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for at in positions(code, "use") {
-        let Some(end) = code[at..].find(';') else { continue };
-        let tree: String = code[at + 3..at + end].replace(" as ", "@").split_whitespace().collect();
+        let Some(end) = code[at..].find(';') else {
+            continue;
+        };
+        let tree: String = code[at + 3..at + end]
+            .replace(" as ", "@")
+            .split_whitespace()
+            .collect();
         let mut paths = Vec::new();
         expand(&tree, "", &mut paths);
         let line = line_of(code, at);
@@ -219,10 +244,15 @@ pub fn imports(code: &str) -> Vec<(usize, String)> {
 
 fn expand(tree: &str, prefix: &str, paths: &mut Vec<String>) {
     let Some(open) = tree.find('{') else {
-        paths.push(format!("{prefix}{}", tree.split('@').next().unwrap_or(tree)));
+        paths.push(format!(
+            "{prefix}{}",
+            tree.split('@').next().unwrap_or(tree)
+        ));
         return;
     };
-    let inner = tree[open + 1..].strip_suffix('}').unwrap_or(&tree[open + 1..]);
+    let inner = tree[open + 1..]
+        .strip_suffix('}')
+        .unwrap_or(&tree[open + 1..]);
     let prefix = format!("{prefix}{}", &tree[..open]);
     let (mut depth, mut start) = (0_i32, 0);
     for (at, c) in inner.char_indices() {
@@ -247,7 +277,8 @@ mod tests {
 
     #[test]
     fn comments_and_literals_are_blanked_and_lines_kept() {
-        let text = "a /* x /* y */ z\n */ b // c\n\"s\\\"{\" 'q' '\\'' 'life r#\"raw\" {\"# r#type end";
+        let text =
+            "a /* x /* y */ z\n */ b // c\n\"s\\\"{\" 'q' '\\'' 'life r#\"raw\" {\"# r#type end";
         let code = code_only(text);
         assert_eq!(code.lines().count(), text.lines().count());
         let words: Vec<&str> = code.split_whitespace().collect();
@@ -256,8 +287,17 @@ mod tests {
 
     #[test]
     fn functions_are_measured_from_keyword_to_brace() {
-        let code = code_only("trait T { fn none(&self) -> [u8; 4]; }\nfn two(a: fn(u8)) {\n  let s = \"}\";\n}\n");
-        assert_eq!(functions(&code), [Function { name: "two".into(), line: 2, lines: 3 }]);
+        let code = code_only(
+            "trait T { fn none(&self) -> [u8; 4]; }\nfn two(a: fn(u8)) {\n  let s = \"}\";\n}\n",
+        );
+        assert_eq!(
+            functions(&code),
+            [Function {
+                name: "two".into(),
+                line: 2,
+                lines: 3
+            }]
+        );
     }
 
     #[test]
@@ -270,7 +310,15 @@ mod tests {
     fn grouped_imports_are_spelled_out() {
         let code = code_only("use std::{fs, time::{Duration, Instant as Now}};\nuse a::b;\n");
         let paths: Vec<String> = imports(&code).into_iter().map(|(_, path)| path).collect();
-        assert_eq!(paths, ["std::fs", "std::time::Duration", "std::time::Instant", "a::b"]);
+        assert_eq!(
+            paths,
+            [
+                "std::fs",
+                "std::time::Duration",
+                "std::time::Instant",
+                "a::b"
+            ]
+        );
     }
 
     #[test]

@@ -30,7 +30,15 @@ pub fn cargo(root: &Path) -> Command {
     command.current_dir(root).stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
-        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"].iter().any(|own| name.starts_with(own)) {
+        if [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+        ]
+        .iter()
+        .any(|own| name.starts_with(own))
+        {
             command.env_remove(&*name);
         }
     }
@@ -38,14 +46,20 @@ pub fn cargo(root: &Path) -> Command {
 }
 
 pub fn nextest_is_there(root: &Path) -> bool {
-    let asked = cargo(root).args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let asked = cargo(root)
+        .args(["nextest", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     asked.is_ok_and(|status| status.success())
 }
 
 /// Runs the command to its end; an unsuccessful exit is an error that names the command.
 pub fn run(command: &mut Command) -> anyhow::Result<()> {
     let line = command_line(command);
-    let status = command.status().with_context(|| format!("starting `{line}`"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("starting `{line}`"))?;
     anyhow::ensure!(status.success(), "`{line}` failed ({status})");
     Ok(())
 }
@@ -60,14 +74,18 @@ pub fn run_tests(command: &mut Command) -> (Tally, anyhow::Result<()>) {
 fn pass_on_and_count(command: &mut Command, tally: &Mutex<Tally>) -> anyhow::Result<()> {
     let line = command_line(command);
     let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = piped.spawn().with_context(|| format!("starting `{line}`"))?;
+    let mut child = piped
+        .spawn()
+        .with_context(|| format!("starting `{line}`"))?;
     let out = child.stdout.take().expect("stdout is piped");
     let err = child.stderr.take().expect("stderr is piped");
     std::thread::scope(|scope| {
         scope.spawn(|| pass_on(out, std::io::stdout(), tally));
         scope.spawn(|| pass_on(err, std::io::stderr(), tally));
     });
-    let status = child.wait().with_context(|| format!("waiting for `{line}`"))?;
+    let status = child
+        .wait()
+        .with_context(|| format!("waiting for `{line}`"))?;
     anyhow::ensure!(status.success(), "`{line}` failed ({status})");
     Ok(())
 }
@@ -85,7 +103,10 @@ fn pass_on(from: impl Read, mut to: impl Write, tally: &Mutex<Tally>) {
 
 fn command_line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    words
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; ..` of cargo and
@@ -94,13 +115,23 @@ fn summary(line: &str) -> Option<Tally> {
     let plain = without_colours(line);
     let counts = match plain.trim().strip_prefix("test result:") {
         Some(rest) => rest.split_once(". ")?.1,
-        None => plain.trim().strip_prefix("Summary [")?.split_once(" run: ")?.1,
+        None => {
+            plain
+                .trim()
+                .strip_prefix("Summary [")?
+                .split_once(" run: ")?
+                .1
+        }
     };
     let mut tally = Tally::default();
     for part in counts.split([';', ',']) {
         let mut words = part.split_whitespace();
-        let (Some(number), Some(what)) = (words.next(), words.next()) else { continue };
-        let Ok(number) = number.parse::<u64>() else { continue };
+        let (Some(number), Some(what)) = (words.next(), words.next()) else {
+            continue;
+        };
+        let Ok(number) = number.parse::<u64>() else {
+            continue;
+        };
         match what {
             "passed" => tally.passed += number,
             "failed" | "timed" | "exec" => tally.failed += number,
@@ -131,9 +162,23 @@ mod tests {
     #[test]
     fn summaries_of_both_runners_are_counted() {
         let cargo = "test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.1s";
-        assert_eq!(summary(cargo), Some(Tally { passed: 3, failed: 1, ignored: 2 }));
+        assert_eq!(
+            summary(cargo),
+            Some(Tally {
+                passed: 3,
+                failed: 1,
+                ignored: 2
+            })
+        );
         let nextest = "     \u{1b}[32mSummary\u{1b}[0m [   1.5s] 5 tests run: 3 passed (1 slow), 1 failed, 1 timed out, 4 skipped";
-        assert_eq!(summary(nextest), Some(Tally { passed: 3, failed: 2, ignored: 4 }));
+        assert_eq!(
+            summary(nextest),
+            Some(Tally {
+                passed: 3,
+                failed: 2,
+                ignored: 4
+            })
+        );
     }
 
     #[test]

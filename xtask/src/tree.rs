@@ -14,7 +14,10 @@ pub struct TextFile {
 impl TextFile {
     #[cfg(test)]
     pub fn new(path: &str, text: &str) -> Self {
-        Self { path: path.into(), text: text.into() }
+        Self {
+            path: path.into(),
+            text: text.into(),
+        }
     }
 
     pub fn is_rust(&self) -> bool {
@@ -27,7 +30,9 @@ impl TextFile {
 
     /// Test code by where it lies: a `tests` folder (the `tests/` crate too) or a `tests.rs` module.
     pub fn is_test_path(&self) -> bool {
-        self.path.split('/').any(|part| part == "tests" || part == "tests.rs")
+        self.path
+            .split('/')
+            .any(|part| part == "tests" || part == "tests.rs")
             || self.path.ends_with("_test.rs")
             || self.path.ends_with("_tests.rs")
     }
@@ -38,7 +43,9 @@ const OWN_HIDDEN_FOLDERS: [&str; 3] = [".cargo", ".ci", ".config"];
 
 pub fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().expect("xtask lies in the workspace root").to_path_buf()
+    here.parent()
+        .expect("xtask lies in the workspace root")
+        .to_path_buf()
 }
 
 /// Every UTF-8 text below `root`, in path order; build output (recognised by cargo's tag) is left out.
@@ -50,7 +57,8 @@ pub fn texts(root: &Path) -> anyhow::Result<Vec<TextFile>> {
 }
 
 fn collect(root: &Path, folder: &Path, found: &mut Vec<TextFile>) -> anyhow::Result<()> {
-    let entries = fs::read_dir(folder).with_context(|| format!("reading folder {}", folder.display()))?;
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("reading folder {}", folder.display()))?;
     for entry in entries {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -58,15 +66,21 @@ fn collect(root: &Path, folder: &Path, found: &mut Vec<TextFile>) -> anyhow::Res
         let kind = entry.file_type()?;
         if kind.is_dir() {
             let foreign = name.starts_with('.') && !OWN_HIDDEN_FOLDERS.contains(&name.as_str());
-            let built = name == "target" || name == "node_modules" || path.join("CACHEDIR.TAG").exists();
+            let built =
+                name == "target" || name == "node_modules" || path.join("CACHEDIR.TAG").exists();
             if !foreign && !built {
                 collect(root, &path, found)?;
             }
         } else if kind.is_file() {
             let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
             if let Ok(text) = String::from_utf8(bytes) {
-                let relative = path.strip_prefix(root).expect("the walk stays below the root");
-                found.push(TextFile { path: relative.to_string_lossy().replace('\\', "/"), text });
+                let relative = path
+                    .strip_prefix(root)
+                    .expect("the walk stays below the root");
+                found.push(TextFile {
+                    path: relative.to_string_lossy().replace('\\', "/"),
+                    text,
+                });
             }
         }
     }

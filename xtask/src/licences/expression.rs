@@ -5,8 +5,15 @@
 
 /// `Err` only for text that is no expression.
 pub fn satisfiable(expression: &str, allowed: &[&str]) -> Result<bool, String> {
-    let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
-    let mut reader = Reader { words: spaced.split_whitespace().collect(), at: 0, allowed };
+    let spaced = expression
+        .replace('(', " ( ")
+        .replace(')', " ) ")
+        .replace('/', " OR ");
+    let mut reader = Reader {
+        words: spaced.split_whitespace().collect(),
+        at: 0,
+        allowed,
+    };
     let verdict = reader.any()?;
     match reader.peek() {
         None => Ok(verdict),
@@ -50,12 +57,18 @@ impl<'a> Reader<'a> {
     fn term(&mut self) -> Result<bool, String> {
         if self.take("(") {
             let met = self.any()?;
-            return if self.take(")") { Ok(met) } else { Err("a bracket is not closed".into()) };
+            return if self.take(")") {
+                Ok(met)
+            } else {
+                Err("a bracket is not closed".into())
+            };
         }
         let id = self.identifier()?;
         if self.take("WITH") {
             let exception = self.identifier()?;
-            return Ok(self.allowed.contains(&format!("{id} WITH {exception}").as_str()));
+            return Ok(self
+                .allowed
+                .contains(&format!("{id} WITH {exception}").as_str()));
         }
         Ok(self.allowed.contains(&id))
     }
@@ -63,7 +76,9 @@ impl<'a> Reader<'a> {
     fn identifier(&mut self) -> Result<&'a str, String> {
         match self.peek() {
             None => Err("it ends too early".into()),
-            Some(word @ ("OR" | "AND" | "WITH" | "(" | ")")) => Err(format!("`{word}` is unexpected")),
+            Some(word @ ("OR" | "AND" | "WITH" | "(" | ")")) => {
+                Err(format!("`{word}` is unexpected"))
+            }
             Some(word) => {
                 self.at += 1;
                 Ok(word)
@@ -91,7 +106,10 @@ mod tests {
 
     #[test]
     fn an_exception_is_allowed_with_its_licence_only() {
-        assert_eq!(satisfiable("Apache-2.0 WITH LLVM-exception", &ALLOWED), Ok(true));
+        assert_eq!(
+            satisfiable("Apache-2.0 WITH LLVM-exception", &ALLOWED),
+            Ok(true)
+        );
         assert_eq!(satisfiable("MIT WITH LLVM-exception", &ALLOWED), Ok(false));
     }
 

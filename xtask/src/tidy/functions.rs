@@ -23,23 +23,39 @@ pub fn check(texts: &[TextFile]) -> Vec<Problem> {
             let allowed = listed.remove(&(file.path.clone(), function.name.clone()));
             let verdict = match allowed {
                 None => format!("more than {FUNCTION_LINES_MAX}: split it"),
-                Some(allowed) if function.lines > allowed => format!("grew from {allowed}: split it"),
-                Some(allowed) if function.lines < allowed => format!("shrank from {allowed}: lower it in {RATCHET}"),
+                Some(allowed) if function.lines > allowed => {
+                    format!("grew from {allowed}: split it")
+                }
+                Some(allowed) if function.lines < allowed => {
+                    format!("shrank from {allowed}: lower it in {RATCHET}")
+                }
                 Some(_) => continue,
             };
-            let text = format!("function `{}` has {} lines, {verdict}", function.name, function.lines);
+            let text = format!(
+                "function `{}` has {} lines, {verdict}",
+                function.name, function.lines
+            );
             problems.push(Problem::at(&file.path, function.line, text));
         }
     }
     for (path, name) in listed.into_keys() {
-        problems.push(Problem::new(RATCHET, format!("`{path} {name}` is short enough or gone: remove the line")));
+        problems.push(Problem::new(
+            RATCHET,
+            format!("`{path} {name}` is short enough or gone: remove the line"),
+        ));
     }
     problems
 }
 
-fn read_ratchet(texts: &[TextFile], problems: &mut Vec<Problem>) -> BTreeMap<(String, String), usize> {
+fn read_ratchet(
+    texts: &[TextFile],
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<(String, String), usize> {
     let mut listed = BTreeMap::new();
-    let text = texts.iter().find(|file| file.path == RATCHET).map_or("", |file| &file.text);
+    let text = texts
+        .iter()
+        .find(|file| file.path == RATCHET)
+        .map_or("", |file| &file.text);
     for (index, line) in text.lines().enumerate() {
         if line.trim().is_empty() || line.starts_with('#') {
             continue;
@@ -50,7 +66,11 @@ fn read_ratchet(texts: &[TextFile], problems: &mut Vec<Problem>) -> BTreeMap<(St
                 let lines = lines.parse().expect("the guard parsed it");
                 listed.insert((path.to_owned(), name.to_owned()), lines);
             }
-            _ => problems.push(Problem::at(RATCHET, index + 1, "expected `path function lines`")),
+            _ => problems.push(Problem::at(
+                RATCHET,
+                index + 1,
+                "expected `path function lines`",
+            )),
         }
     }
     listed
@@ -61,9 +81,18 @@ mod tests {
     use super::*;
 
     fn problems_of(function_lines: usize, ratchet: &str) -> Vec<String> {
-        let source = format!("//! Doc.\nfn long() {{{}}}\n", "\n".repeat(function_lines - 1));
-        let texts = [TextFile::new("a/src/b.rs", &source), TextFile::new(RATCHET, ratchet)];
-        check(&texts).into_iter().map(|problem| problem.text).collect()
+        let source = format!(
+            "//! Doc.\nfn long() {{{}}}\n",
+            "\n".repeat(function_lines - 1)
+        );
+        let texts = [
+            TextFile::new("a/src/b.rs", &source),
+            TextFile::new(RATCHET, ratchet),
+        ];
+        check(&texts)
+            .into_iter()
+            .map(|problem| problem.text)
+            .collect()
     }
 
     #[test]

@@ -34,9 +34,19 @@ fn entries(text: &str) -> Vec<Entry<'_>> {
             last.text.push_str(trimmed);
             open = !balanced(&last.text);
         } else if trimmed.starts_with('[') {
-            section = trimmed.split('#').next().unwrap_or_default().trim().trim_matches(['[', ']']);
+            section = trimmed
+                .split('#')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .trim_matches(['[', ']']);
         } else if trimmed.contains('=') && !trimmed.starts_with('#') {
-            found.push(Entry { section, line: index + 1, above, text: trimmed.to_owned() });
+            found.push(Entry {
+                section,
+                line: index + 1,
+                above,
+                text: trimmed.to_owned(),
+            });
             open = !balanced(trimmed);
         }
         above = trimmed;
@@ -60,7 +70,9 @@ fn reasons(file: &TextFile, problems: &mut Vec<Problem>) {
         let reasoned = entry.above.starts_with('#') || entry.text.contains(" #");
         if entry.section == "workspace.dependencies" && !ours && !reasoned {
             let name = entry.text.split(['=', '.', ' ']).next().unwrap_or_default();
-            let text = format!("dependency `{name}` has no reason: add a comment on its line or the one above");
+            let text = format!(
+                "dependency `{name}` has no reason: add a comment on its line or the one above"
+            );
             problems.push(Problem::at(&file.path, entry.line, text));
         }
     }
@@ -73,15 +85,24 @@ fn inherits(file: &TextFile, problems: &mut Vec<Problem>) {
         takes_lints |= entry.section == "lints" && dense.starts_with("workspace=true");
         takes_lints |= dense.starts_with("lints.workspace=true");
         if entry.section.contains("dependencies.") {
-            let text = format!("[{}]: write it as one line with `workspace = true`", entry.section);
+            let text = format!(
+                "[{}]: write it as one line with `workspace = true`",
+                entry.section
+            );
             problems.push(Problem::at(&file.path, entry.line, text));
         } else if lists_dependencies(entry.section) && !dense.contains("workspace=true") {
-            let text = format!("`{}`: list it in the root manifest and use `workspace = true`", entry.text);
+            let text = format!(
+                "`{}`: list it in the root manifest and use `workspace = true`",
+                entry.text
+            );
             problems.push(Problem::at(&file.path, entry.line, text));
         }
     }
     if !takes_lints {
-        problems.push(Problem::new(&file.path, "does not take the workspace's lints: add `[lints] workspace = true`"));
+        problems.push(Problem::new(
+            &file.path,
+            "does not take the workspace's lints: add `[lints] workspace = true`",
+        ));
     }
 }
 
@@ -92,30 +113,67 @@ mod tests {
     const LINTS: &str = "[lints]\nworkspace = true\n";
 
     fn places(path: &str, text: &str) -> Vec<String> {
-        check(&[TextFile::new(path, text)]).into_iter().map(|problem| problem.place).collect()
+        check(&[TextFile::new(path, text)])
+            .into_iter()
+            .map(|problem| problem.place)
+            .collect()
     }
 
     #[test]
     fn a_reason_stands_on_the_line_or_above_it() {
         let head = "[workspace.dependencies]\n";
-        assert!(places("Cargo.toml", &format!("{head}a = \"1\" # why\n# why\nb = {{ version = \"1\",\n  features = [] }}\n")).is_empty());
-        assert!(places("Cargo.toml", &format!("{head}mainstay-x = {{ path = \"x\" }}\n")).is_empty());
-        assert_eq!(places("Cargo.toml", &format!("{head}a = \"1\" # why\nb = \"1\"\n")), ["Cargo.toml:3"]);
+        assert!(
+            places(
+                "Cargo.toml",
+                &format!(
+                    "{head}a = \"1\" # why\n# why\nb = {{ version = \"1\",\n  features = [] }}\n"
+                )
+            )
+            .is_empty()
+        );
+        assert!(
+            places(
+                "Cargo.toml",
+                &format!("{head}mainstay-x = {{ path = \"x\" }}\n")
+            )
+            .is_empty()
+        );
+        assert_eq!(
+            places("Cargo.toml", &format!("{head}a = \"1\" # why\nb = \"1\"\n")),
+            ["Cargo.toml:3"]
+        );
     }
 
     #[test]
     fn a_member_that_names_its_own_version_is_refused() {
-        let good = format!("[dependencies]\na.workspace = true\nb = {{ workspace = true, features = [\"x\"] }}\n{LINTS}");
+        let good = format!(
+            "[dependencies]\na.workspace = true\nb = {{ workspace = true, features = [\"x\"] }}\n{LINTS}"
+        );
         assert!(places("a/Cargo.toml", &good).is_empty());
-        assert_eq!(places("a/Cargo.toml", &format!("[dev-dependencies]\na = \"1\"\n{LINTS}")), ["a/Cargo.toml:2"]);
-        assert_eq!(places("a/Cargo.toml", &format!("[dependencies.a]\nversion = \"1\"\n{LINTS}")), ["a/Cargo.toml:2"]);
+        assert_eq!(
+            places(
+                "a/Cargo.toml",
+                &format!("[dev-dependencies]\na = \"1\"\n{LINTS}")
+            ),
+            ["a/Cargo.toml:2"]
+        );
+        assert_eq!(
+            places(
+                "a/Cargo.toml",
+                &format!("[dependencies.a]\nversion = \"1\"\n{LINTS}")
+            ),
+            ["a/Cargo.toml:2"]
+        );
         let target = format!("[target.'cfg(unix)'.dependencies]\na = \"1\"\n{LINTS}");
         assert_eq!(places("a/Cargo.toml", &target), ["a/Cargo.toml:2"]);
     }
 
     #[test]
     fn a_member_without_the_workspace_lints_is_refused_and_an_example_is_free() {
-        assert_eq!(places("a/Cargo.toml", "[package]\nname = \"a\"\n"), ["a/Cargo.toml"]);
+        assert_eq!(
+            places("a/Cargo.toml", "[package]\nname = \"a\"\n"),
+            ["a/Cargo.toml"]
+        );
         assert!(places("examples/a/Cargo.toml", "[dependencies]\na = \"1\"\n").is_empty());
     }
 }

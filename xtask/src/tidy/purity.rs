@@ -6,11 +6,24 @@ use crate::problem::Problem;
 use crate::rust_source::{code_only, imports, line_of, positions, test_regions};
 use crate::tree::TextFile;
 
-const EXECUTORS: [&str; 6] = ["tokio", "ractor", "futures", "async_std", "smol", "openraft"];
+const EXECUTORS: [&str; 6] = [
+    "tokio",
+    "ractor",
+    "futures",
+    "async_std",
+    "smol",
+    "openraft",
+];
 
 /// Parts of the standard library that reach outside; `std::time::Duration` and `std::io` errors do not.
-const OUTSIDE: [&str; 6] =
-    ["std::thread", "std::fs", "std::net", "std::process", "std::time::Instant", "std::time::SystemTime"];
+const OUTSIDE: [&str; 6] = [
+    "std::thread",
+    "std::fs",
+    "std::net",
+    "std::process",
+    "std::time::Instant",
+    "std::time::SystemTime",
+];
 
 const CALLS: [&str; 3] = ["Instant::now", "SystemTime::now", ".await"];
 
@@ -28,11 +41,15 @@ pub fn check(texts: &[TextFile]) -> Vec<Problem> {
 }
 
 fn in_pure_crate(path: &str) -> bool {
-    PURE_FOLDERS.iter().any(|folder| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with("/src/")))
+    PURE_FOLDERS.iter().any(|folder| {
+        path.strip_prefix(folder)
+            .is_some_and(|rest| rest.starts_with("/src/"))
+    })
 }
 
 fn in_pure_module_of_supervisor(path: &str) -> bool {
-    path.strip_prefix("supervisor/src/").is_some_and(|rest| !rest.starts_with("actor"))
+    path.strip_prefix("supervisor/src/")
+        .is_some_and(|rest| !rest.starts_with("actor"))
 }
 
 fn reach_outside(file: &TextFile, forbidden: &[&str], problems: &mut Vec<Problem>) {
@@ -43,16 +60,23 @@ fn reach_outside(file: &TextFile, forbidden: &[&str], problems: &mut Vec<Problem
         let within = |root: &&&str| path == **root || path.starts_with(&format!("{root}::"));
         hits.extend(forbidden.iter().find(within).map(|_| (line, path.clone())));
     }
-    let in_place = forbidden.iter().map(|root| format!("{root}::")).chain(CALLS.map(String::from));
+    let in_place = forbidden
+        .iter()
+        .map(|root| format!("{root}::"))
+        .chain(CALLS.map(String::from));
     for words in in_place {
         hits.extend(positions(&code, &words).map(|at| (line_of(&code, at), words.clone())));
     }
     hits.sort();
     hits.dedup_by_key(|(line, _)| *line);
     for (line, words) in hits {
-        let in_test = file.is_test_path() || regions.iter().any(|(from, to)| (*from..=*to).contains(&line));
+        let in_test = file.is_test_path()
+            || regions
+                .iter()
+                .any(|(from, to)| (*from..=*to).contains(&line));
         if !in_test {
-            let text = format!("pure code reaches for `{words}`; take it as a value from the driver");
+            let text =
+                format!("pure code reaches for `{words}`; take it as a value from the driver");
             problems.push(Problem::at(&file.path, line, text));
         }
     }
@@ -63,7 +87,10 @@ mod tests {
     use super::*;
 
     fn places(path: &str, text: &str) -> Vec<String> {
-        check(&[TextFile::new(path, text)]).into_iter().map(|problem| problem.place).collect()
+        check(&[TextFile::new(path, text)])
+            .into_iter()
+            .map(|problem| problem.place)
+            .collect()
     }
 
     #[test]
@@ -76,7 +103,8 @@ mod tests {
 
     #[test]
     fn what_stays_inside_the_process_is_free_and_tests_are_too() {
-        let text = "//! Doc.\nuse std::time::Duration;\n#[cfg(test)]\nmod tests {\n  use std::fs;\n}\n";
+        let text =
+            "//! Doc.\nuse std::time::Duration;\n#[cfg(test)]\nmod tests {\n  use std::fs;\n}\n";
         assert!(places("coordinator/src/a.rs", text).is_empty());
         assert!(places("coordinator/tests/a.rs", "//! Doc.\nuse std::fs;\n").is_empty());
     }
@@ -84,7 +112,10 @@ mod tests {
     #[test]
     fn only_the_actor_of_the_supervisor_knows_an_executor() {
         let text = "//! Doc.\nuse ractor::Actor;\n";
-        assert_eq!(places("supervisor/src/ledger.rs", text), ["supervisor/src/ledger.rs:2"]);
+        assert_eq!(
+            places("supervisor/src/ledger.rs", text),
+            ["supervisor/src/ledger.rs:2"]
+        );
         assert!(places("supervisor/src/actor.rs", text).is_empty());
         assert!(places("supervisor/src/actor/watch.rs", text).is_empty());
     }

@@ -12,19 +12,40 @@ const FILE_LINES_MAX: usize = 600;
 const FILE_LINES_P90_AIM: usize = 400;
 
 /// Names that say nothing about what is inside (style rule 7).
-const NAMELESS: [&str; 9] =
-    ["util", "utils", "common", "helper", "helpers", "misc", "manager", "managers", "utilities"];
+const NAMELESS: [&str; 9] = [
+    "util",
+    "utils",
+    "common",
+    "helper",
+    "helpers",
+    "misc",
+    "manager",
+    "managers",
+    "utilities",
+];
 
 /// What a sleep in a test must carry, on its line or the one above, to be let through.
 const SLEEP_EXCUSE: &str = "// tidy: waits because ";
 
 /// Spelled in two halves: a plain text search over the sources must not stumble over the checker.
 const FORBIDDEN: [(&str, &str); 5] = [
-    (concat!("unbounded", "("), "unbounded channel; give it a bound from limits"),
-    (concat!("unbounded", "_channel("), "unbounded channel; give it a bound from limits"),
+    (
+        concat!("unbounded", "("),
+        "unbounded channel; give it a bound from limits",
+    ),
+    (
+        concat!("unbounded", "_channel("),
+        "unbounded channel; give it a bound from limits",
+    ),
     (concat!("todo", "!("), "stub; build it or leave it out"),
-    (concat!("unimplemented", "!("), "stub; build it or leave it out"),
-    (concat!("#[", "ignore"), "ignored test; mend it or remove it"),
+    (
+        concat!("unimplemented", "!("),
+        "stub; build it or leave it out",
+    ),
+    (
+        concat!("#[", "ignore"),
+        "ignored test; mend it or remove it",
+    ),
 ];
 
 const SLEEPS: [&str; 2] = [concat!("thread::", "sleep"), concat!("time::", "sleep")];
@@ -43,18 +64,35 @@ pub fn check(texts: &[TextFile]) -> Vec<Problem> {
 
 /// One line for the reader of the run: how many files, and how long the long ones are.
 pub fn sizes(texts: &[TextFile]) -> String {
-    let mut lines: Vec<usize> =
-        texts.iter().filter(|file| file.is_rust()).map(|file| file.text.lines().count()).collect();
+    let mut lines: Vec<usize> = texts
+        .iter()
+        .filter(|file| file.is_rust())
+        .map(|file| file.text.lines().count())
+        .collect();
     lines.sort_unstable();
-    let Some(longest) = lines.last() else { return "no Rust files".into() };
+    let Some(longest) = lines.last() else {
+        return "no Rust files".into();
+    };
     let p90 = lines[(lines.len() * 9 / 10).min(lines.len() - 1)];
-    let drift = if p90 > FILE_LINES_P90_AIM { format!(" (ABOVE the aim of {FILE_LINES_P90_AIM})") } else { String::new() };
-    format!("{} Rust files, {} lines, p90 {p90}{drift}, longest {longest}", lines.len(), lines.iter().sum::<usize>())
+    let drift = if p90 > FILE_LINES_P90_AIM {
+        format!(" (ABOVE the aim of {FILE_LINES_P90_AIM})")
+    } else {
+        String::new()
+    };
+    format!(
+        "{} Rust files, {} lines, p90 {p90}{drift}, longest {longest}",
+        lines.len(),
+        lines.iter().sum::<usize>()
+    )
 }
 
 fn shape(file: &TextFile, problems: &mut Vec<Problem>) {
     if !file.text.starts_with("//!") {
-        problems.push(Problem::at(&file.path, 1, "does not begin with a `//!` module doc"));
+        problems.push(Problem::at(
+            &file.path,
+            1,
+            "does not begin with a `//!` module doc",
+        ));
     }
     let lines = file.text.lines().count();
     if lines > FILE_LINES_MAX {
@@ -67,7 +105,10 @@ fn names(file: &TextFile, code: &str, problems: &mut Vec<Problem>) {
     for part in file.path.split('/') {
         let stem = part.strip_suffix(".rs").unwrap_or(part);
         if NAMELESS.contains(&stem) {
-            problems.push(Problem::new(&file.path, format!("`{stem}` names no idea; name what is inside")));
+            problems.push(Problem::new(
+                &file.path,
+                format!("`{stem}` names no idea; name what is inside"),
+            ));
         }
     }
     for at in positions(code, "mod") {
@@ -83,7 +124,11 @@ fn names(file: &TextFile, code: &str, problems: &mut Vec<Problem>) {
 fn forbidden(file: &TextFile, code: &str, problems: &mut Vec<Problem>) {
     for (words, why) in FORBIDDEN {
         for at in positions(code, words) {
-            problems.push(Problem::at(&file.path, line_of(code, at), format!("`{words}`: {why}")));
+            problems.push(Problem::at(
+                &file.path,
+                line_of(code, at),
+                format!("`{words}`: {why}"),
+            ));
         }
     }
 }
@@ -94,12 +139,21 @@ fn sleeps(file: &TextFile, code: &str, problems: &mut Vec<Problem>) {
     for words in SLEEPS {
         for at in positions(code, words) {
             let line = line_of(code, at);
-            let in_test = file.is_test_path() || regions.iter().any(|(from, to)| (*from..=*to).contains(&line));
-            let above = line.checked_sub(2).and_then(|index| lines.get(index)).copied().unwrap_or_default();
+            let in_test = file.is_test_path()
+                || regions
+                    .iter()
+                    .any(|(from, to)| (*from..=*to).contains(&line));
+            let above = line
+                .checked_sub(2)
+                .and_then(|index| lines.get(index))
+                .copied()
+                .unwrap_or_default();
             let excused = lines[line - 1].contains(SLEEP_EXCUSE) || above.contains(SLEEP_EXCUSE);
             let imported = lines[line - 1].trim_start().starts_with("use ");
             if in_test && !excused && !imported {
-                let text = format!("`{words}` in a test: wait for the condition, or say `{SLEEP_EXCUSE}...`");
+                let text = format!(
+                    "`{words}` in a test: wait for the condition, or say `{SLEEP_EXCUSE}...`"
+                );
                 problems.push(Problem::at(&file.path, line, text));
             }
         }
@@ -112,12 +166,16 @@ mod tests {
 
     fn problems_of(path: &str, text: &str) -> Vec<String> {
         let found = check(&[TextFile::new(path, text)]);
-        found.into_iter().map(|problem| format!("{}: {}", problem.place, problem.text)).collect()
+        found
+            .into_iter()
+            .map(|problem| format!("{}: {}", problem.place, problem.text))
+            .collect()
     }
 
     #[test]
     fn a_good_file_has_no_problem() {
-        let text = "//! Doc.\nfn f() { bounded(4); }\n// todo comments and \"strings\" are no code\n";
+        let text =
+            "//! Doc.\nfn f() { bounded(4); }\n// todo comments and \"strings\" are no code\n";
         assert_eq!(problems_of("a/src/offer.rs", text), Vec::<String>::new());
     }
 
@@ -137,15 +195,24 @@ mod tests {
     fn nameless_files_folders_and_modules_are_refused() {
         assert_eq!(problems_of("a/src/util.rs", "//! Doc.\n").len(), 1);
         assert_eq!(problems_of("a/tests/common/mod.rs", "//! Doc.\n").len(), 1);
-        assert_eq!(problems_of("a/src/b.rs", "//! Doc.\nmod helpers;\npub mod misc {}\n").len(), 2);
+        assert_eq!(
+            problems_of("a/src/b.rs", "//! Doc.\nmod helpers;\npub mod misc {}\n").len(),
+            2
+        );
     }
 
     #[test]
     fn every_forbidden_construct_is_found_in_code_and_not_in_prose() {
         for (words, _) in FORBIDDEN {
             let bad = format!("//! Doc.\nfn f() {{\n    {words} }}\n");
-            assert!(problems_of("a/src/b.rs", &bad)[0].starts_with("a/src/b.rs:3:"), "{words}");
-            assert!(problems_of("a/src/b.rs", &format!("//! Doc.\n// {words}\n")).is_empty(), "{words}");
+            assert!(
+                problems_of("a/src/b.rs", &bad)[0].starts_with("a/src/b.rs:3:"),
+                "{words}"
+            );
+            assert!(
+                problems_of("a/src/b.rs", &format!("//! Doc.\n// {words}\n")).is_empty(),
+                "{words}"
+            );
         }
     }
 
@@ -157,7 +224,10 @@ mod tests {
         assert_eq!(problems_of("a/tests/b.rs", &body).len(), 1);
         let module = format!("//! Doc.\n#[cfg(test)]\nmod tests {{\n    fn f() {{ {call} }}\n}}\n");
         assert_eq!(problems_of("a/src/b.rs", &module).len(), 1);
-        let excused = body.replace(&call, &format!("{call} {SLEEP_EXCUSE}the disk has no event"));
+        let excused = body.replace(
+            &call,
+            &format!("{call} {SLEEP_EXCUSE}the disk has no event"),
+        );
         assert!(problems_of("a/tests/b.rs", &excused).is_empty());
     }
 }

@@ -5,7 +5,11 @@ use crate::problem::Problem;
 use crate::tree::TextFile;
 
 /// Spelled in two halves so that the checker does not find itself.
-const FOREIGN_PATHS: [&str; 3] = [concat!("/wo", "rk/"), concat!("/fa", "rm"), concat!(".lib", "rary")];
+const FOREIGN_PATHS: [&str; 3] = [
+    concat!("/wo", "rk/"),
+    concat!("/fa", "rm"),
+    concat!(".lib", "rary"),
+];
 
 pub fn check(texts: &[TextFile]) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -38,8 +42,15 @@ fn configures_cargo(file: &TextFile) -> bool {
 }
 
 fn aborts_on_panic(line: &str) -> bool {
-    let dense: String = line.split('#').next().unwrap_or_default().split_whitespace().collect();
-    dense.contains("panic=\"abort\"") || dense.contains("panic=abort") || dense.contains("panic='abort'")
+    let dense: String = line
+        .split('#')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    dense.contains("panic=\"abort\"")
+        || dense.contains("panic=abort")
+        || dense.contains("panic='abort'")
 }
 
 #[cfg(test)]
@@ -47,13 +58,20 @@ mod tests {
     use super::*;
 
     fn places(path: &str, text: &str) -> Vec<String> {
-        check(&[TextFile::new(path, text)]).into_iter().map(|problem| problem.place).collect()
+        check(&[TextFile::new(path, text)])
+            .into_iter()
+            .map(|problem| problem.place)
+            .collect()
     }
 
     #[test]
     fn paths_of_one_machine_are_refused_everywhere() {
         for words in FOREIGN_PATHS {
-            assert_eq!(places("docs/a.md", &format!("fine\nsee `{words}` there\n")), ["docs/a.md:2"], "{words}");
+            assert_eq!(
+                places("docs/a.md", &format!("fine\nsee `{words}` there\n")),
+                ["docs/a.md:2"],
+                "{words}"
+            );
         }
         assert!(places("docs/a.md", "a network/working path and a /farmer\n").is_empty());
     }
@@ -62,7 +80,10 @@ mod tests {
     fn aborting_on_panic_is_refused_in_cargo_files_only() {
         let line = "panic = \"abort\"\n";
         assert_eq!(places("Cargo.toml", line), ["Cargo.toml:1"]);
-        assert_eq!(places(".cargo/config.toml", "rustflags = [\"-Cpanic=abort\"]\n"), [".cargo/config.toml:1"]);
+        assert_eq!(
+            places(".cargo/config.toml", "rustflags = [\"-Cpanic=abort\"]\n"),
+            [".cargo/config.toml:1"]
+        );
         assert!(places("docs/a.md", line).is_empty());
         assert!(places("Cargo.toml", "panic = \"unwind\"\n").is_empty());
     }
