@@ -211,15 +211,21 @@ fn of_kind(kind: Kind, name: &str) -> Result<Key, BadReference> {
         Kind::Placement => Key::Placement(PlacementName::new(name)?),
         Kind::Instance => return instance(name),
         Kind::Name => {
-            let (node, slot) = name.split_once('/').ok_or_else(|| shape("write name/NODE/NAME"))?;
+            let (node, slot) = name
+                .split_once('/')
+                .ok_or_else(|| shape("write name/NODE/NAME"))?;
             Key::Name(NameKey::new(NodeName::new(node)?, SlotName::new(slot)?))
         }
-        Kind::Configuration => Key::Configuration(ConfigHash(hexadecimal(name).ok_or_else(|| shape("a hash of hexadecimal digits is wanted"))?)),
+        Kind::Configuration => Key::Configuration(ConfigHash(
+            hexadecimal(name).ok_or_else(|| shape("a hash of hexadecimal digits is wanted"))?,
+        )),
         Kind::Supervisor => Key::Supervisor(NodeName::new(name)?),
         Kind::Command => Key::Command(CommandId(
             name.parse().map_err(|_| shape("a number is wanted"))?,
         )),
-        Kind::Parked => Key::Parked(ParkedId(hexadecimal(name).ok_or_else(|| shape("a hash of hexadecimal digits is wanted"))?)),
+        Kind::Parked => Key::Parked(ParkedId(
+            hexadecimal(name).ok_or_else(|| shape("a hash of hexadecimal digits is wanted"))?,
+        )),
     })
 }
 

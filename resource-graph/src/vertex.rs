@@ -13,7 +13,7 @@ use mainstay_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::key::{ConfigHash, Key};
+use crate::key::{ConfigHash, Key, Kind, NameKey};
 use crate::policy::Settings;
 
 /// A vertex with its book-keeping, as it stands in the graph, in a delta and on disk.
@@ -265,11 +265,15 @@ impl InstanceState {
             | Self::Unresponsive { .. }
             | Self::Stopping { .. }
             | Self::Unknown { .. }
-            | Self::Failed { presence: Presence::Living } => true,
+            | Self::Failed {
+                presence: Presence::Living,
+            } => true,
             Self::Pending
             | Self::Blocked
             | Self::Stopped { .. }
-            | Self::Failed { presence: Presence::Gone }
+            | Self::Failed {
+                presence: Presence::Gone,
+            }
             | Self::Backoff { .. }
             | Self::Quarantined => false,
         }
@@ -383,6 +387,23 @@ pub enum Relation {
 }
 
 impl Relation {
+    /// The kinds it leads from and to.
+    pub fn ends(self) -> (Kind, Kind) {
+        match self {
+            Self::Holds | Self::Waits => (Kind::Instance, Kind::Name),
+            Self::Configured | Self::Wants => (Kind::Instance, Kind::Configuration),
+            Self::Provides => (Kind::Node, Kind::Type),
+        }
+    }
+
+    /// Whether a vertex has at most one edge of this relation out of it.
+    pub fn at_most_one(self) -> bool {
+        match self {
+            Self::Holds | Self::Waits | Self::Configured | Self::Wants => true,
+            Self::Provides => false,
+        }
+    }
+
     pub const ALL: [Self; 5] = [
         Self::Holds,
         Self::Waits,
@@ -413,6 +434,23 @@ pub struct Edge {
 }
 
 impl Vertex {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Cluster(_) => Kind::Cluster,
+            Self::Station(_) => Kind::Station,
+            Self::Node(_) => Kind::Node,
+            Self::Outbox(_) => Kind::Outbox,
+            Self::Type(_) => Kind::Type,
+            Self::Placement(_) => Kind::Placement,
+            Self::Instance(_) => Kind::Instance,
+            Self::Name(_) => Kind::Name,
+            Self::Configuration(_) => Kind::Configuration,
+            Self::Supervisor(_) => Kind::Supervisor,
+            Self::Command(_) => Kind::Command,
+            Self::Parked(_) => Kind::Parked,
+        }
+    }
+
     /// When this vertex wants to be judged again, if nothing changes before.
     pub fn deadline(&self) -> Option<Timestamp> {
         match self {
@@ -441,7 +479,9 @@ impl Vertex {
                 a.state.as_str() == b.state.as_str() && a.incarnation == b.incarnation
             }
             (Self::Node(a), Self::Node(b)) => a.state == b.state,
-            (Self::Supervisor(a), Self::Supervisor(b)) => a.state == b.state && a.incarnation == b.incarnation,
+            (Self::Supervisor(a), Self::Supervisor(b)) => {
+                a.state == b.state && a.incarnation == b.incarnation
+            }
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
         }
     }
@@ -473,6 +513,6 @@ impl Instance {
 }
 
 /// The keys an instance stands next to without an edge.
-pub fn slot_of(key: &InstanceKey, instance: &Instance) -> crate::key::NameKey {
-    crate::key::NameKey::new(key.node.clone(), instance.name.clone())
+pub fn slot_of(key: &InstanceKey, instance: &Instance) -> NameKey {
+    NameKey::new(key.node.clone(), instance.name.clone())
 }

@@ -93,7 +93,10 @@ pub trait ViewExt: View {
 
     /// The one target of a relation that has at most one.
     fn linked(&self, from: &Key, relation: Relation) -> Option<Key> {
-        self.edges_from(from, relation).into_iter().next().map(|edge| edge.to)
+        self.edges_from(from, relation)
+            .into_iter()
+            .next()
+            .map(|edge| edge.to)
     }
 }
 

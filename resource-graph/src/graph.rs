@@ -1,0 +1,340 @@
+//! The graph in memory: petgraph for relations that carry meaning, ordered maps for everything a key already says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use mainstay_protocol::{CommandId, InstanceKey, NodeName, PlacementName, Revision, Timestamp};
+use petgraph::Direction;
+use petgraph::stable_graph::{EdgeIndex, NodeIndex, StableDiGraph};
+use petgraph::visit::EdgeRef;
+
+use crate::delta::{Change, Delta, Unfit};
+use crate::key::{Key, Kind};
+use crate::kinds::ByKind;
+use crate::txn::Txn;
+use crate::vertex::{Cause, Edge, Record, Relation, Vertex};
+use crate::view::View;
+
+/// Everything that is known and wanted. Changed by [`Graph::apply`] alone.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    revision: Revision,
+    net: StableDiGraph<Arc<Record>, Edge>,
+    places: ByKind<NodeIndex>,
+    /// Relations that are part of a key are indices: a vertex with 100 000 edges would be slow to leave.
+    by_placement: BTreeSet<(PlacementName, NodeName)>,
+    by_commanded: BTreeSet<(NodeName, CommandId)>,
+    deadlines: BTreeSet<(Timestamp, Key)>,
+}
+
+/// What came of applying a delta.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Whether it took effect; if not, nothing at all did and the revision stands.
+    pub changed: bool,
+    /// Why it did not: stale, most likely, and to be proposed again.
+    pub refused: Option<Unfit>,
+}
+
+impl Graph {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A graph from what was kept of it, vertices and edges in any order.
+    pub fn from_parts(
+        revision: Revision,
+        records: impl IntoIterator<Item = Record>,
+        edges: impl IntoIterator<Item = Edge>,
+    ) -> Result<Self, Unfit> {
+        let mut graph = Self {
+            revision,
+            ..Self::default()
+        };
+        for record in records {
+            graph.put(Arc::new(record));
+        }
+        for edge in edges {
+            for end in [&edge.from, &edge.to] {
+                if !graph.places.contains(end) {
+                    return Err(Unfit::Missing { key: end.clone() });
+                }
+            }
+            graph.link(edge);
+        }
+        Ok(graph)
+    }
+
+    /// Starts a transaction: `now` is log time, `cause` stands in what is written until it is set anew.
+    pub fn begin(&self, now: Timestamp, cause: Cause) -> Txn<'_> {
+        Txn::new(self, now, cause)
+    }
+
+    /// The only mutator. A delta that does not fit is a deterministic no-op; one that does, even an empty one,
+    /// raises the revision by one.
+    pub fn apply(&mut self, delta: &Delta) -> Applied {
+        if let Err(unfit) = delta.fits(self) {
+            return Applied {
+                changed: false,
+                refused: Some(unfit),
+            };
+        }
+        for change in &delta.changes {
+            match change {
+                Change::Put(record) => self.put(Arc::new(Record::clone(record))),
+                Change::Remove(key) => self.remove(key),
+                Change::Link(edge) => self.link(edge.clone()),
+                Change::Unlink { from, relation, to } => self.unlink(from, *relation, to),
+            }
+        }
+        self.revision = self.revision.next();
+        Applied {
+            changed: true,
+            refused: None,
+        }
+    }
+
+    /// Whose deadline has come, the earliest first.
+    pub fn due(&self, now: Timestamp) -> Vec<Key> {
+        self.deadlines
+            .iter()
+            .take_while(|(at, _)| *at <= now)
+            .map(|(_, key)| key.clone())
+            .collect()
+    }
+
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    pub fn count(&self, kind: Kind) -> usize {
+        self.places.of(kind).len()
+    }
+
+    /// How many there are of each kind, kinds without any included.
+    pub fn counts(&self) -> BTreeMap<Kind, usize> {
+        Kind::ALL
+            .into_iter()
+            .map(|kind| (kind, self.count(kind)))
+            .collect()
+    }
+
+    pub fn edge_count(&self) -> usize {
+        self.net.edge_count()
+    }
+
+    /// Every vertex, in key order.
+    pub fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
+        self.places.iter().map(|(_, place)| &self.net[*place])
+    }
+
+    /// Every edge, ordered by from, relation, to.
+    pub fn edges(&self) -> Vec<&Edge> {
+        let mut edges: Vec<&Edge> = self.net.edge_weights().collect();
+        edges.sort_by(|a, b| (&a.from, a.relation, &a.to).cmp(&(&b.from, b.relation, &b.to)));
+        edges
+    }
+
+    /// All edges of one vertex, in both directions.
+    pub fn edges_of(&self, key: &Key) -> Vec<Edge> {
+        let Some(place) = self.places.get(key) else {
+            return Vec::new();
+        };
+        let mut edges: Vec<Edge> = [Direction::Outgoing, Direction::Incoming]
+            .into_iter()
+            .flat_map(|direction| self.net.edges_directed(*place, direction))
+            .map(|edge| edge.weight().clone())
+            .collect();
+        edges.sort();
+        edges
+    }
+
+    pub(crate) fn edge(&self, from: &Key, relation: Relation, to: &Key) -> Option<&Edge> {
+        self.edge_place(from, relation, to)
+            .map(|place| &self.net[place])
+    }
+
+    pub(crate) fn contains(&self, key: &Key) -> bool {
+        self.places.contains(key)
+    }
+
+    /// Looks from the source, which has few edges; a target may have very many.
+    fn edge_place(&self, from: &Key, relation: Relation, to: &Key) -> Option<EdgeIndex> {
+        let from = self.places.get(from)?;
+        self.net
+            .edges_directed(*from, Direction::Outgoing)
+            .find(|edge| edge.weight().relation == relation && edge.weight().to == *to)
+            .map(|edge| edge.id())
+    }
+
+    fn edges_at(&self, key: &Key, relation: Relation, direction: Direction) -> Vec<Edge> {
+        let Some(place) = self.places.get(key) else {
+            return Vec::new();
+        };
+        self.net
+            .edges_directed(*place, direction)
+            .filter(|edge| edge.weight().relation == relation)
+            .map(|edge| edge.weight().clone())
+            .collect()
+    }
+
+    fn put(&mut self, record: Arc<Record>) {
+        let key = record.key.clone();
+        match self.places.get(&key) {
+            Some(place) => {
+                let place = *place;
+                let old = std::mem::replace(&mut self.net[place], Arc::clone(&record));
+                self.leave_indices(&old);
+            }
+            None => {
+                let place = self.net.add_node(Arc::clone(&record));
+                self.places.insert(key, place);
+            }
+        }
+        self.enter_indices(&record);
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if let Some(place) = self.places.remove(key)
+            && let Some(old) = self.net.remove_node(place)
+        {
+            self.leave_indices(&old);
+        }
+    }
+
+    fn link(&mut self, edge: Edge) {
+        if let Some(place) = self.edge_place(&edge.from, edge.relation, &edge.to) {
+            self.net[place] = edge;
+            return;
+        }
+        if let (Some(from), Some(to)) = (self.places.get(&edge.from), self.places.get(&edge.to)) {
+            let (from, to) = (*from, *to);
+            self.net.add_edge(from, to, edge);
+        }
+    }
+
+    fn unlink(&mut self, from: &Key, relation: Relation, to: &Key) {
+        if let Some(place) = self.edge_place(from, relation, to) {
+            self.net.remove_edge(place);
+        }
+    }
+
+    fn enter_indices(&mut self, record: &Record) {
+        if let Key::Instance(key) = &record.key {
+            self.by_placement
+                .insert((key.placement.clone(), key.node.clone()));
+        }
+        if let Some(entry) = commanded(record) {
+            self.by_commanded.insert(entry);
+        }
+        if let Some(at) = record.vertex.deadline() {
+            self.deadlines.insert((at, record.key.clone()));
+        }
+    }
+
+    fn leave_indices(&mut self, record: &Record) {
+        if let Key::Instance(key) = &record.key {
+            self.by_placement
+                .remove(&(key.placement.clone(), key.node.clone()));
+        }
+        if let Some(entry) = commanded(record) {
+            self.by_commanded.remove(&entry);
+        }
+        if let Some(at) = record.vertex.deadline() {
+            self.deadlines.remove(&(at, record.key.clone()));
+        }
+    }
+}
+
+impl View for Graph {
+    fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    fn record(&self, key: &Key) -> Option<Arc<Record>> {
+        self.places
+            .get(key)
+            .map(|place| Arc::clone(&self.net[*place]))
+    }
+
+    fn keys(&self, kind: Kind) -> Vec<Key> {
+        self.places.of(kind).keys().cloned().collect()
+    }
+
+    fn edges_from(&self, from: &Key, relation: Relation) -> Vec<Edge> {
+        let mut edges = self.edges_at(from, relation, Direction::Outgoing);
+        edges.sort_by(|a, b| a.to.cmp(&b.to));
+        edges
+    }
+
+    fn edges_to(&self, to: &Key, relation: Relation) -> Vec<Edge> {
+        let mut edges = self.edges_at(to, relation, Direction::Incoming);
+        oldest_first(&mut edges);
+        edges
+    }
+
+    fn instances_on(&self, node: &NodeName) -> Vec<InstanceKey> {
+        let instances = self.places.of(Kind::Instance);
+        instances
+            .range(first_instance_on(node)..)
+            .map_while(|(key, _)| instance_on(key, node))
+            .collect()
+    }
+
+    fn instances_of(&self, placement: &PlacementName) -> Vec<InstanceKey> {
+        of_placement(&self.by_placement, placement).collect()
+    }
+
+    fn commands_for(&self, node: &NodeName) -> Vec<Key> {
+        for_node(&self.by_commanded, node).collect()
+    }
+}
+
+/// The index entry of a command.
+pub(crate) fn commanded(record: &Record) -> Option<(NodeName, CommandId)> {
+    match (&record.key, &record.vertex) {
+        (Key::Command(id), Vertex::Command(command)) => Some((command.node.clone(), *id)),
+        _ => None,
+    }
+}
+
+pub(crate) fn oldest_first(edges: &mut [Edge]) {
+    edges.sort_by(|a, b| (a.since, &a.from).cmp(&(b.since, &b.from)));
+}
+
+/// No name sorts before "0": it is the lowest first character, and nothing is shorter.
+const FIRST_NAME: &str = "0";
+
+/// Where the keys of a node's instances begin.
+pub(crate) fn first_instance_on(node: &NodeName) -> Key {
+    let first = PlacementName::new(FIRST_NAME).expect("the first name is a name");
+    Key::Instance(InstanceKey::new(node.clone(), first))
+}
+
+pub(crate) fn instance_on(key: &Key, node: &NodeName) -> Option<InstanceKey> {
+    match key {
+        Key::Instance(key) if key.node == *node => Some(key.clone()),
+        _ => None,
+    }
+}
+
+pub(crate) fn of_placement<'a>(
+    index: &'a BTreeSet<(PlacementName, NodeName)>,
+    placement: &'a PlacementName,
+) -> impl Iterator<Item = InstanceKey> + 'a {
+    let first = NodeName::new(FIRST_NAME).expect("the first name is a name");
+    index
+        .range((placement.clone(), first)..)
+        .take_while(move |(of, _)| of == placement)
+        .map(|(of, node)| InstanceKey::new(node.clone(), of.clone()))
+}
+
+pub(crate) fn for_node<'a>(
+    index: &'a BTreeSet<(NodeName, CommandId)>,
+    node: &'a NodeName,
+) -> impl Iterator<Item = Key> + 'a {
+    index
+        .range((node.clone(), CommandId(0))..)
+        .take_while(move |(to, _)| to == node)
+        .map(|(_, id)| Key::Command(*id))
+}

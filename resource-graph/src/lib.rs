@@ -1,0 +1,43 @@
+//! The resource graph: everything Mainstay knows and wants, with typed transactions over it. Pure.
+//!
+//! ```text
+//!   Graph --begin--> Txn --put, link, unlink, remove--> Txn --finish--> Delta
+//!     ^               |  savepoint / rollback per (rule, subject)         |
+//!     |               v                                                   v
+//!     |             View <-- rules, `why`, API and checks read          the log
+//!     +------------------------- apply <---------------------------------+
+//! ```
+//!
+//! - A vertex has a typed key, a payload, the log time of its last change of state, the revision that last
+//!   changed it, and what caused that. An edge has a relation; relations that a key already says (an instance's
+//!   node, its placement, a command's node) are ordered indices instead.
+//! - [`Graph::apply`] is the only mutator. A delta made for another revision, or one that does not fit as a whole,
+//!   changes nothing at all, on every replica alike.
+//! - A [`Txn`] reads its own writes. It checks cardinality and the transition table at the write, not later:
+//!   a second holder of a name is an error that names the first.
+//! - Iteration is ordered everywhere. Two graphs are equal when their [`snapshot`]s are, byte for byte.
+//!
+//! What is not here: a clock (log time comes with [`Graph::begin`]), randomness, files, decisions.
+
+pub mod delta;
+pub mod graph;
+pub mod key;
+mod kinds;
+pub mod policy;
+pub mod transition;
+pub mod txn;
+pub mod vertex;
+pub mod view;
+
+pub use delta::{Change, Delta, Unfit};
+pub use graph::{Applied, Graph};
+pub use key::{BadReference, ConfigHash, Key, Kind, NameKey, ParkedId};
+pub use policy::Settings;
+pub use transition::IllegalTransition;
+pub use txn::{Savepoint, Txn, WriteError};
+pub use vertex::{
+    Cause, Cluster, CommandVertex, Configuration, Desired, Edge, Failure, FailureCause, Instance,
+    InstanceState, Name, Node, NodeState, Outbox, Parked, ParkedWhat, Placement, Record, Relation,
+    ServiceType, StandingRefusal, Station, Supervisor, SupervisorState, Target, Vertex, slot_of,
+};
+pub use view::{View, ViewExt};

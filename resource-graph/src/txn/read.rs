@@ -1,0 +1,165 @@
+//! Reading a transaction: what was committed, merged with what was written since, and a note of what was read.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Revision, limits};
+
+use super::Txn;
+use crate::graph::oldest_first;
+use crate::key::{Key, Kind};
+use crate::vertex::{Edge, Record, Relation};
+use crate::view::View;
+
+impl Txn<'_> {
+    /// Notes from now on what is read, up to `limits::DECISION_READS_MAX` vertices.
+    pub fn start_reads(&self) {
+        *self.reads.borrow_mut() = Some(Vec::new());
+    }
+
+    /// What was read since `start_reads`, in the order of reading, each vertex once as it was first seen;
+    /// revision 0 says that it was looked for and not there.
+    pub fn take_reads(&self) -> Vec<(Key, Revision)> {
+        self.reads.borrow_mut().take().unwrap_or_default()
+    }
+
+    /// As `record`, without being noted as a read.
+    pub(super) fn current(&self, key: &Key) -> Option<Arc<Record>> {
+        match self.overlay.record(key) {
+            Some(over) => over.clone(),
+            None => self.base.record(key),
+        }
+    }
+
+    pub(super) fn linked_now(&self, from: &Key, relation: Relation, to: &Key) -> bool {
+        match self.overlay.edge(&(from.clone(), relation, to.clone())) {
+            Some(over) => over.is_some(),
+            None => self.base.edge(from, relation, to).is_some(),
+        }
+    }
+
+    pub(super) fn outgoing(&self, from: &Key, relation: Relation) -> Vec<Edge> {
+        let mut edges = self.base.edges_from(from, relation);
+        let mut written = self.overlay.edges_from(from, relation).peekable();
+        if written.peek().is_some() {
+            edges.retain(|edge| !self.overlaid(edge));
+            edges.extend(written.filter_map(|(_, over)| over.clone()));
+            edges.sort_by(|a, b| a.to.cmp(&b.to));
+        }
+        edges
+    }
+
+    pub(super) fn incoming(&self, to: &Key, relation: Relation) -> Vec<Edge> {
+        let mut edges = self.base.edges_to(to, relation);
+        let mut written = self.overlay.edges_to(to, relation).peekable();
+        if written.peek().is_some() {
+            edges.retain(|edge| !self.overlaid(edge));
+            edges.extend(written.filter_map(Clone::clone));
+            oldest_first(&mut edges);
+        }
+        edges
+    }
+
+    fn overlaid(&self, edge: &Edge) -> bool {
+        let key = (edge.from.clone(), edge.relation, edge.to.clone());
+        self.overlay.edge(&key).is_some()
+    }
+
+    fn note(&self, key: &Key, revision: Revision) {
+        if let Some(reads) = self.reads.borrow_mut().as_mut()
+            && reads.len() < limits::DECISION_READS_MAX
+            && reads.iter().all(|(seen, _)| seen != key)
+        {
+            reads.push((key.clone(), revision));
+        }
+    }
+
+    fn note_current(&self, key: &Key) {
+        if self.reads.borrow().is_some() {
+            let revision = self.current(key).map_or(Revision(0), |record| record.rev);
+            self.note(key, revision);
+        }
+    }
+}
+
+impl View for Txn<'_> {
+    /// The committed revision it stands on.
+    fn revision(&self) -> Revision {
+        self.base.revision()
+    }
+
+    fn record(&self, key: &Key) -> Option<Arc<Record>> {
+        let record = self.current(key);
+        self.note(
+            key,
+            record.as_ref().map_or(Revision(0), |record| record.rev),
+        );
+        record
+    }
+
+    fn keys(&self, kind: Kind) -> Vec<Key> {
+        merged(
+            self.base.keys(kind),
+            self.overlay
+                .records_of(kind)
+                .map(|(key, there)| (key.clone(), there)),
+        )
+    }
+
+    fn edges_from(&self, from: &Key, relation: Relation) -> Vec<Edge> {
+        let edges = self.outgoing(from, relation);
+        self.note_current(from);
+        for edge in &edges {
+            self.note_current(&edge.to);
+        }
+        edges
+    }
+
+    fn edges_to(&self, to: &Key, relation: Relation) -> Vec<Edge> {
+        let edges = self.incoming(to, relation);
+        self.note_current(to);
+        for edge in &edges {
+            self.note_current(&edge.from);
+        }
+        edges
+    }
+
+    fn instances_on(&self, node: &NodeName) -> Vec<InstanceKey> {
+        merged(
+            self.base.instances_on(node),
+            self.overlay.instances_on(node),
+        )
+    }
+
+    fn instances_of(&self, placement: &PlacementName) -> Vec<InstanceKey> {
+        let mut committed = self.base.instances_of(placement);
+        committed
+            .retain(|key| !matches!(self.overlay.record(&Key::Instance(key.clone())), Some(None)));
+        let written = self.overlay.instances_of(placement);
+        merged(committed, written.map(|key| (key, true)))
+    }
+
+    fn commands_for(&self, node: &NodeName) -> Vec<Key> {
+        let mut committed = self.base.commands_for(node);
+        committed.retain(|key| self.overlay.record(key).is_none());
+        let written = self.overlay.commands_for(node);
+        merged(committed, written.map(|key| (key, true)))
+    }
+}
+
+/// `committed` with what was written: there, or no longer.
+fn merged<K: Ord>(committed: Vec<K>, written: impl Iterator<Item = (K, bool)>) -> Vec<K> {
+    let mut written = written.peekable();
+    if written.peek().is_none() {
+        return committed;
+    }
+    let mut all: BTreeSet<K> = committed.into_iter().collect();
+    for (key, there) in written {
+        if there {
+            all.insert(key);
+        } else {
+            all.remove(&key);
+        }
+    }
+    all.into_iter().collect()
+}
