@@ -17,7 +17,7 @@ pub const PURE_FOLDERS: [&str; 6] = [
 ];
 
 /// What a pure crate may not link: executors, stores, sockets, files, clocks, randomness.
-const IMPURE: [&str; 33] = [
+const IMPURE: [&str; 32] = [
     "async-std",
     "axum",
     "chrono",
@@ -50,7 +50,6 @@ const IMPURE: [&str; 33] = [
     "tokio-stream",
     "tokio-util",
     "tracing-subscriber",
-    "uuid",
 ];
 
 /// What one of our crates may use of the others.

@@ -41,8 +41,10 @@ impl TextFile {
 /// Hidden folders that are ours; every other hidden folder is a tool's.
 const OWN_HIDDEN_FOLDERS: [&str; 3] = [".cargo", ".ci", ".config"];
 
+/// As cargo says it at run time; a build output shared by two checkouts must not mix them up.
 pub fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let told = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let here = told.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
     here.parent()
         .expect("xtask lies in the workspace root")
         .to_path_buf()

@@ -25,7 +25,14 @@ const OUTSIDE: [&str; 6] = [
     "std::time::SystemTime",
 ];
 
-const CALLS: [&str; 3] = ["Instant::now", "SystemTime::now", ".await"];
+/// `uuid` as a type is a number; making one is randomness.
+const CALLS: [&str; 5] = [
+    "Instant::now",
+    "SystemTime::now",
+    ".await",
+    "Uuid::new_v4",
+    "Uuid::now_v7",
+];
 
 pub fn check(texts: &[TextFile]) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -96,8 +103,9 @@ mod tests {
     #[test]
     fn clocks_threads_files_and_executors_are_refused_in_pure_crates() {
         let text = "//! Doc.\nuse std::{fs, sync::Arc};\nfn f() { std::thread::spawn(g); }\nuse std::time::Instant;\n\
-                    fn h() { Instant::now(); }\nuse tokio::sync::mpsc;\n";
-        let expected = ["2", "3", "4", "5", "6"].map(|line| format!("coordinator/src/a.rs:{line}"));
+                    fn h() { Instant::now(); }\nfn i() { Uuid::new_v4(); }\nuse tokio::sync::mpsc;\n";
+        let expected =
+            ["2", "3", "4", "5", "6", "7"].map(|line| format!("coordinator/src/a.rs:{line}"));
         assert_eq!(places("coordinator/src/a.rs", text), expected);
     }
 
