@@ -34,20 +34,8 @@ pub fn run(root: &Path, wanted: &[String]) -> anyhow::Result<()> {
     );
     for name in chosen {
         println!("== bench {name}");
-        let args = [
-            "bench",
-            "--workspace",
-            "--profile",
-            "dev",
-            "--quiet",
-            "--bench",
-            name,
-        ];
-        step::run(
-            step::cargo(root)
-                .env(OWN_OPT_LEVEL.0, OWN_OPT_LEVEL.1)
-                .args(args),
-        )?;
+        let line = format!("bench --workspace --profile dev --quiet --bench {name}");
+        step::run(step::cargo(root, &line).env(OWN_OPT_LEVEL.0, OWN_OPT_LEVEL.1))?;
     }
     Ok(())
 }

@@ -7,6 +7,14 @@ use std::time::{Duration, Instant};
 use crate::step::{self, Tally};
 use crate::{layers, licences, tidy};
 
+const CLIPPY: &str = "clippy --workspace --all-targets --quiet -- -D warnings";
+
+/// Tests of real processes start the programs, which the test build of another crate does not make. `--tests`
+/// so that dependencies get the same features as in the test run.
+const BUILD: &str = "build --workspace --bins --tests --quiet";
+
+const DOC_TESTS: &str = "test --workspace --doc --quiet";
+
 struct Done {
     name: &'static str,
     took: Duration,
@@ -28,11 +36,8 @@ fn steps(root: &Path, done: &mut Vec<Done>, tally: &mut Tally) -> anyhow::Result
         let started = Instant::now();
         let outcome = work();
         let took = started.elapsed();
-        println!(
-            "== {name}: {} in {:.1} s",
-            if outcome.is_ok() { "ok" } else { "FAILED" },
-            took.as_secs_f64()
-        );
+        let verdict = if outcome.is_ok() { "ok" } else { "FAILED" };
+        println!("== {name}: {verdict} in {:.1} s", took.as_secs_f64());
         done.push(Done {
             name,
             took,
@@ -40,62 +45,19 @@ fn steps(root: &Path, done: &mut Vec<Done>, tally: &mut Tally) -> anyhow::Result
         });
         outcome
     };
-    step("fmt", &mut || {
-        step::run(step::cargo(root).args(["fmt", "--all", "--check"]))
-    })?;
+    let cargo = |line: &str| step::cargo(root, line);
+    step("fmt", &mut || step::run(&mut cargo("fmt --all --check")))?;
     step("tidy", &mut || tidy::run(root))?;
     step("layers", &mut || layers::run(root))?;
     step("licences", &mut || licences::run(root))?;
-    step("clippy", &mut || {
-        let args = [
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--quiet",
-            "--",
-            "-D",
-            "warnings",
-        ];
-        step::run(step::cargo(root).args(args))
+    step("clippy", &mut || step::run(&mut cargo(CLIPPY)))?;
+    step("build", &mut || step::run(&mut cargo(BUILD)))?;
+    step("tests", &mut || {
+        step::run_tests(&mut step::tests(root), tally)
     })?;
-    step("tests", &mut || tests(root, tally))?;
     step("doc tests", &mut || {
-        let (counted, outcome) =
-            step::run_tests(step::cargo(root).args(["test", "--workspace", "--doc", "--quiet"]));
-        tally.add(counted);
-        outcome
+        step::pass_on_and_count(&mut cargo(DOC_TESTS), tally)
     })
-}
-
-/// nextest runs each test in a process of its own and is quicker; without it cargo does.
-fn tests(root: &Path, tally: &mut Tally) -> anyhow::Result<()> {
-    let mut command = step::cargo(root);
-    if step::nextest_is_there(root) {
-        let shown = [
-            "--no-fail-fast",
-            "--status-level",
-            "slow",
-            "--final-status-level",
-            "fail",
-        ];
-        command
-            .args(["nextest", "run", "--workspace", "--cargo-quiet"])
-            .args(shown);
-    } else {
-        command.args([
-            "test",
-            "--workspace",
-            "--all-targets",
-            "--no-fail-fast",
-            "--quiet",
-        ]);
-    }
-    let (counted, outcome) = step::run_tests(&mut command);
-    tally.add(counted);
-    outcome?;
-    // A run that counted nothing proves nothing, however green it looks.
-    anyhow::ensure!(counted.passed > 0, "the test run reported no passed test");
-    Ok(())
 }
 
 fn report(done: &[Done], tally: Tally, ok: bool, took: Duration) {
@@ -108,12 +70,9 @@ fn report(done: &[Done], tally: Tally, ok: bool, took: Duration) {
             step.name
         );
     }
-    let verdict = if ok { "ok" } else { "FAILED" };
     println!(
-        "test result: {verdict}. {} passed; {} failed; {} ignored; 0 measured; 0 filtered out; finished in {:.2}s",
-        tally.passed,
-        tally.failed,
-        tally.ignored,
+        "{}; finished in {:.2}s",
+        tally.result_line(ok),
         took.as_secs_f64()
     );
 }

@@ -1,7 +1,7 @@
 //! The project's own build tasks: what CI runs, and the checks that keep style and structure true.
 //!
 //! ```text
-//! cargo xtask ci         fmt -> tidy -> layers -> licences -> clippy -> tests -> doc tests
+//! cargo xtask ci         fmt, tidy, layers, licences, clippy, build, tests, doc tests
 //! cargo xtask tidy       style as code: STYLE.md's countable rules, codes and pages, requirement rows, manifests
 //! cargo xtask layers     edges between our crates against the table of ARCHITECTURE, purity of the pure crates
 //! cargo xtask licences   licences, sources, bans and written waivers of everything we link

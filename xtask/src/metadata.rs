@@ -55,8 +55,7 @@ pub fn everything(root: &Path) -> anyhow::Result<Vec<Package>> {
 }
 
 fn ask(root: &Path, args: &[&str]) -> anyhow::Result<Value> {
-    let output = step::cargo(root)
-        .args(["metadata", "--format-version", "1"])
+    let output = step::cargo(root, "metadata --format-version 1")
         .args(args)
         .output()
         .context("running cargo metadata")?;
