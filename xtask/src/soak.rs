@@ -19,10 +19,12 @@ const PLANTED_CRATE: &str = "mainstay-sim";
 pub fn run(root: &Path) -> anyhow::Result<()> {
     let mut tally = Tally::default();
     println!("== soak: tests named soak, {}={}", LONG.0, LONG.1);
-    step::run_tests(
-        step::tests(root).arg("soak").env(LONG.0, LONG.1),
-        &mut tally,
-    )?;
+    let mut long_tests = step::tests(root);
+    long_tests
+        .arg("soak")
+        .env(LONG.0, LONG.1)
+        .env(NEXTEST_PROFILE.0, NEXTEST_PROFILE.1);
+    step::run_tests(&mut long_tests, &mut tally)?;
 
     let members = metadata::members(root)?;
     let planted = members.iter().find(|member| member.name == PLANTED_CRATE);
