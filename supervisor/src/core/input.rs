@@ -1,0 +1,124 @@
+//! What goes into the agent core and what comes out of it.
+
+use mainstay_protocol::command::{Command, Start, Stop};
+use mainstay_protocol::health::{
+    Evidence, FailureKind, Health, ProcessIdentity, RefusedStart,
+};
+use mainstay_protocol::report::{Ending, Presence, Reports, SysInfo, TypeDeclaration};
+use mainstay_protocol::session::{Acknowledged, Welcome};
+use mainstay_protocol::{AgentRunId, BootId, Incarnation, InstanceKey, NodeName, SlotName};
+
+use crate::file::FileRecord;
+
+/// Who this agent is; fixed for the life of its process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub node: NodeName,
+    pub agent_run: AgentRunId,
+    pub boot_id: BootId,
+    pub build: String,
+    pub address: String,
+    pub sysinfo: SysInfo,
+    pub provides: Vec<TypeDeclaration>,
+}
+
+/// Everything that can happen to the agent core.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// The station answered NodeUp: the outbox is sent from the watermark on.
+    SessionUp(Welcome),
+    SessionDown,
+    Command(Command),
+    Acknowledged(Acknowledged),
+    Observed(Observation),
+    /// Nothing happened for a while: what could not be said for want of room is said now.
+    Tick,
+}
+
+/// What the starter, the host or the supervisor saw. One that comes late (another incarnation lives, or none)
+/// is dropped, so each may be said twice without harm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation {
+    /// From the starter: `start` returned and the instance answers.
+    Started {
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        version: String,
+        /// Canonical JSON.
+        config: String,
+        process: Vec<ProcessIdentity>,
+    },
+    /// From the starter: nothing of this incarnation is left.
+    CouldNotStart {
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        refused: RefusedStart,
+        text: String,
+    },
+    /// From the starter: the lock on the name is held by somebody else; nothing of this incarnation is left.
+    NameTaken {
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        name: SlotName,
+        holder: Option<InstanceKey>,
+    },
+    /// From the supervisor (or the host, for a start that was stopped): gone, and it did not fail.
+    Ended {
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        ending: Ending,
+    },
+    /// `Gone`: nothing is left of it. `Living`: it says that it failed, and is still there.
+    Failed {
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        kind: FailureKind,
+        presence: Presence,
+        evidence: Evidence,
+    },
+    HealthChanged {
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        health: Health,
+        detail: String,
+    },
+    Unresponsive {
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        missed: u32,
+        limit: u32,
+        detail: String,
+    },
+    /// From the host: stopping and aborting both failed; the task is still there and keeps its name.
+    WillNotEnd {
+        instance: InstanceKey,
+        incarnation: Incarnation,
+    },
+    SupervisorChanged {
+        incarnation: u64,
+        watches: u32,
+        why: String,
+    },
+}
+
+/// What the driver has to do, in this order, after `Output::persist` is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// The starter: start it; the answer is Started, CouldNotStart, NameTaken or Failed.
+    Start(Start),
+    /// The host: ask, wait for the deadline, kill, confirm. Names the living incarnation, which may be older
+    /// than the one the command names. A second one for the same incarnation may be harder: obey the harder.
+    Stop(Stop),
+    /// To the station. Only while a session is up, and only within its credits.
+    Send(Reports),
+    /// The session's other end is not to be followed.
+    CloseSession { why: String },
+}
+
+/// The driver writes `persist` to the agent's file, then carries out `actions`.
+#[must_use = "records must reach the file before the actions are carried out"]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Output {
+    pub persist: Vec<FileRecord>,
+    pub actions: Vec<Action>,
+}

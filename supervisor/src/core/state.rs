@@ -1,0 +1,205 @@
+//! What is kept over a restart of the agent: the fold of the file's records. The running core changes it through
+//! the same records, so that what is replayed is what was.
+
+use std::collections::BTreeMap;
+
+use mainstay_protocol::report::{LiveState, Presence, Report};
+use mainstay_protocol::{
+    BootId, CommandId, Incarnation, InstanceKey, Leadership, NodeEpoch, NodeId, NodeName, SlotName,
+};
+
+use super::floors::Floors;
+use super::ledger::Ledger;
+use super::names::Names;
+use super::outbox::Outbox;
+use crate::file::{FileRecord, OpenOrder};
+
+/// The kept part of the agent core.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct State {
+    /// Whose file it is; none before its head.
+    pub(crate) head: Option<(NodeName, BootId)>,
+    pub(crate) node_id: Option<NodeId>,
+    pub(crate) node_epoch: Option<NodeEpoch>,
+    pub(crate) leadership: Leadership,
+    pub(crate) floors: Floors,
+    pub(crate) names: Names,
+    pub(crate) living: BTreeMap<InstanceKey, Living>,
+    pub(crate) ledger: Ledger,
+    pub(crate) outbox: Outbox,
+}
+
+/// An incarnation that has begun and is not gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Living {
+    pub incarnation: Incarnation,
+    pub name: SlotName,
+    pub state: LiveState,
+    /// The Start that waits for its outcome.
+    pub start: Option<CommandId>,
+    /// It said itself that it failed; once is enough.
+    pub failed: bool,
+}
+
+impl State {
+    pub(crate) fn apply(&mut self, record: &FileRecord) {
+        match record {
+            FileRecord::Head {
+                node,
+                boot_id,
+                node_id,
+            } => {
+                *self = Self {
+                    head: Some((node.clone(), boot_id.clone())),
+                    node_id: *node_id,
+                    ..Self::default()
+                };
+            }
+            FileRecord::Joined {
+                node_id,
+                node_epoch,
+                first,
+            } => {
+                self.node_id = Some(*node_id);
+                self.node_epoch = Some(*node_epoch);
+                self.outbox.renumber(*first);
+                self.gather_answers();
+            }
+            FileRecord::Leads(leadership) => self.leadership = *leadership,
+            FileRecord::Opened {
+                command,
+                order,
+                instance,
+                incarnation,
+            } => self.opened(*command, *order, instance, *incarnation),
+            FileRecord::Begun {
+                instance,
+                incarnation,
+                name,
+                command,
+            } => self.begun(instance, *incarnation, name, *command),
+            FileRecord::Reported { numbered, replaces } => {
+                if let Some(older) = replaces {
+                    self.outbox.remove(*older);
+                }
+                self.concluded(&numbered.report);
+                if let Report::CommandDone { command, .. } = &numbered.report {
+                    self.ledger.answer(*command, numbered.sequence);
+                }
+                self.outbox.insert(numbered.clone());
+            }
+            FileRecord::Acknowledged { up_to } => {
+                self.outbox.acknowledged(*up_to);
+                self.ledger.acknowledged(*up_to);
+            }
+            FileRecord::Floor {
+                instance,
+                incarnation,
+            } => self.floors.raise(instance, *incarnation),
+        }
+    }
+
+    /// A Stop raises the floor at once; a Start when it begins.
+    fn opened(
+        &mut self,
+        command: CommandId,
+        order: OpenOrder,
+        instance: &InstanceKey,
+        incarnation: Incarnation,
+    ) {
+        self.ledger
+            .open(command, order, instance.clone(), incarnation);
+        if order == OpenOrder::Stop {
+            self.floors.raise(instance, incarnation.next());
+            if let Some(living) = self.living.get_mut(instance)
+                && living.incarnation <= incarnation
+            {
+                living.state = LiveState::Stopping;
+            }
+        }
+    }
+
+    fn begun(
+        &mut self,
+        instance: &InstanceKey,
+        incarnation: Incarnation,
+        name: &SlotName,
+        command: Option<CommandId>,
+    ) {
+        self.floors.raise(instance, incarnation);
+        self.names.take(name.clone(), instance.clone());
+        let living = Living {
+            incarnation,
+            name: name.clone(),
+            state: LiveState::Starting,
+            start: command,
+            failed: false,
+        };
+        self.living.insert(instance.clone(), living);
+    }
+
+    /// What a report says about the living.
+    fn concluded(&mut self, report: &Report) {
+        let command_answered = match report {
+            Report::CommandDone { command, .. } => Some(*command),
+            _not_an_answer => None,
+        };
+        if let Some(command) = command_answered {
+            for living in self.living.values_mut() {
+                if living.start == Some(command) {
+                    living.start = None;
+                }
+            }
+        }
+        let Some((instance, incarnation)) = report.about() else {
+            return;
+        };
+        let Some(living) = self.living.get_mut(instance) else {
+            return;
+        };
+        if living.incarnation != incarnation {
+            return;
+        }
+        match report {
+            Report::Started { .. } => {
+                if living.state == LiveState::Starting {
+                    living.state = LiveState::Running;
+                }
+            }
+            Report::Failed {
+                presence: Presence::Living,
+                ..
+            } => living.failed = true,
+            Report::CouldNotStart { .. }
+            | Report::Ended { .. }
+            | Report::Failed {
+                presence: Presence::Gone,
+                ..
+            } => {
+                self.gone(instance);
+                self.floors.raise(instance, incarnation.next());
+            }
+            // It never was: the same incarnation may be started again.
+            Report::NameTaken { .. } => self.gone(instance),
+            Report::HealthChanged { .. }
+            | Report::Unresponsive { .. }
+            | Report::SupervisorChanged { .. }
+            | Report::CommandDone { .. } => {}
+        }
+    }
+
+    fn gone(&mut self, instance: &InstanceKey) {
+        if let Some(living) = self.living.remove(instance) {
+            self.names.free(&living.name, instance);
+        }
+    }
+
+    fn gather_answers(&mut self) {
+        self.ledger.forget_answers();
+        for waiting in self.outbox.iter() {
+            if let Report::CommandDone { command, .. } = &waiting.report {
+                self.ledger.answer(*command, waiting.sequence);
+            }
+        }
+    }
+}
