@@ -75,13 +75,16 @@ pub fn decode_prefix<T: DeserializeOwned>(
     }
     // bincode takes its limit as a constant and counts a number at its full width, eight bytes for a varint of
     // one; so each size class allows eight times its bytes. What it guards is a text that claims a huge length.
-    match bytes.len() {
-        0..=SMALL => read(bytes, config::standard().with_limit::<{ SMALL * WIDTH }>()),
-        ..=MIDDLE => read(bytes, config::standard().with_limit::<{ MIDDLE * WIDTH }>()),
-        _ => read(
+    let standard = config::standard();
+    if bytes.len() <= SMALL {
+        read(bytes, standard.with_limit::<{ SMALL * WIDTH }>())
+    } else if bytes.len() <= MIDDLE {
+        read(bytes, standard.with_limit::<{ MIDDLE * WIDTH }>())
+    } else {
+        read(
             bytes,
-            config::standard().with_limit::<{ limits::DECODE_BYTES_MAX * WIDTH }>(),
-        ),
+            standard.with_limit::<{ limits::DECODE_BYTES_MAX * WIDTH }>(),
+        )
     }
 }
 

@@ -170,6 +170,10 @@ impl FrameDecoder {
             self.buffer.drain(..self.used);
             self.used = 0;
         }
+        // A NodeUp is large once; thousands of sessions need not hold on to room for it.
+        if self.buffer.is_empty() && self.buffer.capacity() > 4 * limits::CONTROL_FRAME_BYTES_MAX {
+            self.buffer = Vec::new();
+        }
         self.buffer.extend_from_slice(bytes);
     }
 

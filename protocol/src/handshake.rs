@@ -16,6 +16,7 @@ pub use crate::frame::Channel;
 use crate::ids::{BootId, ClusterId, NodeId, NodeName};
 use crate::limits;
 use crate::numbers::Epoch;
+use crate::revision;
 
 mod fields;
 mod verdict;
@@ -89,6 +90,22 @@ pub enum HandshakeError {
 }
 
 impl Handshake {
+    /// An introduction of this build; the caller fills in who it is.
+    pub fn new(role: Role, channel: Channel, build: impl Into<String>) -> Self {
+        Self {
+            cluster: None,
+            epoch: Epoch::default(),
+            node: None,
+            node_id: None,
+            boot_id: None,
+            build: build.into(),
+            interfaces: vec![revision::control()],
+            features: BTreeSet::new(),
+            channel,
+            role,
+        }
+    }
+
     /// The bytes to send. Texts too long are an error of the caller, told as the peer would tell it.
     pub fn encode(&self) -> Result<Vec<u8>, HandshakeError> {
         let fields = fields::write(self)?;

@@ -62,6 +62,8 @@ pub const BULK_FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// A NodeUp alone may be larger than a control frame: it carries the digest of `INSTANCES_PER_NODE_MAX`
 /// instances, and nothing waits behind it, since it opens the session.
 pub const NODE_UP_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Instances one heartbeat speaks of: with names of full length they fit a control frame.
+pub const HEARTBEAT_INSTANCES_MAX: usize = 400;
 /// Anything the codec reads; above every frame and record.
 pub const DECODE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A text of the handshake: build, boot id, feature, interface.

@@ -33,13 +33,38 @@ pub mod kinds {
     pub const UNSUPPORTED: u16 = 201;
 }
 
-/// The agent lives; sent once a second. With many instances a heartbeat speaks of some of them.
+/// The agent lives; sent once a second. With very many instances several together (`spread`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// How long ago each instance was last checked.
     pub checked_ms_ago: BTreeMap<InstanceKey, u64>,
     /// Reports not yet acknowledged.
     pub outbox_depth: u64,
+}
+
+impl Heartbeat {
+    /// The heartbeats that together speak of all these instances: one, unless they are very many.
+    pub fn spread(checked_ms_ago: BTreeMap<InstanceKey, u64>, outbox_depth: u64) -> Vec<Self> {
+        let mut parts = vec![Self {
+            checked_ms_ago: BTreeMap::new(),
+            outbox_depth,
+        }];
+        for (instance, age) in checked_ms_ago {
+            let full = parts
+                .last()
+                .is_some_and(|part| part.checked_ms_ago.len() == limits::HEARTBEAT_INSTANCES_MAX);
+            if full {
+                parts.push(Self {
+                    checked_ms_ago: BTreeMap::new(),
+                    outbox_depth,
+                });
+            }
+            if let Some(part) = parts.last_mut() {
+                part.checked_ms_ago.insert(instance, age);
+            }
+        }
+        parts
+    }
 }
 
 /// A heartbeat was taken: tells an agent with nothing to do that its station lives.
