@@ -1,1 +1,32 @@
-//! Being written.
+//! # The API's types: what the CLI, scripts and the dashboard see
+//!
+//! ```text
+//!   CLI --- client ---HTTP over a Unix socket---> station
+//!             |                                     |
+//!             +---- types, routes, problem, exit ---+
+//!                                                   |
+//!                             view --- present ----> types
+//! ```
+//!
+//! What must hold:
+//! - Keys of the JSON are a contract: they are never omitted; unknown is `null`, an empty list is `[]`.
+//! - An error has one shape (`Problem`) and one table says which HTTP status and exit code its reason code means.
+//! - `routes` is the only place that knows paths.
+//! - `present` is pure: a view and what the leader remembers go in, types come out.
+#![forbid(unsafe_code)]
+
+pub mod limits;
+
+pub mod exit;
+pub mod problem;
+pub mod routes;
+pub mod time;
+pub mod types;
+
+pub mod client;
+pub mod nearest;
+
+pub use client::Client;
+pub use exit::Exit;
+pub use problem::Problem;
+pub use time::Time;

@@ -1,0 +1,165 @@
+//! The client: every route as a call, over the station's Unix socket. Each request has an id and a deadline; each
+//! POST an idempotency key, so that trying it again is safe.
+
+mod calls;
+mod connection;
+mod stream;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use hyper::header::RETRY_AFTER;
+use mainstay_protocol::code;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::problem::Problem;
+use crate::routes::{Method, NEXT_CURSOR_HEADER};
+use connection::{Asked, Received};
+
+pub use calls::{DecisionFilter, EventFilter, InstanceFilter};
+pub use stream::EventStream;
+
+/// Speaks to one station.
+#[derive(Debug, Clone)]
+pub struct Client {
+    socket: PathBuf,
+    timeout: Duration,
+}
+
+/// How long an answer may take, unless told otherwise.
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+/// Between two tries of a request that may be tried again, unless the station says how long.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+impl Client {
+    pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Self {
+            socket: socket.into(),
+            timeout: TIMEOUT_DEFAULT,
+        }
+    }
+
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// One resource at any path: `mainstay api GET PATH`.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {
+        self.ask(Asked::get(path), self.timeout).await?.json()
+    }
+
+    /// All pages of a list.
+    pub async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, Problem> {
+        let mut rows = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = match &cursor {
+                None => path.to_owned(),
+                Some(cursor) => {
+                    let mark = if path.contains('?') { '&' } else { '?' };
+                    format!(
+                        "{path}{mark}{}",
+                        &crate::routes::query(&[("cursor", cursor)])[1..]
+                    )
+                }
+            };
+            let received = self.ask(Asked::get(&page), self.timeout).await?;
+            cursor = received.header(NEXT_CURSOR_HEADER);
+            rows.extend(received.json::<Vec<T>>()?);
+            if cursor.is_none() {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// A change. Tried again with the same key while the station is overloaded or has no leader, until the timeout.
+    pub async fn post<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, Problem> {
+        self.change(Method::Post, path, body, self.timeout).await
+    }
+
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {
+        self.change(Method::Delete, path, &serde_json::Value::Null, self.timeout)
+            .await
+    }
+
+    async fn change<B: Serialize, T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &B,
+        timeout: Duration,
+    ) -> Result<T, Problem> {
+        let key = Uuid::new_v4().to_string();
+        let body = serde_json::to_vec(body).map_err(|error| {
+            Problem::new(
+                code::BAD_REQUEST,
+                format!("ask {path}"),
+                format!("the request cannot be written: {error}"),
+            )
+        })?;
+        let started = Instant::now();
+        loop {
+            let left = timeout.saturating_sub(started.elapsed());
+            let asked = Asked::change(method, path, body.clone(), key.clone());
+            let problem = match self.try_once(asked, left).await? {
+                Ok(received) => return received.json(),
+                Err((problem, pause)) => (problem, pause),
+            };
+            let (problem, pause) = problem;
+            if !problem.is_retryable() || started.elapsed() + pause >= timeout {
+                return Err(problem);
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn ask(&self, asked: Asked<'_>, timeout: Duration) -> Result<Received, Problem> {
+        self.try_once(asked, timeout)
+            .await?
+            .map_err(|(problem, _)| problem)
+    }
+
+    /// The outer error: no whole answer. The inner: an answer that says no, and when to come back.
+    async fn try_once(
+        &self,
+        asked: Asked<'_>,
+        timeout: Duration,
+    ) -> Result<Result<Received, (Problem, Duration)>, Problem> {
+        let what = asked.what();
+        let answer = tokio::time::timeout(timeout, connection::ask(&self.socket, asked)).await;
+        let received = answer.map_err(|_elapsed| {
+            Problem::new(
+                code::TIMEOUT,
+                what,
+                format!(
+                    "the station did not answer within {} ms",
+                    timeout.as_millis()
+                ),
+            )
+        })??;
+        if received.is_success() {
+            return Ok(Ok(received));
+        }
+        let pause = received
+            .header(RETRY_AFTER.as_str())
+            .and_then(|seconds| seconds.parse().ok())
+            .map_or(RETRY_PAUSE, Duration::from_secs);
+        Ok(Err((received.problem(), pause)))
+    }
+}

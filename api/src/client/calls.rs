@@ -1,0 +1,288 @@
+//! Every route as a typed call.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::connection::{self, Asked};
+use super::{Client, EventStream};
+use crate::problem::Problem;
+use crate::routes::{self, Route, query};
+use crate::types::{
+    Accepted, CallAnswer, ChaosRequest, CheckAnswer, Configuration, Decision, Described, Done,
+    Event, Instance, Name, Node, Parked, Placement, ServiceType, StartRequest, Station, Status,
+    StatusAnswer, Supervisor, Version, WaitAnswer, WaitRequest, Why,
+};
+
+/// Which instances; all, where nothing is said.
+#[derive(Debug, Clone, Default)]
+pub struct InstanceFilter {
+    pub node: Option<String>,
+    pub placement: Option<String>,
+    pub service_type: Option<String>,
+    pub state: Option<String>,
+}
+
+/// Which events.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Only later ones.
+    pub after: Option<u64>,
+    /// Without `after`: the newest so many.
+    pub limit: Option<usize>,
+    /// Of one subject.
+    pub reference: Option<String>,
+}
+
+/// Which decisions, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct DecisionFilter {
+    pub reference: Option<String>,
+    pub rule: Option<String>,
+    pub limit: Option<usize>,
+}
+
+/// Beyond a wait's own timeout: the way there and back.
+const WAIT_MARGIN: Duration = Duration::from_secs(5);
+
+impl Client {
+    pub async fn status(&self) -> Result<Status, Problem> {
+        self.get(routes::STATUS.path).await
+    }
+
+    pub async fn version(&self) -> Result<Version, Problem> {
+        self.get(routes::VERSION.path).await
+    }
+
+    pub async fn nodes(&self) -> Result<Vec<Node>, Problem> {
+        self.list(routes::NODES.path).await
+    }
+
+    pub async fn node(&self, name: &str) -> Result<Node, Problem> {
+        self.get(&routes::NODE.fill(&[name])).await
+    }
+
+    pub async fn stations(&self) -> Result<Vec<Station>, Problem> {
+        self.list(routes::STATIONS.path).await
+    }
+
+    pub async fn types(&self) -> Result<Vec<ServiceType>, Problem> {
+        self.list(routes::TYPES.path).await
+    }
+
+    pub async fn service_type(&self, name: &str) -> Result<ServiceType, Problem> {
+        self.get(&routes::TYPE.fill(&[name])).await
+    }
+
+    pub async fn placements(&self) -> Result<Vec<Placement>, Problem> {
+        self.list(routes::PLACEMENTS.path).await
+    }
+
+    pub async fn placement(&self, name: &str) -> Result<Placement, Problem> {
+        self.get(&routes::PLACEMENT.fill(&[name])).await
+    }
+
+    pub async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<Instance>, Problem> {
+        let pairs = [
+            ("node", &filter.node),
+            ("placement", &filter.placement),
+            ("type", &filter.service_type),
+            ("state", &filter.state),
+        ];
+        self.list(&with_query(&routes::INSTANCES, &pairs)).await
+    }
+
+    pub async fn instance(&self, node: &str, placement: &str) -> Result<Instance, Problem> {
+        self.get(&routes::INSTANCE.fill(&[node, placement])).await
+    }
+
+    pub async fn names(&self) -> Result<Vec<Name>, Problem> {
+        self.list(routes::NAMES.path).await
+    }
+
+    pub async fn supervisors(&self) -> Result<Vec<Supervisor>, Problem> {
+        self.list(routes::SUPERVISORS.path).await
+    }
+
+    pub async fn configurations(&self) -> Result<Vec<Configuration>, Problem> {
+        self.list(routes::CONFIGURATIONS.path).await
+    }
+
+    /// Any one resource by its reference.
+    pub async fn resource(&self, reference: &str) -> Result<Described, Problem> {
+        let path = format!("{}{}", routes::RESOURCE.path, query(&[("ref", reference)]));
+        self.get(&path).await
+    }
+
+    pub async fn why(&self, reference: &str) -> Result<Why, Problem> {
+        let path = format!("{}{}", routes::WHY.path, query(&[("ref", reference)]));
+        self.get(&path).await
+    }
+
+    /// A tree for each root problem of the cluster.
+    pub async fn why_all(&self) -> Result<Vec<Why>, Problem> {
+        self.get(routes::WHY.path).await
+    }
+
+    /// One page of events, oldest first.
+    pub async fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, Problem> {
+        self.get(&events_path(filter)).await
+    }
+
+    /// Events as they come.
+    pub async fn follow(&self, filter: &EventFilter) -> Result<EventStream, Problem> {
+        let path = events_path(filter);
+        let asked = Asked::stream(&path);
+        let what = asked.what();
+        let (request_id, response) = connection::open(self.socket(), asked).await?;
+        if !response.status().is_success() {
+            // The same question without the stream says what is wrong with it.
+            self.events(filter).await?;
+        }
+        Ok(EventStream::new(what, request_id, response.into_body()))
+    }
+
+    pub async fn decisions(&self, filter: &DecisionFilter) -> Result<Vec<Decision>, Problem> {
+        let limit = filter.limit.map(|limit| limit.to_string());
+        let pairs = [
+            ("ref", &filter.reference),
+            ("rule", &filter.rule),
+            ("limit", &limit),
+        ];
+        self.get(&with_query(&routes::DECISIONS, &pairs)).await
+    }
+
+    pub async fn start(&self, request: &StartRequest) -> Result<Accepted, Problem> {
+        self.post(routes::START.path, request).await
+    }
+
+    pub async fn stop(&self, node: &str, placement: &str) -> Result<Accepted, Problem> {
+        self.post(
+            &routes::INSTANCE_STOP.fill(&[node, placement]),
+            &Value::Null,
+        )
+        .await
+    }
+
+    pub async fn restart(&self, node: &str, placement: &str) -> Result<Accepted, Problem> {
+        self.post(
+            &routes::INSTANCE_RESTART.fill(&[node, placement]),
+            &Value::Null,
+        )
+        .await
+    }
+
+    pub async fn clear(&self, node: &str, placement: &str) -> Result<Accepted, Problem> {
+        self.post(
+            &routes::INSTANCE_CLEAR.fill(&[node, placement]),
+            &Value::Null,
+        )
+        .await
+    }
+
+    pub async fn check(&self, node: &str, placement: &str) -> Result<CheckAnswer, Problem> {
+        self.post(
+            &routes::INSTANCE_CHECK.fill(&[node, placement]),
+            &Value::Null,
+        )
+        .await
+    }
+
+    pub async fn ask_status(&self, node: &str, placement: &str) -> Result<StatusAnswer, Problem> {
+        self.post(
+            &routes::INSTANCE_STATUS.fill(&[node, placement]),
+            &Value::Null,
+        )
+        .await
+    }
+
+    pub async fn call(
+        &self,
+        node: &str,
+        placement: &str,
+        message: &str,
+        body: &Value,
+    ) -> Result<CallAnswer, Problem> {
+        self.post(
+            &routes::INSTANCE_MESSAGE.fill(&[node, placement, message]),
+            body,
+        )
+        .await
+    }
+
+    pub async fn supervisor_check(&self, node: &str) -> Result<CheckAnswer, Problem> {
+        self.post(&routes::SUPERVISOR_CHECK.fill(&[node]), &Value::Null)
+            .await
+    }
+
+    pub async fn supervisor_status(&self, node: &str) -> Result<StatusAnswer, Problem> {
+        self.post(&routes::SUPERVISOR_STATUS.fill(&[node]), &Value::Null)
+            .await
+    }
+
+    pub async fn chaos(&self, request: &ChaosRequest) -> Result<Done, Problem> {
+        self.post(routes::CHAOS.path, request).await
+    }
+
+    /// Waits for as long as the request says, also over a restart of the station.
+    pub async fn wait(&self, request: &WaitRequest) -> Result<WaitAnswer, Problem> {
+        let started = Instant::now();
+        let timeout = Duration::from_millis(request.timeout_ms);
+        loop {
+            let left = timeout.saturating_sub(started.elapsed());
+            let again = WaitRequest {
+                timeout_ms: left.as_millis() as u64,
+                ..request.clone()
+            };
+            let path = routes::WAIT.path;
+            let method = routes::WAIT.method;
+            match self.change(method, path, &again, left + WAIT_MARGIN).await {
+                Err(problem) if problem.is_retryable() && started.elapsed() < timeout => {
+                    tokio::time::sleep(super::RETRY_PAUSE).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    pub async fn parked(&self) -> Result<Vec<Parked>, Problem> {
+        self.list(routes::PARKED.path).await
+    }
+
+    pub async fn parked_one(&self, id: &str) -> Result<Parked, Problem> {
+        self.get(&routes::PARKED_ONE.fill(&[id])).await
+    }
+
+    pub async fn parked_requeue(&self, id: &str) -> Result<Accepted, Problem> {
+        self.post(&routes::PARKED_REQUEUE.fill(&[id]), &Value::Null)
+            .await
+    }
+
+    pub async fn parked_drop(&self, id: &str) -> Result<Accepted, Problem> {
+        self.delete(&routes::PARKED_DROP.fill(&[id])).await
+    }
+
+    /// Whether the station says it is ready.
+    pub async fn ready(&self) -> Result<(), Problem> {
+        self.get::<Value>(routes::READYZ.path).await.map(drop)
+    }
+}
+
+fn events_path(filter: &EventFilter) -> String {
+    let after = filter.after.map(|after| after.to_string());
+    let limit = filter.limit.map(|limit| limit.to_string());
+    let pairs = [
+        ("after", &after),
+        ("limit", &limit),
+        ("ref", &filter.reference),
+    ];
+    with_query(&routes::EVENTS, &pairs)
+}
+
+fn with_query(route: &Route, pairs: &[(&str, &Option<String>)]) -> String {
+    let given: Vec<(&str, &str)> = pairs
+        .iter()
+        .filter_map(|(key, value)| Some((*key, value.as_deref()?)))
+        .collect();
+    format!("{}{}", route.path, query(&given))
+}

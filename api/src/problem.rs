@@ -1,0 +1,196 @@
+//! Errors: one shape everywhere. What failed, why, what to do, and the code; one table says what each code means
+//! to HTTP and to a shell.
+
+use std::fmt;
+
+use mainstay_protocol::code::{self, Code};
+use mainstay_protocol::request::Refusal;
+use serde::{Deserialize, Serialize};
+
+use crate::exit::Exit;
+
+/// What went wrong, as printed by the CLI and sent as `application/problem+json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What failed: "start web on n9".
+    pub what: String,
+    /// Its causes, in words.
+    pub why: String,
+    /// What to do about it: a runnable command.
+    pub to_do: String,
+    pub code: Code,
+    pub request_id: String,
+    /// The HTTP status.
+    pub status: u16,
+    pub exit: Exit,
+    /// The nearest valid names, where a name was wrong.
+    pub nearest: Vec<String>,
+}
+
+impl Problem {
+    pub fn new(code: Code, what: impl Into<String>, why: impl Into<String>) -> Self {
+        let (status, exit) = meaning(&code);
+        Self {
+            what: what.into(),
+            why: why.into(),
+            to_do: remedy(&code).unwrap_or("mainstay status").to_owned(),
+            code,
+            request_id: String::new(),
+            status,
+            exit,
+            nearest: Vec::new(),
+        }
+    }
+
+    /// A refusal of the coordinator or of a node's agent.
+    pub fn refused(what: impl Into<String>, refusal: Refusal) -> Self {
+        Self::new(refusal.code, what, refusal.text).near(refusal.nearest)
+    }
+
+    #[must_use]
+    pub fn to_do(mut self, command: impl Into<String>) -> Self {
+        self.to_do = command.into();
+        self
+    }
+
+    #[must_use]
+    pub fn near(mut self, names: Vec<String>) -> Self {
+        self.nearest = names;
+        self
+    }
+
+    #[must_use]
+    pub fn in_request(mut self, request_id: impl Into<String>) -> Self {
+        self.request_id = request_id.into();
+        self
+    }
+
+    /// A retry of the same request may succeed: the station is overloaded, or has no leader just now.
+    pub fn is_retryable(&self) -> bool {
+        [code::OVERLOADED, code::NO_QUORUM, code::NO_SERVER].contains(&self.code)
+    }
+}
+
+/// The four lines.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "error: {}", self.what)?;
+        write!(f, "  why: {}", self.why)?;
+        if !self.nearest.is_empty() {
+            write!(f, " (nearest: {})", self.nearest.join(", "))?;
+        }
+        writeln!(f)?;
+        writeln!(f, "  do:  {}", self.to_do)?;
+        write!(f, "  {}", self.code)?;
+        if !self.request_id.is_empty() {
+            write!(f, " (request {})", self.request_id)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// The one table: code, HTTP status, exit code. What is not in it is a state of a target: 409 and 9.
+const MEANINGS: &[(Code, u16, Exit)] = &[
+    (code::BAD_REQUEST, 400, Exit::Usage),
+    (code::BAD_CONFIG, 422, Exit::Usage),
+    (code::UNKNOWN_KIND, 400, Exit::Usage),
+    (code::NAME_IS_FIXED, 400, Exit::Usage),
+    (code::NO_CONTEXT, 400, Exit::Usage),
+    (code::UNKNOWN_NODE, 404, Exit::NotFound),
+    (code::UNKNOWN_TYPE, 404, Exit::NotFound),
+    (code::NOT_FOUND, 404, Exit::NotFound),
+    (code::UNKNOWN_MESSAGE, 404, Exit::NotFound),
+    (code::PLACEMENT_DIFFERS, 409, Exit::Conflict),
+    (code::NAME_HELD, 409, Exit::Conflict),
+    (code::NAME_HELD_ON_NODE, 409, Exit::Conflict),
+    (code::NODE_ID_IN_USE, 409, Exit::Conflict),
+    (code::WRONG_CLUSTER, 409, Exit::Conflict),
+    (code::NOT_ALLOWED, 403, Exit::NotAllowed),
+    (code::NO_SERVER, 503, Exit::NoServer),
+    (code::NO_QUORUM, 503, Exit::NoQuorum),
+    (code::TIMEOUT, 504, Exit::TimedOut),
+    (code::OVERLOADED, 429, Exit::TimedOut),
+    (code::TARGET_FAILED, 409, Exit::TargetFailed),
+    (code::MESSAGE_REFUSED, 422, Exit::TargetFailed),
+    (code::OWN_PART, 409, Exit::Refused),
+    (code::REFUSED_BY_SAFETY, 409, Exit::Refused),
+    (code::VERSION_MISMATCH, 426, Exit::VersionMismatch),
+    (code::INTERNAL, 500, Exit::Bug),
+    (code::DATA_DIRECTORY, 500, Exit::Bug),
+];
+
+/// What a code means to HTTP and to a shell.
+pub fn meaning(code: &Code) -> (u16, Exit) {
+    MEANINGS
+        .iter()
+        .find(|(known, _, _)| known == code)
+        .map_or((409, Exit::TargetFailed), |(_, status, exit)| {
+            (*status, *exit)
+        })
+}
+
+/// What usually helps; callers who know better say so.
+fn remedy(code: &Code) -> Option<&'static str> {
+    const REMEDIES: &[(Code, &str)] = &[
+        (code::BAD_REQUEST, "mainstay --help"),
+        (code::UNKNOWN_KIND, "mainstay get --help"),
+        (code::UNKNOWN_NODE, "mainstay get nodes"),
+        (code::UNKNOWN_TYPE, "mainstay get types"),
+        (code::BAD_CONFIG, "mainstay get types -o json"),
+        (code::NAME_IS_FIXED, "mainstay get types -o wide"),
+        (code::NAME_HELD, "mainstay get names"),
+        (code::NO_SERVER, "mainstay dev"),
+        (code::NO_CONTEXT, "mainstay dev"),
+        (code::AGENT_DOWN, "mainstay get nodes"),
+        (code::NODE_AWAY, "mainstay get nodes"),
+        (code::OVERLOADED, "mainstay status"),
+        (code::INTERNAL, "mainstay version"),
+    ];
+    REMEDIES
+        .iter()
+        .find(|(known, _)| known == code)
+        .map(|(_, command)| *command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_the_table_is_there_once() {
+        for (index, (code, _, _)) in MEANINGS.iter().enumerate() {
+            assert!(
+                MEANINGS[..index].iter().all(|(other, _, _)| other != code),
+                "{code}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_problem_has_four_lines_and_names_the_nearest() {
+        let problem = Problem::new(
+            code::UNKNOWN_TYPE,
+            "start greter",
+            "no node provides \"greter\"",
+        )
+        .near(vec!["greeter".to_owned()])
+        .in_request("r1");
+        let text = problem.to_string();
+        assert_eq!(text.lines().count(), 4, "{text}");
+        assert!(
+            text.contains("nearest: greeter") && text.contains("MS-UNKNOWN-TYPE (request r1)"),
+            "{text}"
+        );
+        assert_eq!((problem.status, problem.exit), (404, Exit::NotFound));
+    }
+
+    #[test]
+    fn a_problem_keeps_its_fields_through_json() {
+        let problem = Problem::new(code::NO_QUORUM, "start", "no leader");
+        let json = serde_json::to_value(&problem).unwrap();
+        assert_eq!(json["exit"], 7);
+        assert_eq!(serde_json::from_value::<Problem>(json).unwrap(), problem);
+    }
+}

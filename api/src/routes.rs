@@ -1,0 +1,165 @@
+//! The table of routes: the one place that knows paths. The station mounts it, the client fills it in.
+
+/// How a route is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Post,
+    Delete,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    pub name: &'static str,
+    pub method: Method,
+    /// With `{parameters}`.
+    pub path: &'static str,
+}
+
+macro_rules! routes {
+    ($($(#[$doc:meta])* $name:ident: $method:ident $path:literal;)*) => {
+        $($(#[$doc])* pub const $name: Route = Route {
+            name: stringify!($name),
+            method: Method::$method,
+            path: $path,
+        };)*
+        /// Every route.
+        pub const ALL: &[Route] = &[$($name),*];
+    };
+}
+
+routes! {
+    STATUS: Get "/v1/status";
+    VERSION: Get "/v1/version";
+    NODES: Get "/v1/nodes";
+    NODE: Get "/v1/nodes/{name}";
+    STATIONS: Get "/v1/stations";
+    STATION: Get "/v1/stations/{name}";
+    TYPES: Get "/v1/types";
+    TYPE: Get "/v1/types/{name}";
+    PLACEMENTS: Get "/v1/placements";
+    PLACEMENT: Get "/v1/placements/{name}";
+    /// `node=`, `placement=`, `type=`, `state=`
+    INSTANCES: Get "/v1/instances";
+    INSTANCE: Get "/v1/instances/{node}/{placement}";
+    NAMES: Get "/v1/names";
+    NAME: Get "/v1/names/{node}/{name}";
+    SUPERVISORS: Get "/v1/supervisors";
+    SUPERVISOR: Get "/v1/supervisors/{node}";
+    CONFIGURATIONS: Get "/v1/configurations";
+    CONFIGURATION: Get "/v1/configurations/{name}";
+    /// Any one resource: `ref=`
+    RESOURCE: Get "/v1/resource";
+    /// `ref=`: one tree; without: a tree for each root problem.
+    WHY: Get "/v1/why";
+    /// `after=`, `limit=`, `ref=`; a stream with `accept: text/event-stream`.
+    EVENTS: Get "/v1/events";
+    /// `ref=`, `limit=`; newest first.
+    DECISIONS: Get "/v1/decisions";
+    START: Post "/v1/start";
+    INSTANCE_STOP: Post "/v1/instances/{node}/{placement}/stop";
+    INSTANCE_RESTART: Post "/v1/instances/{node}/{placement}/restart";
+    INSTANCE_CLEAR: Post "/v1/instances/{node}/{placement}/clear";
+    INSTANCE_CHECK: Post "/v1/instances/{node}/{placement}/check";
+    INSTANCE_STATUS: Post "/v1/instances/{node}/{placement}/status";
+    INSTANCE_MESSAGE: Post "/v1/instances/{node}/{placement}/messages/{message}";
+    SUPERVISOR_CHECK: Post "/v1/supervisors/{node}/check";
+    SUPERVISOR_STATUS: Post "/v1/supervisors/{node}/status";
+    CHAOS: Post "/v1/chaos";
+    WAIT: Post "/v1/wait";
+    PARKED: Get "/v1/parked";
+    PARKED_ONE: Get "/v1/parked/{name}";
+    PARKED_REQUEUE: Post "/v1/parked/{name}/requeue";
+    PARKED_DROP: Delete "/v1/parked/{name}";
+    HEALTHZ: Get "/healthz";
+    READYZ: Get "/readyz";
+    METRICS: Get "/metrics";
+}
+
+/// Where a page goes on; absent on the last.
+pub const NEXT_CURSOR_HEADER: &str = "mainstay-next";
+/// How old an answer's data may be, in milliseconds.
+pub const DATA_AGE_HEADER: &str = "mainstay-data-age-ms";
+pub const REQUEST_ID_HEADER: &str = "x-request-id";
+pub const IDEMPOTENCY_KEY_HEADER: &str = "idempotency-key";
+
+impl Route {
+    /// The path with its parameters filled in, in order; whatever they are, they stay one segment each.
+    pub fn fill(&self, parameters: &[&str]) -> String {
+        let mut parameters = parameters.iter();
+        let segments: Vec<String> = self
+            .path
+            .split('/')
+            .map(|segment| {
+                if segment.starts_with('{') {
+                    escape(parameters.next().copied().unwrap_or_default())
+                } else {
+                    segment.to_owned()
+                }
+            })
+            .collect();
+        segments.join("/")
+    }
+}
+
+/// A query: `?a=1&b=2`, empty if there are no pairs.
+pub fn query(pairs: &[(&str, &str)]) -> String {
+    let joined: Vec<String> = pairs
+        .iter()
+        .map(|(key, value)| format!("{key}={}", escape(value)))
+        .collect();
+    match joined.is_empty() {
+        true => String::new(),
+        false => format!("?{}", joined.join("&")),
+    }
+}
+
+/// Percent-encoding of everything that is not plainly a name.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte))
+            }
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    // A segment of dots alone is taken for a way up.
+    match out.as_str() {
+        "." => "%2E".to_owned(),
+        ".." => "%2E%2E".to_owned(),
+        _ => out,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_are_distinct() {
+        for (index, route) in ALL.iter().enumerate() {
+            let same = |other: &&Route| other.path == route.path && other.method == route.method;
+            assert!(
+                !ALL[..index].iter().any(|other| same(&other)),
+                "{}",
+                route.path
+            );
+        }
+    }
+
+    #[test]
+    fn hostile_parameters_stay_one_segment() {
+        assert_eq!(INSTANCE.fill(&["n1", "web"]), "/v1/instances/n1/web");
+        assert_eq!(
+            NODE.fill(&["../x?y#z ä"]),
+            "/v1/nodes/..%2Fx%3Fy%23z%20%C3%A4"
+        );
+        assert_eq!(NODE.fill(&[".."]), "/v1/nodes/%2E%2E");
+        assert_eq!(
+            query(&[("ref", "web@n1"), ("limit", "5")]),
+            "?ref=web%40n1&limit=5"
+        );
+    }
+}

@@ -1,0 +1,27 @@
+//! The JSON of the API. Keys are never omitted: unknown is `null`, an empty list is `[]`.
+
+mod change;
+mod history;
+mod instance;
+mod node;
+mod parts;
+mod placement;
+mod status;
+mod why;
+
+pub use change::{
+    Accepted, CallAnswer, ChaosAct, ChaosRequest, CheckAnswer, Done, On, StartRequest,
+    StatusAnswer, Until, WaitAnswer, WaitRequest,
+};
+pub use history::{Decision, Event, Parked, Saw};
+pub use instance::{Instance, Process};
+pub use node::{Counts, Node};
+pub use parts::{
+    Configuration, Described, MessageType, Name, ServiceType, Station, Supervisor, Version,
+};
+pub use placement::{Placement, Target};
+pub use status::{Status, StatusProblem, Verdict, Work};
+pub use why::{SystemWill, Why, WhyNode};
+
+pub use mainstay_protocol::code::{Code, Reason};
+pub use mainstay_protocol::health::Health;

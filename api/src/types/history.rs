@@ -1,0 +1,60 @@
+//! Events, decisions, parked subjects.
+
+use mainstay_protocol::code::Reason;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::time::Time;
+
+/// Something that happened, in total order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Rises; where to go on from with `after`.
+    pub seq: u64,
+    pub time: Time,
+    pub subject: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `report failed`, `rule restart`, `operator stop`.
+    pub cause: String,
+    pub rule: Option<String>,
+    pub message: String,
+    pub data: Value,
+}
+
+/// What a rule did or declined to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    pub id: String,
+    pub time: Time,
+    pub rule: String,
+    pub subject: String,
+    pub saw: Vec<Saw>,
+    pub did: Option<Reason>,
+    pub declined: Option<Reason>,
+    /// Sequence numbers of the events it brought about.
+    pub events: Vec<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Saw {
+    #[serde(rename = "ref")]
+    pub reference: String,
+    pub rev: u64,
+    pub text: String,
+}
+
+/// Something set aside because judging it panicked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    pub id: String,
+    /// Null for an event that could not be recorded.
+    pub rule: Option<String>,
+    pub subject: Option<String>,
+    /// The event's name, where it is one.
+    pub event: Option<String>,
+    /// The panic's words.
+    pub text: String,
+    pub backtrace: String,
+    pub since: Time,
+}
