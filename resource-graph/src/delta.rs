@@ -6,7 +6,6 @@ use mainstay_protocol::Revision;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::graph::Graph;
 use crate::key::Key;
 use crate::vertex::{Edge, Record, Relation};
 use crate::view::View;
@@ -65,14 +64,14 @@ impl Delta {
 
     /// Whether it can be applied as a whole: what the leader asks before it proposes and every replica before
     /// it applies, so that a delta takes effect entirely or not at all.
-    pub fn fits(&self, graph: &Graph) -> Result<(), Unfit> {
-        if self.expected != graph.revision() {
+    pub fn fits(&self, view: &dyn View) -> Result<(), Unfit> {
+        if self.expected != view.revision() {
             return Err(Unfit::Stale {
                 expected: self.expected,
-                revision: graph.revision(),
+                revision: view.revision(),
             });
         }
-        let mut sight = Sight::new(graph);
+        let mut sight = Sight::new(view);
         for change in &self.changes {
             sight.take(change)?;
         }
@@ -82,7 +81,7 @@ impl Delta {
 
 /// What the graph would be so far, as much of it as fitting needs.
 struct Sight<'a> {
-    graph: &'a Graph,
+    view: &'a dyn View,
     revision: Revision,
     put: BTreeSet<&'a Key>,
     removed: BTreeSet<&'a Key>,
@@ -91,10 +90,10 @@ struct Sight<'a> {
 }
 
 impl<'a> Sight<'a> {
-    fn new(graph: &'a Graph) -> Self {
+    fn new(view: &'a dyn View) -> Self {
         Self {
-            graph,
-            revision: graph.revision().next(),
+            view,
+            revision: view.revision().next(),
             put: BTreeSet::new(),
             removed: BTreeSet::new(),
             unlinked: BTreeSet::new(),
@@ -116,10 +115,14 @@ impl<'a> Sight<'a> {
 
     fn remove(&mut self, key: &'a Key) -> Result<(), Unfit> {
         self.exists(key)?;
-        let left = self.graph.edges_of(key).iter().any(|edge| {
-            !self
-                .unlinked
-                .contains(&(&edge.from, edge.relation, &edge.to))
+        let left = Relation::ALL.into_iter().any(|relation| {
+            let out = self.view.edges_from(key, relation);
+            let into = self.view.edges_to(key, relation);
+            out.iter().chain(&into).any(|edge| {
+                !self
+                    .unlinked
+                    .contains(&(&edge.from, edge.relation, &edge.to))
+            })
         });
         if left {
             return Err(Unfit::EdgesLeft { key: key.clone() });
@@ -153,7 +156,7 @@ impl<'a> Sight<'a> {
         if edge.relation != Relation::Holds {
             return Ok(());
         }
-        let holders = self.graph.edges_to(&edge.to, Relation::Holds);
+        let holders = self.view.edges_to(&edge.to, Relation::Holds);
         let other = holders.into_iter().find(|held| {
             held.from != edge.from
                 && !self
@@ -171,7 +174,8 @@ impl<'a> Sight<'a> {
 
     fn exists(&self, key: &Key) -> Result<(), Unfit> {
         let there =
-            self.put.contains(key) || (self.graph.contains(key) && !self.removed.contains(key));
+            self.put.contains(key)
+                || (self.view.record(key).is_some() && !self.removed.contains(key));
         if there {
             Ok(())
         } else {

@@ -154,10 +154,6 @@ impl Graph {
             .map(|place| &self.net[place])
     }
 
-    pub(crate) fn contains(&self, key: &Key) -> bool {
-        self.places.contains(key)
-    }
-
     /// Looks from the source, which has few edges; a target may have very many.
     fn edge_place(&self, from: &Key, relation: Relation, to: &Key) -> Option<EdgeIndex> {
         let from = self.places.get(from)?;
