@@ -18,6 +18,14 @@ pub const REPORT_CREDITS: usize = 256;
 pub const REPORTS_PER_FRAME_MAX: usize = 64;
 /// Reports an outbox holds; beyond it no new Start is taken (Stop and Check always are).
 pub const OUTBOX_REPORTS_MAX: usize = 16 * 1024;
+/// Answers to refused commands beyond that; then such commands are left to be repeated.
+pub const OUTBOX_ANSWERS_MAX: usize = 1024;
+/// Commands an agent keeps, open or answered and not yet acknowledged; one more is left to be repeated.
+pub const COMMANDS_KEPT_MAX: usize = 64 * 1024;
+/// Incarnation floors an agent keeps; beyond it those of placements made longest ago go.
+pub const FLOORS_KEPT_MAX: usize = 2 * INSTANCES_PER_NODE_MAX;
+/// Observations of the supervisor, the starter and the host waiting for the agent core.
+pub const OBSERVATIONS_MAX: usize = 1024;
 /// Bytes of an agent's file before it is written anew without what is settled.
 pub const AGENT_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Bytes of a failure's own words and of a tail of standard error.
@@ -68,3 +76,15 @@ pub const HEARTBEAT_INSTANCES_MAX: usize = 400;
 pub const DECODE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A text of the handshake: build, boot id, feature, interface.
 pub const HANDSHAKE_TEXT_BYTES_MAX: usize = 128;
+/// Entries after which the station takes a snapshot and cuts its log; a restart replays less than this.
+pub const LOG_SNAPSHOT_ENTRIES: u64 = 8 * 1024;
+/// Bytes of entries after which it does so anyway.
+pub const LOG_SNAPSHOT_BYTES: u64 = 64 * 1024 * 1024;
+/// Writes of the log waiting for the committer's next sync; one sync completes them all.
+pub const COMMIT_QUEUE_MAX: usize = 1024;
+/// What the log has to tell the leader core and the core has not taken; beyond it, applying waits.
+pub const LOG_EVENTS_MAX: usize = 1024;
+/// Bytes of one chunk of a snapshot's stream, before its last record; fits a bulk frame.
+pub const SNAPSHOT_CHUNK_BYTES: usize = 512 * 1024;
+/// Bytes of write-ahead logs before the database turns the oldest into files.
+pub const WAL_BYTES_MAX: u64 = 256 * 1024 * 1024;

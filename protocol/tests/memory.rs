@@ -56,13 +56,16 @@ const CLAIMED_MAX: usize = 3 * 1024 * 1024;
 // case: interfaces 31
 #[test]
 fn claims_of_huge_lengths_allocate_within_bounds() {
-    let huge = [0xfd, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
+    // Lengths of 2^28 and of 2^63 - 1, as the codec writes them.
+    let claims: [&[u8]; 2] = [
+        &[0xfc, 0, 0, 0, 0x10],
+        &[0xfd, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f],
+    ];
     for sample in samples::messages::samples() {
         let frame = samples::messages::only_frame(&sample.bytes);
-        for at in 0..frame.body.len() {
-            // A length of 2^63 - 1 in place of the byte that is there.
+        for (at, claim) in (0..frame.body.len()).flat_map(|at| claims.map(|claim| (at, claim))) {
             let mut body = frame.body.clone();
-            body.splice(at..=at, huge);
+            body.splice(at..=at, claim.iter().copied());
             let frame = Frame {
                 body,
                 ..frame.clone()
