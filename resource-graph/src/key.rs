@@ -88,7 +88,7 @@ impl Kind {
     ];
 
     /// The word before the slash of a reference.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Cluster => "cluster",
             Self::Station => "station",
@@ -103,6 +103,15 @@ impl Kind {
             Self::Command => "command",
             Self::Parked => "parked",
         }
+    }
+
+    /// Its number on disk.
+    pub const fn number(self) -> u16 {
+        self as u16
+    }
+
+    pub fn of_number(number: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
     }
 
     /// Singular or plural, as people write it; also `configuration(s)`.

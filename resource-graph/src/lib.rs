@@ -19,17 +19,24 @@
 //!
 //! What is not here: a clock (log time comes with [`Graph::begin`]), randomness, files, decisions.
 
+pub mod check;
 pub mod delta;
+pub mod event;
 pub mod graph;
 pub mod key;
 mod kinds;
 pub mod policy;
+pub mod snapshot;
+pub mod stored;
 pub mod transition;
+pub mod traverse;
 pub mod txn;
 pub mod vertex;
 pub mod view;
 
+pub use check::{Problem, check};
 pub use delta::{Change, Delta, Unfit};
+pub use event::Event;
 pub use graph::{Applied, Graph};
 pub use key::{BadReference, ConfigHash, Key, Kind, NameKey, ParkedId};
 pub use policy::Settings;

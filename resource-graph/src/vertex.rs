@@ -298,6 +298,30 @@ pub enum FailureCause {
     StartDeadline,
 }
 
+impl FailureCause {
+    /// As messages say it, before the failure's own words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Failed(FailureKind::Panic) => "panic",
+            Self::Failed(FailureKind::Reported) => "reported by itself",
+            Self::Failed(FailureKind::Vanished) => "ended unasked",
+            Self::Failed(FailureKind::AgentEnded) => "its agent ended",
+            Self::Failed(FailureKind::Killed) => "killed from outside",
+            Self::Failed(FailureKind::Exit) => "its process ended",
+            Self::Failed(FailureKind::Signal) => "its process was ended by a signal",
+            Self::Failed(FailureKind::OutOfMemory) => "out of memory",
+            Self::CouldNotStart(RefusedStart::Config) => "its configuration was refused",
+            Self::CouldNotStart(RefusedStart::NotNow) => "the start was refused for now",
+            Self::CouldNotStart(RefusedStart::Deadline) => "the start took too long",
+            Self::CouldNotStart(RefusedStart::Panic) => "panic while starting",
+            Self::CouldNotStart(RefusedStart::NoSuchType) => "the agent does not have the type",
+            Self::NameTaken => "the node says the name is taken",
+            Self::Unresponsive => "it missed its Checks",
+            Self::StartDeadline => "the start is overdue",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StandingRefusal {
     pub rule: String,

@@ -1,0 +1,76 @@
+//! Walks over a view for rules, `why` and `impact`: they ask the indices and never scan what an index knows.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use mainstay_protocol::InstanceKey;
+
+use crate::key::{Key, Kind};
+use crate::vertex::{Relation, Vertex, slot_of};
+use crate::view::{View, ViewExt};
+
+/// What stands on a vertex directly: it cannot go on, or not as it is, without it. In key order.
+pub fn dependents(view: &(impl View + ?Sized), key: &Key) -> Vec<Key> {
+    let mut found = BTreeSet::new();
+    match key {
+        Key::Node(node) => {
+            found.extend(view.instances_on(node).into_iter().map(Key::Instance));
+            let supervisor = Key::Supervisor(node.clone());
+            found.extend(view.record(&supervisor).map(|_| supervisor));
+        }
+        Key::Placement(placement) => {
+            found.extend(view.instances_of(placement).into_iter().map(Key::Instance));
+        }
+        Key::Type(service_type) => {
+            for key in view.keys(Kind::Placement) {
+                if let Some(record) = view.record(&key)
+                    && let Vertex::Placement(placement) = &record.vertex
+                    && placement.service_type == *service_type
+                {
+                    found.insert(key);
+                }
+            }
+        }
+        Key::Name(name) => {
+            found.extend(view.holder(name).map(Key::Instance));
+            found.extend(view.waiters(name).into_iter().map(Key::Instance));
+        }
+        Key::Configuration(_) => {
+            for relation in [Relation::Configured, Relation::Wants] {
+                found.extend(
+                    view.edges_to(key, relation)
+                        .into_iter()
+                        .map(|edge| edge.from),
+                );
+            }
+        }
+        Key::Cluster
+        | Key::Station(_)
+        | Key::Outbox(_)
+        | Key::Instance(_)
+        | Key::Supervisor(_)
+        | Key::Command(_)
+        | Key::Parked(_) => {}
+    }
+    found.into_iter().collect()
+}
+
+/// Everything that stands on a vertex, directly or through others; without itself, in key order.
+pub fn blast_radius(view: &(impl View + ?Sized), key: &Key) -> Vec<Key> {
+    let mut hit = BTreeSet::new();
+    let mut open = VecDeque::from([key.clone()]);
+    while let Some(next) = open.pop_front() {
+        for dependent in dependents(view, &next) {
+            if dependent != *key && hit.insert(dependent.clone()) {
+                open.push_back(dependent);
+            }
+        }
+    }
+    hit.into_iter().collect()
+}
+
+/// Who stands before an instance: the holder of its name, if that is another.
+pub fn in_the_way(view: &(impl View + ?Sized), key: &InstanceKey) -> Option<InstanceKey> {
+    let instance = view.instance(key)?;
+    view.holder(&slot_of(key, &instance))
+        .filter(|holder| holder != key)
+}
