@@ -1,51 +1,151 @@
 //! The agent core: decides nothing about services, but keeps what a node must never get wrong: names, floors,
 //! commands under way, reports not yet committed.
+//!
+//! ```text
+//!   Start ---> name held, floor passed? --no--> CommandDone{Stale | Refused}
+//!                | yes
+//!                v
+//!              Starting --Started--> Running
+//!                |                     |      Stop: raises the floor, asks the host
+//!                |                     +----------------> Stopping
+//!                v                     v                     v
+//!          CouldNotStart         Ended | Failed{Gone}  (or WillNotEnd: stays, keeps its name)
+//!                '---------------------'---------------------'----> name free, a waiting Start begins
+//! ```
+//!
+//! Answers. Start: `Done` once it was carried out, whatever came of it (the report in front of the answer says
+//! what: Started, CouldNotStart, Failed, Ended); `Refused` when the name is held; `Stale` below the floor.
+//! Stop: `Done` once the instance is gone, `NotRunning`, or `WillNotEnd`. A Start of a newer incarnation waits
+//! while a Stop of the older one is under way; without such a Stop it is refused, with the instance itself as
+//! holder. A repeat of a command whose answer is committed is judged anew: floors make that `Stale` or
+//! `NotRunning`, and the coordinator no longer knows the command.
 
+mod command;
 mod floors;
 mod input;
 mod ledger;
 mod names;
+mod observation;
 mod outbox;
+mod recovery;
+mod session;
 mod state;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainstay_protocol::code::Code;
+use mainstay_protocol::command::Start;
+use mainstay_protocol::health::Health;
+use mainstay_protocol::report::{
+    CommandOutcome, DigestEntry, LiveInstance, NodeUp, Numbered, Report,
+};
+use mainstay_protocol::{CommandId, InstanceKey, Sequence, limits};
+
+use crate::file::{FileRecord, Recovered};
 
 pub use input::{Action, Identity, Input, Observation, Output};
 pub use state::State;
-
-use std::collections::BTreeMap;
-
-use mainstay_protocol::InstanceKey;
-use mainstay_protocol::report::{DigestEntry, NodeUp};
-
-use crate::file::{FileRecord, Recovered};
 
 /// The pure heart of an agent.
 #[derive(Debug, Clone)]
 pub struct AgentCore {
     identity: Identity,
     state: State,
+    /// The Start of a newer incarnation, until the older one is gone.
+    waiting: BTreeMap<InstanceKey, (CommandId, Start)>,
+    /// Instances that will not end, since the last try to stop them.
+    stuck: BTreeSet<InstanceKey>,
+    /// What the last Check of each living instance said.
+    pulses: BTreeMap<InstanceKey, Pulse>,
+    /// The number of the supervisor that lives.
+    supervisor: u64,
+    supervisor_unsaid: Option<Report>,
+    session: Option<session::Session>,
+    /// The highest number ever sent in this epoch: what is above it may still be replaced by something newer.
+    sent: Sequence,
+    output: Output,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Pulse {
+    health: Health,
+    /// The newest health report the full outbox had no room for.
+    unsaid: Option<Report>,
 }
 
 impl AgentCore {
-    /// Begins a life of the agent on what its file says.
+    /// Begins a life of the agent on what its file says; the driver has cut the file at `valid_len`.
+    /// What was begun by an earlier life is concluded here: all its actors died with it.
     pub fn new(identity: Identity, recovered: Recovered) -> (Self, Output) {
-        let core = Self {
+        let mut core = Self {
             identity,
-            state: recovered.state,
+            state: State::default(),
+            waiting: BTreeMap::new(),
+            stuck: BTreeSet::new(),
+            pulses: BTreeMap::new(),
+            supervisor: 1,
+            supervisor_unsaid: None,
+            session: None,
+            sent: Sequence(0),
+            output: Output::default(),
         };
-        (core, Output::default())
+        core.recover(recovered);
+        let output = std::mem::take(&mut core.output);
+        (core, output)
     }
 
-    pub fn step(&mut self, _now_ms: u64, _input: Input) -> Output {
-        unimplemented!()
+    /// Takes one input. The driver writes `persist`, then carries out `actions`. No decision depends on the
+    /// time yet; it is there for leases, which do.
+    pub fn step(&mut self, _now_ms: u64, input: Input) -> Output {
+        match input {
+            Input::SessionUp(welcome) => self.session_up(&welcome),
+            Input::SessionDown => self.session = None,
+            Input::Command(command) => self.command(command),
+            Input::Acknowledged(acknowledged) => self.acknowledged(&acknowledged),
+            Input::Observed(observation) => self.observed(observation),
+            Input::Tick => {}
+        }
+        self.say_the_unsaid();
+        self.send();
+        std::mem::take(&mut self.output)
     }
 
     /// What this agent says of itself when a session opens.
     pub fn node_up(&self) -> NodeUp {
-        unimplemented!("{:?} {:?}", self.identity, self.state)
+        NodeUp {
+            node: self.identity.node.clone(),
+            node_id: self.state.node_id,
+            boot_id: self.identity.boot_id.clone(),
+            agent_run: self.identity.agent_run,
+            node_epoch: self.state.node_epoch,
+            build: self.identity.build.clone(),
+            address: self.identity.address.clone(),
+            sysinfo: self.identity.sysinfo.clone(),
+            provides: self.identity.provides.clone(),
+            digest: self.digest(),
+            supervisor: self.supervisor,
+        }
     }
 
+    /// Every instance of which this node has a floor or a living incarnation.
     pub fn digest(&self) -> BTreeMap<InstanceKey, DigestEntry> {
-        unimplemented!()
+        let entry = |instance: &InstanceKey| self.state.living.get(instance).map(|living| LiveInstance {
+            incarnation: living.incarnation,
+            state: living.state,
+            health: self
+                .pulses
+                .get(instance)
+                .map(|pulse| pulse.health)
+                .unwrap_or_default(),
+        });
+        self.state
+            .floors
+            .iter()
+            .map(|(instance, floor)| {
+                let live = entry(instance);
+                (instance.clone(), DigestEntry { floor, live })
+            })
+            .collect()
     }
 
     /// Reports not yet acknowledged.
@@ -53,8 +153,44 @@ impl AgentCore {
         self.state.outbox.len() as u64
     }
 
-    /// The whole file, shorter.
+    /// The whole file, shorter: written to a new file that then takes the old one's place.
     pub fn snapshot_records(&self) -> Vec<FileRecord> {
-        unimplemented!()
+        self.state.records()
+    }
+
+    fn persist(&mut self, record: FileRecord) {
+        self.state.apply(&record);
+        self.output.persist.push(record);
+    }
+
+    /// Puts a report into the outbox; an older one that it makes superfluous and that was not sent goes.
+    fn report(&mut self, report: Report) {
+        let replaces = self.state.outbox.superseded(&report, self.sent);
+        let numbered = Numbered {
+            sequence: self.state.outbox.next(),
+            report,
+        };
+        self.persist(FileRecord::Reported { numbered, replaces });
+    }
+
+    fn answer(&mut self, command: CommandId, outcome: CommandOutcome) {
+        self.report(Report::CommandDone { command, outcome });
+    }
+
+    fn refuse(&mut self, command: CommandId, code: Code, text: String) {
+        self.answer(command, CommandOutcome::Refused { code, text });
+    }
+
+    /// No room for what is not needed for safety.
+    fn outbox_is_full(&self) -> bool {
+        self.state.outbox.len() >= limits::OUTBOX_REPORTS_MAX
+    }
+
+    /// No room even for refusals: a command that would only be refused is not answered at all, and comes again.
+    fn outbox_is_overfull(&self) -> bool {
+        self.state.outbox.len() >= limits::OUTBOX_REPORTS_MAX + limits::OUTBOX_ANSWERS_MAX
     }
 }
+
+#[cfg(test)]
+mod tests;

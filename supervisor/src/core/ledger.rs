@@ -30,8 +30,16 @@ impl Ledger {
         self.entries.contains_key(&command)
     }
 
-    pub fn is_open(&self, command: CommandId) -> bool {
-        matches!(self.entries.get(&command), Some(Entry::Open { .. }))
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The instance an open command is about.
+    pub fn about(&self, command: CommandId) -> Option<&InstanceKey> {
+        match self.entries.get(&command)? {
+            Entry::Open { instance, .. } => Some(instance),
+            Entry::Answered(_) => None,
+        }
     }
 
     pub fn open(

@@ -74,6 +74,10 @@ impl Outbox {
 
     /// The health report this one makes superfluous, if it was not sent: the newest counts.
     pub fn superseded(&self, report: &Report, sent: Sequence) -> Option<Sequence> {
+        // Only health makes health superfluous: whatever does not replace itself replaces nothing.
+        if !report.coalesces_with(report) {
+            return None;
+        }
         self.after(sent)
             .find(|waiting| report.coalesces_with(&waiting.report))
             .map(|waiting| waiting.sequence)

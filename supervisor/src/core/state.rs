@@ -37,6 +37,9 @@ pub(crate) struct Living {
     pub state: LiveState,
     /// The Start that waits for its outcome.
     pub start: Option<CommandId>,
+    /// The Stops that wait for its end.
+    pub stops: Vec<CommandId>,
+    pub started: bool,
     /// It said itself that it failed; once is enough.
     pub failed: bool,
 }
@@ -82,10 +85,11 @@ impl State {
                 if let Some(older) = replaces {
                     self.outbox.remove(*older);
                 }
-                self.concluded(&numbered.report);
                 if let Report::CommandDone { command, .. } = &numbered.report {
+                    self.answered(*command);
                     self.ledger.answer(*command, numbered.sequence);
                 }
+                self.concluded(&numbered.report);
                 self.outbox.insert(numbered.clone());
             }
             FileRecord::Acknowledged { up_to } => {
@@ -115,6 +119,7 @@ impl State {
                 && living.incarnation <= incarnation
             {
                 living.state = LiveState::Stopping;
+                living.stops.push(command);
             }
         }
     }
@@ -133,24 +138,23 @@ impl State {
             name: name.clone(),
             state: LiveState::Starting,
             start: command,
+            stops: Vec::new(),
+            started: false,
             failed: false,
         };
         self.living.insert(instance.clone(), living);
     }
 
+    fn answered(&mut self, command: CommandId) {
+        let about = self.ledger.about(command);
+        if let Some(living) = about.and_then(|instance| self.living.get_mut(instance)) {
+            living.start = living.start.filter(|start| *start != command);
+            living.stops.retain(|stop| *stop != command);
+        }
+    }
+
     /// What a report says about the living.
     fn concluded(&mut self, report: &Report) {
-        let command_answered = match report {
-            Report::CommandDone { command, .. } => Some(*command),
-            _not_an_answer => None,
-        };
-        if let Some(command) = command_answered {
-            for living in self.living.values_mut() {
-                if living.start == Some(command) {
-                    living.start = None;
-                }
-            }
-        }
         let Some((instance, incarnation)) = report.about() else {
             return;
         };
@@ -162,6 +166,7 @@ impl State {
         }
         match report {
             Report::Started { .. } => {
+                living.started = true;
                 if living.state == LiveState::Starting {
                     living.state = LiveState::Running;
                 }
@@ -186,6 +191,52 @@ impl State {
             | Report::SupervisorChanged { .. }
             | Report::CommandDone { .. } => {}
         }
+    }
+
+    /// The shortest file that says the same about what outlives the agent.
+    pub(crate) fn records(&self) -> Vec<FileRecord> {
+        let mut records = Vec::new();
+        if let Some((node, boot_id)) = self.head.clone() {
+            records.push(FileRecord::Head {
+                node,
+                boot_id,
+                node_id: self.node_id,
+            });
+        }
+        if let (Some(node_id), Some(node_epoch)) = (self.node_id, self.node_epoch) {
+            records.push(FileRecord::Joined {
+                node_id,
+                node_epoch,
+                first: self.outbox.next(),
+            });
+        }
+        records.push(FileRecord::Leads(self.leadership));
+        // Before what lives: what they say of ends is about older incarnations.
+        records.extend(self.outbox.iter().map(|numbered| FileRecord::Reported {
+            numbered: numbered.clone(),
+            replaces: None,
+        }));
+        records.extend(self.floors.iter().map(|(instance, incarnation)| {
+            FileRecord::Floor {
+                instance: instance.clone(),
+                incarnation,
+            }
+        }));
+        records.extend(self.living.iter().map(|(instance, living)| FileRecord::Begun {
+            instance: instance.clone(),
+            incarnation: living.incarnation,
+            name: living.name.clone(),
+            command: living.start,
+        }));
+        records.extend(self.ledger.open_entries().map(
+            |(command, order, instance, incarnation)| FileRecord::Opened {
+                command,
+                order,
+                instance: instance.clone(),
+                incarnation,
+            },
+        ));
+        records
     }
 
     fn gone(&mut self, instance: &InstanceKey) {

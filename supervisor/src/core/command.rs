@@ -1,0 +1,186 @@
+//! Commands as they arrive: what is stale is answered so, what is known is not done twice.
+
+use mainstay_protocol::code;
+use mainstay_protocol::command::{Command, Order, Start, Stop};
+use mainstay_protocol::report::{CommandOutcome, LiveState, Report};
+use mainstay_protocol::{CommandId, Incarnation, InstanceKey, limits};
+
+use super::input::Action;
+use super::{AgentCore, Pulse};
+use crate::file::{FileRecord, OpenOrder};
+
+impl AgentCore {
+    pub(super) fn command(&mut self, command: Command) {
+        if self.state.ledger.knows(command.id) {
+            return;
+        }
+        // Beyond the bound a command is left to be repeated: the coordinator does so until it is answered.
+        if self.state.ledger.len() >= limits::COMMANDS_KEPT_MAX {
+            return;
+        }
+        if command.leadership > self.state.leadership {
+            self.persist(FileRecord::Leads(command.leadership));
+        }
+        let deposed = command.leadership < self.state.leadership;
+        match command.order {
+            Order::Start(start) => self.start(command.id, start, deposed),
+            Order::Stop(stop) => self.stop(command.id, stop, deposed),
+        }
+        self.trim_floors();
+    }
+
+    fn start(&mut self, command: CommandId, start: Start, deposed: bool) {
+        if self.outbox_is_overfull() {
+            return;
+        }
+        if deposed || self.is_stale(&start) {
+            return self.answer(command, CommandOutcome::Stale);
+        }
+        if let Some(why) = self.overloaded() {
+            return self.refuse(command, code::OVERLOADED, why.to_owned());
+        }
+        let Some(living) = self.state.living.get(&start.instance) else {
+            return self.begin_or_refuse(command, start, true);
+        };
+        if living.state != LiveState::Stopping || self.stuck.contains(&start.instance) {
+            let holder = start.instance.clone();
+            return self.refuse_name(command, &start, Some(holder));
+        }
+        self.open(command, OpenOrder::Start, &start.instance, start.incarnation);
+        let instance = start.instance.clone();
+        if let Some((older, _)) = self.waiting.insert(instance, (command, start)) {
+            self.answer(older, CommandOutcome::Stale);
+        }
+    }
+
+    /// Below the floor, or not newer than what lives or waits.
+    fn is_stale(&self, start: &Start) -> bool {
+        let instance = &start.instance;
+        let lives = self.state.living.get(instance).map(|living| living.incarnation);
+        let waits = self.waiting.get(instance).map(|(_, waiting)| waiting.incarnation);
+        start.incarnation < self.state.floors.of(instance)
+            || lives.is_some_and(|newest| start.incarnation <= newest)
+            || waits.is_some_and(|newest| start.incarnation <= newest)
+    }
+
+    fn overloaded(&self) -> Option<&'static str> {
+        if self.outbox_is_full() {
+            Some("the node has too many reports waiting to be acknowledged to start anything")
+        } else if self.state.living.len() + self.waiting.len() >= limits::INSTANCES_PER_NODE_MAX {
+            Some("the node has as many instances as it may have")
+        } else {
+            None
+        }
+    }
+
+    /// Begins a Start whose instance has nothing living, if nobody holds its name.
+    fn begin_or_refuse(&mut self, command: CommandId, start: Start, open: bool) {
+        if let Some(holder) = self.state.names.holder(&start.name).cloned() {
+            return self.refuse_name(command, &start, Some(holder));
+        }
+        if open {
+            self.open(command, OpenOrder::Start, &start.instance, start.incarnation);
+        }
+        self.persist(FileRecord::Begun {
+            instance: start.instance.clone(),
+            incarnation: start.incarnation,
+            name: start.name.clone(),
+            command: Some(command),
+        });
+        self.pulses.insert(start.instance.clone(), Pulse::default());
+        self.output.actions.push(Action::Start(start));
+    }
+
+    /// The older incarnation is gone: the Start that waited for it begins.
+    pub(super) fn begin_waiting(&mut self, instance: &InstanceKey) {
+        if let Some((command, start)) = self.waiting.remove(instance) {
+            self.begin_or_refuse(command, start, false);
+        }
+    }
+
+    /// The older incarnation will not end: the Start that waited for it cannot have the name.
+    pub(super) fn refuse_waiting(&mut self, instance: &InstanceKey) {
+        if let Some((command, start)) = self.waiting.remove(instance) {
+            self.refuse_name(command, &start, Some(instance.clone()));
+        }
+    }
+
+    fn refuse_name(&mut self, command: CommandId, start: &Start, holder: Option<InstanceKey>) {
+        let text = match &holder {
+            Some(holder) => format!("{holder} holds the name {} on this node", start.name),
+            None => format!("the name {} is held on this node", start.name),
+        };
+        self.report(Report::NameTaken {
+            instance: start.instance.clone(),
+            incarnation: start.incarnation,
+            name: start.name.clone(),
+            holder,
+        });
+        self.refuse(command, code::NAME_HELD_ON_NODE, text);
+    }
+
+    fn stop(&mut self, command: CommandId, stop: Stop, deposed: bool) {
+        if deposed {
+            if !self.outbox_is_overfull() {
+                self.answer(command, CommandOutcome::Stale);
+            }
+            return;
+        }
+        let living = self.state.living.get(&stop.instance);
+        let Some(incarnation) = living
+            .map(|living| living.incarnation)
+            .filter(|living| *living <= stop.incarnation)
+        else {
+            return self.stop_nothing(command, &stop);
+        };
+        self.open(command, OpenOrder::Stop, &stop.instance, stop.incarnation);
+        self.forget_waiting(&stop);
+        self.stuck.remove(&stop.instance);
+        self.output.actions.push(Action::Stop(Stop { incarnation, ..stop }));
+    }
+
+    /// Nothing of it lives here, but the floor rises: a Start that is late does not take effect.
+    fn stop_nothing(&mut self, command: CommandId, stop: &Stop) {
+        if self.state.floors.of(&stop.instance) < stop.incarnation.next() {
+            self.persist(FileRecord::Floor {
+                instance: stop.instance.clone(),
+                incarnation: stop.incarnation.next(),
+            });
+        }
+        self.forget_waiting(stop);
+        if !self.outbox_is_overfull() {
+            self.answer(command, CommandOutcome::NotRunning);
+        }
+    }
+
+    fn forget_waiting(&mut self, stop: &Stop) {
+        let waits = self.waiting.get(&stop.instance);
+        if waits.is_some_and(|(_, start)| start.incarnation <= stop.incarnation)
+            && let Some((older, _)) = self.waiting.remove(&stop.instance)
+        {
+            self.answer(older, CommandOutcome::Stale);
+        }
+    }
+
+    fn open(
+        &mut self,
+        command: CommandId,
+        order: OpenOrder,
+        instance: &InstanceKey,
+        incarnation: Incarnation,
+    ) {
+        self.persist(FileRecord::Opened {
+            command,
+            order,
+            instance: instance.clone(),
+            incarnation,
+        });
+    }
+
+    pub(super) fn trim_floors(&mut self) {
+        let (living, waiting) = (&self.state.living, &self.waiting);
+        self.state.floors.trim(limits::FLOORS_KEPT_MAX, |instance| {
+            living.contains_key(instance) || waiting.contains_key(instance)
+        });
+    }
+}
