@@ -1,1 +1,54 @@
-//! Being written.
+//! # What a service is written against
+//!
+//! A service is one type that implements [`Service`]: it starts with a configuration, handles its own messages,
+//! says its status, and stops. Everything else (where it runs, when it is started again, who may have its name)
+//! is decided elsewhere from what the type declares in [`TypeInfo`].
+//!
+//! ```text
+//!   start(config) --> (service, probe)        CannotStart: said, with its reason
+//!        |                 |
+//!        v                 +--> check()       on threads of their own: busy is not dead
+//!   handle(message)  Ok(Reply) | Err(Failure: the instance has failed)
+//!   status()         also written to the log
+//!   ctx.report_failure(..)   it has failed and still lives
+//!   ctx.end()                it ends cleanly, by itself
+//!        v
+//!   stop(why)        the last word, within a deadline; then it is killed
+//! ```
+//!
+//! A message is an externally tagged enum; its variants in kebab case are what `mainstay call` takes. The type
+//! declares itself from its code: JSON Schemas of configuration and messages come from `schemars`.
+//!
+//! What must hold:
+//! - `Started` is said after `start` returned, never before.
+//! - An instance is gone when its task has finished, and not earlier; only then is its end told.
+//! - A panic, an error, a kill and a hang are each told apart, with the words they left behind.
+//! - A service that never yields takes its thread with it, and nobody else's Check.
+//!
+//! An instance shares its agent's process: an abort, a segmentation fault, a stack overflow or running out of
+//! memory in one ends them all (and they are recovered). [`testing`] runs a service in a plain `#[test]`,
+//! through the same hosting as in a cluster.
+#![forbid(unsafe_code)]
+
+mod context;
+mod message_list;
+mod outcome;
+mod probe;
+mod service;
+mod type_info;
+
+mod declared;
+
+pub mod hosting;
+pub mod testing;
+
+pub use context::{Context, Identity};
+pub use declared::{Declared, TypeSet, TypesClash};
+pub use mainstay_protocol as protocol;
+pub use mainstay_protocol::report::RestartWhen;
+pub use message_list::{MessageError, MessageList};
+pub use outcome::{CannotStart, Failure, Reply, StatusText, StopReason};
+pub use probe::{Busy, Health, Probe};
+pub use serde_json::{Value, json};
+pub use service::{NoConfig, NoMessage, Service};
+pub use type_info::{Holds, TypeInfo};

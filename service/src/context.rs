@@ -1,0 +1,89 @@
+//! What an instance can ask and say while it lives.
+
+use std::fmt;
+use std::sync::Arc;
+
+use mainstay_protocol::{Incarnation, InstanceKey, SlotName};
+use tracing::Span;
+
+use crate::hosting::life::Life;
+use crate::outcome::StopReason;
+use crate::probe::Busy;
+
+/// Who an instance is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub instance: InstanceKey,
+    pub incarnation: Incarnation,
+    /// The exclusive name that it holds on its node.
+    pub name: SlotName,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} incarnation {}", self.instance, self.incarnation)
+    }
+}
+
+/// An instance's connection to what hosts it. Cheap to clone, for tasks of its own; such tasks should end with
+/// [`Context::shutdown`].
+#[derive(Clone)]
+pub struct Context {
+    life: Arc<Life>,
+    span: Span,
+}
+
+impl Context {
+    pub(crate) fn new(life: Arc<Life>) -> Self {
+        let identity = life.identity();
+        let span = tracing::info_span!(
+            "instance",
+            instance = %identity.instance,
+            incarnation = %identity.incarnation
+        );
+        Self { life, span }
+    }
+
+    pub fn identity(&self) -> &Identity {
+        self.life.identity()
+    }
+
+    /// The probe for services with nothing special to say of their health.
+    pub fn busy(&self) -> Busy {
+        Busy::watching(self.life.activity())
+    }
+
+    /// This instance has failed and cannot say so by returning: it is stopped, then started again as its policy
+    /// says. The first report counts.
+    pub fn report_failure(&self, text: impl Into<String>) {
+        self.life.report_failure(text.into());
+    }
+
+    /// Ends this instance cleanly, as by its own wish: `stop` runs with [`StopReason::Ended`] after the current
+    /// message, and it is not started again unless its type says `always`.
+    pub fn end(&self) {
+        self.life.ask_to_stop(StopReason::Ended);
+    }
+
+    /// Returns when the instance is asked to stop: a long `handle` gives way by waiting for it too.
+    pub async fn shutdown(&self) -> StopReason {
+        self.life.asked_to_stop().await
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.life.stop_reason().is_some()
+    }
+
+    /// The span that this instance's log lines belong to.
+    pub fn span(&self) -> &Span {
+        &self.span
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("identity", self.identity())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,196 @@
+//! Service types with their Rust type forgotten: what an agent provides, and what it tells the cluster of it.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_protocol::report::TypeDeclaration;
+use mainstay_protocol::{BadName, SlotName, TypeName};
+use schemars::SchemaGenerator;
+use thiserror::Error;
+
+use crate::hosting::launch::{self, Starter};
+use crate::message_list::{MessageError, MessageList};
+use crate::service::Service;
+use crate::type_info::{Holds, TypeInfo};
+
+/// Why an agent cannot provide the types it was given. Said at start-up, before anything runs.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum TypesClash {
+    #[error("the service type {name} {version} declares a name that cannot be one: {cause}")]
+    BadName {
+        name: &'static str,
+        version: &'static str,
+        cause: BadName,
+    },
+    #[error(
+        "two service types are named {name}: versions {first} and {second}; an agent provides one version of a type"
+    )]
+    TwoVersions {
+        name: TypeName,
+        first: String,
+        second: String,
+    },
+    #[error(
+        "the service type {name} {version} is declared twice with different {what}; give one of them another name or version"
+    )]
+    TwoSchemas {
+        name: TypeName,
+        version: String,
+        what: &'static str,
+    },
+    #[error("the service type {name} {version} is registered twice")]
+    Twice { name: TypeName, version: String },
+}
+
+/// One service type, ready to be hosted.
+#[derive(Clone)]
+pub struct Declared {
+    declaration: TypeDeclaration,
+    blocking: bool,
+    factory: Arc<dyn Factory>,
+}
+
+/// What is done with a type by its name alone.
+pub(crate) trait Factory: Send + Sync {
+    fn decode(&self, name: &str, body: &str) -> Result<Box<dyn Any + Send>, MessageError>;
+    fn starter(&self) -> Starter;
+}
+
+struct Of<S: Service> {
+    messages: MessageList,
+    service: PhantomData<fn() -> S>,
+}
+
+impl<S: Service> Factory for Of<S> {
+    fn decode(&self, name: &str, body: &str) -> Result<Box<dyn Any + Send>, MessageError> {
+        let message: S::Message = self.messages.decode(name, body)?;
+        Ok(Box::new(message))
+    }
+
+    fn starter(&self) -> Starter {
+        launch::starter::<S>()
+    }
+}
+
+impl Declared {
+    pub fn of<S: Service>() -> Result<Self, TypesClash> {
+        let messages = MessageList::of::<S::Message>();
+        let info = S::TYPE;
+        let config = SchemaGenerator::default().into_root_schema_for::<S::Config>();
+        let declaration =
+            declare(&info, config.to_value().to_string(), &messages).map_err(|cause| {
+                TypesClash::BadName {
+                    name: info.name,
+                    version: info.version,
+                    cause,
+                }
+            })?;
+        Ok(Self {
+            declaration,
+            blocking: info.blocking,
+            factory: Arc::new(Of::<S> {
+                messages,
+                service: PhantomData,
+            }),
+        })
+    }
+
+    pub fn declaration(&self) -> &TypeDeclaration {
+        &self.declaration
+    }
+
+    pub(crate) fn blocking(&self) -> bool {
+        self.blocking
+    }
+
+    pub(crate) fn factory(&self) -> &Arc<dyn Factory> {
+        &self.factory
+    }
+}
+
+impl fmt::Debug for Declared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.declaration.fmt(f)
+    }
+}
+
+fn declare(
+    info: &TypeInfo,
+    schema: String,
+    messages: &MessageList,
+) -> Result<TypeDeclaration, BadName> {
+    let name = TypeName::new(info.name)?;
+    let holds = match info.holds {
+        Holds::TypeName => Some(SlotName::new(info.name)?),
+        Holds::Fixed(name) => Some(SlotName::new(name)?),
+        Holds::Placement => None,
+    };
+    Ok(TypeDeclaration {
+        name,
+        version: info.version.to_owned(),
+        holds,
+        schema,
+        messages: messages.declarations(),
+        restart: info.restart,
+        start_deadline_ms: milliseconds(info.start_deadline),
+        stop_deadline_ms: milliseconds(info.stop_deadline),
+        may_use: info.may_use.iter().map(|kind| (*kind).to_owned()).collect(),
+    })
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The types that one agent provides, by name.
+#[derive(Debug, Clone, Default)]
+pub struct TypeSet {
+    types: BTreeMap<TypeName, Declared>,
+}
+
+impl TypeSet {
+    pub fn add<S: Service>(&mut self) -> Result<(), TypesClash> {
+        self.add_declared(Declared::of::<S>()?)
+    }
+
+    pub fn add_declared(&mut self, added: Declared) -> Result<(), TypesClash> {
+        let new = added.declaration();
+        if let Some(there) = self.types.get(&new.name) {
+            return Err(clash(there.declaration(), new));
+        }
+        self.types.insert(new.name.clone(), added);
+        Ok(())
+    }
+
+    pub fn get(&self, name: &TypeName) -> Option<&Declared> {
+        self.types.get(name)
+    }
+
+    pub fn declarations(&self) -> Vec<TypeDeclaration> {
+        self.types.values().map(|t| t.declaration().clone()).collect()
+    }
+}
+
+fn clash(there: &TypeDeclaration, new: &TypeDeclaration) -> TypesClash {
+    let name = new.name.clone();
+    if there.version != new.version {
+        return TypesClash::TwoVersions {
+            name,
+            first: there.version.clone(),
+            second: new.version.clone(),
+        };
+    }
+    let version = new.version.clone();
+    let what = if there.schema != new.schema {
+        "configurations"
+    } else if there.messages != new.messages {
+        "messages"
+    } else {
+        return TypesClash::Twice { name, version };
+    };
+    TypesClash::TwoSchemas { name, version, what }
+}

@@ -1,0 +1,26 @@
+//! Runs instances: for agents, and for the test kit through the same code.
+//!
+//! ```text
+//!   launch --> Starting --start returned--> Running --task finished--> Gone(ExitFact)
+//!                 |  refused, panic, deadline                ^
+//!                 +--> NotStarted                            | stop: ask, deadline, kill, confirm
+//! ```
+//! An instance is a ractor actor, linked to the logic-free host so that no watcher's death takes it along.
+//! `start` runs in a task of its own with a deadline; admission to the mailbox is bounded here, since ractor's is
+//! not; ractor's names are not used. Gone is the task's join handle finished: by then its state is dropped.
+
+mod actor;
+mod host;
+pub(crate) mod launch;
+pub(crate) mod life;
+mod panics;
+mod hosted;
+mod runtimes;
+
+pub use host::spawn_host;
+pub use hosted::{Breakage, Checked, Hosted, StopOrder, StopOutcome};
+pub use mainstay_supervisor::{ExitFact, ExitHow};
+pub use launch::{Launch, launch};
+pub use life::{NotStarted, Phase};
+pub use panics::install_hook;
+pub use runtimes::{Runtimes, Stage};

@@ -1,0 +1,217 @@
+//! The actor of one instance: one letter at a time, each guarded.
+
+use std::any::Any;
+use std::future::pending;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use mainstay_protocol::code;
+use mainstay_protocol::health::{Evidence, FailureKind};
+use mainstay_protocol::limits;
+use mainstay_protocol::report::Ending;
+use mainstay_protocol::request::Refusal;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
+use tracing::Instrument;
+
+use mainstay_supervisor::ExitHow;
+use super::life::{Life, Slot};
+use super::panics::{cut, guarded};
+use crate::context::Context;
+use crate::outcome::{Failure, Reply, StopReason};
+use crate::probe::Work;
+use crate::service::Service;
+
+/// JSON, or why there is none.
+pub(crate) type Answer = Result<String, Refusal>;
+
+/// What lies in an instance's mailbox. Each holds its place in it until it is taken out.
+pub(crate) struct Letter {
+    pub(crate) what: What,
+    pub(crate) slot: Slot,
+}
+
+pub(crate) enum What {
+    Message {
+        /// The type's own message, already decoded.
+        message: Box<dyn Any + Send>,
+        answer: oneshot::Sender<Answer>,
+    },
+    Status {
+        answer: oneshot::Sender<Answer>,
+    },
+    /// Breaks it on purpose.
+    Panic(String),
+    Hang,
+}
+
+pub(crate) struct InstanceActor<S> {
+    pub(crate) life: Arc<Life>,
+    pub(crate) ctx: Context,
+    pub(crate) service: PhantomData<fn() -> S>,
+}
+
+impl<S: Service> Actor for InstanceActor<S> {
+    type Msg = Letter;
+    /// Taken out by `stop`, so that nobody else comes to drop it.
+    type State = Option<S>;
+    type Arguments = Carried<S>;
+
+    /// `start` already ran in its own task: ractor would run it in the spawner's.
+    async fn pre_start(
+        &self,
+        _: ActorRef<Letter>,
+        service: Carried<S>,
+    ) -> Result<Option<S>, ActorProcessingErr> {
+        Ok(Some(service.0))
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Letter>,
+        letter: Letter,
+        state: &mut Option<S>,
+    ) -> Result<(), ActorProcessingErr> {
+        let Letter { what, slot } = letter;
+        drop(slot);
+        let Some(service) = state.as_mut() else {
+            return Ok(());
+        };
+        match what {
+            What::Message { message, answer } => {
+                let message = message
+                    .downcast::<S::Message>()
+                    .expect("the mailbox's letters are decoded by its own type");
+                self.message(service, *message, answer).await
+            }
+            What::Status { answer } => self.status(service, answer).await,
+            What::Panic(text) => {
+                self.life.begins(Work::Handle);
+                let panicked = guarded(async move { panic!("{text}") }).await;
+                self.ends_by_panic(panicked.err().unwrap_or_default())
+            }
+            What::Hang => {
+                self.life.begins(Work::Handle);
+                pending().await
+            }
+        }
+    }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<Letter>,
+        state: &mut Option<S>,
+    ) -> Result<(), ActorProcessingErr> {
+        let Some(service) = state.take() else {
+            return Ok(());
+        };
+        let why = self.life.stop_reason().unwrap_or(StopReason::AgentStops);
+        self.life.begins(Work::Stop);
+        let stop = async { service.stop(&self.ctx, why).await };
+        let stopped = guarded(stop.instrument(self.ctx.span().clone())).await;
+        self.life.finished();
+        match stopped {
+            Ok(()) => {
+                let ending = match why {
+                    StopReason::Ended => Ending::ByItself,
+                    StopReason::NotWanted
+                    | StopReason::Restart
+                    | StopReason::Failed
+                    | StopReason::AgentStops => Ending::Asked,
+                };
+                self.life.exit_is(ExitHow::Ended(ending));
+                Ok(())
+            }
+            Err(evidence) => self.ends_by_panic(evidence),
+        }
+    }
+}
+
+impl<S: Service> InstanceActor<S> {
+    async fn message(
+        &self,
+        service: &mut S,
+        message: S::Message,
+        answer: oneshot::Sender<Answer>,
+    ) -> Result<(), ActorProcessingErr> {
+        self.life.begins(Work::Handle);
+        let handle = async { service.handle(message, &self.ctx).await };
+        let handled = guarded(handle.instrument(self.ctx.span().clone())).await;
+        self.life.finished();
+        // Whether anybody still waits for the answer is not the instance's business.
+        match handled {
+            Ok(Ok(reply)) => {
+                let _ = answer.send(written(reply));
+                Ok(())
+            }
+            Ok(Err(failure)) => {
+                let _ = answer.send(Err(failed_in_message(failure.text())));
+                self.ends_by_failure(failure)
+            }
+            Err(evidence) => {
+                let _ = answer.send(Err(failed_in_message(&evidence.text)));
+                self.ends_by_panic(evidence)
+            }
+        }
+    }
+
+    async fn status(
+        &self,
+        service: &mut S,
+        answer: oneshot::Sender<Answer>,
+    ) -> Result<(), ActorProcessingErr> {
+        self.life.begins(Work::Status);
+        let status = async { service.status(&self.ctx).await };
+        let status = guarded(status.instrument(self.ctx.span().clone())).await;
+        self.life.finished();
+        match status {
+            Ok(text) => {
+                let text = cut(text.0);
+                tracing::info!(parent: self.ctx.span(), status = %text, "status");
+                let _ = answer.send(Ok(text));
+                Ok(())
+            }
+            Err(evidence) => {
+                let _ = answer.send(Err(failed_in_message(&evidence.text)));
+                self.ends_by_panic(evidence)
+            }
+        }
+    }
+
+    fn ends_by_failure(&self, failure: Failure) -> Result<(), ActorProcessingErr> {
+        let text = cut(failure.text().to_owned());
+        tracing::warn!(parent: self.ctx.span(), failure = %text, "failed");
+        self.life.failed(FailureKind::Reported, Evidence::text(text.clone()));
+        Err(text.into())
+    }
+
+    fn ends_by_panic(&self, evidence: Evidence) -> Result<(), ActorProcessingErr> {
+        let place = evidence.location.as_deref().unwrap_or("somewhere");
+        tracing::warn!(parent: self.ctx.span(), panic = %evidence.text, place, "panicked");
+        let text = evidence.text.clone();
+        self.life.failed(FailureKind::Panic, evidence);
+        Err(text.into())
+    }
+}
+
+/// A service on its way into its actor.
+pub(crate) struct Carried<S>(pub(crate) S);
+
+fn failed_in_message(text: &str) -> Refusal {
+    Refusal::new(code::NOT_RUNNING, format!("the instance failed while it served this: {text}"))
+}
+
+fn written(reply: Reply) -> Answer {
+    match reply {
+        Reply::Json(value) => {
+            let body = value.to_string();
+            let most = limits::JSON_BYTES_MAX;
+            if body.len() > most {
+                let text = format!("the answer has {} bytes, more than {most}", body.len());
+                return Err(Refusal::new(code::MESSAGE_REFUSED, text));
+            }
+            Ok(body)
+        }
+        Reply::Refused { why } => Err(Refusal::new(code::MESSAGE_REFUSED, cut(why))),
+    }
+}

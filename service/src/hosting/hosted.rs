@@ -1,0 +1,249 @@
+//! An instance from outside: asking it, checking it, stopping it, breaking it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_protocol::code;
+use mainstay_protocol::command::StopManner;
+use mainstay_protocol::health::{Evidence, FailureKind, Health};
+use mainstay_protocol::report::Ending;
+use mainstay_protocol::request::Refusal;
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, oneshot, watch};
+use tokio::time::{Instant, timeout};
+
+use super::actor::{Answer, Letter, What};
+use mainstay_supervisor::{ExitFact, ExitHow};
+use super::life::{BreakOff, Life, NotStarted, Phase, Running};
+use crate::context::Identity;
+use crate::declared::Factory;
+use crate::message_list::MessageError;
+use crate::outcome::StopReason;
+
+/// After a kill, a task that yields at all is gone within this; one that is not will not end.
+const KILL_CONFIRM: Duration = Duration::from_secs(1);
+
+/// What a Check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    pub health: Health,
+    pub detail: String,
+    pub took: Duration,
+}
+
+/// How an instance is to be stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopOrder {
+    pub why: StopReason,
+    pub manner: StopManner,
+    /// From asking to killing.
+    pub deadline: Duration,
+}
+
+/// What became of a stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StopOutcome {
+    Gone(ExitFact),
+    /// It never came to be: `start` had not returned.
+    NotStarted(NotStarted),
+    /// It was killed and is still there, since its task never yields.
+    WillNotEnd,
+}
+
+/// A way to break an instance on purpose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Breakage {
+    Kill,
+    Panic(String),
+    Hang,
+    /// It ends cleanly, as if by itself.
+    End,
+}
+
+/// One incarnation, whatever phase it is in. Clones speak of the same.
+#[derive(Clone)]
+pub struct Hosted {
+    life: Arc<Life>,
+    factory: Arc<dyn Factory>,
+    probes: Handle,
+    /// At most one Check at a time.
+    checking: Arc<Mutex<()>>,
+}
+
+impl Hosted {
+    pub(crate) fn new(life: Arc<Life>, factory: Arc<dyn Factory>, probes: Handle) -> Self {
+        let checking = Arc::new(Mutex::new(()));
+        Self { life, factory, probes, checking }
+    }
+
+    pub fn identity(&self) -> &Identity {
+        self.life.identity()
+    }
+
+    pub fn phase(&self) -> watch::Receiver<Phase> {
+        self.life.phase()
+    }
+
+    /// What a living instance reported as its failure.
+    pub fn failure(&self) -> watch::Receiver<Option<String>> {
+        self.life.failure()
+    }
+
+    /// Waits until it runs, or never will.
+    pub async fn started(&self) -> Phase {
+        let mut phase = self.life.phase();
+        let left = phase.wait_for(|phase| !matches!(phase, Phase::Starting)).await;
+        left.map_or(Phase::Starting, |phase| phase.clone())
+    }
+
+    /// Waits until nothing is left of it.
+    pub async fn gone(&self) -> StopOutcome {
+        let mut phase = self.life.phase();
+        let over = |phase: &Phase| matches!(phase, Phase::Gone(_) | Phase::NotStarted(_));
+        let phase = phase.wait_for(over).await.map(|phase| phase.clone());
+        match phase {
+            Ok(Phase::Gone(fact)) => StopOutcome::Gone(fact),
+            Ok(Phase::NotStarted(why)) => StopOutcome::NotStarted(why),
+            Ok(Phase::Starting | Phase::Running(_)) | Err(_) => StopOutcome::WillNotEnd,
+        }
+    }
+
+    fn running(&self) -> Result<Running, Refusal> {
+        let not_running = |text: String| Err(Refusal::new(code::NOT_RUNNING, text));
+        match &*self.life.phase().borrow() {
+            Phase::Running(running) => Ok(running.clone()),
+            Phase::Starting => not_running(format!("{} is still starting", self.identity())),
+            Phase::NotStarted(why) => {
+                not_running(format!("{} did not start: {}", self.identity(), why.text))
+            }
+            Phase::Gone(_) => not_running(format!("{} has ended", self.identity())),
+        }
+    }
+
+    /// Sends a message of the type's own and waits for the answer, as JSON.
+    pub async fn message(&self, name: &str, body: &str) -> Answer {
+        self.running()?;
+        let message = self.factory.decode(name, body).map_err(|error| {
+            let text = error.to_string();
+            match error {
+                MessageError::Unknown { nearest, .. } => Refusal {
+                    nearest,
+                    ..Refusal::new(code::UNKNOWN_MESSAGE, text)
+                },
+                MessageError::Body { .. } => Refusal::new(code::BAD_REQUEST, text),
+            }
+        })?;
+        let (answer, answered) = oneshot::channel();
+        self.post(What::Message { message, answer })?;
+        self.answer(answered).await
+    }
+
+    /// Asks for the status; the instance also writes it to the log.
+    pub async fn status(&self) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        self.post(What::Status { answer })?;
+        self.answer(answered).await
+    }
+
+    async fn answer(&self, answered: oneshot::Receiver<Answer>) -> Answer {
+        answered.await.unwrap_or_else(|_| {
+            let text = format!("{} ended before it answered", self.identity());
+            Err(Refusal::new(code::NOT_RUNNING, text))
+        })
+    }
+
+    /// Into the mailbox, if there is room.
+    fn post(&self, what: What) -> Result<(), Refusal> {
+        let running = self.running()?;
+        let Some(slot) = self.life.slot() else {
+            let text = format!("{} has too many messages waiting", self.identity());
+            return Err(Refusal::new(code::OVERLOADED, text));
+        };
+        running.actor.send_message(Letter { what, slot }).map_err(|_| {
+            Refusal::new(code::NOT_RUNNING, format!("{} is stopping", self.identity()))
+        })
+    }
+
+    /// Asks the probe. One that does not answer in time makes the instance unresponsive. Must be called on
+    /// another runtime than the probes': a probe that spins would hold up its own deadline.
+    pub async fn check(&self, deadline: Duration) -> Result<Checked, Refusal> {
+        let running = self.running()?;
+        let began = Instant::now();
+        let checking = Arc::clone(&self.checking);
+        let mut asked = self.probes.spawn(async move {
+            let _one_at_a_time = checking.lock_owned().await;
+            running.probe.check().await
+        });
+        let (health, detail) = match timeout(deadline, &mut asked).await {
+            Ok(Ok(health)) => (health.state(), health.detail().to_owned()),
+            Ok(Err(error)) => (Health::Failed, format!("the probe broke: {error}")),
+            Err(_) => {
+                asked.abort();
+                (Health::Unresponsive, self.excuse(deadline))
+            }
+        };
+        let took = began.elapsed();
+        Ok(Checked { health, detail, took })
+    }
+
+    /// Asks the probe, without deadline and without waiting for other Checks: for a supervisor that keeps both.
+    pub async fn probe(&self) -> (Health, String) {
+        match self.running() {
+            Ok(running) => {
+                let health = running.probe.check().await;
+                (health.state(), health.detail().to_owned())
+            }
+            Err(refusal) => (Health::Failed, refusal.text),
+        }
+    }
+
+    /// Why a Check was not answered within its deadline.
+    pub fn excuse(&self, deadline: Duration) -> String {
+        self.life.activity().borrow().excuse(deadline)
+    }
+
+    /// Asks, waits for the deadline, kills, and makes sure. Asked again while it is under way, the harder counts.
+    pub async fn stop(&self, order: StopOrder) -> StopOutcome {
+        match order.manner {
+            StopManner::AskThenKill => {
+                self.life.ask_to_stop(order.why);
+                self.life.break_off(BreakOff::Stop);
+                if let Ok(outcome) = timeout(order.deadline, self.gone()).await {
+                    return outcome;
+                }
+            }
+            StopManner::Kill => self.life.break_off(BreakOff::Stop),
+        }
+        self.life.kill(ExitHow::Ended(Ending::Killed));
+        timeout(KILL_CONFIRM, self.gone()).await.unwrap_or(StopOutcome::WillNotEnd)
+    }
+
+    /// Breaks it on purpose; what comes of it is seen like any other failure.
+    pub fn break_it(&self, breakage: Breakage) -> Result<(), Refusal> {
+        match breakage {
+            Breakage::Kill => {
+                self.running()?;
+                let evidence = Evidence::text("killed on purpose");
+                self.life.kill(ExitHow::Failed(FailureKind::Killed, evidence));
+                Ok(())
+            }
+            Breakage::Panic(text) => self.post(What::Panic(text)),
+            Breakage::Hang => self.post(What::Hang),
+            Breakage::End => {
+                self.running()?;
+                self.life.ask_to_stop(StopReason::Ended);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Hosted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hosted")
+            .field("identity", self.identity())
+            .field("phase", &*self.life.phase().borrow())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,178 @@
+//! The starter: runs `start` in a task of its own with a deadline, then gives the service to its actor.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use mainstay_protocol::health::RefusedStart;
+use mainstay_protocol::report::Ending;
+use ractor::{Actor, ActorCell};
+use tokio::runtime::Builder;
+use tracing::Instrument;
+
+use super::actor::{Carried, InstanceActor};
+use mainstay_supervisor::ExitHow;
+use super::hosted::Hosted;
+use super::life::{BreakOff, Life, Phase, Running};
+use super::panics::{self, guarded};
+use super::runtimes::Stage;
+use crate::context::{Context, Identity};
+use crate::declared::Declared;
+use crate::outcome::CannotStart;
+use crate::probe::{Health, Probe};
+use crate::service::Service;
+
+/// One incarnation to be started.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    pub identity: Identity,
+    /// JSON.
+    pub config: String,
+    pub deadline: Duration,
+}
+
+/// The whole life of one incarnation, without its type. Returns when nothing is left of it.
+pub(crate) type Starter = fn(Arc<Life>, String, ActorCell) -> BoxFuture<()>;
+
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A probe without its type.
+pub(crate) trait AnyProbe: Send + Sync {
+    fn check(&self) -> BoxFuture<Health>;
+}
+
+impl<P: Probe> AnyProbe for P {
+    fn check(&self) -> BoxFuture<Health> {
+        let probe = self.clone();
+        Box::pin(async move {
+            let health = guarded(async { Probe::check(&probe).await }).await;
+            health.unwrap_or_else(|panic| {
+                Health::failed(format!("the probe panicked: {}", panic.text))
+            })
+        })
+    }
+}
+
+/// Begins a life, and returns at once. Must be called on the runtime that keeps the deadlines.
+pub fn launch(declared: &Declared, stage: &Stage, launch: Launch) -> Hosted {
+    let Launch { identity, config, deadline } = launch;
+    let life = Life::new(identity);
+    let whole_life = declared.factory().starter()(Arc::clone(&life), config, stage.host.clone());
+    if declared.blocking() {
+        on_own_thread(&life, whole_life);
+    } else {
+        let life = Arc::clone(&life);
+        stage.services.spawn(async move {
+            whole_life.await;
+            end(&life);
+        });
+    }
+    tokio::spawn(keep_start_deadline(Arc::clone(&life), deadline));
+    Hosted::new(life, Arc::clone(declared.factory()), stage.probes.clone())
+}
+
+/// A type marked as blocking: a thread of its own, with a runtime that ends with it.
+fn on_own_thread(life: &Arc<Life>, whole_life: BoxFuture<()>) {
+    let name = life.identity().instance.placement.to_string();
+    let owned = Arc::clone(life);
+    let spawned = thread::Builder::new().name(name).spawn(move || {
+        panics::adopt_thread();
+        match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => {
+                runtime.block_on(whole_life);
+                runtime.shutdown_background();
+                end(&owned);
+            }
+            Err(error) => {
+                let text = format!("no runtime for its thread: {error}");
+                owned.not_started(RefusedStart::NotNow, text);
+            }
+        }
+    });
+    if let Err(error) = spawned {
+        life.not_started(RefusedStart::NotNow, format!("no thread for it: {error}"));
+    }
+}
+
+/// Says that nothing is left, unless it never came to be.
+fn end(life: &Life) {
+    let not_started = matches!(&*life.phase().borrow(), Phase::NotStarted(_));
+    if !not_started {
+        life.gone();
+    }
+}
+
+async fn keep_start_deadline(life: Arc<Life>, deadline: Duration) {
+    let mut phase = life.phase();
+    let left_starting = phase.wait_for(|phase| !matches!(phase, Phase::Starting));
+    if tokio::time::timeout(deadline, left_starting).await.is_err() {
+        life.break_off(BreakOff::Deadline(deadline));
+    }
+}
+
+pub(crate) fn starter<S: Service>() -> Starter {
+    |life, config, host| Box::pin(live::<S>(life, config, host))
+}
+
+async fn live<S: Service>(life: Arc<Life>, config: String, host: ActorCell) {
+    let config = match serde_json::from_str::<S::Config>(&config) {
+        Ok(config) => config,
+        Err(error) => return life.not_started(RefusedStart::Config, error.to_string()),
+    };
+    let in_use = match serde_json::to_value(&config) {
+        Ok(value) => value.to_string(),
+        Err(error) => return life.not_started(RefusedStart::Config, error.to_string()),
+    };
+    let ctx = Context::new(Arc::clone(&life));
+    let Some((service, probe)) = start::<S>(&life, config, &ctx).await else {
+        return;
+    };
+    let actor = InstanceActor::<S> {
+        life: Arc::clone(&life),
+        ctx,
+        service: PhantomData,
+    };
+    match Actor::spawn_linked(None, actor, Carried(service), host).await {
+        Ok((actor, task)) => {
+            let probe = Arc::new(probe);
+            life.runs(Running { config: in_use, actor, probe });
+            // An error is a panic outside all guards, in dropping the service: its exit is known by then.
+            let _ = task.await;
+        }
+        Err(error) => {
+            life.not_started(RefusedStart::NotNow, format!("the host took no instance: {error}"));
+        }
+    }
+}
+
+/// Runs `start`. None: it has been said why there is no service.
+async fn start<S: Service>(
+    life: &Life,
+    config: S::Config,
+    ctx: &Context,
+) -> Option<(S, S::Probe)> {
+    let starting = async { S::start(config, ctx).await };
+    let started = tokio::select! {
+        biased;
+        why = life.broken_off() => Err(why),
+        started = guarded(starting.instrument(ctx.span().clone())) => Ok(started),
+    };
+    match started {
+        Ok(Ok(Ok(ready))) => return Some(ready),
+        Ok(Ok(Err(CannotStart::Config(text)))) => life.not_started(RefusedStart::Config, text),
+        Ok(Ok(Err(CannotStart::NotNow(text)))) => life.not_started(RefusedStart::NotNow, text),
+        Ok(Err(panic)) => {
+            let place = panic.location.map(|at| format!(" at {at}")).unwrap_or_default();
+            life.not_started(RefusedStart::Panic, format!("{}{place}", panic.text));
+        }
+        Err(BreakOff::Deadline(deadline)) => {
+            let text = format!("start did not return within {} ms", deadline.as_millis());
+            life.not_started(RefusedStart::Deadline, text);
+        }
+        Err(BreakOff::Stop) => life.exit_is(ExitHow::Ended(Ending::Asked)),
+    }
+    None
+}

@@ -1,0 +1,248 @@
+//! What is known of one incarnation, shared by its task, its context and those who ask about it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use mainstay_protocol::health::{Evidence, FailureKind, RefusedStart};
+use mainstay_protocol::limits;
+use mainstay_protocol::report::Ending;
+use ractor::{ActorCell, ActorRef};
+use tokio::sync::watch;
+
+use super::actor::Letter;
+use mainstay_supervisor::{ExitFact, ExitHow};
+use super::launch::AnyProbe;
+use super::panics::cut;
+use crate::context::Identity;
+use crate::outcome::StopReason;
+use crate::probe::{Activity, Work};
+
+/// How far an incarnation has come. Only ever moves down this list.
+#[derive(Clone)]
+pub enum Phase {
+    /// From launch until `start` returned.
+    Starting,
+    /// `start` returned: it is initialised and answers.
+    Running(Running),
+    /// It did not come to be, and nothing is left of it.
+    NotStarted(NotStarted),
+    /// Its task has finished, and nothing is left of it.
+    Gone(ExitFact),
+}
+
+/// A running instance, as its askers need it.
+#[derive(Clone)]
+pub struct Running {
+    /// The configuration in use, canonical JSON.
+    pub config: String,
+    pub(crate) actor: ActorRef<Letter>,
+    pub(crate) probe: Arc<dyn AnyProbe>,
+}
+
+impl Running {
+    pub fn cell(&self) -> ActorCell {
+        self.actor.get_cell()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotStarted {
+    pub refused: RefusedStart,
+    pub text: String,
+}
+
+impl fmt::Debug for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Starting => f.write_str("Starting"),
+            Self::Running(_) => f.write_str("Running"),
+            Self::NotStarted(why) => why.fmt(f),
+            Self::Gone(fact) => fact.fmt(f),
+        }
+    }
+}
+
+/// Why a start is broken off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BreakOff {
+    Deadline(Duration),
+    Stop,
+}
+
+pub(crate) struct Life {
+    identity: Identity,
+    began: Instant,
+    phase: watch::Sender<Phase>,
+    activity: watch::Sender<Activity>,
+    stop: watch::Sender<Option<StopReason>>,
+    break_off: watch::Sender<Option<BreakOff>>,
+    failure: watch::Sender<Option<String>>,
+    /// Known before the task has finished; the first word counts, since it is the cause of the rest.
+    exit: Mutex<Option<ExitHow>>,
+    cell: OnceLock<ActorCell>,
+    queued: AtomicUsize,
+}
+
+impl Life {
+    pub(crate) fn new(identity: Identity) -> Arc<Self> {
+        Arc::new(Self {
+            identity,
+            began: Instant::now(),
+            phase: watch::Sender::new(Phase::Starting),
+            activity: watch::Sender::new(Activity::default()),
+            stop: watch::Sender::new(None),
+            break_off: watch::Sender::new(None),
+            failure: watch::Sender::new(None),
+            exit: Mutex::new(None),
+            cell: OnceLock::new(),
+            queued: AtomicUsize::new(0),
+        })
+    }
+
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    pub(crate) fn activity(&self) -> watch::Receiver<Activity> {
+        self.activity.subscribe()
+    }
+
+    pub(crate) fn failure(&self) -> watch::Receiver<Option<String>> {
+        self.failure.subscribe()
+    }
+
+    pub(crate) fn begins(&self, work: Work) {
+        let now = tokio::time::Instant::now();
+        self.activity.send_modify(|activity| activity.running = Some((work, now)));
+    }
+
+    pub(crate) fn finished(&self) {
+        self.activity.send_modify(|activity| {
+            activity.running = None;
+            activity.finished += 1;
+        });
+    }
+
+    /// The first report counts; the rest would be about the same failure.
+    pub(crate) fn report_failure(&self, text: String) {
+        self.failure.send_if_modified(|failure| {
+            let first = failure.is_none();
+            if first {
+                *failure = Some(cut(text));
+            }
+            first
+        });
+    }
+
+    pub(crate) fn stop_reason(&self) -> Option<StopReason> {
+        *self.stop.borrow()
+    }
+
+    pub(crate) async fn asked_to_stop(&self) -> StopReason {
+        let mut stop = self.stop.subscribe();
+        let reason = stop.wait_for(Option::is_some).await.ok().and_then(|reason| *reason);
+        reason.expect("the sender is ours, and lives as long as we do")
+    }
+
+    /// Asks; the reason of the first asker stays.
+    pub(crate) fn ask_to_stop(&self, reason: StopReason) {
+        self.stop.send_if_modified(|asked| {
+            let first = asked.is_none();
+            if first {
+                *asked = Some(reason);
+            }
+            first
+        });
+        if let Some(cell) = self.cell.get() {
+            cell.stop(None);
+        }
+    }
+
+    pub(crate) fn break_off(&self, why: BreakOff) {
+        self.break_off.send_if_modified(|broken| {
+            let first = broken.is_none();
+            if first {
+                *broken = Some(why);
+            }
+            first
+        });
+    }
+
+    pub(crate) async fn broken_off(&self) -> BreakOff {
+        let mut broken = self.break_off.subscribe();
+        let why = broken.wait_for(Option::is_some).await.ok().and_then(|why| *why);
+        why.expect("the sender is ours, and lives as long as we do")
+    }
+
+    /// From the instance's task: `start` returned and its actor is there.
+    pub(crate) fn runs(&self, running: Running) {
+        let cell = running.cell();
+        self.phase.send_replace(Phase::Running(running));
+        // Whoever asks from now on finds the cell; whoever asked before is seen here.
+        let _ = self.cell.set(cell.clone());
+        if self.stop_reason().is_some() {
+            cell.stop(None);
+        }
+    }
+
+    pub(crate) fn exit_is(&self, how: ExitHow) {
+        let mut exit = self.exit.lock().unwrap_or_else(PoisonError::into_inner);
+        exit.get_or_insert(how);
+    }
+
+    pub(crate) fn failed(&self, kind: FailureKind, evidence: Evidence) {
+        self.exit_is(ExitHow::Failed(kind, evidence));
+    }
+
+    /// What ended it came from outside: `Ending::Killed` by a stop, `FailureKind::Killed` by an accident.
+    pub(crate) fn kill(&self, how: ExitHow) {
+        let Some(cell) = self.cell.get() else {
+            return;
+        };
+        self.exit_is(how);
+        cell.kill();
+    }
+
+    pub(crate) fn not_started(&self, refused: RefusedStart, text: impl Into<String>) {
+        let text = cut(text.into());
+        self.phase.send_replace(Phase::NotStarted(NotStarted { refused, text }));
+    }
+
+    /// From the instance's task, at its very end.
+    pub(crate) fn gone(&self) {
+        let how = self.exit.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let ran_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mut how = how.unwrap_or_else(|| {
+            let text = "it ended unasked and without a word";
+            ExitHow::Failed(FailureKind::Vanished, Evidence::text(text))
+        });
+        match &mut how {
+            ExitHow::Failed(_, evidence) => evidence.ran_ms = ran_ms,
+            ExitHow::Ended(Ending::Asked | Ending::ByItself | Ending::Killed) => {}
+        }
+        self.phase.send_replace(Phase::Gone(ExitFact { how, ran_ms }));
+    }
+
+    /// A place in the mailbox, given back when the letter is taken out; none when it is full.
+    pub(crate) fn slot(self: &Arc<Self>) -> Option<Slot> {
+        let admit = |queued| (queued < limits::INSTANCE_MAILBOX_MAX).then_some(queued + 1);
+        self.queued
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, admit)
+            .ok()
+            .map(|_| Slot(Arc::clone(self)))
+    }
+}
+
+pub(crate) struct Slot(Arc<Life>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.queued.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,225 @@
+//! Runs one service without a cluster, through the hosting that agents use; for plain `#[test]` functions.
+//!
+//! ```ignore
+//! let greeter = TestService::<Greeter>::start(json!({ "greeting": "Hi" })).unwrap();
+//! assert_eq!(greeter.call("greet", json!({ "name": "Ada" })).unwrap(), "Hi, Ada");
+//! assert_eq!(greeter.check(), Health::ok());
+//! greeter.stop();
+//! ```
+
+use std::future::{Future, poll_fn};
+use std::marker::PhantomData;
+use std::task::Poll;
+use std::time::Duration;
+
+use mainstay_protocol::command::StopManner;
+use mainstay_protocol::health::Health as State;
+use mainstay_protocol::request::Refusal;
+use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName, SlotName};
+use mainstay_protocol::code::Code;
+use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
+
+use crate::context::Identity;
+use crate::declared::Declared;
+use crate::hosting::{
+    self, Breakage, Checked, ExitFact, Hosted, Launch, NotStarted, Phase, Runtimes, StopOrder,
+    StopOutcome,
+};
+use crate::outcome::StopReason;
+use crate::service::Service;
+
+/// A test that waits longer than this for an answer has found a defect.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Long enough for every probe that answers, short enough for tests of those that do not.
+const CHECK_DEADLINE: Duration = Duration::from_millis(300);
+const THREADS: usize = 2;
+
+/// A running instance of one service. Dropped, it is left behind with its threads.
+pub struct TestService<S: Service> {
+    hosted: Hosted,
+    config: Value,
+    stop_deadline: Duration,
+    control: Option<Runtime>,
+    _runtimes: Runtimes,
+    service: PhantomData<fn() -> S>,
+}
+
+impl<S: Service> TestService<S> {
+    /// Starts it with a configuration in JSON, as a placement would; its deadlines are those of its type.
+    pub fn start(config: Value) -> Result<Self, NotStarted> {
+        let declared = Declared::of::<S>().expect("its name is one");
+        let control = Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("control")
+            .enable_all()
+            .build()
+            .expect("threads can be started");
+        let runtimes = Runtimes::with_threads(THREADS, THREADS).expect("threads can be started");
+        let (hosted, phase) = control.block_on(async {
+            let (host, _) = hosting::spawn_host().await.expect("a host always starts");
+            let launch = Launch {
+                identity: identity(S::TYPE.name),
+                config: config.to_string(),
+                deadline: S::TYPE.start_deadline,
+            };
+            let hosted = hosting::launch(&declared, &runtimes.stage(host), launch);
+            let phase = hosted.started().await;
+            (hosted, phase)
+        });
+        let config = match phase {
+            Phase::Running(running) => {
+                serde_json::from_str(&running.config).expect("it was written by serde")
+            }
+            Phase::NotStarted(why) => {
+                control.shutdown_background();
+                return Err(why);
+            }
+            Phase::Starting | Phase::Gone(_) => unreachable!("`started` waits, and nobody stopped it"),
+        };
+        Ok(Self {
+            hosted,
+            config,
+            stop_deadline: S::TYPE.stop_deadline,
+            control: Some(control),
+            _runtimes: runtimes,
+            service: PhantomData,
+        })
+    }
+
+    /// Kills it sooner than its type says when it ignores a stop.
+    #[must_use]
+    pub fn stop_deadline(mut self, deadline: Duration) -> Self {
+        self.stop_deadline = deadline;
+        self
+    }
+
+    /// The configuration in use, defaults included.
+    pub fn config(&self) -> &Value {
+        &self.config
+    }
+
+    /// Sends one of its own messages, by its name on the command line.
+    pub fn call(&self, message: &str, body: Value) -> Result<Value, Refusal> {
+        let body = body.to_string();
+        let answer = self.wait("an answer", self.hosted.message(message, &body))?;
+        Ok(serde_json::from_str(&answer).expect("answers are JSON"))
+    }
+
+    /// Sends a message and does not wait for what becomes of it.
+    pub fn send(&self, message: &str, body: Value) {
+        let (hosted, message) = (self.hosted.clone(), message.to_owned());
+        self.control().spawn(async move { hosted.message(&message, &body.to_string()).await });
+    }
+
+    /// Sends a message so many times without waiting for answers; the codes of those refused at the door.
+    pub fn flood(&self, message: &str, times: usize) -> Vec<Code> {
+        self.control().block_on(async {
+            let mut refused = Vec::new();
+            for _ in 0..times {
+                let mut asking = std::pin::pin!(self.hosted.message(message, ""));
+                let first = poll_fn(|cx| Poll::Ready(asking.as_mut().poll(cx))).await;
+                if let Poll::Ready(Err(refusal)) = first {
+                    refused.push(refusal.code);
+                }
+            }
+            refused
+        })
+    }
+
+    pub fn status(&self) -> Result<String, Refusal> {
+        self.wait("a status", self.hosted.status())
+    }
+
+    /// Its health now; `Unresponsive` after 300 ms without an answer.
+    pub fn check(&self) -> Checked {
+        self.wait("a Check", self.hosted.check(CHECK_DEADLINE)).expect("it runs")
+    }
+
+    /// Checks until it is as wanted.
+    pub fn check_until(&self, wanted: State) -> Checked {
+        self.wait("that health", async {
+            loop {
+                let checked = self.hosted.check(CHECK_DEADLINE).await.expect("it runs");
+                if checked.health == wanted {
+                    return checked;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+    }
+
+    /// Its code panics with this text.
+    pub fn panic(&self, text: &str) -> ExitFact {
+        self.hosted.break_it(Breakage::Panic(text.to_owned())).expect("it runs");
+        self.ended()
+    }
+
+    /// It stops answering.
+    pub fn hang(&self) {
+        self.hosted.break_it(Breakage::Hang).expect("it runs");
+    }
+
+    pub fn kill(&self) -> ExitFact {
+        self.hosted.break_it(Breakage::Kill).expect("it runs");
+        self.ended()
+    }
+
+    /// Asks it to stop; killed at its deadline.
+    pub fn stop(&self) -> StopOutcome {
+        let order = StopOrder {
+            why: StopReason::NotWanted,
+            manner: StopManner::AskThenKill,
+            deadline: self.stop_deadline,
+        };
+        self.control().block_on(self.hosted.stop(order))
+    }
+
+    /// Waits for the failure it reports while it lives.
+    pub fn failure(&self) -> String {
+        let mut failure = self.hosted.failure();
+        self.wait("a failure", async {
+            let told = failure.wait_for(Option::is_some).await.ok();
+            told.and_then(|text| text.clone()).expect("it was waited for")
+        })
+    }
+
+    /// Waits for its end.
+    pub fn ended(&self) -> ExitFact {
+        match self.wait("its end", self.hosted.gone()) {
+            StopOutcome::Gone(fact) => fact,
+            StopOutcome::NotStarted(_) | StopOutcome::WillNotEnd => {
+                unreachable!("it has started, and `gone` waits")
+            }
+        }
+    }
+
+    fn control(&self) -> &Runtime {
+        self.control.as_ref().expect("taken only when dropped")
+    }
+
+    fn wait<T>(&self, what: &str, future: impl Future<Output = T>) -> T {
+        self.control()
+            .block_on(async { timeout(PATIENCE, future).await })
+            .unwrap_or_else(|_| panic!("waited {PATIENCE:?} for {what}: {:?}", self.hosted))
+    }
+}
+
+impl<S: Service> Drop for TestService<S> {
+    fn drop(&mut self) {
+        if let Some(control) = self.control.take() {
+            control.shutdown_background();
+        }
+    }
+}
+
+fn identity(type_name: &str) -> Identity {
+    let node = NodeName::new("n1").expect("a name");
+    let placement = PlacementName::new(type_name).expect("its type's name is one");
+    Identity {
+        instance: InstanceKey::new(node, placement),
+        incarnation: Incarnation::default().next(),
+        name: SlotName::new(type_name).expect("its type's name is one"),
+    }
+}
