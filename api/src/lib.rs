@@ -25,6 +25,8 @@ pub mod types;
 
 pub mod client;
 pub mod nearest;
+pub mod own_parts;
+pub mod present;
 
 pub use client::Client;
 pub use exit::Exit;

@@ -1,0 +1,64 @@
+//! How a view becomes what the API says: pure functions over any `View`, one file per kind. What is never logged
+//! (when a node was heard, when an instance was checked) is laid over it through `Live`.
+
+mod configuration;
+mod decision;
+mod find;
+mod instance;
+mod list;
+mod name;
+mod node;
+mod parked;
+mod placement;
+mod service_type;
+mod station;
+mod supervisor;
+
+#[cfg(test)]
+mod sample;
+
+use std::sync::Arc;
+
+use mainstay_protocol::{InstanceKey, NodeName, StationId, Timestamp};
+use mainstay_resource_graph::{Key, Record, View};
+
+use crate::time::Time;
+
+pub use decision::decision;
+pub use instance::{is_as_wanted, is_healthy};
+pub use list::{ListQuery, Page};
+
+/// What the leader remembers and the log does not.
+pub trait Live {
+    /// Wall time of a log time.
+    fn time(&self, at: Timestamp) -> Time;
+    /// Since something was heard of the node.
+    fn heard_ms(&self, node: &NodeName) -> Option<u64>;
+    /// Since the instance was last checked.
+    fn checked_ms(&self, instance: &InstanceKey) -> Option<u64>;
+    /// The node a station runs on.
+    fn node_of(&self, station: StationId) -> Option<NodeName>;
+    fn leader(&self) -> Option<StationId>;
+}
+
+/// A view with what lies over it.
+#[derive(Clone, Copy)]
+pub struct Present<'a> {
+    pub view: &'a dyn View,
+    pub live: &'a dyn Live,
+}
+
+impl<'a> Present<'a> {
+    pub fn new(view: &'a dyn View, live: &'a dyn Live) -> Self {
+        Self { view, live }
+    }
+
+    fn record(&self, key: &Key) -> Option<Arc<Record>> {
+        self.view.record(key)
+    }
+}
+
+/// A configuration as it is written; as text, should it be no JSON.
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|_| text.into())
+}

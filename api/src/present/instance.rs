@@ -1,0 +1,125 @@
+//! Instances.
+
+use mainstay_protocol::InstanceKey;
+use mainstay_protocol::health::Health;
+use mainstay_resource_graph::{Desired, Instance, InstanceState, Key, Relation, Vertex, ViewExt};
+use serde_json::Value;
+
+use super::{Present, json};
+use crate::types;
+
+/// It is what the wish and its restart policy make of it; unknown is not.
+pub fn is_as_wanted(instance: &Instance) -> bool {
+    match (instance.desired, instance.state) {
+        (Desired::Running, InstanceState::Stopped { by_itself }) => by_itself,
+        (Desired::Running, _) => is_healthy(instance),
+        (Desired::Stopped, state) => matches!(state, InstanceState::Stopped { .. }),
+        (Desired::Absent, _) => false,
+    }
+}
+
+/// It runs, and a Check said ok.
+pub fn is_healthy(instance: &Instance) -> bool {
+    instance.state == InstanceState::Running && instance.health == Health::Ok
+}
+
+impl Present<'_> {
+    pub fn instance(&self, key: &InstanceKey) -> Option<types::Instance> {
+        let vertex_key = Key::Instance(key.clone());
+        let record = self.record(&vertex_key)?;
+        let Vertex::Instance(instance) = &record.vertex else {
+            return None;
+        };
+        Some(types::Instance {
+            reference: key.to_string(),
+            node: key.node.to_string(),
+            name: instance.name.to_string(),
+            service_type: instance.service_type.to_string(),
+            version: instance.version.clone(),
+            incarnation: instance.incarnation.count,
+            desired: instance.desired.as_str().to_owned(),
+            state: instance.state.as_str().to_owned(),
+            health: instance.health,
+            reason: instance.reason.clone(),
+            since: self.live.time(record.since),
+            checked_ms: self.live.checked_ms(key),
+            attempts: instance.attempts.len() as u64,
+            next_try: instance.next_try.map(|at| self.live.time(at)),
+            config: self.linked_config(&vertex_key, Relation::Configured),
+            config_wanted: self.linked_config(&vertex_key, Relation::Wants),
+            process: instance
+                .process
+                .iter()
+                .map(|process| types::Process {
+                    pid: process.pid,
+                    started: process.started,
+                })
+                .collect(),
+            supervisor: Key::Supervisor(key.node.clone()).to_string(),
+            placement: key.placement.to_string(),
+            uses: Vec::new(),
+        })
+    }
+
+    fn linked_config(&self, key: &Key, relation: Relation) -> Option<Value> {
+        let configuration = self.view.linked(key, relation)?;
+        Some(json(&self.view.configuration(&configuration)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::present::sample::{Sample, instance_key};
+
+    #[test]
+    fn an_instance_has_every_key_of_the_contract() {
+        let sample = Sample::new();
+        let instance = sample.present().instance(&instance_key("web@n1")).unwrap();
+        let json = serde_json::to_value(&instance).unwrap();
+        let keys: Vec<&str> = json
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        let mut wanted = vec![
+            "ref",
+            "node",
+            "name",
+            "type",
+            "version",
+            "incarnation",
+            "desired",
+            "state",
+            "health",
+            "reason",
+            "since",
+            "checked_ms",
+            "attempts",
+            "next_try",
+            "config",
+            "config_wanted",
+            "process",
+            "supervisor",
+            "placement",
+            "uses",
+        ];
+        wanted.sort_unstable();
+        assert_eq!(keys, wanted);
+        assert_eq!(json["config"]["greeting"], "hello");
+        assert_eq!(json["config_wanted"], Value::Null);
+        assert_eq!(json["uses"], Value::Array(Vec::new()));
+        assert_eq!(json["health"], "ok");
+        assert_eq!(json["supervisor"], "supervisor/n1");
+    }
+
+    #[test]
+    fn running_without_a_check_yet_is_not_healthy() {
+        let sample = Sample::new();
+        let mut instance = sample.view().instance(&instance_key("web@n1")).unwrap();
+        assert!(is_as_wanted(&instance));
+        instance.health = Health::Unknown;
+        assert!(!is_as_wanted(&instance) && !is_healthy(&instance));
+    }
+}

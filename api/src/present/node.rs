@@ -1,0 +1,69 @@
+//! Nodes.
+
+use mainstay_protocol::NodeName;
+use mainstay_resource_graph::{Key, Kind, Vertex, ViewExt};
+
+use super::{Present, is_as_wanted};
+use crate::types;
+
+impl Present<'_> {
+    pub fn node(&self, name: &NodeName) -> Option<types::Node> {
+        let record = self.record(&Key::Node(name.clone()))?;
+        let Vertex::Node(node) = &record.vertex else {
+            return None;
+        };
+        Some(types::Node {
+            name: name.to_string(),
+            id: node.id.to_string(),
+            state: node.state.as_str().to_owned(),
+            role: self.role(name).to_owned(),
+            build: node.build.clone(),
+            address: node.address.clone(),
+            labels: node.labels.clone(),
+            schedulable: node.schedulable,
+            maintenance: node.maintenance,
+            heard_ms: self.live.heard_ms(name),
+            instances: self.counts(name),
+            reason: node.reason.clone(),
+            since: self.live.time(record.since),
+        })
+    }
+
+    fn role(&self, name: &NodeName) -> &'static str {
+        let stations = self.view.keys(Kind::Station);
+        let here = stations.iter().any(|key| match key {
+            Key::Station(id) => self.live.node_of(*id).as_ref() == Some(name),
+            _ => false,
+        });
+        if here { "agent+station" } else { "agent" }
+    }
+
+    fn counts(&self, name: &NodeName) -> types::Counts {
+        let mut counts = types::Counts::default();
+        for key in self.view.instances_on(name) {
+            if let Some(instance) = self.view.instance(&key) {
+                counts.total += 1;
+                counts.ok += u64::from(is_as_wanted(&instance));
+            }
+        }
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::present::sample::{Sample, node_name};
+
+    #[test]
+    fn a_node_counts_its_instances_and_says_when_it_was_heard() {
+        let sample = Sample::new();
+        let node = sample.present().node(&node_name("n1")).unwrap();
+        assert_eq!(
+            (node.state.as_str(), node.role.as_str()),
+            ("Online", "agent+station")
+        );
+        assert_eq!((node.instances.total, node.instances.ok), (2, 1));
+        assert_eq!(node.heard_ms, Some(7));
+        assert!(sample.present().node(&node_name("n9")).is_none());
+    }
+}

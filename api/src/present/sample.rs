@@ -1,0 +1,242 @@
+//! A small cluster for the tests: web@n1 runs and holds the name that rival@n1 waits for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainstay_protocol::code::{self, Reason};
+use mainstay_protocol::health::Health;
+use mainstay_protocol::report::{MessageDeclaration, RestartWhen, SysInfo, TypeDeclaration};
+use mainstay_protocol::{
+    AgentRunId, BootId, ClusterId, ClusterName, Epoch, Generation, Incarnation, InstanceKey,
+    NodeId, NodeName, PlacementName, Revision, SlotName, StationId, Timestamp, TypeName,
+};
+use mainstay_resource_graph::{
+    Cause, Cluster, ConfigHash, Configuration, Edge, Graph, Instance, InstanceState, Key, Name,
+    NameKey, Node, NodeState, Parked, ParkedId, ParkedWhat, Placement, Record, Relation,
+    ServiceType, Settings, Station, Supervisor, SupervisorState, Target, Vertex, View,
+};
+use uuid::Uuid;
+
+use super::{Live, Present};
+use crate::time::Time;
+
+pub fn node_name(text: &str) -> NodeName {
+    NodeName::new(text).unwrap()
+}
+
+pub fn placement_name(text: &str) -> PlacementName {
+    PlacementName::new(text).unwrap()
+}
+
+pub fn instance_key(text: &str) -> InstanceKey {
+    let (placement, node) = text.split_once('@').unwrap();
+    InstanceKey::new(node_name(node), placement_name(placement))
+}
+
+pub struct Sample {
+    graph: Graph,
+    live: Overlay,
+}
+
+struct Overlay;
+
+impl Live for Overlay {
+    fn time(&self, at: Timestamp) -> Time {
+        Time::from_wall_ms(1_700_000_000_000 + at.0 / 1000)
+    }
+
+    fn heard_ms(&self, _node: &NodeName) -> Option<u64> {
+        Some(7)
+    }
+
+    fn checked_ms(&self, _instance: &InstanceKey) -> Option<u64> {
+        None
+    }
+
+    fn node_of(&self, _station: StationId) -> Option<NodeName> {
+        Some(node_name("n1"))
+    }
+
+    fn leader(&self) -> Option<StationId> {
+        Some(StationId(1))
+    }
+}
+
+const REV: Revision = Revision(4);
+
+impl Sample {
+    pub fn new() -> Self {
+        let records = vertices().into_iter().map(|(key, vertex)| Record {
+            key,
+            vertex,
+            since: Timestamp(1_000_000),
+            rev: REV,
+            cause: Cause::Start,
+        });
+        let graph = Graph::from_parts(REV, records, edges()).unwrap();
+        Self {
+            graph,
+            live: Overlay,
+        }
+    }
+
+    pub fn view(&self) -> &dyn View {
+        &self.graph
+    }
+
+    pub fn present(&self) -> Present<'_> {
+        Present::new(&self.graph, &self.live)
+    }
+}
+
+fn config() -> ConfigHash {
+    ConfigHash("c0ffee".to_owned())
+}
+
+fn slot() -> NameKey {
+    NameKey::new(node_name("n1"), SlotName::new("web").unwrap())
+}
+
+fn edges() -> Vec<Edge> {
+    let web = || Key::Instance(instance_key("web@n1"));
+    let edge = |from, relation, to| Edge {
+        from,
+        relation,
+        to,
+        since: Timestamp(1_000_000),
+        rev: REV,
+    };
+    vec![
+        edge(web(), Relation::Holds, Key::Name(slot())),
+        edge(
+            Key::Instance(instance_key("rival@n1")),
+            Relation::Waits,
+            Key::Name(slot()),
+        ),
+        edge(web(), Relation::Configured, Key::Configuration(config())),
+        edge(
+            Key::Node(node_name("n1")),
+            Relation::Provides,
+            Key::Type(greeter()),
+        ),
+    ]
+}
+
+fn greeter() -> TypeName {
+    TypeName::new("greeter").unwrap()
+}
+
+fn vertices() -> Vec<(Key, Vertex)> {
+    let mut web = Instance::wanted(greeter(), slot().name, Incarnation::default().next());
+    web.state = InstanceState::Running;
+    web.health = Health::Ok;
+    let mut rival = Instance::wanted(greeter(), slot().name, Incarnation::default());
+    rival.state = InstanceState::Blocked;
+    rival.reason = Some(Reason::new(code::NAME_HELD, "held").about("web@n1"));
+    vec![
+        (Key::Cluster, Vertex::Cluster(cluster())),
+        (
+            Key::Station(StationId(1)),
+            Vertex::Station(Station {
+                id: StationId(1),
+                address: "unix:s1".to_owned(),
+                build: "0.1.0".to_owned(),
+            }),
+        ),
+        (Key::Node(node_name("n1")), Vertex::Node(node())),
+        (
+            Key::Type(greeter()),
+            Vertex::Type(ServiceType {
+                declaration: declaration(),
+            }),
+        ),
+        (Key::Placement(placement_name("web")), placement()),
+        (Key::Placement(placement_name("rival")), placement()),
+        (Key::Instance(instance_key("web@n1")), Vertex::Instance(web)),
+        (
+            Key::Instance(instance_key("rival@n1")),
+            Vertex::Instance(rival),
+        ),
+        (Key::Name(slot()), Vertex::Name(Name {})),
+        (
+            Key::Configuration(config()),
+            Vertex::Configuration(Configuration {
+                json: r#"{"greeting":"hello"}"#.to_owned(),
+            }),
+        ),
+        (
+            Key::Supervisor(node_name("n1")),
+            Vertex::Supervisor(Supervisor {
+                state: SupervisorState::Running,
+                incarnation: 2,
+                watches: 1,
+            }),
+        ),
+        (
+            Key::Parked(ParkedId("beef".to_owned())),
+            Vertex::Parked(Parked {
+                what: ParkedWhat::Rule {
+                    rule: "restart".to_owned(),
+                    subject: Key::Instance(instance_key("web@n1")),
+                    rev: REV,
+                },
+                text: "boom".to_owned(),
+                backtrace: String::new(),
+                at: Timestamp(1),
+            }),
+        ),
+    ]
+}
+
+fn placement() -> Vertex {
+    Vertex::Placement(Placement {
+        service_type: greeter(),
+        holds: None,
+        target: Target::Nodes(BTreeSet::from([node_name("n1")])),
+        config: config(),
+        generation: Generation(1),
+        created: REV,
+    })
+}
+
+fn cluster() -> Cluster {
+    Cluster {
+        id: ClusterId(Uuid::from_u128(1)),
+        epoch: Epoch(1),
+        name: ClusterName::new("dev").unwrap(),
+        settings: Settings::DEV,
+    }
+}
+
+fn node() -> Node {
+    Node {
+        id: NodeId(Uuid::from_u128(2)),
+        state: NodeState::Online,
+        reason: None,
+        address: "unix:n1".to_owned(),
+        build: "0.1.0".to_owned(),
+        boot_id: BootId("boot".to_owned()),
+        agent_run: AgentRunId(Uuid::from_u128(3)),
+        labels: BTreeMap::new(),
+        sysinfo: SysInfo::default(),
+        schedulable: true,
+        maintenance: false,
+        provides: BTreeMap::from([(greeter(), "1".to_owned())]),
+    }
+}
+
+fn declaration() -> TypeDeclaration {
+    TypeDeclaration {
+        name: greeter(),
+        version: "1".to_owned(),
+        holds: Some(slot().name),
+        schema: "{}".to_owned(),
+        messages: vec![MessageDeclaration {
+            name: "greet".to_owned(),
+            schema: "{}".to_owned(),
+        }],
+        restart: RestartWhen::OnFailure,
+        start_deadline_ms: 30_000,
+        stop_deadline_ms: 10_000,
+        may_use: Vec::new(),
+    }
+}
