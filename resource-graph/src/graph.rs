@@ -107,6 +107,14 @@ impl Graph {
         self.deadlines.first().map(|(at, _)| *at)
     }
 
+    /// The first deadline later than `after`.
+    pub fn next_deadline_after(&self, after: Timestamp) -> Option<Timestamp> {
+        let later = self
+            .deadlines
+            .range((Bound::Excluded((after, Key::LAST)), Bound::Unbounded));
+        later.map(|(at, _)| *at).find(|at| *at > after)
+    }
+
     pub fn count(&self, kind: Kind) -> usize {
         self.places.of(kind).len()
     }

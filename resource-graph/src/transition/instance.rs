@@ -163,6 +163,8 @@ fn stopped(to: &S) -> bool {
         S::Stopped { .. } => true,
         // Stopped -> Pending: it is wanted again.
         S::Pending => true,
+        // Stopped -> Backoff: it ended by itself once more, and is always restarted.
+        S::Backoff { .. } => true,
         S::Blocked
         | S::Starting
         | S::Running
@@ -170,7 +172,6 @@ fn stopped(to: &S) -> bool {
         | S::Unresponsive { .. }
         | S::Stopping { .. }
         | S::Failed { .. }
-        | S::Backoff { .. }
         | S::Quarantined
         | S::Unknown { .. } => false,
     }

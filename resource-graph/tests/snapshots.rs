@@ -1,0 +1,222 @@
+//! The canonical snapshot and the stored records it is made of.
+
+mod world;
+
+use mainstay_protocol::code::{self, Reason};
+use mainstay_protocol::health::{Evidence, FailureKind};
+use mainstay_protocol::record;
+use mainstay_protocol::{ClusterId, ClusterName, Epoch, NodeEpoch, Revision, Sequence, StationId};
+use mainstay_resource_graph::snapshot::SnapshotError;
+use mainstay_resource_graph::stored::{self, StoredError};
+use mainstay_resource_graph::{
+    Cause, Cluster, Failure, FailureCause, Graph, Key, Kind, Outbox, Parked, ParkedWhat, Record,
+    Relation, Settings, StandingRefusal, Station, Supervisor, SupervisorState, Vertex, View,
+};
+
+use world::{at, commit, incarnation, key, name_of, seconds, small, stop_command};
+
+/// One of every kind, with its optional parts filled in, and an edge of every relation.
+fn full() -> Graph {
+    let mut graph = small();
+    commit(&mut graph, 2, |txn| {
+        let cluster = Cluster {
+            id: ClusterId(uuid::Uuid::from_u128(7)),
+            epoch: Epoch(1),
+            name: ClusterName::new("dev").unwrap(),
+            settings: Settings::DEV,
+        };
+        txn.put(Key::Cluster, Vertex::Cluster(cluster)).unwrap();
+        let station = Station {
+            id: StationId(1),
+            address: "local".to_owned(),
+            build: "0.1.0".to_owned(),
+        };
+        txn.put(key("station/s1"), Vertex::Station(station))
+            .unwrap();
+        let outbox = Outbox {
+            node_epoch: NodeEpoch(1),
+            watermark: Sequence(300),
+        };
+        txn.put(key("outbox/n1"), Vertex::Outbox(outbox)).unwrap();
+        let supervisor = Supervisor {
+            state: SupervisorState::Running,
+            incarnation: 1,
+            watches: 2,
+        };
+        txn.put(key("supervisor/n1"), Vertex::Supervisor(supervisor))
+            .unwrap();
+        let stop = stop_command("web@n1", 0, Some(seconds(9)));
+        txn.put(world::command(1), Vertex::Command(stop)).unwrap();
+        let parked = Parked {
+            what: ParkedWhat::Rule {
+                rule: "restart".to_owned(),
+                subject: key("web@n1"),
+                rev: Revision(1),
+            },
+            text: "index out of bounds".to_owned(),
+            backtrace: String::new(),
+            at: seconds(2),
+        };
+        txn.put(key("parked/ff"), Vertex::Parked(parked)).unwrap();
+    });
+    commit(&mut graph, 3, |txn| {
+        txn.set_cause(Cause::Report("failed".to_owned()));
+        txn.update_instance(&at("web@n1"), |instance| {
+            instance.reason = Some(Reason::new(code::PANICKED, "boom").about("node/n1"));
+            instance.failure = Some(Failure {
+                at: seconds(3),
+                incarnation: incarnation(1),
+                cause: FailureCause::Failed(FailureKind::Panic),
+                evidence: Evidence::text("boom"),
+            });
+            instance.refusal = Some(StandingRefusal {
+                rule: "start".to_owned(),
+                code: code::NAME_HELD,
+            });
+            instance.attempts = vec![seconds(1), seconds(2)];
+        })
+        .unwrap();
+        txn.link(key("rival@n1"), Relation::Holds, name_of("n1", "web"))
+            .unwrap();
+        txn.link(key("web@n1"), Relation::Waits, name_of("n1", "web"))
+            .unwrap();
+        txn.link(key("web@n1"), Relation::Configured, key("config/aa"))
+            .unwrap();
+        txn.link(key("web@n1"), Relation::Wants, key("config/bb"))
+            .unwrap();
+        txn.link(key("node/n1"), Relation::Provides, key("type/web"))
+            .unwrap();
+    });
+    graph
+}
+
+#[test]
+fn a_graph_with_every_kind_and_relation_survives_its_snapshot() {
+    let graph = full();
+    for kind in Kind::ALL {
+        assert!(graph.count(kind) > 0, "{kind:?}");
+    }
+    let again = Graph::from_snapshot(&graph.snapshot()).unwrap();
+    assert_eq!(again.first_difference(&graph), None);
+    assert_eq!(again.revision(), graph.revision());
+    assert_eq!(again.snapshot(), graph.snapshot());
+    assert_eq!(again.digest(), graph.digest());
+    assert_eq!(world::dump(&again), world::dump(&graph));
+}
+
+/// What is on disk does not change by accident: a change of layout needs a new version and an entry in
+/// `decode_older`, a new kind a new line. `UPDATE=1` writes the file anew, to be reviewed like code.
+#[test]
+fn stored_bytes_stay_what_they_are() {
+    let graph = full();
+    let mut lines = String::new();
+    for kind in Kind::ALL {
+        let first = graph.keys(kind).swap_remove(0);
+        let record = graph.record(&first).unwrap();
+        lines += &line(kind.as_str(), &stored::encode(&record));
+    }
+    for edge in graph.edges() {
+        lines += &line(edge.relation.as_str(), &stored::encode_edge(edge));
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/stored-1.txt");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, &lines).unwrap();
+    }
+    let golden = std::fs::read_to_string(path).unwrap();
+    for (now, then) in lines.lines().zip(golden.lines()) {
+        assert_eq!(now, then);
+    }
+    assert_eq!(lines, golden);
+}
+
+fn line(what: &str, bytes: &[u8]) -> String {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{what} {hex}\n")
+}
+
+#[test]
+fn a_difference_is_named() {
+    let (one, mut other) = (full(), full());
+    commit(&mut other, 4, |txn| {
+        txn.update_instance(&at("web@n1"), |instance| instance.restart_asked = true)
+            .unwrap();
+    });
+    assert_ne!(one.digest(), other.digest());
+    assert_eq!(
+        one.first_difference(&other).unwrap(),
+        "revision 3 against 4"
+    );
+    let records = other.records().map(|record| Record::clone(record));
+    let edges = other.edges().into_iter().cloned();
+    let level = Graph::from_parts(one.revision(), records, edges).unwrap();
+    let difference = one.first_difference(&level).unwrap();
+    assert!(difference.contains("restart_asked: true"), "{difference}");
+}
+
+#[test]
+fn damaged_snapshots_are_refused_and_never_panic() {
+    let bytes = full().snapshot();
+    for length in 0..bytes.len() {
+        assert!(Graph::from_snapshot(&bytes[..length]).is_err());
+    }
+    for at in 0..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x10;
+        let error = Graph::from_snapshot(&damaged).unwrap_err();
+        let known = matches!(error, SnapshotError::NotASnapshot | SnapshotError::Damaged);
+        assert!(known, "{error}");
+    }
+}
+
+#[test]
+fn a_record_of_a_newer_build_is_read_without_its_tail() {
+    let graph = full();
+    let record = graph.record(&key("web@n1")).unwrap();
+    let mut bytes = stored::encode(&record);
+    let (header, _) = record::header(&bytes).unwrap();
+    assert_eq!(header.family, Kind::Instance.number());
+    // The version's low byte; compat stays.
+    bytes[3] += 1;
+    bytes.extend(b"a field of tomorrow");
+    assert_eq!(stored::decode(&bytes).unwrap(), *record);
+}
+
+#[test]
+fn a_record_of_an_unknown_family_or_under_another_kinds_key_is_refused() {
+    let graph = full();
+    let record = graph.record(&key("config/aa")).unwrap();
+    let mut bytes = stored::encode(&record);
+    bytes[0] = 0x7f;
+    let error = stored::decode(&bytes).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "family 32521 is no kind of vertex this build knows"
+    );
+
+    let mut wrong = Record::clone(&record);
+    wrong.key = key("web@n1");
+    let error = stored::decode(&stored::encode(&wrong)).unwrap_err();
+    let kind = Kind::Configuration;
+    assert_eq!(
+        error,
+        StoredError::WrongKey {
+            kind,
+            key: wrong.key
+        }
+    );
+}
+
+#[test]
+fn an_edge_without_its_end_is_no_graph() {
+    let graph = full();
+    let edges = graph.edges().into_iter().cloned();
+    let records = graph
+        .records()
+        .filter(|record| record.key != key("config/bb"))
+        .map(|record| Record::clone(record));
+    let error = Graph::from_parts(graph.revision(), records, edges).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "config/bb is spoken of and does not exist"
+    );
+}
