@@ -109,10 +109,9 @@ impl Graph {
 
     /// The first deadline later than `after`.
     pub fn next_deadline_after(&self, after: Timestamp) -> Option<Timestamp> {
-        let later = self
-            .deadlines
-            .range((Bound::Excluded((after, Key::LAST)), Bound::Unbounded));
-        later.map(|(at, _)| *at).find(|at| *at > after)
+        // `Cluster` is the least key, so this is the first entry behind all those at `after`.
+        let from = (Timestamp(after.0 + 1), Key::Cluster);
+        self.deadlines.range(from..).next().map(|(at, _)| *at)
     }
 
     pub fn count(&self, kind: Kind) -> usize {

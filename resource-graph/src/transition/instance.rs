@@ -310,7 +310,7 @@ mod tests {
         "- - - x x x x x x x - - x", // Degraded
         "- - - x x x x x x x - - x", // Unresponsive
         "x - - - - - x x x x - - x", // Stopping
-        "x - - - - - - x - - - - -", // Stopped
+        "x - - - - - - x - - x - -", // Stopped
         "x x x - - - - x x x x x -", // Failed, gone
         "- - - - - - x x x x - - x", // Failed, living
         "x x x - - - - x - - x - -", // Backoff
