@@ -33,8 +33,14 @@ pub enum Effect {
         up_to: Sequence,
     },
     /// A committed command, to be sent if the node has a session; it is repeated until answered.
-    Send { node: NodeName, command: Command },
-    Reply { ticket: Ticket, answer: Answer },
+    Send {
+        node: NodeName,
+        command: Command,
+    },
+    Reply {
+        ticket: Ticket,
+        answer: Answer,
+    },
     /// An entry was applied to the graph: watchers may look again.
     Applied(Arc<Entry>),
 }

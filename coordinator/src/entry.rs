@@ -1,8 +1,8 @@
 //! Entries of the log: one delta with the decisions that made it. A report and its effects are one entry.
 
+use mainstay_protocol::code::Code;
 use mainstay_protocol::{Leadership, Revision, Timestamp};
 use mainstay_resource_graph::{Delta, Key};
-use mainstay_protocol::code::Code;
 use serde::{Deserialize, Serialize};
 
 /// The newest entry format this build writes and can replay.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use mainstay_protocol::report::{NodeUp, Reports};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{
-    AgentRunId, ClusterId, ClusterName, InstanceKey, NodeId, NodeName, PlacementName, Revision, SlotName,
-    StationId, TypeName,
+    AgentRunId, ClusterId, ClusterName, InstanceKey, NodeId, NodeName, PlacementName, Revision,
+    SlotName, StationId, TypeName,
 };
 use mainstay_resource_graph::{ParkedId, Settings};
 use serde::{Deserialize, Serialize};
@@ -108,3 +108,16 @@ pub struct Accepted {
 
 /// An operation's answer.
 pub type Answer = Result<Accepted, Refusal>;
+
+impl Event {
+    /// Its name, as logs and the parking place show it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Found(_) => "found",
+            Self::NodeUp { .. } => "node_up",
+            Self::Reports { .. } => "reports",
+            Self::AgentGone { .. } => "agent_gone",
+            Self::Operator(operation) => operation.name(),
+        }
+    }
+}

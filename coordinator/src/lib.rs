@@ -6,11 +6,41 @@
 //!        v                                              v
 //!   LeaderCore: batch -> step -> propose  ==Log==>  apply to the graph -> effects (acks, commands, answers)
 //!                          |
-//!                 record: facts into a transaction
+//!                 record: facts and wishes into a transaction
 //!                 converge: rules over what changed, each in a savepoint
 //! ```
+//!
+//! Reading order: `event` and `entry` (what comes in, what goes into the log), `rule` and `rules/` (judgement), `verb`
+//! (what a decision writes), `record/` (facts), `converge` and `step` (how rules run), `core` (the leader loop
+//! over `log`), then `why` (the same graph, asked).
+//!
+//! Invariants: a report and its effects are one entry; a command exists in the graph before it is sent; the
+//! same graph, events and env give the same delta; a rule that panics is parked for its subject and disturbs nothing
+//! else; every queue and every step's output is bounded.
 
+pub mod config;
+pub mod converge;
+pub mod core;
+pub mod describe;
 pub mod effect;
 pub mod entry;
+pub mod env;
 pub mod event;
+pub mod hash;
 pub mod log;
+pub mod record;
+pub mod rule;
+mod rules;
+pub mod step;
+pub mod verb;
+
+pub use core::{CoreConfig, LeaderCore, Monotonic};
+pub use effect::Effect;
+pub use entry::{Decision, Entry, Outcome, Saw};
+pub use env::Env;
+pub use event::{
+    Accepted, Answer, Event, Found, GoneWhy, Operation, StartOn, StartPlacement, Ticket,
+};
+pub use log::{Log, LogEvent};
+pub use rule::{Rule, Rules, Subject, Verdict, Watch};
+pub use step::{Stepped, step};

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use mainstay_protocol::Term;
+use mainstay_protocol::{Term, Timestamp};
 use mainstay_resource_graph::Graph;
 
 use crate::entry::Entry;
@@ -26,6 +26,9 @@ pub enum LogEvent {
     /// The proposal in flight is known not to be committed, or its fate cannot be known here:
     /// callers get a retryable error, a later `Committed` still counts.
     Lost,
-    /// A snapshot replaced the state: the graph begins anew from it.
-    Replaced(Box<Graph>),
+    /// A snapshot replaced the state: the graph begins anew from it, at this log time.
+    Replaced {
+        graph: Box<Graph>,
+        log_time: Timestamp,
+    },
 }

@@ -1,0 +1,292 @@
+//! `converge`: runs the rules over what changed until nothing changes any more.
+//!
+//! Every (rule, subject) runs in a savepoint. A panic undoes what it wrote and parks that pair; rules that undo each
+//! other's work are parked by name. Output is bounded: what is over the bound stays dirty for the next step.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use mainstay_protocol::code::{self, Code};
+use mainstay_protocol::limits;
+use mainstay_resource_graph::{
+    Cause, Key, Parked, ParkedId, ParkedWhat, Record, StandingRefusal, Txn, Vertex, View, ViewExt,
+};
+
+use crate::describe;
+use crate::entry::{Decision, Outcome, Saw};
+use crate::env::Env;
+use crate::hash;
+use crate::rule::{RuleEntry, Rules, Verdict};
+
+/// A step's decisions, and what it left for the next.
+#[derive(Debug, Default)]
+pub struct Converged {
+    pub decisions: Vec<Decision>,
+    pub rest: BTreeSet<Key>,
+}
+
+/// What a judged subject adds to an entry at most, near enough: two records and a decision.
+const SUBJECT_BYTES: usize = 2048;
+
+pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &Env) -> Converged {
+    let mut done = Converged::default();
+    let mut current = dirty;
+    let mut wrote = BTreeSet::new();
+    for _ in 0..limits::CONVERGE_ROUNDS_MAX {
+        hold_back(&mut current, &mut done.rest);
+        if current.is_empty() {
+            return done;
+        }
+        let mut next = BTreeSet::new();
+        wrote.clear();
+        for rule in rules.entries() {
+            for subject in subjects(rule, &current, txn) {
+                if done.decisions.len() * SUBJECT_BYTES >= limits::STEP_BYTES_MAX {
+                    done.rest.append(&mut current);
+                    done.rest.append(&mut next);
+                    return done;
+                }
+                let changed = judge(rule, &subject, txn, env, &mut done.decisions);
+                if !changed.is_empty() {
+                    wrote.insert((rule.name, subject));
+                    next.extend(changed);
+                }
+            }
+        }
+        current = next;
+    }
+    for (rule, subject) in wrote {
+        let text = format!(
+            "after {} rounds it still writes",
+            limits::CONVERGE_ROUNDS_MAX
+        );
+        park(
+            txn,
+            rule,
+            &subject,
+            code::RULES_OSCILLATE,
+            text,
+            env,
+            &mut done.decisions,
+        );
+    }
+    done
+}
+
+fn hold_back(current: &mut BTreeSet<Key>, rest: &mut BTreeSet<Key>) {
+    if current.len() > limits::STEP_SUBJECTS_MAX {
+        let first_over = current.iter().nth(limits::STEP_SUBJECTS_MAX).cloned();
+        if let Some(first_over) = first_over {
+            rest.append(&mut current.split_off(&first_over));
+        }
+    }
+}
+
+fn subjects(rule: &RuleEntry, changed: &BTreeSet<Key>, txn: &Txn<'_>) -> BTreeSet<Key> {
+    let watch = (rule.watch)();
+    let mut subjects = BTreeSet::new();
+    for key in changed {
+        if key.kind() == watch.kind && txn.record(key).is_some_and(|record| watch.matches(&record))
+        {
+            subjects.insert(key.clone());
+        }
+        for other in (rule.subjects_of)(key, txn) {
+            if txn
+                .record(&other)
+                .is_some_and(|record| watch.matches(&record))
+            {
+                subjects.insert(other);
+            }
+        }
+    }
+    subjects
+}
+
+/// Runs one rule on one subject; returns what it changed.
+fn judge(
+    rule: &RuleEntry,
+    subject: &Key,
+    txn: &mut Txn<'_>,
+    env: &Env,
+    decisions: &mut Vec<Decision>,
+) -> Vec<Key> {
+    let Some(before) = txn.record(subject) else {
+        return Vec::new();
+    };
+    let parked = parked_key(rule.name, subject);
+    let stands = txn
+        .record(&parked)
+        .is_some_and(|record| is_parked_at(&record, &before));
+    if stands {
+        return Vec::new();
+    }
+    let point = txn.savepoint();
+    txn.start_reads();
+    txn.set_cause(Cause::Rule(rule.name.to_owned()));
+    let judged = catch_unwind(AssertUnwindSafe(|| (rule.judge)(subject, txn, env)));
+    let reads: Vec<Key> = txn.take_reads().into_iter().map(|(key, _)| key).collect();
+    let (code, text, did) = match judged {
+        Err(panic) => {
+            txn.rollback(point);
+            let text = panic_text(panic.as_ref());
+            park(
+                txn,
+                rule.name,
+                subject,
+                code::RULE_PANICKED,
+                text,
+                env,
+                decisions,
+            );
+            return Vec::new();
+        }
+        Ok(Verdict::Nothing) => return txn.changed_since(point),
+        Ok(Verdict::Did { code, text }) => (code, text, true),
+        Ok(Verdict::Declined { code, text }) => {
+            if !begins_to_stand(txn, rule.name, subject, &code) {
+                return txn.changed_since(point);
+            }
+            (code, text, false)
+        }
+    };
+    txn.remove(&parked);
+    let outcome = if did {
+        Outcome::Did { code, text }
+    } else {
+        Outcome::Declined { code, text }
+    };
+    decisions.push(decision(rule.name, &before, &reads, outcome, txn));
+    txn.changed_since(point)
+}
+
+/// A refusal is recorded when it begins: the subject remembers the one that stands.
+fn begins_to_stand(txn: &mut Txn<'_>, rule: &str, subject: &Key, code: &Code) -> bool {
+    let Key::Instance(key) = subject else {
+        return false;
+    };
+    let Some(instance) = txn.instance(key) else {
+        return false;
+    };
+    let refusal = StandingRefusal {
+        rule: rule.to_owned(),
+        code: code.clone(),
+    };
+    if instance.refusal.as_ref() == Some(&refusal) {
+        return false;
+    }
+    txn.update_instance(key, |instance| instance.refusal = Some(refusal))
+        .is_ok()
+}
+
+fn decision(
+    rule: &str,
+    before: &Arc<Record>,
+    reads: &[Key],
+    outcome: Outcome,
+    txn: &Txn<'_>,
+) -> Decision {
+    let mut saw = vec![saw(before)];
+    let mut bytes = saw[0].text.len();
+    for key in reads {
+        // As it was before this step: what the rule itself wrote is in the outcome.
+        let Some(record) = txn.before(key).filter(|record| record.key != before.key) else {
+            continue;
+        };
+        let next = self::saw(&record);
+        bytes += next.text.len();
+        if saw.len() >= limits::DECISION_READS_MAX || bytes > limits::DECISION_BYTES_MAX {
+            break;
+        }
+        saw.push(next);
+    }
+    Decision {
+        rule: rule.to_owned(),
+        subject: before.key.clone(),
+        saw,
+        outcome,
+    }
+}
+
+fn saw(record: &Record) -> Saw {
+    let mut text = describe::record(record);
+    cut(&mut text, limits::DECISION_BYTES_MAX / 8);
+    Saw {
+        key: record.key.clone(),
+        rev: record.rev,
+        text,
+    }
+}
+
+/// Cuts a text at a character's border.
+pub fn cut(text: &mut String, bytes_max: usize) {
+    if text.len() > bytes_max {
+        let end = (0..=bytes_max)
+            .rev()
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(0);
+        text.truncate(end);
+    }
+}
+
+pub fn parked_key(rule: &str, subject: &Key) -> Key {
+    let hash = hash::stable(&format!("{rule} {subject}"));
+    Key::Parked(ParkedId(format!("{:08x}", hash >> 32)))
+}
+
+fn is_parked_at(parked: &Record, subject: &Record) -> bool {
+    match &parked.vertex {
+        Vertex::Parked(Parked {
+            what: ParkedWhat::Rule { rev, .. },
+            ..
+        }) => *rev == subject.rev,
+        _ => false,
+    }
+}
+
+fn park(
+    txn: &mut Txn<'_>,
+    rule: &str,
+    subject: &Key,
+    code: Code,
+    mut text: String,
+    env: &Env,
+    decisions: &mut Vec<Decision>,
+) {
+    let Some(record) = txn.record(subject) else {
+        return;
+    };
+    cut(&mut text, limits::EVIDENCE_BYTES_MAX);
+    let parked = Parked {
+        what: ParkedWhat::Rule {
+            rule: rule.to_owned(),
+            subject: subject.clone(),
+            rev: record.rev,
+        },
+        text: text.clone(),
+        backtrace: String::new(),
+        at: env.now,
+    };
+    txn.put(parked_key(rule, subject), Vertex::Parked(parked))
+        .expect("what is parked has no transitions");
+    let outcome = Outcome::Declined { code, text };
+    decisions.push(decision(rule, &record, &[], outcome, txn));
+}
+
+/// A panic's own words.
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a text".to_owned())
+}
+
+/// How many of each rule's decisions there are: what the simulator shows to have fired.
+pub fn count_by_rule(decisions: &[Decision]) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for decision in decisions {
+        *counts.entry(decision.rule.as_str()).or_default() += 1;
+    }
+    counts
+}

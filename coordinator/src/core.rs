@@ -1,0 +1,602 @@
+//! The leader core: takes what is queued as one bounded batch, steps, proposes one entry, and carries out its
+//! effects once it is committed. One proposal is in flight; the next batch gathers meanwhile.
+//!
+//! ```text
+//!  enqueue / heard --> inbox --poll--> step --propose--> Log
+//!                                                         |
+//!  effects (welcome, send, acknowledge, reply) <-- apply <-- log_event
+//! ```
+//! No clock: the shell says what time it is. Log time goes on from the last entry's while this station leads.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_protocol::code;
+use mainstay_protocol::command::Command;
+use mainstay_protocol::request::Refusal;
+use mainstay_protocol::{
+    AgentRunId, Epoch, Leadership, NodeName, Revision, Term, Timestamp, limits,
+};
+use mainstay_resource_graph::{
+    Change, CommandVertex, Graph, Key, Kind, NodeState, Settings, Vertex, View, ViewExt,
+};
+
+use crate::effect::Effect;
+use crate::entry::{Entry, FORMAT};
+use crate::env::Env;
+use crate::event::{Accepted, Event, Found, GoneWhy, Ticket};
+use crate::log::{Log, LogEvent};
+use crate::record::{self, Outcome};
+use crate::rule::Rules;
+use crate::step::{self, Stepped};
+
+/// Microseconds of any monotonic clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Monotonic(pub u64);
+
+impl Monotonic {
+    fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct CoreConfig {
+    pub found: Found,
+    pub epoch: Epoch,
+}
+
+/// The state of one coordinator.
+#[derive(Debug)]
+pub struct LeaderCore {
+    config: CoreConfig,
+    graph: Graph,
+    rules: Rules,
+    /// The newest entry's time: log time never goes back.
+    log_time: Timestamp,
+    office: Option<Office>,
+}
+
+/// What exists only while this station leads.
+#[derive(Debug)]
+struct Office {
+    leadership: Leadership,
+    began: Monotonic,
+    /// Log time at `began`.
+    began_log: Timestamp,
+    inbox: VecDeque<(Event, Option<Ticket>)>,
+    /// To be judged although nothing changed: left over, or the first look of a term.
+    dirty: BTreeSet<Key>,
+    /// Deadlines up to here have been judged.
+    judged_until: Timestamp,
+    in_flight: Option<InFlight>,
+    sessions: BTreeMap<NodeName, Session>,
+    grace_over: bool,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    expected: Revision,
+    events: Vec<(Event, Option<Ticket>)>,
+    dirty: BTreeSet<Key>,
+    outcomes: Vec<Outcome>,
+    rest: BTreeSet<Key>,
+    changed: bool,
+}
+
+#[derive(Debug)]
+struct Session {
+    agent_run: AgentRunId,
+    heard: Monotonic,
+}
+
+impl LeaderCore {
+    pub fn new(config: CoreConfig, graph: Graph, rules: Rules, log_time: Timestamp) -> Self {
+        Self {
+            config,
+            graph,
+            rules,
+            log_time,
+            office: None,
+        }
+    }
+
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The newest entry's log time.
+    pub fn log_time(&self) -> Timestamp {
+        self.log_time
+    }
+
+    pub fn leadership(&self) -> Option<Leadership> {
+        self.office.as_ref().map(|office| office.leadership)
+    }
+
+    /// Events that wait, for metrics and for the sessions' slow-down.
+    pub fn inbox_depth(&self) -> usize {
+        self.office.as_ref().map_or(0, |office| office.inbox.len())
+    }
+
+    /// Puts an event in line. An agent that introduces itself or is gone is never refused for load.
+    pub fn enqueue(
+        &mut self,
+        event: Event,
+        ticket: Option<Ticket>,
+        now: Monotonic,
+    ) -> Result<(), Refusal> {
+        let Some(office) = &mut self.office else {
+            return Err(no_quorum());
+        };
+        match &event {
+            Event::NodeUp { up, .. } => {
+                if let Some(other) = office
+                    .sessions
+                    .get(&up.node)
+                    .filter(|one| one.agent_run != up.agent_run)
+                {
+                    return Err(in_use(&up.node, other, &self.graph));
+                }
+                let session = Session {
+                    agent_run: up.agent_run,
+                    heard: now,
+                };
+                office.sessions.insert(up.node.clone(), session);
+            }
+            Event::AgentGone {
+                node, agent_run, ..
+            } => {
+                let same = office.sessions.get(node).map(|session| session.agent_run) == *agent_run;
+                if same {
+                    office.sessions.remove(node);
+                }
+            }
+            Event::Reports { .. } | Event::Operator(_) | Event::Found(_) => {
+                if office.inbox.len() >= limits::INBOX_EVENTS_MAX {
+                    return Err(Refusal::new(
+                        code::OVERLOADED,
+                        "the coordinator's inbox is full; try again",
+                    ));
+                }
+            }
+        }
+        office.inbox.push_back((event, ticket));
+        Ok(())
+    }
+
+    /// Something arrived on a node's session.
+    pub fn heard(&mut self, node: &NodeName, now: Monotonic) {
+        if let Some(session) = self
+            .office
+            .as_mut()
+            .and_then(|office| office.sessions.get_mut(node))
+        {
+            session.heard = now;
+        }
+    }
+
+    /// How long ago a node with a session was heard.
+    pub fn heard_age(&self, node: &NodeName, now: Monotonic) -> Option<Duration> {
+        let session = self.office.as_ref()?.sessions.get(node)?;
+        Some(now.since(session.heard))
+    }
+
+    pub fn log_event(&mut self, event: LogEvent, now: Monotonic) -> Vec<Effect> {
+        match event {
+            LogEvent::Leading(term) => {
+                let mut effects = self.leave_office();
+                self.take_office(term, now);
+                effects.shrink_to_fit();
+                effects
+            }
+            LogEvent::Following => self.leave_office(),
+            LogEvent::Committed(entry) => self.committed(&entry, now),
+            LogEvent::Lost => {
+                self.put_back();
+                Vec::new()
+            }
+            LogEvent::Replaced { graph, log_time } => {
+                let effects = self.leave_office();
+                self.graph = *graph;
+                self.log_time = log_time;
+                effects
+            }
+        }
+    }
+
+    /// The whole graph is dirty at first: what an earlier coordinator left undone is found again.
+    fn take_office(&mut self, term: Term, now: Monotonic) {
+        let mut dirty = BTreeSet::new();
+        for kind in [
+            Kind::Node,
+            Kind::Placement,
+            Kind::Instance,
+            Kind::Name,
+            Kind::Command,
+        ] {
+            dirty.extend(self.graph.keys(kind));
+        }
+        let mut office = Office {
+            leadership: Leadership {
+                epoch: self.config.epoch,
+                term,
+            },
+            began: now,
+            began_log: self.log_time,
+            inbox: VecDeque::new(),
+            dirty,
+            judged_until: self.log_time,
+            in_flight: None,
+            sessions: BTreeMap::new(),
+            grace_over: false,
+        };
+        office
+            .inbox
+            .push_back((Event::Found(self.config.found.clone()), None));
+        self.office = Some(office);
+    }
+
+    /// Whoever waits is told to ask again; agents send their reports again by themselves.
+    fn leave_office(&mut self) -> Vec<Effect> {
+        let Some(office) = self.office.take() else {
+            return Vec::new();
+        };
+        let in_flight = office
+            .in_flight
+            .into_iter()
+            .flat_map(|flight| flight.events);
+        in_flight
+            .chain(office.inbox)
+            .filter_map(|(_, ticket)| ticket)
+            .map(|ticket| Effect::Reply {
+                ticket,
+                answer: Err(no_quorum()),
+            })
+            .collect()
+    }
+
+    /// The proposal is lost: the same events are stepped again. If it is committed after all, watermarks and
+    /// existing wishes make the repeat change nothing.
+    fn put_back(&mut self) {
+        let Some(office) = &mut self.office else {
+            return;
+        };
+        if let Some(flight) = office.in_flight.take() {
+            for event in flight.events.into_iter().rev() {
+                office.inbox.push_front(event);
+            }
+            office.dirty.extend(flight.dirty);
+        }
+    }
+
+    /// Takes one bounded batch, if no proposal is in flight, and proposes what it comes to.
+    pub fn poll(&mut self, now: Monotonic, wall_ms: u64, log: &mut impl Log) -> Vec<Effect> {
+        self.watch_silence(now);
+        let settings = self.settings();
+        let Some(office) = &mut self.office else {
+            return Vec::new();
+        };
+        if office.in_flight.is_some() {
+            return Vec::new();
+        }
+        let log_now = office.log_now(now).max(self.log_time);
+        let mut dirty = std::mem::take(&mut office.dirty);
+        if self
+            .graph
+            .next_deadline_after(office.judged_until)
+            .is_some_and(|at| at <= log_now)
+        {
+            dirty.extend(self.graph.due(log_now));
+        }
+        if office.inbox.is_empty() && dirty.is_empty() {
+            return Vec::new();
+        }
+        office.judged_until = log_now;
+        let tickets = take_batch(&mut office.inbox);
+        let events: Vec<Event> = tickets.iter().map(|(event, _)| event.clone()).collect();
+        let env = Env::new(
+            log_now,
+            office.leadership,
+            settings,
+            self.graph.revision().next(),
+        );
+        let stepped = step::step(&self.graph, &self.rules, &events, dirty.clone(), &env);
+        let Stepped {
+            delta,
+            decisions,
+            outcomes,
+            rest,
+        } = stepped;
+        let flight = InFlight {
+            expected: self.graph.revision(),
+            events: tickets,
+            dirty,
+            outcomes,
+            rest,
+            changed: !delta.is_empty(),
+        };
+        if delta.is_empty() && decisions.is_empty() {
+            let revision = self.graph.revision();
+            return self.carry_out(flight, revision, &BTreeSet::new());
+        }
+        let entry = Entry {
+            format: FORMAT,
+            leadership: office.leadership,
+            log_time: log_now,
+            wall_ms,
+            delta,
+            decisions,
+        };
+        office.in_flight = Some(flight);
+        log.propose(entry);
+        Vec::new()
+    }
+
+    fn settings(&self) -> Settings {
+        self.graph.cluster().map_or_else(
+            || self.config.found.settings.clone(),
+            |cluster| cluster.settings,
+        )
+    }
+
+    /// Applies an entry, whoever proposed it; if it is ours, its effects follow.
+    fn committed(&mut self, entry: &Arc<Entry>, now: Monotonic) -> Vec<Effect> {
+        let applied = self.graph.apply(&entry.delta);
+        self.log_time = self.log_time.max(entry.log_time);
+        let mut effects = Vec::new();
+        let ours = self.office.as_mut().and_then(|office| {
+            let mine = office.leadership == entry.leadership
+                && office
+                    .in_flight
+                    .as_ref()
+                    .is_some_and(|flight| flight.expected == entry.delta.expected);
+            if mine { office.in_flight.take() } else { None }
+        });
+        if !applied.changed {
+            if let (Some(flight), Some(office)) = (ours, &mut self.office) {
+                office.in_flight = Some(flight);
+                self.put_back();
+            }
+            return effects;
+        }
+        effects.push(Effect::Applied(Arc::clone(entry)));
+        if let Some(office) = &mut self.office {
+            // Log time is at least what was committed, even by somebody with a faster clock.
+            if office.log_now(now) < entry.log_time {
+                office.began = now;
+                office.began_log = entry.log_time;
+            }
+        }
+        if let Some(flight) = ours {
+            let commands = commands_of(entry);
+            let revision = self.graph.revision();
+            effects.extend(self.carry_out(flight, revision, &commands));
+        }
+        effects
+    }
+
+    /// Welcomes first, then commands, then acknowledgements and answers.
+    fn carry_out(
+        &mut self,
+        flight: InFlight,
+        revision: Revision,
+        commands: &BTreeSet<Key>,
+    ) -> Vec<Effect> {
+        let Some(office) = &mut self.office else {
+            return Vec::new();
+        };
+        office.dirty.extend(flight.rest);
+        let leadership = office.leadership;
+        let mut effects = Vec::new();
+        let mut answers = Vec::new();
+        let mut reporters = BTreeSet::new();
+        let mut to_send = commands.clone();
+        for ((event, ticket), outcome) in flight.events.into_iter().zip(flight.outcomes) {
+            if let Event::Reports { node, .. } = &event {
+                reporters.insert(node.clone());
+            }
+            match outcome {
+                Outcome::Nothing => {}
+                Outcome::Welcome {
+                    node,
+                    agent_run,
+                    node_id,
+                    node_epoch,
+                    watermark,
+                } => {
+                    to_send.extend(self.graph.commands_for(&node));
+                    effects.push(Effect::Welcome {
+                        node,
+                        agent_run,
+                        node_id,
+                        node_epoch,
+                        watermark,
+                        leadership,
+                    });
+                }
+                Outcome::Answer(answer) => {
+                    let answer = answer.map(|recorded| Accepted {
+                        revision,
+                        instances: recorded.instances,
+                        text: recorded.text,
+                        changed: flight.changed,
+                    });
+                    answers.extend(ticket.map(|ticket| Effect::Reply { ticket, answer }));
+                }
+            }
+        }
+        effects.extend(to_send.iter().filter_map(|key| self.send(key)));
+        effects.extend(
+            reporters
+                .into_iter()
+                .filter_map(|node| self.acknowledge(node)),
+        );
+        effects.extend(answers);
+        effects
+    }
+
+    fn send(&self, key: &Key) -> Option<Effect> {
+        let Key::Command(id) = key else {
+            return None;
+        };
+        let CommandVertex {
+            node,
+            leadership,
+            order,
+            ..
+        } = self.graph.command(key)?;
+        let command = Command {
+            id: *id,
+            leadership,
+            order,
+        };
+        Some(Effect::Send { node, command })
+    }
+
+    fn acknowledge(&self, node: NodeName) -> Option<Effect> {
+        let txn = self
+            .graph
+            .begin(self.log_time, mainstay_resource_graph::Cause::Start);
+        let outbox = record::outbox(&txn, &node)?;
+        Some(Effect::Acknowledge {
+            node,
+            node_epoch: outbox.node_epoch,
+            up_to: outbox.watermark,
+        })
+    }
+
+    /// Nodes whose heartbeats stopped, and, once the grace is over, nodes never heard in this term.
+    fn watch_silence(&mut self, now: Monotonic) {
+        let settings = self.settings();
+        let Some(office) = &mut self.office else {
+            return;
+        };
+        let limit = Duration::from_millis(settings.silence_ms);
+        let silent: Vec<NodeName> = office
+            .sessions
+            .iter()
+            .filter(|(_, session)| now.since(session.heard) > limit)
+            .map(|(node, _)| node.clone())
+            .collect();
+        for node in silent {
+            let agent_run = office
+                .sessions
+                .remove(&node)
+                .map(|session| session.agent_run);
+            let gone = Event::AgentGone {
+                node,
+                agent_run,
+                why: GoneWhy::Silent,
+            };
+            office.inbox.push_back((gone, None));
+        }
+        let grace = Duration::from_millis(settings.grace_ms);
+        if office.grace_over || now.since(office.began) < grace {
+            return;
+        }
+        office.grace_over = true;
+        for key in self.graph.keys(Kind::Node) {
+            let Key::Node(node) = key else { continue };
+            let online = self
+                .graph
+                .node(&node)
+                .is_some_and(|found| found.state == NodeState::Online);
+            if online && !office.sessions.contains_key(&node) {
+                let gone = Event::AgentGone {
+                    node,
+                    agent_run: None,
+                    why: GoneWhy::NotHeard,
+                };
+                office.inbox.push_back((gone, None));
+            }
+        }
+    }
+
+    /// When `poll` wants to be called if nothing arrives before.
+    pub fn wake_at(&self, now: Monotonic) -> Option<Monotonic> {
+        let office = self.office.as_ref()?;
+        if office.in_flight.is_some() {
+            return None;
+        }
+        if !office.inbox.is_empty() || !office.dirty.is_empty() {
+            return Some(now);
+        }
+        let settings = self.settings();
+        let deadline = self
+            .graph
+            .next_deadline_after(office.judged_until)
+            .map(|at| Monotonic(office.began.0 + at.0.saturating_sub(office.began_log.0)));
+        let silence = office
+            .sessions
+            .values()
+            .map(|session| Monotonic(session.heard.0 + settings.silence_ms * 1000 + 1))
+            .min();
+        let grace =
+            (!office.grace_over).then_some(Monotonic(office.began.0 + settings.grace_ms * 1000));
+        [deadline, silence, grace].into_iter().flatten().min()
+    }
+}
+
+impl Office {
+    fn log_now(&self, now: Monotonic) -> Timestamp {
+        self.began_log + now.since(self.began)
+    }
+}
+
+/// A bounded number of events; a frame of reports counts as many as it holds.
+fn take_batch(inbox: &mut VecDeque<(Event, Option<Ticket>)>) -> Vec<(Event, Option<Ticket>)> {
+    let mut batch = Vec::new();
+    let mut weight = 0;
+    while let Some((event, _)) = inbox.front() {
+        weight += match event {
+            Event::Reports { reports, .. } => reports.reports.len().max(1),
+            Event::Found(_)
+            | Event::NodeUp { .. }
+            | Event::AgentGone { .. }
+            | Event::Operator(_) => 1,
+        };
+        if !batch.is_empty() && weight > limits::BATCH_EVENTS_MAX {
+            break;
+        }
+        batch.extend(inbox.pop_front());
+    }
+    batch
+}
+
+/// Commands an entry made, or decided to send again.
+fn commands_of(entry: &Entry) -> BTreeSet<Key> {
+    entry
+        .delta
+        .changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::Put(record) => match &record.vertex {
+                Vertex::Command(command) if command.deadline.is_some() => Some(record.key.clone()),
+                _ => None,
+            },
+            Change::Remove(_) | Change::Link(_) | Change::Unlink { .. } => None,
+        })
+        .collect()
+}
+
+fn no_quorum() -> Refusal {
+    Refusal::new(
+        code::NO_QUORUM,
+        "this station has no leader now; nothing was changed; try again",
+    )
+}
+
+fn in_use(node: &NodeName, other: &Session, graph: &Graph) -> Refusal {
+    let address = graph
+        .node(node)
+        .map_or_else(String::new, |node| format!(" at {}", node.address));
+    Refusal::new(
+        code::NODE_ID_IN_USE,
+        format!(
+            "another agent (run {}) has a session as {node}{address}",
+            other.agent_run
+        ),
+    )
+}

@@ -1,0 +1,54 @@
+//! A vertex's state in a few words, as decisions and `why` show it.
+
+use mainstay_resource_graph::{Record, Target, Vertex};
+
+/// "Failed (incarnation 3, 2 restarts): panicked: boom".
+pub fn record(record: &Record) -> String {
+    match &record.vertex {
+        Vertex::Instance(instance) => {
+            let mut text = format!(
+                "{} (incarnation {}",
+                instance.state.as_str(),
+                instance.incarnation
+            );
+            if !instance.attempts.is_empty() {
+                text.push_str(&format!(", {} restarts", instance.attempts.len()));
+            }
+            text.push_str(&format!(", wanted {})", instance.desired.as_str()));
+            if let Some(reason) = &instance.reason {
+                text.push_str(&format!(": {}", reason.text));
+            }
+            text
+        }
+        Vertex::Node(node) => node.state.as_str().to_owned(),
+        Vertex::Placement(placement) => match &placement.target {
+            Target::All => format!("{} on every node", placement.service_type),
+            Target::Nodes(nodes) => {
+                let names: Vec<&str> = nodes.iter().map(|node| node.as_str()).collect();
+                format!("{} on {}", placement.service_type, names.join(", "))
+            }
+        },
+        Vertex::Command(command) => {
+            let (instance, incarnation) = command.order.instance();
+            format!(
+                "{} of {instance} incarnation {incarnation}, sent {} times",
+                command.order.name(),
+                command.sends
+            )
+        }
+        Vertex::Type(found) => format!("version {}", found.declaration.version),
+        Vertex::Supervisor(supervisor) => {
+            format!(
+                "{} (incarnation {})",
+                supervisor.state.as_str(),
+                supervisor.incarnation
+            )
+        }
+        Vertex::Configuration(configuration) => configuration.json.clone(),
+        Vertex::Name(_) => "in use".to_owned(),
+        Vertex::Cluster(cluster) => format!("epoch {}", cluster.epoch),
+        Vertex::Station(station) => station.build.clone(),
+        Vertex::Outbox(outbox) => format!("up to {}", outbox.watermark),
+        Vertex::Parked(parked) => parked.text.clone(),
+    }
+}

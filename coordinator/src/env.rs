@@ -1,0 +1,44 @@
+//! What a rule may know besides the graph: the time, the settings, who leads.
+
+use std::cell::Cell;
+
+use mainstay_protocol::{CommandId, Leadership, Revision, Timestamp};
+use mainstay_resource_graph::Settings;
+
+/// The surroundings of one step. The same graph, events and env give the same output.
+#[derive(Debug, Clone)]
+pub struct Env {
+    pub now: Timestamp,
+    pub leadership: Leadership,
+    pub settings: Settings,
+    /// The revision this step's delta will make.
+    pub revision: Revision,
+    commands: Cell<u64>,
+}
+
+/// Commands one step can number; far above what `limits::STEP_SUBJECTS_MAX` lets it decide.
+const COMMANDS_PER_REVISION: u64 = 1 << 20;
+
+impl Env {
+    pub fn new(
+        now: Timestamp,
+        leadership: Leadership,
+        settings: Settings,
+        revision: Revision,
+    ) -> Self {
+        Self {
+            now,
+            leadership,
+            settings,
+            revision,
+            commands: Cell::new(0),
+        }
+    }
+
+    /// The next command's number: unique, because revisions are.
+    pub fn command_id(&self) -> CommandId {
+        let number = self.commands.get();
+        self.commands.set(number + 1);
+        CommandId(self.revision.0 * COMMANDS_PER_REVISION + number)
+    }
+}

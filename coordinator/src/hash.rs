@@ -1,0 +1,13 @@
+//! A hash that is the same on every build and machine: for jitter and for stable ids. Not for secrets.
+
+/// FNV-1a, then a finisher, so that texts that differ in their last byte differ everywhere.
+pub fn stable(text: &str) -> u64 {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    for byte in text.bytes() {
+        hash ^= u64::from(byte);
+        hash = hash.wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    hash ^= hash >> 32;
+    hash = hash.wrapping_mul(0xd6e8_feb8_6659_fd93);
+    hash ^ (hash >> 32)
+}

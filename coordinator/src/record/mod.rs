@@ -1,0 +1,127 @@
+//! `record`: writes facts and wishes into the transaction as they come; judges nothing. Rules do that after it.
+
+mod found;
+mod operation;
+mod report;
+mod session;
+
+use mainstay_protocol::code::Code;
+use mainstay_protocol::request::Refusal;
+use mainstay_protocol::{AgentRunId, InstanceKey, NodeEpoch, NodeId, NodeName, Sequence};
+use mainstay_resource_graph::{Cause, Key, Kind, NodeState, Outbox, Txn, Vertex, View, ViewExt};
+
+use crate::env::Env;
+use crate::event::Event;
+
+pub use operation::Recorded;
+pub use report::report;
+
+/// What an event calls for once its entry is committed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    Nothing,
+    /// A node is in: its session may begin.
+    Welcome {
+        node: NodeName,
+        agent_run: AgentRunId,
+        node_id: NodeId,
+        node_epoch: NodeEpoch,
+        watermark: Sequence,
+    },
+    /// An operation's answer.
+    Answer(Result<Recorded, Refusal>),
+}
+
+/// Records one event. Reports are recorded one by one by `step`, each in a savepoint of its own.
+pub fn event(txn: &mut Txn<'_>, event: &Event, env: &Env) -> Outcome {
+    match event {
+        Event::Found(found) => {
+            txn.set_cause(Cause::Start);
+            found::found(txn, found, env);
+            Outcome::Nothing
+        }
+        Event::NodeUp { up, minted } => {
+            txn.set_cause(Cause::Session("node_up".to_owned()));
+            session::node_up(txn, up, *minted, env)
+        }
+        Event::AgentGone {
+            node,
+            agent_run,
+            why,
+        } => {
+            txn.set_cause(Cause::Session("agent_gone".to_owned()));
+            session::agent_gone(txn, node, *agent_run, *why);
+            Outcome::Nothing
+        }
+        Event::Operator(operation) => {
+            txn.set_cause(Cause::Operator(operation.name().to_owned()));
+            Outcome::Answer(operation::operation(txn, operation, env))
+        }
+        Event::Reports { .. } => Outcome::Nothing,
+    }
+}
+
+/// Moves a node's watermark up. False if the report's number already took effect, or belongs to another epoch.
+pub fn take_sequence(
+    txn: &mut Txn<'_>,
+    node: &NodeName,
+    node_epoch: NodeEpoch,
+    sequence: Sequence,
+) -> bool {
+    let key = Key::Outbox(node.clone());
+    let Some(outbox) = outbox(txn, node) else {
+        return false;
+    };
+    if outbox.node_epoch != node_epoch || sequence <= outbox.watermark {
+        return false;
+    }
+    let moved = Outbox {
+        watermark: sequence,
+        ..outbox
+    };
+    txn.put(key, Vertex::Outbox(moved))
+        .expect("an outbox has no transitions");
+    true
+}
+
+pub fn outbox(txn: &Txn<'_>, node: &NodeName) -> Option<Outbox> {
+    match &txn.record(&Key::Outbox(node.clone()))?.vertex {
+        Vertex::Outbox(outbox) => Some(outbox.clone()),
+        _ => None,
+    }
+}
+
+/// The valid names nearest to one that is not.
+fn nearest<'a>(wrong: &str, valid: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut scored: Vec<(usize, &str)> = valid
+        .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 3)
+        .collect();
+    scored.sort_unstable();
+    scored
+        .into_iter()
+        .take(3)
+        .map(|(_, name)| name.to_owned())
+        .collect()
+}
+
+/// "There is no such thing", with the nearest there is.
+fn unknown(code: Code, what: &str, wrong: &str, txn: &Txn<'_>, kind: Kind) -> Refusal {
+    let names: Vec<String> = txn
+        .keys(kind)
+        .into_iter()
+        .map(|key| {
+            let text = key.to_string();
+            text.rsplit_once('/')
+                .map_or(text.clone(), |(_, name)| name.to_owned())
+        })
+        .collect();
+    let mut refusal = Refusal::new(code, format!("{what} \"{wrong}\" is not known"));
+    refusal.nearest = nearest(wrong, names.iter().map(String::as_str));
+    refusal
+}
+
+fn is_online(txn: &Txn<'_>, key: &InstanceKey) -> bool {
+    txn.node(&key.node)
+        .is_some_and(|node| node.state == NodeState::Online)
+}

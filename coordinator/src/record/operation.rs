@@ -1,0 +1,357 @@
+//! What people ask for becomes wishes. A refusal changes nothing and says what is wrong.
+
+use std::collections::BTreeSet;
+
+use mainstay_protocol::code::{self, Reason};
+use mainstay_protocol::request::Refusal;
+use mainstay_protocol::{Generation, InstanceKey, NodeName};
+use mainstay_resource_graph::{
+    Configuration, Desired, InstanceState, Key, Kind, Parked, ParkedId, ParkedWhat, Placement,
+    Target, Txn, Vertex, View, ViewExt,
+};
+
+use super::{is_online, nearest, unknown};
+use crate::config;
+use crate::env::Env;
+use crate::event::{Operation, StartOn, StartPlacement};
+use crate::verb;
+
+/// An operation that was taken, before its commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    pub instances: Vec<InstanceKey>,
+    pub text: String,
+    /// An event taken out of the parking place, to be recorded once more.
+    pub requeued: Option<Vec<u8>>,
+}
+
+type Result_ = Result<Recorded, Refusal>;
+
+pub fn operation(txn: &mut Txn<'_>, operation: &Operation, env: &Env) -> Result_ {
+    match operation {
+        Operation::Start(wish) => start(txn, wish, env),
+        Operation::Stop { instance } => stop(txn, instance),
+        Operation::Restart { instance } => restart(txn, instance),
+        Operation::Clear { instance } => clear(txn, instance),
+        Operation::Requeue { parked } => requeue(txn, parked),
+        Operation::Drop { parked } => drop_parked(txn, parked),
+    }
+}
+
+fn recorded(instances: Vec<InstanceKey>, text: impl Into<String>) -> Recorded {
+    Recorded {
+        instances,
+        text: text.into(),
+        requeued: None,
+    }
+}
+
+fn start(txn: &mut Txn<'_>, wish: &StartPlacement, env: &Env) -> Result_ {
+    let declaration = txn
+        .service_type(&wish.service_type)
+        .ok_or_else(|| {
+            unknown(
+                code::UNKNOWN_TYPE,
+                "the type",
+                wish.service_type.as_str(),
+                txn,
+                Kind::Type,
+            )
+        })?
+        .declaration;
+    if let (Some(asked), Some(fixed)) = (&wish.holds, &declaration.holds) {
+        return Err(Refusal::new(
+            code::NAME_IS_FIXED,
+            format!(
+                "the type {} has the one name {fixed}; --holds {asked} is for generic types only",
+                wish.service_type
+            ),
+        ));
+    }
+    if let StartOn::Nodes(nodes) = &wish.on {
+        known_nodes(txn, nodes)?;
+    }
+    let (hash, json) = config::canonical(&wish.config)
+        .map_err(|bad| Refusal::new(code::BAD_CONFIG, bad.to_string()))?;
+    let key = Key::Placement(wish.name.clone());
+    let existing = txn.placement(&wish.name);
+    let mut placement = match existing.clone() {
+        Some(placement) => placement,
+        None => {
+            let configuration = Key::Configuration(hash.clone());
+            txn.put(
+                configuration,
+                Vertex::Configuration(Configuration { json: json.clone() }),
+            )
+            .expect("a configuration has no transitions");
+            Placement {
+                service_type: wish.service_type.clone(),
+                holds: wish.holds.clone(),
+                target: Target::Nodes(BTreeSet::new()),
+                config: hash.clone(),
+                generation: Generation(0),
+                created: env.revision,
+            }
+        }
+    };
+    if let Some(differs) = difference(txn, &placement, wish, &json) {
+        return Err(Refusal::new(
+            code::PLACEMENT_DIFFERS,
+            format!("the placement {} exists and differs: {differs}", wish.name),
+        ));
+    }
+    let target = match (&placement.target, &wish.on) {
+        (_, StartOn::All) | (Target::All, StartOn::Nodes(_)) => Target::All,
+        (Target::Nodes(have), StartOn::Nodes(more)) => {
+            Target::Nodes(have.union(more).cloned().collect())
+        }
+    };
+    if existing.is_none() || placement.target != target {
+        placement.target = target;
+        placement.generation = placement.generation.next();
+        txn.put(key, Vertex::Placement(placement))
+            .expect("a placement has no transitions");
+    }
+    Ok(wake(txn, wish))
+}
+
+fn known_nodes(txn: &Txn<'_>, nodes: &BTreeSet<NodeName>) -> Result<(), Refusal> {
+    if nodes.is_empty() {
+        return Err(Refusal::new(
+            code::BAD_REQUEST,
+            "no node is named; say --on NODE or --all",
+        ));
+    }
+    match nodes.iter().find(|node| txn.node(node).is_none()) {
+        Some(wrong) => Err(unknown(
+            code::UNKNOWN_NODE,
+            "the node",
+            wrong.as_str(),
+            txn,
+            Kind::Node,
+        )),
+        None => Ok(()),
+    }
+}
+
+fn difference(
+    txn: &Txn<'_>,
+    have: &Placement,
+    wish: &StartPlacement,
+    json: &str,
+) -> Option<String> {
+    if have.service_type != wish.service_type {
+        return Some(format!(
+            "its type is {}, not {}",
+            have.service_type, wish.service_type
+        ));
+    }
+    if have.holds != wish.holds && wish.holds.is_some() {
+        let held = have
+            .holds
+            .as_ref()
+            .map_or("its own name".to_owned(), ToString::to_string);
+        return Some(format!("it holds {held}"));
+    }
+    let running = txn
+        .configuration(&Key::Configuration(have.config.clone()))
+        .unwrap_or_default();
+    (running != *json).then(|| format!("configuration: {}", config::difference(&running, json)))
+}
+
+/// Instances that exist and do not run are wanted again; the placement's rule makes those that do not exist.
+fn wake(txn: &mut Txn<'_>, wish: &StartPlacement) -> Recorded {
+    let nodes: Vec<NodeName> = match &wish.on {
+        StartOn::Nodes(nodes) => nodes.iter().cloned().collect(),
+        StartOn::All => txn
+            .keys(Kind::Node)
+            .into_iter()
+            .filter_map(|key| match key {
+                Key::Node(name) => Some(name),
+                _ => None,
+            })
+            .collect(),
+    };
+    let keys: Vec<InstanceKey> = nodes
+        .into_iter()
+        .map(|node| InstanceKey::new(node, wish.name.clone()))
+        .collect();
+    let mut said = Vec::new();
+    for key in &keys {
+        match txn.instance(key) {
+            None => said.push(format!("{key} is to start")),
+            Some(instance) => {
+                let right = instance.desired == Desired::Running && !needs_waking(&instance.state);
+                if right {
+                    let state = instance.state.as_str().to_lowercase();
+                    said.push(format!("{key} is already {state}"));
+                    continue;
+                }
+                verb::change(txn, key, |instance| instance.desired = Desired::Running);
+                if needs_waking(&instance.state) {
+                    verb::renew(txn, key, Reason::new(code::WANTED, "a start was asked for"));
+                }
+                said.push(format!("{key} is to start again"));
+            }
+        }
+    }
+    recorded(keys, said.join("; "))
+}
+
+/// States that only a person's wish leaves.
+fn needs_waking(state: &InstanceState) -> bool {
+    match state {
+        InstanceState::Stopped { .. }
+        | InstanceState::Quarantined
+        | InstanceState::Failed { .. } => !state.may_be_live(),
+        InstanceState::Pending
+        | InstanceState::Blocked
+        | InstanceState::Starting
+        | InstanceState::Running
+        | InstanceState::Degraded
+        | InstanceState::Unresponsive { .. }
+        | InstanceState::Stopping { .. }
+        | InstanceState::Backoff { .. }
+        | InstanceState::Unknown { .. } => false,
+    }
+}
+
+fn known(txn: &Txn<'_>, key: &InstanceKey) -> Result<mainstay_resource_graph::Instance, Refusal> {
+    txn.instance(key).ok_or_else(|| {
+        let text = key.to_string();
+        let names: Vec<String> = txn
+            .keys(Kind::Instance)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let mut refusal = Refusal::new(
+            code::NOT_FOUND,
+            format!("the instance \"{text}\" is not known"),
+        );
+        refusal.nearest = nearest(&text, names.iter().map(String::as_str));
+        refusal
+    })
+}
+
+fn stop(txn: &mut Txn<'_>, key: &InstanceKey) -> Result_ {
+    let instance = known(txn, key)?;
+    let at_rest = !instance.state.may_be_live();
+    verb::change(txn, key, |instance| {
+        instance.desired = Desired::Stopped;
+        instance.restart_asked = false;
+    });
+    let text = if matches!(instance.state, InstanceState::Stopped { .. }) {
+        format!("{key} is not running")
+    } else if at_rest {
+        format!("{key} was {} and is stopped", instance.state.as_str())
+    } else if is_online(txn, key) {
+        format!("{key} is to stop")
+    } else {
+        format!("{key} is to stop when {} is back", key.node)
+    };
+    Ok(recorded(vec![key.clone()], text))
+}
+
+fn restart(txn: &mut Txn<'_>, key: &InstanceKey) -> Result_ {
+    let instance = known(txn, key)?;
+    let stuck = matches!(instance.state, InstanceState::Stopping { stuck: true, .. });
+    if stuck {
+        return Err(Refusal::new(
+            code::WILL_NOT_END,
+            format!(
+                "{key} cannot be ended; restart the agent of {} instead",
+                key.node
+            ),
+        ));
+    }
+    verb::change(txn, key, |instance| {
+        instance.desired = Desired::Running;
+        instance.restart_asked = true;
+    });
+    Ok(recorded(vec![key.clone()], format!("{key} is to restart")))
+}
+
+fn clear(txn: &mut Txn<'_>, key: &InstanceKey) -> Result_ {
+    let instance = known(txn, key)?;
+    let clearable = match instance.state {
+        InstanceState::Quarantined
+        | InstanceState::Backoff { .. }
+        | InstanceState::Failed { .. } => !instance.state.may_be_live(),
+        InstanceState::Pending
+        | InstanceState::Blocked
+        | InstanceState::Starting
+        | InstanceState::Running
+        | InstanceState::Degraded
+        | InstanceState::Unresponsive { .. }
+        | InstanceState::Stopping { .. }
+        | InstanceState::Stopped { .. }
+        | InstanceState::Unknown { .. } => false,
+    };
+    if !clearable {
+        verb::change(txn, key, |instance| instance.attempts.clear());
+        let state = instance.state.as_str();
+        return Ok(recorded(
+            vec![key.clone()],
+            format!("{key} is {state}; nothing had to be cleared"),
+        ));
+    }
+    verb::free_name(txn, key);
+    verb::renew(
+        txn,
+        key,
+        Reason::new(code::CLEARED, "its failures were cleared"),
+    );
+    Ok(recorded(
+        vec![key.clone()],
+        format!("{key} starts with a clean sheet"),
+    ))
+}
+
+fn parked(txn: &Txn<'_>, id: &ParkedId) -> Result<Parked, Refusal> {
+    match txn
+        .record(&Key::Parked(id.clone()))
+        .map(|record| record.vertex.clone())
+    {
+        Some(Vertex::Parked(parked)) => Ok(parked),
+        _ => Err(unknown(
+            code::NOT_FOUND,
+            "the parked item",
+            &id.0,
+            txn,
+            Kind::Parked,
+        )),
+    }
+}
+
+fn requeue(txn: &mut Txn<'_>, id: &ParkedId) -> Result_ {
+    let parked = parked(txn, id)?;
+    txn.remove(&Key::Parked(id.clone()));
+    Ok(match parked.what {
+        ParkedWhat::Rule { rule, subject, .. } => {
+            let instances = match &subject {
+                Key::Instance(key) => vec![key.clone()],
+                _ => Vec::new(),
+            };
+            Recorded {
+                instances,
+                text: format!("the rule {rule} judges {subject} again"),
+                requeued: None,
+            }
+        }
+        ParkedWhat::Event { name, payload } => Recorded {
+            instances: Vec::new(),
+            text: format!("the event {name} is recorded again"),
+            requeued: Some(payload),
+        },
+    })
+}
+
+fn drop_parked(txn: &mut Txn<'_>, id: &ParkedId) -> Result_ {
+    let parked = parked(txn, id)?;
+    txn.remove(&Key::Parked(id.clone()));
+    let what = match parked.what {
+        ParkedWhat::Rule { rule, subject, .. } => format!("{rule} on {subject}"),
+        ParkedWhat::Event { name, .. } => format!("the event {name}"),
+    };
+    Ok(recorded(Vec::new(), format!("{what} is dropped")))
+}

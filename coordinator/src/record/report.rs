@@ -1,0 +1,458 @@
+//! Reports become facts. What speaks of another incarnation than the graph's, or of a state that is past, changes nothing.
+
+use mainstay_protocol::code::{self, Reason};
+use mainstay_protocol::command::{Order, StopWhy};
+use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
+use mainstay_protocol::report::{CommandOutcome, Ending, Presence, Report};
+use mainstay_protocol::{CommandId, Incarnation, InstanceKey, NodeName};
+use mainstay_resource_graph::{
+    Cause, Configuration, Desired, FailureCause, Instance, InstanceState, Key, Relation,
+    Supervisor, SupervisorState, Txn, Vertex, ViewExt,
+};
+
+use crate::config;
+use crate::env::Env;
+use crate::verb;
+
+/// Records one report of `node`.
+pub fn report(txn: &mut Txn<'_>, node: &NodeName, report: &Report, env: &Env) {
+    txn.set_cause(Cause::Report(report.name().to_owned()));
+    if let Some((key, incarnation)) = report.about() {
+        // A node reports about itself only.
+        if key.node != *node {
+            return;
+        }
+        let Some(instance) = txn.instance(key) else {
+            return;
+        };
+        if instance.incarnation != incarnation {
+            return;
+        }
+        let key = key.clone();
+        about_instance(txn, &key, &instance, report, env);
+        return;
+    }
+    match report {
+        Report::SupervisorChanged {
+            incarnation,
+            watches,
+            ..
+        } => {
+            supervisor(txn, node, *incarnation, *watches);
+        }
+        Report::CommandDone { command, outcome } => command_done(txn, node, *command, outcome, env),
+        Report::Started { .. }
+        | Report::CouldNotStart { .. }
+        | Report::NameTaken { .. }
+        | Report::Ended { .. }
+        | Report::Failed { .. }
+        | Report::HealthChanged { .. }
+        | Report::Unresponsive { .. } => {}
+    }
+}
+
+fn about_instance(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    instance: &Instance,
+    report: &Report,
+    env: &Env,
+) {
+    match report {
+        Report::Started {
+            version,
+            config,
+            process,
+            ..
+        } => {
+            started(txn, key, instance, version, config, process);
+        }
+        Report::CouldNotStart { refused, text, .. } => {
+            could_not_start(txn, key, instance, *refused, text, env);
+        }
+        Report::NameTaken { name, holder, .. } => {
+            let by = holder.as_ref().map_or_else(
+                || "somebody outside Mainstay".to_owned(),
+                ToString::to_string,
+            );
+            let evidence = Evidence::text(format!("{name} on {} is taken by {by}", key.node));
+            start_failed(txn, key, instance, FailureCause::NameTaken, evidence, env);
+        }
+        Report::Ended { ending, .. } => ended(txn, key, instance, *ending),
+        Report::Failed {
+            kind,
+            presence,
+            evidence,
+            ..
+        } => {
+            failed(txn, key, instance, *kind, *presence, evidence, env);
+        }
+        Report::HealthChanged { health, detail, .. } => {
+            health_changed(txn, key, instance, *health, detail, env);
+        }
+        Report::Unresponsive {
+            missed,
+            limit,
+            detail,
+            ..
+        } => {
+            unresponsive(txn, key, instance, *missed, *limit, detail);
+        }
+        Report::SupervisorChanged { .. } | Report::CommandDone { .. } => {}
+    }
+}
+
+fn started(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    instance: &Instance,
+    version: &str,
+    config: &str,
+    process: &[mainstay_protocol::health::ProcessIdentity],
+) {
+    let begins = matches!(
+        instance.state,
+        InstanceState::Starting | InstanceState::Unknown { .. }
+    );
+    if !begins {
+        return;
+    }
+    if let Ok((hash, json)) = config::canonical(config) {
+        let configuration = Key::Configuration(hash);
+        txn.put(
+            configuration.clone(),
+            Vertex::Configuration(Configuration { json }),
+        )
+        .expect("a configuration has no transitions");
+        let subject = Key::Instance(key.clone());
+        txn.unlink_all(&subject, Relation::Wants);
+        txn.relink(subject, Relation::Configured, configuration)
+            .expect("both ends exist");
+    }
+    verb::change(txn, key, |instance| {
+        instance.state = InstanceState::Running;
+        instance.reason = None;
+        instance.version = Some(version.to_owned());
+        instance.process = process.to_vec();
+        instance.deadline = None;
+        instance.refusal = None;
+    });
+}
+
+fn could_not_start(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    instance: &Instance,
+    refused: RefusedStart,
+    text: &str,
+    env: &Env,
+) {
+    let cause = FailureCause::CouldNotStart(refused);
+    start_failed(txn, key, instance, cause, Evidence::text(text), env);
+}
+
+/// A start came to nothing, and nothing of it is left.
+fn start_failed(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    instance: &Instance,
+    cause: FailureCause,
+    evidence: Evidence,
+    env: &Env,
+) {
+    match instance.state {
+        InstanceState::Starting | InstanceState::Unknown { .. } => {
+            verb::change(txn, key, |instance| {
+                verb::fail(instance, cause, evidence, env)
+            });
+        }
+        InstanceState::Stopping { why, .. } => finish_stop(txn, key, why),
+        InstanceState::Pending
+        | InstanceState::Blocked
+        | InstanceState::Running
+        | InstanceState::Degraded
+        | InstanceState::Unresponsive { .. }
+        | InstanceState::Stopped { .. }
+        | InstanceState::Failed { .. }
+        | InstanceState::Backoff { .. }
+        | InstanceState::Quarantined => {}
+    }
+}
+
+fn ended(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, ending: Ending) {
+    match instance.state {
+        InstanceState::Stopping { why, .. } => finish_stop(txn, key, why),
+        InstanceState::Failed {
+            presence: Presence::Living,
+        } => {
+            // It said it failed, then ended: one failure.
+            verb::change(txn, key, |instance| {
+                instance.state = InstanceState::Failed {
+                    presence: Presence::Gone,
+                };
+                verb::quiet(instance);
+            });
+        }
+        InstanceState::Starting
+        | InstanceState::Running
+        | InstanceState::Degraded
+        | InstanceState::Unresponsive { .. }
+        | InstanceState::Unknown { .. } => {
+            let text = match ending {
+                Ending::ByItself => "it ended cleanly by itself",
+                Ending::Asked | Ending::Killed => {
+                    "it ended on a stop that the coordinator no longer knows"
+                }
+            };
+            verb::change(txn, key, |instance| {
+                instance.state = InstanceState::Stopped { by_itself: true };
+                instance.reason = Some(Reason::new(code::ENDED_BY_ITSELF, text));
+                let healthy_since = instance.healthy_since;
+                verb::quiet(instance);
+                instance.healthy_since = healthy_since;
+            });
+        }
+        InstanceState::Pending
+        | InstanceState::Blocked
+        | InstanceState::Stopped { .. }
+        | InstanceState::Failed {
+            presence: Presence::Gone,
+        }
+        | InstanceState::Backoff { .. }
+        | InstanceState::Quarantined => {}
+    }
+}
+
+fn failed(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    instance: &Instance,
+    kind: FailureKind,
+    presence: Presence,
+    evidence: &Evidence,
+    env: &Env,
+) {
+    match (instance.state, presence) {
+        (InstanceState::Stopping { why, .. }, Presence::Gone) => finish_stop(txn, key, why),
+        (
+            InstanceState::Failed {
+                presence: Presence::Living,
+            },
+            Presence::Gone,
+        ) => {
+            verb::change(txn, key, |instance| {
+                instance.state = InstanceState::Failed {
+                    presence: Presence::Gone,
+                };
+                verb::quiet(instance);
+            });
+        }
+        (
+            InstanceState::Starting
+            | InstanceState::Running
+            | InstanceState::Degraded
+            | InstanceState::Unresponsive { .. }
+            | InstanceState::Unknown { .. },
+            _,
+        ) => verb::change(txn, key, |instance| {
+            verb::fail(instance, FailureCause::Failed(kind), evidence.clone(), env);
+            instance.state = InstanceState::Failed { presence };
+        }),
+        (
+            InstanceState::Stopping { .. }
+            | InstanceState::Failed {
+                presence: Presence::Living,
+            },
+            Presence::Living,
+        )
+        | (
+            InstanceState::Pending
+            | InstanceState::Blocked
+            | InstanceState::Stopped { .. }
+            | InstanceState::Failed {
+                presence: Presence::Gone,
+            }
+            | InstanceState::Backoff { .. }
+            | InstanceState::Quarantined,
+            _,
+        ) => {}
+    }
+}
+
+/// The end that a Stop asked for. What follows depends on why it was asked, and on what is wanted by now.
+pub fn finish_stop(txn: &mut Txn<'_>, key: &InstanceKey, why: StopWhy) {
+    let instance = txn.instance(key).expect("the caller read it");
+    if instance.desired != Desired::Running {
+        let reason = Reason::new(code::STOPPED_BY_OPERATOR, "stopped on request");
+        verb::settle_stopped(txn, key, reason);
+        return;
+    }
+    match why {
+        // Wanted again by now, or asked to restart: from the beginning.
+        StopWhy::NotWanted | StopWhy::Restart => {
+            verb::free_name(txn, key);
+            verb::renew(
+                txn,
+                key,
+                Reason::new(code::RESTART_ASKED, "ended on request, to start again"),
+            );
+        }
+        // The failure was noted when the stop was decided; now it is gone.
+        StopWhy::Failed | StopWhy::Unresponsive | StopWhy::StartDeadline => {
+            verb::change(txn, key, |instance| {
+                instance.state = InstanceState::Failed {
+                    presence: Presence::Gone,
+                };
+                instance.reason = instance.failure.as_ref().map(verb::reason_of);
+                verb::quiet(instance);
+            });
+        }
+    }
+}
+
+fn is_answering(instance: &Instance) -> bool {
+    matches!(
+        instance.state,
+        InstanceState::Running | InstanceState::Degraded | InstanceState::Unresponsive { .. }
+    )
+}
+
+fn health_changed(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    instance: &Instance,
+    health: Health,
+    detail: &str,
+    env: &Env,
+) {
+    if !is_answering(instance) {
+        return;
+    }
+    verb::change(txn, key, |instance| {
+        instance.health = health;
+        instance.health_detail = detail.to_owned();
+        instance.refusal = None;
+        match health {
+            Health::Ok => {
+                instance.state = InstanceState::Running;
+                instance.reason = None;
+                instance.healthy_since = instance.healthy_since.or(Some(env.now));
+            }
+            Health::Degraded | Health::Failed => {
+                let code = if health == Health::Degraded {
+                    code::DEGRADED
+                } else {
+                    code::CHECK_FAILED
+                };
+                instance.state = InstanceState::Degraded;
+                instance.reason = Some(Reason::new(code, detail));
+                instance.healthy_since = None;
+            }
+            Health::Unknown | Health::Unresponsive => instance.healthy_since = None,
+        }
+    });
+}
+
+fn unresponsive(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    instance: &Instance,
+    missed: u32,
+    limit: u32,
+    detail: &str,
+) {
+    if !is_answering(instance) {
+        return;
+    }
+    verb::change(txn, key, |instance| {
+        instance.state = InstanceState::Unresponsive { missed, limit };
+        instance.health = Health::Unresponsive;
+        instance.health_detail = detail.to_owned();
+        instance.healthy_since = None;
+        let text = format!("{missed} of {limit} Checks missed in a row: {detail}");
+        instance.reason = Some(Reason::new(code::UNRESPONSIVE, text));
+    });
+}
+
+fn supervisor(txn: &mut Txn<'_>, node: &NodeName, incarnation: u64, watches: u32) {
+    let vertex = Supervisor {
+        state: SupervisorState::Running,
+        incarnation,
+        watches,
+    };
+    txn.put(Key::Supervisor(node.clone()), Vertex::Supervisor(vertex))
+        .expect("a supervisor has no transitions");
+}
+
+/// The command's vertex goes with its answer; the answer may settle what the command was about.
+fn command_done(
+    txn: &mut Txn<'_>,
+    node: &NodeName,
+    id: CommandId,
+    outcome: &CommandOutcome,
+    env: &Env,
+) {
+    let key = Key::Command(id);
+    let Some(command) = txn.command(&key).filter(|command| command.node == *node) else {
+        return;
+    };
+    txn.remove(&key);
+    let (instance_key, incarnation) = command.order.instance();
+    let Some(instance) = current(txn, instance_key, incarnation) else {
+        return;
+    };
+    match &command.order {
+        Order::Start(_) => start_answered(txn, instance_key, &instance, outcome, env),
+        Order::Stop(_) => stop_answered(txn, instance_key, &instance, outcome),
+    }
+}
+
+fn current(txn: &Txn<'_>, key: &InstanceKey, incarnation: Incarnation) -> Option<Instance> {
+    txn.instance(key)
+        .filter(|instance| instance.incarnation == incarnation)
+}
+
+fn start_answered(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    instance: &Instance,
+    outcome: &CommandOutcome,
+    env: &Env,
+) {
+    let text = match outcome {
+        // Started, CouldNotStart or Failed said the rest.
+        CommandOutcome::Done | CommandOutcome::NotRunning | CommandOutcome::WillNotEnd => return,
+        CommandOutcome::Stale => {
+            "the node knows a newer incarnation, or a newer coordinator".to_owned()
+        }
+        CommandOutcome::Refused { code, text } => format!("{text} ({code})"),
+    };
+    let cause = FailureCause::CouldNotStart(RefusedStart::NotNow);
+    start_failed(txn, key, instance, cause, Evidence::text(text), env);
+}
+
+fn stop_answered(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    instance: &Instance,
+    outcome: &CommandOutcome,
+) {
+    let InstanceState::Stopping { why, .. } = instance.state else {
+        return;
+    };
+    match outcome {
+        // Done comes with Ended, in the same outbox, before this.
+        CommandOutcome::Done => {}
+        CommandOutcome::NotRunning | CommandOutcome::Stale => finish_stop(txn, key, why),
+        CommandOutcome::WillNotEnd => verb::change(txn, key, |instance| {
+            instance.state = InstanceState::Stopping { why, stuck: true };
+            instance.deadline = None;
+            instance.reason = Some(Reason::new(
+                code::WILL_NOT_END,
+                "its task never yields and cannot be aborted; it keeps its name until its agent is restarted",
+            ));
+        }),
+        // The deadline stands: `stop_escalate` goes on.
+        CommandOutcome::Refused { .. } => {}
+    }
+}

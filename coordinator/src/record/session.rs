@@ -1,0 +1,320 @@
+//! Sessions: an agent introduces itself, or is gone. Facts about the node, and about what lives on it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use mainstay_protocol::code::{self, Reason};
+use mainstay_protocol::command::{Order, StopWhy};
+use mainstay_protocol::report::{DigestEntry, LiveInstance, LiveState, NodeUp, TypeDeclaration};
+use mainstay_protocol::{AgentRunId, InstanceKey, NodeEpoch, NodeId, NodeName, Sequence};
+use mainstay_resource_graph::{
+    Desired, Instance, InstanceState, Key, Node, NodeState, Outbox, Relation, ServiceType,
+    Supervisor, SupervisorState, Txn, Vertex, View, ViewExt,
+};
+
+use super::{Outcome, outbox};
+use crate::env::Env;
+use crate::event::GoneWhy;
+use crate::verb;
+
+pub fn node_up(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId, env: &Env) -> Outcome {
+    let node_id = node(txn, up, minted);
+    let (node_epoch, watermark) = outbox_of(txn, up);
+    declare(txn, up);
+    let supervisor = Supervisor {
+        state: SupervisorState::Running,
+        incarnation: up.supervisor,
+        watches: up
+            .digest
+            .values()
+            .filter(|entry| entry.live.is_some())
+            .count() as u32,
+    };
+    txn.put(
+        Key::Supervisor(up.node.clone()),
+        Vertex::Supervisor(supervisor),
+    )
+    .expect("a supervisor has no transitions");
+    for key in txn.instances_on(&up.node) {
+        let instance = txn.instance(&key).expect("the index named it");
+        if instance.state.may_be_live() {
+            compare(txn, &key, &instance, up.digest.get(&key), env);
+        }
+    }
+    resend_soon(txn, &up.node, env);
+    Outcome::Welcome {
+        node: up.node.clone(),
+        agent_run: up.agent_run,
+        node_id,
+        node_epoch,
+        watermark,
+    }
+}
+
+fn node(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId) -> NodeId {
+    let known = txn.node(&up.node);
+    let id = known
+        .as_ref()
+        .map_or(up.node_id.unwrap_or(minted), |node| node.id);
+    let vertex = Node {
+        id,
+        state: NodeState::Online,
+        reason: None,
+        address: up.address.clone(),
+        build: up.build.clone(),
+        boot_id: up.boot_id.clone(),
+        agent_run: up.agent_run,
+        labels: up.sysinfo.labels.clone(),
+        sysinfo: up.sysinfo.clone(),
+        schedulable: known.as_ref().is_none_or(|node| node.schedulable),
+        maintenance: known.as_ref().is_some_and(|node| node.maintenance),
+        provides: up
+            .provides
+            .iter()
+            .map(|declared| (declared.name.clone(), declared.version.clone()))
+            .collect(),
+    };
+    txn.put(Key::Node(up.node.clone()), Vertex::Node(vertex))
+        .expect("every state of a node leads to Online");
+    id
+}
+
+/// The file's own epoch goes on; a new file gets the next one, and begins at 1.
+fn outbox_of(txn: &mut Txn<'_>, up: &NodeUp) -> (NodeEpoch, Sequence) {
+    let known = outbox(txn, &up.node);
+    if let Some(known) = &known
+        && up.node_epoch == Some(known.node_epoch)
+    {
+        return (known.node_epoch, known.watermark);
+    }
+    let newest = known
+        .map(|outbox| outbox.node_epoch)
+        .max(up.node_epoch)
+        .unwrap_or_default();
+    let fresh = Outbox {
+        node_epoch: newest.next(),
+        watermark: Sequence(0),
+    };
+    txn.put(Key::Outbox(up.node.clone()), Vertex::Outbox(fresh.clone()))
+        .expect("an outbox has no transitions");
+    (fresh.node_epoch, fresh.watermark)
+}
+
+/// The types an agent has: the newest declaration of each stands for all.
+fn declare(txn: &mut Txn<'_>, up: &NodeUp) {
+    let node = Key::Node(up.node.clone());
+    let mut provided = BTreeSet::new();
+    for declared in &up.provides {
+        let key = Key::Type(declared.name.clone());
+        if is_news(txn, declared) {
+            let vertex = ServiceType {
+                declaration: declared.clone(),
+            };
+            txn.put(key.clone(), Vertex::Type(vertex))
+                .expect("a type has no transitions");
+        }
+        txn.link(node.clone(), Relation::Provides, key.clone())
+            .expect("both ends exist");
+        provided.insert(key);
+    }
+    for edge in txn.edges_from(&node, Relation::Provides) {
+        if !provided.contains(&edge.to) {
+            txn.unlink(&node, Relation::Provides, &edge.to);
+        }
+    }
+}
+
+fn is_news(txn: &Txn<'_>, declared: &TypeDeclaration) -> bool {
+    txn.service_type(&declared.name).is_none_or(|known| {
+        known.declaration != *declared && known.declaration.version <= declared.version
+    })
+}
+
+/// What the graph believes of an instance, beside what its node says now.
+fn compare(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    instance: &Instance,
+    entry: Option<&DigestEntry>,
+    env: &Env,
+) {
+    let live = entry
+        .and_then(|entry| entry.live.as_ref())
+        .filter(|live| live.incarnation == instance.incarnation);
+    if let Some(live) = live {
+        restore(txn, key, instance, live, env);
+        return;
+    }
+    let was = known_life(instance);
+    // The Start never reached the node: its command is still open and will.
+    let undelivered =
+        was == LiveState::Starting && entry.is_none_or(|entry| entry.floor < instance.incarnation);
+    if undelivered && has_open_start(txn, key, instance) {
+        starting_again(txn, key, env);
+        return;
+    }
+    if !matches!(instance.state, InstanceState::Unknown { .. }) {
+        cut_off(txn, key, instance, "its node came back without it");
+    }
+}
+
+fn known_life(instance: &Instance) -> LiveState {
+    match instance.state {
+        InstanceState::Unknown { was } => was,
+        InstanceState::Starting => LiveState::Starting,
+        InstanceState::Stopping { .. } => LiveState::Stopping,
+        InstanceState::Running
+        | InstanceState::Degraded
+        | InstanceState::Unresponsive { .. }
+        | InstanceState::Failed { .. }
+        | InstanceState::Pending
+        | InstanceState::Blocked
+        | InstanceState::Stopped { .. }
+        | InstanceState::Backoff { .. }
+        | InstanceState::Quarantined => LiveState::Running,
+    }
+}
+
+/// It lived on while the node was cut off.
+fn restore(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    instance: &Instance,
+    live: &LiveInstance,
+    env: &Env,
+) {
+    if !matches!(instance.state, InstanceState::Unknown { .. }) {
+        return;
+    }
+    match live.state {
+        LiveState::Starting => starting_again(txn, key, env),
+        LiveState::Running => verb::change(txn, key, |instance| {
+            instance.state = InstanceState::Running;
+            instance.reason = None;
+            instance.health = live.health;
+        }),
+        LiveState::Stopping => {
+            let why = stop_why(txn, key, instance);
+            verb::change(txn, key, |instance| {
+                instance.state = InstanceState::Stopping { why, stuck: false };
+                instance.reason = Some(Reason::new(code::STOPPING, "its stop goes on"));
+                instance.deadline = Some(env.now + env.settings.answer_margin());
+            });
+        }
+    }
+}
+
+fn starting_again(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
+    let deadline_ms = txn
+        .instance(key)
+        .and_then(|instance| txn.service_type(&instance.service_type))
+        .map_or(30_000, |found| found.declaration.start_deadline_ms);
+    verb::change(txn, key, |instance| {
+        instance.state = InstanceState::Starting;
+        instance.reason = Some(Reason::new(code::STARTING, "its start goes on"));
+        instance.deadline =
+            Some(env.now + Duration::from_millis(deadline_ms) + env.settings.answer_margin());
+    });
+}
+
+/// The open Stop says why; without one, what is wanted does.
+fn stop_why(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> StopWhy {
+    let ordered = open_orders(txn, key, instance)
+        .into_iter()
+        .find_map(|order| match order {
+            Order::Stop(stop) => Some(stop.why),
+            Order::Start(_) => None,
+        });
+    ordered.unwrap_or(if instance.desired == Desired::Running {
+        StopWhy::Restart
+    } else {
+        StopWhy::NotWanted
+    })
+}
+
+fn has_open_start(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> bool {
+    open_orders(txn, key, instance)
+        .iter()
+        .any(|order| matches!(order, Order::Start(_)))
+}
+
+fn open_orders(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> Vec<Order> {
+    txn.commands_for(&key.node)
+        .iter()
+        .filter_map(|command| txn.command(command))
+        .map(|command| command.order)
+        .filter(|order| order.instance() == (key, instance.incarnation))
+        .collect()
+}
+
+/// Open commands go out with the welcome; the clock for the next time begins now.
+fn resend_soon(txn: &mut Txn<'_>, node: &NodeName, env: &Env) {
+    for key in txn.commands_for(node) {
+        let mut command = txn.command(&key).expect("the index named it");
+        command.deadline = Some(env.now + Duration::from_millis(env.settings.resend_ms));
+        txn.put(key, Vertex::Command(command))
+            .expect("a command has no transitions");
+    }
+}
+
+pub fn agent_gone(txn: &mut Txn<'_>, name: &NodeName, run: Option<AgentRunId>, why: GoneWhy) {
+    let Some(node) = txn.node(name) else {
+        return;
+    };
+    if node.state != NodeState::Online || run.is_some_and(|run| run != node.agent_run) {
+        return;
+    }
+    let (code, text) = match why {
+        GoneWhy::SessionClosed => (code::AGENT_DOWN, "its agent's session closed"),
+        GoneWhy::Silent => (code::AGENT_SILENT, "its agent's heartbeats stopped"),
+        GoneWhy::NotHeard => (
+            code::NOT_HEARD_YET,
+            "not heard since the coordinator started",
+        ),
+    };
+    txn.update_node(name, |node| {
+        node.state = NodeState::AgentDown;
+        node.reason = Some(Reason::new(code, text));
+    })
+    .expect("Online leads to AgentDown");
+    for key in txn.instances_on(name) {
+        let instance = txn.instance(&key).expect("the index named it");
+        if instance.state.may_be_live() && !matches!(instance.state, InstanceState::Unknown { .. })
+        {
+            cut_off(txn, &key, &instance, text);
+        }
+    }
+    for key in txn.commands_for(name) {
+        let mut command = txn.command(&key).expect("the index named it");
+        command.deadline = None;
+        txn.put(key, Vertex::Command(command))
+            .expect("a command has no transitions");
+    }
+    let supervisor = match txn
+        .record(&Key::Supervisor(name.clone()))
+        .map(|record| record.vertex.clone())
+    {
+        Some(Vertex::Supervisor(supervisor)) => supervisor,
+        _ => return,
+    };
+    let unknown = Supervisor {
+        state: SupervisorState::Unknown,
+        ..supervisor
+    };
+    txn.put(Key::Supervisor(name.clone()), Vertex::Supervisor(unknown))
+        .expect("a supervisor has no transitions");
+}
+
+fn cut_off(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, why: &str) {
+    let was = known_life(instance);
+    let reason = Reason::new(code::NODE_AWAY, format!("{} is away: {why}", key.node))
+        .about(Key::Node(key.node.clone()));
+    verb::change(txn, key, |instance| {
+        instance.state = InstanceState::Unknown { was };
+        instance.reason = Some(reason);
+        instance.health = mainstay_protocol::health::Health::Unknown;
+        instance.healthy_since = None;
+        instance.deadline = None;
+        instance.refusal = None;
+    });
+}

@@ -1,0 +1,200 @@
+//! What a rule is: a name, what it watches, whom a change concerns, and a judgement over a transaction.
+//!
+//! A rule has no state of its own: everything it knows is in the graph. It runs in a savepoint; if it panics, what
+//! it wrote is undone and it is parked for that subject alone.
+
+use mainstay_protocol::code::Code;
+use mainstay_protocol::{CommandId, InstanceKey, NodeName, PlacementName};
+use mainstay_resource_graph::{
+    CommandVertex, Instance, Key, Kind, NameKey, Node, Placement, Record, Txn, Vertex, View,
+};
+
+use crate::env::Env;
+
+/// What came of judging a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// This rule has nothing to say here.
+    Nothing,
+    /// It wrote something. Recorded.
+    Did { code: Code, text: String },
+    /// It would act but must not. Recorded when it begins to stand, not while it stands.
+    Declined { code: Code, text: String },
+}
+
+impl Verdict {
+    pub fn did(code: Code, text: impl Into<String>) -> Self {
+        Self::Did {
+            code,
+            text: text.into(),
+        }
+    }
+
+    pub fn declined(code: Code, text: impl Into<String>) -> Self {
+        Self::Declined {
+            code,
+            text: text.into(),
+        }
+    }
+}
+
+/// A typed subject: one kind of vertex.
+pub trait Subject: Sized {
+    fn from_key(key: &Key) -> Option<Self>;
+    fn key(&self) -> Key;
+}
+
+macro_rules! subjects {
+    ($($name:ty = $variant:ident;)*) => {$(
+        impl Subject for $name {
+            fn from_key(key: &Key) -> Option<Self> {
+                match key {
+                    Key::$variant(inner) => Some(inner.clone()),
+                    _ => None,
+                }
+            }
+
+            fn key(&self) -> Key {
+                Key::$variant(self.clone())
+            }
+        }
+    )*};
+}
+
+subjects! {
+    InstanceKey = Instance;
+    NodeName = Node;
+    PlacementName = Placement;
+    NameKey = Name;
+    CommandId = Command;
+}
+
+/// Which vertices, in which state, a rule wants to be asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Watch {
+    pub kind: Kind,
+    test: Test,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Test {
+    Instance(fn(&Instance) -> bool),
+    Node(fn(&Node) -> bool),
+    Placement(fn(&Placement) -> bool),
+    Command(fn(&CommandVertex) -> bool),
+}
+
+impl Watch {
+    pub fn instances(test: fn(&Instance) -> bool) -> Self {
+        Self {
+            kind: Kind::Instance,
+            test: Test::Instance(test),
+        }
+    }
+
+    pub fn nodes(test: fn(&Node) -> bool) -> Self {
+        Self {
+            kind: Kind::Node,
+            test: Test::Node(test),
+        }
+    }
+
+    pub fn placements(test: fn(&Placement) -> bool) -> Self {
+        Self {
+            kind: Kind::Placement,
+            test: Test::Placement(test),
+        }
+    }
+
+    pub fn commands(test: fn(&CommandVertex) -> bool) -> Self {
+        Self {
+            kind: Kind::Command,
+            test: Test::Command(test),
+        }
+    }
+
+    pub fn matches(&self, record: &Record) -> bool {
+        match (&self.test, &record.vertex) {
+            (Test::Instance(test), Vertex::Instance(instance)) => test(instance),
+            (Test::Node(test), Vertex::Node(node)) => test(node),
+            (Test::Placement(test), Vertex::Placement(placement)) => test(placement),
+            (Test::Command(test), Vertex::Command(command)) => test(command),
+            (Test::Instance(_) | Test::Node(_) | Test::Placement(_) | Test::Command(_), _) => false,
+        }
+    }
+}
+
+/// A rule. Everything is an associated function: a rule cannot remember.
+pub trait Rule {
+    const NAME: &'static str;
+    type Subject: Subject;
+
+    /// A settled subject matches no watch, so it costs nothing.
+    fn watches() -> Watch;
+
+    /// Subjects that a change *elsewhere* concerns (a name became free, a node came back).
+    fn subjects_of(changed: &Key, view: &dyn View) -> Vec<Self::Subject> {
+        let _ = (changed, view);
+        Vec::new()
+    }
+
+    fn judge(subject: Self::Subject, txn: &mut Txn<'_>, env: &Env) -> Verdict;
+}
+
+/// A rule without its type, as converge runs it.
+#[derive(Clone, Copy)]
+pub struct RuleEntry {
+    pub name: &'static str,
+    pub watch: fn() -> Watch,
+    pub subjects_of: fn(&Key, &dyn View) -> Vec<Key>,
+    pub judge: fn(&Key, &mut Txn<'_>, &Env) -> Verdict,
+}
+
+impl RuleEntry {
+    pub fn of<R: Rule>() -> Self {
+        Self {
+            name: R::NAME,
+            watch: R::watches,
+            subjects_of: |changed, view| {
+                R::subjects_of(changed, view)
+                    .iter()
+                    .map(Subject::key)
+                    .collect()
+            },
+            judge: |key, txn, env| match R::Subject::from_key(key) {
+                Some(subject) => R::judge(subject, txn, env),
+                None => Verdict::Nothing,
+            },
+        }
+    }
+}
+
+/// The rules of a station, in their fixed order.
+#[derive(Clone)]
+pub struct Rules(Vec<RuleEntry>);
+
+impl Rules {
+    pub fn shipped() -> Self {
+        Self(crate::rules::shipped())
+    }
+
+    /// Adds a user's rule behind the shipped ones. A rule of the same name replaces the earlier one.
+    #[must_use]
+    pub fn with<R: Rule>(mut self) -> Self {
+        self.0.retain(|entry| entry.name != R::NAME);
+        self.0.push(RuleEntry::of::<R>());
+        self
+    }
+
+    pub fn entries(&self) -> &[RuleEntry] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Rules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list()
+            .entries(self.0.iter().map(|entry| entry.name))
+            .finish()
+    }
+}

@@ -1,0 +1,35 @@
+//! The rules that come with the system: one file each, in the order in which they run.
+//!
+//! First what makes and restores subjects, then what judges failures, then what ends, then what begins.
+
+mod command_resend;
+mod could_not_start;
+mod name_conflict;
+mod node_return;
+mod place;
+mod quarantine;
+mod restart;
+mod start;
+mod start_deadline;
+mod stop;
+mod stop_escalate;
+mod unresponsive;
+
+use crate::rule::RuleEntry;
+
+pub(crate) fn shipped() -> Vec<RuleEntry> {
+    vec![
+        RuleEntry::of::<place::Place>(),
+        RuleEntry::of::<node_return::NodeReturn>(),
+        RuleEntry::of::<could_not_start::CouldNotStart>(),
+        RuleEntry::of::<quarantine::Quarantine>(),
+        RuleEntry::of::<restart::Restart>(),
+        RuleEntry::of::<start_deadline::StartDeadline>(),
+        RuleEntry::of::<unresponsive::Unresponsive>(),
+        RuleEntry::of::<stop::Stop>(),
+        RuleEntry::of::<stop_escalate::StopEscalate>(),
+        RuleEntry::of::<start::Start>(),
+        RuleEntry::of::<name_conflict::NameConflict>(),
+        RuleEntry::of::<command_resend::CommandResend>(),
+    ]
+}

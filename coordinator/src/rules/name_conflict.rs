@@ -1,0 +1,130 @@
+//! `name_conflict`: one holder per name per node; who comes later waits in line, and the oldest is next.
+
+use mainstay_protocol::InstanceKey;
+use mainstay_protocol::code::{self, Reason};
+use mainstay_resource_graph::{
+    Desired, Instance, InstanceState, Key, Relation, Txn, View, ViewExt, slot_of,
+};
+
+use crate::env::Env;
+use crate::rule::{Rule, Verdict, Watch};
+use crate::verb;
+
+pub struct NameConflict;
+
+impl Rule for NameConflict {
+    const NAME: &'static str = "name_conflict";
+    type Subject = InstanceKey;
+
+    fn watches() -> Watch {
+        Watch::instances(|instance| {
+            instance.desired == Desired::Running
+                && (instance.state == InstanceState::Pending || waits(instance))
+        })
+    }
+
+    /// Everybody in line hears when the holder changes; only the oldest moves.
+    fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
+        match changed {
+            Key::Name(name) => view.waiters(name),
+            _ => Vec::new(),
+        }
+    }
+
+    fn judge(subject: InstanceKey, txn: &mut Txn<'_>, _env: &Env) -> Verdict {
+        let Some(instance) = txn.instance(&subject) else {
+            return Verdict::Nothing;
+        };
+        if instance.desired != Desired::Running {
+            return Verdict::Nothing;
+        }
+        match (
+            instance.state,
+            verb::held_by_another(txn, &subject, &instance),
+        ) {
+            (InstanceState::Pending, Some(holder)) => queue(&subject, &instance, &holder, txn),
+            (InstanceState::Blocked, Some(holder)) if waits(&instance) => {
+                renew(&subject, &instance, &holder, txn)
+            }
+            (InstanceState::Blocked, None) if waits(&instance) => {
+                next_in_line(&subject, &instance, txn)
+            }
+            (_, _) => Verdict::Nothing,
+        }
+    }
+}
+
+fn waits(instance: &Instance) -> bool {
+    instance.state == InstanceState::Blocked
+        && instance
+            .reason
+            .as_ref()
+            .is_some_and(|reason| reason.code == code::NAME_HELD)
+}
+
+fn held_by(instance: &Instance, subject: &InstanceKey, holder: &InstanceKey) -> Reason {
+    Reason::new(
+        code::NAME_HELD,
+        format!(
+            "the name {} on {} is held by {holder}",
+            instance.name, subject.node
+        ),
+    )
+    .about(holder)
+}
+
+fn queue(
+    subject: &InstanceKey,
+    instance: &Instance,
+    holder: &InstanceKey,
+    txn: &mut Txn<'_>,
+) -> Verdict {
+    let name = Key::Name(slot_of(subject, instance));
+    txn.link(Key::Instance(subject.clone()), Relation::Waits, name)
+        .expect("both ends exist, and waiting has no limit");
+    let reason = held_by(instance, subject, holder);
+    let text = reason.text.clone();
+    verb::change(txn, subject, |instance| {
+        instance.state = InstanceState::Blocked;
+        instance.reason = Some(reason);
+    });
+    Verdict::did(code::NAME_HELD, text)
+}
+
+/// The holder changed while this one goes on waiting.
+fn renew(
+    subject: &InstanceKey,
+    instance: &Instance,
+    holder: &InstanceKey,
+    txn: &mut Txn<'_>,
+) -> Verdict {
+    let reason = held_by(instance, subject, holder);
+    if instance.reason.as_ref() == Some(&reason) {
+        return Verdict::Nothing;
+    }
+    let text = reason.text.clone();
+    verb::change(txn, subject, |instance| instance.reason = Some(reason));
+    Verdict::did(code::NAME_HELD, text)
+}
+
+fn next_in_line(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>) -> Verdict {
+    let slot = slot_of(subject, instance);
+    let first = txn
+        .waiters(&slot)
+        .first()
+        .is_none_or(|oldest| oldest == subject);
+    if !first {
+        return Verdict::Nothing;
+    }
+    txn.unlink(
+        &Key::Instance(subject.clone()),
+        Relation::Waits,
+        &Key::Name(slot),
+    );
+    let text = format!("the name {} on {} is free", instance.name, subject.node);
+    verb::change(txn, subject, |instance| {
+        instance.state = InstanceState::Pending;
+        instance.reason = Some(Reason::new(code::NAME_FREED, text.clone()));
+    });
+    Verdict::did(code::NAME_FREED, text)
+}

@@ -1,0 +1,252 @@
+//! `restart`: what ended against the wish begins again; at once after sustained health, then after 1, 2, 4 .. s.
+
+use std::time::Duration;
+
+use mainstay_protocol::InstanceKey;
+use mainstay_protocol::code::{self, Reason};
+use mainstay_protocol::health::FailureKind;
+use mainstay_protocol::report::{Presence, RestartWhen};
+use mainstay_resource_graph::{
+    Desired, FailureCause, Instance, InstanceState, Key, NodeState, Settings, Txn, View, ViewExt,
+};
+
+use crate::env::Env;
+use crate::hash;
+use crate::rule::{Rule, Verdict, Watch};
+use crate::rules::could_not_start;
+use crate::verb;
+
+pub struct Restart;
+
+impl Rule for Restart {
+    const NAME: &'static str = "restart";
+    type Subject = InstanceKey;
+
+    fn watches() -> Watch {
+        Watch::instances(|instance| match instance.state {
+            InstanceState::Failed { presence } => presence == Presence::Gone,
+            InstanceState::Backoff { .. } => true,
+            InstanceState::Stopped { by_itself } => by_itself,
+            InstanceState::Pending
+            | InstanceState::Blocked
+            | InstanceState::Starting
+            | InstanceState::Running
+            | InstanceState::Degraded
+            | InstanceState::Unresponsive { .. }
+            | InstanceState::Stopping { .. }
+            | InstanceState::Quarantined
+            | InstanceState::Unknown { .. } => false,
+        })
+    }
+
+    /// A Backoff that came due while its node was away goes on when the node is back.
+    fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
+        match changed {
+            Key::Node(node)
+                if view
+                    .node(node)
+                    .is_some_and(|node| node.state == NodeState::Online) =>
+            {
+                view.instances_on(node)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn judge(subject: InstanceKey, txn: &mut Txn<'_>, env: &Env) -> Verdict {
+        let Some(instance) = txn.instance(&subject) else {
+            return Verdict::Nothing;
+        };
+        if instance.desired != Desired::Running || could_not_start::is_final(&instance) {
+            return Verdict::Nothing;
+        }
+        match instance.state {
+            InstanceState::Failed {
+                presence: Presence::Gone,
+            } => after_failure(&subject, &instance, txn, env),
+            InstanceState::Stopped { by_itself: true } => {
+                after_clean_end(&subject, &instance, txn, env)
+            }
+            InstanceState::Backoff { .. } => when_due(&subject, &instance, txn, env),
+            InstanceState::Failed {
+                presence: Presence::Living,
+            }
+            | InstanceState::Stopped { by_itself: false }
+            | InstanceState::Pending
+            | InstanceState::Blocked
+            | InstanceState::Starting
+            | InstanceState::Running
+            | InstanceState::Degraded
+            | InstanceState::Unresponsive { .. }
+            | InstanceState::Stopping { .. }
+            | InstanceState::Quarantined
+            | InstanceState::Unknown { .. } => Verdict::Nothing,
+        }
+    }
+}
+
+fn after_failure(
+    subject: &InstanceKey,
+    instance: &Instance,
+    txn: &mut Txn<'_>,
+    env: &Env,
+) -> Verdict {
+    if verb::restart_when(txn, instance) == RestartWhen::Never {
+        verb::free_name(txn, subject);
+        return Verdict::declined(code::NO_RESTART, "its type says: never restart");
+    }
+    let agent_ended = instance
+        .failure
+        .as_ref()
+        .is_some_and(|failure| failure.cause == FailureCause::Failed(FailureKind::AgentEnded));
+    let count = instance.attempts.len() as u32;
+    if agent_ended && instance.version.is_some() {
+        // It had begun well, and its agent's end is not its fault.
+        return again(subject, txn, env, Count::Not, "at once, with its agent");
+    }
+    if count == 0 {
+        return again(subject, txn, env, Count::Attempt, "at once");
+    }
+    let attempt = count + 1;
+    let of = env.settings.restart_attempts;
+    let wait = backoff(subject, count, &env.settings);
+    let why = instance
+        .reason
+        .as_ref()
+        .map_or_else(String::new, |reason| reason.text.clone());
+    let text = format!(
+        "attempt {attempt} of {of} in {:.1} s; {why}",
+        wait.as_secs_f64()
+    );
+    verb::change(txn, subject, |instance| {
+        instance.state = InstanceState::Backoff { attempt, of };
+        instance.next_try = Some(env.now + wait);
+        instance.reason = Some(Reason::new(code::BACKOFF, text.clone()));
+    });
+    Verdict::did(code::BACKOFF, text)
+}
+
+fn after_clean_end(
+    subject: &InstanceKey,
+    instance: &Instance,
+    txn: &mut Txn<'_>,
+    env: &Env,
+) -> Verdict {
+    if verb::restart_when(txn, instance) != RestartWhen::Always {
+        verb::free_name(txn, subject);
+        return Verdict::declined(
+            code::NO_RESTART,
+            "it ended cleanly by itself, and its type restarts on failure only",
+        );
+    }
+    // `always` treats a clean end as one more attempt, so that it cannot become a hot loop.
+    verb::change(txn, subject, |instance| {
+        verb::forget_old_attempts(instance, env)
+    });
+    let count = txn
+        .instance(subject)
+        .map_or(0, |instance| instance.attempts.len() as u32);
+    if count == 0 {
+        verb::change(txn, subject, |instance| {
+            instance.state = InstanceState::Pending
+        });
+        return again(subject, txn, env, Count::Attempt, "at once");
+    }
+    let of = env.settings.restart_attempts;
+    let wait = backoff(subject, count, &env.settings);
+    let text = format!(
+        "ended by itself and is always restarted; again in {:.1} s",
+        wait.as_secs_f64()
+    );
+    verb::change(txn, subject, |instance| {
+        instance.state = InstanceState::Backoff {
+            attempt: count + 1,
+            of,
+        };
+        instance.next_try = Some(env.now + wait);
+        instance.reason = Some(Reason::new(code::BACKOFF, text.clone()));
+    });
+    Verdict::did(code::BACKOFF, text)
+}
+
+fn when_due(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>, env: &Env) -> Verdict {
+    let due = instance.next_try.is_none_or(|at| at <= env.now);
+    if !due {
+        return Verdict::Nothing;
+    }
+    again(subject, txn, env, Count::Attempt, "its time has come")
+}
+
+/// Whether a restart uses up the budget.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Count {
+    Attempt,
+    Not,
+}
+
+/// Starts the next incarnation, or leaves it to `start` if the node cannot take it now.
+fn again(subject: &InstanceKey, txn: &mut Txn<'_>, env: &Env, count: Count, when: &str) -> Verdict {
+    let instance = txn.instance(subject).expect("the judge read it");
+    let startable = verb::is_online(txn, subject)
+        && verb::provides(txn, subject, &instance)
+        && verb::held_by_another(txn, subject, &instance).is_none();
+    if count == Count::Attempt {
+        verb::change(txn, subject, |instance| verb::count_attempt(instance, env));
+    }
+    if startable {
+        verb::begin_start(txn, subject, env);
+        return Verdict::did(
+            code::RESTARTED_AT_ONCE,
+            format!("incarnation {}, {when}", instance.incarnation.next()),
+        );
+    }
+    verb::free_name(txn, subject);
+    verb::change(txn, subject, |instance| {
+        instance.state = InstanceState::Pending;
+        instance.next_try = None;
+        instance.reason = Some(Reason::new(code::WAITING_FOR_NODE, "waits for its node"));
+    });
+    Verdict::did(code::WAITING_FOR_NODE, "its node cannot take it now")
+}
+
+/// 1, 2, 4 .. s up to the limit, and up to a fifth more, so that many do not come back as one.
+fn backoff(subject: &InstanceKey, restarts: u32, settings: &Settings) -> Duration {
+    let doubled = settings
+        .backoff_first_ms
+        .saturating_mul(
+            1u64.checked_shl(restarts.saturating_sub(1))
+                .unwrap_or(u64::MAX),
+        )
+        .min(settings.backoff_max_ms);
+    let spread = hash::stable(&format!("{subject} {restarts}")) % 1000;
+    Duration::from_micros(doubled * 1000 + doubled * spread / 5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_up_to_the_limit_with_a_fifth_of_jitter() {
+        let key = InstanceKey::new("n1".parse().unwrap(), "web".parse().unwrap());
+        for (restarts, least_ms) in [
+            (1, 1000),
+            (2, 2000),
+            (3, 4000),
+            (4, 8000),
+            (12, 60_000),
+            (99, 60_000),
+        ] {
+            let wait = backoff(&key, restarts, &Settings::LAN).as_micros() as u64;
+            assert!(
+                wait >= least_ms * 1000 && wait <= least_ms * 1200,
+                "{restarts}: {wait}"
+            );
+        }
+        let other = InstanceKey::new("n2".parse().unwrap(), "web".parse().unwrap());
+        assert_ne!(
+            backoff(&key, 1, &Settings::LAN),
+            backoff(&other, 1, &Settings::LAN)
+        );
+    }
+}

@@ -1,0 +1,136 @@
+//! `start`: what is wanted and not begun begins, once its node is online, has the type, and the name is free.
+
+use mainstay_protocol::InstanceKey;
+use mainstay_protocol::code::{self, Reason};
+use mainstay_resource_graph::{
+    Desired, Instance, InstanceState, Key, NodeState, Txn, View, ViewExt,
+};
+
+use crate::env::Env;
+use crate::rule::{Rule, Verdict, Watch};
+use crate::verb;
+
+pub struct Start;
+
+impl Rule for Start {
+    const NAME: &'static str = "start";
+    type Subject = InstanceKey;
+
+    fn watches() -> Watch {
+        Watch::instances(|instance| {
+            instance.desired == Desired::Running
+                && matches!(
+                    instance.state,
+                    InstanceState::Pending
+                        | InstanceState::Blocked
+                        | InstanceState::Stopped { by_itself: false }
+                )
+        })
+    }
+
+    /// A node that came back, perhaps with other types, concerns everything on it.
+    fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
+        match changed {
+            Key::Node(node)
+                if view
+                    .node(node)
+                    .is_some_and(|node| node.state == NodeState::Online) =>
+            {
+                view.instances_on(node)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn judge(subject: InstanceKey, txn: &mut Txn<'_>, env: &Env) -> Verdict {
+        let Some(instance) = txn.instance(&subject) else {
+            return Verdict::Nothing;
+        };
+        if instance.desired != Desired::Running || !may_begin(&instance) {
+            return Verdict::Nothing;
+        }
+        if !verb::is_online(txn, &subject) {
+            return wait_for_node(&subject, &instance, txn);
+        }
+        if !verb::provides(txn, &subject, &instance) {
+            return block_for_type(&subject, &instance, txn);
+        }
+        if verb::held_by_another(txn, &subject, &instance).is_some() {
+            // `name_conflict` has this.
+            return Verdict::Nothing;
+        }
+        if instance.state != InstanceState::Pending {
+            verb::change(txn, &subject, |instance| {
+                instance.state = InstanceState::Pending
+            });
+        }
+        verb::begin_start(txn, &subject, env);
+        Verdict::did(
+            code::WANTED,
+            format!(
+                "incarnation {} on {}",
+                instance.incarnation.next(),
+                subject.node
+            ),
+        )
+    }
+}
+
+fn may_begin(instance: &Instance) -> bool {
+    match instance.state {
+        InstanceState::Pending | InstanceState::Stopped { by_itself: false } => true,
+        InstanceState::Blocked => instance
+            .reason
+            .as_ref()
+            .is_some_and(|reason| reason.code == code::TYPE_NOT_PROVIDED),
+        InstanceState::Stopped { by_itself: true }
+        | InstanceState::Starting
+        | InstanceState::Running
+        | InstanceState::Degraded
+        | InstanceState::Unresponsive { .. }
+        | InstanceState::Stopping { .. }
+        | InstanceState::Failed { .. }
+        | InstanceState::Backoff { .. }
+        | InstanceState::Quarantined
+        | InstanceState::Unknown { .. } => false,
+    }
+}
+
+fn wait_for_node(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>) -> Verdict {
+    let text = format!(
+        "{} is not online; it starts when its agent is back",
+        subject.node
+    );
+    if instance.state != InstanceState::Pending
+        || instance.reason.as_ref().map(|reason| &reason.code) != Some(&code::WAITING_FOR_NODE)
+    {
+        verb::free_name(txn, subject);
+        verb::change(txn, subject, |instance| {
+            instance.state = InstanceState::Pending;
+            instance.next_try = None;
+            instance.reason = Some(
+                Reason::new(code::WAITING_FOR_NODE, text.clone())
+                    .about(Key::Node(subject.node.clone())),
+            );
+        });
+    }
+    Verdict::declined(code::WAITING_FOR_NODE, text)
+}
+
+fn block_for_type(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>) -> Verdict {
+    let text = format!(
+        "the agent of {} does not have the type {}",
+        subject.node, instance.service_type
+    );
+    if instance.state != InstanceState::Blocked {
+        verb::free_name(txn, subject);
+        verb::change(txn, subject, |instance| {
+            instance.state = InstanceState::Blocked;
+            instance.reason = Some(
+                Reason::new(code::TYPE_NOT_PROVIDED, text.clone())
+                    .about(Key::Node(subject.node.clone())),
+            );
+        });
+    }
+    Verdict::declined(code::TYPE_NOT_PROVIDED, text)
+}

@@ -1,0 +1,126 @@
+//! `stop`: what is not wanted running ends; so does what failed but lives, and what an operator wants restarted.
+
+use mainstay_protocol::InstanceKey;
+use mainstay_protocol::code::{self, Reason};
+use mainstay_protocol::command::StopWhy;
+use mainstay_protocol::report::Presence;
+use mainstay_resource_graph::{Desired, Instance, InstanceState, Txn, ViewExt, slot_of};
+
+use crate::env::Env;
+use crate::rule::{Rule, Verdict, Watch};
+use crate::verb;
+
+pub struct Stop;
+
+impl Rule for Stop {
+    const NAME: &'static str = "stop";
+    type Subject = InstanceKey;
+
+    fn watches() -> Watch {
+        Watch::instances(|instance| {
+            instance.desired != Desired::Running
+                || instance.restart_asked
+                || instance.state
+                    == InstanceState::Failed {
+                        presence: Presence::Living,
+                    }
+        })
+    }
+
+    fn judge(subject: InstanceKey, txn: &mut Txn<'_>, env: &Env) -> Verdict {
+        let Some(instance) = txn.instance(&subject) else {
+            return Verdict::Nothing;
+        };
+        let wanted = instance.desired == Desired::Running;
+        match instance.state {
+            InstanceState::Starting
+            | InstanceState::Running
+            | InstanceState::Degraded
+            | InstanceState::Unresponsive { .. } => living(&subject, &instance, txn, env),
+            InstanceState::Failed {
+                presence: Presence::Living,
+            } => {
+                let why = if wanted {
+                    StopWhy::Failed
+                } else {
+                    StopWhy::NotWanted
+                };
+                let text = instance
+                    .reason
+                    .map_or_else(String::new, |reason| reason.text);
+                let reason = Reason::new(code::REPORTED_FAILURE, text.clone());
+                verb::begin_stop(txn, &subject, why, reason, env);
+                Verdict::did(
+                    code::REPORTED_FAILURE,
+                    format!("stopped before its next start: {text}"),
+                )
+            }
+            // The answer is awaited; `stop_escalate` has the deadline. A cut-off node is asked when it is back.
+            InstanceState::Stopping { .. } | InstanceState::Unknown { .. } => Verdict::Nothing,
+            InstanceState::Stopped { .. } if !wanted => {
+                let holds = txn.holder(&slot_of(&subject, &instance)).as_ref() == Some(&subject);
+                if !holds {
+                    return Verdict::Nothing;
+                }
+                verb::free_name(txn, &subject);
+                Verdict::did(code::NAME_FREED, "it is stopped; its name is free")
+            }
+            InstanceState::Pending
+            | InstanceState::Blocked
+            | InstanceState::Stopped { .. }
+            | InstanceState::Failed {
+                presence: Presence::Gone,
+            }
+            | InstanceState::Backoff { .. }
+            | InstanceState::Quarantined => {
+                if wanted {
+                    return fresh(&subject, txn);
+                }
+                let reason = Reason::new(
+                    code::STOPPED_BY_OPERATOR,
+                    "stopped on request; it was not running",
+                );
+                verb::settle_stopped(txn, &subject, reason);
+                Verdict::did(
+                    code::STOPPED_BY_OPERATOR,
+                    "it was not running; nothing to end",
+                )
+            }
+        }
+    }
+}
+
+fn living(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>, env: &Env) -> Verdict {
+    let (why, code, text) = if instance.desired != Desired::Running {
+        (
+            StopWhy::NotWanted,
+            code::STOPPED_BY_OPERATOR,
+            "stopping on request",
+        )
+    } else if instance.restart_asked {
+        (
+            StopWhy::Restart,
+            code::RESTART_ASKED,
+            "stopping, to be started again on request",
+        )
+    } else {
+        return Verdict::Nothing;
+    };
+    verb::change(txn, subject, |instance| instance.restart_asked = false);
+    verb::begin_stop(txn, subject, why, Reason::new(code.clone(), text), env);
+    Verdict::did(code, text)
+}
+
+/// A restart of what does not run is a start with a clean sheet.
+fn fresh(subject: &InstanceKey, txn: &mut Txn<'_>) -> Verdict {
+    verb::free_name(txn, subject);
+    verb::renew(
+        txn,
+        subject,
+        Reason::new(code::RESTART_ASKED, "a restart was asked for"),
+    );
+    Verdict::did(
+        code::RESTART_ASKED,
+        "it was not running; it starts with a clean sheet",
+    )
+}

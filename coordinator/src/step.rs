@@ -1,0 +1,170 @@
+//! One step: events and due subjects in, one delta with its decisions out. Pure: the same input gives the same output.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use mainstay_protocol::code;
+use mainstay_protocol::report::{Numbered, Reports};
+use mainstay_protocol::{NodeName, codec, limits};
+use mainstay_resource_graph::{Delta, Graph, Key, Parked, ParkedId, ParkedWhat, Txn, Vertex, View};
+
+use crate::converge::{self, converge};
+use crate::entry::Decision;
+use crate::env::Env;
+use crate::event::{Event, Operation};
+use crate::hash;
+use crate::record::{self, Outcome};
+use crate::rule::Rules;
+
+#[derive(Debug)]
+pub struct Stepped {
+    pub delta: Delta,
+    pub decisions: Vec<Decision>,
+    /// One per event, in their order.
+    pub outcomes: Vec<Outcome>,
+    /// Subjects over the bound: to be judged in the next step.
+    pub rest: BTreeSet<Key>,
+}
+
+pub fn step(
+    graph: &Graph,
+    rules: &Rules,
+    events: &[Event],
+    dirty: BTreeSet<Key>,
+    env: &Env,
+) -> Stepped {
+    let mut txn = graph.begin(env.now, mainstay_resource_graph::Cause::Start);
+    let mut dirty = dirty;
+    let mut outcomes = Vec::with_capacity(events.len());
+    for event in events {
+        dirty.extend(requeued_subject(&txn, event));
+        outcomes.push(take(&mut txn, event, env));
+    }
+    dirty.extend(txn.dirty_keys());
+    let converged = converge(&mut txn, rules, dirty, env);
+    Stepped {
+        delta: txn.finish(),
+        decisions: converged.decisions,
+        outcomes,
+        rest: converged.rest,
+    }
+}
+
+/// Records one event in a savepoint; one that panics is parked and changes nothing else.
+fn take(txn: &mut Txn<'_>, event: &Event, env: &Env) -> Outcome {
+    if let Event::Reports { node, reports } = event {
+        take_reports(txn, node, reports, env);
+        return Outcome::Nothing;
+    }
+    let point = txn.savepoint();
+    let recorded = catch_unwind(AssertUnwindSafe(|| record::event(txn, event, env)));
+    match recorded {
+        Ok(Outcome::Answer(Ok(recorded))) => {
+            if let Some(again) = recorded.requeued.as_deref().and_then(decode) {
+                take_again(txn, &again, env);
+            }
+            Outcome::Answer(Ok(recorded))
+        }
+        Ok(Outcome::Answer(Err(refusal))) => {
+            txn.rollback(point);
+            Outcome::Answer(Err(refusal))
+        }
+        Ok(outcome) => outcome,
+        Err(panic) => {
+            txn.rollback(point);
+            let text = converge::panic_text(panic.as_ref());
+            park(txn, event, text.clone(), env);
+            Outcome::Answer(Err(mainstay_protocol::request::Refusal::new(
+                code::EVENT_PARKED,
+                format!("recording it failed and it was set aside: {text}"),
+            )))
+        }
+    }
+}
+
+/// Each report counts once: the watermark moves even if the report itself has to be parked.
+fn take_reports(txn: &mut Txn<'_>, node: &NodeName, reports: &Reports, env: &Env) {
+    for numbered in &reports.reports {
+        if !record::take_sequence(txn, node, reports.node_epoch, numbered.sequence) {
+            continue;
+        }
+        take_report(txn, node, reports, numbered, env);
+    }
+}
+
+fn take_report(
+    txn: &mut Txn<'_>,
+    node: &NodeName,
+    batch: &Reports,
+    numbered: &Numbered,
+    env: &Env,
+) {
+    let point = txn.savepoint();
+    let recorded = catch_unwind(AssertUnwindSafe(|| {
+        record::report(txn, node, &numbered.report, env);
+    }));
+    if let Err(panic) = recorded {
+        txn.rollback(point);
+        let reports = Reports {
+            reports: vec![numbered.clone()],
+            ..batch.clone()
+        };
+        let event = Event::Reports {
+            node: node.clone(),
+            reports,
+        };
+        park(txn, &event, converge::panic_text(panic.as_ref()), env);
+    }
+}
+
+/// A requeued event goes past the watermark: it took its number when it was parked.
+fn take_again(txn: &mut Txn<'_>, event: &Event, env: &Env) {
+    match event {
+        Event::Reports { node, reports } => {
+            for numbered in &reports.reports {
+                take_report(txn, node, reports, numbered, env);
+            }
+        }
+        Event::Found(_) | Event::NodeUp { .. } | Event::AgentGone { .. } | Event::Operator(_) => {
+            take(txn, event, env);
+        }
+    }
+}
+
+fn decode(payload: &[u8]) -> Option<Event> {
+    codec::decode(payload, limits::CONTROL_FRAME_BYTES_MAX).ok()
+}
+
+fn park(txn: &mut Txn<'_>, event: &Event, mut text: String, env: &Env) {
+    converge::cut(&mut text, limits::EVIDENCE_BYTES_MAX);
+    let payload = codec::encode(event);
+    let id = hash::stable(&format!("event {} {payload:?}", env.revision));
+    let parked = Parked {
+        what: ParkedWhat::Event {
+            name: event.name().to_owned(),
+            payload,
+        },
+        text,
+        backtrace: String::new(),
+        at: env.now,
+    };
+    txn.put(
+        Key::Parked(ParkedId(format!("{:08x}", id >> 32))),
+        Vertex::Parked(parked),
+    )
+    .expect("what is parked has no transitions");
+}
+
+/// The subject of a rule that is taken out of the parking place is judged again.
+fn requeued_subject(txn: &Txn<'_>, event: &Event) -> Option<Key> {
+    let Event::Operator(Operation::Requeue { parked }) = event else {
+        return None;
+    };
+    match &txn.record(&Key::Parked(parked.clone()))?.vertex {
+        Vertex::Parked(Parked {
+            what: ParkedWhat::Rule { subject, .. },
+            ..
+        }) => Some(subject.clone()),
+        _ => None,
+    }
+}
