@@ -1,4 +1,5 @@
 //! Edges live and die with their ends, and relations of at most one refuse a second.
+#![allow(clippy::unwrap_used)] // helpers of tests too: the failing line is the explanation
 
 mod world;
 
@@ -16,8 +17,8 @@ fn reloaded(graph: &Graph) -> Graph {
     again
 }
 
-/// case: services 56
-/// proves: S6
+// case: services 56
+// proves: S6
 #[test]
 fn after_connect_disconnect_and_reload_only_the_live_edges_are_there() {
     let mut graph = small();
@@ -41,8 +42,8 @@ fn after_connect_disconnect_and_reload_only_the_live_edges_are_there() {
     assert_eq!(graph.edge_count(), 2);
 }
 
-/// case: services 57
-/// proves: S4
+// case: services 57
+// proves: S4
 #[test]
 fn a_second_holder_of_a_name_is_refused_and_the_first_is_named() {
     let mut graph = small();
@@ -81,8 +82,8 @@ fn a_second_holder_of_a_name_is_refused_and_the_first_is_named() {
     );
 }
 
-/// case: services 57
-/// proves: S6
+// case: services 57
+// proves: S6
 #[test]
 fn a_second_configuration_is_refused_and_the_first_is_named() {
     let mut graph = small();
@@ -104,8 +105,7 @@ fn a_second_configuration_is_refused_and_the_first_is_named() {
 }
 
 /// A delta that would break the rule is refused as a whole, however it came about.
-///
-/// proves: S4
+// proves: S4
 #[test]
 fn a_delta_with_a_second_holder_changes_nothing_at_all() {
     let mut graph = small();
@@ -127,8 +127,8 @@ fn a_delta_with_a_second_holder_changes_nothing_at_all() {
     assert_eq!(graph.snapshot(), before);
 }
 
-/// case: services 58
-/// proves: S6
+// case: services 58
+// proves: S6
 #[test]
 fn removing_a_vertex_drops_its_edges_both_ways() {
     let mut graph = small();
@@ -160,8 +160,8 @@ fn removing_a_vertex_drops_its_edges_both_ways() {
     reloaded(&graph);
 }
 
-/// case: services 59
-/// proves: S6
+// case: services 59
+// proves: S6
 #[test]
 fn removed_placements_and_nodes_leave_nothing_dangling() {
     let mut graph = small();

@@ -1,4 +1,5 @@
 //! The canonical snapshot and the stored records it is made of.
+#![allow(clippy::unwrap_used)] // helpers of tests too: the failing line is the explanation
 
 mod world;
 
@@ -10,7 +11,7 @@ use mainstay_resource_graph::snapshot::SnapshotError;
 use mainstay_resource_graph::stored::{self, StoredError};
 use mainstay_resource_graph::{
     Cause, Cluster, Failure, FailureCause, Graph, Key, Kind, Outbox, Parked, ParkedWhat, Record,
-    Relation, Settings, StandingRefusal, Station, Supervisor, SupervisorState, Vertex, View,
+    Relation, Settings, StandingRefusal, Station, Supervisor, SupervisorState, Txn, Vertex, View,
 };
 
 use world::{at, commit, incarnation, key, name_of, seconds, small, stop_command};
@@ -18,76 +19,80 @@ use world::{at, commit, incarnation, key, name_of, seconds, small, stop_command}
 /// One of every kind, with its optional parts filled in, and an edge of every relation.
 fn full() -> Graph {
     let mut graph = small();
-    commit(&mut graph, 2, |txn| {
-        let cluster = Cluster {
-            id: ClusterId(uuid::Uuid::from_u128(7)),
-            epoch: Epoch(1),
-            name: ClusterName::new("dev").unwrap(),
-            settings: Settings::DEV,
-        };
-        txn.put(Key::Cluster, Vertex::Cluster(cluster)).unwrap();
-        let station = Station {
-            id: StationId(1),
-            address: "local".to_owned(),
-            build: "0.1.0".to_owned(),
-        };
-        txn.put(key("station/s1"), Vertex::Station(station))
-            .unwrap();
-        let outbox = Outbox {
-            node_epoch: NodeEpoch(1),
-            watermark: Sequence(300),
-        };
-        txn.put(key("outbox/n1"), Vertex::Outbox(outbox)).unwrap();
-        let supervisor = Supervisor {
-            state: SupervisorState::Running,
-            incarnation: 1,
-            watches: 2,
-        };
-        txn.put(key("supervisor/n1"), Vertex::Supervisor(supervisor))
-            .unwrap();
-        let stop = stop_command("web@n1", 0, Some(seconds(9)));
-        txn.put(world::command(1), Vertex::Command(stop)).unwrap();
-        let parked = Parked {
-            what: ParkedWhat::Rule {
-                rule: "restart".to_owned(),
-                subject: key("web@n1"),
-                rev: Revision(1),
-            },
-            text: "index out of bounds".to_owned(),
-            backtrace: String::new(),
-            at: seconds(2),
-        };
-        txn.put(key("parked/ff"), Vertex::Parked(parked)).unwrap();
-    });
-    commit(&mut graph, 3, |txn| {
-        txn.set_cause(Cause::Report("failed".to_owned()));
-        txn.update_instance(&at("web@n1"), |instance| {
-            instance.reason = Some(Reason::new(code::PANICKED, "boom").about("node/n1"));
-            instance.failure = Some(Failure {
-                at: seconds(3),
-                incarnation: incarnation(1),
-                cause: FailureCause::Failed(FailureKind::Panic),
-                evidence: Evidence::text("boom"),
-            });
-            instance.refusal = Some(StandingRefusal {
-                rule: "start".to_owned(),
-                code: code::NAME_HELD,
-            });
-            instance.attempts = vec![seconds(1), seconds(2)];
-        })
-        .unwrap();
-        txn.link(key("rival@n1"), Relation::Holds, name_of("n1", "web"))
-            .unwrap();
-        txn.link(key("web@n1"), Relation::Waits, name_of("n1", "web"))
-            .unwrap();
-        txn.link(key("web@n1"), Relation::Configured, key("config/aa"))
-            .unwrap();
-        txn.link(key("web@n1"), Relation::Wants, key("config/bb"))
-            .unwrap();
-        txn.link(key("node/n1"), Relation::Provides, key("type/web"))
-            .unwrap();
-    });
+    commit(&mut graph, 2, put_parts);
+    commit(&mut graph, 3, fill_and_link);
     graph
+}
+
+fn put_parts(txn: &mut Txn<'_>) {
+    let cluster = Cluster {
+        id: ClusterId(uuid::Uuid::from_u128(7)),
+        epoch: Epoch(1),
+        name: ClusterName::new("dev").unwrap(),
+        settings: Settings::DEV,
+    };
+    txn.put(Key::Cluster, Vertex::Cluster(cluster)).unwrap();
+    let station = Station {
+        id: StationId(1),
+        address: "local".to_owned(),
+        build: "0.1.0".to_owned(),
+    };
+    txn.put(key("station/s1"), Vertex::Station(station))
+        .unwrap();
+    let outbox = Outbox {
+        node_epoch: NodeEpoch(1),
+        watermark: Sequence(300),
+    };
+    txn.put(key("outbox/n1"), Vertex::Outbox(outbox)).unwrap();
+    let supervisor = Supervisor {
+        state: SupervisorState::Running,
+        incarnation: 1,
+        watches: 2,
+    };
+    txn.put(key("supervisor/n1"), Vertex::Supervisor(supervisor))
+        .unwrap();
+    let stop = stop_command("web@n1", 0, Some(seconds(9)));
+    txn.put(world::command(1), Vertex::Command(stop)).unwrap();
+    let parked = Parked {
+        what: ParkedWhat::Rule {
+            rule: "restart".to_owned(),
+            subject: key("web@n1"),
+            rev: Revision(1),
+        },
+        text: "index out of bounds".to_owned(),
+        backtrace: String::new(),
+        at: seconds(2),
+    };
+    txn.put(key("parked/ff"), Vertex::Parked(parked)).unwrap();
+}
+
+fn fill_and_link(txn: &mut Txn<'_>) {
+    txn.set_cause(Cause::Report("failed".to_owned()));
+    txn.update_instance(&at("web@n1"), |instance| {
+        instance.reason = Some(Reason::new(code::PANICKED, "boom").about("node/n1"));
+        instance.failure = Some(Failure {
+            at: seconds(3),
+            incarnation: incarnation(1),
+            cause: FailureCause::Failed(FailureKind::Panic),
+            evidence: Evidence::text("boom"),
+        });
+        instance.refusal = Some(StandingRefusal {
+            rule: "start".to_owned(),
+            code: code::NAME_HELD,
+        });
+        instance.attempts = vec![seconds(1), seconds(2)];
+    })
+    .unwrap();
+    txn.link(key("rival@n1"), Relation::Holds, name_of("n1", "web"))
+        .unwrap();
+    txn.link(key("web@n1"), Relation::Waits, name_of("n1", "web"))
+        .unwrap();
+    txn.link(key("web@n1"), Relation::Configured, key("config/aa"))
+        .unwrap();
+    txn.link(key("web@n1"), Relation::Wants, key("config/bb"))
+        .unwrap();
+    txn.link(key("node/n1"), Relation::Provides, key("type/web"))
+        .unwrap();
 }
 
 #[test]

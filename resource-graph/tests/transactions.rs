@@ -1,4 +1,5 @@
 //! Transactions, one trait at a time: minimal deltas, times and causes, read sets, refusals.
+#![allow(clippy::unwrap_used)] // helpers of tests too: the failing line is the explanation
 
 mod world;
 
