@@ -31,8 +31,10 @@ pub mod log;
 pub mod record;
 pub mod rule;
 mod rules;
+pub mod status;
 pub mod step;
 pub mod verb;
+pub mod why;
 
 pub use core::{CoreConfig, LeaderCore, Monotonic};
 pub use effect::Effect;

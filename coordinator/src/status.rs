@@ -1,0 +1,193 @@
+//! `status`: the whole cluster in one answer: a verdict, the problems with their roots, what is done about them.
+
+use mainstay_protocol::Timestamp;
+use mainstay_protocol::code::Reason;
+use mainstay_resource_graph::{
+    Desired, Instance, InstanceState, Key, Kind, NodeState, Vertex, View, ViewExt,
+};
+
+use crate::why;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Healthy,
+    /// Something is not as wanted.
+    Degraded,
+    /// Nothing that is wanted runs.
+    Down,
+    /// Nodes are not heard, so it cannot be said.
+    Unknown,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    pub verdict: Verdict,
+    pub nodes: Count,
+    pub instances: Count,
+    pub problems: Vec<Problem>,
+    pub working_on: Vec<Work>,
+    pub scheduled: Vec<Work>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    pub total: usize,
+    pub ok: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub key: Key,
+    pub reason: Option<Reason>,
+    pub root: Key,
+    pub since: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Work {
+    pub key: Key,
+    pub action: String,
+    pub at: Option<Timestamp>,
+    pub rule: &'static str,
+}
+
+pub fn status(view: &dyn View) -> Status {
+    let mut status = Status {
+        verdict: Verdict::Healthy,
+        nodes: Count::default(),
+        instances: Count::default(),
+        problems: Vec::new(),
+        working_on: Vec::new(),
+        scheduled: Vec::new(),
+    };
+    for kind in [Kind::Node, Kind::Parked, Kind::Instance] {
+        for key in view.keys(kind) {
+            if let Some(record) = view.record(&key) {
+                count(view, &record, &mut status);
+            }
+        }
+    }
+    status.verdict = verdict(view, &status);
+    status
+}
+
+fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut Status) {
+    match &record.vertex {
+        Vertex::Node(node) => {
+            status.nodes.total += 1;
+            if node.state == NodeState::Online {
+                status.nodes.ok += 1;
+            } else {
+                status
+                    .problems
+                    .push(problem(record, node.reason.clone(), record.key.clone()));
+            }
+        }
+        Vertex::Parked(parked) => {
+            let reason = Reason::new(mainstay_protocol::code::RULE_PANICKED, parked.text.clone());
+            status
+                .problems
+                .push(problem(record, Some(reason), record.key.clone()));
+        }
+        Vertex::Instance(instance) => {
+            status.instances.total += 1;
+            if why::is_as_wanted(instance) {
+                status.instances.ok += 1;
+            } else {
+                let root = why::root_of(view, &record.key);
+                status
+                    .problems
+                    .push(problem(record, instance.reason.clone(), root));
+            }
+            work(&record.key, instance, status);
+        }
+        Vertex::Cluster(_)
+        | Vertex::Station(_)
+        | Vertex::Outbox(_)
+        | Vertex::Type(_)
+        | Vertex::Placement(_)
+        | Vertex::Name(_)
+        | Vertex::Configuration(_)
+        | Vertex::Supervisor(_)
+        | Vertex::Command(_) => {}
+    }
+}
+
+fn problem(record: &mainstay_resource_graph::Record, reason: Option<Reason>, root: Key) -> Problem {
+    Problem {
+        key: record.key.clone(),
+        reason,
+        root,
+        since: record.since,
+    }
+}
+
+fn work(key: &Key, instance: &Instance, status: &mut Status) {
+    let entry = |action: &str, at, rule| Work {
+        key: key.clone(),
+        action: action.to_owned(),
+        at,
+        rule,
+    };
+    match instance.state {
+        InstanceState::Starting => {
+            status
+                .working_on
+                .push(entry("starting", instance.deadline, "start"))
+        }
+        InstanceState::Stopping { .. } => {
+            status
+                .working_on
+                .push(entry("stopping", instance.deadline, "stop"))
+        }
+        InstanceState::Backoff { .. } => {
+            status
+                .scheduled
+                .push(entry("restart", instance.next_try, "restart"))
+        }
+        InstanceState::Pending
+        | InstanceState::Blocked
+        | InstanceState::Running
+        | InstanceState::Degraded
+        | InstanceState::Unresponsive { .. }
+        | InstanceState::Stopped { .. }
+        | InstanceState::Failed { .. }
+        | InstanceState::Quarantined
+        | InstanceState::Unknown { .. } => {}
+    }
+}
+
+fn verdict(view: &dyn View, status: &Status) -> Verdict {
+    if status.nodes.total > 0 && status.nodes.ok == 0 {
+        return Verdict::Unknown;
+    }
+    if status.problems.is_empty() {
+        return Verdict::Healthy;
+    }
+    let wanted: Vec<Instance> = view
+        .keys(Kind::Instance)
+        .iter()
+        .filter_map(|key| match key {
+            Key::Instance(instance) => view.instance(instance),
+            _ => None,
+        })
+        .filter(|instance| instance.desired == Desired::Running)
+        .collect();
+    let any_runs = wanted.iter().any(|instance| match instance.state {
+        InstanceState::Running | InstanceState::Degraded => true,
+        InstanceState::Pending
+        | InstanceState::Blocked
+        | InstanceState::Starting
+        | InstanceState::Unresponsive { .. }
+        | InstanceState::Stopping { .. }
+        | InstanceState::Stopped { .. }
+        | InstanceState::Failed { .. }
+        | InstanceState::Backoff { .. }
+        | InstanceState::Quarantined
+        | InstanceState::Unknown { .. } => false,
+    });
+    if !wanted.is_empty() && !any_runs {
+        return Verdict::Down;
+    }
+    Verdict::Degraded
+}

@@ -1,0 +1,258 @@
+//! `why`: follows state, reason and relation until roots are reached. Pure, over any view.
+//!
+//! A node of the tree is one fact with its cause behind it; a root is a fact nothing known is behind: a failure's own
+//! words, a person's wish, a machine that is away.
+
+mod action;
+mod instance;
+
+use mainstay_protocol::code::{self, Reason};
+use mainstay_protocol::{Timestamp, limits};
+use mainstay_resource_graph::{
+    Desired, Key, Kind, NodeState, Parked, ParkedWhat, Record, Vertex, View, ViewExt,
+};
+
+use crate::describe;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    pub tree: Cause,
+    /// What depends on it.
+    pub affects: Vec<Key>,
+    pub system_will: Option<SystemWill>,
+    /// Runnable commands.
+    pub you_can: Vec<String>,
+}
+
+/// One fact and what is behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    pub key: Key,
+    pub state: String,
+    pub reason: Option<Reason>,
+    pub since: Timestamp,
+    pub because: Vec<Cause>,
+    pub evidence: Option<String>,
+}
+
+impl Cause {
+    pub fn is_root(&self) -> bool {
+        self.because.is_empty()
+    }
+
+    /// The first root behind it, itself if nothing is.
+    pub fn root(&self) -> &Self {
+        self.because.first().map_or(self, Self::root)
+    }
+}
+
+/// What will be done without anybody's help.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SystemWill {
+    pub action: String,
+    pub at: Option<Timestamp>,
+    pub rule: &'static str,
+}
+
+/// Why `key` is as it is; none if there is no such vertex.
+pub fn why(view: &dyn View, key: &Key) -> Option<Why> {
+    let tree = cause(view, key, 0)?;
+    let system_will = match key {
+        Key::Instance(instance) => action::system_will(view, instance),
+        _ => None,
+    };
+    let mut you_can = action::you_can(view, key);
+    you_can.extend(
+        parked_on(view, key)
+            .into_iter()
+            .map(|(id, _)| format!("mainstay parked show {id}")),
+    );
+    Some(Why {
+        affects: affects(view, key),
+        tree,
+        system_will,
+        you_can,
+    })
+}
+
+/// The root behind a vertex, for lists of problems.
+pub fn root_of(view: &dyn View, key: &Key) -> Key {
+    cause(view, key, 0).map_or_else(|| key.clone(), |cause| cause.root().key.clone())
+}
+
+fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
+    let record = view.record(key)?;
+    let mut found = match &record.vertex {
+        Vertex::Instance(facts) => {
+            let Key::Instance(instance) = key else {
+                return None;
+            };
+            instance::cause(view, instance, facts, &record, depth)
+        }
+        Vertex::Placement(_) => placement(view, key, &record, depth),
+        Vertex::Node(node) => Cause {
+            reason: node.reason.clone(),
+            ..plain(&record, node.state.as_str())
+        },
+        Vertex::Name(_) => name(view, key, &record),
+        Vertex::Supervisor(supervisor) => {
+            supervisor_cause(view, key, &record, supervisor.state.as_str(), depth)
+        }
+        Vertex::Parked(parked) => Cause {
+            reason: Some(Reason::new(code::RULE_PANICKED, parked.text.clone())),
+            evidence: Some(parked.text.clone()),
+            ..plain(&record, "Parked")
+        },
+        Vertex::Cluster(_)
+        | Vertex::Station(_)
+        | Vertex::Outbox(_)
+        | Vertex::Type(_)
+        | Vertex::Configuration(_)
+        | Vertex::Command(_) => plain(&record, &describe::record(&record)),
+    };
+    for (id, parked) in parked_on(view, key) {
+        found.because.push(Cause {
+            key: Key::Parked(mainstay_resource_graph::ParkedId(id)),
+            state: "Parked".to_owned(),
+            reason: Some(Reason::new(code::RULE_PANICKED, parked.text.clone())),
+            since: parked.at,
+            because: Vec::new(),
+            evidence: Some(parked.text),
+        });
+    }
+    Some(found)
+}
+
+fn plain(record: &Record, state: &str) -> Cause {
+    Cause {
+        key: record.key.clone(),
+        state: state.to_owned(),
+        reason: None,
+        since: record.since,
+        because: Vec::new(),
+        evidence: None,
+    }
+}
+
+/// What stands behind another vertex, unless the tree is deep enough.
+fn behind(view: &dyn View, key: &Key, depth: usize) -> Vec<Cause> {
+    if depth + 1 >= limits::WHY_DEPTH_MAX {
+        return Vec::new();
+    }
+    cause(view, key, depth + 1).into_iter().collect()
+}
+
+/// A placement is as its instances are: those that are not as wanted stand behind it.
+fn placement(view: &dyn View, key: &Key, record: &Record, depth: usize) -> Cause {
+    let Key::Placement(name) = key else {
+        return plain(record, "");
+    };
+    let instances = view.instances_of(name);
+    let because: Vec<Cause> = instances
+        .iter()
+        .filter(|instance| {
+            view.instance(instance)
+                .is_some_and(|facts| !instance::is_as_wanted(&facts))
+        })
+        .flat_map(|instance| behind(view, &Key::Instance(instance.clone()), depth))
+        .collect();
+    let right = instances.len() - because.len().min(instances.len());
+    let state = format!("{right} of {} instances as wanted", instances.len());
+    Cause {
+        because,
+        ..plain(record, &state)
+    }
+}
+
+fn name(view: &dyn View, key: &Key, record: &Record) -> Cause {
+    let Key::Name(slot) = key else {
+        return plain(record, "");
+    };
+    let state = view.holder(slot).map_or_else(
+        || "free, and waited for".to_owned(),
+        |holder| format!("held by {holder}"),
+    );
+    plain(record, &state)
+}
+
+fn supervisor_cause(
+    view: &dyn View,
+    key: &Key,
+    record: &Record,
+    state: &str,
+    depth: usize,
+) -> Cause {
+    let because = match key {
+        Key::Supervisor(node)
+            if view
+                .node(node)
+                .is_some_and(|node| node.state != NodeState::Online) =>
+        {
+            behind(view, &Key::Node(node.clone()), depth)
+        }
+        _ => Vec::new(),
+    };
+    Cause {
+        because,
+        ..plain(record, state)
+    }
+}
+
+fn affects(view: &dyn View, key: &Key) -> Vec<Key> {
+    let instances: Vec<_> = match key {
+        Key::Node(node) | Key::Supervisor(node) => view.instances_on(node),
+        Key::Placement(name) => view.instances_of(name),
+        Key::Name(name) => view
+            .holder(name)
+            .into_iter()
+            .chain(view.waiters(name))
+            .collect(),
+        Key::Instance(instance) => match view.instance(instance) {
+            Some(facts) => {
+                let name = mainstay_resource_graph::slot_of(instance, &facts);
+                if view.holder(&name).as_ref() == Some(instance) {
+                    view.waiters(&name)
+                } else {
+                    Vec::new()
+                }
+            }
+            None => Vec::new(),
+        },
+        Key::Cluster
+        | Key::Station(_)
+        | Key::Outbox(_)
+        | Key::Type(_)
+        | Key::Configuration(_)
+        | Key::Command(_)
+        | Key::Parked(_) => Vec::new(),
+    };
+    instances.into_iter().map(Key::Instance).collect()
+}
+
+/// Rules that are parked for this subject.
+fn parked_on(view: &dyn View, key: &Key) -> Vec<(String, Parked)> {
+    let mut found = Vec::new();
+    for parked in view.keys(Kind::Parked) {
+        let Some(record) = view.record(&parked) else {
+            continue;
+        };
+        if let (Key::Parked(id), Vertex::Parked(facts)) = (&record.key, &record.vertex) {
+            match &facts.what {
+                ParkedWhat::Rule { subject, .. } if subject == key => {
+                    found.push((id.0.clone(), facts.clone()));
+                }
+                ParkedWhat::Rule { .. } | ParkedWhat::Event { .. } => {}
+            }
+        }
+    }
+    found
+}
+
+/// Whether an instance is as its placement and operator want it.
+pub fn is_as_wanted(instance: &mainstay_resource_graph::Instance) -> bool {
+    instance::is_as_wanted(instance)
+}
+
+fn wants_running(instance: &mainstay_resource_graph::Instance) -> bool {
+    instance.desired == Desired::Running
+}

@@ -1,0 +1,148 @@
+//! What will happen by itself, and what a person can do: every command printed here parses.
+
+use mainstay_protocol::InstanceKey;
+use mainstay_protocol::code;
+use mainstay_resource_graph::{
+    Instance, InstanceState, Key, NodeState, Vertex, View, ViewExt, slot_of,
+};
+
+use super::{SystemWill, wants_running};
+
+pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
+    let facts = view.instance(key)?;
+    let will = |action: &str, at, rule| {
+        Some(SystemWill {
+            action: action.to_owned(),
+            at,
+            rule,
+        })
+    };
+    match facts.state {
+        InstanceState::Backoff { .. } => {
+            will("start its next incarnation", facts.next_try, "restart")
+        }
+        InstanceState::Starting => will(
+            "stop it and try again if it says nothing",
+            facts.deadline,
+            "start_deadline",
+        ),
+        InstanceState::Stopping { stuck: false, .. } => will(
+            "kill it if it does not end",
+            facts.deadline,
+            "stop_escalate",
+        ),
+        InstanceState::Unresponsive { .. } => will(
+            "stop and restart it if it goes on missing Checks",
+            None,
+            "unresponsive",
+        ),
+        InstanceState::Unknown { .. } => will(
+            "adopt or restart it when its agent is back",
+            None,
+            "node_return",
+        ),
+        InstanceState::Pending => will("start it when its node is online", None, "start"),
+        InstanceState::Blocked => match blocked_by(&facts) {
+            Some(code) if code == code::NAME_HELD => {
+                will("start it when the name is free", None, "name_conflict")
+            }
+            Some(_) => will("start it when its node has the type", None, "start"),
+            None => None,
+        },
+        InstanceState::Running
+        | InstanceState::Degraded
+        | InstanceState::Stopping { stuck: true, .. }
+        | InstanceState::Stopped { .. }
+        | InstanceState::Failed { .. }
+        | InstanceState::Quarantined => None,
+    }
+}
+
+fn blocked_by(facts: &Instance) -> Option<code::Code> {
+    facts.reason.as_ref().map(|reason| reason.code.clone())
+}
+
+pub fn you_can(view: &dyn View, key: &Key) -> Vec<String> {
+    match view.record(key).map(|record| record.vertex.clone()) {
+        Some(Vertex::Instance(facts)) => match key {
+            Key::Instance(instance) => for_instance(view, instance, &facts),
+            _ => Vec::new(),
+        },
+        Some(Vertex::Node(node)) if node.state == NodeState::AgentDown => {
+            vec![
+                format!("mainstay events --since 10m"),
+                format!("mainstay wait {key} --for state=Online"),
+            ]
+        }
+        Some(Vertex::Parked(_)) => match key {
+            Key::Parked(id) => vec![
+                format!("mainstay parked requeue {}", id.0),
+                format!("mainstay parked drop {}", id.0),
+            ],
+            _ => Vec::new(),
+        },
+        Some(_) => vec![format!("mainstay describe {key}")],
+        None => Vec::new(),
+    }
+}
+
+fn for_instance(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<String> {
+    match facts.state {
+        InstanceState::Quarantined => {
+            vec![
+                format!("mainstay clear {key}"),
+                format!("mainstay decisions {key}"),
+                format!("mainstay stop {key}"),
+            ]
+        }
+        InstanceState::Failed { .. } | InstanceState::Backoff { .. } => {
+            vec![
+                format!("mainstay clear {key}"),
+                format!("mainstay decisions {key}"),
+            ]
+        }
+        InstanceState::Blocked if blocked_by(facts) == Some(code::NAME_HELD) => {
+            let holder = view.holder(&slot_of(key, facts));
+            let mut commands: Vec<String> = holder
+                .into_iter()
+                .map(|holder| format!("mainstay stop {holder}"))
+                .collect();
+            commands.push(format!("mainstay stop {key}"));
+            commands
+        }
+        InstanceState::Blocked | InstanceState::Pending | InstanceState::Unknown { .. } => {
+            vec![
+                format!("mainstay why node/{}", key.node),
+                format!("mainstay describe node/{}", key.node),
+            ]
+        }
+        InstanceState::Stopping { stuck: true, .. } => {
+            vec![
+                format!("mainstay chaos kill node/{}", key.node),
+                format!("mainstay decisions {key}"),
+            ]
+        }
+        InstanceState::Stopped { .. } if wants_running(facts) => {
+            vec![format!("mainstay restart {key}")]
+        }
+        InstanceState::Stopped { .. } => {
+            vec![format!(
+                "mainstay start {} --name {} --on {}",
+                facts.service_type, key.placement, key.node
+            )]
+        }
+        InstanceState::Starting | InstanceState::Stopping { .. } => {
+            vec![
+                format!("mainstay wait {key} --for running"),
+                format!("mainstay decisions {key}"),
+            ]
+        }
+        InstanceState::Running | InstanceState::Degraded | InstanceState::Unresponsive { .. } => {
+            vec![
+                format!("mainstay check {key}"),
+                format!("mainstay ask-status {key}"),
+                format!("mainstay restart {key}"),
+            ]
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What stands behind an instance's state.
+
+use mainstay_protocol::InstanceKey;
+use mainstay_protocol::code;
+use mainstay_protocol::health::Health;
+use mainstay_resource_graph::{Instance, InstanceState, Key, Record, View, ViewExt, slot_of};
+
+use super::{Cause, behind, plain, wants_running};
+use crate::verb;
+
+pub fn is_as_wanted(instance: &Instance) -> bool {
+    match instance.state {
+        InstanceState::Running => {
+            wants_running(instance) && matches!(instance.health, Health::Ok | Health::Unknown)
+        }
+        // A clean end by itself is right, whatever was wanted before it.
+        InstanceState::Stopped { by_itself } => by_itself || !wants_running(instance),
+        InstanceState::Pending
+        | InstanceState::Blocked
+        | InstanceState::Starting
+        | InstanceState::Degraded
+        | InstanceState::Unresponsive { .. }
+        | InstanceState::Stopping { .. }
+        | InstanceState::Failed { .. }
+        | InstanceState::Backoff { .. }
+        | InstanceState::Quarantined
+        | InstanceState::Unknown { .. } => false,
+    }
+}
+
+pub fn cause(
+    view: &dyn View,
+    key: &InstanceKey,
+    facts: &Instance,
+    record: &Record,
+    depth: usize,
+) -> Cause {
+    let mut because = Vec::new();
+    match facts.state {
+        InstanceState::Blocked | InstanceState::Pending => {
+            because.extend(obstacle(view, key, facts, depth))
+        }
+        InstanceState::Unknown { .. } => {
+            because.extend(behind(view, &Key::Node(key.node.clone()), depth));
+        }
+        InstanceState::Starting
+        | InstanceState::Running
+        | InstanceState::Failed { .. }
+        | InstanceState::Backoff { .. }
+        | InstanceState::Quarantined
+        | InstanceState::Stopping { .. } => because.extend(last_failure(key, facts)),
+        InstanceState::Degraded
+        | InstanceState::Unresponsive { .. }
+        | InstanceState::Stopped { .. } => {}
+    }
+    let evidence = match facts.state {
+        InstanceState::Running if because.is_empty() => Some(healthy_since(facts)),
+        InstanceState::Degraded | InstanceState::Unresponsive { .. } => {
+            Some(facts.health_detail.clone())
+        }
+        InstanceState::Pending
+        | InstanceState::Blocked
+        | InstanceState::Starting
+        | InstanceState::Running
+        | InstanceState::Stopping { .. }
+        | InstanceState::Stopped { .. }
+        | InstanceState::Failed { .. }
+        | InstanceState::Backoff { .. }
+        | InstanceState::Quarantined
+        | InstanceState::Unknown { .. } => None,
+    };
+    Cause {
+        reason: facts.reason.clone(),
+        because,
+        evidence: evidence.filter(|text| !text.is_empty()),
+        ..plain(record, facts.state.as_str())
+    }
+}
+
+fn healthy_since(facts: &Instance) -> String {
+    match facts.health {
+        Health::Ok => "its Checks say ok; a failure, a missed Check, a stop or its agent's end would take it down".to_owned(),
+        Health::Unknown => "it answered its start; its first Check is awaited".to_owned(),
+        Health::Degraded | Health::Failed | Health::Unresponsive => facts.health_detail.clone(),
+    }
+}
+
+/// What it waits for: a name, its node, its type.
+fn obstacle(view: &dyn View, key: &InstanceKey, facts: &Instance, depth: usize) -> Vec<Cause> {
+    let Some(reason) = &facts.reason else {
+        return Vec::new();
+    };
+    if reason.code == code::NAME_HELD {
+        return view
+            .holder(&slot_of(key, facts))
+            .map(|holder| behind(view, &Key::Instance(holder), depth))
+            .unwrap_or_default();
+    }
+    if reason.code == code::WAITING_FOR_NODE || reason.code == code::TYPE_NOT_PROVIDED {
+        return behind(view, &Key::Node(key.node.clone()), depth);
+    }
+    last_failure(key, facts)
+}
+
+/// The failure that led here, with its own words: of this incarnation, or of the one before it.
+fn last_failure(key: &InstanceKey, facts: &Instance) -> Vec<Cause> {
+    let Some(failure) = &facts.failure else {
+        return Vec::new();
+    };
+    let recent =
+        failure.incarnation == facts.incarnation || failure.incarnation.next() == facts.incarnation;
+    if !recent {
+        return Vec::new();
+    }
+    let mut evidence = failure.evidence.text.clone();
+    if let Some(location) = &failure.evidence.location {
+        evidence = format!("{evidence} (at {location})");
+    }
+    if !failure.evidence.stderr_tail.is_empty() {
+        evidence = format!("{evidence}\n{}", failure.evidence.stderr_tail);
+    }
+    vec![Cause {
+        key: Key::Instance(key.clone()),
+        state: format!("incarnation {} failed", failure.incarnation),
+        reason: Some(verb::reason_of(failure)),
+        since: failure.at,
+        because: Vec::new(),
+        evidence: (!evidence.is_empty()).then_some(evidence),
+    }]
+}
