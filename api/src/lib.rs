@@ -15,8 +15,6 @@
 //! - `present` is pure: a view and what the leader remembers go in, types come out.
 #![forbid(unsafe_code)]
 
-pub mod limits;
-
 pub mod exit;
 pub mod problem;
 pub mod routes;

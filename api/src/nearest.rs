@@ -1,6 +1,6 @@
 //! The nearest valid names to a wrong one.
 
-use crate::limits;
+use mainstay_protocol::limits;
 
 /// How like two texts must be for one to be offered for the other.
 const LIKENESS_MIN: f64 = 0.5;

@@ -3,7 +3,8 @@
 
 mod configuration;
 mod decision;
-mod find;
+mod event;
+pub mod find;
 mod instance;
 mod list;
 mod name;
@@ -12,6 +13,7 @@ mod parked;
 mod placement;
 mod service_type;
 mod station;
+mod status;
 mod supervisor;
 
 #[cfg(test)]
@@ -25,8 +27,10 @@ use mainstay_resource_graph::{Key, Record, View};
 use crate::time::Time;
 
 pub use decision::decision;
+pub use event::{event, place_of, seq};
 pub use instance::{is_as_wanted, is_healthy};
 pub use list::{ListQuery, Page};
+pub use status::Standing;
 
 /// What the leader remembers and the log does not.
 pub trait Live {

@@ -88,3 +88,41 @@ pub const LOG_EVENTS_MAX: usize = 1024;
 pub const SNAPSHOT_CHUNK_BYTES: usize = 512 * 1024;
 /// Bytes of write-ahead logs before the database turns the oldest into files.
 pub const WAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Nodes of a dev cluster: agent processes on one machine.
+pub const DEV_NODES_MAX: u16 = 64;
+/// Bytes of one dev daemon's log before it begins anew, with one older piece kept.
+pub const DEV_LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Bytes of one line between a dev cluster's parent and its reaper.
+pub const DEV_NOTE_BYTES_MAX: u64 = 64 * 1024;
+/// Breaks between log time and wall time that a station remembers: one for each gap without a leader.
+pub const WALL_ANCHORS_MAX: usize = 64;
+/// Bytes of one answer that a client of the API reads; a page of `PAGE_ROWS_MAX` rows fits.
+pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of one event of a followed stream.
+pub const STREAM_EVENT_BYTES_MAX: usize = 1024 * 1024;
+/// Names offered in place of a wrong one.
+pub const NEAREST_MAX: usize = 3;
+/// Connections to the session socket that have not introduced themselves yet; one more is closed at once.
+pub const HANDSHAKES_MAX: usize = 512;
+/// Time for a peer to introduce itself, handshake and NodeUp together.
+pub const HANDSHAKE_DEADLINE_MS: u64 = 5_000;
+/// Bytes read from a session at a time.
+pub const SESSION_READ_BYTES: usize = 64 * 1024;
+/// Time one write to a session may take before the peer counts as stuck.
+pub const SESSION_WRITE_DEADLINE_MS: u64 = 10_000;
+/// Peers whose bad frames are remembered; the longest known is forgotten first.
+pub const BAD_PEERS_MAX: usize = 256;
+/// Bad bodies in one session before it is closed: a peer that is only broken is no use.
+pub const BAD_FRAMES_PER_SESSION_MAX: u64 = 1_000;
+/// Answers kept for requests that may be repeated with the same key.
+pub const IDEMPOTENCY_KEYS_MAX: usize = 1024;
+/// Requests of the API that wait for something at a time; one more is told to come back.
+pub const WAITERS_MAX: usize = 4 * 1024;
+/// The longest a request of the API waits.
+pub const WAIT_MS_MAX: u64 = 24 * 3600 * 1000;
+/// Between two starts of a coordinator that failed: doubled each time up to this.
+pub const COORDINATOR_RESTART_MS_MAX: u64 = 10_000;
+/// One call of the leader core takes far less; an endless one ends the process.
+pub const CORE_CALL_MS_MAX: u64 = 30_000;
+/// Rows of events or decisions in one answer, unless asked for fewer.
+pub const HISTORY_ROWS_DEFAULT: usize = 200;

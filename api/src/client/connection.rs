@@ -13,9 +13,9 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use uuid::Uuid;
 
-use crate::limits;
 use crate::problem::Problem;
 use crate::routes::{IDEMPOTENCY_KEY_HEADER, Method, REQUEST_ID_HEADER};
+use mainstay_protocol::limits;
 
 /// A request before it is sent.
 pub struct Asked<'a> {

@@ -7,9 +7,9 @@ use hyper::body::Incoming;
 use mainstay_protocol::code;
 
 use super::connection;
-use crate::limits;
 use crate::problem::Problem;
 use crate::types::Event;
+use mainstay_protocol::limits;
 
 /// Ends when the station does; go on with `after` the last one seen.
 #[derive(Debug)]

@@ -68,7 +68,7 @@ impl Present<'_> {
                     .is_ok_and(|key: Key| self.record(&key).is_some())
             });
             near.splice(0..0, there);
-            near.truncate(crate::limits::NEAREST_MAX);
+            near.truncate(mainstay_protocol::limits::NEAREST_MAX);
         }
         let code = match key {
             Key::Node(_) => code::UNKNOWN_NODE,
