@@ -173,9 +173,8 @@ impl<'a> Sight<'a> {
     }
 
     fn exists(&self, key: &Key) -> Result<(), Unfit> {
-        let there =
-            self.put.contains(key)
-                || (self.view.record(key).is_some() && !self.removed.contains(key));
+        let there = self.put.contains(key)
+            || (self.view.record(key).is_some() && !self.removed.contains(key));
         if there {
             Ok(())
         } else {

@@ -4,13 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mainstay_protocol::{CommandId, InstanceKey, NodeName, PlacementName, Revision, Timestamp};
-use petgraph::Direction;
-use petgraph::stable_graph::{EdgeIndex, NodeIndex, StableDiGraph};
-use petgraph::visit::EdgeRef;
 
 use crate::delta::{Change, Delta, Unfit};
 use crate::key::{Key, Kind};
-use crate::kinds::ByKind;
+use crate::net::Net;
 use crate::txn::Txn;
 use crate::vertex::{Cause, Edge, Record, Relation, Vertex};
 use crate::view::View;
@@ -19,8 +16,7 @@ use crate::view::View;
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
     revision: Revision,
-    net: StableDiGraph<Arc<Record>, Edge>,
-    places: ByKind<NodeIndex>,
+    net: Net,
     /// Relations that are part of a key are indices: a vertex with 100 000 edges would be slow to leave.
     by_placement: BTreeSet<(PlacementName, NodeName)>,
     by_commanded: BTreeSet<(NodeName, CommandId)>,
@@ -56,11 +52,11 @@ impl Graph {
         }
         for edge in edges {
             for end in [&edge.from, &edge.to] {
-                if !graph.places.contains(end) {
+                if !graph.net.contains(end) {
                     return Err(Unfit::Missing { key: end.clone() });
                 }
             }
-            graph.link(edge);
+            graph.net.link(&edge);
         }
         Ok(graph)
     }
@@ -83,8 +79,8 @@ impl Graph {
             match change {
                 Change::Put(record) => self.put(Arc::new(Record::clone(record))),
                 Change::Remove(key) => self.remove(key),
-                Change::Link(edge) => self.link(edge.clone()),
-                Change::Unlink { from, relation, to } => self.unlink(from, *relation, to),
+                Change::Link(edge) => self.net.link(edge),
+                Change::Unlink { from, relation, to } => self.net.unlink(from, *relation, to),
             }
         }
         self.revision = self.revision.next();
@@ -115,7 +111,7 @@ impl Graph {
     }
 
     pub fn count(&self, kind: Kind) -> usize {
-        self.places.of(kind).len()
+        self.net.count(kind)
     }
 
     /// How many there are of each kind, kinds without any included.
@@ -132,93 +128,33 @@ impl Graph {
 
     /// Every vertex, in key order.
     pub fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
-        self.places.iter().map(|(_, place)| &self.net[*place])
+        self.net.records()
     }
 
     /// Every edge, ordered by from, relation, to.
-    pub fn edges(&self) -> Vec<&Edge> {
-        let mut edges: Vec<&Edge> = self.net.edge_weights().collect();
-        edges.sort_by(|a, b| (&a.from, a.relation, &a.to).cmp(&(&b.from, b.relation, &b.to)));
-        edges
+    pub fn edges(&self) -> Vec<Edge> {
+        self.net.edges()
     }
 
     /// All edges of one vertex, in both directions.
     pub fn edges_of(&self, key: &Key) -> Vec<Edge> {
-        let Some(place) = self.places.get(key) else {
-            return Vec::new();
-        };
-        let mut edges: Vec<Edge> = [Direction::Outgoing, Direction::Incoming]
-            .into_iter()
-            .flat_map(|direction| self.net.edges_directed(*place, direction))
-            .map(|edge| edge.weight().clone())
-            .collect();
-        edges.sort();
-        edges
+        self.net.edges_of(key)
     }
 
-    pub(crate) fn edge(&self, from: &Key, relation: Relation, to: &Key) -> Option<&Edge> {
-        self.edge_place(from, relation, to)
-            .map(|place| &self.net[place])
-    }
-
-    /// Looks from the source, which has few edges; a target may have very many.
-    fn edge_place(&self, from: &Key, relation: Relation, to: &Key) -> Option<EdgeIndex> {
-        let from = self.places.get(from)?;
-        self.net
-            .edges_directed(*from, Direction::Outgoing)
-            .find(|edge| edge.weight().relation == relation && edge.weight().to == *to)
-            .map(|edge| edge.id())
-    }
-
-    fn edges_at(&self, key: &Key, relation: Relation, direction: Direction) -> Vec<Edge> {
-        let Some(place) = self.places.get(key) else {
-            return Vec::new();
-        };
-        self.net
-            .edges_directed(*place, direction)
-            .filter(|edge| edge.weight().relation == relation)
-            .map(|edge| edge.weight().clone())
-            .collect()
+    pub(crate) fn edge(&self, from: &Key, relation: Relation, to: &Key) -> Option<Edge> {
+        self.net.edge(from, relation, to)
     }
 
     fn put(&mut self, record: Arc<Record>) {
-        let key = record.key.clone();
-        match self.places.get(&key) {
-            Some(place) => {
-                let place = *place;
-                let old = std::mem::replace(&mut self.net[place], Arc::clone(&record));
-                self.leave_indices(&old);
-            }
-            None => {
-                let place = self.net.add_node(Arc::clone(&record));
-                self.places.insert(key, place);
-            }
+        if let Some(old) = self.net.put(Arc::clone(&record)) {
+            self.leave_indices(&old);
         }
         self.enter_indices(&record);
     }
 
     fn remove(&mut self, key: &Key) {
-        if let Some(place) = self.places.remove(key)
-            && let Some(old) = self.net.remove_node(place)
-        {
+        if let Some(old) = self.net.remove(key) {
             self.leave_indices(&old);
-        }
-    }
-
-    fn link(&mut self, edge: Edge) {
-        if let Some(place) = self.edge_place(&edge.from, edge.relation, &edge.to) {
-            self.net[place] = edge;
-            return;
-        }
-        if let (Some(from), Some(to)) = (self.places.get(&edge.from), self.places.get(&edge.to)) {
-            let (from, to) = (*from, *to);
-            self.net.add_edge(from, to, edge);
-        }
-    }
-
-    fn unlink(&mut self, from: &Key, relation: Relation, to: &Key) {
-        if let Some(place) = self.edge_place(from, relation, to) {
-            self.net.remove_edge(place);
         }
     }
 
@@ -255,32 +191,29 @@ impl View for Graph {
     }
 
     fn record(&self, key: &Key) -> Option<Arc<Record>> {
-        self.places
-            .get(key)
-            .map(|place| Arc::clone(&self.net[*place]))
+        self.net.record(key).map(Arc::clone)
     }
 
     fn keys(&self, kind: Kind) -> Vec<Key> {
-        self.places.of(kind).keys().cloned().collect()
+        self.net.keys(kind).cloned().collect()
     }
 
     fn edges_from(&self, from: &Key, relation: Relation) -> Vec<Edge> {
-        let mut edges = self.edges_at(from, relation, Direction::Outgoing);
+        let mut edges = self.net.edges_from(from, relation);
         edges.sort_by(|a, b| a.to.cmp(&b.to));
         edges
     }
 
     fn edges_to(&self, to: &Key, relation: Relation) -> Vec<Edge> {
-        let mut edges = self.edges_at(to, relation, Direction::Incoming);
+        let mut edges = self.net.edges_to(to, relation);
         oldest_first(&mut edges);
         edges
     }
 
     fn instances_on(&self, node: &NodeName) -> Vec<InstanceKey> {
-        let instances = self.places.of(Kind::Instance);
-        instances
-            .range(first_instance_on(node)..)
-            .map_while(|(key, _)| instance_on(key, node))
+        self.net
+            .keys_from(&first_instance_on(node))
+            .map_while(|key| instance_on(key, node))
             .collect()
     }
 

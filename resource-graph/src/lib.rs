@@ -25,6 +25,7 @@ pub mod event;
 pub mod graph;
 pub mod key;
 mod kinds;
+mod net;
 pub mod policy;
 pub mod snapshot;
 pub mod stored;

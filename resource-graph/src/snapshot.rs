@@ -116,7 +116,7 @@ pub fn write(graph: &Graph, mut sink: impl FnMut(&[u8])) {
     }
     let edges = graph.edges();
     put(&(edges.len() as u64).to_be_bytes());
-    for edge in edges {
+    for edge in &edges {
         item(&mut put, &stored::encode_edge(edge));
     }
     sink(&crc.to_be_bytes());

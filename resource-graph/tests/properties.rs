@@ -236,7 +236,7 @@ proptest! {
         prop_assert_eq!(replayed.first_difference(&graph), None);
 
         let records: Vec<_> = graph.records().rev_order();
-        let edges: Vec<_> = graph.edges().into_iter().rev().cloned().collect();
+        let edges: Vec<_> = graph.edges().into_iter().rev().collect();
         let parts = Graph::from_parts(graph.revision(), records, edges).unwrap();
         prop_assert_eq!(parts.snapshot(), &bytes[..]);
         prop_assert_eq!(dump(&parts), dump(&graph));

@@ -121,7 +121,7 @@ fn stored_bytes_stay_what_they_are() {
         lines += &line(kind.as_str(), &stored::encode(&record));
     }
     for edge in graph.edges() {
-        lines += &line(edge.relation.as_str(), &stored::encode_edge(edge));
+        lines += &line(edge.relation.as_str(), &stored::encode_edge(&edge));
     }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/stored-1.txt");
     if std::env::var_os("UPDATE").is_some() {
@@ -152,7 +152,7 @@ fn a_difference_is_named() {
         "revision 3 against 4"
     );
     let records = other.records().map(|record| Record::clone(record));
-    let edges = other.edges().into_iter().cloned();
+    let edges = other.edges();
     let level = Graph::from_parts(one.revision(), records, edges).unwrap();
     let difference = one.first_difference(&level).unwrap();
     assert!(difference.contains("restart_asked: true"), "{difference}");
@@ -214,7 +214,7 @@ fn a_record_of_an_unknown_family_or_under_another_kinds_key_is_refused() {
 #[test]
 fn an_edge_without_its_end_is_no_graph() {
     let graph = full();
-    let edges = graph.edges().into_iter().cloned();
+    let edges = graph.edges();
     let records = graph
         .records()
         .filter(|record| record.key != key("config/bb"))

@@ -247,7 +247,7 @@ fn broken(wanted: &str, spoil: impl FnOnce(&mut Vec<mainstay_resource_graph::Rec
     let graph = running();
     let mut records: Vec<_> = graph.records().map(|record| (**record).clone()).collect();
     spoil(&mut records);
-    let edges: Vec<_> = graph.edges().into_iter().cloned().collect();
+    let edges = graph.edges();
     let spoilt = Graph::from_parts(graph.revision(), records, edges).unwrap();
     let problems: Vec<String> = check(&spoilt).iter().map(ToString::to_string).collect();
     assert_eq!(problems, [wanted]);

@@ -229,7 +229,7 @@ impl Txn<'_> {
 
     fn edge_for(&self, from: Key, relation: Relation, to: Key) -> Edge {
         match Graph::edge(self.base, &from, relation, &to) {
-            Some(edge) => edge.clone(),
+            Some(edge) => edge,
             None => Edge {
                 from,
                 relation,
