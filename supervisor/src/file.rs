@@ -119,7 +119,7 @@ pub fn replay(bytes: &[u8]) -> Recovered {
             }
             Next::Record { record, len } => {
                 let first = recovered.valid_len == 0;
-                if first && !matches!(record, FileRecord::Head { .. }) {
+                if first && !matches!(*record, FileRecord::Head { .. }) {
                     recovered.damaged = true;
                     break;
                 }
@@ -136,7 +136,7 @@ enum Next {
     End,
     Torn,
     Damaged,
-    Record { record: FileRecord, len: usize },
+    Record { record: Box<FileRecord>, len: usize },
 }
 
 fn next_record(bytes: &[u8]) -> Next {
@@ -160,9 +160,12 @@ fn next_record(bytes: &[u8]) -> Next {
     }
     match record::decode(body, RECORD_BYTES_MAX) {
         Ok(record) => Next::Record {
-            record,
+            record: Box::new(record),
             len: FRAME_BYTES + len,
         },
         Err(_) => Next::Damaged,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! A new life on an old file.
+
+use super::*;
+use crate::file::FileRecord;
+
+/// An agent amid everything: one running, one starting, one being stopped with its successor waiting.
+fn busy() -> Agent {
+    let mut agent = Agent::new();
+    agent.up(1, 0);
+    agent.run_web(1, 1);
+    agent.command(2, start("slow", "slow", 1));
+    agent.command(3, start("old", "old", 1));
+    agent.seen(started("old", 1));
+    agent.command(4, stop("old", 1));
+    agent.command(5, start("old", "old", 2));
+    agent.acknowledge(2);
+    agent
+}
+
+// proves: S12
+// acceptance: 5
+#[test]
+fn what_had_begun_is_reported_as_failed_with_its_agent() {
+    let (mut agent, actions) = Agent::on(busy().file, "boot-1");
+    assert_eq!(done(&actions), [""; 0]);
+    assert_eq!(
+        agent.outbox(),
+        [
+            "started old:1",
+            "command_done 3 Done",
+            "failed old:1 AgentEnded Gone",
+            "failed slow:1 AgentEnded Gone",
+            "failed web:1 AgentEnded Gone",
+            "command_done 2 Done",
+            "command_done 4 NotRunning",
+            "command_done 5 MS-AGENT-ENDED",
+        ]
+    );
+    assert!(agent.core.digest().values().all(|entry| entry.live.is_none()));
+    assert_eq!(numbers(&agent.up(1, 2)), (3..=10).collect::<Vec<_>>());
+    assert_eq!(done(&agent.command(6, start("web", "web", 2))), ["start web:2"]);
+}
+
+#[test]
+fn a_second_recovery_says_nothing_twice() {
+    let (first, _) = Agent::on(busy().file, "boot-1");
+    let before = first.outbox();
+    let (second, _) = Agent::on(first.file, "boot-1");
+    assert_eq!(second.outbox(), before);
+}
+
+#[test]
+fn a_repeated_command_is_still_known_after_a_restart() {
+    let mut agent = Agent::new();
+    agent.run_web(1, 1);
+    let (mut agent, _) = Agent::on(agent.file, "boot-1");
+    assert_eq!(agent.command(1, start("web", "web", 1)), []);
+    assert_eq!(done(&agent.command(2, start("web", "web", 1))), [""; 0]);
+    assert_eq!(agent.outbox().last().unwrap(), "command_done 2 Stale");
+}
+
+#[test]
+fn another_boot_voids_all_but_the_nodes_id() {
+    let (agent, _) = Agent::on(busy().file, "boot-2");
+    let up = agent.core.node_up();
+    assert_eq!(up.node_epoch, None);
+    assert_eq!(up.node_id, Some(welcome(1, 0).node_id));
+    assert!(up.digest.is_empty());
+    assert_eq!(agent.outbox(), [""; 0]);
+    let (again, _) = Agent::on(agent.file, "boot-2");
+    assert_eq!(again.core.node_up(), up);
+}
+
+#[test]
+fn a_damaged_head_voids_the_file() {
+    let mut file = busy().file;
+    file[9] ^= 0xff;
+    let (agent, _) = Agent::on(file, "boot-1");
+    assert_eq!(agent.core.node_up().node_id, None);
+    assert!(agent.core.digest().is_empty());
+}
+
+#[test]
+fn damage_further_in_keeps_the_floors_and_takes_a_new_epoch() {
+    let mut file = busy().file;
+    let last = file.len() - 1;
+    file[last] ^= 0xff;
+    let (mut agent, _) = Agent::on(file, "boot-1");
+    let up = agent.core.node_up();
+    assert_eq!(up.node_epoch, None);
+    assert_eq!(up.digest[&key("web")].floor, incarnation(2));
+    assert_eq!(done(&agent.command(9, start("web", "web", 1))), [""; 0]);
+    let (again, _) = Agent::on(agent.file.clone(), "boot-1");
+    assert_eq!(again.core.digest(), agent.core.digest());
+}
+
+// acceptance: 9
+#[test]
+fn a_file_cut_at_any_byte_is_a_file_of_an_earlier_moment() {
+    let whole = busy().file;
+    let mut ends = vec![0];
+    while let Some(record) = whole.get(ends[ends.len() - 1]..).filter(|rest| !rest.is_empty()) {
+        let length = u32::from_be_bytes(record[..4].try_into().unwrap()) as usize;
+        ends.push(ends[ends.len() - 1] + 8 + length);
+    }
+    for cut in 0..=whole.len() {
+        let recovered = replay(&whole[..cut]);
+        let last_whole = *ends.iter().rfind(|end| **end <= cut).unwrap();
+        assert_eq!(recovered.valid_len, last_whole as u64);
+        assert_eq!(recovered.torn, last_whole != cut);
+        assert!(!recovered.damaged);
+        assert_eq!(recovered.state, replay(&whole[..last_whole]).state);
+        let (agent, _) = Agent::on(whole[..cut].to_vec(), "boot-1");
+        assert!(agent.core.state.living.is_empty());
+        assert_eq!(agent.core.state.ledger.open_entries().count(), 0);
+        assert_eq!(replay(&agent.file).state, agent.core.state);
+    }
+}
+
+#[test]
+fn the_file_says_what_the_core_knows() {
+    let agent = busy();
+    assert_eq!(replay(&agent.file).state, agent.core.state);
+}
+
+#[test]
+fn the_shorter_file_leads_to_the_same_recovery() {
+    let agent = busy();
+    let short: Vec<u8> = agent
+        .core
+        .snapshot_records()
+        .iter()
+        .flat_map(encode_record)
+        .collect();
+    assert!(short.len() < agent.file.len());
+    let (from_short, _) = Agent::on(short, "boot-1");
+    let (from_long, _) = Agent::on(agent.file, "boot-1");
+    assert_eq!(from_short.core.state, from_long.core.state);
+}
+
+#[test]
+fn a_file_that_begins_with_anything_but_a_head_is_not_ours() {
+    let record = FileRecord::Acknowledged { up_to: Sequence(1) };
+    let recovered = replay(&encode_record(&record));
+    assert!(recovered.damaged);
+    assert_eq!(recovered.valid_len, 0);
+}
