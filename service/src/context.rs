@@ -59,6 +59,12 @@ impl Context {
         self.life.report_failure(text.into());
     }
 
+    /// Its health has changed: the probe is asked out of turn, and the change reported without waiting for the
+    /// next Check. Returns when that was done.
+    pub async fn recheck(&self) {
+        self.life.recheck().await;
+    }
+
     /// Ends this instance cleanly, as by its own wish: `stop` runs with [`StopReason::Ended`] after the current
     /// message, and it is not started again unless its type says `always`.
     pub fn end(&self) {

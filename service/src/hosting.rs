@@ -21,6 +21,6 @@ pub use host::spawn_host;
 pub use hosted::{Breakage, Checked, Hosted, StopOrder, StopOutcome};
 pub use mainstay_supervisor::{ExitFact, ExitHow};
 pub use launch::{Launch, launch};
-pub use life::{NotStarted, Phase};
+pub use life::{NotStarted, Phase, Rechecks, Running};
 pub use panics::install_hook;
 pub use runtimes::{Runtimes, Stage};

@@ -65,6 +65,8 @@ impl<S: Service> TestService<S> {
                 deadline: S::TYPE.start_deadline,
             };
             let hosted = hosting::launch(&declared, &runtimes.stage(host), launch);
+            // Nobody checks it but the test.
+            drop(hosted.take_rechecks());
             let phase = hosted.started().await;
             (hosted, phase)
         });

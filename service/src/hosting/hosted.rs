@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use super::actor::{Answer, Letter, What};
 use mainstay_supervisor::{ExitFact, ExitHow};
-use super::life::{BreakOff, Life, NotStarted, Phase, Running};
+use super::life::{BreakOff, Life, NotStarted, Phase, Rechecks, Running};
 use crate::context::Identity;
 use crate::declared::Factory;
 use crate::message_list::MessageError;
@@ -88,6 +88,12 @@ impl Hosted {
     /// What a living instance reported as its failure.
     pub fn failure(&self) -> watch::Receiver<Option<String>> {
         self.life.failure()
+    }
+
+    /// The instance's wishes to be checked out of turn; for whoever checks it, once. Dropped, such wishes are
+    /// answered at once.
+    pub fn take_rechecks(&self) -> Option<Rechecks> {
+        self.life.take_rechecks()
     }
 
     /// Waits until it runs, or never will.

@@ -9,7 +9,7 @@ use mainstay_protocol::health::{Evidence, FailureKind, RefusedStart};
 use mainstay_protocol::limits;
 use mainstay_protocol::report::Ending;
 use ractor::{ActorCell, ActorRef};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::actor::Letter;
 use mainstay_supervisor::{ExitFact, ExitHow};
@@ -64,6 +64,9 @@ impl fmt::Debug for Phase {
     }
 }
 
+/// An instance's wishes to be checked out of turn; each is answered when it was.
+pub type Rechecks = mpsc::Receiver<oneshot::Sender<()>>;
+
 /// Why a start is broken off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BreakOff {
@@ -79,6 +82,9 @@ pub(crate) struct Life {
     stop: watch::Sender<Option<StopReason>>,
     break_off: watch::Sender<Option<BreakOff>>,
     failure: watch::Sender<Option<String>>,
+    rechecks: mpsc::Sender<oneshot::Sender<()>>,
+    /// Taken by whoever checks this instance.
+    rechecks_wanted: Mutex<Option<Rechecks>>,
     /// Known before the task has finished; the first word counts, since it is the cause of the rest.
     exit: Mutex<Option<ExitHow>>,
     cell: OnceLock<ActorCell>,
@@ -87,6 +93,7 @@ pub(crate) struct Life {
 
 impl Life {
     pub(crate) fn new(identity: Identity) -> Arc<Self> {
+        let (rechecks, rechecks_wanted) = mpsc::channel(1);
         Arc::new(Self {
             identity,
             began: Instant::now(),
@@ -95,6 +102,8 @@ impl Life {
             stop: watch::Sender::new(None),
             break_off: watch::Sender::new(None),
             failure: watch::Sender::new(None),
+            rechecks,
+            rechecks_wanted: Mutex::new(Some(rechecks_wanted)),
             exit: Mutex::new(None),
             cell: OnceLock::new(),
             queued: AtomicUsize::new(0),
@@ -138,6 +147,18 @@ impl Life {
             }
             first
         });
+    }
+
+    /// Wants to be checked out of turn, and waits until it was.
+    pub(crate) async fn recheck(&self) {
+        let (done, checked) = oneshot::channel();
+        if self.rechecks.send(done).await.is_ok() {
+            let _ = checked.await;
+        }
+    }
+
+    pub(crate) fn take_rechecks(&self) -> Option<Rechecks> {
+        self.rechecks_wanted.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(crate) fn stop_reason(&self) -> Option<StopReason> {

@@ -1,0 +1,204 @@
+//! The agent as a whole: types, start-up, the control thread, the end.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use mainstay_protocol::code;
+use mainstay_protocol::limits;
+use mainstay_service::hosting::{self, Runtimes};
+use mainstay_service::{Service, TypeSet, TypesClash};
+use mainstay_supervisor::{AgentCore, SupervisorConfig, supervise};
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing_subscriber::EnvFilter;
+
+use crate::agent_file::AgentFile;
+use crate::arguments::{AgentCommand, UserBinary, UserCommand};
+use crate::directory::Directory;
+use crate::driver::{Driver, Ended};
+use crate::instances::Instances;
+use crate::machine;
+use crate::options::{AgentOptions, CannotRun};
+use crate::requests::Requests;
+use crate::session::{Pulse, Session};
+use crate::types;
+
+/// An agent ending in order gives its instances so long, all together.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// An agent's service types. The system's own are always there.
+#[derive(Debug)]
+pub struct Agent {
+    types: TypeSet,
+    clash: Option<TypesClash>,
+}
+
+impl Default for Agent {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Agent {
+    pub fn new() -> Self {
+        let mut types = TypeSet::default();
+        let clash = types::add_to(&mut types).err();
+        Self { types, clash }
+    }
+
+    /// Adds a type. What clashes is said when the agent runs, before anything is started.
+    #[must_use]
+    pub fn service<S: Service>(mut self) -> Self {
+        if let Err(clash) = self.types.add::<S>() {
+            self.clash.get_or_insert(clash);
+        }
+        self
+    }
+
+    /// Runs on this thread until it is asked to stop.
+    pub fn run_with(self, options: AgentOptions) -> ExitCode {
+        match self.try_run(options) {
+            Ok(code) => code,
+            Err(cannot) => {
+                eprintln!("{cannot}");
+                cannot.exit_code()
+            }
+        }
+    }
+
+    fn try_run(self, options: AgentOptions) -> Result<ExitCode, CannotRun> {
+        if let Some(clash) = self.clash {
+            return Err(CannotRun {
+                what: "the agent's service types cannot be provided together".to_owned(),
+                why: clash.to_string(),
+                remedy: "change the types' TypeInfo in the agent's code".to_owned(),
+                code: code::BAD_REQUEST,
+                exit: 4,
+            });
+        }
+        if let Some(parent) = options.parent {
+            die_with(parent)?;
+        }
+        log_to_stderr(options.log.as_deref());
+        let directory = Directory::open(&options.dir)?;
+        let runtimes = Runtimes::new().map_err(|error| broken("start its threads", &error))?;
+        let control = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| broken("start its control thread", &error))?;
+        let ended = control.block_on(live(self.types, options, directory, &runtimes))?;
+        // Threads of services that never yield must not hold up the end.
+        control.shutdown_background();
+        Ok(match ended {
+            Ended::Asked => ExitCode::SUCCESS,
+            Ended::Broken => ExitCode::FAILURE,
+        })
+    }
+}
+
+/// The `main` of a user's own agent: takes `agent run ...`, as `mainstay dev --agent-bin` starts it.
+pub fn run(agent: Agent) -> ExitCode {
+    let UserCommand::Agent { command } = UserBinary::parse().command;
+    let AgentCommand::Run(arguments) = command;
+    agent.run_with(arguments.into())
+}
+
+async fn live(
+    types: TypeSet,
+    options: AgentOptions,
+    directory: Directory,
+    runtimes: &Runtimes,
+) -> Result<Ended, CannotRun> {
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let (host, host_ended) = hosting::spawn_host()
+        .await
+        .map_err(|error| broken("start its host", &error))?;
+    let stage = runtimes.stage(host);
+    let (observations, observed) = mpsc::channel(limits::SESSION_QUEUE_MAX);
+    let supervisor = supervise(SupervisorConfig {
+        probes: stage.probes.clone(),
+        observations: observations.clone(),
+    })
+    .await
+    .map_err(|error| broken("start its supervisor", &error))?;
+
+    let identity = machine::identity(&options, types.declarations())
+        .map_err(|error| broken("learn about its machine", &error))?;
+    let (mut file, recovered) = AgentFile::open(directory.path())
+        .map_err(|error| broken("open its file", &error))?;
+    let (core, output) = AgentCore::new(identity, recovered);
+    file.append(&output.persist).map_err(|error| broken("write its file", &error))?;
+
+    let (ask_to_end, asked_to_end) = mpsc::channel(1);
+    let instances = Instances::new(types, stage, directory, observations, supervisor.clone());
+    let requests = Requests::new(instances.clone(), supervisor.clone(), options.chaos, ask_to_end);
+    let pulse = Pulse::new(supervisor);
+    let (events, happened) = mpsc::channel(limits::SESSION_QUEUE_MAX);
+    let session = Session::new(&options, events, requests, pulse.clone());
+    tracing::info!(node = %options.node, dir = %options.dir.display(), "agent runs");
+    let session = tokio::spawn(session.run());
+
+    let driver = Driver::new(core, file, instances.clone(), pulse);
+    let signals = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let ended = driver
+        .run(happened, observed, crate::driver::Endings { signals, asked_to_end, host_ended })
+        .await;
+    session.abort();
+    if ended == Ended::Asked {
+        instances.farewell(FAREWELL).await;
+    }
+    Ok(ended)
+}
+
+fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, CannotRun> {
+    signal(kind).map_err(|error| broken("listen to signals", &error))
+}
+
+/// The kernel kills us when the parent is gone; if it went before we asked, we go by ourselves.
+fn die_with(parent: u32) -> Result<(), CannotRun> {
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| broken("bind its life to its parent's", &error))?;
+    let now = getppid().map(Pid::as_raw_nonzero);
+    if now.is_none_or(|now| u32::try_from(now.get()) != Ok(parent)) {
+        return Err(CannotRun {
+            what: "the agent does not start".to_owned(),
+            why: format!("process {parent}, with which it was to live and end, is not its parent"),
+            remedy: "start it again without --parent".to_owned(),
+            code: code::BAD_REQUEST,
+            exit: 1,
+        });
+    }
+    Ok(())
+}
+
+fn log_to_stderr(filter: Option<&str>) {
+    let filter = filter.map_or_else(
+        || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
+        EnvFilter::new,
+    );
+    // A program that has its own log keeps it.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .try_init();
+}
+
+fn broken(what: &str, error: &dyn std::error::Error) -> CannotRun {
+    CannotRun {
+        what: format!("the agent cannot {what}"),
+        why: error.to_string(),
+        remedy: "mainstay status".to_owned(),
+        code: code::INTERNAL,
+        exit: 1,
+    }
+}

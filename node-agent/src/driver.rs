@@ -1,0 +1,163 @@
+//! The driver of the agent core: everything that happens goes in, what it wants written is written, what it wants
+//! done is done. One task, one `select!`; it waits for nobody.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use mainstay_protocol::command::Command;
+use mainstay_protocol::report::NodeUp;
+use mainstay_protocol::session::{Acknowledged, AgentMessage, Welcome};
+use mainstay_supervisor::{Action, AgentCore, Input, Observation, Output};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::agent_file::AgentFile;
+use crate::instances::Instances;
+use crate::session::Pulse;
+
+/// How often the core may say what it could not say before.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What the session has to tell.
+#[derive(Debug)]
+pub(crate) enum Happened {
+    /// There is a connection: what does this agent say of itself?
+    Connected { node_up: oneshot::Sender<NodeUp> },
+    /// The station took us in; what is to be said goes into `outgoing`. Dropping it closes the session.
+    Up {
+        welcome: Welcome,
+        outgoing: mpsc::Sender<AgentMessage>,
+    },
+    Command(Box<Command>),
+    Acknowledged(Acknowledged),
+    Down,
+}
+
+/// How the driver came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Asked,
+    /// The host is gone, or the file cannot be written: nothing that this process says would be true any more.
+    Broken,
+}
+
+/// What ends the driver.
+pub(crate) struct Endings<S> {
+    pub(crate) signals: S,
+    pub(crate) asked_to_end: mpsc::Receiver<()>,
+    pub(crate) host_ended: JoinHandle<()>,
+}
+
+pub(crate) struct Driver {
+    core: AgentCore,
+    file: AgentFile,
+    instances: Instances,
+    pulse: Pulse,
+    session: Option<mpsc::Sender<AgentMessage>>,
+    began: Instant,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        core: AgentCore,
+        file: AgentFile,
+        instances: Instances,
+        pulse: Pulse,
+    ) -> Self {
+        Self {
+            core,
+            file,
+            instances,
+            pulse,
+            session: None,
+            began: Instant::now(),
+        }
+    }
+
+    pub(crate) async fn run<S: Future<Output = ()>>(
+        mut self,
+        mut happened: mpsc::Receiver<Happened>,
+        mut observed: mpsc::Receiver<Observation>,
+        endings: Endings<S>,
+    ) -> Ended {
+        let Endings { signals, mut asked_to_end, mut host_ended } = endings;
+        let mut signals = std::pin::pin!(signals);
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let stepped = tokio::select! {
+                Some(happened) = happened.recv() => self.happened(happened),
+                Some(observation) = observed.recv() => self.step(Input::Observed(observation)),
+                _ = tick.tick() => self.step(Input::Tick),
+                () = &mut signals => return Ended::Asked,
+                Some(()) = asked_to_end.recv() => return Ended::Asked,
+                _ = &mut host_ended => {
+                    tracing::error!("the host ended; the agent ends with it");
+                    return Ended::Broken;
+                }
+            };
+            if let Err(error) = stepped {
+                tracing::error!(%error, "the agent's file cannot be written; the agent ends");
+                return Ended::Broken;
+            }
+        }
+    }
+
+    fn happened(&mut self, happened: Happened) -> io::Result<()> {
+        match happened {
+            Happened::Connected { node_up } => {
+                // A session that gave up meanwhile asks again.
+                let _ = node_up.send(self.core.node_up());
+                Ok(())
+            }
+            Happened::Up { welcome, outgoing } => {
+                tracing::info!(node_epoch = %welcome.node_epoch, "session is up");
+                self.session = Some(outgoing);
+                self.step(Input::SessionUp(welcome))
+            }
+            Happened::Command(command) => self.step(Input::Command(*command)),
+            Happened::Acknowledged(acknowledged) => self.step(Input::Acknowledged(acknowledged)),
+            Happened::Down => {
+                self.session = None;
+                self.step(Input::SessionDown)
+            }
+        }
+    }
+
+    fn step(&mut self, input: Input) -> io::Result<()> {
+        let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let Output { persist, actions } = self.core.step(now_ms, input);
+        self.file.append(&persist)?;
+        if self.file.is_long() {
+            self.file.rewrite(&self.core.snapshot_records())?;
+        }
+        for action in actions {
+            self.act(action);
+        }
+        self.pulse.outbox_depth(self.core.outbox_depth());
+        Ok(())
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Start(start) => self.instances.start(start),
+            Action::Stop(stop) => self.instances.stop(&stop),
+            Action::Send(reports) => {
+                let sent = self
+                    .session
+                    .as_ref()
+                    .is_some_and(|session| session.try_send(AgentMessage::Reports(reports)).is_ok());
+                if !sent {
+                    // Not lost: the outbox has them, and the next session begins at its watermark.
+                    self.session = None;
+                }
+            }
+            Action::CloseSession { why } => {
+                tracing::warn!(why, "the session is closed");
+                self.session = None;
+            }
+        }
+    }
+}

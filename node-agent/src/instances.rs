@@ -1,0 +1,336 @@
+//! The node's instances: carries out Start and Stop, holds the names' locks, and keeps what is known of each until
+//! nothing is left of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mainstay_protocol::command::{CheckSchedule, Start, Stop, StopManner, StopWhy};
+use mainstay_protocol::health::{Evidence, FailureKind, RefusedStart};
+use mainstay_protocol::report::Presence;
+use mainstay_protocol::{Incarnation, InstanceKey};
+use mainstay_service::hosting::{
+    self, ExitFact, ExitHow, Hosted, Launch, NotStarted, Phase, Rechecks, Running, Stage, StopOrder,
+    StopOutcome,
+};
+use mainstay_service::{Identity, StopReason, TypeSet};
+use mainstay_supervisor::{CheckFuture, Observation, Probe, SupervisorHandle, Watched};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::directory::{Directory, HeldName};
+use crate::machine;
+
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Instances {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    types: TypeSet,
+    stage: Stage,
+    directory: Directory,
+    observations: mpsc::Sender<Observation>,
+    supervisor: SupervisorHandle,
+    /// From launch until nothing is left; at most one incarnation of each.
+    hosted: Mutex<BTreeMap<InstanceKey, Hosted>>,
+}
+
+impl Instances {
+    pub(crate) fn new(
+        types: TypeSet,
+        stage: Stage,
+        directory: Directory,
+        observations: mpsc::Sender<Observation>,
+        supervisor: SupervisorHandle,
+    ) -> Self {
+        let hosted = Mutex::new(BTreeMap::new());
+        let shared = Shared { types, stage, directory, observations, supervisor, hosted };
+        Self { shared: Arc::new(shared) }
+    }
+
+    pub(crate) fn get(&self, instance: &InstanceKey) -> Option<Hosted> {
+        self.hosted().get(instance).cloned()
+    }
+
+    /// The instances there are, for messages about those there are not.
+    pub(crate) fn keys(&self) -> Vec<InstanceKey> {
+        self.hosted().keys().cloned().collect()
+    }
+
+    /// Returns at once; what becomes of it is observed.
+    pub(crate) fn start(&self, start: Start) {
+        let Attempt { hosted, held, version } = match self.attempt(&start) {
+            Ok(attempt) => attempt,
+            Err(observation) => {
+                let instances = self.clone();
+                tokio::spawn(async move { instances.observe(observation).await });
+                return;
+            }
+        };
+        tracing::info!(instance = %start.instance, incarnation = %start.incarnation, "starts");
+        self.hosted().insert(start.instance.clone(), hosted.clone());
+        let keeper = Keeper {
+            instances: self.clone(),
+            hosted,
+            held,
+            version,
+            checks: start.checks,
+        };
+        tokio::spawn(keeper.keep());
+    }
+
+    fn attempt(&self, start: &Start) -> Result<Attempt, Observation> {
+        let (instance, incarnation) = (start.instance.clone(), start.incarnation);
+        let Some(declared) = self.shared.types.get(&start.service_type) else {
+            return Err(Observation::CouldNotStart {
+                instance,
+                incarnation,
+                refused: RefusedStart::NoSuchType,
+                text: format!("this agent does not have the service type {}", start.service_type),
+            });
+        };
+        let held = match self.shared.directory.hold(&start.name) {
+            Ok(Some(held)) => held,
+            Ok(None) => {
+                return Err(Observation::NameTaken {
+                    instance,
+                    incarnation,
+                    name: start.name.clone(),
+                    holder: None,
+                });
+            }
+            Err(error) => {
+                return Err(Observation::CouldNotStart {
+                    instance,
+                    incarnation,
+                    refused: RefusedStart::NotNow,
+                    text: format!("the name {} cannot be locked: {error}", start.name),
+                });
+            }
+        };
+        let launch = Launch {
+            identity: Identity { instance, incarnation, name: start.name.clone() },
+            config: start.config.clone(),
+            deadline: Duration::from_millis(start.start_deadline_ms),
+        };
+        let hosted = hosting::launch(declared, &self.shared.stage, launch);
+        let version = declared.declaration().version.clone();
+        Ok(Attempt { hosted, held, version })
+    }
+
+    /// Returns at once. That it is gone is observed by whoever keeps it; here, only that it will not go.
+    pub(crate) fn stop(&self, stop: &Stop) {
+        let Some(hosted) = self.get(&stop.instance) else {
+            return;
+        };
+        if hosted.identity().incarnation != stop.incarnation {
+            return;
+        }
+        tracing::info!(instance = %stop.instance, incarnation = %stop.incarnation, "stops");
+        let order = StopOrder {
+            why: reason(stop.why),
+            manner: stop.manner,
+            deadline: Duration::from_millis(stop.deadline_ms),
+        };
+        let (instance, incarnation) = (stop.instance.clone(), stop.incarnation);
+        let instances = self.clone();
+        tokio::spawn(async move {
+            match hosted.stop(order).await {
+                StopOutcome::Gone(_) | StopOutcome::NotStarted(_) => {}
+                StopOutcome::WillNotEnd => {
+                    tracing::error!(%instance, %incarnation, "will not end: its task never yields");
+                    instances.observe(Observation::WillNotEnd { instance, incarnation }).await;
+                }
+            }
+        });
+    }
+
+    /// The agent ends: all may stop in order, for so long.
+    pub(crate) async fn farewell(&self, within: Duration) {
+        let order = StopOrder {
+            why: StopReason::AgentStops,
+            manner: StopManner::AskThenKill,
+            deadline: within,
+        };
+        let all: Vec<Hosted> = self.hosted().values().cloned().collect();
+        let mut stopping: JoinSet<()> = all
+            .into_iter()
+            .map(|hosted| async move {
+                hosted.stop(order).await;
+            })
+            .collect();
+        let _ = timeout(within, async { while stopping.join_next().await.is_some() {} }).await;
+    }
+
+    async fn observe(&self, observation: Observation) {
+        // The driver is gone only when the agent ends.
+        let _ = self.shared.observations.send(observation).await;
+    }
+
+    fn forget(&self, instance: &InstanceKey, incarnation: Incarnation) {
+        let mut hosted = self.hosted();
+        if hosted.get(instance).is_some_and(|h| h.identity().incarnation == incarnation) {
+            hosted.remove(instance);
+        }
+    }
+
+    fn hosted(&self) -> MutexGuard<'_, BTreeMap<InstanceKey, Hosted>> {
+        self.shared.hosted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A start that has its type and its name.
+struct Attempt {
+    hosted: Hosted,
+    held: HeldName,
+    version: String,
+}
+
+fn reason(why: StopWhy) -> StopReason {
+    match why {
+        StopWhy::NotWanted => StopReason::NotWanted,
+        StopWhy::Restart => StopReason::Restart,
+        StopWhy::Failed | StopWhy::Unresponsive | StopWhy::StartDeadline => StopReason::Failed,
+    }
+}
+
+/// Keeps one incarnation: says when it runs, gives it to the supervisor, and frees its name when it is gone.
+struct Keeper {
+    instances: Instances,
+    hosted: Hosted,
+    held: HeldName,
+    version: String,
+    checks: CheckSchedule,
+}
+
+impl Keeper {
+    async fn keep(self) {
+        match self.hosted.started().await {
+            Phase::Running(running) => self.running(running).await,
+            Phase::NotStarted(why) => self.not_started(why).await,
+            // Stopped while it started: there never was anything to watch.
+            Phase::Gone(fact) => self.gone_unwatched(fact).await,
+            Phase::Starting => unreachable!("`started` waits until it is over"),
+        }
+    }
+
+    async fn running(self, running: Running) {
+        let Identity { instance, incarnation, .. } = self.hosted.identity().clone();
+        let process = machine::process().map(|process| vec![process]).unwrap_or_default();
+        let observation = Observation::Started {
+            instance: instance.clone(),
+            incarnation,
+            version: self.version.clone(),
+            config: running.config.clone(),
+            process,
+        };
+        self.instances.observe(observation).await;
+        let (exit, exited) = watch::channel(None);
+        let supervisor = &self.instances.shared.supervisor;
+        supervisor.watch(Watched {
+            instance: instance.clone(),
+            incarnation,
+            cell: running.cell(),
+            exit: exited,
+            probe: Arc::new(HostedProbe(self.hosted.clone())),
+            checks: self.checks,
+        });
+        drop(running);
+        let rechecks = self.hosted.take_rechecks();
+        let deadline = Duration::from_millis(self.checks.deadline_ms);
+        let asides = async {
+            tokio::join!(
+                tell_failure(&self.instances, &self.hosted),
+                recheck(supervisor, &instance, deadline, rechecks),
+            )
+        };
+        let fact = tokio::select! {
+            biased;
+            outcome = self.hosted.gone() => outcome,
+            _ = asides => self.hosted.gone().await,
+        };
+        self.instances.forget(&instance, incarnation);
+        // The lock first: the next incarnation may start as soon as the end is told.
+        drop(self.held);
+        tracing::info!(%instance, %incarnation, ?fact, "is gone");
+        if let StopOutcome::Gone(fact) = fact {
+            exit.send_replace(Some(fact));
+        }
+    }
+
+    async fn not_started(self, why: NotStarted) {
+        let Identity { instance, incarnation, .. } = self.hosted.identity().clone();
+        tracing::warn!(%instance, %incarnation, why = why.text, "could not start");
+        self.instances.forget(&instance, incarnation);
+        drop(self.held);
+        let NotStarted { refused, text } = why;
+        let observation = Observation::CouldNotStart { instance, incarnation, refused, text };
+        self.instances.observe(observation).await;
+    }
+
+    async fn gone_unwatched(self, fact: ExitFact) {
+        let Identity { instance, incarnation, .. } = self.hosted.identity().clone();
+        self.instances.forget(&instance, incarnation);
+        drop(self.held);
+        let observation = match fact.how {
+            ExitHow::Ended(ending) => Observation::Ended { instance, incarnation, ending },
+            ExitHow::Failed(kind, evidence) => Observation::Failed {
+                instance,
+                incarnation,
+                kind,
+                presence: Presence::Gone,
+                evidence,
+            },
+        };
+        self.instances.observe(observation).await;
+    }
+}
+
+/// A failure that a living instance reports, once.
+async fn tell_failure(instances: &Instances, hosted: &Hosted) {
+    let mut failure = hosted.failure();
+    let told = failure.wait_for(Option::is_some).await.ok().and_then(|text| text.clone());
+    let Some(text) = told else {
+        return;
+    };
+    let Identity { instance, incarnation, .. } = hosted.identity().clone();
+    tracing::warn!(%instance, %incarnation, failure = text, "reports its failure");
+    let observation = Observation::Failed {
+        instance,
+        incarnation,
+        kind: FailureKind::Reported,
+        presence: Presence::Living,
+        evidence: Evidence::text(text),
+    };
+    instances.observe(observation).await;
+}
+
+async fn recheck(
+    supervisor: &SupervisorHandle,
+    instance: &InstanceKey,
+    deadline: Duration,
+    rechecks: Option<Rechecks>,
+) {
+    let Some(mut rechecks) = rechecks else {
+        return;
+    };
+    while let Some(done) = rechecks.recv().await {
+        supervisor.check_now(instance, deadline).await;
+        // One that does not wait for it any more has ended.
+        let _ = done.send(());
+    }
+}
+
+/// An instance's probe, as the supervisor takes it.
+struct HostedProbe(Hosted);
+
+impl Probe for HostedProbe {
+    fn check(&self) -> CheckFuture {
+        let hosted = self.0.clone();
+        Box::pin(async move { hosted.probe().await })
+    }
+}

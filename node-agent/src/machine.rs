@@ -1,0 +1,93 @@
+//! What an agent says about its machine and itself.
+
+use std::fs;
+use std::io::{self, Error, ErrorKind};
+
+use mainstay_protocol::health::ProcessIdentity;
+use mainstay_protocol::report::{SysInfo, TypeDeclaration};
+use mainstay_protocol::{AgentRunId, BootId};
+use mainstay_supervisor::Identity;
+use uuid::Uuid;
+
+use crate::options::AgentOptions;
+
+pub(crate) fn identity(
+    options: &AgentOptions,
+    provides: Vec<TypeDeclaration>,
+) -> io::Result<Identity> {
+    Ok(Identity {
+        node: options.node.clone(),
+        agent_run: AgentRunId(random_id()?),
+        boot_id: boot_id()?,
+        build: build(),
+        // Nobody can call an agent yet: it calls its station.
+        address: String::new(),
+        sysinfo: sysinfo(options),
+        provides,
+    })
+}
+
+/// Changes with every boot.
+pub(crate) fn boot_id() -> io::Result<BootId> {
+    Ok(BootId(line("/proc/sys/kernel/random/boot_id")?))
+}
+
+/// This build, for people.
+pub(crate) fn build() -> String {
+    format!("mainstay {}", env!("CARGO_PKG_VERSION"))
+}
+
+/// This process, by what the kernel never gives twice in one boot.
+pub(crate) fn process() -> io::Result<ProcessIdentity> {
+    let stat = line("/proc/self/stat")?;
+    // The name in parentheses may hold anything; the start time is the 20th field behind it.
+    let behind_name = stat.rsplit_once(") ").map(|(_, rest)| rest);
+    let started = behind_name
+        .and_then(|fields| fields.split(' ').nth(19)?.parse().ok())
+        .ok_or_else(|| Error::new(ErrorKind::InvalidData, "/proc/self/stat has another format"))?;
+    Ok(ProcessIdentity {
+        pid: std::process::id(),
+        started,
+    })
+}
+
+fn random_id() -> io::Result<Uuid> {
+    let text = line("/proc/sys/kernel/random/uuid")?;
+    Uuid::parse_str(&text).map_err(|error| Error::new(ErrorKind::InvalidData, error))
+}
+
+/// What cannot be learned is left empty: no service depends on it.
+fn sysinfo(options: &AgentOptions) -> SysInfo {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    SysInfo {
+        hostname: line("/proc/sys/kernel/hostname").unwrap_or_default(),
+        cores: u32::try_from(cores).unwrap_or(u32::MAX),
+        memory_bytes: memory_bytes().unwrap_or_default(),
+        labels: options.labels.clone(),
+    }
+}
+
+fn memory_bytes() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kilobytes: u64 = total.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+fn line(path: &str) -> io::Result<String> {
+    Ok(fs::read_to_string(path)?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_known_by_pid_and_start() {
+        let process = process().unwrap();
+        assert_eq!(process.pid, std::process::id());
+        assert!(process.started > 0);
+        assert_ne!(random_id().unwrap(), random_id().unwrap());
+        assert_eq!(boot_id().unwrap(), boot_id().unwrap());
+    }
+}

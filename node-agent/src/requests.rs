@@ -1,0 +1,265 @@
+//! Questions to this agent: each answered by its deadline, off the path of commands and reports.
+
+use std::future::Future;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_protocol::code;
+use mainstay_protocol::health::Health;
+use mainstay_protocol::request::{Answer, Ask, ChaosAct, ChaosTarget, Refusal, Request};
+use mainstay_protocol::session::AgentMessage;
+use mainstay_protocol::{Incarnation, InstanceKey, limits};
+use mainstay_service::hosting::{Breakage, Hosted};
+use mainstay_supervisor::SupervisorHandle;
+use rustix::process::{Signal, getpid, kill_process};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, timeout};
+
+use crate::instances::Instances;
+
+/// A Check's own answer to a missed deadline comes at that deadline: so much longer may it take to say so.
+const LAST_WORD: Duration = Duration::from_millis(250);
+/// No question waits longer than this, whatever it asks for.
+const DEADLINE_MAX: Duration = Duration::from_secs(600);
+
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Requests {
+    instances: Instances,
+    supervisor: SupervisorHandle,
+    chaos: bool,
+    ask_to_end: mpsc::Sender<()>,
+    in_flight: Arc<Semaphore>,
+}
+
+impl Requests {
+    pub(crate) fn new(
+        instances: Instances,
+        supervisor: SupervisorHandle,
+        chaos: bool,
+        ask_to_end: mpsc::Sender<()>,
+    ) -> Self {
+        let in_flight = Arc::new(Semaphore::new(limits::REQUESTS_IN_FLIGHT_MAX));
+        Self { instances, supervisor, chaos, ask_to_end, in_flight }
+    }
+
+    /// Returns at once; the answer goes where the session's words go.
+    pub(crate) fn serve(
+        &self,
+        request_id: u64,
+        request: Request,
+        outgoing: mpsc::Sender<AgentMessage>,
+    ) {
+        let Ok(permit) = Arc::clone(&self.in_flight).try_acquire_owned() else {
+            let text = "the agent has too many questions under way";
+            let answer = Answer::Refused(Refusal::new(code::OVERLOADED, text));
+            // A session with no room for a refusal is about to be closed as stuck.
+            let _ = outgoing.try_send(AgentMessage::Answer { request_id, answer });
+            return;
+        };
+        let requests = self.clone();
+        tokio::spawn(async move {
+            let answer = requests.answer(request).await;
+            drop(permit);
+            // A session that is gone has nobody waiting for the answer.
+            let _ = outgoing.send(AgentMessage::Answer { request_id, answer }).await;
+        });
+    }
+
+    async fn answer(&self, request: Request) -> Answer {
+        let deadline = Duration::from_millis(request.deadline_ms).min(DEADLINE_MAX);
+        let answered = match request.ask {
+            Ask::Check { instance } => self.check(&instance, deadline).await,
+            Ask::Status { instance } => self.status(&instance, deadline).await,
+            Ask::Message { instance, message, body } => {
+                self.message(&instance, &message, &body, deadline).await
+            }
+            Ask::Chaos { target, act } => self.chaos(target, act).await,
+            Ask::SupervisorCheck => Ok(self.supervisor_check(deadline).await),
+            Ask::SupervisorStatus => self.supervisor_status(deadline).await,
+        };
+        answered.unwrap_or_else(Answer::Refused)
+    }
+
+    fn instance(&self, instance: &InstanceKey) -> Result<Hosted, Refusal> {
+        self.instances.get(instance).ok_or_else(|| {
+            let here: Vec<String> = self.instances.keys().iter().map(ToString::to_string).collect();
+            let wanted = instance.to_string();
+            let near = |name: &String| strsim::damerau_levenshtein(&wanted, name) <= 2;
+            Refusal {
+                nearest: here.into_iter().filter(near).collect(),
+                ..Refusal::new(code::NOT_RUNNING, format!("{instance} does not run on this node"))
+            }
+        })
+    }
+
+    async fn check(&self, instance: &InstanceKey, deadline: Duration) -> Result<Answer, Refusal> {
+        let hosted = self.instance(instance)?;
+        let checked = timeout(deadline + LAST_WORD, self.supervisor.check_now(instance, deadline));
+        match checked.await {
+            Ok(Some(answered)) => Ok(Answer::Health {
+                health: answered.health,
+                detail: answered.detail,
+                took_ms: answered.took_ms,
+                incarnation: answered.incarnation,
+            }),
+            // The supervisor does not have it: it starts, it is about to be gone, or the supervisor itself is.
+            Ok(None) | Err(_) => {
+                let checked = hosted.check(deadline).await?;
+                Ok(Answer::Health {
+                    health: checked.health,
+                    detail: checked.detail,
+                    took_ms: milliseconds(checked.took),
+                    incarnation: hosted.identity().incarnation,
+                })
+            }
+        }
+    }
+
+    async fn status(&self, instance: &InstanceKey, deadline: Duration) -> Result<Answer, Refusal> {
+        let hosted = self.instance(instance)?;
+        let text = in_time(&hosted, deadline, hosted.status()).await?;
+        Ok(Answer::Status { text })
+    }
+
+    async fn message(
+        &self,
+        instance: &InstanceKey,
+        message: &str,
+        body: &str,
+        deadline: Duration,
+    ) -> Result<Answer, Refusal> {
+        let hosted = self.instance(instance)?;
+        let body = in_time(&hosted, deadline, hosted.message(message, body)).await?;
+        Ok(Answer::Reply { body })
+    }
+
+    async fn supervisor_check(&self, deadline: Duration) -> Answer {
+        let began = Instant::now();
+        let status = self.supervisor.supervisor_status(deadline).await;
+        let took_ms = milliseconds(began.elapsed());
+        let (health, detail, count) = match status {
+            Some(status) => (Health::Ok, status.text, status.incarnation),
+            None => {
+                let text = format!("the supervisor did not answer within {} ms", deadline.as_millis());
+                (Health::Unresponsive, text, self.supervisor.incarnation())
+            }
+        };
+        let incarnation = Incarnation { count, ..Incarnation::default() };
+        Answer::Health { health, detail, took_ms, incarnation }
+    }
+
+    async fn supervisor_status(&self, deadline: Duration) -> Result<Answer, Refusal> {
+        match self.supervisor.supervisor_status(deadline).await {
+            Some(status) => {
+                tracing::info!(status = status.text, incarnation = status.incarnation, "supervisor status");
+                Ok(Answer::Status { text: status.text })
+            }
+            None => Err(Refusal::new(code::TIMEOUT, "the supervisor did not answer in time")),
+        }
+    }
+
+    async fn chaos(&self, target: ChaosTarget, act: ChaosAct) -> Result<Answer, Refusal> {
+        if !self.chaos {
+            let text = "this agent was not started to be broken on purpose (--chaos)";
+            return Err(Refusal::new(code::REFUSED_BY_SAFETY, text));
+        }
+        tracing::warn!(?target, ?act, "chaos");
+        let text = match target {
+            ChaosTarget::Instance(instance) => {
+                self.instance(&instance)?.break_it(breakage(act))?;
+                format!("{instance}: {}", past(act))
+            }
+            ChaosTarget::Supervisor => {
+                match act {
+                    ChaosAct::Kill => self.supervisor.kill_supervisor(),
+                    ChaosAct::Panic => self.supervisor.panic_supervisor(),
+                    ChaosAct::Hang | ChaosAct::Stop => {
+                        let text = "a supervisor can be killed or made to panic, nothing else";
+                        return Err(Refusal::new(code::BAD_REQUEST, text));
+                    }
+                }
+                format!("supervisor: {}", past(act))
+            }
+            ChaosTarget::Agent => self.break_agent(act).await?,
+        };
+        Ok(Answer::Done { text })
+    }
+
+    async fn break_agent(&self, act: ChaosAct) -> Result<String, Refusal> {
+        let failed = |error: &dyn std::error::Error| {
+            Refusal::new(code::INTERNAL, format!("the agent could not be broken: {error}"))
+        };
+        match act {
+            ChaosAct::Kill => {
+                kill_process(getpid(), Signal::KILL).map_err(|error| failed(&error))?;
+            }
+            ChaosAct::Panic => {
+                let text = "an agent can be killed, hung or stopped; panics are caught";
+                return Err(Refusal::new(code::BAD_REQUEST, text));
+            }
+            ChaosAct::Hang => hang().map_err(|error| failed(&error))?,
+            ChaosAct::Stop => {
+                // Asked already, if there is no room.
+                let _ = self.ask_to_end.try_send(());
+            }
+        }
+        Ok(format!("agent: {}", past(act)))
+    }
+}
+
+/// Stops this process and has it continued by another one after ten seconds; that one ends with this.
+fn hang() -> std::io::Result<()> {
+    const CONTINUE: &str =
+        "i=0; while [ $i -lt 50 ] && kill -0 $PPID; do sleep 0.2; i=$((i+1)); done; kill -CONT $PPID";
+    let mut waker = Command::new("sh")
+        .args(["-c", CONTINUE])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    kill_process(getpid(), Signal::STOP)?;
+    // Stopped here. Its exit status says nothing: we run again.
+    let _ = waker.kill();
+    let _ = waker.wait();
+    Ok(())
+}
+
+async fn in_time(
+    hosted: &Hosted,
+    deadline: Duration,
+    answer: impl Future<Output = Result<String, Refusal>>,
+) -> Result<String, Refusal> {
+    timeout(deadline, answer).await.unwrap_or_else(|_| {
+        let text = format!(
+            "{} did not answer within {} ms: {}",
+            hosted.identity(),
+            deadline.as_millis(),
+            hosted.excuse(deadline)
+        );
+        Err(Refusal::new(code::TIMEOUT, text))
+    })
+}
+
+fn breakage(act: ChaosAct) -> Breakage {
+    match act {
+        ChaosAct::Kill => Breakage::Kill,
+        ChaosAct::Panic => Breakage::Panic("panic on purpose".to_owned()),
+        ChaosAct::Hang => Breakage::Hang,
+        ChaosAct::Stop => Breakage::End,
+    }
+}
+
+fn past(act: ChaosAct) -> &'static str {
+    match act {
+        ChaosAct::Kill => "killed",
+        ChaosAct::Panic => "made to panic",
+        ChaosAct::Hang => "made to hang",
+        ChaosAct::Stop => "asked to end by itself",
+    }
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,143 @@
+//! `flaky`: fails on command, in every way that a service can. Generic in its name.
+
+use std::future::pending;
+use std::time::Duration;
+
+use mainstay_service::{
+    Busy, CannotStart, Context, Failure, Reply, Service, StatusText, StopReason, TypeInfo, json,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+
+use super::witness;
+
+/// More would endanger the machine that it is tried on.
+const LEAK_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlakyConfig {
+    /// Refuses to start: "config", "not-now" or "panic", each also with words of your own behind a colon, as in
+    /// "not-now: the disk is away".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refuse: Option<String>,
+    /// How long its start takes.
+    #[serde(default)]
+    pub start_ms: u64,
+    /// How long its stop takes.
+    #[serde(default)]
+    pub stop_ms: u64,
+    /// A file that gets a line per start and stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FlakyMessage {
+    /// Panics with these words.
+    Panic { text: String },
+    /// Ends cleanly, by itself.
+    End,
+    /// Fails with these words, and ends.
+    Fail { text: String },
+    /// Reports a failure with these words, and goes on living.
+    Report { text: String },
+    /// Never finishes this message.
+    Hang { how: Hang },
+    /// Takes so long to answer.
+    Slow { ms: u64 },
+    /// Takes so much memory, and keeps it.
+    Leak { bytes: u64 },
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hang {
+    /// Waiting for nothing: it can be killed.
+    Wait,
+    /// Without ever yielding its thread: it cannot.
+    Spin,
+}
+
+#[derive(Debug)]
+pub struct Flaky {
+    config: FlakyConfig,
+    leaked: Vec<Vec<u8>>,
+}
+
+impl Service for Flaky {
+    type Config = FlakyConfig;
+    type Message = FlakyMessage;
+    type Probe = Busy;
+    const TYPE: TypeInfo = TypeInfo::new("flaky", "1.0.0").generic();
+
+    async fn start(config: FlakyConfig, ctx: &Context) -> Result<(Self, Busy), CannotStart> {
+        sleep(Duration::from_millis(config.start_ms)).await;
+        witness::write(config.witness.as_deref(), "start", ctx).map_err(CannotStart::not_now)?;
+        if let Some(how) = &config.refuse {
+            return Err(refusal(how));
+        }
+        let leaked = Vec::new();
+        Ok((Self { config, leaked }, ctx.busy()))
+    }
+
+    async fn handle(&mut self, message: FlakyMessage, ctx: &Context) -> Result<Reply, Failure> {
+        match message {
+            FlakyMessage::Panic { text } => panic!("{text}"),
+            FlakyMessage::End => ctx.end(),
+            FlakyMessage::Fail { text } => return Err(Failure::new(text)),
+            FlakyMessage::Report { text } => ctx.report_failure(text),
+            FlakyMessage::Hang { how: Hang::Wait } => pending().await,
+            FlakyMessage::Hang { how: Hang::Spin } => loop {
+                std::hint::spin_loop();
+            },
+            FlakyMessage::Slow { ms } => sleep(Duration::from_millis(ms)).await,
+            FlakyMessage::Leak { bytes } => return Ok(self.leak(bytes)),
+        }
+        Ok(Reply::done())
+    }
+
+    async fn status(&mut self, _: &Context) -> StatusText {
+        format!("well so far; {} bytes leaked", self.leaked_bytes()).into()
+    }
+
+    async fn stop(self, ctx: &Context, _: StopReason) {
+        sleep(Duration::from_millis(self.config.stop_ms)).await;
+        witness::write_last(self.config.witness.as_deref(), ctx);
+    }
+}
+
+impl Flaky {
+    fn leak(&mut self, bytes: u64) -> Reply {
+        let leaked = self.leaked_bytes();
+        let wanted = leaked.saturating_add(bytes);
+        let size = usize::try_from(bytes).ok().filter(|_| wanted <= LEAK_BYTES_MAX);
+        let Some(size) = size else {
+            return Reply::refused(format!("{wanted} bytes are more than {LEAK_BYTES_MAX}"));
+        };
+        // Ones, so that every page is really there.
+        self.leaked.push(vec![1; size]);
+        Reply::json(json!({ "leaked": wanted }))
+    }
+
+    fn leaked_bytes(&self) -> u64 {
+        self.leaked.iter().map(|piece| piece.len() as u64).sum()
+    }
+}
+
+fn refusal(how: &str) -> CannotStart {
+    let (how, words) = match how.split_once(':') {
+        Some((how, words)) => (how.trim(), words.trim()),
+        None => (how, "refused on purpose"),
+    };
+    match how {
+        "config" => CannotStart::config(words),
+        "not-now" => CannotStart::not_now(words),
+        "panic" => panic!("{words}"),
+        other => CannotStart::config(format!(
+            "refuse is \"{other}\"; it can be config, not-now or panic"
+        )),
+    }
+}
