@@ -234,6 +234,9 @@ fn deadlines_come_in_their_order_and_go_with_their_vertex() {
         .unwrap();
     });
     assert_eq!(graph.next_deadline(), Some(seconds(4)));
+    assert_eq!(graph.next_deadline_after(seconds(3)), Some(seconds(4)));
+    assert_eq!(graph.next_deadline_after(seconds(4)), Some(seconds(9)));
+    assert_eq!(graph.next_deadline_after(seconds(9)), None);
     assert_eq!(graph.due(seconds(3)), []);
     assert_eq!(graph.due(seconds(4)), [key("web@n1")]);
     assert_eq!(graph.due(seconds(9)), [key("web@n1"), command.clone()]);
