@@ -1,0 +1,243 @@
+//! A cluster as `mainstay dev` makes it, with a home and a runtime directory of its own.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::command::{self, Run};
+use crate::outside;
+use crate::until::until;
+
+/// How to start it; the default is three nodes without the demo.
+#[derive(Debug, Clone)]
+pub struct DevOptions {
+    pub nodes: usize,
+    pub demo: bool,
+    pub program: PathBuf,
+    pub agent_bin: Option<PathBuf>,
+    pub station_bin: Option<PathBuf>,
+    pub extra: Vec<String>,
+}
+
+impl Default for DevOptions {
+    fn default() -> Self {
+        Self {
+            nodes: 3,
+            demo: false,
+            program: command::mainstay_binary(),
+            agent_bin: None,
+            station_bin: None,
+            extra: Vec::new(),
+        }
+    }
+}
+
+/// A running `mainstay dev`. Dropped, it is killed -9: nothing must be left even then.
+#[derive(Debug)]
+pub struct Cluster {
+    home: TempDir,
+    program: PathBuf,
+    parent: Child,
+    /// What the parent printed until it was ready.
+    pub said: String,
+    pub ready_after: Duration,
+    rest: Option<BufReader<ChildStdout>>,
+}
+
+impl Cluster {
+    pub fn dev() -> Self {
+        Self::with(&DevOptions::default())
+    }
+
+    pub fn with(options: &DevOptions) -> Self {
+        // Short, because a socket's path has 107 bytes at most.
+        let home = tempfile::Builder::new()
+            .prefix("ms")
+            .tempdir()
+            .expect("a temporary directory");
+        let mut command = command::command(&options.program, home.path());
+        command
+            .arg("dev")
+            .arg("--nodes")
+            .arg(options.nodes.to_string());
+        if !options.demo {
+            command.arg("--no-demo");
+        }
+        for (flag, path) in [
+            ("--agent-bin", &options.agent_bin),
+            ("--station-bin", &options.station_bin),
+        ] {
+            if let Some(path) = path {
+                command.arg(flag).arg(path);
+            }
+        }
+        let log = std::fs::File::create(home.path().join("dev.log")).expect("a log file");
+        let begun = Instant::now();
+        let mut parent = command
+            .args(&options.extra)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("mainstay dev can be started");
+        let mut rest = BufReader::new(parent.stdout.take().expect("its output is piped"));
+        let said = read_until_ready(&mut rest, home.path());
+        Self {
+            home,
+            program: options.program.clone(),
+            parent,
+            said,
+            ready_after: begun.elapsed(),
+            rest: Some(rest),
+        }
+    }
+
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    pub fn parent_pid(&self) -> u32 {
+        self.parent.id()
+    }
+
+    /// Runs `mainstay ARGUMENTS` in this cluster's home.
+    pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Run {
+        command::run_program(&self.program, self.home.path(), arguments)
+    }
+
+    /// The same from a line as it is typed; words in single quotes stay together.
+    pub fn sh(&self, line: &str) -> Run {
+        self.run(&words(line))
+    }
+
+    /// `mainstay get instances REF -o json`, its one object.
+    pub fn instance(&self, reference: &str) -> Option<Value> {
+        let run = self.run(&["get", "instances", reference, "-o", "json"]);
+        if run.code != Some(0) {
+            return None;
+        }
+        match run.json() {
+            Value::Array(list) => list.into_iter().next(),
+            other => Some(other),
+        }
+    }
+
+    /// Waits until an instance is in a state, and returns it.
+    pub fn until_state(&self, reference: &str, state: &str) -> Value {
+        let found = until(
+            &format!("{reference} is {state}"),
+            || self.instance(reference),
+            |instance| {
+                instance
+                    .as_ref()
+                    .is_some_and(|instance| instance["state"] == state)
+            },
+        );
+        found.expect("the condition holds for something only")
+    }
+
+    /// Pids of the daemons by their role, as the process table shows them: children of the parent.
+    pub fn daemon(&self, role: &str) -> Vec<u32> {
+        outside::processes()
+            .into_iter()
+            .filter(|process| {
+                process.parent == self.parent.id() && process.arguments.contains(role)
+            })
+            .map(|process| process.pid)
+            .collect()
+    }
+
+    /// The agent process of a node.
+    pub fn agent_pid(&self, node: &str) -> u32 {
+        let pids: Vec<u32> = outside::processes()
+            .into_iter()
+            .filter(|process| process.parent == self.parent.id())
+            .filter(|process| {
+                let words: Vec<&str> = process.arguments.split('\0').collect();
+                words.windows(2).any(|pair| pair == ["agent", "run"])
+                    && words.windows(2).any(|pair| pair == ["--node", node])
+            })
+            .map(|process| process.pid)
+            .collect();
+        assert_eq!(pids.len(), 1, "one agent of {node}: {pids:?}");
+        pids[0]
+    }
+
+    pub fn station_pid(&self) -> u32 {
+        let pids = self.daemon("station\0run");
+        assert_eq!(pids.len(), 1, "one station: {pids:?}");
+        pids[0]
+    }
+
+    /// Ctrl-C, and waits for the parent's end.
+    pub fn interrupt(&mut self) -> Option<i32> {
+        signal(self.parent.id(), Signal::INT);
+        self.rest = None;
+        self.parent
+            .wait()
+            .expect("the parent can be waited for")
+            .code()
+    }
+
+    /// kill -9 of the parent alone.
+    pub fn kill_parent(&mut self) {
+        signal(self.parent.id(), Signal::KILL);
+        self.parent.wait().expect("the parent can be waited for");
+    }
+
+    /// What the parent and its daemons logged, for a failing test to show.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.home.path().join("dev.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("mainstay dev said:\n{}\n{}", self.said, self.log());
+        }
+        signal(self.parent.id(), Signal::KILL);
+        let _ = self.parent.wait();
+    }
+}
+
+fn read_until_ready(output: &mut BufReader<ChildStdout>, home: &Path) -> String {
+    let mut said = String::new();
+    loop {
+        let mut line = String::new();
+        let read = output.read_line(&mut line).expect("its output can be read");
+        if read == 0 {
+            let log = std::fs::read_to_string(home.join("dev.log")).unwrap_or_default();
+            panic!("mainstay dev ended before it was ready:\n{said}\n{log}");
+        }
+        said.push_str(&line);
+        // The last of the three things to try is the last line it prints.
+        if line.contains("mainstay why") {
+            return said;
+        }
+    }
+}
+
+pub fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(pid as i32).expect("a pid is not zero");
+    // It may have ended already: that is what the caller wants to see.
+    let _ = kill_process(pid, signal);
+}
+
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (at, piece) in line.split('\'').enumerate() {
+        if at % 2 == 1 {
+            words.push(piece.to_owned());
+        } else {
+            words.extend(piece.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}

@@ -1,0 +1,20 @@
+//! What the real-process tests share: a cluster as a person starts it, the command line as a person types it, and
+//! witnesses outside Mainstay.
+//!
+//! ```text
+//!   test --spawns--> mainstay dev --spawns--> station, agents
+//!     |                 (own MAINSTAY_HOME, own runtime directory)
+//!     +--runs--> mainstay status | start | why ...   (same home)
+//!     +--looks--> /proc, the file system, witness files   (never Mainstay's own word)
+//! ```
+//! Tests wait for conditions, never for a time: `until` asks again until the answer is right, and fails with the last
+//! answer when a generous limit is over.
+
+pub mod cluster;
+pub mod command;
+pub mod outside;
+pub mod until;
+
+pub use cluster::{Cluster, DevOptions};
+pub use command::{Run, mainstay_binary};
+pub use until::until;
