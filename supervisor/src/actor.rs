@@ -86,13 +86,18 @@ impl SupervisorHandle {
         self.shared.tell(Message::Panic);
     }
 
-    /// Asks the instance's probe now. None: it is not watched. A missed deadline is `Unresponsive`.
+    /// Asks the instance's probe now. None: it is not watched. A missed deadline is `Unresponsive`. A change of
+    /// health that it finds is on its way to the agent core when this returns.
     pub async fn check_now(&self, instance: &InstanceKey, deadline: Duration) -> Option<Answered> {
         let watched = self.shared.watched(instance)?;
         let incarnation = watched.incarnation;
         let began = tokio::time::Instant::now();
         let answer = checking::ask(&self.shared, &watched, deadline).await;
-        let (health, detail) = answer.unwrap_or_else(|| checking::no_answer(deadline));
+        if let Ok((health, detail)) = &answer {
+            checking::note(&self.shared, &watched, *health, detail).await;
+        }
+        let (health, detail) =
+            answer.unwrap_or_else(|excuse| checking::no_answer(deadline, excuse));
         Some(Answered {
             health,
             detail,

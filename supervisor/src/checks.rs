@@ -148,6 +148,29 @@ impl CheckTable {
         seen
     }
 
+    /// The probe was asked out of turn, by somebody. Only a change of health counts: what follows from answers in
+    /// a row follows from those of the schedule.
+    pub fn noted(
+        &mut self,
+        instance: &InstanceKey,
+        incarnation: Incarnation,
+        health: Health,
+        detail: &str,
+    ) -> Option<Observation> {
+        let row = self.rows.get_mut(instance)?;
+        if row.incarnation != incarnation || row.health == health {
+            return None;
+        }
+        row.health = health;
+        row.misses = 0;
+        Some(Observation::HealthChanged {
+            instance: instance.clone(),
+            incarnation,
+            health,
+            detail: detail.to_owned(),
+        })
+    }
+
     /// The probe did not answer within its deadline. Said at the first miss, and again at the limit.
     pub fn missed(
         &mut self,

@@ -12,9 +12,10 @@ use tokio::time::{sleep_until, timeout};
 use super::table::Shared;
 use super::watch::Watched;
 use crate::checks::DueCheck;
+use crate::core::Observation;
 
-/// What the probe said; nothing if it missed its deadline.
-type Answer = Option<(Health, String)>;
+/// What the probe said, or why it missed its deadline, as far as that is known.
+type Answer = Result<(Health, String), Option<String>>;
 
 /// One answer says at most so much: a change of health, and a failure.
 const WORDS_MAX: usize = 2;
@@ -68,10 +69,18 @@ async fn settle(shared: &Shared, incarnation: u64, check: DueCheck, answer: Answ
         return false;
     };
     let seen = shared.settle(incarnation, |checks, now_ms| match answer {
-        Some((health, detail)) => {
+        Ok((health, detail)) => {
             checks.answered(&check.instance, check.incarnation, health, detail, now_ms)
         }
-        None => checks.missed(&check.instance, check.incarnation, now_ms),
+        Err(excuse) => {
+            let mut seen = checks.missed(&check.instance, check.incarnation, now_ms);
+            for observation in &mut seen {
+                if let (Observation::Unresponsive { detail, .. }, Some(excuse)) = (observation, &excuse) {
+                    *detail = format!("{excuse}; {detail}");
+                }
+            }
+            seen
+        }
     });
     for (permit, observation) in room.zip(seen) {
         permit.send(observation);
@@ -82,25 +91,37 @@ async fn settle(shared: &Shared, incarnation: u64, check: DueCheck, answer: Answ
 /// Asks the probe. One that is still at the question before last is not asked again: that is a miss.
 pub(super) async fn ask(shared: &Shared, watched: &Watched, deadline: Duration) -> Answer {
     if shared.is_overdue(watched) {
-        return None;
+        return Err(watched.probe.excuse(deadline));
     }
     let probe = Arc::clone(&watched.probe);
     let mut task = Ended(shared.probes.spawn(async move { probe.check().await }));
     match timeout(deadline, &mut task.0).await {
-        Ok(Ok(answer)) => Some(answer),
-        Ok(Err(error)) => Some((Health::Failed, panic_text(error))),
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Ok((Health::Failed, panic_text(error))),
         Err(_elapsed) => {
             task.0.abort();
             shared.note_overdue(watched, task.0.abort_handle());
-            None
+            Err(watched.probe.excuse(deadline))
         }
     }
 }
 
+/// Says what a Check on request found, if it is news. It counts neither as a Check of the schedule nor as a miss.
+pub(super) async fn note(shared: &Shared, watched: &Watched, health: Health, detail: &str) {
+    // Room first: between the change of the table and saying it there is no await.
+    let Ok(room) = shared.observations.reserve().await else {
+        return;
+    };
+    let seen = shared.noted(watched, health, detail);
+    if let Some(observation) = seen {
+        room.send(observation);
+    }
+}
+
 /// What a Check on request says when the deadline passes.
-pub(super) fn no_answer(deadline: Duration) -> (Health, String) {
+pub(super) fn no_answer(deadline: Duration, excuse: Option<String>) -> (Health, String) {
     let text = format!("the probe gave no answer within {} ms", deadline.as_millis());
-    (Health::Unresponsive, text)
+    (Health::Unresponsive, excuse.unwrap_or(text))
 }
 
 /// A question nobody waits for any more is taken back.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mainstay_protocol::health::{Evidence, FailureKind};
+use mainstay_protocol::health::{Evidence, FailureKind, Health};
 use mainstay_protocol::report::Presence;
 use mainstay_protocol::{Incarnation, InstanceKey};
 use ractor::ActorRef;
@@ -181,6 +181,12 @@ impl Shared {
             return Vec::new();
         }
         change(&mut table.checks, now_ms)
+    }
+
+    /// A change of health found out of turn.
+    pub fn noted(&self, watched: &Watched, health: Health, detail: &str) -> Option<Observation> {
+        let mut table = self.lock();
+        table.checks.noted(&watched.instance, watched.incarnation, health, detail)
     }
 
     pub fn note_overdue(&self, watched: &Watched, probe: AbortHandle) {

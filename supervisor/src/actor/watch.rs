@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mainstay_protocol::command::CheckSchedule;
 use mainstay_protocol::health::{Evidence, FailureKind, Health};
@@ -18,6 +19,11 @@ pub type CheckFuture = Pin<Box<dyn Future<Output = (Health, String)> + Send + 's
 /// Answers Check beside the working instance. Called on the runtime of the probes.
 pub trait Probe: Send + Sync {
     fn check(&self) -> CheckFuture;
+
+    /// What is known of why it did not answer within the deadline: "busy in handle for 3 s".
+    fn excuse(&self, _deadline: Duration) -> Option<String> {
+        None
+    }
 }
 
 /// How an instance came to its end. The host writes it once the task's join handle has finished, so that it
