@@ -128,6 +128,14 @@ impl Cluster {
         }
     }
 
+    /// The station's socket for the API.
+    pub fn api_socket(&self) -> PathBuf {
+        outside::files_below(self.home.path())
+            .into_iter()
+            .find(|path| path.to_string_lossy().ends_with("api.sock"))
+            .expect("a running cluster has one below its runtime directory")
+    }
+
     /// Waits until an instance is in a state, and returns it.
     pub fn until_state(&self, reference: &str, state: &str) -> Value {
         let found = until(

@@ -32,6 +32,11 @@ pub fn run(root: &Path, wanted: &[String]) -> anyhow::Result<()> {
         !chosen.is_empty(),
         "no crate of the workspace has a bench target"
     );
+    // Some benches run the programs themselves: the same build of them.
+    step::run(
+        step::cargo(root, "build --workspace --bins --profile dev")
+            .env(OWN_OPT_LEVEL.0, OWN_OPT_LEVEL.1),
+    )?;
     for name in chosen {
         println!("== bench {name}");
         let line = format!("bench --workspace --profile dev --quiet --bench {name}");
