@@ -1,0 +1,61 @@
+//! # The store: the log and the state, on one disk
+//!
+//! ```text
+//!   leader core                                   station's readers (API, SQL, exports)
+//!      | propose           ^ LogEvent                  | view(): a RocksDB snapshot
+//!      v                   |                           v
+//!   LogHandle --> openraft (raft/) --- apply ---> state_*, edges, counters, decisions, events
+//!                    |  append                         |  one batch with "applied"
+//!                    v                                 v
+//!                 family log, meta ---------------> one write-ahead log --sync--> disk
+//!                                                      ^ committer: one sync for all that wait
+//! ```
+//!
+//! What must hold:
+//! - Nothing is called durable before the sync that covers it returned. A sync that fails ends the process
+//!   ([`EXIT_STORAGE`]); it is never tried again as if it had worked.
+//! - Log and state share one write-ahead log: state found after a crash is a prefix of the log found with it, and
+//!   what is missing is applied again.
+//! - The graph given out by [`Store::open`] and the [`LogEvent`](mainstay_coordinator::log::LogEvent)s after it
+//!   hold each entry exactly once.
+//! - The same log gives the same state: a delta that does not fit changes nothing, on every station alike
+//!   ([`replay`] checks it).
+//! - A torn end is cut off and said; damage anywhere else refuses to open.
+//! - openraft's types stay inside `raft/`; there is one member now and nothing that forbids three or five.
+//!
+//! Deliberately absent: a log on files of its own (no ordering between it and the state), several databases,
+//! repair in place.
+#![forbid(unsafe_code)]
+
+mod config;
+mod error;
+mod fatal;
+
+mod directory;
+mod wal;
+
+mod committer;
+mod db;
+mod keys;
+mod records;
+
+mod check;
+mod history;
+mod state;
+mod view;
+
+mod raft;
+
+mod replay;
+mod store;
+
+pub use config::StoreConfig;
+pub use directory::{FORMAT, Identity, identity};
+pub use error::OpenError;
+pub use fatal::EXIT_STORAGE;
+pub use history::DecisionFilter;
+pub use records::{Counters, DecisionRow, EventRow, LogPoint};
+pub use replay::{Replayed, replay};
+pub use store::{LogHandle, LogStatus, Opened, Report, Store};
+pub use view::StoreView;
+pub use wal::Tear;

@@ -1,0 +1,56 @@
+//! How a store is opened.
+
+use std::path::PathBuf;
+
+use mainstay_protocol::{ClusterId, StationId, limits};
+
+/// Where the data is, whose it is, and how far the log may grow.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    pub dir: PathBuf,
+    pub cluster: ClusterId,
+    pub station: StationId,
+    /// Where the other stations reach this one.
+    pub address: String,
+    /// A snapshot is taken, and the log cut behind it, after so many entries ...
+    pub snapshot_entries: u64,
+    /// ... or so many bytes of entries, whichever comes first.
+    pub snapshot_bytes: u64,
+    /// Bytes of decisions and events kept.
+    pub history_bytes: u64,
+    /// Log time for which decisions and events are kept.
+    pub history_seconds: u64,
+    pub(crate) syncing: Syncing,
+}
+
+impl StoreConfig {
+    pub fn new(dir: impl Into<PathBuf>, cluster: ClusterId, station: StationId) -> Self {
+        Self {
+            dir: dir.into(),
+            cluster,
+            station,
+            address: String::new(),
+            snapshot_entries: limits::LOG_SNAPSHOT_ENTRIES,
+            snapshot_bytes: limits::LOG_SNAPSHOT_BYTES,
+            history_bytes: limits::HISTORY_BYTES_MAX,
+            history_seconds: limits::HISTORY_AGE_SECONDS,
+            syncing: Syncing::Always,
+        }
+    }
+
+    /// A bug on purpose: entries are called durable that are not. The power-loss test must find it.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn planted_no_sync(mut self) -> Self {
+        self.syncing = Syncing::Planted;
+        self
+    }
+}
+
+/// Whether the committer syncs before it says "durable".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Syncing {
+    Always,
+    /// The planted bug.
+    Planted,
+}

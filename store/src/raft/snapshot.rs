@@ -1,0 +1,317 @@
+//! Snapshots: a checkpoint of the database (hard links to its files, so its cost does not grow with the state),
+//! and the stream of the state families made from one when another station needs it.
+//!
+//! ```text
+//!   chunk: sequence u32 | crc32c u32 | body        body: head record | (family u8, key, value)* | end record
+//! ```
+//! Keys in the stream are without their generation: the receiver writes them under a fresh one beside its old
+//! state, and switches to it in one synced batch when the end has come.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use mainstay_protocol::{ClusterId, limits, record};
+use rocksdb::WriteBatch;
+use rocksdb::checkpoint::Checkpoint;
+
+use super::convert;
+use super::{Snapshot, SnapshotMeta};
+use crate::db::{self, Db};
+use crate::directory::sync_directory;
+use crate::error::io_error;
+use crate::keys::{self, Generation};
+use crate::records::{Applied, SnapshotEnd, SnapshotHead, SnapshotPoint};
+
+const GENERATION_BYTES: usize = 4;
+const CHUNK_HEADER: usize = 8;
+
+/// A handle to a snapshot: the directory of its checkpoint.
+#[derive(Debug, Clone)]
+pub(crate) struct StateSnapshot {
+    directory: PathBuf,
+    cluster: ClusterId,
+}
+
+/// Where a database keeps its snapshots.
+#[derive(Clone)]
+pub(crate) struct Snapshots {
+    pub(super) db: Db,
+    pub(super) root: PathBuf,
+    pub(super) cluster: ClusterId,
+}
+
+impl Snapshots {
+    /// Makes a checkpoint of what is applied now, remembers it durably, and removes the older ones.
+    pub(super) fn take(&self) -> io::Result<Snapshot> {
+        fs::create_dir_all(&self.root)?;
+        let aside = self.root.join("new");
+        remove(&aside)?;
+        Checkpoint::new(self.db.raw())
+            .and_then(|checkpoint| checkpoint.create_checkpoint(&aside))
+            .map_err(io_error)?;
+        // Entries went on being applied: the checkpoint itself says how far it reaches.
+        let applied: Applied = Db::open_read_only(&aside)
+            .map_err(io_error)?
+            .record(db::META, db::META_APPLIED)?
+            .unwrap_or_default();
+        let index = applied.last.map_or(0, |last| last.index);
+        let name = format!("{index:020}-{}", applied.generation);
+        let directory = self.root.join(&name);
+        remove(&directory)?;
+        fs::rename(&aside, &directory)?;
+        sync_directory(&self.root)?;
+        let point = SnapshotPoint {
+            last: applied.last,
+            members_at: applied.members_at,
+            members: applied.members,
+            directory: name,
+        };
+        let mut batch = WriteBatch::default();
+        self.db.put(&mut batch, db::META, db::META_SNAPSHOT, &point);
+        self.db.write(batch)?;
+        self.db.sync()?;
+        self.tidy(&point)?;
+        Ok(self.handle(&point))
+    }
+
+    pub(super) fn current(&self) -> io::Result<Option<Snapshot>> {
+        let point: Option<SnapshotPoint> = self.db.record(db::META, db::META_SNAPSHOT)?;
+        Ok(point.map(|point| self.handle(&point)))
+    }
+
+    /// Removes what is not the current one: older ones, and what a crash left half made.
+    pub(super) fn tidy(&self, current: &SnapshotPoint) -> io::Result<()> {
+        for entry in fs::read_dir(&self.root)? {
+            let path = entry?.path();
+            if path.file_name().is_none_or(|name| *name != *current.directory) {
+                remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn handle(&self, point: &SnapshotPoint) -> Snapshot {
+        Snapshot {
+            meta: SnapshotMeta {
+                last_log_id: point.last.map(convert::log_id),
+                last_membership: convert::stored_membership(point.members_at, &point.members),
+            },
+            snapshot: StateSnapshot {
+                directory: self.root.join(&point.directory),
+                cluster: self.cluster,
+            },
+        }
+    }
+}
+
+fn remove(directory: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+impl StateSnapshot {
+    /// The stream, a chunk at a time.
+    pub(super) fn for_each_chunk(&self, mut send: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        let db = Db::open_read_only(&self.directory).map_err(io_error)?;
+        let applied: Applied = db
+            .record(db::META, db::META_APPLIED)?
+            .unwrap_or_default();
+        let generation = keys::generation(Generation(applied.generation));
+        let head = SnapshotHead {
+            cluster: self.cluster.to_string(),
+            applied,
+        };
+        let mut chunks = Chunks::default();
+        send(&chunks.close(&record::encode(&head)))?;
+        let mut body = Vec::new();
+        let mut records = 0;
+        for (number, family) in (0u8..).zip(db::state_families()) {
+            for item in db.range(family, &generation, &generation) {
+                let (key, value) = item?;
+                push(&mut body, number, &key[GENERATION_BYTES..], &value);
+                records += 1;
+                if body.len() >= limits::SNAPSHOT_CHUNK_BYTES {
+                    send(&chunks.close(&body))?;
+                    body.clear();
+                }
+            }
+        }
+        if !body.is_empty() {
+            send(&chunks.close(&body))?;
+        }
+        send(&chunks.close(&record::encode(&SnapshotEnd { records })))
+    }
+}
+
+#[derive(Default)]
+struct Chunks {
+    next: u32,
+}
+
+impl Chunks {
+    fn close(&mut self, body: &[u8]) -> Vec<u8> {
+        let mut chunk = Vec::with_capacity(CHUNK_HEADER + body.len());
+        chunk.extend(self.next.to_be_bytes());
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&chunk), body);
+        chunk.extend(crc.to_be_bytes());
+        chunk.extend(body);
+        self.next += 1;
+        chunk
+    }
+
+    /// The body of the chunk that must come next.
+    fn open<'c>(&mut self, chunk: &'c [u8]) -> io::Result<&'c [u8]> {
+        let Some((header, body)) = chunk.split_first_chunk::<CHUNK_HEADER>() else {
+            return Err(io::Error::other("a chunk shorter than its header"));
+        };
+        let (sequence, crc) = header.split_at(4);
+        if *sequence != self.next.to_be_bytes() {
+            return Err(io::Error::other(format!("chunk {} is missing", self.next)));
+        }
+        if crc32c::crc32c_append(crc32c::crc32c(sequence), body).to_be_bytes() != *crc {
+            return Err(io::Error::other(format!("chunk {} is damaged", self.next)));
+        }
+        self.next += 1;
+        Ok(body)
+    }
+}
+
+fn push(body: &mut Vec<u8>, family: u8, key: &[u8], value: &[u8]) {
+    body.push(family);
+    for part in [key, value] {
+        let length = u32::try_from(part.len()).expect("a record is far below 4 GiB");
+        body.extend(length.to_be_bytes());
+        body.extend(part);
+    }
+}
+
+/// Takes a stream in, under a generation of its own.
+pub(super) struct Install<'a> {
+    db: &'a Db,
+    cluster: ClusterId,
+    generation: Generation,
+    chunks: Chunks,
+    head: Option<SnapshotHead>,
+    records: u64,
+    ended: bool,
+}
+
+impl<'a> Install<'a> {
+    pub(super) fn begin(db: &'a Db, cluster: ClusterId) -> io::Result<Self> {
+        let applied: Applied = db
+            .record(db::META, db::META_APPLIED)?
+            .unwrap_or_default();
+        let generation = Generation(applied.generation + 1);
+        // An install that a crash cut short may have left something there.
+        drop_generation(db, generation)?;
+        Ok(Self {
+            db,
+            cluster,
+            generation,
+            chunks: Chunks::default(),
+            head: None,
+            records: 0,
+            ended: false,
+        })
+    }
+
+    pub(super) fn take(&mut self, chunk: &[u8]) -> io::Result<()> {
+        let body = self.chunks.open(chunk)?;
+        if self.ended {
+            return Err(io::Error::other("a chunk after the end"));
+        }
+        if self.head.is_none() {
+            let head: SnapshotHead = record::decode(body, limits::DECODE_BYTES_MAX).map_err(io_error)?;
+            if head.cluster != self.cluster.to_string() {
+                return Err(io::Error::other(format!("a snapshot of cluster {}", head.cluster)));
+            }
+            self.head = Some(head);
+            return Ok(());
+        }
+        if let Ok(end) = record::decode::<SnapshotEnd>(body, limits::DECODE_BYTES_MAX) {
+            if end.records != self.records {
+                return Err(io::Error::other("the snapshot is not complete"));
+            }
+            self.ended = true;
+            return Ok(());
+        }
+        self.records(body)
+    }
+
+    fn records(&mut self, body: &[u8]) -> io::Result<()> {
+        let families: Vec<&str> = db::state_families().collect();
+        let mut batch = WriteBatch::default();
+        let mut rest = body;
+        while let Some((family, behind)) = rest.split_first() {
+            rest = behind;
+            let cut = || io::Error::other("a record of the snapshot is cut off");
+            let key = part(&mut rest).ok_or_else(cut)?;
+            let value = part(&mut rest).ok_or_else(cut)?;
+            let family = families
+                .get(usize::from(*family))
+                .ok_or_else(|| io::Error::other("a family this build does not know"))?;
+            let mut whole = keys::generation(self.generation);
+            whole.extend(key);
+            batch.put_cf(self.db.family(family), whole, value);
+            self.records += 1;
+        }
+        self.db.write(batch)
+    }
+
+    /// Switches to what was taken in: one batch, synced. The old state goes after it.
+    pub(super) fn finish(self) -> io::Result<Applied> {
+        let Some(head) = self.head.filter(|_| self.ended) else {
+            return Err(io::Error::other("the snapshot is not complete"));
+        };
+        let applied = Applied {
+            generation: self.generation.0,
+            ..head.applied
+        };
+        let mut batch = WriteBatch::default();
+        self.db
+            .put(&mut batch, db::META, db::META_APPLIED, &applied);
+        self.db.write(batch)?;
+        self.db.sync()?;
+        drop_generation(self.db, Generation(self.generation.0 - 1))?;
+        Ok(applied)
+    }
+}
+
+fn part<'b>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
+    let (length, behind) = rest.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    let (part, behind) = behind.split_at_checked(length)?;
+    *rest = behind;
+    Some(part)
+}
+
+pub(super) fn drop_generation(db: &Db, generation: Generation) -> io::Result<()> {
+    let from = keys::generation(generation);
+    let to = keys::generation(Generation(generation.0 + 1));
+    let mut batch = WriteBatch::default();
+    for family in db::state_families() {
+        batch.delete_range_cf(db.family(family), &from, &to);
+    }
+    db.write(batch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunk_that_is_missing_or_damaged_is_refused() {
+        let mut out = Chunks::default();
+        let (first, second) = (out.close(b"one"), out.close(b"two"));
+        let mut into = Chunks::default();
+        assert!(into.open(&second).unwrap_err().to_string().contains("chunk 0 is missing"));
+        assert_eq!(into.open(&first).unwrap(), b"one");
+        let mut damaged = second.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        assert!(into.open(&damaged).unwrap_err().to_string().contains("chunk 1 is damaged"));
+        assert_eq!(into.open(&second).unwrap(), b"two");
+    }
+}

@@ -1,0 +1,230 @@
+//! Starting and stopping the group's member, on a runtime of its own: whatever blocks the station's, elections and
+//! the log go on, and the other way round.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_coordinator::entry::Entry;
+use mainstay_coordinator::log::LogEvent;
+use mainstay_protocol::limits;
+use openraft::async_runtime::watch::WatchReceiver;
+use openraft::{BasicNode, Config, SnapshotPolicy};
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+
+use super::leadership;
+use super::log_store::{Growth, LogStore};
+use super::network::Network;
+use super::snapshot::Snapshots;
+use super::state_machine::{Parts, StateMachine};
+use super::{Proposal, Raft};
+use crate::committer::Committer;
+use crate::config::StoreConfig;
+use crate::db::Db;
+
+const HEARTBEAT_MS: u64 = 250;
+const ELECTION_MS_MIN: u64 = 1000;
+const ELECTION_MS_MAX: u64 = 2000;
+/// Threads for the log's own tasks: one may be in a write while the other ticks.
+const WORKERS: usize = 2;
+/// How long a shutdown waits for a snapshot under way.
+const SHUTDOWN: Duration = Duration::from_secs(10);
+
+/// The running member. Handles to it are cheap.
+#[derive(Clone)]
+pub(crate) struct Running {
+    raft: Raft,
+    runtime: tokio::runtime::Handle,
+    events: mpsc::Sender<LogEvent>,
+}
+
+/// How the group looks from here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    pub leads: bool,
+    /// The station that leads, as far as known here.
+    pub leader: Option<u64>,
+    pub term: u64,
+    pub voters: Vec<u64>,
+    pub learners: Vec<u64>,
+    pub last_entry: Option<u64>,
+    pub applied: Option<u64>,
+    pub snapshot: Option<u64>,
+    pub purged: Option<u64>,
+}
+
+impl Running {
+    /// Blocks until the member runs; not until it leads.
+    pub(crate) fn start(
+        config: &StoreConfig,
+        db: &Db,
+        committer: Committer,
+        snapshots: PathBuf,
+    ) -> Result<(Self, Runtime, mpsc::Receiver<LogEvent>), String> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .thread_name("mainstay-log")
+            .enable_all()
+            .build()
+            .map_err(|error| error.to_string())?;
+        let (events, receiver) = mpsc::channel(limits::LOG_EVENTS_MAX);
+        let member = member(config.clone(), db.clone(), committer, snapshots, events.clone());
+        // The caller may itself run on a runtime, where blocking on another is forbidden; waiting on a channel is not.
+        let (done, started) = std::sync::mpsc::sync_channel(1);
+        runtime.spawn(async move {
+            // Whoever started us waits for it.
+            let _ = done.send(member.await);
+        });
+        let raft = started.recv().map_err(|error| error.to_string())??;
+        let handle = runtime.handle().clone();
+        Ok((
+            Self {
+                raft,
+                runtime: handle,
+                events,
+            },
+            runtime,
+            receiver,
+        ))
+    }
+
+    pub(crate) fn propose(&self, entry: Entry) {
+        let (raft, events) = (self.raft.clone(), self.events.clone());
+        self.runtime.spawn(async move {
+            if let Err(error) = raft.client_write(Proposal(Arc::new(entry))).await {
+                tracing::debug!(%error, "a proposal is lost");
+                // Without a driver nobody waits for it.
+                let _ = events.send(LogEvent::Lost).await;
+            }
+        });
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let membership = metrics.membership_config.membership();
+        Status {
+            leads: metrics.current_leader == Some(metrics.id),
+            leader: metrics.current_leader,
+            term: metrics.current_term,
+            voters: membership.voter_ids().collect(),
+            learners: membership.learner_ids().collect(),
+            last_entry: metrics.last_log_index,
+            applied: metrics.last_applied.map(|id| id.index),
+            snapshot: metrics.snapshot.map(|id| id.index),
+            purged: metrics.purged.map(|id| id.index),
+        }
+    }
+
+    /// Asks for a snapshot; it is taken in the background.
+    pub(crate) fn take_snapshot(&self) {
+        let raft = self.raft.clone();
+        self.runtime.spawn(async move {
+            if let Err(error) = raft.trigger().snapshot().await {
+                tracing::debug!(%error, "no snapshot: the log has ended");
+            }
+        });
+    }
+
+    /// Ends the member and its runtime; on a thread of its own, since the caller's may not block.
+    pub(crate) fn stop(self, runtime: Runtime) {
+        let stop = move || {
+            let raft = self.raft;
+            let stopped = runtime.block_on(async move { raft.shutdown().await });
+            if let Err(error) = stopped {
+                tracing::warn!(%error, "the log's core did not end as it should");
+            }
+            runtime.shutdown_timeout(SHUTDOWN);
+        };
+        let thread = std::thread::Builder::new().name("mainstay-stop".to_owned());
+        match thread.spawn(stop).map(std::thread::JoinHandle::join) {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => tracing::warn!("stopping the log panicked"),
+            Err(error) => tracing::warn!(%error, "no thread to stop the log"),
+        }
+    }
+}
+
+async fn member(config: StoreConfig, db: Db, committer: Committer, snapshots: PathBuf, events: mpsc::Sender<LogEvent>) -> Result<Raft, String> {
+    let growth = Arc::new(Growth::new(config.snapshot_bytes));
+    let (began, began_watch) = watch::channel(0);
+    let parts = Parts {
+        snapshots: Snapshots {
+            db: db.clone(),
+            root: snapshots,
+            cluster: config.cluster,
+        },
+        history_bytes: config.history_bytes,
+        history: Duration::from_secs(config.history_seconds),
+        events: events.clone(),
+        began,
+    };
+    let log = LogStore::new(db.clone(), committer, Arc::clone(&growth));
+    let state = StateMachine::new(db, parts).map_err(|error| error.to_string())?;
+    let raft_config = raft_config(&config)?;
+    let id = config.station.0;
+    let raft = Raft::new(id, Arc::new(raft_config), Network, log, state)
+        .await
+        .map_err(|error| error.to_string())?;
+    tokio::spawn(leadership::watch(raft.clone(), began_watch, events));
+    tokio::spawn(snapshot_when_grown(raft.clone(), growth));
+    begin(&raft, id, config.address).await?;
+    Ok(raft)
+}
+
+/// A new group is formed of this station alone. An only voter need not wait for an election timeout: there is no
+/// leader it could not have heard of.
+async fn begin(raft: &Raft, id: u64, address: String) -> Result<(), String> {
+    if !raft
+        .is_initialized()
+        .await
+        .map_err(|error| error.to_string())?
+    {
+        let members = BTreeMap::from([(id, BasicNode::new(address))]);
+        return raft
+            .initialize(members)
+            .await
+            .map_err(|error| error.to_string());
+    }
+    let alone = raft.voter_ids().eq([id]);
+    if alone {
+        raft.trigger()
+            .elect(false)
+            .await
+            .map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+fn raft_config(config: &StoreConfig) -> Result<Config, String> {
+    let entries = config.snapshot_entries.max(1);
+    Config {
+        cluster_name: config.cluster.to_string(),
+        heartbeat_interval: HEARTBEAT_MS,
+        election_timeout_min: ELECTION_MS_MIN,
+        election_timeout_max: ELECTION_MS_MAX,
+        enable_pre_vote: Some(true),
+        // A leader that comes back must have a new term: commands are ordered by it.
+        enable_leader_restore: Some(false),
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(entries),
+        // For followers that are a little behind. Together with the entries since, and those not yet purged as
+        // their batch is not full, the log stays below twice the threshold.
+        max_in_snapshot_log_to_keep: entries / 2,
+        purge_batch_size: (entries / 8).max(1),
+        replication_lag_threshold: entries.saturating_mul(2),
+        ..Config::default()
+    }
+    .validate()
+    .map_err(|error| error.to_string())
+}
+
+async fn snapshot_when_grown(raft: Raft, growth: Arc<Growth>) {
+    loop {
+        growth.exceeded.notified().await;
+        if raft.trigger().snapshot().await.is_err() {
+            return;
+        }
+    }
+}

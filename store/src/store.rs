@@ -1,0 +1,245 @@
+//! The store: a data directory that is open, the log that runs on it, and reads of what it holds.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use mainstay_coordinator::entry::Entry;
+use mainstay_coordinator::log::{Log, LogEvent};
+use mainstay_protocol::{Revision, StationId, Term, Timestamp};
+use mainstay_resource_graph::{Graph, View};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+use crate::check;
+use crate::committer::Committer;
+use crate::config::StoreConfig;
+use crate::db::Db;
+use crate::directory::{Directory, FORMAT, Identity};
+use crate::error::OpenError;
+use crate::fatal;
+use crate::raft::{Running, Status};
+use crate::records::LogPoint;
+use crate::view::StoreView;
+use crate::wal::{self, Tear, Verdict};
+
+/// An open data directory. Dropped, it ends in order; killed, nothing acknowledged is lost either.
+pub struct Store {
+    db: Db,
+    running: Running,
+    threads: Mutex<Option<Threads>>,
+    _directory: Directory,
+}
+
+struct Threads {
+    runtime: Runtime,
+    committer: JoinHandle<()>,
+}
+
+/// What there is once a store is open.
+#[derive(Debug)]
+pub struct Opened {
+    /// The state as it was found on disk. Every entry applied after it comes as an event, and no other: graph and
+    /// events together miss nothing and hold nothing twice.
+    pub graph: Graph,
+    /// Log time of the last entry in it; the cluster's clock goes on from there.
+    pub log_time: Timestamp,
+    pub log: LogHandle,
+    /// What the log says, in order; for one driver. While nobody takes them, applying waits.
+    pub events: mpsc::Receiver<LogEvent>,
+    pub report: Report,
+}
+
+/// What was found at the start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The directory was empty.
+    pub new: bool,
+    pub revision: Revision,
+    /// The last entry whose effect was in the state.
+    pub applied: Option<LogPoint>,
+    /// Entries behind it that wait for the new term to be committed.
+    pub entries_to_apply: u64,
+    /// The end of the write-ahead log was torn, and is cut off.
+    pub torn: Option<Tear>,
+}
+
+/// The leader core's way into the log.
+#[derive(Clone)]
+pub struct LogHandle(Running);
+
+impl std::fmt::Debug for LogHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LogHandle")
+    }
+}
+
+impl Log for LogHandle {
+    fn propose(&mut self, entry: Entry) {
+        self.0.propose(entry);
+    }
+}
+
+/// How the tracking station looks from here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogStatus {
+    pub leads: bool,
+    pub leader: Option<StationId>,
+    pub term: Term,
+    pub voters: Vec<StationId>,
+    pub learners: Vec<StationId>,
+    pub last_entry: Option<u64>,
+    pub applied: Option<u64>,
+    pub snapshot: Option<u64>,
+    pub purged: Option<u64>,
+}
+
+impl Store {
+    /// Opens or creates a data directory and starts the log. Blocks while it reads the state; leadership comes
+    /// later, as an event.
+    pub fn open(config: StoreConfig) -> Result<(Self, Opened), OpenError> {
+        let identity = Identity {
+            format: FORMAT,
+            cluster: config.cluster,
+            station: config.station,
+        };
+        let directory = Directory::open(&config.dir, &identity)?;
+        let torn = mend(&config.dir, &directory)?;
+        let database = directory.database();
+        let new = !database.join("CURRENT").exists();
+        let db = Db::open(&database).map_err(|cause| cannot_open(&config.dir, cause))?;
+        let found = check::check(&db).map_err(|what| OpenError::Damaged {
+            dir: config.dir.clone(),
+            what,
+        })?;
+        let log_error = |cause| OpenError::Log {
+            dir: config.dir.clone(),
+            cause,
+        };
+        let (committer, thread) =
+            Committer::start(db.clone(), config.syncing).map_err(|error| log_error(error.to_string()))?;
+        let (running, runtime, events) =
+            Running::start(&config, &db, committer, directory.snapshots()).map_err(log_error)?;
+        let report = Report {
+            new,
+            revision: found.graph.revision(),
+            applied: found.applied,
+            entries_to_apply: found.entries_to_apply,
+            torn,
+        };
+        let opened = Opened {
+            graph: found.graph,
+            log_time: found.log_time,
+            log: LogHandle(running.clone()),
+            events,
+            report,
+        };
+        let threads = Threads {
+            runtime,
+            committer: thread,
+        };
+        let store = Self {
+            db,
+            running,
+            threads: Mutex::new(Some(threads)),
+            _directory: directory,
+        };
+        Ok((store, opened))
+    }
+
+    /// The state as it is now, and stays while the view is held.
+    pub fn view(&self) -> StoreView<'_> {
+        StoreView::new(&self.db).unwrap_or_else(|error| fatal::storage_failed("reading the state", &error))
+    }
+
+    pub fn status(&self) -> LogStatus {
+        let Status {
+            leads,
+            leader,
+            term,
+            voters,
+            learners,
+            last_entry,
+            applied,
+            snapshot,
+            purged,
+        } = self.running.status();
+        LogStatus {
+            leads,
+            leader: leader.map(StationId),
+            term: Term(term),
+            voters: voters.into_iter().map(StationId).collect(),
+            learners: learners.into_iter().map(StationId).collect(),
+            last_entry,
+            applied,
+            snapshot,
+            purged,
+        }
+    }
+
+    /// Takes a snapshot in the background and cuts the log behind it.
+    pub fn take_snapshot(&self) {
+        self.running.take_snapshot();
+    }
+
+    /// Ends the log in order. Reads still work; it may be called twice.
+    pub fn shutdown(&self) {
+        let threads = self
+            .threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(threads) = threads else { return };
+        self.running.clone().stop(threads.runtime);
+        // With the log gone nobody hands completions in, and the committer ends.
+        if threads.committer.join().is_err() {
+            tracing::warn!("the committer panicked");
+        }
+        if let Err(error) = self.db.sync() {
+            fatal::storage_failed("syncing at the end", &error);
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+/// Looks at the write-ahead log before RocksDB does: cuts a torn end off, refuses anything else.
+fn mend(dir: &std::path::Path, directory: &Directory) -> Result<Option<Tear>, OpenError> {
+    let database: PathBuf = directory.database();
+    let verdict = wal::examine(&database).map_err(OpenError::io("reading the logs in", &database))?;
+    match verdict {
+        Verdict::Whole => Ok(None),
+        Verdict::Torn(tear) => {
+            tear.cut()
+                .map_err(OpenError::io("cutting the torn end off", &tear.file))?;
+            tracing::warn!(
+                file = %tear.file.display(),
+                kept_bytes = tear.whole_bytes,
+                cut_bytes = tear.torn_bytes,
+                "the log's end was torn by a crash and is cut off at the last whole entry; nothing acknowledged stood behind it"
+            );
+            Ok(Some(tear))
+        }
+        Verdict::Damaged { file, at } => Err(OpenError::Damaged {
+            dir: dir.to_owned(),
+            what: format!("{} does not match its checksum at byte {at}, with whole entries behind it", file.display()),
+        }),
+    }
+}
+
+fn cannot_open(dir: &std::path::Path, cause: rocksdb::Error) -> OpenError {
+    match cause.kind() {
+        rocksdb::ErrorKind::Corruption => OpenError::Damaged {
+            dir: dir.to_owned(),
+            what: cause.into_string(),
+        },
+        _ => OpenError::Database {
+            dir: dir.to_owned(),
+            cause,
+        },
+    }
+}

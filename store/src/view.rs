@@ -1,0 +1,164 @@
+//! A consistent view of the stored graph, for reads that must not touch the live one.
+
+use std::io;
+use std::sync::Arc;
+
+use mainstay_protocol::record::{self, Record as Stored};
+use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Revision, Timestamp, limits};
+use mainstay_resource_graph::{Edge, Graph, Key, Kind, Record, Relation, View, stored};
+use rocksdb::{DB, Direction as Walk, IteratorMode, ReadOptions, SnapshotWithThreadMode};
+
+use crate::db::{self, Db};
+use crate::error::io_error;
+use crate::fatal;
+use crate::keys::{self, Direction, Generation};
+use crate::records::{Applied, Counters};
+
+/// The state at one revision, for as long as it is held. Holding one for long keeps old data on disk.
+pub struct StoreView<'a> {
+    db: &'a Db,
+    snapshot: SnapshotWithThreadMode<'a, DB>,
+    applied: Applied,
+}
+
+type Pair = (Box<[u8]>, Box<[u8]>);
+
+impl<'a> StoreView<'a> {
+    pub(crate) fn new(db: &'a Db) -> io::Result<Self> {
+        let mut view = Self {
+            db,
+            snapshot: db.raw().snapshot(),
+            applied: Applied::default(),
+        };
+        view.applied = view.read(db::META, db::META_APPLIED)?.unwrap_or_default();
+        Ok(view)
+    }
+
+    /// Log time of the last entry that was applied.
+    pub fn log_time(&self) -> Timestamp {
+        self.applied.log_time
+    }
+
+    pub fn wall_ms(&self) -> u64 {
+        self.applied.wall_ms
+    }
+
+    pub fn counters(&self) -> Counters {
+        let key = keys::generation(self.generation());
+        trusted(self.read(db::COUNTERS, &key)).unwrap_or_default()
+    }
+
+    /// The whole graph, in memory.
+    pub fn graph(&self) -> io::Result<Graph> {
+        let prefix = keys::generation(self.generation());
+        let mut records = Vec::new();
+        for kind in Kind::ALL {
+            for item in self.range(db::state(kind), &prefix, &prefix) {
+                records.push(stored::decode(&item?.1).map_err(io_error)?);
+            }
+        }
+        let prefix = keys::direction(self.generation(), Direction::Out);
+        let mut edges = Vec::new();
+        for item in self.range(db::EDGES, &prefix, &prefix) {
+            edges.push(stored::decode_edge(&item?.1).map_err(io_error)?);
+        }
+        Graph::from_parts(self.applied.revision, records, edges).map_err(io_error)
+    }
+
+    pub(crate) fn applied(&self) -> &Applied {
+        &self.applied
+    }
+
+    pub(crate) fn generation(&self) -> Generation {
+        Generation(self.applied.generation)
+    }
+
+    pub(crate) fn read<T: Stored>(&self, family: &str, key: &[u8]) -> io::Result<Option<T>> {
+        let bytes = self
+            .snapshot
+            .get_pinned_cf(self.db.family(family), key)
+            .map_err(io_error)?;
+        bytes
+            .map(|bytes| record::decode(&bytes, limits::DECODE_BYTES_MAX).map_err(io_error))
+            .transpose()
+    }
+
+    pub(crate) fn range<'s>(&'s self, family: &str, from: &[u8], prefix: &'s [u8]) -> impl Iterator<Item = io::Result<Pair>> + use<'s, 'a> {
+        self.walk(family, from, Walk::Forward)
+            .take_while(move |item| item.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))
+    }
+
+    /// Backwards from a key, itself included.
+    pub(crate) fn backwards<'s>(&'s self, family: &str, from: &[u8]) -> impl Iterator<Item = io::Result<Pair>> + use<'s, 'a> {
+        self.walk(family, from, Walk::Reverse)
+    }
+
+    fn walk<'s>(&'s self, family: &str, from: &[u8], walk: Walk) -> impl Iterator<Item = io::Result<Pair>> + use<'s, 'a> {
+        self.snapshot
+            .iterator_cf_opt(self.db.family(family), ReadOptions::default(), IteratorMode::From(from, walk))
+            .map(|item| item.map_err(io_error))
+    }
+
+    fn edges(&self, prefix: &[u8]) -> Vec<Edge> {
+        self.range(db::EDGES, prefix, prefix)
+            .map(|item| trusted(item.and_then(|(_, bytes)| stored::decode_edge(&bytes).map_err(io_error))))
+            .collect()
+    }
+
+    fn collect<T>(&self, family: &str, prefix: &[u8], read: impl Fn(&[u8]) -> Option<T>) -> Vec<T> {
+        self.range(family, prefix, prefix)
+            .map(|item| trusted(item.and_then(|(key, _)| read(&key).ok_or_else(|| io::Error::other("a key that is none of ours")))))
+            .collect()
+    }
+}
+
+impl View for StoreView<'_> {
+    fn revision(&self) -> Revision {
+        self.applied.revision
+    }
+
+    fn record(&self, key: &Key) -> Option<Arc<Record>> {
+        let family = self.db.family(db::state(key.kind()));
+        let bytes = self.snapshot.get_pinned_cf(family, keys::vertex(self.generation(), key));
+        let bytes = trusted(bytes.map_err(io_error))?;
+        Some(Arc::new(trusted(stored::decode(&bytes).map_err(io_error))))
+    }
+
+    fn keys(&self, kind: Kind) -> Vec<Key> {
+        let prefix = keys::generation(self.generation());
+        self.collect(db::state(kind), &prefix, keys::read_vertex)
+    }
+
+    fn edges_from(&self, from: &Key, relation: Relation) -> Vec<Edge> {
+        self.edges(&keys::edges(self.generation(), Direction::Out, from, relation))
+    }
+
+    fn edges_to(&self, to: &Key, relation: Relation) -> Vec<Edge> {
+        let mut edges = self.edges(&keys::edges(self.generation(), Direction::In, to, relation));
+        edges.sort_by(|a, b| (a.since, &a.from).cmp(&(b.since, &b.from)));
+        edges
+    }
+
+    fn instances_on(&self, node: &NodeName) -> Vec<InstanceKey> {
+        let prefix = keys::instances_on(self.generation(), node);
+        self.collect(db::state(Kind::Instance), &prefix, |bytes| match keys::read_vertex(bytes)? {
+            Key::Instance(key) => Some(key),
+            _ => None,
+        })
+    }
+
+    fn instances_of(&self, placement: &PlacementName) -> Vec<InstanceKey> {
+        let prefix = keys::placed(self.generation(), placement);
+        self.collect(db::EDGES, &prefix, keys::read_placed)
+    }
+
+    fn commands_for(&self, node: &NodeName) -> Vec<Key> {
+        let prefix = keys::commanded(self.generation(), node);
+        self.collect(db::EDGES, &prefix, |bytes| keys::read_commanded(bytes).map(Key::Command))
+    }
+}
+
+/// `View` has no words for a disk that cannot be read; guessing would be worse than ending.
+fn trusted<T>(read: io::Result<T>) -> T {
+    read.unwrap_or_else(|error| fatal::storage_failed("reading the state", &error))
+}
