@@ -437,19 +437,15 @@ impl LeaderCore {
         effects
     }
 
+    /// Under the leadership of today: an agent that saw it no longer obeys the one that decided the command.
     fn send(&self, key: &Key) -> Option<Effect> {
         let Key::Command(id) = key else {
             return None;
         };
-        let CommandVertex {
-            node,
-            leadership,
-            order,
-            ..
-        } = self.graph.command(key)?;
+        let CommandVertex { node, order, .. } = self.graph.command(key)?;
         let command = Command {
             id: *id,
-            leadership,
+            leadership: self.leadership()?,
             order,
         };
         Some(Effect::Send { node, command })

@@ -14,7 +14,8 @@
 //! ```
 //!
 //! Answers. Start: `Done` once it was carried out, whatever came of it (the report in front of the answer says
-//! what: Started, CouldNotStart, Failed, Ended); `Refused` when the name is held; `Stale` below the floor.
+//! what: Started, CouldNotStart, Failed, Ended); `Refused` when the name is held or there is no room, which ends
+//! that incarnation too; `Stale` below the floor. A deposed leader's commands are neither obeyed nor answered.
 //! Stop: `Done` once the instance is gone, `NotRunning`, or `WillNotEnd`. A Start of a newer incarnation waits
 //! while a Stop of the older one is under way; without such a Stop it is refused, with the instance itself as
 //! holder. A repeat of a command whose answer is committed is judged anew: floors make that `Stale` or

@@ -18,25 +18,30 @@ impl AgentCore {
         if self.state.ledger.len() >= limits::COMMANDS_KEPT_MAX {
             return;
         }
+        // Nor is a deposed leader answered: whatever it decided that still counts, its successor sends again, and
+        // would take the answer for its own.
+        if command.leadership < self.state.leadership {
+            return;
+        }
         if command.leadership > self.state.leadership {
             self.persist(FileRecord::Leads(command.leadership));
         }
-        let deposed = command.leadership < self.state.leadership;
         match command.order {
-            Order::Start(start) => self.start(command.id, start, deposed),
-            Order::Stop(stop) => self.stop(command.id, stop, deposed),
+            Order::Start(start) => self.start(command.id, start),
+            Order::Stop(stop) => self.stop(command.id, stop),
         }
         self.trim_floors();
     }
 
-    fn start(&mut self, command: CommandId, start: Start, deposed: bool) {
+    fn start(&mut self, command: CommandId, start: Start) {
         if self.outbox_is_overfull() {
             return;
         }
-        if deposed || self.is_stale(&start) {
+        if self.is_stale(&start) {
             return self.answer(command, CommandOutcome::Stale);
         }
         if let Some(why) = self.overloaded() {
+            self.raise_floor(&start.instance, start.incarnation);
             return self.refuse(command, code::OVERLOADED, why.to_owned());
         }
         let Some(living) = self.state.living.get(&start.instance) else {
@@ -119,13 +124,7 @@ impl AgentCore {
         self.refuse(command, code::NAME_HELD_ON_NODE, text);
     }
 
-    fn stop(&mut self, command: CommandId, stop: Stop, deposed: bool) {
-        if deposed {
-            if !self.outbox_is_overfull() {
-                self.answer(command, CommandOutcome::Stale);
-            }
-            return;
-        }
+    fn stop(&mut self, command: CommandId, stop: Stop) {
         let living = self.state.living.get(&stop.instance);
         let Some(incarnation) = living
             .map(|living| living.incarnation)
@@ -141,12 +140,7 @@ impl AgentCore {
 
     /// Nothing of it lives here, but the floor rises: a Start that is late does not take effect.
     fn stop_nothing(&mut self, command: CommandId, stop: &Stop) {
-        if self.state.floors.of(&stop.instance) < stop.incarnation.next() {
-            self.persist(FileRecord::Floor {
-                instance: stop.instance.clone(),
-                incarnation: stop.incarnation.next(),
-            });
-        }
+        self.raise_floor(&stop.instance, stop.incarnation);
         self.forget_waiting(stop);
         if !self.outbox_is_overfull() {
             self.answer(command, CommandOutcome::NotRunning);
@@ -175,6 +169,16 @@ impl AgentCore {
             instance: instance.clone(),
             incarnation,
         });
+    }
+
+    /// This incarnation and all below it are not started any more.
+    pub(super) fn raise_floor(&mut self, instance: &InstanceKey, past: Incarnation) {
+        if self.state.floors.of(instance) < past.next() {
+            self.persist(FileRecord::Floor {
+                instance: instance.clone(),
+                incarnation: past.next(),
+            });
+        }
     }
 
     pub(super) fn trim_floors(&mut self) {

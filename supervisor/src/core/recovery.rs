@@ -76,20 +76,20 @@ impl AgentCore {
         for start in starts {
             self.answer(start, CommandOutcome::Done);
         }
-        let open: Vec<(CommandId, OpenOrder)> = self
+        let open: Vec<_> = self
             .state
             .ledger
             .open_entries()
-            .map(|(command, order, _, _)| (command, order))
+            .map(|(command, order, instance, at)| (command, order, instance.clone(), at))
             .collect();
-        for (command, order) in open {
+        for (command, order, instance, incarnation) in open {
             match order {
                 OpenOrder::Stop => self.answer(command, CommandOutcome::NotRunning),
-                OpenOrder::Start => self.refuse(
-                    command,
-                    code::AGENT_ENDED,
-                    "the agent ended before the start began".to_owned(),
-                ),
+                OpenOrder::Start => {
+                    self.raise_floor(&instance, incarnation);
+                    let why = "the agent ended before the start began";
+                    self.refuse(command, code::AGENT_ENDED, why.to_owned());
+                }
             }
         }
     }

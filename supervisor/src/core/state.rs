@@ -158,6 +158,10 @@ impl State {
         let Some((instance, incarnation)) = report.about() else {
             return;
         };
+        // Refused is refused: the next try is the next incarnation.
+        if matches!(report, Report::NameTaken { .. }) {
+            self.floors.raise(instance, incarnation.next());
+        }
         let Some(living) = self.living.get_mut(instance) else {
             return;
         };
@@ -184,7 +188,6 @@ impl State {
                 self.gone(instance);
                 self.floors.raise(instance, incarnation.next());
             }
-            // It never was: the same incarnation may be started again.
             Report::NameTaken { .. } => self.gone(instance),
             Report::HealthChanged { .. }
             | Report::Unresponsive { .. }

@@ -50,7 +50,9 @@ fn a_name_that_is_held_is_refused_with_its_holder_and_free_after_its_end() {
         ["name_taken other:1 web", "command_done 2 MS-NAME-HELD-ON-NODE"]
     );
     agent.seen(failed("web", 1, Presence::Gone));
-    assert_eq!(done(&agent.command(3, start("other", "web", 1))), ["start other:1"]);
+    assert_eq!(done(&agent.command(3, start("other", "web", 1))), [""; 0]);
+    assert_eq!(agent.outbox().last().unwrap(), "command_done 3 Stale");
+    assert_eq!(done(&agent.command(4, start("other", "web", 2))), ["start other:2"]);
 }
 
 #[test]
@@ -67,7 +69,7 @@ fn a_name_taken_by_a_stranger_frees_ours_again() {
         agent.outbox(),
         ["name_taken web:1 nobody", "command_done 1 MS-NAME-HELD-ON-NODE"]
     );
-    assert_eq!(done(&agent.command(2, start("web", "web", 1))), ["start web:1"]);
+    assert_eq!(done(&agent.command(2, start("web", "web", 2))), ["start web:2"]);
 }
 
 // case: services 17
@@ -233,7 +235,7 @@ fn a_failure_said_by_a_living_instance_is_said_once_and_holds_the_name() {
 
 // proves: S12
 #[test]
-fn a_deposed_leader_is_not_obeyed() {
+fn a_deposed_leader_is_neither_obeyed_nor_answered() {
     let mut agent = Agent::new();
     agent.run_web(1, 1);
     agent.step(Input::Command(Command {
@@ -242,7 +244,9 @@ fn a_deposed_leader_is_not_obeyed() {
     }));
     assert_eq!(done(&agent.command(3, stop("web", 1))), [""; 0]);
     assert_eq!(done(&agent.command(4, start("third", "third", 1))), [""; 0]);
-    assert_eq!(agent.outbox()[3..], ["command_done 3 Stale", "command_done 4 Stale"]);
+    assert_eq!(agent.outbox()[3..], [""; 0]);
+    let resent = Command { leadership: leadership(2), ..command(3, stop("web", 1)) };
+    assert_eq!(done(&agent.step(Input::Command(resent))), ["stop web:1"]);
     let actions = agent.up(1, 0);
     assert!(matches!(&actions[..], [Action::CloseSession { .. }]), "{actions:?}");
 }

@@ -1,0 +1,570 @@
+//! The agent core under anything: commands lost, doubled and out of order, sessions that come and go, the agent
+//! killed at every point where it writes. What must hold is looked at after every step.
+// proves: S9, S12
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainstay_protocol::command::{
+    CheckSchedule, Command, Order, Start, Stop, StopManner, StopWhy,
+};
+use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
+use mainstay_protocol::report::{CommandOutcome, Ending, Presence, Report, SysInfo};
+use mainstay_protocol::session::{Acknowledged, Welcome};
+use mainstay_protocol::{
+    AgentRunId, BootId, CommandId, Epoch, Incarnation, InstanceKey, Leadership, NodeEpoch, NodeId,
+    NodeName, PlacementName, Revision, Sequence, SlotName, Term, TypeName,
+};
+use mainstay_supervisor::{
+    Action, AgentCore, Identity, Input, Observation, Output, encode_record, replay,
+};
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+use uuid::Uuid;
+
+/// What the world does next. Numbers choose among what there is, so that shrinking stays meaningful.
+#[derive(Debug, Clone)]
+enum Act {
+    Start { instance: u8, name: u8, ahead: u8, term: u8 },
+    Stop { instance: u8, behind: u8, term: u8 },
+    /// An earlier command arrives once more.
+    Repeat(u8),
+    Observe { instance: u8, what: Seen },
+    /// An observation that is late or was never true.
+    Lie { instance: u8, count: u8, what: Seen },
+    Connect,
+    Disconnect,
+    /// The station commits so many of what it received.
+    Commit(u8),
+    /// The agent's process dies: after the write of its next step, or in the middle of it.
+    Crash { cut: u16 },
+    Snapshot,
+    Reboot,
+    ForgetEpoch,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Seen {
+    Started,
+    CouldNotStart,
+    NameTaken,
+    Ended,
+    FailedGone,
+    FailedLiving,
+    Health(Health),
+    Unresponsive,
+    WillNotEnd,
+}
+
+fn seen() -> impl Strategy<Value = Seen> {
+    prop_oneof![
+        4 => Just(Seen::Started),
+        1 => Just(Seen::CouldNotStart),
+        1 => Just(Seen::NameTaken),
+        2 => Just(Seen::Ended),
+        2 => Just(Seen::FailedGone),
+        1 => Just(Seen::FailedLiving),
+        1 => Just(Seen::Health(Health::Ok)),
+        1 => Just(Seen::Health(Health::Degraded)),
+        1 => Just(Seen::Unresponsive),
+        1 => Just(Seen::WillNotEnd),
+    ]
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        6 => (0..4u8, 0..3u8, 0..3u8, 0..8u8)
+            .prop_map(|(instance, name, ahead, term)| Act::Start { instance, name, ahead, term }),
+        4 => (0..4u8, 0..3u8, 0..8u8)
+            .prop_map(|(instance, behind, term)| Act::Stop { instance, behind, term }),
+        3 => any::<u8>().prop_map(Act::Repeat),
+        8 => (0..4u8, seen()).prop_map(|(instance, what)| Act::Observe { instance, what }),
+        1 => (0..4u8, 0..6u8, seen())
+            .prop_map(|(instance, count, what)| Act::Lie { instance, count, what }),
+        2 => Just(Act::Connect),
+        1 => Just(Act::Disconnect),
+        3 => any::<u8>().prop_map(Act::Commit),
+        2 => any::<u16>().prop_map(|cut| Act::Crash { cut }),
+        1 => Just(Act::Snapshot),
+        1 => Just(Act::Reboot),
+        1 => Just(Act::ForgetEpoch),
+    ]
+}
+
+/// The station: it numbers epochs, commits reports in order and knows each command's answer.
+#[derive(Default)]
+struct Station {
+    epoch: u64,
+    watermark: u64,
+    /// What arrived in this session beyond the watermark.
+    arrived: BTreeMap<u64, Report>,
+    connected: bool,
+    term: u64,
+    answers: BTreeMap<CommandId, CommandOutcome>,
+    ends: BTreeMap<(InstanceKey, Incarnation), u32>,
+}
+
+struct World {
+    core: AgentCore,
+    file: Vec<u8>,
+    boot: u64,
+    /// What really lives on the machine, by what the agent was told to do.
+    machine: BTreeMap<InstanceKey, (Incarnation, SlotName)>,
+    station: Station,
+    commands: Vec<Command>,
+    /// The newest incarnation ever given out, and the highest one stopped, per instance.
+    newest: BTreeMap<InstanceKey, u64>,
+    stopped: BTreeMap<InstanceKey, Incarnation>,
+    begun: BTreeSet<(InstanceKey, Incarnation)>,
+    /// Commands of whoever led when they arrived.
+    obeyed: BTreeSet<CommandId>,
+    last_sent: u64,
+}
+
+fn identity(boot: u64) -> Identity {
+    Identity {
+        node: NodeName::new("n1").unwrap(),
+        agent_run: AgentRunId(Uuid::from_u128(1)),
+        boot_id: BootId(boot.to_string()),
+        build: String::new(),
+        address: String::new(),
+        sysinfo: SysInfo::default(),
+        provides: Vec::new(),
+    }
+}
+
+fn key(instance: u8) -> InstanceKey {
+    let placement = PlacementName::new(format!("p{instance}")).unwrap();
+    InstanceKey::new(NodeName::new("n1").unwrap(), placement)
+}
+
+fn incarnation(count: u64) -> Incarnation {
+    Incarnation { epoch: Epoch(1), created: Revision(1), count }
+}
+
+fn leadership(term: u64) -> Leadership {
+    Leadership { epoch: Epoch(1), term: Term(term) }
+}
+
+impl World {
+    fn new() -> Self {
+        let (core, output) = AgentCore::new(identity(0), replay(&[]));
+        let mut world = Self {
+            core,
+            file: Vec::new(),
+            boot: 0,
+            machine: BTreeMap::new(),
+            station: Station { term: 1, ..Station::default() },
+            commands: Vec::new(),
+            newest: BTreeMap::new(),
+            stopped: BTreeMap::new(),
+            begun: BTreeSet::new(),
+            obeyed: BTreeSet::new(),
+            last_sent: 0,
+        };
+        world.carry_out(output);
+        world.connect();
+        world
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        for record in &output.persist {
+            self.file.extend(encode_record(record));
+        }
+        for action in output.actions {
+            match action {
+                Action::Start(start) => self.started_on_machine(start),
+                Action::Stop(stop) => {
+                    let lives = self.machine.get(&stop.instance).map(|(lives, _)| *lives);
+                    assert_eq!(lives, Some(stop.incarnation), "a stop names what lives");
+                }
+                Action::Send(reports) => {
+                    assert!(self.station.connected, "nothing is sent without a session");
+                    assert_eq!(reports.node_epoch, NodeEpoch(self.station.epoch));
+                    for numbered in reports.reports {
+                        assert!(numbered.sequence.0 > self.last_sent, "numbers rise strictly");
+                        self.last_sent = numbered.sequence.0;
+                        self.station.arrived.insert(numbered.sequence.0, numbered.report);
+                    }
+                    assert!(self.station.arrived.len() <= CREDITS, "never beyond the credits");
+                }
+                Action::CloseSession { .. } => self.station.connected = false,
+            }
+        }
+    }
+
+    /// Invariants 1 and 2: one holder of each name, no incarnation twice, none below its floor.
+    fn started_on_machine(&mut self, start: Start) {
+        let instance = start.instance.clone();
+        assert!(!self.machine.contains_key(&instance), "an instance has no twin");
+        let held = self.machine.values().any(|(_, name)| *name == start.name);
+        assert!(!held, "{} has one holder", start.name);
+        let floor = self.stopped.get(&instance).copied().unwrap_or_default();
+        assert!(start.incarnation > floor, "what was stopped is not started later");
+        self.begun.insert((instance.clone(), start.incarnation));
+        self.machine.insert(instance, (start.incarnation, start.name));
+    }
+
+    fn step(&mut self, input: Input) {
+        let output = self.core.step(0, input);
+        self.carry_out(output);
+    }
+
+    fn act(&mut self, act: &Act) {
+        match act {
+            Act::Start { instance, name, ahead, term } => {
+                self.give_start(*instance, *name, u64::from(*ahead), *term);
+            }
+            Act::Stop { instance, behind, term } => {
+                self.give_stop(*instance, u64::from(*behind), *term);
+            }
+            Act::Repeat(which) => {
+                if !self.commands.is_empty() {
+                    let command = self.commands[*which as usize % self.commands.len()].clone();
+                    self.receive(command);
+                }
+            }
+            Act::Observe { instance, what } => self.observe(&key(*instance), *what),
+            Act::Lie { instance, count, what } => {
+                let lies = incarnation(u64::from(*count));
+                let lives = self.machine.get(&key(*instance)).map(|(lives, _)| *lives);
+                if lives != Some(lies) {
+                    self.step(Input::Observed(observation(&key(*instance), lies, *what)));
+                }
+            }
+            Act::Connect => self.connect(),
+            Act::Disconnect => self.disconnect(),
+            Act::Commit(many) => self.commit(*many as usize),
+            Act::Crash { cut } => self.crash(*cut),
+            Act::Snapshot => {
+                self.file = self.core.snapshot_records().iter().flat_map(encode_record).collect();
+            }
+            Act::Reboot => self.reboot(),
+            Act::ForgetEpoch => {
+                self.disconnect();
+                self.new_epoch();
+            }
+        }
+    }
+
+    fn give_start(&mut self, instance: u8, name: u8, ahead: u64, term: u8) {
+        let newest = self.newest.entry(key(instance)).or_default();
+        *newest += ahead;
+        let order = Order::Start(Start {
+            instance: key(instance),
+            incarnation: incarnation(*newest),
+            service_type: TypeName::new("greeter").unwrap(),
+            name: SlotName::new(format!("s{name}")).unwrap(),
+            config: "{}".to_owned(),
+            start_deadline_ms: 1,
+            stop_deadline_ms: 1,
+            checks: CheckSchedule { first_ms: 1, interval_ms: 1, deadline_ms: 1, misses_max: 1 },
+        });
+        self.give(order, term);
+    }
+
+    fn give_stop(&mut self, instance: u8, behind: u64, term: u8) {
+        let newest = self.newest.get(&key(instance)).copied().unwrap_or_default();
+        let order = Order::Stop(Stop {
+            instance: key(instance),
+            incarnation: incarnation(newest.saturating_sub(behind)),
+            deadline_ms: 1,
+            why: StopWhy::NotWanted,
+            manner: StopManner::AskThenKill,
+        });
+        self.give(order, term);
+    }
+
+    /// Most commands come from the leader, some from one that was deposed, some from the next.
+    fn give(&mut self, order: Order, term: u8) {
+        let term = match term {
+            0 => self.station.term.saturating_sub(1),
+            1 => {
+                self.station.term += 1;
+                self.station.term
+            }
+            _ => self.station.term,
+        };
+        let id = CommandId(self.commands.len() as u64 + 1);
+        let command = Command { id, leadership: leadership(term), order };
+        self.commands.push(command.clone());
+        self.receive(command);
+    }
+
+    fn receive(&mut self, command: Command) {
+        let obeyed = command.leadership >= leadership(self.station.term);
+        if obeyed {
+            self.obeyed.insert(command.id);
+        }
+        if let Order::Stop(stop) = &command.order
+            && obeyed
+        {
+            let floor = self.stopped.entry(stop.instance.clone()).or_default();
+            *floor = stop.incarnation.max(*floor);
+        }
+        self.step(Input::Command(command));
+    }
+
+    fn observe(&mut self, instance: &InstanceKey, what: Seen) {
+        let Some((lives, _)) = self.machine.get(instance).cloned() else {
+            return;
+        };
+        match what {
+            Seen::CouldNotStart | Seen::NameTaken if self.has_started(instance) => return,
+            Seen::CouldNotStart | Seen::NameTaken | Seen::Ended | Seen::FailedGone => {
+                self.machine.remove(instance);
+            }
+            Seen::Started
+            | Seen::FailedLiving
+            | Seen::Health(_)
+            | Seen::Unresponsive
+            | Seen::WillNotEnd => {}
+        }
+        self.step(Input::Observed(observation(instance, lives, what)));
+    }
+
+    /// A starter says one thing only.
+    fn has_started(&self, instance: &InstanceKey) -> bool {
+        use mainstay_protocol::report::LiveState;
+        let digest = self.core.digest();
+        let live = digest.get(instance).and_then(|entry| entry.live.as_ref());
+        live.is_some_and(|live| live.state != LiveState::Starting)
+    }
+
+    fn connect(&mut self) {
+        self.disconnect();
+        let up = self.core.node_up();
+        if up.node_epoch != Some(NodeEpoch(self.station.epoch)) || self.station.epoch == 0 {
+            self.new_epoch();
+        }
+        self.station.connected = true;
+        self.last_sent = self.station.watermark;
+        self.step(Input::SessionUp(Welcome {
+            node_id: NodeId(Uuid::from_u128(7)),
+            node_epoch: NodeEpoch(self.station.epoch),
+            watermark: Sequence(self.station.watermark),
+            leadership: leadership(self.station.term),
+            credits: CREDITS as u32,
+        }));
+    }
+
+    fn new_epoch(&mut self) {
+        self.station.epoch += 1;
+        self.station.watermark = 0;
+    }
+
+    fn disconnect(&mut self) {
+        self.station.connected = false;
+        self.station.arrived.clear();
+        self.step(Input::SessionDown);
+    }
+
+    fn commit(&mut self, many: usize) {
+        let arrived = &self.station.arrived;
+        let Some(up_to) = arrived.keys().nth(many % arrived.len().max(1)).copied() else {
+            return;
+        };
+        let rest = self.station.arrived.split_off(&(up_to + 1));
+        for (_, report) in std::mem::replace(&mut self.station.arrived, rest) {
+            self.record(report);
+        }
+        self.station.watermark = up_to;
+        self.step(Input::Acknowledged(Acknowledged {
+            node_epoch: NodeEpoch(self.station.epoch),
+            up_to: Sequence(up_to),
+        }));
+    }
+
+    /// A committed answer stands. A command that comes again after that may be answered once more, but never as
+    /// if it had been carried out a second time.
+    fn record(&mut self, report: Report) {
+        match report {
+            Report::CommandDone { command, outcome } => {
+                let first = self.station.answers.get(&command);
+                let again = matches!(outcome, CommandOutcome::Stale | CommandOutcome::NotRunning);
+                assert!(
+                    again || first.is_none_or(|first| *first == CommandOutcome::WillNotEnd),
+                    "{command}: {first:?}, then {outcome:?}"
+                );
+                self.station.answers.entry(command).or_insert(outcome);
+            }
+            Report::Ended { instance, incarnation, .. }
+            | Report::CouldNotStart { instance, incarnation, .. }
+            | Report::Failed { instance, incarnation, presence: Presence::Gone, .. } => {
+                let begun = self.begun.contains(&(instance.clone(), incarnation));
+                let ends = self.station.ends.entry((instance, incarnation)).or_default();
+                *ends += 1;
+                // Begun in the file and killed before the action: it ends without ever having been there.
+                assert!(*ends == 1 || !begun, "an incarnation ends once");
+            }
+            Report::Started { .. }
+            | Report::NameTaken { .. }
+            | Report::Failed { .. }
+            | Report::HealthChanged { .. }
+            | Report::Unresponsive { .. }
+            | Report::SupervisorChanged { .. } => {}
+        }
+    }
+
+    /// Kill -9 while the last records are being written: all actors die with the process.
+    fn crash(&mut self, cut: u16) {
+        let whole = self.file.len();
+        // A last step whose actions were carried out is whole in the file: only what comes now can be torn.
+        let output = self.core.step(0, Input::SessionDown);
+        assert!(output.actions.is_empty() && output.persist.is_empty());
+        if let Some(command) = self.commands.last().cloned() {
+            let repeat = Command { id: CommandId(command.id.0 + 1), ..command };
+            let torn = self.core.step(0, Input::Command(repeat));
+            for record in &torn.persist {
+                self.file.extend(encode_record(record));
+            }
+            let grown = self.file.len() - whole;
+            self.file.truncate(whole + cut as usize % (grown + 1));
+            let id = self.commands.len() as u64 + 1;
+            let lost = Command { id: CommandId(id), ..self.commands[self.commands.len() - 1].clone() };
+            self.commands.push(lost);
+        }
+        self.live_again();
+    }
+
+    fn reboot(&mut self) {
+        self.boot += 1;
+        // Void: floors are gone with the file, and so is what they promised.
+        self.stopped.clear();
+        self.begun.clear();
+        self.station.answers.clear();
+        self.live_again();
+        self.station.ends.clear();
+    }
+
+    fn live_again(&mut self) {
+        self.machine.clear();
+        self.station.connected = false;
+        self.station.arrived.clear();
+        let recovered = replay(&self.file);
+        assert!(!recovered.damaged);
+        self.file.truncate(recovered.valid_len as usize);
+        let (core, output) = AgentCore::new(identity(self.boot), recovered);
+        self.core = core;
+        assert!(output.actions.is_empty(), "a new life starts nothing by itself");
+        self.carry_out(output);
+    }
+
+    fn check(&self) {
+        let digest = self.core.digest();
+        let living: BTreeMap<InstanceKey, Incarnation> = digest
+            .iter()
+            .filter_map(|(key, entry)| Some((key.clone(), entry.live.as_ref()?.incarnation)))
+            .collect();
+        let machine: BTreeMap<InstanceKey, Incarnation> =
+            self.machine.iter().map(|(key, (lives, _))| (key.clone(), *lives)).collect();
+        assert_eq!(living, machine, "the agent knows what lives");
+    }
+
+    /// With everything ended and everything committed, each command the agent took is answered.
+    fn settle(&mut self) {
+        for _ in 0..10 {
+            for instance in 0..4 {
+                self.observe(&key(instance), Seen::Ended);
+            }
+        }
+        self.connect();
+        let mut rounds = 0;
+        while self.core.outbox_depth() > 0 {
+            self.commit(self.station.arrived.len().saturating_sub(1));
+            rounds += 1;
+            assert!(rounds < 10_000, "the outbox drains");
+        }
+    }
+}
+
+const CREDITS: usize = 16;
+
+fn observation(instance: &InstanceKey, incarnation: Incarnation, what: Seen) -> Observation {
+    let instance = instance.clone();
+    let failed = |instance, presence| Observation::Failed {
+        instance,
+        incarnation,
+        kind: FailureKind::Panic,
+        presence,
+        evidence: Evidence::text("boom"),
+    };
+    match what {
+        Seen::Started => Observation::Started {
+            instance,
+            incarnation,
+            version: "1".to_owned(),
+            config: "{}".to_owned(),
+            process: Vec::new(),
+        },
+        Seen::CouldNotStart => Observation::CouldNotStart {
+            instance,
+            incarnation,
+            refused: RefusedStart::NotNow,
+            text: String::new(),
+        },
+        Seen::NameTaken => Observation::NameTaken {
+            instance,
+            incarnation,
+            name: SlotName::new("s0").unwrap(),
+            holder: None,
+        },
+        Seen::Ended => Observation::Ended { instance, incarnation, ending: Ending::Asked },
+        Seen::FailedGone => failed(instance, Presence::Gone),
+        Seen::FailedLiving => failed(instance, Presence::Living),
+        Seen::Health(health) => Observation::HealthChanged {
+            instance,
+            incarnation,
+            health,
+            detail: String::new(),
+        },
+        Seen::Unresponsive => Observation::Unresponsive {
+            instance,
+            incarnation,
+            missed: 1,
+            limit: 3,
+            detail: String::new(),
+        },
+        Seen::WillNotEnd => Observation::WillNotEnd { instance, incarnation },
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 1_000,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
+            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/core_properties.seeds"),
+        ))),
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn names_floors_numbers_and_answers_hold_whatever_happens(
+        acts in proptest::collection::vec(act(), 1..120),
+    ) {
+        let mut world = World::new();
+        for act in &acts {
+            world.act(act);
+            world.check();
+        }
+        world.settle();
+        prop_assert_eq!(world.core.outbox_depth(), 0);
+    }
+
+    #[test]
+    fn without_a_loss_every_command_is_answered_exactly_once(
+        acts in proptest::collection::vec(act(), 1..120),
+    ) {
+        let mut world = World::new();
+        let undisturbed = |act: &&Act| !matches!(
+            act,
+            Act::Crash { .. } | Act::Reboot | Act::ForgetEpoch | Act::Snapshot | Act::Commit(_)
+        );
+        for act in acts.iter().filter(undisturbed) {
+            world.act(act);
+            world.check();
+        }
+        world.settle();
+        let answered: BTreeSet<CommandId> = world.station.answers.keys().copied().collect();
+        prop_assert_eq!(answered, world.obeyed);
+    }
+}
