@@ -97,7 +97,8 @@ impl Shared {
     }
 
     pub fn unwatch(&self, instance: &InstanceKey) {
-        if let Some(before) = self.lock().remove(instance) {
+        let before = self.lock().remove(instance);
+        if let Some(before) = before {
             self.tell(Message::Unwatch(before.cell));
         }
     }

@@ -1,8 +1,8 @@
 //! A machine with a host and instances that do as they are told, watched by a real supervisor.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mainstay_protocol::command::CheckSchedule;
@@ -72,37 +72,25 @@ struct Host;
 
 type Exit = watch::Sender<Option<ExitFact>>;
 
-struct Hosted {
-    exits: HashMap<ActorId, (Exit, JoinHandle<()>)>,
-}
-
-enum ToHost {
-    Keep(ActorId, Exit, JoinHandle<()>),
-}
+/// Not told by message: supervision events overtake messages, and an end would come before its instance.
+type Hosted = Arc<Mutex<HashMap<ActorId, (Exit, JoinHandle<()>)>>>;
 
 impl Actor for Host {
-    type Msg = ToHost;
+    type Msg = ();
     type State = Hosted;
-    type Arguments = ();
+    type Arguments = Hosted;
 
-    async fn pre_start(&self, _: ActorRef<ToHost>, (): ()) -> Result<Hosted, ActorProcessingErr> {
-        Ok(Hosted { exits: HashMap::new() })
-    }
-
-    async fn handle(
+    async fn pre_start(
         &self,
-        _: ActorRef<ToHost>,
-        message: ToHost,
-        hosted: &mut Hosted,
-    ) -> Result<(), ActorProcessingErr> {
-        let ToHost::Keep(id, exit, join) = message;
-        hosted.exits.insert(id, (exit, join));
-        Ok(())
+        _: ActorRef<()>,
+        hosted: Hosted,
+    ) -> Result<Hosted, ActorProcessingErr> {
+        Ok(hosted)
     }
 
     async fn handle_supervisor_evt(
         &self,
-        _: ActorRef<ToHost>,
+        _: ActorRef<()>,
         event: SupervisionEvent,
         hosted: &mut Hosted,
     ) -> Result<(), ActorProcessingErr> {
@@ -119,7 +107,8 @@ impl Actor for Host {
             },
             _ => return Ok(()),
         };
-        if let Some((exit, join)) = hosted.exits.remove(&cell.get_id()) {
+        let ended = hosted.lock().unwrap().remove(&cell.get_id());
+        if let Some((exit, join)) = ended {
             tokio::spawn(async move {
                 join.await.unwrap();
                 exit.send_replace(Some(ExitFact { how, ran_ms: 1 }));
@@ -204,7 +193,8 @@ impl Instance {
 
 pub struct Machine {
     pub supervisor: SupervisorHandle,
-    host: ActorRef<ToHost>,
+    host: ActorRef<()>,
+    hosted: Hosted,
     observations: mpsc::Receiver<Observation>,
     probes: Option<Runtime>,
 }
@@ -223,8 +213,9 @@ impl Machine {
         })
         .await
         .unwrap();
-        let (host, _join) = Actor::spawn(None, Host, ()).await.unwrap();
-        Self { supervisor, host, observations, probes: Some(probes) }
+        let hosted = Hosted::default();
+        let (host, _join) = Actor::spawn(None, Host, Arc::clone(&hosted)).await.unwrap();
+        Self { supervisor, host, hosted, observations, probes: Some(probes) }
     }
 
     pub async fn start(&mut self, number: u64, checks: ChecksAre) -> Instance {
@@ -240,7 +231,7 @@ impl Machine {
         let (exit, seen) = watch::channel(None);
         let (actor, join) =
             Actor::spawn_linked(None, Service, (), self.host.get_cell()).await.unwrap();
-        self.host.cast(ToHost::Keep(actor.get_id(), exit, join)).unwrap();
+        self.hosted.lock().unwrap().insert(actor.get_id(), (exit, join));
         self.watch(actor, number, incarnation, checks, seen)
     }
 
