@@ -128,14 +128,20 @@ async fn live(
 
     let identity = machine::identity(&options, types.declarations())
         .map_err(|error| broken("learn about its machine", &error))?;
-    let (mut file, recovered) = AgentFile::open(directory.path())
-        .map_err(|error| broken("open its file", &error))?;
+    let (mut file, recovered) =
+        AgentFile::open(directory.path()).map_err(|error| broken("open its file", &error))?;
     let (core, output) = AgentCore::new(identity, recovered);
-    file.append(&output.persist).map_err(|error| broken("write its file", &error))?;
+    file.append(&output.persist)
+        .map_err(|error| broken("write its file", &error))?;
 
     let (ask_to_end, asked_to_end) = mpsc::channel(1);
     let instances = Instances::new(types, stage, directory, observations, supervisor.clone());
-    let requests = Requests::new(instances.clone(), supervisor.clone(), options.chaos, ask_to_end);
+    let requests = Requests::new(
+        instances.clone(),
+        supervisor.clone(),
+        options.chaos,
+        ask_to_end,
+    );
     let pulse = Pulse::new(supervisor);
     let (events, happened) = mpsc::channel(limits::SESSION_QUEUE_MAX);
     let session = Session::new(&options, events, requests, pulse.clone());
@@ -150,7 +156,15 @@ async fn live(
         }
     };
     let ended = driver
-        .run(happened, observed, crate::driver::Endings { signals, asked_to_end, host_ended })
+        .run(
+            happened,
+            observed,
+            crate::driver::Endings {
+                signals,
+                asked_to_end,
+                host_ended,
+            },
+        )
         .await;
     session.abort();
     if ended == Ended::Asked {

@@ -59,7 +59,11 @@ impl AgentFile {
     /// Puts a new file with these records in the old one's place.
     pub(crate) fn rewrite(&mut self, records: &[FileRecord]) -> io::Result<()> {
         let new_path = self.path.with_extension("log.new");
-        let mut new = options().truncate(true).append(false).write(true).open(&new_path)?;
+        let mut new = options()
+            .truncate(true)
+            .append(false)
+            .write(true)
+            .open(&new_path)?;
         let bytes: Vec<u8> = records.iter().flat_map(encode_record).collect();
         new.write_all(&bytes)?;
         fs::rename(&new_path, &self.path)?;

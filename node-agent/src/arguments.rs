@@ -90,7 +90,8 @@ mod tests {
     #[test]
     fn the_arguments_are_well_formed_and_read() {
         UserBinary::command().debug_assert();
-        let line = "a agent run --node n1 --dir /d --station /s --chaos --label role=web --parent 7";
+        let line =
+            "a agent run --node n1 --dir /d --station /s --chaos --label role=web --parent 7";
         let UserCommand::Agent { command } = UserBinary::parse_from(line.split(' ')).command;
         let AgentCommand::Run(arguments) = command;
         let options = AgentOptions::from(arguments);
@@ -99,7 +100,9 @@ mod tests {
         assert!(options.chaos);
         assert_eq!(options.parent, Some(7));
         let bad = "a agent run --node N1 --dir /d --station /s";
-        let error = UserBinary::try_parse_from(bad.split(' ')).unwrap_err().to_string();
+        let error = UserBinary::try_parse_from(bad.split(' '))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("node name \"N1\" is not valid"), "{error}");
     }
 }

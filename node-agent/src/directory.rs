@@ -93,7 +93,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let first = Directory::open(dir.path()).unwrap();
         let refused = Directory::open(dir.path()).unwrap_err();
-        assert_eq!((refused.exit, refused.code.clone()), (4, code::DATA_DIRECTORY));
+        assert_eq!(
+            (refused.exit, refused.code.clone()),
+            (4, code::DATA_DIRECTORY)
+        );
         let text = refused.to_string();
         assert!(text.contains("another agent runs with it"), "{text}");
         assert!(text.contains(dir.path().to_str().unwrap()), "{text}");

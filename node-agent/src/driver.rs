@@ -24,7 +24,9 @@ const TICK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) enum Happened {
     /// There is a connection: what does this agent say of itself?
-    Connected { node_up: oneshot::Sender<NodeUp> },
+    Connected {
+        node_up: oneshot::Sender<NodeUp>,
+    },
     /// The station took us in; what is to be said goes into `outgoing`. Dropping it closes the session.
     Up {
         welcome: Welcome,
@@ -82,7 +84,11 @@ impl Driver {
         mut observed: mpsc::Receiver<Observation>,
         endings: Endings<S>,
     ) -> Ended {
-        let Endings { signals, mut asked_to_end, mut host_ended } = endings;
+        let Endings {
+            signals,
+            mut asked_to_end,
+            mut host_ended,
+        } = endings;
         let mut signals = std::pin::pin!(signals);
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -145,10 +151,9 @@ impl Driver {
             Action::Start(start) => self.instances.start(start),
             Action::Stop(stop) => self.instances.stop(&stop),
             Action::Send(reports) => {
-                let sent = self
-                    .session
-                    .as_ref()
-                    .is_some_and(|session| session.try_send(AgentMessage::Reports(reports)).is_ok());
+                let sent = self.session.as_ref().is_some_and(|session| {
+                    session.try_send(AgentMessage::Reports(reports)).is_ok()
+                });
                 if !sent {
                     // Not lost: the outbox has them, and the next session begins at its watermark.
                     self.session = None;

@@ -10,8 +10,8 @@ use mainstay_protocol::health::{Evidence, FailureKind, RefusedStart};
 use mainstay_protocol::report::Presence;
 use mainstay_protocol::{Incarnation, InstanceKey};
 use mainstay_service::hosting::{
-    self, ExitFact, ExitHow, Hosted, Launch, NotStarted, Phase, Rechecks, Running, Stage, StopOrder,
-    StopOutcome,
+    self, ExitFact, ExitHow, Hosted, Launch, NotStarted, Phase, Rechecks, Running, Stage,
+    StopOrder, StopOutcome,
 };
 use mainstay_service::{Identity, StopReason, TypeSet};
 use mainstay_supervisor::{CheckFuture, Observation, Probe, SupervisorHandle, Watched};
@@ -48,8 +48,17 @@ impl Instances {
         supervisor: SupervisorHandle,
     ) -> Self {
         let hosted = Mutex::new(BTreeMap::new());
-        let shared = Shared { types, stage, directory, observations, supervisor, hosted };
-        Self { shared: Arc::new(shared) }
+        let shared = Shared {
+            types,
+            stage,
+            directory,
+            observations,
+            supervisor,
+            hosted,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     pub(crate) fn get(&self, instance: &InstanceKey) -> Option<Hosted> {
@@ -63,7 +72,11 @@ impl Instances {
 
     /// Returns at once; what becomes of it is observed.
     pub(crate) fn start(&self, start: Start) {
-        let Attempt { hosted, held, version } = match self.attempt(&start) {
+        let Attempt {
+            hosted,
+            held,
+            version,
+        } = match self.attempt(&start) {
             Ok(attempt) => attempt,
             Err(observation) => {
                 let instances = self.clone();
@@ -90,7 +103,10 @@ impl Instances {
                 instance,
                 incarnation,
                 refused: RefusedStart::NoSuchType,
-                text: format!("this agent does not have the service type {}", start.service_type),
+                text: format!(
+                    "this agent does not have the service type {}",
+                    start.service_type
+                ),
             });
         };
         let held = match self.shared.directory.hold(&start.name) {
@@ -113,13 +129,21 @@ impl Instances {
             }
         };
         let launch = Launch {
-            identity: Identity { instance, incarnation, name: start.name.clone() },
+            identity: Identity {
+                instance,
+                incarnation,
+                name: start.name.clone(),
+            },
             config: start.config.clone(),
             deadline: Duration::from_millis(start.start_deadline_ms),
         };
         let hosted = hosting::launch(declared, &self.shared.stage, launch);
         let version = declared.declaration().version.clone();
-        Ok(Attempt { hosted, held, version })
+        Ok(Attempt {
+            hosted,
+            held,
+            version,
+        })
     }
 
     /// Returns at once. That it is gone is observed by whoever keeps it; here, only that it will not go.
@@ -143,7 +167,12 @@ impl Instances {
                 StopOutcome::Gone(_) | StopOutcome::NotStarted(_) => {}
                 StopOutcome::WillNotEnd => {
                     tracing::error!(%instance, %incarnation, "will not end: its task never yields");
-                    instances.observe(Observation::WillNotEnd { instance, incarnation }).await;
+                    instances
+                        .observe(Observation::WillNotEnd {
+                            instance,
+                            incarnation,
+                        })
+                        .await;
                 }
             }
         });
@@ -163,7 +192,10 @@ impl Instances {
                 hosted.stop(order).await;
             })
             .collect();
-        let _ = timeout(within, async { while stopping.join_next().await.is_some() {} }).await;
+        let _ = timeout(within, async {
+            while stopping.join_next().await.is_some() {}
+        })
+        .await;
     }
 
     async fn observe(&self, observation: Observation) {
@@ -173,13 +205,19 @@ impl Instances {
 
     fn forget(&self, instance: &InstanceKey, incarnation: Incarnation) {
         let mut hosted = self.hosted();
-        if hosted.get(instance).is_some_and(|h| h.identity().incarnation == incarnation) {
+        if hosted
+            .get(instance)
+            .is_some_and(|h| h.identity().incarnation == incarnation)
+        {
             hosted.remove(instance);
         }
     }
 
     fn hosted(&self) -> MutexGuard<'_, BTreeMap<InstanceKey, Hosted>> {
-        self.shared.hosted.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .hosted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -219,8 +257,14 @@ impl Keeper {
     }
 
     async fn running(self, running: Running) {
-        let Identity { instance, incarnation, .. } = self.hosted.identity().clone();
-        let process = machine::process().map(|process| vec![process]).unwrap_or_default();
+        let Identity {
+            instance,
+            incarnation,
+            ..
+        } = self.hosted.identity().clone();
+        let process = machine::process()
+            .map(|process| vec![process])
+            .unwrap_or_default();
         let observation = Observation::Started {
             instance: instance.clone(),
             incarnation,
@@ -263,21 +307,38 @@ impl Keeper {
     }
 
     async fn not_started(self, why: NotStarted) {
-        let Identity { instance, incarnation, .. } = self.hosted.identity().clone();
+        let Identity {
+            instance,
+            incarnation,
+            ..
+        } = self.hosted.identity().clone();
         tracing::warn!(%instance, %incarnation, why = why.text, "could not start");
         self.instances.forget(&instance, incarnation);
         drop(self.held);
         let NotStarted { refused, text } = why;
-        let observation = Observation::CouldNotStart { instance, incarnation, refused, text };
+        let observation = Observation::CouldNotStart {
+            instance,
+            incarnation,
+            refused,
+            text,
+        };
         self.instances.observe(observation).await;
     }
 
     async fn gone_unwatched(self, fact: ExitFact) {
-        let Identity { instance, incarnation, .. } = self.hosted.identity().clone();
+        let Identity {
+            instance,
+            incarnation,
+            ..
+        } = self.hosted.identity().clone();
         self.instances.forget(&instance, incarnation);
         drop(self.held);
         let observation = match fact.how {
-            ExitHow::Ended(ending) => Observation::Ended { instance, incarnation, ending },
+            ExitHow::Ended(ending) => Observation::Ended {
+                instance,
+                incarnation,
+                ending,
+            },
             ExitHow::Failed(kind, evidence) => Observation::Failed {
                 instance,
                 incarnation,
@@ -293,11 +354,19 @@ impl Keeper {
 /// A failure that a living instance reports, once.
 async fn tell_failure(instances: &Instances, hosted: &Hosted) {
     let mut failure = hosted.failure();
-    let told = failure.wait_for(Option::is_some).await.ok().and_then(|text| text.clone());
+    let told = failure
+        .wait_for(Option::is_some)
+        .await
+        .ok()
+        .and_then(|text| text.clone());
     let Some(text) = told else {
         return;
     };
-    let Identity { instance, incarnation, .. } = hosted.identity().clone();
+    let Identity {
+        instance,
+        incarnation,
+        ..
+    } = hosted.identity().clone();
     tracing::warn!(%instance, %incarnation, failure = text, "reports its failure");
     let observation = Observation::Failed {
         instance,
@@ -332,5 +401,9 @@ impl Probe for HostedProbe {
     fn check(&self) -> CheckFuture {
         let hosted = self.0.clone();
         Box::pin(async move { hosted.probe().await })
+    }
+
+    fn excuse(&self, deadline: Duration) -> Option<String> {
+        Some(self.0.excuse(deadline))
     }
 }

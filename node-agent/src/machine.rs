@@ -69,7 +69,9 @@ fn sysinfo(options: &AgentOptions) -> SysInfo {
 
 fn memory_bytes() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let total = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kilobytes: u64 = total.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kilobytes * 1024)
 }

@@ -41,7 +41,13 @@ impl Requests {
         ask_to_end: mpsc::Sender<()>,
     ) -> Self {
         let in_flight = Arc::new(Semaphore::new(limits::REQUESTS_IN_FLIGHT_MAX));
-        Self { instances, supervisor, chaos, ask_to_end, in_flight }
+        Self {
+            instances,
+            supervisor,
+            chaos,
+            ask_to_end,
+            in_flight,
+        }
     }
 
     /// Returns at once; the answer goes where the session's words go.
@@ -63,7 +69,9 @@ impl Requests {
             let answer = requests.answer(request).await;
             drop(permit);
             // A session that is gone has nobody waiting for the answer.
-            let _ = outgoing.send(AgentMessage::Answer { request_id, answer }).await;
+            let _ = outgoing
+                .send(AgentMessage::Answer { request_id, answer })
+                .await;
         });
     }
 
@@ -72,9 +80,11 @@ impl Requests {
         let answered = match request.ask {
             Ask::Check { instance } => self.check(&instance, deadline).await,
             Ask::Status { instance } => self.status(&instance, deadline).await,
-            Ask::Message { instance, message, body } => {
-                self.message(&instance, &message, &body, deadline).await
-            }
+            Ask::Message {
+                instance,
+                message,
+                body,
+            } => self.message(&instance, &message, &body, deadline).await,
             Ask::Chaos { target, act } => self.chaos(target, act).await,
             Ask::SupervisorCheck => Ok(self.supervisor_check(deadline).await),
             Ask::SupervisorStatus => self.supervisor_status(deadline).await,
@@ -84,19 +94,30 @@ impl Requests {
 
     fn instance(&self, instance: &InstanceKey) -> Result<Hosted, Refusal> {
         self.instances.get(instance).ok_or_else(|| {
-            let here: Vec<String> = self.instances.keys().iter().map(ToString::to_string).collect();
+            let here: Vec<String> = self
+                .instances
+                .keys()
+                .iter()
+                .map(ToString::to_string)
+                .collect();
             let wanted = instance.to_string();
             let near = |name: &String| strsim::damerau_levenshtein(&wanted, name) <= 2;
             Refusal {
                 nearest: here.into_iter().filter(near).collect(),
-                ..Refusal::new(code::NOT_RUNNING, format!("{instance} does not run on this node"))
+                ..Refusal::new(
+                    code::NOT_RUNNING,
+                    format!("{instance} does not run on this node"),
+                )
             }
         })
     }
 
     async fn check(&self, instance: &InstanceKey, deadline: Duration) -> Result<Answer, Refusal> {
         let hosted = self.instance(instance)?;
-        let checked = timeout(deadline + LAST_WORD, self.supervisor.check_now(instance, deadline));
+        let checked = timeout(
+            deadline + LAST_WORD,
+            self.supervisor.check_now(instance, deadline),
+        );
         match checked.await {
             Ok(Some(answered)) => Ok(Answer::Health {
                 health: answered.health,
@@ -142,21 +163,39 @@ impl Requests {
         let (health, detail, count) = match status {
             Some(status) => (Health::Ok, status.text, status.incarnation),
             None => {
-                let text = format!("the supervisor did not answer within {} ms", deadline.as_millis());
+                let text = format!(
+                    "the supervisor did not answer within {} ms",
+                    deadline.as_millis()
+                );
                 (Health::Unresponsive, text, self.supervisor.incarnation())
             }
         };
-        let incarnation = Incarnation { count, ..Incarnation::default() };
-        Answer::Health { health, detail, took_ms, incarnation }
+        let incarnation = Incarnation {
+            count,
+            ..Incarnation::default()
+        };
+        Answer::Health {
+            health,
+            detail,
+            took_ms,
+            incarnation,
+        }
     }
 
     async fn supervisor_status(&self, deadline: Duration) -> Result<Answer, Refusal> {
         match self.supervisor.supervisor_status(deadline).await {
             Some(status) => {
-                tracing::info!(status = status.text, incarnation = status.incarnation, "supervisor status");
+                tracing::info!(
+                    status = status.text,
+                    incarnation = status.incarnation,
+                    "supervisor status"
+                );
                 Ok(Answer::Status { text: status.text })
             }
-            None => Err(Refusal::new(code::TIMEOUT, "the supervisor did not answer in time")),
+            None => Err(Refusal::new(
+                code::TIMEOUT,
+                "the supervisor did not answer in time",
+            )),
         }
     }
 
@@ -189,7 +228,10 @@ impl Requests {
 
     async fn break_agent(&self, act: ChaosAct) -> Result<String, Refusal> {
         let failed = |error: &dyn std::error::Error| {
-            Refusal::new(code::INTERNAL, format!("the agent could not be broken: {error}"))
+            Refusal::new(
+                code::INTERNAL,
+                format!("the agent could not be broken: {error}"),
+            )
         };
         match act {
             ChaosAct::Kill => {
@@ -211,8 +253,7 @@ impl Requests {
 
 /// Stops this process and has it continued by another one after ten seconds; that one ends with this.
 fn hang() -> std::io::Result<()> {
-    const CONTINUE: &str =
-        "i=0; while [ $i -lt 50 ] && kill -0 $PPID; do sleep 0.2; i=$((i+1)); done; kill -CONT $PPID";
+    const CONTINUE: &str = "i=0; while [ $i -lt 50 ] && kill -0 $PPID; do sleep 0.2; i=$((i+1)); done; kill -CONT $PPID";
     let mut waker = Command::new("sh")
         .args(["-c", CONTINUE])
         .stdin(Stdio::null())

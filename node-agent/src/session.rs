@@ -117,7 +117,11 @@ impl Session {
     async fn open(&mut self) -> Result<(Opened, Welcome), SessionError> {
         let connecting = connection::connect(&self.endpoint);
         let Connection { read, write } = in_time("connecting to the station", connecting).await?;
-        let mut opened = Opened { read, write, decoder: FrameDecoder::new(Channel::Control) };
+        let mut opened = Opened {
+            read,
+            write,
+            decoder: FrameDecoder::new(Channel::Control),
+        };
         let (node_up, asked) = oneshot::channel();
         let told = self.happened.send(Happened::Connected { node_up }).await;
         let node_up = match (told, asked.await) {
@@ -127,7 +131,9 @@ impl Session {
         };
         let welcome = async {
             opened.shake_hands(self.introduction(&node_up)).await?;
-            opened.write(AgentMessage::NodeUp(Box::new(node_up))).await?;
+            opened
+                .write(AgentMessage::NodeUp(Box::new(node_up)))
+                .await?;
             opened.welcome().await
         };
         let welcome = in_time("waiting for the station's welcome", welcome).await?;
@@ -146,11 +152,20 @@ impl Session {
 
     /// Both ways, until one of them ends.
     async fn carry(&mut self, opened: Opened, welcome: Welcome) -> SessionError {
-        let Opened { read, write, decoder } = opened;
+        let Opened {
+            read,
+            write,
+            decoder,
+        } = opened;
         let (outgoing, queue) = mpsc::channel(limits::SESSION_QUEUE_MAX);
         // The driver alone keeps a strong one: it closes the session by letting go.
         let answers = outgoing.downgrade();
-        if self.happened.send(Happened::Up { welcome, outgoing }).await.is_err() {
+        if self
+            .happened
+            .send(Happened::Up { welcome, outgoing })
+            .await
+            .is_err()
+        {
             return SessionError::Dropped;
         }
         let writing = speak(write, queue, self.pulse.clone());
@@ -179,7 +194,10 @@ impl Session {
                     Ok(Received::Unsupported { request_id, answer }) => {
                         if let (Some(what), Some(answers)) = (answer, answers.upgrade()) {
                             let said = AgentMessage::Unsupported { request_id, what };
-                            answers.send(said).await.map_err(|_| SessionError::Dropped)?;
+                            answers
+                                .send(said)
+                                .await
+                                .map_err(|_| SessionError::Dropped)?;
                         }
                     }
                     Err(bad) => {
@@ -191,8 +209,14 @@ impl Session {
             let reading = read.read(&mut bytes);
             let count = timeout(SILENCE_MAX, reading)
                 .await
-                .map_err(|_| SessionError::Silent { doing: "listening", after: SILENCE_MAX })?
-                .map_err(|cause| SessionError::Io { doing: "listening", cause })?;
+                .map_err(|_| SessionError::Silent {
+                    doing: "listening",
+                    after: SILENCE_MAX,
+                })?
+                .map_err(|cause| SessionError::Io {
+                    doing: "listening",
+                    cause,
+                })?;
             if count == 0 {
                 return Err(SessionError::Closed);
             }
@@ -208,7 +232,10 @@ impl Session {
         let happened = match message {
             StationMessage::Command(command) => Happened::Command(command),
             StationMessage::Acknowledged(acknowledged) => Happened::Acknowledged(acknowledged),
-            StationMessage::Request { request_id, request } => {
+            StationMessage::Request {
+                request_id,
+                request,
+            } => {
                 if let Some(answers) = answers.upgrade() {
                     self.requests.serve(request_id, request, answers);
                 }
@@ -221,14 +248,21 @@ impl Session {
                 });
             }
             StationMessage::Unsupported { what, .. } => {
-                tracing::warn!(kind = what.kind, known = what.known, "the station cannot read this");
+                tracing::warn!(
+                    kind = what.kind,
+                    known = what.known,
+                    "the station cannot read this"
+                );
                 return Ok(());
             }
             // That it came is what it says.
             StationMessage::HeartbeatSeen(_) => return Ok(()),
             StationMessage::Welcome(_) => return Err(SessionError::NoWelcome),
         };
-        self.happened.send(happened).await.map_err(|_| SessionError::Dropped)
+        self.happened
+            .send(happened)
+            .await
+            .map_err(|_| SessionError::Dropped)
     }
 }
 
@@ -267,7 +301,10 @@ impl Opened {
     async fn write(&mut self, message: AgentMessage) -> Result<(), SessionError> {
         let mut bytes = Vec::new();
         encode_frame(&message.to_frame(), Channel::Control, &mut bytes)?;
-        let io = |cause| SessionError::Io { doing: "introducing the node", cause };
+        let io = |cause| SessionError::Io {
+            doing: "introducing the node",
+            cause,
+        };
         self.write.write_all(&bytes).await.map_err(io)
     }
 
@@ -277,7 +314,10 @@ impl Opened {
             if let Some(frame) = self.decoder.next() {
                 break frame?;
             }
-            let io = |cause| SessionError::Io { doing: "waiting for the welcome", cause };
+            let io = |cause| SessionError::Io {
+                doing: "waiting for the welcome",
+                cause,
+            };
             let count = self.read.read(&mut bytes).await.map_err(io)?;
             if count == 0 {
                 return Err(SessionError::Closed);
@@ -325,10 +365,16 @@ async fn speak(
                 Err(_) => break,
             }
         }
-        let io = |cause| SessionError::Io { doing: "speaking", cause };
+        let io = |cause| SessionError::Io {
+            doing: "speaking",
+            cause,
+        };
         timeout(SILENCE_MAX, write.write_all(&bytes))
             .await
-            .map_err(|_| SessionError::Silent { doing: "speaking", after: SILENCE_MAX })?
+            .map_err(|_| SessionError::Silent {
+                doing: "speaking",
+                after: SILENCE_MAX,
+            })?
             .map_err(io)?;
     }
 }
@@ -337,7 +383,10 @@ async fn in_time<T>(
     doing: &'static str,
     future: impl Future<Output = Result<T, SessionError>>,
 ) -> Result<T, SessionError> {
-    let silent = |_| SessionError::Silent { doing, after: OPENING_MAX };
+    let silent = |_| SessionError::Silent {
+        doing,
+        after: OPENING_MAX,
+    };
     timeout(OPENING_MAX, future).await.map_err(silent)?
 }
 

@@ -171,7 +171,10 @@ impl TypeSet {
     }
 
     pub fn declarations(&self) -> Vec<TypeDeclaration> {
-        self.types.values().map(|t| t.declaration().clone()).collect()
+        self.types
+            .values()
+            .map(|t| t.declaration().clone())
+            .collect()
     }
 }
 
@@ -192,5 +195,9 @@ fn clash(there: &TypeDeclaration, new: &TypeDeclaration) -> TypesClash {
     } else {
         return TypesClash::Twice { name, version };
     };
-    TypesClash::TwoSchemas { name, version, what }
+    TypesClash::TwoSchemas {
+        name,
+        version,
+        what,
+    }
 }

@@ -11,16 +11,16 @@
 
 mod actor;
 mod host;
+mod hosted;
 pub(crate) mod launch;
 pub(crate) mod life;
 mod panics;
-mod hosted;
 mod runtimes;
 
 pub use host::spawn_host;
 pub use hosted::{Breakage, Checked, Hosted, StopOrder, StopOutcome};
-pub use mainstay_supervisor::{ExitFact, ExitHow};
 pub use launch::{Launch, launch};
 pub use life::{NotStarted, Phase, Rechecks, Running};
+pub use mainstay_supervisor::{ExitFact, ExitHow};
 pub use panics::install_hook;
 pub use runtimes::{Runtimes, Stage};

@@ -104,7 +104,10 @@ impl MessageList {
         };
         if body.len() > limits::JSON_BYTES_MAX {
             let most = limits::JSON_BYTES_MAX;
-            return Err(bad(format!("it has {} bytes, more than {most}", body.len())));
+            return Err(bad(format!(
+                "it has {} bytes, more than {most}",
+                body.len()
+            )));
         }
         let body = match body.trim() {
             "" => Value::Null,
@@ -119,13 +122,22 @@ impl MessageList {
         let mut near: Vec<(usize, String)> = self
             .variants
             .iter()
-            .map(|v| (strsim::damerau_levenshtein(&wanted, &v.kebab), v.kebab.clone()))
+            .map(|v| {
+                (
+                    strsim::damerau_levenshtein(&wanted, &v.kebab),
+                    v.kebab.clone(),
+                )
+            })
             .filter(|(distance, kebab)| *distance <= (kebab.len() / 3).max(1))
             .collect();
         near.sort();
         MessageError::Unknown {
             name: name.to_owned(),
-            nearest: near.into_iter().take(NEAREST_MAX).map(|(_, name)| name).collect(),
+            nearest: near
+                .into_iter()
+                .take(NEAREST_MAX)
+                .map(|(_, name)| name)
+                .collect(),
             known: self.names(),
         }
     }
@@ -151,7 +163,9 @@ impl Variant {
 
     fn takes_object(&self) -> bool {
         let schema = self.schema.as_ref();
-        schema.and_then(|s| s.get("type")).is_some_and(|kind| kind == "object")
+        schema
+            .and_then(|s| s.get("type"))
+            .is_some_and(|kind| kind == "object")
             || schema.is_some_and(|s| s.get("$ref").is_some())
     }
 }
@@ -159,7 +173,11 @@ impl Variant {
 fn read_alternative(schema: &Value, definitions: Option<&Value>, into: &mut Vec<Variant>) {
     let unit = |name: &Value| {
         let name = name.as_str()?.to_owned();
-        Some(Variant { kebab: kebab(&name), name, schema: None })
+        Some(Variant {
+            kebab: kebab(&name),
+            name,
+            schema: None,
+        })
     };
     if let Some(names) = schema.get("enum").and_then(Value::as_array) {
         into.extend(names.iter().filter_map(unit));
@@ -174,7 +192,11 @@ fn read_alternative(schema: &Value, definitions: Option<&Value>, into: &mut Vec<
             if let (Some(body), Some(text)) = (body.as_object_mut(), schema.get("description")) {
                 body.entry("description").or_insert_with(|| text.clone());
             }
-            into.push(Variant { kebab: kebab(name), name: name.clone(), schema: Some(body) });
+            into.push(Variant {
+                kebab: kebab(name),
+                name: name.clone(),
+                schema: Some(body),
+            });
         }
     }
 }
@@ -215,8 +237,13 @@ mod tests {
         /// Ends.
         End,
         StopNow,
-        Greet { name: String },
-        SayGoodbye { #[serde(default)] loud: bool },
+        Greet {
+            name: String,
+        },
+        SayGoodbye {
+            #[serde(default)]
+            loud: bool,
+        },
         Leak(Amount),
         Count(u32),
     }
@@ -232,7 +259,10 @@ mod tests {
     fn names_are_kebab_case_whatever_serde_says() {
         let names = MessageList::of::<Shapes>().names();
         for name in ["end", "stop-now", "greet", "say-goodbye", "leak", "count"] {
-            assert!(names.iter().any(|n| n == name), "{name} is not in {names:?}");
+            assert!(
+                names.iter().any(|n| n == name),
+                "{name} is not in {names:?}"
+            );
         }
         assert_eq!(names.len(), 6, "{names:?}");
         assert_eq!(MessageList::of::<Plain>().names(), ["one-thing", "other"]);
@@ -245,9 +275,18 @@ mod tests {
         let decode = |name: &str, body: &str| list.decode::<Shapes>(name, body).unwrap();
         assert_eq!(decode("end", ""), Shapes::End);
         assert_eq!(decode("StopNow", "{}"), Shapes::StopNow);
-        assert_eq!(decode("greet", r#"{"name":"Ada"}"#), Shapes::Greet { name: "Ada".into() });
-        assert_eq!(decode("say-goodbye", ""), Shapes::SayGoodbye { loud: false });
-        assert_eq!(decode("leak", r#"{"bytes":7}"#), Shapes::Leak(Amount { bytes: 7 }));
+        assert_eq!(
+            decode("greet", r#"{"name":"Ada"}"#),
+            Shapes::Greet { name: "Ada".into() }
+        );
+        assert_eq!(
+            decode("say-goodbye", ""),
+            Shapes::SayGoodbye { loud: false }
+        );
+        assert_eq!(
+            decode("leak", r#"{"bytes":7}"#),
+            Shapes::Leak(Amount { bytes: 7 })
+        );
         assert_eq!(decode("count", "3"), Shapes::Count(3));
     }
 

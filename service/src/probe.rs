@@ -124,7 +124,13 @@ mod tests {
 
     #[test]
     fn spans_read_as_people_say_them() {
-        for (ms, text) in [(3000, "3 s"), (400, "0.4 s"), (2960, "3 s"), (12_345, "12 s"), (0, "0 s")] {
+        for (ms, text) in [
+            (3000, "3 s"),
+            (400, "0.4 s"),
+            (2960, "3 s"),
+            (12_345, "12 s"),
+            (0, "0 s"),
+        ] {
             assert_eq!(seconds(Duration::from_millis(ms)), text);
         }
     }

@@ -1,6 +1,6 @@
 //! Runs one service without a cluster, through the hosting that agents use; for plain `#[test]` functions.
 //!
-//! ```ignore
+//! ```text
 //! let greeter = TestService::<Greeter>::start(json!({ "greeting": "Hi" })).unwrap();
 //! assert_eq!(greeter.call("greet", json!({ "name": "Ada" })).unwrap(), "Hi, Ada");
 //! assert_eq!(greeter.check(), Health::ok());
@@ -12,11 +12,11 @@ use std::marker::PhantomData;
 use std::task::Poll;
 use std::time::Duration;
 
+use mainstay_protocol::code::Code;
 use mainstay_protocol::command::StopManner;
 use mainstay_protocol::health::Health as State;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName, SlotName};
-use mainstay_protocol::code::Code;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
@@ -78,7 +78,9 @@ impl<S: Service> TestService<S> {
                 control.shutdown_background();
                 return Err(why);
             }
-            Phase::Starting | Phase::Gone(_) => unreachable!("`started` waits, and nobody stopped it"),
+            Phase::Starting | Phase::Gone(_) => {
+                unreachable!("`started` waits, and nobody stopped it")
+            }
         };
         Ok(Self {
             hosted,
@@ -112,7 +114,8 @@ impl<S: Service> TestService<S> {
     /// Sends a message and does not wait for what becomes of it.
     pub fn send(&self, message: &str, body: Value) {
         let (hosted, message) = (self.hosted.clone(), message.to_owned());
-        self.control().spawn(async move { hosted.message(&message, &body.to_string()).await });
+        self.control()
+            .spawn(async move { hosted.message(&message, &body.to_string()).await });
     }
 
     /// Sends a message so many times without waiting for answers; the codes of those refused at the door.
@@ -136,7 +139,8 @@ impl<S: Service> TestService<S> {
 
     /// Its health now; `Unresponsive` after 300 ms without an answer.
     pub fn check(&self) -> Checked {
-        self.wait("a Check", self.hosted.check(CHECK_DEADLINE)).expect("it runs")
+        self.wait("a Check", self.hosted.check(CHECK_DEADLINE))
+            .expect("it runs")
     }
 
     /// Checks until it is as wanted.
@@ -154,7 +158,9 @@ impl<S: Service> TestService<S> {
 
     /// Its code panics with this text.
     pub fn panic(&self, text: &str) -> ExitFact {
-        self.hosted.break_it(Breakage::Panic(text.to_owned())).expect("it runs");
+        self.hosted
+            .break_it(Breakage::Panic(text.to_owned()))
+            .expect("it runs");
         self.ended()
     }
 
@@ -183,7 +189,8 @@ impl<S: Service> TestService<S> {
         let mut failure = self.hosted.failure();
         self.wait("a failure", async {
             let told = failure.wait_for(Option::is_some).await.ok();
-            told.and_then(|text| text.clone()).expect("it was waited for")
+            told.and_then(|text| text.clone())
+                .expect("it was waited for")
         })
     }
 

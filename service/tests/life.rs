@@ -150,7 +150,10 @@ fn failed(fact: ExitFact) -> (FailureKind, String, Option<String>) {
 fn a_started_instance_says_the_configuration_in_use() {
     // proves: S8
     let trial = TestService::<Trial>::start(json!({ "limit": 7 })).unwrap();
-    assert_eq!(trial.config(), &json!({ "limit": 7, "start": "Works", "stop": "Works" }));
+    assert_eq!(
+        trial.config(),
+        &json!({ "limit": 7, "start": "Works", "stop": "Works" })
+    );
 }
 
 #[test]
@@ -160,7 +163,10 @@ fn messages_status_and_check_are_answered() {
     let trial = trial();
     assert_eq!(trial.call("add", json!({ "by": 3 })).unwrap(), 3);
     assert_eq!(trial.call("Add", json!({ "by": 4 })).unwrap(), 7);
-    assert_eq!(trial.call("who", json!(null)).unwrap(), "trial@n1 incarnation 1");
+    assert_eq!(
+        trial.call("who", json!(null)).unwrap(),
+        "trial@n1 incarnation 1"
+    );
     assert_eq!(trial.status().unwrap(), "the sum is 7 of 5");
     let checked = trial.check();
     assert_eq!((checked.health, checked.detail.as_str()), (State::Ok, ""));
@@ -172,10 +178,19 @@ fn a_message_that_is_not_served_is_refused_and_hurts_nothing() {
     let refusal = trial.call("ad", json!({})).unwrap_err();
     assert_eq!(refusal.code, code::UNKNOWN_MESSAGE);
     assert_eq!(refusal.nearest, ["add"]);
-    assert_eq!(trial.call("add", json!({ "by": "x" })).unwrap_err().code, code::BAD_REQUEST);
+    assert_eq!(
+        trial.call("add", json!({ "by": "x" })).unwrap_err().code,
+        code::BAD_REQUEST
+    );
     let refusal = trial.call("refuse", json!({})).unwrap_err();
-    assert_eq!((refusal.code, refusal.text.as_str()), (code::MESSAGE_REFUSED, "not today"));
-    assert_eq!(trial.call("large", json!({})).unwrap_err().code, code::MESSAGE_REFUSED);
+    assert_eq!(
+        (refusal.code, refusal.text.as_str()),
+        (code::MESSAGE_REFUSED, "not today")
+    );
+    assert_eq!(
+        trial.call("large", json!({})).unwrap_err().code,
+        code::MESSAGE_REFUSED
+    );
     assert_eq!(trial.check().health, State::Ok);
 }
 
@@ -190,11 +205,15 @@ fn a_start_that_is_refused_says_why() {
         ("Waits", RefusedStart::Deadline, "within 300 ms"),
         ("Sings", RefusedStart::Config, "unknown variant `Sings`"),
     ] {
-        let why = TestService::<Trial>::start(json!({ "start": start })).err().unwrap();
+        let why = TestService::<Trial>::start(json!({ "start": start }))
+            .err()
+            .unwrap();
         assert_eq!(why.refused, refused, "{why:?}");
         assert!(why.text.contains(word), "{why:?}");
     }
-    let why = TestService::<Trial>::start(json!({ "limti": 3 })).err().unwrap();
+    let why = TestService::<Trial>::start(json!({ "limti": 3 }))
+        .err()
+        .unwrap();
     assert!(why.text.contains("unknown field `limti`"), "{why:?}");
 }
 
@@ -203,10 +222,19 @@ fn a_panic_is_told_with_its_words_and_its_place() {
     // proves: S10
     // case: services 27
     let trial = trial();
-    let refusal = trial.call("panic", json!({ "text": "the cable is cut" })).unwrap_err();
-    assert!(refusal.text.contains("the cable is cut"), "{}", refusal.text);
+    let refusal = trial
+        .call("panic", json!({ "text": "the cable is cut" }))
+        .unwrap_err();
+    assert!(
+        refusal.text.contains("the cable is cut"),
+        "{}",
+        refusal.text
+    );
     let (kind, text, place) = failed(trial.ended());
-    assert_eq!((kind, text.as_str()), (FailureKind::Panic, "the cable is cut"));
+    assert_eq!(
+        (kind, text.as_str()),
+        (FailureKind::Panic, "the cable is cut")
+    );
     assert!(place.unwrap().contains("life.rs:"));
     let (kind, text, _) = failed(self::trial().panic("on purpose"));
     assert_eq!((kind, text.as_str()), (FailureKind::Panic, "on purpose"));
@@ -219,14 +247,23 @@ fn an_error_from_handle_is_the_end_and_a_report_is_not() {
     let one = trial();
     assert!(one.call("fail", json!({ "text": "no more disk" })).is_err());
     let (kind, text, _) = failed(one.ended());
-    assert_eq!((kind, text.as_str()), (FailureKind::Reported, "no more disk"));
+    assert_eq!(
+        (kind, text.as_str()),
+        (FailureKind::Reported, "no more disk")
+    );
 
     let other = trial();
-    other.call("report-failure", json!({ "text": "half is lost" })).unwrap();
-    other.call("report-failure", json!({ "text": "and more" })).unwrap();
+    other
+        .call("report-failure", json!({ "text": "half is lost" }))
+        .unwrap();
+    other
+        .call("report-failure", json!({ "text": "and more" }))
+        .unwrap();
     assert_eq!(other.failure(), "half is lost");
     assert_eq!(other.check().health, State::Ok, "it lives");
-    let StopOutcome::Gone(fact) = other.stop() else { panic!("it stops") };
+    let StopOutcome::Gone(fact) = other.stop() else {
+        panic!("it stops")
+    };
     assert_eq!(fact.how, ended(Ending::Asked));
 }
 
@@ -237,7 +274,10 @@ fn an_instance_that_ends_itself_ends_cleanly() {
     let trial = trial();
     trial.call("end", json!({})).unwrap();
     assert_eq!(trial.ended().how, ended(Ending::ByItself));
-    assert_eq!(trial.call("who", json!({})).unwrap_err().code, code::NOT_RUNNING);
+    assert_eq!(
+        trial.call("who", json!({})).unwrap_err().code,
+        code::NOT_RUNNING
+    );
 }
 
 #[test]
@@ -255,7 +295,11 @@ fn an_instance_stuck_in_a_message_is_unresponsive_and_says_in_what() {
         let trial = trial();
         trial.send(stuck, json!({}));
         let checked = trial.check_until(State::Unresponsive);
-        assert!(checked.detail.starts_with("busy in handle for "), "{}", checked.detail);
+        assert!(
+            checked.detail.starts_with("busy in handle for "),
+            "{}",
+            checked.detail
+        );
     }
     let trial = trial();
     trial.hang();
@@ -266,7 +310,9 @@ fn an_instance_stuck_in_a_message_is_unresponsive_and_says_in_what() {
 fn a_stop_that_is_heard_ends_a_waiting_message() {
     let trial = trial();
     trial.send("wait-for-shutdown", json!({}));
-    let StopOutcome::Gone(fact) = trial.stop() else { panic!("it stops") };
+    let StopOutcome::Gone(fact) = trial.stop() else {
+        panic!("it stops")
+    };
     assert_eq!(fact.how, ended(Ending::Asked));
 }
 
@@ -283,7 +329,9 @@ fn a_stop_that_is_ignored_becomes_a_kill_at_its_deadline() {
     let stuck = trial().stop_deadline(Duration::from_millis(100));
     stuck.send("wait", json!({}));
     stuck.check_until(State::Unresponsive);
-    let StopOutcome::Gone(fact) = stuck.stop() else { panic!("it can be killed") };
+    let StopOutcome::Gone(fact) = stuck.stop() else {
+        panic!("it can be killed")
+    };
     assert_eq!(fact.how, ended(Ending::Killed));
 }
 
@@ -295,13 +343,18 @@ fn a_task_that_never_yields_will_not_end() {
     trial.check_until(State::Unresponsive);
     assert_eq!(trial.stop(), StopOutcome::WillNotEnd);
     let spinner = TestService::<Trial>::start(json!({ "stop": "Spins" })).unwrap();
-    assert_eq!(spinner.stop_deadline(Duration::from_millis(50)).stop(), StopOutcome::WillNotEnd);
+    assert_eq!(
+        spinner.stop_deadline(Duration::from_millis(50)).stop(),
+        StopOutcome::WillNotEnd
+    );
 }
 
 #[test]
 fn a_stop_that_panics_is_a_panic() {
     let trial = TestService::<Trial>::start(json!({ "stop": "Panics" })).unwrap();
-    let StopOutcome::Gone(fact) = trial.stop() else { panic!("it is gone") };
+    let StopOutcome::Gone(fact) = trial.stop() else {
+        panic!("it is gone")
+    };
     assert_eq!(failed(fact).1, "stop fell over");
 }
 
@@ -311,7 +364,12 @@ fn messages_beyond_the_mailbox_are_refused_as_overloaded() {
     trial.hang();
     trial.check_until(State::Unresponsive);
     let refused = trial.flood("who", 200);
-    assert_eq!(refused, [code::OVERLOADED; 200 - 128], "{} are refused", refused.len());
+    assert_eq!(
+        refused,
+        [code::OVERLOADED; 200 - 128],
+        "{} are refused",
+        refused.len()
+    );
 }
 
 /// Its thread is its own, so it may block.
@@ -354,7 +412,12 @@ fn a_blocking_type_has_a_thread_of_its_own() {
     let blocker = TestService::<Blocker>::start(json!({})).unwrap();
     assert_eq!(blocker.call("thread", json!(null)).unwrap(), "blocker");
     let checked = blocker.check();
-    assert_eq!((checked.health, checked.detail.as_str()), (State::Degraded, "it is dark in here"));
-    let StopOutcome::Gone(fact) = blocker.stop() else { panic!("it stops") };
+    assert_eq!(
+        (checked.health, checked.detail.as_str()),
+        (State::Degraded, "it is dark in here")
+    );
+    let StopOutcome::Gone(fact) = blocker.stop() else {
+        panic!("it stops")
+    };
     assert_eq!(fact.how, ended(Ending::Asked));
 }

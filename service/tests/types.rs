@@ -35,12 +35,39 @@ macro_rules! service {
     };
 }
 
-service!(Counter, Limit, Count, TypeInfo::new("counter", "1.0.0").may_use(&["disk"]));
-service!(OtherConfig, NoConfig, Count, TypeInfo::new("counter", "1.0.0"));
-service!(OtherMessages, Limit, NoMessage, TypeInfo::new("counter", "1.0.0"));
+service!(
+    Counter,
+    Limit,
+    Count,
+    TypeInfo::new("counter", "1.0.0").may_use(&["disk"])
+);
+service!(
+    OtherConfig,
+    NoConfig,
+    Count,
+    TypeInfo::new("counter", "1.0.0")
+);
+service!(
+    OtherMessages,
+    Limit,
+    NoMessage,
+    TypeInfo::new("counter", "1.0.0")
+);
 service!(Newer, Limit, Count, TypeInfo::new("counter", "1.1.0"));
-service!(Generic, Limit, Count, TypeInfo::new("generic", "1.0.0").generic().restart(RestartWhen::Always));
-service!(Shares, Limit, Count, TypeInfo::new("shares", "1.0.0").holds("counter"));
+service!(
+    Generic,
+    Limit,
+    Count,
+    TypeInfo::new("generic", "1.0.0")
+        .generic()
+        .restart(RestartWhen::Always)
+);
+service!(
+    Shares,
+    Limit,
+    Count,
+    TypeInfo::new("shares", "1.0.0").holds("counter")
+);
 service!(Misnamed, Limit, Count, TypeInfo::new("Mis named", "1.0.0"));
 
 #[test]
@@ -54,7 +81,10 @@ fn a_declaration_holds_what_the_code_says() {
     assert_eq!(generic.holds, None);
     assert_eq!(shares.holds.unwrap().as_str(), "counter");
     assert_eq!(generic.restart, RestartWhen::Always);
-    assert_eq!((counter.start_deadline_ms, counter.stop_deadline_ms), (30_000, 10_000));
+    assert_eq!(
+        (counter.start_deadline_ms, counter.stop_deadline_ms),
+        (30_000, 10_000)
+    );
     assert_eq!(counter.may_use, ["disk"]);
     assert!(counter.schema.contains("So many."), "{}", counter.schema);
     let mut names: Vec<_> = counter.messages.iter().map(|m| m.name.as_str()).collect();

@@ -13,8 +13,14 @@ use mainstay_service::testing::TestService;
 fn a_counter_adds_in_its_steps() {
     // acceptance: 11
     let counter = TestService::<Counter>::start(json!({ "step": 2 })).unwrap();
-    assert_eq!(counter.call("add", json!({ "times": 3 })).unwrap(), json!({ "sum": 6 }));
-    assert_eq!(counter.call("add", json!({ "times": 1 })).unwrap(), json!({ "sum": 8 }));
+    assert_eq!(
+        counter.call("add", json!({ "times": 3 })).unwrap(),
+        json!({ "sum": 6 })
+    );
+    assert_eq!(
+        counter.call("add", json!({ "times": 1 })).unwrap(),
+        json!({ "sum": 8 })
+    );
 }
 
 #[test]

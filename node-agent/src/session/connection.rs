@@ -16,7 +16,10 @@ pub(super) struct Connection {
 }
 
 pub(super) async fn connect(endpoint: &Endpoint) -> Result<Connection, SessionError> {
-    let io = |cause| SessionError::Io { doing: "connecting to the station", cause };
+    let io = |cause| SessionError::Io {
+        doing: "connecting to the station",
+        cause,
+    };
     match endpoint {
         Endpoint::Unix(path) => {
             let stream = UnixStream::connect(path).await.map_err(io)?;

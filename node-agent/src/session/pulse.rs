@@ -53,7 +53,9 @@ fn in_turn(
         .take(most)
         .collect();
     *last = turn.last().map(|(instance, _)| (*instance).clone());
-    turn.into_iter().map(|(instance, age)| (instance.clone(), *age)).collect()
+    turn.into_iter()
+        .map(|(instance, age)| (instance.clone(), *age))
+        .collect()
 }
 
 #[cfg(test)]
@@ -69,8 +71,12 @@ mod tests {
         };
         let all: BTreeMap<_, _> = (0..5).map(|i| (key(i), i)).collect();
         let mut last = None;
-        let mut turn = || -> Vec<u64> { in_turn(all.clone(), &mut last, 2).into_values().collect() };
-        assert_eq!([turn(), turn(), turn(), turn()], [[0, 1], [2, 3], [0, 4], [1, 2]]);
+        let mut turn =
+            || -> Vec<u64> { in_turn(all.clone(), &mut last, 2).into_values().collect() };
+        assert_eq!(
+            [turn(), turn(), turn(), turn()],
+            [[0, 1], [2, 3], [0, 4], [1, 2]]
+        );
         let mut last = None;
         assert_eq!(in_turn(all.clone(), &mut last, 5), all);
     }

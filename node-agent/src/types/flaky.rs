@@ -113,7 +113,9 @@ impl Flaky {
     fn leak(&mut self, bytes: u64) -> Reply {
         let leaked = self.leaked_bytes();
         let wanted = leaked.saturating_add(bytes);
-        let size = usize::try_from(bytes).ok().filter(|_| wanted <= LEAK_BYTES_MAX);
+        let size = usize::try_from(bytes)
+            .ok()
+            .filter(|_| wanted <= LEAK_BYTES_MAX);
         let Some(size) = size else {
             return Reply::refused(format!("{wanted} bytes are more than {LEAK_BYTES_MAX}"));
         };

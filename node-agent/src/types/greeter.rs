@@ -58,7 +58,11 @@ impl Service for Greeter {
     }
 
     async fn status(&mut self, _: &Context) -> StatusText {
-        format!("greets with \"{}\"; {} greetings so far", self.config.greeting, self.count).into()
+        format!(
+            "greets with \"{}\"; {} greetings so far",
+            self.config.greeting, self.count
+        )
+        .into()
     }
 
     async fn stop(self, ctx: &Context, _: StopReason) {

@@ -51,7 +51,12 @@ impl Service for Noisy {
 
     async fn start(_: NoConfig, _: &Context) -> Result<(Self, Toggle), CannotStart> {
         let toggle = Toggle::default();
-        Ok((Self { toggle: toggle.clone() }, toggle))
+        Ok((
+            Self {
+                toggle: toggle.clone(),
+            },
+            toggle,
+        ))
     }
 
     async fn handle(&mut self, message: NoisyMessage, ctx: &Context) -> Result<Reply, Failure> {

@@ -13,7 +13,9 @@ pub(super) fn write(path: Option<&str>, word: &str, ctx: &Context) -> io::Result
         return Ok(());
     };
     let identity = ctx.identity();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     let line = format!(
         "{word} {} {} {} {}\n",
         identity.name,

@@ -14,13 +14,13 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-use mainstay_supervisor::ExitHow;
 use super::life::{Life, Slot};
 use super::panics::{cut, guarded};
 use crate::context::Context;
 use crate::outcome::{Failure, Reply, StopReason};
 use crate::probe::Work;
 use crate::service::Service;
+use mainstay_supervisor::ExitHow;
 
 /// JSON, or why there is none.
 pub(crate) type Answer = Result<String, Refusal>;
@@ -181,7 +181,8 @@ impl<S: Service> InstanceActor<S> {
     fn ends_by_failure(&self, failure: Failure) -> Result<(), ActorProcessingErr> {
         let text = cut(failure.text().to_owned());
         tracing::warn!(parent: self.ctx.span(), failure = %text, "failed");
-        self.life.failed(FailureKind::Reported, Evidence::text(text.clone()));
+        self.life
+            .failed(FailureKind::Reported, Evidence::text(text.clone()));
         Err(text.into())
     }
 
@@ -198,7 +199,10 @@ impl<S: Service> InstanceActor<S> {
 pub(crate) struct Carried<S>(pub(crate) S);
 
 fn failed_in_message(text: &str) -> Refusal {
-    Refusal::new(code::NOT_RUNNING, format!("the instance failed while it served this: {text}"))
+    Refusal::new(
+        code::NOT_RUNNING,
+        format!("the instance failed while it served this: {text}"),
+    )
 }
 
 fn written(reply: Reply) -> Answer {

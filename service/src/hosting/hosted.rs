@@ -14,12 +14,12 @@ use tokio::sync::{Mutex, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
 use super::actor::{Answer, Letter, What};
-use mainstay_supervisor::{ExitFact, ExitHow};
 use super::life::{BreakOff, Life, NotStarted, Phase, Rechecks, Running};
 use crate::context::Identity;
 use crate::declared::Factory;
 use crate::message_list::MessageError;
 use crate::outcome::StopReason;
+use mainstay_supervisor::{ExitFact, ExitHow};
 
 /// After a kill, a task that yields at all is gone within this; one that is not will not end.
 const KILL_CONFIRM: Duration = Duration::from_secs(1);
@@ -74,7 +74,12 @@ pub struct Hosted {
 impl Hosted {
     pub(crate) fn new(life: Arc<Life>, factory: Arc<dyn Factory>, probes: Handle) -> Self {
         let checking = Arc::new(Mutex::new(()));
-        Self { life, factory, probes, checking }
+        Self {
+            life,
+            factory,
+            probes,
+            checking,
+        }
     }
 
     pub fn identity(&self) -> &Identity {
@@ -99,7 +104,9 @@ impl Hosted {
     /// Waits until it runs, or never will.
     pub async fn started(&self) -> Phase {
         let mut phase = self.life.phase();
-        let left = phase.wait_for(|phase| !matches!(phase, Phase::Starting)).await;
+        let left = phase
+            .wait_for(|phase| !matches!(phase, Phase::Starting))
+            .await;
         left.map_or(Phase::Starting, |phase| phase.clone())
     }
 
@@ -166,9 +173,15 @@ impl Hosted {
             let text = format!("{} has too many messages waiting", self.identity());
             return Err(Refusal::new(code::OVERLOADED, text));
         };
-        running.actor.send_message(Letter { what, slot }).map_err(|_| {
-            Refusal::new(code::NOT_RUNNING, format!("{} is stopping", self.identity()))
-        })
+        running
+            .actor
+            .send_message(Letter { what, slot })
+            .map_err(|_| {
+                Refusal::new(
+                    code::NOT_RUNNING,
+                    format!("{} is stopping", self.identity()),
+                )
+            })
     }
 
     /// Asks the probe. One that does not answer in time makes the instance unresponsive. Must be called on
@@ -190,7 +203,11 @@ impl Hosted {
             }
         };
         let took = began.elapsed();
-        Ok(Checked { health, detail, took })
+        Ok(Checked {
+            health,
+            detail,
+            took,
+        })
     }
 
     /// Asks the probe, without deadline and without waiting for other Checks: for a supervisor that keeps both.
@@ -222,7 +239,9 @@ impl Hosted {
             StopManner::Kill => self.life.break_off(BreakOff::Stop),
         }
         self.life.kill(ExitHow::Ended(Ending::Killed));
-        timeout(KILL_CONFIRM, self.gone()).await.unwrap_or(StopOutcome::WillNotEnd)
+        timeout(KILL_CONFIRM, self.gone())
+            .await
+            .unwrap_or(StopOutcome::WillNotEnd)
     }
 
     /// Breaks it on purpose; what comes of it is seen like any other failure.
@@ -231,7 +250,8 @@ impl Hosted {
             Breakage::Kill => {
                 self.running()?;
                 let evidence = Evidence::text("killed on purpose");
-                self.life.kill(ExitHow::Failed(FailureKind::Killed, evidence));
+                self.life
+                    .kill(ExitHow::Failed(FailureKind::Killed, evidence));
                 Ok(())
             }
             Breakage::Panic(text) => self.post(What::Panic(text)),

@@ -14,7 +14,6 @@ use tokio::runtime::Builder;
 use tracing::Instrument;
 
 use super::actor::{Carried, InstanceActor};
-use mainstay_supervisor::ExitHow;
 use super::hosted::Hosted;
 use super::life::{BreakOff, Life, Phase, Running};
 use super::panics::{self, guarded};
@@ -24,6 +23,7 @@ use crate::declared::Declared;
 use crate::outcome::CannotStart;
 use crate::probe::{Health, Probe};
 use crate::service::Service;
+use mainstay_supervisor::ExitHow;
 
 /// One incarnation to be started.
 #[derive(Debug, Clone)]
@@ -58,7 +58,11 @@ impl<P: Probe> AnyProbe for P {
 
 /// Begins a life, and returns at once. Must be called on the runtime that keeps the deadlines.
 pub fn launch(declared: &Declared, stage: &Stage, launch: Launch) -> Hosted {
-    let Launch { identity, config, deadline } = launch;
+    let Launch {
+        identity,
+        config,
+        deadline,
+    } = launch;
     let life = Life::new(identity);
     let whole_life = declared.factory().starter()(Arc::clone(&life), config, stage.host.clone());
     if declared.blocking() {
@@ -138,22 +142,25 @@ async fn live<S: Service>(life: Arc<Life>, config: String, host: ActorCell) {
     match Actor::spawn_linked(None, actor, Carried(service), host).await {
         Ok((actor, task)) => {
             let probe = Arc::new(probe);
-            life.runs(Running { config: in_use, actor, probe });
+            life.runs(Running {
+                config: in_use,
+                actor,
+                probe,
+            });
             // An error is a panic outside all guards, in dropping the service: its exit is known by then.
             let _ = task.await;
         }
         Err(error) => {
-            life.not_started(RefusedStart::NotNow, format!("the host took no instance: {error}"));
+            life.not_started(
+                RefusedStart::NotNow,
+                format!("the host took no instance: {error}"),
+            );
         }
     }
 }
 
 /// Runs `start`. None: it has been said why there is no service.
-async fn start<S: Service>(
-    life: &Life,
-    config: S::Config,
-    ctx: &Context,
-) -> Option<(S, S::Probe)> {
+async fn start<S: Service>(life: &Life, config: S::Config, ctx: &Context) -> Option<(S, S::Probe)> {
     let starting = async { S::start(config, ctx).await };
     let started = tokio::select! {
         biased;
@@ -165,7 +172,10 @@ async fn start<S: Service>(
         Ok(Ok(Err(CannotStart::Config(text)))) => life.not_started(RefusedStart::Config, text),
         Ok(Ok(Err(CannotStart::NotNow(text)))) => life.not_started(RefusedStart::NotNow, text),
         Ok(Err(panic)) => {
-            let place = panic.location.map(|at| format!(" at {at}")).unwrap_or_default();
+            let place = panic
+                .location
+                .map(|at| format!(" at {at}"))
+                .unwrap_or_default();
             life.not_started(RefusedStart::Panic, format!("{}{place}", panic.text));
         }
         Err(BreakOff::Deadline(deadline)) => {

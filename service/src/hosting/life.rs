@@ -12,12 +12,12 @@ use ractor::{ActorCell, ActorRef};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::actor::Letter;
-use mainstay_supervisor::{ExitFact, ExitHow};
 use super::launch::AnyProbe;
 use super::panics::cut;
 use crate::context::Identity;
 use crate::outcome::StopReason;
 use crate::probe::{Activity, Work};
+use mainstay_supervisor::{ExitFact, ExitHow};
 
 /// How far an incarnation has come. Only ever moves down this list.
 #[derive(Clone)]
@@ -128,7 +128,8 @@ impl Life {
 
     pub(crate) fn begins(&self, work: Work) {
         let now = tokio::time::Instant::now();
-        self.activity.send_modify(|activity| activity.running = Some((work, now)));
+        self.activity
+            .send_modify(|activity| activity.running = Some((work, now)));
     }
 
     pub(crate) fn finished(&self) {
@@ -158,7 +159,10 @@ impl Life {
     }
 
     pub(crate) fn take_rechecks(&self) -> Option<Rechecks> {
-        self.rechecks_wanted.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.rechecks_wanted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     pub(crate) fn stop_reason(&self) -> Option<StopReason> {
@@ -167,7 +171,11 @@ impl Life {
 
     pub(crate) async fn asked_to_stop(&self) -> StopReason {
         let mut stop = self.stop.subscribe();
-        let reason = stop.wait_for(Option::is_some).await.ok().and_then(|reason| *reason);
+        let reason = stop
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|reason| *reason);
         reason.expect("the sender is ours, and lives as long as we do")
     }
 
@@ -197,7 +205,11 @@ impl Life {
 
     pub(crate) async fn broken_off(&self) -> BreakOff {
         let mut broken = self.break_off.subscribe();
-        let why = broken.wait_for(Option::is_some).await.ok().and_then(|why| *why);
+        let why = broken
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|why| *why);
         why.expect("the sender is ours, and lives as long as we do")
     }
 
@@ -232,12 +244,17 @@ impl Life {
 
     pub(crate) fn not_started(&self, refused: RefusedStart, text: impl Into<String>) {
         let text = cut(text.into());
-        self.phase.send_replace(Phase::NotStarted(NotStarted { refused, text }));
+        self.phase
+            .send_replace(Phase::NotStarted(NotStarted { refused, text }));
     }
 
     /// From the instance's task, at its very end.
     pub(crate) fn gone(&self) {
-        let how = self.exit.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let how = self
+            .exit
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let ran_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut how = how.unwrap_or_else(|| {
             let text = "it ended unasked and without a word";
@@ -247,7 +264,8 @@ impl Life {
             ExitHow::Failed(_, evidence) => evidence.ran_ms = ran_ms,
             ExitHow::Ended(Ending::Asked | Ending::ByItself | Ending::Killed) => {}
         }
-        self.phase.send_replace(Phase::Gone(ExitFact { how, ran_ms }));
+        self.phase
+            .send_replace(Phase::Gone(ExitFact { how, ran_ms }));
     }
 
     /// A place in the mailbox, given back when the letter is taken out; none when it is full.

@@ -29,7 +29,9 @@ pub fn install_hook() {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
             if OURS.get() {
-                let place = info.location().map(|at| format!("{}:{}", at.file(), at.line()));
+                let place = info
+                    .location()
+                    .map(|at| format!("{}:{}", at.file(), at.line()));
                 PLACE.with_borrow_mut(|last| *last = place);
             } else {
                 before(info);
@@ -46,13 +48,13 @@ pub(crate) fn adopt_thread() {
 /// Drives a future and turns its panic into evidence.
 pub(crate) async fn guarded<F: Future>(future: F) -> Result<F::Output, Evidence> {
     let mut future = pin!(future);
-    poll_fn(move |cx| {
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+    poll_fn(
+        move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
             Err(payload) => Poll::Ready(Err(evidence(payload.as_ref()))),
-        }
-    })
+        },
+    )
     .await
 }
 

@@ -62,7 +62,10 @@ impl Runtimes {
 impl Drop for Runtimes {
     /// A thread that never comes back must not hold up the end.
     fn drop(&mut self) {
-        for runtime in [self.services.take(), self.probes.take()].into_iter().flatten() {
+        for runtime in [self.services.take(), self.probes.take()]
+            .into_iter()
+            .flatten()
+        {
             runtime.shutdown_background();
         }
     }
