@@ -48,6 +48,14 @@ pub fn held_by_another(
         .filter(|holder| holder != key)
 }
 
+/// Who stands before this instance in the line for its name.
+pub fn waits_longer(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> Option<InstanceKey> {
+    txn.waiters(&slot_of(key, instance))
+        .into_iter()
+        .next()
+        .filter(|first| first != key)
+}
+
 /// Takes the name, makes the next incarnation, and commands the Start. The caller has checked node, type and name.
 pub fn begin_start(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
     let instance = txn.instance(key).expect("the caller read it");
@@ -215,6 +223,12 @@ pub fn fail(instance: &mut Instance, cause: FailureCause, evidence: Evidence, en
         presence: Presence::Gone,
     };
     quiet(instance);
+}
+
+/// It is not healthy any more. What it earned by sustained health is kept: earlier failures are forgotten.
+pub fn end_health(instance: &mut Instance, env: &Env) {
+    forget_old_attempts(instance, env);
+    instance.healthy_since = None;
 }
 
 /// Sustained health wipes the sheet; so does the window's end.

@@ -42,7 +42,17 @@ impl Rule for NameConflict {
             instance.state,
             verb::held_by_another(txn, &subject, &instance),
         ) {
-            (InstanceState::Pending, Some(holder)) => queue(&subject, &instance, &holder, txn),
+            (InstanceState::Pending, Some(holder)) => {
+                let reason = held_by(&instance, &subject, &holder);
+                queue(&subject, &instance, reason, txn)
+            }
+            (InstanceState::Pending, None) => match verb::waits_longer(txn, &subject, &instance) {
+                Some(first) => {
+                    let reason = goes_to(&instance, &subject, &first);
+                    queue(&subject, &instance, reason, txn)
+                }
+                None => Verdict::Nothing,
+            },
             (InstanceState::Blocked, Some(holder)) if waits(&instance) => {
                 renew(&subject, &instance, &holder, txn)
             }
@@ -73,16 +83,21 @@ fn held_by(instance: &Instance, subject: &InstanceKey, holder: &InstanceKey) -> 
     .about(holder)
 }
 
-fn queue(
-    subject: &InstanceKey,
-    instance: &Instance,
-    holder: &InstanceKey,
-    txn: &mut Txn<'_>,
-) -> Verdict {
+fn goes_to(instance: &Instance, subject: &InstanceKey, first: &InstanceKey) -> Reason {
+    Reason::new(
+        code::NAME_HELD,
+        format!(
+            "the name {} on {} goes to {first}, which waited longer",
+            instance.name, subject.node
+        ),
+    )
+    .about(first)
+}
+
+fn queue(subject: &InstanceKey, instance: &Instance, reason: Reason, txn: &mut Txn<'_>) -> Verdict {
     let name = Key::Name(slot_of(subject, instance));
     txn.link(Key::Instance(subject.clone()), Relation::Waits, name)
         .expect("both ends exist, and waiting has no limit");
-    let reason = held_by(instance, subject, holder);
     let text = reason.text.clone();
     verb::change(txn, subject, |instance| {
         instance.state = InstanceState::Blocked;
@@ -107,20 +122,11 @@ fn renew(
     Verdict::did(code::NAME_HELD, text)
 }
 
+/// It keeps its place in line until its start takes the name, so that nobody slips in between.
 fn next_in_line(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>) -> Verdict {
-    let slot = slot_of(subject, instance);
-    let first = txn
-        .waiters(&slot)
-        .first()
-        .is_none_or(|oldest| oldest == subject);
-    if !first {
+    if verb::waits_longer(txn, subject, instance).is_some() {
         return Verdict::Nothing;
     }
-    txn.unlink(
-        &Key::Instance(subject.clone()),
-        Relation::Waits,
-        &Key::Name(slot),
-    );
     let text = format!("the name {} on {} is free", instance.name, subject.node);
     verb::change(txn, subject, |instance| {
         instance.state = InstanceState::Pending;

@@ -2,9 +2,7 @@
 
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code::{self, Reason};
-use mainstay_resource_graph::{
-    Desired, Instance, InstanceState, Key, NodeState, Txn, View, ViewExt,
-};
+use mainstay_resource_graph::{Desired, Instance, InstanceState, Key, Txn, View, ViewExt};
 
 use crate::env::Env;
 use crate::rule::{Rule, Verdict, Watch};
@@ -28,16 +26,10 @@ impl Rule for Start {
         })
     }
 
-    /// A node that came back, perhaps with other types, concerns everything on it.
+    /// A node that went, or came back, perhaps with other types, concerns everything on it: what it waits for changed.
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
         match changed {
-            Key::Node(node)
-                if view
-                    .node(node)
-                    .is_some_and(|node| node.state == NodeState::Online) =>
-            {
-                view.instances_on(node)
-            }
+            Key::Node(node) => view.instances_on(node),
             _ => Vec::new(),
         }
     }
@@ -55,14 +47,17 @@ impl Rule for Start {
         if !verb::provides(txn, &subject, &instance) {
             return block_for_type(&subject, &instance, txn);
         }
-        if verb::held_by_another(txn, &subject, &instance).is_some() {
-            // `name_conflict` has this.
-            return Verdict::Nothing;
-        }
         if instance.state != InstanceState::Pending {
             verb::change(txn, &subject, |instance| {
-                instance.state = InstanceState::Pending
+                instance.state = InstanceState::Pending;
+                instance.reason = Some(Reason::new(code::WANTED, "it is wanted and can begin"));
             });
+        }
+        let taken = verb::held_by_another(txn, &subject, &instance)
+            .or_else(|| verb::waits_longer(txn, &subject, &instance));
+        if taken.is_some() {
+            // `name_conflict` has what is Pending.
+            return Verdict::Nothing;
         }
         verb::begin_start(txn, &subject, env);
         Verdict::did(
