@@ -14,7 +14,8 @@ use crate::env::Env;
 use crate::event::Event;
 
 pub use operation::Recorded;
-pub use report::report;
+pub use report::{finish_stop, report};
+pub use session::stop_why;
 
 /// What an event calls for once its entry is committed.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +51,7 @@ pub fn event(txn: &mut Txn<'_>, event: &Event, env: &Env) -> Outcome {
             why,
         } => {
             txn.set_cause(Cause::Session("agent_gone".to_owned()));
-            session::agent_gone(txn, node, *agent_run, *why);
+            session::agent_gone(txn, node, *agent_run, *why, env);
             Outcome::Nothing
         }
         Event::Operator(operation) => {

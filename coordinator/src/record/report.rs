@@ -3,7 +3,7 @@
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::command::{Order, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
-use mainstay_protocol::report::{CommandOutcome, Ending, Presence, Report};
+use mainstay_protocol::report::{CommandOutcome, Ending, Presence, Report, RestartWhen};
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey, NodeName};
 use mainstay_resource_graph::{
     Cause, Configuration, Desired, FailureCause, Instance, InstanceState, Key, Relation,
@@ -78,7 +78,7 @@ fn about_instance(
             let evidence = Evidence::text(format!("{name} on {} is taken by {by}", key.node));
             start_failed(txn, key, instance, FailureCause::NameTaken, evidence, env);
         }
-        Report::Ended { ending, .. } => ended(txn, key, instance, *ending),
+        Report::Ended { ending, .. } => ended(txn, key, instance, *ending, env),
         Report::Failed {
             kind,
             presence,
@@ -96,7 +96,7 @@ fn about_instance(
             detail,
             ..
         } => {
-            unresponsive(txn, key, instance, *missed, *limit, detail);
+            unresponsive(txn, key, instance, (*missed, *limit), detail, env);
         }
         Report::SupervisorChanged { .. } | Report::CommandDone { .. } => {}
     }
@@ -117,14 +117,8 @@ fn started(
     if !begins {
         return;
     }
-    if let Ok((hash, json)) = config::canonical(config) {
-        let configuration = Key::Configuration(hash);
-        txn.put(
-            configuration.clone(),
-            Vertex::Configuration(Configuration { json }),
-        )
-        .expect("a configuration has no transitions");
-        let subject = Key::Instance(key.clone());
+    let subject = Key::Instance(key.clone());
+    if let Some(configuration) = configuration(txn, key, config) {
         txn.unlink_all(&subject, Relation::Wants);
         txn.relink(subject, Relation::Configured, configuration)
             .expect("both ends exist");
@@ -137,6 +131,25 @@ fn started(
         instance.deadline = None;
         instance.refusal = None;
     });
+}
+
+/// The configuration it says it has; the one it was given if what it says cannot be kept (an agent leaves one out that
+/// is too long to travel).
+fn configuration(txn: &mut Txn<'_>, key: &InstanceKey, said: &str) -> Option<Key> {
+    match config::canonical(said) {
+        Ok((hash, json)) => {
+            let configuration = Key::Configuration(hash);
+            txn.put(
+                configuration.clone(),
+                Vertex::Configuration(Configuration { json }),
+            )
+            .expect("a configuration has no transitions");
+            Some(configuration)
+        }
+        Err(_) => txn
+            .placement(&key.placement)
+            .map(|placement| Key::Configuration(placement.config)),
+    }
 }
 
 fn could_not_start(
@@ -166,7 +179,7 @@ fn start_failed(
                 verb::fail(instance, cause, evidence, env)
             });
         }
-        InstanceState::Stopping { why, .. } => finish_stop(txn, key, why),
+        InstanceState::Stopping { why, .. } => finish_stop(txn, key, why, env),
         InstanceState::Pending
         | InstanceState::Blocked
         | InstanceState::Running
@@ -179,9 +192,9 @@ fn start_failed(
     }
 }
 
-fn ended(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, ending: Ending) {
+fn ended(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, ending: Ending, env: &Env) {
     match instance.state {
-        InstanceState::Stopping { why, .. } => finish_stop(txn, key, why),
+        InstanceState::Stopping { why, .. } => finish_stop(txn, key, why, env),
         InstanceState::Failed {
             presence: Presence::Living,
         } => {
@@ -207,10 +220,15 @@ fn ended(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, ending: Endi
             verb::change(txn, key, |instance| {
                 instance.state = InstanceState::Stopped { by_itself: true };
                 instance.reason = Some(Reason::new(code::ENDED_BY_ITSELF, text));
-                let healthy_since = instance.healthy_since;
+                verb::forget_old_attempts(instance, env);
                 verb::quiet(instance);
-                instance.healthy_since = healthy_since;
             });
+            // Not left to the rule alone: a step may end between this and its judgement.
+            if verb::restart_when(txn, instance) != RestartWhen::Always
+                || instance.desired != Desired::Running
+            {
+                verb::free_name(txn, key);
+            }
         }
         InstanceState::Pending
         | InstanceState::Blocked
@@ -233,7 +251,7 @@ fn failed(
     env: &Env,
 ) {
     match (instance.state, presence) {
-        (InstanceState::Stopping { why, .. }, Presence::Gone) => finish_stop(txn, key, why),
+        (InstanceState::Stopping { why, .. }, Presence::Gone) => finish_stop(txn, key, why, env),
         (
             InstanceState::Failed {
                 presence: Presence::Living,
@@ -280,7 +298,7 @@ fn failed(
 }
 
 /// The end that a Stop asked for. What follows depends on why it was asked, and on what is wanted by now.
-pub fn finish_stop(txn: &mut Txn<'_>, key: &InstanceKey, why: StopWhy) {
+pub fn finish_stop(txn: &mut Txn<'_>, key: &InstanceKey, why: StopWhy, env: &Env) {
     let instance = txn.instance(key).expect("the caller read it");
     if instance.desired != Desired::Running {
         let reason = Reason::new(code::STOPPED_BY_OPERATOR, "stopped on request");
@@ -300,6 +318,7 @@ pub fn finish_stop(txn: &mut Txn<'_>, key: &InstanceKey, why: StopWhy) {
         // The failure was noted when the stop was decided; now it is gone.
         StopWhy::Failed | StopWhy::Unresponsive | StopWhy::StartDeadline => {
             verb::change(txn, key, |instance| {
+                verb::forget_old_attempts(instance, env);
                 instance.state = InstanceState::Failed {
                     presence: Presence::Gone,
                 };
@@ -346,9 +365,9 @@ fn health_changed(
                 };
                 instance.state = InstanceState::Degraded;
                 instance.reason = Some(Reason::new(code, detail));
-                instance.healthy_since = None;
+                verb::end_health(instance, env);
             }
-            Health::Unknown | Health::Unresponsive => instance.healthy_since = None,
+            Health::Unknown | Health::Unresponsive => verb::end_health(instance, env),
         }
     });
 }
@@ -357,9 +376,9 @@ fn unresponsive(
     txn: &mut Txn<'_>,
     key: &InstanceKey,
     instance: &Instance,
-    missed: u32,
-    limit: u32,
+    (missed, limit): (u32, u32),
     detail: &str,
+    env: &Env,
 ) {
     if !is_answering(instance) {
         return;
@@ -368,7 +387,7 @@ fn unresponsive(
         instance.state = InstanceState::Unresponsive { missed, limit };
         instance.health = Health::Unresponsive;
         instance.health_detail = detail.to_owned();
-        instance.healthy_since = None;
+        verb::end_health(instance, env);
         let text = format!("{missed} of {limit} Checks missed in a row: {detail}");
         instance.reason = Some(Reason::new(code::UNRESPONSIVE, text));
     });
@@ -403,7 +422,7 @@ fn command_done(
     };
     match &command.order {
         Order::Start(_) => start_answered(txn, instance_key, &instance, outcome, env),
-        Order::Stop(_) => stop_answered(txn, instance_key, &instance, outcome),
+        Order::Stop(_) => stop_answered(txn, instance_key, &instance, outcome, env),
     }
 }
 
@@ -436,6 +455,7 @@ fn stop_answered(
     key: &InstanceKey,
     instance: &Instance,
     outcome: &CommandOutcome,
+    env: &Env,
 ) {
     let InstanceState::Stopping { why, .. } = instance.state else {
         return;
@@ -443,7 +463,7 @@ fn stop_answered(
     match outcome {
         // Done comes with Ended, in the same outbox, before this.
         CommandOutcome::Done => {}
-        CommandOutcome::NotRunning | CommandOutcome::Stale => finish_stop(txn, key, why),
+        CommandOutcome::NotRunning | CommandOutcome::Stale => finish_stop(txn, key, why, env),
         CommandOutcome::WillNotEnd => verb::change(txn, key, |instance| {
             instance.state = InstanceState::Stopping { why, stuck: true };
             instance.deadline = None;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::command::{Order, StopWhy};
+use mainstay_protocol::health::Health;
 use mainstay_protocol::report::{DigestEntry, LiveInstance, LiveState, NodeUp, TypeDeclaration};
 use mainstay_protocol::{AgentRunId, InstanceKey, NodeEpoch, NodeId, NodeName, Sequence};
 use mainstay_resource_graph::{
@@ -19,6 +20,8 @@ use crate::verb;
 
 pub fn node_up(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId, env: &Env) -> Outcome {
     let node_id = node(txn, up, minted);
+    let file_goes_on =
+        outbox(txn, &up.node).is_some_and(|known| up.node_epoch == Some(known.node_epoch));
     let (node_epoch, watermark) = outbox_of(txn, up);
     declare(txn, up);
     let supervisor = Supervisor {
@@ -38,7 +41,8 @@ pub fn node_up(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId, env: &Env) -> Out
     for key in txn.instances_on(&up.node) {
         let instance = txn.instance(&key).expect("the index named it");
         if instance.state.may_be_live() {
-            compare(txn, &key, &instance, up.digest.get(&key), env);
+            let entry = up.digest.get(&key);
+            compare(txn, &key, &instance, entry, file_goes_on, env);
         }
     }
     resend_soon(txn, &up.node, env);
@@ -130,12 +134,15 @@ fn is_news(txn: &Txn<'_>, declared: &TypeDeclaration) -> bool {
     })
 }
 
-/// What the graph believes of an instance, beside what its node says now.
+/// What the graph believes of an instance, beside what its node says now. If the node's file goes on, what became of an
+/// instance that the digest lacks is in the reports that follow, in its own words; if the file is void, nobody can say,
+/// and `node_return` decides.
 fn compare(
     txn: &mut Txn<'_>,
     key: &InstanceKey,
     instance: &Instance,
     entry: Option<&DigestEntry>,
+    file_goes_on: bool,
     env: &Env,
 ) {
     let live = entry
@@ -153,8 +160,18 @@ fn compare(
         starting_again(txn, key, env);
         return;
     }
-    if !matches!(instance.state, InstanceState::Unknown { .. }) {
-        cut_off(txn, key, instance, "its node came back without it");
+    if !file_goes_on {
+        cut_off(
+            txn,
+            key,
+            instance,
+            "it came back without what it hosted",
+            env,
+        );
+    } else if matches!(instance.state, InstanceState::Unknown { .. }) {
+        let text = format!("{} is back; its reports say what became of this", key.node);
+        let reason = Reason::new(code::NODE_RETURNED, text).about(Key::Node(key.node.clone()));
+        verb::change(txn, key, |instance| instance.reason = Some(reason));
     }
 }
 
@@ -186,22 +203,65 @@ fn restore(
     if !matches!(instance.state, InstanceState::Unknown { .. }) {
         return;
     }
-    match live.state {
-        LiveState::Starting => starting_again(txn, key, env),
-        LiveState::Running => verb::change(txn, key, |instance| {
-            instance.state = InstanceState::Running;
-            instance.reason = None;
-            instance.health = live.health;
+    let stop = open_stop(txn, key, instance);
+    match (live.state, stop) {
+        (LiveState::Stopping, stop) => {
+            let why = stop.unwrap_or_else(|| likely_why(instance));
+            stopping_again(txn, key, why, env);
+        }
+        // The Stop never reached the node: its command is still open and will.
+        (LiveState::Running | LiveState::Starting, Some(why)) => {
+            stopping_again(txn, key, why, env);
+        }
+        (LiveState::Starting, None) => starting_again(txn, key, env),
+        // Its Started is among the reports that follow.
+        (LiveState::Running, None) if known_life(instance) == LiveState::Starting => {
+            starting_again(txn, key, env);
+        }
+        (LiveState::Running, None) => verb::change(txn, key, |instance| {
+            running_again(instance, live.health, env);
         }),
-        LiveState::Stopping => {
-            let why = stop_why(txn, key, instance);
-            verb::change(txn, key, |instance| {
-                instance.state = InstanceState::Stopping { why, stuck: false };
-                instance.reason = Some(Reason::new(code::STOPPING, "its stop goes on"));
-                instance.deadline = Some(env.now + env.settings.answer_margin());
-            });
+    }
+}
+
+/// Running as its node's last Check says; that health is not reported again until it changes.
+fn running_again(instance: &mut Instance, health: Health, env: &Env) {
+    instance.health = health;
+    instance.reason = None;
+    let detail = instance.health_detail.clone();
+    match health {
+        Health::Ok => {
+            instance.state = InstanceState::Running;
+            instance.healthy_since = Some(env.now);
+        }
+        Health::Unknown => instance.state = InstanceState::Running,
+        Health::Degraded => {
+            instance.state = InstanceState::Degraded;
+            instance.reason = Some(Reason::new(code::DEGRADED, detail));
+        }
+        Health::Failed => {
+            instance.state = InstanceState::Degraded;
+            instance.reason = Some(Reason::new(code::CHECK_FAILED, detail));
+        }
+        Health::Unresponsive => {
+            let limit = env.settings.check_misses_max;
+            instance.state = InstanceState::Unresponsive { missed: 1, limit };
+            instance.reason = Some(Reason::new(code::UNRESPONSIVE, detail));
         }
     }
+}
+
+fn stopping_again(txn: &mut Txn<'_>, key: &InstanceKey, why: StopWhy, env: &Env) {
+    let deadline_ms = txn
+        .instance(key)
+        .and_then(|instance| txn.service_type(&instance.service_type))
+        .map_or(10_000, |found| found.declaration.stop_deadline_ms);
+    verb::change(txn, key, |instance| {
+        instance.state = InstanceState::Stopping { why, stuck: false };
+        instance.reason = Some(Reason::new(code::STOPPING, "its stop goes on"));
+        instance.deadline =
+            Some(env.now + Duration::from_millis(deadline_ms) + env.settings.answer_margin());
+    });
 }
 
 fn starting_again(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
@@ -217,19 +277,26 @@ fn starting_again(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
     });
 }
 
-/// The open Stop says why; without one, what is wanted does.
-fn stop_why(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> StopWhy {
-    let ordered = open_orders(txn, key, instance)
+/// Why an instance was to be stopped: its open Stop says so; without one, what is wanted does.
+pub fn stop_why(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> StopWhy {
+    open_stop(txn, key, instance).unwrap_or_else(|| likely_why(instance))
+}
+
+fn open_stop(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> Option<StopWhy> {
+    open_orders(txn, key, instance)
         .into_iter()
         .find_map(|order| match order {
             Order::Stop(stop) => Some(stop.why),
             Order::Start(_) => None,
-        });
-    ordered.unwrap_or(if instance.desired == Desired::Running {
+        })
+}
+
+fn likely_why(instance: &Instance) -> StopWhy {
+    if instance.desired == Desired::Running {
         StopWhy::Restart
     } else {
         StopWhy::NotWanted
-    })
+    }
 }
 
 fn has_open_start(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> bool {
@@ -257,7 +324,13 @@ fn resend_soon(txn: &mut Txn<'_>, node: &NodeName, env: &Env) {
     }
 }
 
-pub fn agent_gone(txn: &mut Txn<'_>, name: &NodeName, run: Option<AgentRunId>, why: GoneWhy) {
+pub fn agent_gone(
+    txn: &mut Txn<'_>,
+    name: &NodeName,
+    run: Option<AgentRunId>,
+    why: GoneWhy,
+    env: &Env,
+) {
     let Some(node) = txn.node(name) else {
         return;
     };
@@ -279,9 +352,8 @@ pub fn agent_gone(txn: &mut Txn<'_>, name: &NodeName, run: Option<AgentRunId>, w
     .expect("Online leads to AgentDown");
     for key in txn.instances_on(name) {
         let instance = txn.instance(&key).expect("the index named it");
-        if instance.state.may_be_live() && !matches!(instance.state, InstanceState::Unknown { .. })
-        {
-            cut_off(txn, &key, &instance, text);
+        if instance.state.may_be_live() {
+            cut_off(txn, &key, &instance, text, env);
         }
     }
     for key in txn.commands_for(name) {
@@ -305,15 +377,15 @@ pub fn agent_gone(txn: &mut Txn<'_>, name: &NodeName, run: Option<AgentRunId>, w
         .expect("a supervisor has no transitions");
 }
 
-fn cut_off(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, why: &str) {
+fn cut_off(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, why: &str, env: &Env) {
     let was = known_life(instance);
     let reason = Reason::new(code::NODE_AWAY, format!("{} is away: {why}", key.node))
         .about(Key::Node(key.node.clone()));
     verb::change(txn, key, |instance| {
         instance.state = InstanceState::Unknown { was };
         instance.reason = Some(reason);
-        instance.health = mainstay_protocol::health::Health::Unknown;
-        instance.healthy_since = None;
+        instance.health = Health::Unknown;
+        verb::end_health(instance, env);
         instance.deadline = None;
         instance.refusal = None;
     });

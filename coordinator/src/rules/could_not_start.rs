@@ -45,16 +45,20 @@ impl Rule for CouldNotStart {
     }
 
     fn judge(subject: InstanceKey, txn: &mut Txn<'_>, _env: &Env) -> Verdict {
-        if !txn
-            .instance(&subject)
-            .is_some_and(|instance| is_final(&instance))
-        {
+        let Some(instance) = txn.instance(&subject).filter(is_final) else {
             return Verdict::Nothing;
-        }
+        };
         verb::free_name(txn, &subject);
+        let no_such_type = instance.failure.is_some_and(|failure| {
+            failure.cause == FailureCause::CouldNotStart(RefusedStart::NoSuchType)
+        });
+        if no_such_type {
+            let text = "not tried again: the agent does not have the type; restart one that has it";
+            return Verdict::declined(code::TYPE_NOT_PROVIDED, text);
+        }
         Verdict::declined(
             code::CONFIG_REFUSED,
-            "not tried again: the start was refused for good; change the configuration",
+            "not tried again: the configuration was refused; change it",
         )
     }
 }

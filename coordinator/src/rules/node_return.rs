@@ -9,6 +9,7 @@ use mainstay_resource_graph::{
 };
 
 use crate::env::Env;
+use crate::record;
 use crate::rule::{Rule, Verdict, Watch};
 use crate::verb;
 
@@ -35,7 +36,8 @@ impl Rule for NodeReturn {
         }
     }
 
-    /// `record` restored what the digest lists, so an Unknown instance on an online node is one it lacks.
+    /// `record` restored what the digest lists, so an Unknown instance on an online node is one it lacks. What the
+    /// node's own reports are about to tell is not guessed.
     fn judge(subject: InstanceKey, txn: &mut Txn<'_>, env: &Env) -> Verdict {
         let Some(instance) = txn.instance(&subject) else {
             return Verdict::Nothing;
@@ -46,13 +48,25 @@ impl Rule for NodeReturn {
         if !verb::is_online(txn, &subject) {
             return Verdict::Nothing;
         }
-        if was == LiveState::Stopping || instance.desired != Desired::Running {
+        let told = instance
+            .reason
+            .as_ref()
+            .is_some_and(|reason| reason.code == code::NODE_RETURNED);
+        if told {
+            return Verdict::Nothing;
+        }
+        if instance.desired != Desired::Running {
             let reason = Reason::new(
                 code::STOPPED_BY_OPERATOR,
                 "ended with its agent while it was to be stopped",
             );
             verb::settle_stopped(txn, &subject, reason);
             return Verdict::did(code::AGENT_ENDED, "it ended with its agent, as it should");
+        }
+        if was == LiveState::Stopping {
+            let why = record::stop_why(txn, &subject, &instance);
+            record::finish_stop(txn, &subject, why, env);
+            return Verdict::did(code::AGENT_ENDED, "its stop ended with its agent");
         }
         let evidence = Evidence::text(format!("the agent of {} ended and came back", subject.node));
         verb::change(txn, &subject, |instance| {

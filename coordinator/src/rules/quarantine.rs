@@ -7,7 +7,7 @@ use mainstay_resource_graph::{Desired, InstanceState, Txn, ViewExt};
 
 use crate::env::Env;
 use crate::rule::{Rule, Verdict, Watch};
-use crate::rules::could_not_start;
+use crate::rules::{could_not_start, restart};
 use crate::verb;
 
 pub struct Quarantine;
@@ -37,7 +37,8 @@ impl Rule for Quarantine {
                 presence: Presence::Gone
             }
         );
-        if !failed || instance.desired != Desired::Running || could_not_start::is_final(&instance) {
+        let exempt = could_not_start::is_final(&instance) || restart::is_not_its_fault(&instance);
+        if !failed || exempt || instance.desired != Desired::Running {
             return Verdict::Nothing;
         }
         let budget = env.settings.restart_attempts as usize;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mainstay_protocol::InstanceKey;
-use mainstay_protocol::code::{self, Reason};
+use mainstay_protocol::code::{self, Code, Reason};
 use mainstay_protocol::health::FailureKind;
 use mainstay_protocol::report::{Presence, RestartWhen};
 use mainstay_resource_graph::{
@@ -95,17 +95,12 @@ fn after_failure(
         verb::free_name(txn, subject);
         return Verdict::declined(code::NO_RESTART, "its type says: never restart");
     }
-    let agent_ended = instance
-        .failure
-        .as_ref()
-        .is_some_and(|failure| failure.cause == FailureCause::Failed(FailureKind::AgentEnded));
     let count = instance.attempts.len() as u32;
-    if agent_ended && instance.version.is_some() {
-        // It had begun well, and its agent's end is not its fault.
-        return again(subject, txn, env, Count::Not, "at once, with its agent");
+    if is_not_its_fault(instance) {
+        return again(subject, txn, env, Count::Not, WITH_ITS_AGENT);
     }
     if count == 0 {
-        return again(subject, txn, env, Count::Attempt, "at once");
+        return again(subject, txn, env, Count::Attempt, AT_ONCE);
     }
     let attempt = count + 1;
     let of = env.settings.restart_attempts;
@@ -140,17 +135,12 @@ fn after_clean_end(
         );
     }
     // `always` treats a clean end as one more attempt, so that it cannot become a hot loop.
-    verb::change(txn, subject, |instance| {
-        verb::forget_old_attempts(instance, env)
-    });
-    let count = txn
-        .instance(subject)
-        .map_or(0, |instance| instance.attempts.len() as u32);
+    let count = instance.attempts.len() as u32;
     if count == 0 {
         verb::change(txn, subject, |instance| {
             instance.state = InstanceState::Pending
         });
-        return again(subject, txn, env, Count::Attempt, "at once");
+        return again(subject, txn, env, Count::Attempt, AT_ONCE);
     }
     let of = env.settings.restart_attempts;
     let wait = backoff(subject, count, &env.settings);
@@ -174,8 +164,23 @@ fn when_due(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>, env: 
     if !due {
         return Verdict::Nothing;
     }
-    again(subject, txn, env, Count::Attempt, "its time has come")
+    again(subject, txn, env, Count::Attempt, WHEN_DUE)
 }
+
+/// It had begun well, and then its agent ended.
+pub fn is_not_its_fault(instance: &Instance) -> bool {
+    let agent_ended = instance
+        .failure
+        .as_ref()
+        .is_some_and(|failure| failure.cause == FailureCause::Failed(FailureKind::AgentEnded));
+    agent_ended && instance.version.is_some()
+}
+
+/// When a restart happens, in a code and in words.
+type When = (Code, &'static str);
+const AT_ONCE: When = (code::RESTARTED_AT_ONCE, "at once");
+const WITH_ITS_AGENT: When = (code::AGENT_ENDED, "at once, with its agent");
+const WHEN_DUE: When = (code::BACKOFF, "its time has come");
 
 /// Whether a restart uses up the budget.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -185,7 +190,13 @@ enum Count {
 }
 
 /// Starts the next incarnation, or leaves it to `start` if the node cannot take it now.
-fn again(subject: &InstanceKey, txn: &mut Txn<'_>, env: &Env, count: Count, when: &str) -> Verdict {
+fn again(
+    subject: &InstanceKey,
+    txn: &mut Txn<'_>,
+    env: &Env,
+    count: Count,
+    (code, when): When,
+) -> Verdict {
     let instance = txn.instance(subject).expect("the judge read it");
     let startable = verb::is_online(txn, subject)
         && verb::provides(txn, subject, &instance)
@@ -196,7 +207,7 @@ fn again(subject: &InstanceKey, txn: &mut Txn<'_>, env: &Env, count: Count, when
     if startable {
         verb::begin_start(txn, subject, env);
         return Verdict::did(
-            code::RESTARTED_AT_ONCE,
+            code,
             format!("incarnation {}, {when}", instance.incarnation.next()),
         );
     }
@@ -204,7 +215,8 @@ fn again(subject: &InstanceKey, txn: &mut Txn<'_>, env: &Env, count: Count, when
     verb::change(txn, subject, |instance| {
         instance.state = InstanceState::Pending;
         instance.next_try = None;
-        instance.reason = Some(Reason::new(code::WAITING_FOR_NODE, "waits for its node"));
+        // `start` says what it waits for.
+        instance.reason = Some(Reason::new(code::WANTED, "it is to be restarted"));
     });
     Verdict::did(code::WAITING_FOR_NODE, "its node cannot take it now")
 }
