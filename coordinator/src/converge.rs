@@ -32,14 +32,14 @@ const SUBJECT_BYTES: usize = 2048;
 pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &Env) -> Converged {
     let mut done = Converged::default();
     let mut current = dirty;
+    // Who wrote in the later half: a circle of rules may take several rounds.
     let mut wrote = BTreeSet::new();
-    for _ in 0..limits::CONVERGE_ROUNDS_MAX {
+    for round in 0..limits::CONVERGE_ROUNDS_MAX {
         hold_back(&mut current, &mut done.rest);
         if current.is_empty() {
             return done;
         }
         let mut next = BTreeSet::new();
-        wrote.clear();
         for rule in rules.entries() {
             for subject in subjects(rule, &current, txn) {
                 if done.decisions.len() * SUBJECT_BYTES >= limits::STEP_BYTES_MAX {
@@ -49,7 +49,9 @@ pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &En
                 }
                 let changed = judge(rule, &subject, txn, env, &mut done.decisions);
                 if !changed.is_empty() {
-                    wrote.insert((rule.name, subject));
+                    if round >= limits::CONVERGE_ROUNDS_MAX / 2 {
+                        wrote.insert((rule.name, subject));
+                    }
                     next.extend(changed);
                 }
             }
@@ -71,6 +73,8 @@ pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &En
             &mut done.decisions,
         );
     }
+    // What the others make of where it ended is for the next step.
+    done.rest.append(&mut current);
     done
 }
 

@@ -63,8 +63,12 @@ pub struct LeaderCore {
 struct Office {
     leadership: Leadership,
     began: Monotonic,
-    /// Log time at `began`.
-    began_log: Timestamp,
+    /// Log time goes on from `anchor_log` at `anchor`.
+    anchor: Monotonic,
+    anchor_log: Timestamp,
+    /// The newest proposal's log time. No two proposals of a term have the same: it is what a committed entry is
+    /// recognised by, also when one that was lost turns up late.
+    proposed: Timestamp,
     inbox: VecDeque<(Event, Option<Ticket>)>,
     /// To be judged although nothing changed: left over, or the first look of a term.
     dirty: BTreeSet<Key>,
@@ -77,12 +81,11 @@ struct Office {
 
 #[derive(Debug)]
 struct InFlight {
-    expected: Revision,
+    log_time: Timestamp,
     events: Vec<(Event, Option<Ticket>)>,
     dirty: BTreeSet<Key>,
     outcomes: Vec<Outcome>,
     rest: BTreeSet<Key>,
-    changed: bool,
 }
 
 #[derive(Debug)]
@@ -224,7 +227,9 @@ impl LeaderCore {
                 term,
             },
             began: now,
-            began_log: self.log_time,
+            anchor: now,
+            anchor_log: self.log_time,
+            proposed: self.log_time,
             inbox: VecDeque::new(),
             dirty,
             judged_until: self.log_time,
@@ -246,13 +251,18 @@ impl LeaderCore {
         let in_flight = office
             .in_flight
             .into_iter()
-            .flat_map(|flight| flight.events);
+            .flat_map(|flight| flight.events)
+            .map(|(_, ticket)| (ticket, outcome_unknown()));
+        let in_line = office
+            .inbox
+            .into_iter()
+            .map(|(_, ticket)| (ticket, no_quorum()));
         in_flight
-            .chain(office.inbox)
-            .filter_map(|(_, ticket)| ticket)
-            .map(|ticket| Effect::Reply {
+            .chain(in_line)
+            .filter_map(|(ticket, refusal)| Some((ticket?, refusal)))
+            .map(|(ticket, refusal)| Effect::Reply {
                 ticket,
-                answer: Err(no_quorum()),
+                answer: Err(refusal),
             })
             .collect()
     }
@@ -281,7 +291,10 @@ impl LeaderCore {
         if office.in_flight.is_some() {
             return Vec::new();
         }
-        let log_now = office.log_now(now).max(self.log_time);
+        let log_now = office
+            .log_now(now)
+            .max(self.log_time)
+            .max(Timestamp(office.proposed.0 + 1));
         let mut dirty = std::mem::take(&mut office.dirty);
         if self
             .graph
@@ -310,12 +323,11 @@ impl LeaderCore {
             rest,
         } = stepped;
         let flight = InFlight {
-            expected: self.graph.revision(),
+            log_time: log_now,
             events: tickets,
             dirty,
             outcomes,
             rest,
-            changed: !delta.is_empty(),
         };
         if delta.is_empty() && decisions.is_empty() {
             let revision = self.graph.revision();
@@ -330,6 +342,7 @@ impl LeaderCore {
             decisions,
         };
         office.in_flight = Some(flight);
+        office.proposed = log_now;
         log.propose(entry);
         Vec::new()
     }
@@ -351,7 +364,7 @@ impl LeaderCore {
                 && office
                     .in_flight
                     .as_ref()
-                    .is_some_and(|flight| flight.expected == entry.delta.expected);
+                    .is_some_and(|flight| flight.log_time == entry.log_time);
             if mine { office.in_flight.take() } else { None }
         });
         if !applied.changed {
@@ -365,14 +378,18 @@ impl LeaderCore {
         if let Some(office) = &mut self.office {
             // Log time is at least what was committed, even by somebody with a faster clock.
             if office.log_now(now) < entry.log_time {
-                office.began = now;
-                office.began_log = entry.log_time;
+                office.anchor = now;
+                office.anchor_log = entry.log_time;
             }
         }
-        if let Some(flight) = ours {
-            let commands = commands_of(entry);
-            let revision = self.graph.revision();
-            effects.extend(self.carry_out(flight, revision, &commands));
+        let commands = commands_of(entry);
+        match ours {
+            Some(flight) => {
+                let revision = self.graph.revision();
+                effects.extend(self.carry_out(flight, revision, &commands));
+            }
+            // One that was lost and turned up: its events are stepped again and answered then.
+            None => effects.extend(commands.iter().filter_map(|key| self.send(key))),
         }
         effects
     }
@@ -421,8 +438,17 @@ impl LeaderCore {
                         revision,
                         instances: recorded.instances,
                         text: recorded.text,
-                        changed: flight.changed,
+                        changed: recorded.changed,
                     });
+                    if let (Event::NodeUp { up, .. }, Err(refusal)) = (&event, &answer) {
+                        // It could not be recorded: the session ends, and the agent tries again.
+                        office.sessions.remove(&up.node);
+                        effects.push(Effect::Deny {
+                            node: up.node.clone(),
+                            agent_run: up.agent_run,
+                            refusal: refusal.clone(),
+                        });
+                    }
                     answers.extend(ticket.map(|ticket| Effect::Reply { ticket, answer }));
                 }
             }
@@ -523,7 +549,7 @@ impl LeaderCore {
         let deadline = self
             .graph
             .next_deadline_after(office.judged_until)
-            .map(|at| Monotonic(office.began.0 + at.0.saturating_sub(office.began_log.0)));
+            .map(|at| Monotonic(office.anchor.0 + at.0.saturating_sub(office.anchor_log.0)));
         let silence = office
             .sessions
             .values()
@@ -537,7 +563,7 @@ impl LeaderCore {
 
 impl Office {
     fn log_now(&self, now: Monotonic) -> Timestamp {
-        self.began_log + now.since(self.began)
+        self.anchor_log + now.since(self.anchor)
     }
 }
 
@@ -581,6 +607,13 @@ fn no_quorum() -> Refusal {
     Refusal::new(
         code::NO_QUORUM,
         "this station has no leader now; nothing was changed; try again",
+    )
+}
+
+fn outcome_unknown() -> Refusal {
+    Refusal::new(
+        code::NO_QUORUM,
+        "this station lost its lead before it was known whether this took effect; trying again is safe",
     )
 }
 

@@ -132,7 +132,7 @@ fn take_again(txn: &mut Txn<'_>, event: &Event, env: &Env) {
 }
 
 fn decode(payload: &[u8]) -> Option<Event> {
-    codec::decode(payload, limits::CONTROL_FRAME_BYTES_MAX).ok()
+    codec::decode(payload, limits::DECODE_BYTES_MAX).ok()
 }
 
 fn park(txn: &mut Txn<'_>, event: &Event, mut text: String, env: &Env) {

@@ -21,6 +21,8 @@ use crate::verb;
 pub struct Recorded {
     pub instances: Vec<InstanceKey>,
     pub text: String,
+    /// Whether it changed anything itself; what follows from it is not looked at.
+    pub changed: bool,
     /// An event taken out of the parking place, to be recorded once more.
     pub requeued: Option<Vec<u8>>,
 }
@@ -28,20 +30,24 @@ pub struct Recorded {
 type Result_ = Result<Recorded, Refusal>;
 
 pub fn operation(txn: &mut Txn<'_>, operation: &Operation, env: &Env) -> Result_ {
-    match operation {
+    let point = txn.savepoint();
+    let mut recorded = match operation {
         Operation::Start(wish) => start(txn, wish, env),
         Operation::Stop { instance } => stop(txn, instance),
         Operation::Restart { instance } => restart(txn, instance),
         Operation::Clear { instance } => clear(txn, instance),
         Operation::Requeue { parked } => requeue(txn, parked),
         Operation::Drop { parked } => drop_parked(txn, parked),
-    }
+    }?;
+    recorded.changed = !txn.changed_since(point).is_empty();
+    Ok(recorded)
 }
 
 fn recorded(instances: Vec<InstanceKey>, text: impl Into<String>) -> Recorded {
     Recorded {
         instances,
         text: text.into(),
+        changed: false,
         requeued: None,
     }
 }
@@ -332,16 +338,11 @@ fn requeue(txn: &mut Txn<'_>, id: &ParkedId) -> Result_ {
                 Key::Instance(key) => vec![key.clone()],
                 _ => Vec::new(),
             };
-            Recorded {
-                instances,
-                text: format!("the rule {rule} judges {subject} again"),
-                requeued: None,
-            }
+            recorded(instances, format!("the rule {rule} judges {subject} again"))
         }
         ParkedWhat::Event { name, payload } => Recorded {
-            instances: Vec::new(),
-            text: format!("the event {name} is recorded again"),
             requeued: Some(payload),
+            ..recorded(Vec::new(), format!("the event {name} is recorded again"))
         },
     })
 }
