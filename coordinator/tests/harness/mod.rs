@@ -1,0 +1,17 @@
+//! A world for the coordinator: the real leader core, a log that does as it is told, time that moves when it is told,
+//! and nodes that say what they are told to say.
+
+mod judge;
+mod log;
+mod node;
+mod print;
+pub mod script;
+mod types;
+mod world;
+
+pub use judge::full_pass;
+pub use log::Mode;
+pub use node::ScriptedNode;
+pub use print::{decision_line, instance_line};
+pub use types::{at, declaration, key, node_name, rules_of, slot, type_name};
+pub use world::World;

@@ -1,0 +1,304 @@
+//! A node that does nothing by itself: it keeps what a real agent keeps (outbox, open commands, digest) and says what
+//! the test tells it to say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainstay_protocol::command::{Command, Order};
+use mainstay_protocol::health::Health;
+use mainstay_protocol::report::{
+    CommandOutcome, DigestEntry, LiveInstance, LiveState, NodeUp, Numbered, Presence, Report,
+    Reports, SysInfo,
+};
+use mainstay_protocol::{
+    AgentRunId, BootId, CommandId, Epoch, Incarnation, InstanceKey, NodeEpoch, NodeId, NodeName,
+    Sequence, SlotName,
+};
+
+use super::types::{TYPES, declaration};
+
+#[derive(Debug, Clone)]
+pub struct ScriptedNode {
+    pub name: NodeName,
+    pub run: u64,
+    pub node_id: Option<NodeId>,
+    pub epoch: Option<NodeEpoch>,
+    pub types: BTreeSet<String>,
+    pub connected: bool,
+    /// Its session is open, but nothing comes out of it.
+    pub muted: bool,
+    /// Commands do not reach it.
+    pub deaf: bool,
+    pub outbox: Vec<Numbered>,
+    pub next: u64,
+    /// Received and not answered.
+    pub open: BTreeMap<CommandId, Command>,
+    pub digest: BTreeMap<InstanceKey, DigestEntry>,
+    /// The names of what lives.
+    pub names: BTreeMap<InstanceKey, SlotName>,
+    pub supervisor: u64,
+    /// Commands it was sent, in order.
+    pub received: Vec<Command>,
+}
+
+fn uuid(high: u64, low: u64) -> uuid::Uuid {
+    uuid::Uuid::from_u64_pair(high, low)
+}
+
+impl ScriptedNode {
+    pub fn new(name: &NodeName) -> Self {
+        Self {
+            name: name.clone(),
+            run: 1,
+            node_id: None,
+            epoch: None,
+            types: TYPES.iter().map(|name| (*name).to_owned()).collect(),
+            connected: false,
+            muted: false,
+            deaf: false,
+            outbox: Vec::new(),
+            next: 1,
+            open: BTreeMap::new(),
+            digest: BTreeMap::new(),
+            names: BTreeMap::new(),
+            supervisor: 1,
+            received: Vec::new(),
+        }
+    }
+
+    pub fn agent_run(&self) -> AgentRunId {
+        let seed = self
+            .name
+            .as_str()
+            .bytes()
+            .fold(0u64, |sum, byte| sum * 131 + u64::from(byte));
+        AgentRunId(uuid(seed, self.run))
+    }
+
+    /// The agent process ended and began again; everything it hosted is gone.
+    pub fn restart(&mut self, keeps_file: bool) {
+        self.run += 1;
+        self.connected = false;
+        self.open.clear();
+        self.names.clear();
+        for entry in self.digest.values_mut() {
+            entry.live = None;
+        }
+        if !keeps_file {
+            self.epoch = None;
+            self.outbox.clear();
+            self.digest.clear();
+            self.next = 1;
+        }
+    }
+
+    pub fn node_up(&self) -> NodeUp {
+        NodeUp {
+            node: self.name.clone(),
+            node_id: self.node_id,
+            boot_id: BootId("boot-1".to_owned()),
+            agent_run: self.agent_run(),
+            node_epoch: self.epoch,
+            build: "test".to_owned(),
+            address: format!("/run/{}.sock", self.name),
+            sysinfo: SysInfo::default(),
+            provides: self.types.iter().map(|name| declaration(name)).collect(),
+            digest: self.digest.clone(),
+            supervisor: self.supervisor,
+        }
+    }
+
+    pub fn minted(&self) -> NodeId {
+        let seed = self
+            .name
+            .as_str()
+            .bytes()
+            .fold(7u64, |sum, byte| sum * 31 + u64::from(byte));
+        NodeId(uuid(seed, 0))
+    }
+
+    /// The session begins: what is committed goes, and the rest is to be sent.
+    pub fn welcomed(&mut self, id: NodeId, epoch: NodeEpoch, watermark: Sequence) {
+        self.node_id = Some(id);
+        self.connected = true;
+        if self.epoch == Some(epoch) {
+            self.outbox.retain(|one| one.sequence > watermark);
+        } else {
+            self.epoch = Some(epoch);
+            for (number, one) in self.outbox.iter_mut().enumerate() {
+                one.sequence = Sequence(watermark.0 + 1 + number as u64);
+            }
+            self.next = watermark.0 + 1 + self.outbox.len() as u64;
+        }
+    }
+
+    pub fn acknowledged(&mut self, epoch: NodeEpoch, up_to: Sequence) {
+        if self.epoch == Some(epoch) {
+            self.outbox.retain(|one| one.sequence > up_to);
+        }
+    }
+
+    /// Everything not acknowledged, as one frame.
+    pub fn unacknowledged(&self) -> Option<Reports> {
+        let (false, Some(node_epoch)) = (self.outbox.is_empty(), self.epoch) else {
+            return None;
+        };
+        Some(Reports {
+            epoch: Epoch(1),
+            node_epoch,
+            reports: self.outbox.clone(),
+        })
+    }
+
+    /// Writes a report down; what it says becomes true of the digest.
+    pub fn note(&mut self, report: Report) {
+        self.believe(&report);
+        self.outbox.push(Numbered {
+            sequence: Sequence(self.next),
+            report,
+        });
+        self.next += 1;
+    }
+
+    fn believe(&mut self, report: &Report) {
+        match report {
+            Report::Started {
+                instance,
+                incarnation,
+                ..
+            } => {
+                self.set_live(instance, *incarnation, Some(LiveState::Running));
+            }
+            Report::CouldNotStart {
+                instance,
+                incarnation,
+                ..
+            }
+            | Report::NameTaken {
+                instance,
+                incarnation,
+                ..
+            }
+            | Report::Ended {
+                instance,
+                incarnation,
+                ..
+            }
+            | Report::Failed {
+                instance,
+                incarnation,
+                presence: Presence::Gone,
+                ..
+            } => {
+                self.set_live(instance, *incarnation, None);
+            }
+            Report::HealthChanged {
+                instance, health, ..
+            } => self.set_health(instance, *health),
+            Report::Unresponsive { instance, .. } => {
+                self.set_health(instance, Health::Unresponsive)
+            }
+            Report::CommandDone { command, outcome } => {
+                let done = self.open.remove(command);
+                let gone = match outcome {
+                    CommandOutcome::NotRunning
+                    | CommandOutcome::Stale
+                    | CommandOutcome::Refused { .. } => done,
+                    CommandOutcome::Done | CommandOutcome::WillNotEnd => None,
+                };
+                if let Some(command) = gone {
+                    let (key, incarnation) = command.order.instance();
+                    self.set_live(&key.clone(), incarnation, None);
+                }
+            }
+            Report::Failed {
+                presence: Presence::Living,
+                ..
+            }
+            | Report::SupervisorChanged { .. } => {}
+        }
+    }
+
+    pub fn set_live(
+        &mut self,
+        key: &InstanceKey,
+        incarnation: Incarnation,
+        state: Option<LiveState>,
+    ) {
+        let entry = self.digest.entry(key.clone()).or_insert(DigestEntry {
+            floor: incarnation,
+            live: None,
+        });
+        // What an older incarnation does is past.
+        if incarnation < entry.floor {
+            return;
+        }
+        entry.floor = incarnation;
+        let health = entry
+            .live
+            .as_ref()
+            .map_or(Health::Unknown, |live| live.health);
+        entry.live = state.map(|state| LiveInstance {
+            incarnation,
+            state,
+            health,
+        });
+        if state.is_none() {
+            self.names.remove(key);
+        }
+    }
+
+    fn set_health(&mut self, key: &InstanceKey, health: Health) {
+        if let Some(live) = self
+            .digest
+            .get_mut(key)
+            .and_then(|entry| entry.live.as_mut())
+        {
+            live.health = health;
+        }
+    }
+
+    pub fn live(&self, key: &InstanceKey) -> Option<&LiveInstance> {
+        self.digest.get(key)?.live.as_ref()
+    }
+
+    /// A command arrives. No order may make two incarnations, or two holders of one name, live at once.
+    pub fn receive(&mut self, command: Command) {
+        self.received.push(command.clone());
+        if self.open.contains_key(&command.id) {
+            return;
+        }
+        match &command.order {
+            Order::Start(start) => {
+                let floor = self.digest.get(&start.instance).map(|entry| entry.floor);
+                if floor.is_some_and(|floor| start.incarnation <= floor) {
+                    return;
+                }
+                if let Some(live) = self.live(&start.instance) {
+                    panic!(
+                        "{} incarnation {} is ordered while {} lives",
+                        start.instance, start.incarnation, live.incarnation
+                    );
+                }
+                if let Some((other, _)) = self.names.iter().find(|(_, name)| **name == start.name) {
+                    panic!("{} is ordered while {other} has its name", start.instance);
+                }
+                self.names
+                    .insert(start.instance.clone(), start.name.clone());
+                let (key, incarnation) = (start.instance.clone(), start.incarnation);
+                self.open.insert(command.id, command);
+                self.set_live(&key, incarnation, Some(LiveState::Starting));
+            }
+            Order::Stop(stop) => {
+                let key = stop.instance.clone();
+                if let Some(live) = self
+                    .digest
+                    .get_mut(&key)
+                    .and_then(|entry| entry.live.as_mut())
+                {
+                    live.state = LiveState::Stopping;
+                }
+                self.open.insert(command.id, command);
+            }
+        }
+    }
+}

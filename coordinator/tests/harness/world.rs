@@ -1,0 +1,632 @@
+//! The world itself: events in, time on, entries committed, invariants looked at after each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_coordinator::{
+    Answer, CoreConfig, Decision, Effect, Entry, Event, Found, GoneWhy, LeaderCore, LogEvent,
+    Monotonic, Operation, Rules, StartOn, StartPlacement, Ticket,
+};
+use mainstay_protocol::command::{Command, Order};
+use mainstay_protocol::health::{Evidence, FailureKind};
+use mainstay_protocol::report::{CommandOutcome, Ending, Presence, Report};
+use mainstay_protocol::{
+    ClusterId, ClusterName, CommandId, Epoch, Incarnation, InstanceKey, Leadership, NodeName,
+    StationId, Term, Timestamp,
+};
+use mainstay_resource_graph::{
+    CommandVertex, Graph, Instance, InstanceState, Key, Kind, Settings, View, ViewExt,
+};
+
+use super::judge;
+use super::log::{Mode, TestLog};
+use super::node::ScriptedNode;
+use super::print;
+use super::types::{at, node_name, slot, type_name};
+
+pub struct World {
+    pub core: LeaderCore,
+    pub log: TestLog,
+    pub now: Monotonic,
+    pub nodes: BTreeMap<NodeName, ScriptedNode>,
+    /// Every entry that was applied.
+    pub entries: Vec<Arc<Entry>>,
+    /// What happened since it was last taken.
+    pub seen: Vec<Effect>,
+    pub answers: BTreeMap<Ticket, Answer>,
+    /// What scripts show: of effects, and of verbs that look.
+    pub said: Vec<String>,
+    /// Full passes and checks after each entry; off for graphs that are broken on purpose.
+    pub inspects: bool,
+    config: CoreConfig,
+    rules: Rules,
+    term: u64,
+    tickets: u64,
+    last_frame: BTreeMap<NodeName, Event>,
+    /// Follows by applying alone.
+    replica: Graph,
+}
+
+pub fn config() -> CoreConfig {
+    CoreConfig {
+        found: Found {
+            cluster: ClusterId(uuid::Uuid::from_u64_pair(1, 1)),
+            name: ClusterName::new("test").unwrap(),
+            settings: Settings::LAN,
+            station: StationId(1),
+            address: "/run/station.sock".to_owned(),
+            build: "test".to_owned(),
+        },
+        epoch: Epoch(1),
+    }
+}
+
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(Rules::shipped())
+    }
+
+    /// A cluster just founded.
+    pub fn with(rules: Rules) -> Self {
+        Self::on(Graph::new(), rules)
+    }
+
+    pub fn on(graph: Graph, rules: Rules) -> Self {
+        let config = config();
+        let core = LeaderCore::new(
+            config.clone(),
+            graph.clone(),
+            rules.clone(),
+            Timestamp::ZERO,
+        );
+        let mut world = Self {
+            core,
+            log: TestLog::default(),
+            now: Monotonic(0),
+            nodes: BTreeMap::new(),
+            entries: Vec::new(),
+            seen: Vec::new(),
+            answers: BTreeMap::new(),
+            said: Vec::new(),
+            inspects: true,
+            config,
+            rules,
+            term: 0,
+            tickets: 0,
+            last_frame: BTreeMap::new(),
+            replica: graph,
+        };
+        world.lead();
+        world
+    }
+
+    pub fn graph(&self) -> &Graph {
+        self.core.graph()
+    }
+
+    /// Runs the core until it rests.
+    pub fn run(&mut self) {
+        for _ in 0..10_000 {
+            let effects = self.core.poll(self.now, self.now.0 / 1000, &mut self.log);
+            self.take(effects);
+            if self.log.mode == Mode::CommitAtOnce
+                && let Some(entry) = self.log.held.pop_front()
+            {
+                self.commit(entry);
+                continue;
+            }
+            if self.core.wake_at(self.now).is_none_or(|at| at > self.now) {
+                return;
+            }
+        }
+        panic!("the core does not come to rest");
+    }
+
+    fn commit(&mut self, entry: Entry) {
+        let entry = Arc::new(entry);
+        let effects = self
+            .core
+            .log_event(LogEvent::Committed(Arc::clone(&entry)), self.now);
+        self.replica.apply(&entry.delta);
+        self.take(effects);
+        if self.inspects {
+            judge::sound(self.graph());
+            let late = judge::full_pass(self.graph(), &self.rules, &entry);
+            assert_eq!(
+                late,
+                None,
+                "a full pass after the entry of revision {} writes",
+                self.graph().revision()
+            );
+            entry.decisions.iter().for_each(judge::bounded);
+        }
+        let difference = self.replica.first_difference(self.graph());
+        assert_eq!(difference, None, "a replica that only applies differs");
+    }
+
+    fn take(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            self.said.extend(print::effect_lines(&effect));
+            self.seen.push(effect.clone());
+            match effect {
+                Effect::Welcome {
+                    node,
+                    node_id,
+                    node_epoch,
+                    watermark,
+                    ..
+                } => {
+                    let scripted = self.node(&node);
+                    scripted.welcomed(node_id, node_epoch, watermark);
+                    self.send_unacknowledged(&node);
+                }
+                Effect::Acknowledge {
+                    node,
+                    node_epoch,
+                    up_to,
+                } => self.node(&node).acknowledged(node_epoch, up_to),
+                Effect::Send { node, command } => {
+                    let scripted = self.node(&node);
+                    if scripted.connected && !scripted.deaf {
+                        scripted.receive(command);
+                    }
+                }
+                Effect::Reply { ticket, answer } => {
+                    let twice = self.answers.insert(ticket, answer);
+                    assert!(twice.is_none(), "{ticket:?} is answered twice");
+                }
+                Effect::Applied(entry) => self.entries.push(entry),
+                Effect::Deny { .. } => {}
+            }
+        }
+    }
+
+    fn node(&mut self, name: &NodeName) -> &mut ScriptedNode {
+        self.nodes
+            .entry(name.clone())
+            .or_insert_with(|| ScriptedNode::new(name))
+    }
+
+    pub fn scripted(&mut self, node: &str) -> &mut ScriptedNode {
+        self.node(&node_name(node))
+    }
+
+    fn send_unacknowledged(&mut self, node: &NodeName) {
+        let scripted = self.node(node);
+        if !scripted.connected || scripted.muted {
+            return;
+        }
+        if let Some(reports) = scripted.unacknowledged() {
+            let now = self.now;
+            self.core.heard(node, now);
+            let frame = Event::Reports {
+                node: node.clone(),
+                reports,
+            };
+            self.last_frame.insert(node.clone(), frame.clone());
+            // A refused frame stays in the outbox.
+            let _ = self.core.enqueue(frame, None, now);
+        }
+    }
+
+    // Time.
+
+    /// Lets time pass; nodes with a session that are not muted are heard every second.
+    pub fn wait(&mut self, span: Duration) {
+        let end = Monotonic(self.now.0 + span.as_micros() as u64);
+        let beat = HEARTBEAT.as_micros() as u64;
+        while self.now < end {
+            let next_beat = Monotonic((self.now.0 / beat + 1) * beat);
+            let wake = self
+                .core
+                .wake_at(self.now)
+                .unwrap_or(end)
+                .max(Monotonic(self.now.0 + 1));
+            self.now = end.min(next_beat).min(wake);
+            let heard: Vec<NodeName> = self
+                .nodes
+                .values()
+                .filter(|node| node.connected && !node.muted)
+                .map(|node| node.name.clone())
+                .collect();
+            for node in heard {
+                self.core.heard(&node, self.now);
+            }
+            self.run();
+        }
+    }
+
+    pub fn wait_ms(&mut self, ms: u64) {
+        self.wait(Duration::from_millis(ms));
+    }
+
+    // The log and who leads.
+
+    pub fn hold(&mut self) {
+        self.log.mode = Mode::Hold;
+    }
+
+    /// Commits what was held, in order.
+    pub fn release(&mut self) {
+        self.log.mode = Mode::CommitAtOnce;
+        while let Some(entry) = self.log.held.pop_front() {
+            self.commit(entry);
+        }
+        self.run();
+    }
+
+    /// The proposal in flight is said to be lost. It may still turn up: `arrive_late`.
+    pub fn lose(&mut self) {
+        let entry = self.log.held.pop_front().expect("a proposal is held");
+        self.log.lost.push_back(entry);
+        let effects = self.core.log_event(LogEvent::Lost, self.now);
+        self.take(effects);
+    }
+
+    pub fn arrive_late(&mut self) {
+        let entry = self.log.lost.pop_back().expect("a proposal was lost");
+        self.commit(entry);
+    }
+
+    /// Another station takes over with what was committed; sessions have to be opened anew.
+    pub fn fail_over(&mut self) {
+        let effects = self.core.log_event(LogEvent::Following, self.now);
+        self.take(effects);
+        self.log = TestLog::default();
+        for node in self.nodes.values_mut() {
+            node.connected = false;
+        }
+        let bytes = self.replica.snapshot();
+        assert_eq!(bytes, self.core.graph().snapshot(), "replay is byte-equal");
+        let graph = Graph::from_snapshot(&bytes).unwrap();
+        let log_time = self.core.log_time();
+        self.core = LeaderCore::new(self.config.clone(), graph, self.rules.clone(), log_time);
+        self.lead();
+    }
+
+    fn lead(&mut self) {
+        self.term += 1;
+        let effects = self
+            .core
+            .log_event(LogEvent::Leading(Term(self.term)), self.now);
+        self.take(effects);
+        self.run();
+    }
+
+    pub fn leadership(&self) -> Leadership {
+        Leadership {
+            epoch: Epoch(1),
+            term: Term(self.term),
+        }
+    }
+
+    /// The graph is replaced as by a snapshot, and this station leads on.
+    pub fn replace(&mut self, graph: Graph) {
+        self.replica = graph.clone();
+        let log_time = self.core.log_time();
+        let effects = self.core.log_event(
+            LogEvent::Replaced {
+                graph: Box::new(graph),
+                log_time,
+            },
+            self.now,
+        );
+        self.take(effects);
+        self.lead();
+    }
+
+    // Nodes.
+
+    /// The node's agent opens a session.
+    pub fn up(&mut self, node: &str) {
+        let scripted = self.node(&node_name(node));
+        scripted.muted = false;
+        let event = Event::NodeUp {
+            up: Box::new(scripted.node_up()),
+            minted: scripted.minted(),
+        };
+        self.core.enqueue(event, None, self.now).unwrap();
+        self.run();
+    }
+
+    /// The session closes.
+    pub fn gone(&mut self, node: &str) {
+        let scripted = self.node(&node_name(node));
+        scripted.connected = false;
+        let event = Event::AgentGone {
+            node: scripted.name.clone(),
+            agent_run: Some(scripted.agent_run()),
+            why: GoneWhy::SessionClosed,
+        };
+        self.core.enqueue(event, None, self.now).unwrap();
+        self.run();
+    }
+
+    /// The agent process ended, and its next life introduces itself. With its file it knows what became of what it
+    /// hosted, and says so.
+    pub fn agent_restarts(&mut self, node: &str, keeps_file: bool) {
+        let name = node_name(node);
+        if self.node(&name).connected {
+            self.gone(node);
+        }
+        let scripted = self.node(&name);
+        let lived: Vec<_> = scripted
+            .digest
+            .iter()
+            .filter_map(|(key, entry)| Some((key.clone(), entry.live.clone()?)))
+            .collect();
+        let open: Vec<Command> = scripted.open.values().cloned().collect();
+        scripted.restart(keeps_file);
+        if keeps_file {
+            for (instance, live) in lived {
+                scripted.note(Report::Failed {
+                    instance,
+                    incarnation: live.incarnation,
+                    kind: FailureKind::AgentEnded,
+                    presence: Presence::Gone,
+                    evidence: Evidence::text("the agent process that hosted it ended"),
+                });
+            }
+            for command in open {
+                let outcome = match command.order {
+                    Order::Start(_) => CommandOutcome::Done,
+                    Order::Stop(_) => CommandOutcome::NotRunning,
+                };
+                scripted.note(Report::CommandDone {
+                    command: command.id,
+                    outcome,
+                });
+            }
+        }
+        self.up(node);
+    }
+
+    /// The instance is up with the configuration it was started with, and its Start is answered.
+    pub fn started_as(&mut self, instance: &InstanceKey, incarnation: Incarnation) {
+        let ordered = self
+            .node(&instance.node)
+            .received
+            .iter()
+            .rev()
+            .find_map(|command| match &command.order {
+                Order::Start(start) if start.instance == *instance => Some(start.config.clone()),
+                Order::Start(_) | Order::Stop(_) => None,
+            });
+        let report = Report::Started {
+            instance: instance.clone(),
+            incarnation,
+            version: "1.0.0".to_owned(),
+            config: ordered.unwrap_or_else(|| "{}".to_owned()),
+            process: Vec::new(),
+        };
+        self.report(report, instance.node.as_str());
+        self.answer(&instance.to_string(), &CommandOutcome::Done, is_start);
+    }
+
+    pub fn started(&mut self, reference: &str) {
+        self.started_as(&at(reference), self.incarnation(reference));
+    }
+
+    pub fn failed(&mut self, reference: &str, kind: FailureKind, presence: Presence, text: &str) {
+        let report = Report::Failed {
+            instance: at(reference),
+            incarnation: self.incarnation(reference),
+            kind,
+            presence,
+            evidence: Evidence::text(text),
+        };
+        self.report(report, at(reference).node.as_str());
+    }
+
+    /// Panics, and is gone.
+    pub fn panics(&mut self, reference: &str, text: &str) {
+        self.failed(reference, FailureKind::Panic, Presence::Gone, text);
+    }
+
+    pub fn ended(&mut self, reference: &str, ending: Ending) {
+        let report = Report::Ended {
+            instance: at(reference),
+            incarnation: self.incarnation(reference),
+            ending,
+        };
+        self.report(report, at(reference).node.as_str());
+        self.answer(reference, &CommandOutcome::Done, |_| true);
+    }
+
+    /// The last frame once more, acknowledged or not.
+    pub fn send_again(&mut self, node: &str) {
+        let frame = self
+            .last_frame
+            .get(&node_name(node))
+            .cloned()
+            .expect("it has sent something");
+        let _ = self.core.enqueue(frame, None, self.now);
+        self.run();
+    }
+
+    pub fn log_now(&self) -> Timestamp {
+        Timestamp(self.now.0)
+    }
+
+    pub fn take_said(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.said)
+    }
+
+    /// The agent writes a report down and sends what is not acknowledged, if it can.
+    pub fn report(&mut self, report: Report, node: &str) {
+        let name = node_name(node);
+        self.node(&name).note(report);
+        self.send_unacknowledged(&name);
+        self.run();
+    }
+
+    /// The frame of everything unacknowledged, twice in a row.
+    pub fn report_twice(&mut self, report: Report, node: &str) {
+        let name = node_name(node);
+        self.node(&name).note(report);
+        self.send_unacknowledged(&name);
+        self.send_unacknowledged(&name);
+        self.run();
+    }
+
+    /// Answers the open commands about an instance that `which` chooses.
+    pub fn answer(&mut self, reference: &str, outcome: &CommandOutcome, which: fn(&Order) -> bool) {
+        let instance = at(reference);
+        let scripted = self.node(&instance.node);
+        let open: Vec<CommandId> = scripted
+            .open
+            .values()
+            .filter(|command| *command.order.instance().0 == instance && which(&command.order))
+            .map(|command| command.id)
+            .collect();
+        for command in open {
+            scripted.note(Report::CommandDone {
+                command,
+                outcome: outcome.clone(),
+            });
+        }
+        self.send_unacknowledged(&instance.node);
+        self.run();
+    }
+
+    // People.
+
+    pub fn operate(&mut self, operation: Operation) -> Answer {
+        let ticket = self.ask(operation);
+        self.run();
+        self.answers.get(&ticket).cloned().expect("it is answered")
+    }
+
+    /// Puts an operation in line; its answer comes when it is committed.
+    pub fn ask(&mut self, operation: Operation) -> Ticket {
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        self.core
+            .enqueue(Event::Operator(operation), Some(ticket), self.now)
+            .unwrap();
+        ticket
+    }
+
+    pub fn start(&mut self, service_type: &str, name: &str, on: &str) -> Answer {
+        self.operate(start(service_type, name, on, None, ""))
+    }
+
+    pub fn start_holding(
+        &mut self,
+        service_type: &str,
+        name: &str,
+        on: &str,
+        holds: &str,
+    ) -> Answer {
+        self.operate(start(service_type, name, on, Some(holds), ""))
+    }
+
+    pub fn stop(&mut self, instance: &str) -> Answer {
+        self.operate(Operation::Stop {
+            instance: at(instance),
+        })
+    }
+
+    pub fn restart(&mut self, instance: &str) -> Answer {
+        self.operate(Operation::Restart {
+            instance: at(instance),
+        })
+    }
+
+    pub fn clear(&mut self, instance: &str) -> Answer {
+        self.operate(Operation::Clear {
+            instance: at(instance),
+        })
+    }
+
+    // Looking.
+
+    pub fn instance(&self, reference: &str) -> Instance {
+        self.graph()
+            .instance(&at(reference))
+            .unwrap_or_else(|| panic!("no {reference}"))
+    }
+
+    pub fn state(&self, reference: &str) -> InstanceState {
+        self.instance(reference).state
+    }
+
+    pub fn incarnation(&self, reference: &str) -> Incarnation {
+        self.instance(reference).incarnation
+    }
+
+    pub fn decisions(&self) -> impl Iterator<Item = &Decision> {
+        self.entries.iter().flat_map(|entry| &entry.decisions)
+    }
+
+    /// How often a rule decided about a subject.
+    pub fn times(&self, rule: &str, subject: &Key) -> usize {
+        self.decisions()
+            .filter(|decision| decision.rule == rule && decision.subject == *subject)
+            .count()
+    }
+
+    pub fn open_commands(&self) -> Vec<(Key, CommandVertex)> {
+        let keys = self.graph().keys(Kind::Command);
+        keys.into_iter()
+            .filter_map(|key| self.graph().command(&key).map(|command| (key, command)))
+            .collect()
+    }
+
+    /// Commands that a node received about an instance, as "start 1", "stop 1".
+    pub fn received(&mut self, instance: &str) -> Vec<String> {
+        let instance = at(instance);
+        let about = |command: &&Command| *command.order.instance().0 == instance;
+        self.node(&instance.node)
+            .received
+            .iter()
+            .filter(about)
+            .map(|command| format!("{} {}", command.order.name(), command.order.instance().1))
+            .collect()
+    }
+
+    pub fn parked(&self) -> Vec<Key> {
+        self.graph().keys(Kind::Parked)
+    }
+}
+
+/// `on` is a list of nodes, or `all`.
+pub fn start(
+    service_type: &str,
+    name: &str,
+    on: &str,
+    holds: Option<&str>,
+    config: &str,
+) -> Operation {
+    let on = if on == "all" {
+        StartOn::All
+    } else {
+        StartOn::Nodes(on.split(',').map(node_name).collect())
+    };
+    Operation::Start(StartPlacement {
+        service_type: type_name(service_type),
+        name: mainstay_protocol::PlacementName::new(name).unwrap(),
+        holds: holds.map(slot),
+        on,
+        config: config.to_owned(),
+    })
+}
+
+pub fn is_start(order: &Order) -> bool {
+    matches!(order, Order::Start(_))
+}
+
+pub fn is_stop(order: &Order) -> bool {
+    matches!(order, Order::Stop(_))
+}
+
+/// Whom a key speaks of, where it is an instance.
+pub fn instance_of(key: &Key) -> Option<&InstanceKey> {
+    match key {
+        Key::Instance(instance) => Some(instance),
+        _ => None,
+    }
+}

@@ -1,0 +1,121 @@
+//! Lives told as scripts: `tests/scripts/*.txt`. One test for each, so that each is named in the report.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::harness::World;
+use crate::harness::script;
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts")
+}
+
+macro_rules! told {
+    ($($(#[$doc:meta])* $test:ident = $script:literal;)*) => {
+        $($(#[$doc])* #[test] fn $test() {
+            script::run(&scripts().join(concat!($script, ".txt")), World::new());
+        })*
+
+        const TOLD: &[&str] = &[$($script),*];
+    };
+}
+
+told! {
+    // proves: S8, S9
+    // case: services 11, 13
+    a_start_becomes_running_with_its_configuration_once = "start";
+    // proves: S20
+    // case: services 27, 31
+    panics_restart_at_once_then_wait_longer_each_time_then_are_quarantined = "crash_loop";
+    // proves: S20
+    // case: services 26
+    a_minute_of_health_forgets_earlier_failures = "sustained_health";
+    // proves: S20
+    failures_further_apart_than_the_window_are_never_added_up = "slow_failures";
+    // proves: S20
+    // case: services 30
+    a_clean_end_stays_stopped_unless_the_type_says_always = "clean_end";
+    // proves: S20
+    a_type_that_is_never_restarted_stays_failed_with_its_name_free = "never";
+    // proves: S7, S12
+    // case: services 26
+    a_failure_reported_by_the_living_is_stopped_and_counted_once = "reported_failure";
+    // proves: S8
+    // case: services 22
+    a_refused_configuration_is_not_tried_again = "refused_config";
+    // proves: S8, S20
+    a_start_refused_for_now_is_a_counted_attempt = "refused_start";
+    // proves: S8
+    a_start_without_an_answer_is_stopped_and_tried_again = "start_deadline";
+    // proves: S13
+    // case: services 24
+    missed_checks_stop_and_restart_at_the_limit = "unresponsive";
+    // proves: S13
+    // case: services 24
+    degraded_is_shown_and_not_restarted = "degraded";
+    // proves: S9
+    // case: services 17, 18, 21
+    stop_frees_the_name_and_start_works_again = "stop";
+    // proves: S9
+    // case: services 19
+    the_last_wish_wins_while_a_start_or_stop_is_under_way = "stop_while_starting";
+    // case: services 21
+    stop_of_what_does_not_run_settles_it = "stop_what_does_not_run";
+    // proves: S24
+    // case: services 20
+    a_stop_that_is_ignored_is_escalated_and_then_said = "will_not_end";
+    // case: services 20
+    a_task_that_never_yields_is_said_to_be_stuck = "will_not_end_said";
+    // proves: S4
+    // case: services 14
+    one_name_has_one_holder_and_the_oldest_waiter_is_next = "name_conflict";
+    // proves: S4
+    // case: services 14, 15
+    a_newcomer_does_not_pass_those_who_wait = "name_queue";
+    // proves: S4
+    a_name_taken_on_the_node_is_a_counted_attempt = "name_taken_on_node";
+    // proves: S23
+    // case: services 34
+    a_node_that_comes_back_with_its_instances_keeps_them = "node_away";
+    // proves: S23
+    // case: services 34
+    what_a_returning_node_lacks_has_ended_with_its_agent = "node_back_without";
+    // proves: S12, S22
+    // case: services 48
+    what_the_outbox_says_counts_before_what_is_guessed = "node_back_with_reports";
+    // proves: S9
+    an_undelivered_command_is_delivered_when_the_node_is_back = "undelivered";
+    // proves: S23
+    a_silent_node_is_away_after_the_limit = "silence";
+    // case: services 35
+    a_new_coordinator_waits_for_nodes_before_it_says_they_are_away = "not_heard";
+    // proves: S9
+    a_command_is_repeated_at_growing_intervals = "resend";
+    // proves: S22
+    // case: services 29, 51
+    a_repeated_or_late_report_changes_nothing = "repeats";
+    a_restart_by_hand_works_in_every_state = "restart_by_hand";
+    clear_wipes_the_sheet_or_says_there_was_nothing = "clear";
+    // proves: S9
+    // case: services 12
+    what_cannot_be_is_refused_and_changes_nothing = "refusals";
+    a_placement_everywhere_follows_the_nodes = "everywhere";
+    // proves: S1
+    a_node_without_the_type_blocks_until_it_has_it = "types";
+    a_start_waits_for_its_node = "node_offline_start";
+    // proves: S9, S12
+    // case: services 41
+    a_new_leader_sends_what_is_unanswered_in_its_own_term = "leader_change";
+    // proves: S22
+    a_lost_proposal_takes_effect_once = "lost_proposal";
+    a_settled_cluster_writes_nothing = "settled";
+}
+
+#[test]
+fn every_script_has_a_test() {
+    let files: BTreeSet<String> = std::fs::read_dir(scripts())
+        .unwrap()
+        .filter_map(|file| Some(file.unwrap().path().file_stem()?.to_str()?.to_owned()))
+        .collect();
+    assert_eq!(files, TOLD.iter().map(|name| (*name).to_owned()).collect());
+}
