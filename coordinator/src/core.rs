@@ -8,6 +8,9 @@
 //! ```
 //! No clock: the shell says what time it is. Log time goes on from the last entry's while this station leads.
 
+mod refusals;
+mod silence;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,17 +22,19 @@ use mainstay_protocol::{
     AgentRunId, Epoch, Leadership, NodeName, Revision, Term, Timestamp, limits,
 };
 use mainstay_resource_graph::{
-    Change, CommandVertex, Graph, Key, Kind, NodeState, Settings, Vertex, View, ViewExt,
+    Change, CommandVertex, Graph, Key, Kind, Settings, Vertex, View, ViewExt,
 };
 
 use crate::effect::Effect;
 use crate::entry::{Entry, FORMAT};
 use crate::env::Env;
-use crate::event::{Accepted, Event, Found, GoneWhy, Ticket};
+use crate::event::{Accepted, Event, Found, Ticket};
 use crate::log::{Log, LogEvent};
 use crate::record::{self, Outcome};
 use crate::rule::Rules;
 use crate::step::{self, Stepped};
+
+use self::refusals::{in_use, no_quorum, outcome_unknown};
 
 /// Microseconds of any monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -488,77 +493,6 @@ impl LeaderCore {
             up_to: outbox.watermark,
         })
     }
-
-    /// Nodes whose heartbeats stopped, and, once the grace is over, nodes never heard in this term.
-    fn watch_silence(&mut self, now: Monotonic) {
-        let settings = self.settings();
-        let Some(office) = &mut self.office else {
-            return;
-        };
-        let limit = Duration::from_millis(settings.silence_ms);
-        let silent: Vec<NodeName> = office
-            .sessions
-            .iter()
-            .filter(|(_, session)| now.since(session.heard) > limit)
-            .map(|(node, _)| node.clone())
-            .collect();
-        for node in silent {
-            let agent_run = office
-                .sessions
-                .remove(&node)
-                .map(|session| session.agent_run);
-            let gone = Event::AgentGone {
-                node,
-                agent_run,
-                why: GoneWhy::Silent,
-            };
-            office.inbox.push_back((gone, None));
-        }
-        let grace = Duration::from_millis(settings.grace_ms);
-        if office.grace_over || now.since(office.began) < grace {
-            return;
-        }
-        office.grace_over = true;
-        for key in self.graph.keys(Kind::Node) {
-            let Key::Node(node) = key else { continue };
-            let online = self
-                .graph
-                .node(&node)
-                .is_some_and(|found| found.state == NodeState::Online);
-            if online && !office.sessions.contains_key(&node) {
-                let gone = Event::AgentGone {
-                    node,
-                    agent_run: None,
-                    why: GoneWhy::NotHeard,
-                };
-                office.inbox.push_back((gone, None));
-            }
-        }
-    }
-
-    /// When `poll` wants to be called if nothing arrives before.
-    pub fn wake_at(&self, now: Monotonic) -> Option<Monotonic> {
-        let office = self.office.as_ref()?;
-        if office.in_flight.is_some() {
-            return None;
-        }
-        if !office.inbox.is_empty() || !office.dirty.is_empty() {
-            return Some(now);
-        }
-        let settings = self.settings();
-        let deadline = self
-            .graph
-            .next_deadline_after(office.judged_until)
-            .map(|at| Monotonic(office.anchor.0 + at.0.saturating_sub(office.anchor_log.0)));
-        let silence = office
-            .sessions
-            .values()
-            .map(|session| Monotonic(session.heard.0 + settings.silence_ms * 1000 + 1))
-            .min();
-        let grace =
-            (!office.grace_over).then_some(Monotonic(office.began.0 + settings.grace_ms * 1000));
-        [deadline, silence, grace].into_iter().flatten().min()
-    }
 }
 
 impl Office {
@@ -601,31 +535,4 @@ fn commands_of(entry: &Entry) -> BTreeSet<Key> {
             Change::Remove(_) | Change::Link(_) | Change::Unlink { .. } => None,
         })
         .collect()
-}
-
-fn no_quorum() -> Refusal {
-    Refusal::new(
-        code::NO_QUORUM,
-        "this station has no leader now; nothing was changed; try again",
-    )
-}
-
-fn outcome_unknown() -> Refusal {
-    Refusal::new(
-        code::NO_QUORUM,
-        "this station lost its lead before it was known whether this took effect; trying again is safe",
-    )
-}
-
-fn in_use(node: &NodeName, other: &Session, graph: &Graph) -> Refusal {
-    let address = graph
-        .node(node)
-        .map_or_else(String::new, |node| format!(" at {}", node.address));
-    Refusal::new(
-        code::NODE_ID_IN_USE,
-        format!(
-            "another agent (run {}) has a session as {node}{address}",
-            other.agent_run
-        ),
-    )
 }

@@ -1,0 +1,82 @@
+//! Who is not heard: heartbeats that stopped, and nodes that a new coordinator never heard at all.
+
+use std::time::Duration;
+
+use mainstay_protocol::NodeName;
+use mainstay_resource_graph::{Key, Kind, NodeState, View, ViewExt};
+
+use super::{LeaderCore, Monotonic};
+use crate::event::{Event, GoneWhy};
+
+impl LeaderCore {
+    /// Nodes whose heartbeats stopped, and, once the grace is over, nodes never heard in this term.
+    pub(super) fn watch_silence(&mut self, now: Monotonic) {
+        let settings = self.settings();
+        let Some(office) = &mut self.office else {
+            return;
+        };
+        let limit = Duration::from_millis(settings.silence_ms);
+        let silent: Vec<NodeName> = office
+            .sessions
+            .iter()
+            .filter(|(_, session)| now.since(session.heard) > limit)
+            .map(|(node, _)| node.clone())
+            .collect();
+        for node in silent {
+            let agent_run = office
+                .sessions
+                .remove(&node)
+                .map(|session| session.agent_run);
+            let gone = Event::AgentGone {
+                node,
+                agent_run,
+                why: GoneWhy::Silent,
+            };
+            office.inbox.push_back((gone, None));
+        }
+        let grace = Duration::from_millis(settings.grace_ms);
+        if office.grace_over || now.since(office.began) < grace {
+            return;
+        }
+        office.grace_over = true;
+        for key in self.graph.keys(Kind::Node) {
+            let Key::Node(node) = key else { continue };
+            let online = self
+                .graph
+                .node(&node)
+                .is_some_and(|found| found.state == NodeState::Online);
+            if online && !office.sessions.contains_key(&node) {
+                let gone = Event::AgentGone {
+                    node,
+                    agent_run: None,
+                    why: GoneWhy::NotHeard,
+                };
+                office.inbox.push_back((gone, None));
+            }
+        }
+    }
+
+    /// When `poll` wants to be called if nothing arrives before.
+    pub fn wake_at(&self, now: Monotonic) -> Option<Monotonic> {
+        let office = self.office.as_ref()?;
+        if office.in_flight.is_some() {
+            return None;
+        }
+        if !office.inbox.is_empty() || !office.dirty.is_empty() {
+            return Some(now);
+        }
+        let settings = self.settings();
+        let deadline = self
+            .graph
+            .next_deadline_after(office.judged_until)
+            .map(|at| Monotonic(office.anchor.0 + at.0.saturating_sub(office.anchor_log.0)));
+        let silence = office
+            .sessions
+            .values()
+            .map(|session| Monotonic(session.heard.0 + settings.silence_ms * 1000 + 1))
+            .min();
+        let grace =
+            (!office.grace_over).then_some(Monotonic(office.began.0 + settings.grace_ms * 1000));
+        [deadline, silence, grace].into_iter().flatten().min()
+    }
+}
