@@ -139,7 +139,7 @@ fn remedy(code: &Code) -> Option<&'static str> {
         (code::UNKNOWN_NODE, "mainstay get nodes"),
         (code::UNKNOWN_TYPE, "mainstay get types"),
         (code::BAD_CONFIG, "mainstay get types -o json"),
-        (code::NAME_IS_FIXED, "mainstay get types -o wide"),
+        (code::NAME_IS_FIXED, "mainstay get types"),
         (code::NAME_HELD, "mainstay get names"),
         (code::NO_SERVER, "mainstay dev"),
         (code::NO_CONTEXT, "mainstay dev"),

@@ -10,7 +10,7 @@ mod status;
 mod why;
 
 pub use change::{
-    Accepted, CallAnswer, ChaosAct, ChaosRequest, CheckAnswer, Done, On, StartRequest,
+    Accepted, BadUntil, CallAnswer, ChaosAct, ChaosRequest, CheckAnswer, Done, On, STATES, StartRequest,
     StatusAnswer, Until, WaitAnswer, WaitRequest,
 };
 pub use history::{Decision, Event, Parked, Saw};

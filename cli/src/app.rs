@@ -1,0 +1,69 @@
+//! What a command runs with: its console, its home, and the station of the chosen context.
+
+use std::env;
+use std::time::Duration;
+
+use mainstay_api::{Client, Problem};
+use mainstay_protocol::code;
+
+use crate::arguments::Global;
+use crate::console::Console;
+use crate::home::{Context, Home};
+use crate::process;
+
+pub struct App<'a> {
+    pub console: Console<'a>,
+    pub home: Home,
+    pub global: Global,
+}
+
+/// For how long changes are awaited, unless told otherwise: longer than any start or stop deadline by default.
+const WAIT_DEFAULT: Duration = Duration::from_secs(60);
+
+impl App<'_> {
+    /// The cluster that is meant.
+    pub fn context(&self) -> Result<Context, Problem> {
+        let from_environment = env::var("MAINSTAY_CONTEXT").ok().filter(|name| !name.is_empty());
+        let named = self.global.context.clone().or(from_environment);
+        self.home.choose(named.as_deref())
+    }
+
+    pub fn client(&mut self) -> Result<Client, Problem> {
+        let context = self.context()?;
+        self.console
+            .detail(&format!("context {}: {}", context.name, context.socket.display()));
+        let client = Client::new(context.socket);
+        Ok(match self.global.timeout {
+            Some(timeout) => client.with_timeout(timeout),
+            None => client,
+        })
+    }
+
+    pub fn wait_timeout(&self) -> Duration {
+        self.global.timeout.unwrap_or(WAIT_DEFAULT)
+    }
+
+    /// Says what is known here about a server that does not answer.
+    pub fn explain(&self, problem: Problem) -> Problem {
+        if problem.code != code::NO_SERVER {
+            return problem;
+        }
+        let Ok(context) = self.context() else {
+            return problem;
+        };
+        let Some(dev) = &context.dev else {
+            return problem.to_do("mainstay version");
+        };
+        let mut problem = problem;
+        if process::is_alive(dev.parent) {
+            problem.why = format!("{}; the dev cluster's station is starting again", problem.why);
+            problem.to_do("mainstay status --timeout 10s")
+        } else {
+            problem.why = format!(
+                "the dev cluster of context {} is no more: its parent, process {}, has ended",
+                context.name, dev.parent.pid
+            );
+            problem.to_do("mainstay dev")
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The command line as data: every command, flag and help text. Nothing here does anything.
+
+mod changes;
+mod daemons;
+mod looks;
+mod values;
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use changes::{BreakArguments, CallArguments, ChangeArguments, ChaosArguments, ChaosCommand, StartArguments};
+pub use daemons::{
+    AgentArguments, AgentCommand, DaemonArguments, DevArguments, DevCommand, ReaperArguments, StationArguments,
+    StationCommand, StationRunArguments,
+};
+pub use looks::{
+    CheckArguments, DecisionsArguments, EventsArguments, GetArguments, OneArguments, ParkedArguments, ParkedCommand,
+    ParkedDropArguments, StatusArguments, WaitArguments, WhyArguments,
+};
+pub use values::{ConfigPair, Since, Table, reference};
+#[cfg(test)]
+pub use values::config_pair;
+
+/// Runs services on a set of machines, keeps them running, and says why.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mainstay",
+    version,
+    about,
+    max_term_width = 100,
+    subcommand_required = true,
+    disable_help_subcommand = true,
+    after_help = "Examples:\n  mainstay dev\n  mainstay status\n  mainstay why greeter@n2"
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// How data is printed
+    #[arg(short, long, global = true, value_enum, default_value = "table", value_name = "FORMAT", hide_possible_values = true, help = "How data is printed: table or json")]
+    pub output: Format,
+    /// Which cluster is spoken to (else $MAINSTAY_CONTEXT, else the current one)
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+    /// How long to wait, as in 500ms, 30s, 5m
+    #[arg(long, global = true, value_name = "TIME", value_parser = values::duration)]
+    pub timeout: Option<Duration>,
+    /// No colour, also on a terminal
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Say nothing but data and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more about what is done
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start a cluster on this machine to try things on
+    Dev(DevArguments),
+    /// The station daemon
+    Station(StationArguments),
+    /// The agent daemon of a node
+    Agent(AgentArguments),
+    /// Is the cluster healthy, and what is not
+    Status(StatusArguments),
+    /// List resources of a kind
+    Get(GetArguments),
+    /// Everything known about one resource
+    #[command(after_help = "Examples:\n  mainstay describe greeter@n1\n  mainstay describe type/flaky")]
+    Describe(OneArguments),
+    /// Run a service type on nodes
+    Start(StartArguments),
+    /// Stop instances and keep them stopped
+    #[command(after_help = "Examples:\n  mainstay stop greeter@n1\n  mainstay stop greeter")]
+    Stop(ChangeArguments),
+    /// Stop instances and start their next incarnation
+    #[command(after_help = "Example:\n  mainstay restart greeter@n1")]
+    Restart(ChangeArguments),
+    /// Ask instances for their health, now
+    #[command(after_help = "Examples:\n  mainstay check greeter\n  mainstay check supervisor/n1")]
+    Check(CheckArguments),
+    /// Ask instances to log their status and say it here
+    #[command(after_help = "Example:\n  mainstay ask-status greeter@n1")]
+    AskStatus(CheckArguments),
+    /// Send an instance a message of its type
+    Call(CallArguments),
+    /// What happened, oldest first
+    Events(EventsArguments),
+    /// What rules decided, newest first
+    Decisions(DecisionsArguments),
+    /// Why something is as it is, and what can be done
+    Why(WhyArguments),
+    /// Wait until something is as wanted
+    Wait(WaitArguments),
+    /// Forget an instance's failures and let it start again
+    #[command(after_help = "Example:\n  mainstay clear flaky@n2")]
+    Clear(ChangeArguments),
+    /// What was set aside because judging it panicked
+    Parked(ParkedArguments),
+    /// Break something on purpose
+    Chaos(ChaosArguments),
+    /// The build of this program and of the station
+    #[command(after_help = "Example:\n  mainstay version -o json")]
+    Version,
+    #[command(hide = true)]
+    DevDaemon(DaemonArguments),
+    #[command(hide = true)]
+    DevReaper(ReaperArguments),
+}

@@ -1,0 +1,95 @@
+//! Arguments of the commands that change something.
+
+use clap::{Args, Subcommand};
+use mainstay_protocol::{InstanceKey, NodeName, PlacementName, SlotName, TypeName};
+use mainstay_resource_graph::Key;
+use serde_json::Value;
+
+use super::values::{self, ConfigPair};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Waits for Running. Ends with 9 if it failed, with 4 if its name is held, with 8 if time is up.\n\n\
+                  Examples:\n  mainstay start greeter --all\n  mainstay start flaky --on n1,n2 --name shaky --holds shaky\n  \
+                  mainstay start greeter --on n1 --config greeting=hi"
+)]
+pub struct StartArguments {
+    /// A service type, as `get types` lists them
+    #[arg(value_name = "TYPE", value_parser = values::service_type)]
+    pub service_type: TypeName,
+    /// On these nodes
+    #[arg(long, value_name = "NODE", num_args = 1.., value_delimiter = ',', value_parser = values::node, required_unless_present = "all", conflicts_with = "all")]
+    pub on: Vec<NodeName>,
+    /// On every node, also on those that come later
+    #[arg(long)]
+    pub all: bool,
+    /// The placement's name; else the type's
+    #[arg(long, value_name = "NAME", value_parser = values::placement)]
+    pub name: Option<PlacementName>,
+    /// The exclusive name it takes on a node; generic types only
+    #[arg(long, value_name = "NAME", value_parser = values::slot)]
+    pub holds: Option<SlotName>,
+    /// Its configuration; dots reach into objects, values may be JSON
+    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = values::config_pair)]
+    pub config: Vec<ConfigPair>,
+    /// Return once it is decided
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ChangeArguments {
+    /// PLACEMENT@NODE, or PLACEMENT for all its instances
+    #[arg(value_name = "REF", value_parser = values::instances)]
+    pub reference: Key,
+    /// Return once it is decided
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "`mainstay describe type/TYPE` lists a type's messages.\n\n\
+                  Examples:\n  mainstay call greeter@n1 greet '{\"name\":\"Ada\"}'\n  mainstay call flaky@n2 end"
+)]
+pub struct CallArguments {
+    /// PLACEMENT@NODE
+    #[arg(value_name = "REF", value_parser = values::instance)]
+    pub reference: InstanceKey,
+    /// The message's name
+    #[arg(value_name = "MESSAGE")]
+    pub message: String,
+    /// The message's content
+    #[arg(value_name = "JSON", value_parser = values::json)]
+    pub body: Option<Value>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  mainstay chaos kill greeter@n2", subcommand_required = true, disable_help_subcommand = true)]
+pub struct ChaosArguments {
+    #[command(subcommand)]
+    pub command: ChaosCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ChaosCommand {
+    /// End it without warning
+    #[command(after_help = "Examples:\n  mainstay chaos kill greeter@n2\n  mainstay chaos kill node/n2")]
+    Kill(BreakArguments),
+    /// Make it stop answering
+    #[command(after_help = "Example:\n  mainstay chaos hang greeter@n2")]
+    Hang(BreakArguments),
+    /// Let it end cleanly, as if by itself
+    #[command(after_help = "Example:\n  mainstay chaos stop greeter@n2")]
+    Stop(BreakArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct BreakArguments {
+    /// PLACEMENT@NODE, supervisor/NODE, or node/NODE for its agent
+    #[arg(value_name = "REF", value_parser = values::breakable)]
+    pub reference: Key,
+    /// Also where the cluster is not a dev cluster
+    #[arg(long)]
+    pub i_mean_it: bool,
+}

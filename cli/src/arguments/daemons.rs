@@ -1,0 +1,151 @@
+//! Arguments of `dev` and of the daemons.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use mainstay_agent::AgentArguments as AgentRunArguments;
+use mainstay_protocol::limits::DEV_NODES_MAX;
+use mainstay_protocol::{ClusterName, NodeName};
+use mainstay_station::{Profile, StationOptions};
+
+#[derive(Debug, Clone, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    after_help = "Ctrl-C, or `mainstay dev stop`, ends it and removes everything it made.\n\n\
+                  Examples:\n  mainstay dev\n  mainstay dev --nodes 5 --detach\n  mainstay dev --agent-bin ./target/debug/my-agent"
+)]
+pub struct DevArguments {
+    #[command(subcommand)]
+    pub command: Option<DevCommand>,
+    /// How many nodes: n1, n2, ..
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=i64::from(DEV_NODES_MAX)))]
+    pub nodes: u16,
+    /// How many stations; one, for now
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub stations: u16,
+    /// Where its data is; else a temporary directory
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Without the demo placements
+    #[arg(long)]
+    pub no_demo: bool,
+    /// Return once it is ready
+    #[arg(long)]
+    pub detach: bool,
+    /// Keep the data when it ends
+    #[arg(long)]
+    pub keep: bool,
+    /// The agent to run on every node: a program with service types of your own
+    #[arg(long, value_name = "PROGRAM")]
+    pub agent_bin: Option<PathBuf>,
+    /// The station to run: a program with rules of your own
+    #[arg(long, value_name = "PROGRAM")]
+    pub station_bin: Option<PathBuf>,
+    /// Said to itself by `--detach`
+    #[arg(long, hide = true)]
+    pub detached: bool,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum DevCommand {
+    /// End the dev cluster and remove everything it made
+    #[command(after_help = "Example:\n  mainstay dev stop")]
+    Stop,
+}
+
+#[derive(Debug, Args)]
+#[command(subcommand_required = true, disable_help_subcommand = true, after_help = "Example:\n  mainstay agent run --help")]
+pub struct AgentArguments {
+    #[command(subcommand)]
+    pub command: AgentCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AgentCommand {
+    /// Run the agent of a node, until it is asked to stop
+    #[command(after_help = "Example:\n  mainstay agent run --node n1 --dir /var/lib/mainstay/n1 --station /run/mainstay/agents.sock")]
+    Run(AgentRunArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(subcommand_required = true, disable_help_subcommand = true, after_help = "Example:\n  mainstay station run --help")]
+pub struct StationArguments {
+    #[command(subcommand)]
+    pub command: StationCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum StationCommand {
+    /// Run a station, until it is asked to stop
+    Run(StationRunArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  mainstay station run --dir /var/lib/mainstay/s1 --cluster prod")]
+pub struct StationRunArguments {
+    /// Where its data lies; one station at a time
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// The cluster's name; used when the directory is new
+    #[arg(long, value_name = "NAME")]
+    pub cluster: ClusterName,
+    /// The socket of the API; else DIR/api.sock
+    #[arg(long, value_name = "SOCKET")]
+    pub api: Option<PathBuf>,
+    /// The socket that agents come to; else DIR/sessions.sock
+    #[arg(long, value_name = "SOCKET")]
+    pub agents: Option<PathBuf>,
+    /// The node it runs on, if its machine is one
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<NodeName>,
+    /// The timers of a new cluster: lan or dev
+    #[arg(long, value_name = "PROFILE", value_enum, default_value = "lan", hide_possible_values = true)]
+    pub profile: ProfileName,
+    /// What to log, as RUST_LOG has it
+    #[arg(long, value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProfileName {
+    Lan,
+    Dev,
+}
+
+impl From<ProfileName> for Profile {
+    fn from(name: ProfileName) -> Self {
+        match name {
+            ProfileName::Lan => Self::Lan,
+            ProfileName::Dev => Self::Dev,
+        }
+    }
+}
+
+impl From<&StationRunArguments> for StationOptions {
+    fn from(arguments: &StationRunArguments) -> Self {
+        let default = Self::new(&arguments.dir, arguments.cluster.clone());
+        Self {
+            api_socket: arguments.api.clone().unwrap_or_else(|| default.api_socket.clone()),
+            sessions_socket: arguments.agents.clone().unwrap_or_else(|| default.sessions_socket.clone()),
+            profile: arguments.profile.into(),
+            node: arguments.node.clone(),
+            ..default
+        }
+    }
+}
+
+/// `dev-daemon`: dies with its parent, then becomes the daemon.
+#[derive(Debug, Args)]
+pub struct DaemonArguments {
+    /// The process whose end ends this one
+    #[arg(long)]
+    pub parent: u32,
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    pub program: Vec<OsString>,
+}
+
+/// `dev-reaper`: outlives the parent and removes what it made. All it needs to know comes through its input.
+#[derive(Debug, Args)]
+pub struct ReaperArguments {}

@@ -1,0 +1,121 @@
+//! Arguments of the commands that look and change nothing, and of `parked`.
+
+use clap::{Args, Subcommand};
+use mainstay_api::types::Until;
+use mainstay_resource_graph::Key;
+
+use super::values::{self, Since, Table};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mainstay status\n  mainstay status --exit-code -q")]
+pub struct StatusArguments {
+    /// End with 12 when the cluster is not healthy
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mainstay get instances\n  mainstay get nodes n1 -o json")]
+pub struct GetArguments {
+    /// nodes, stations, types, placements, instances, names, supervisors or configurations
+    #[arg(value_enum, value_name = "KIND", hide_possible_values = true)]
+    pub kind: Table,
+    /// Only this one, or what belongs to it
+    #[arg(value_name = "REF")]
+    pub reference: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct OneArguments {
+    /// PLACEMENT@NODE, PLACEMENT, or KIND/NAME
+    #[arg(value_name = "REF", value_parser = values::reference)]
+    pub reference: Key,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// PLACEMENT@NODE, PLACEMENT for all its instances, or supervisor/NODE
+    #[arg(value_name = "REF", value_parser = values::asked)]
+    pub reference: Key,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mainstay events --since 10m\n  mainstay events -f")]
+pub struct EventsArguments {
+    /// Go on with what happens from now
+    #[arg(short, long)]
+    pub follow: bool,
+    /// From then on: how long ago (10m), or a UTC time
+    #[arg(long, value_name = "TIME", value_parser = values::since)]
+    pub since: Option<Since>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mainstay decisions\n  mainstay decisions flaky@n2")]
+pub struct DecisionsArguments {
+    /// Only those about this
+    #[arg(value_name = "REF", value_parser = values::reference)]
+    pub reference: Option<Key>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mainstay why flaky@n2\n  mainstay why")]
+pub struct WhyArguments {
+    /// What to explain; else whatever is wrong
+    #[arg(value_name = "REF", value_parser = values::reference)]
+    pub reference: Option<Key>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "It may not exist yet. A failure that nothing will mend ends the wait with 9, the time with 8.\n\n\
+                  Examples:\n  mainstay wait greeter@n1 --for running\n  mainstay wait flaky@n2 --for state=Quarantined --timeout 2m"
+)]
+pub struct WaitArguments {
+    /// PLACEMENT@NODE, PLACEMENT, or KIND/NAME
+    #[arg(value_name = "REF", value_parser = values::reference)]
+    pub reference: Key,
+    /// running, healthy, gone or state=STATE
+    #[arg(long = "for", value_name = "GOAL", value_parser = values::goal)]
+    pub goal: Until,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  mainstay parked list", subcommand_required = true, disable_help_subcommand = true)]
+pub struct ParkedArguments {
+    #[command(subcommand)]
+    pub command: ParkedCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ParkedCommand {
+    /// Everything that is set aside
+    #[command(after_help = "Example:\n  mainstay parked list -o json")]
+    List,
+    /// One of them, with the panic's words
+    #[command(after_help = "Example:\n  mainstay parked show 3fa9c2")]
+    Show(ParkedOneArguments),
+    /// Judge it again
+    #[command(after_help = "Example:\n  mainstay parked requeue 3fa9c2")]
+    Requeue(ParkedOneArguments),
+    /// Throw it away
+    Drop(ParkedDropArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct ParkedOneArguments {
+    /// Its id, as `parked list` says
+    #[arg(value_name = "ID", value_parser = values::parked)]
+    pub id: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  mainstay parked drop 3fa9c2 --yes")]
+pub struct ParkedDropArguments {
+    /// Its id, as `parked list` says
+    #[arg(value_name = "ID", value_parser = values::parked)]
+    pub id: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}

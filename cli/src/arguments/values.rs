@@ -1,0 +1,243 @@
+//! Values of arguments: references, times, `key=value` pairs. Each parser says what it wanted.
+
+use std::str::FromStr;
+use std::time::{Duration, SystemTime};
+
+use clap::ValueEnum;
+use mainstay_api::nearest::nearest;
+use mainstay_api::types::{BadUntil, STATES, Until};
+use mainstay_protocol::{NodeName, PlacementName, SlotName, TypeName};
+use mainstay_resource_graph::{BadReference, Key, Kind};
+use serde_json::Value;
+
+/// The words a kind goes by on the command line, for the nearest one.
+const KIND_WORDS: [&str; 11] = [
+    "cluster",
+    "station",
+    "node",
+    "type",
+    "placement",
+    "instance",
+    "name",
+    "config",
+    "configuration",
+    "supervisor",
+    "parked",
+];
+
+/// What to add to a message about a wrong word.
+fn like<'a>(wrong: &str, valid: impl IntoIterator<Item = &'a str>) -> String {
+    match nearest(wrong, valid).first() {
+        Some(word) => format!("; the nearest is \"{word}\""),
+        None => String::new(),
+    }
+}
+
+pub fn reference(text: &str) -> Result<Key, String> {
+    Key::from_str(text).map_err(|bad| match bad {
+        BadReference::UnknownKind { kind } => {
+            let like = like(&kind, KIND_WORDS);
+            format!("there is no kind \"{kind}\"{like}")
+        }
+        other @ (BadReference::Name(_) | BadReference::Shape { .. }) => other.to_string(),
+    })
+}
+
+/// Something a service can be asked on: an instance, or a placement for all of its instances.
+pub fn instances(text: &str) -> Result<Key, String> {
+    let key = reference(text)?;
+    match key.kind() {
+        Kind::Instance | Kind::Placement => Ok(key),
+        other => Err(format!(
+            "\"{text}\" is a {}; write PLACEMENT@NODE, or PLACEMENT for all its instances",
+            other.as_str()
+        )),
+    }
+}
+
+/// As `instances`, and supervisors, which answer as well.
+pub fn asked(text: &str) -> Result<Key, String> {
+    let key = reference(text)?;
+    if key.kind() == Kind::Supervisor {
+        return Ok(key);
+    }
+    instances(text)
+}
+
+pub fn instance(text: &str) -> Result<mainstay_protocol::InstanceKey, String> {
+    match reference(text)? {
+        Key::Instance(key) => Ok(key),
+        Key::Placement(name) => Err(format!("\"{name}\" is a placement; say on which node: {name}@NODE")),
+        other => Err(format!("\"{other}\" is a {}; write PLACEMENT@NODE", other.kind().as_str())),
+    }
+}
+
+/// What chaos can break: an instance, a node's supervisor, a node's agent.
+pub fn breakable(text: &str) -> Result<Key, String> {
+    let key = reference(text)?;
+    match key.kind() {
+        Kind::Instance | Kind::Supervisor | Kind::Node => Ok(key),
+        Kind::Placement => Err(format!("\"{text}\" is a placement; say on which node: {text}@NODE")),
+        other => Err(format!(
+            "\"{text}\" is a {}; write PLACEMENT@NODE, supervisor/NODE or node/NODE",
+            other.as_str()
+        )),
+    }
+}
+
+pub fn node(text: &str) -> Result<NodeName, String> {
+    let text = text.strip_prefix("node/").unwrap_or(text);
+    NodeName::new(text).map_err(|bad| bad.to_string())
+}
+
+pub fn service_type(text: &str) -> Result<TypeName, String> {
+    let text = text.strip_prefix("type/").unwrap_or(text);
+    TypeName::new(text).map_err(|bad| bad.to_string())
+}
+
+pub fn placement(text: &str) -> Result<PlacementName, String> {
+    PlacementName::new(text).map_err(|bad| bad.to_string())
+}
+
+pub fn slot(text: &str) -> Result<SlotName, String> {
+    SlotName::new(text).map_err(|bad| bad.to_string())
+}
+
+/// With or without `parked/` in front.
+pub fn parked(text: &str) -> Result<String, String> {
+    let id = text.strip_prefix("parked/").unwrap_or(text);
+    match reference(&format!("parked/{id}"))? {
+        Key::Parked(id) => Ok(id.0),
+        other => Err(format!("\"{other}\" is not parked work")),
+    }
+}
+
+pub fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|bad| format!("{bad}; write a time such as 500ms, 30s or 5m"))
+}
+
+/// A message's JSON. `serde_json` says line and column.
+pub fn json(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|bad| format!("this is not JSON: {bad}"))
+}
+
+/// So long ago, or at that time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    Ago(Duration),
+    At(SystemTime),
+}
+
+impl Since {
+    /// `None` when it lies before the beginning of time.
+    pub fn moment(self, now: SystemTime) -> Option<SystemTime> {
+        match self {
+            Self::Ago(ago) => now.checked_sub(ago),
+            Self::At(at) => Some(at),
+        }
+    }
+}
+
+pub fn since(text: &str) -> Result<Since, String> {
+    if let Ok(ago) = humantime::parse_duration(text) {
+        return Ok(Since::Ago(ago));
+    }
+    humantime::parse_rfc3339_weak(text)
+        .map(Since::At)
+        .map_err(|bad| format!("{bad}; write how long ago (10m), or a UTC time (2026-01-31T12:00:00Z)"))
+}
+
+/// One `key=value` of a configuration. Dots in the key reach into objects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConfigPair {
+    pub path: Vec<String>,
+    pub value: Value,
+}
+
+/// The value is JSON if it reads as JSON, else it is the text itself.
+pub fn config_pair(text: &str) -> Result<ConfigPair, String> {
+    let (key, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("\"{text}\" has no \"=\"; write KEY=VALUE, as in greeting=hello"))?;
+    let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+    if path.iter().any(String::is_empty) {
+        return Err(format!("\"{key}\" is no key: a part of it is empty; write KEY=VALUE, or A.B=VALUE"));
+    }
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    Ok(ConfigPair { path, value })
+}
+
+/// What `wait` waits for, with the nearest word for a wrong one.
+pub fn goal(text: &str) -> Result<Until, String> {
+    text.parse().map_err(|bad: BadUntil| {
+        let states = STATES.iter().map(|state| format!("state={state}"));
+        let words: Vec<String> = ["running", "healthy", "gone"]
+            .into_iter()
+            .map(str::to_owned)
+            .chain(states)
+            .collect();
+        let like = like(text, words.iter().map(String::as_str));
+        format!("{bad}{like}")
+    })
+}
+
+/// A list `get` can show. The aliases are what people type for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Table {
+    #[value(alias = "node")]
+    Nodes,
+    #[value(alias = "station")]
+    Stations,
+    #[value(alias = "type")]
+    Types,
+    #[value(alias = "placement")]
+    Placements,
+    #[value(alias = "instance")]
+    Instances,
+    #[value(alias = "name")]
+    Names,
+    #[value(alias = "supervisor")]
+    Supervisors,
+    #[value(aliases = ["configuration", "config", "configs"])]
+    Configurations,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_json_if_they_read_as_json() {
+        let pair = |text| config_pair(text).unwrap();
+        assert_eq!(pair("a=1").value, Value::from(1));
+        assert_eq!(pair("a=hello there").value, Value::from("hello there"));
+        assert_eq!(pair("a=\"1\"").value, Value::from("1"));
+        assert_eq!(pair("a={\"b\":[true]}").value["b"][0], Value::from(true));
+        assert_eq!(pair("a.b=x=y").path, ["a", "b"]);
+        assert_eq!(pair("a.b=x=y").value, Value::from("x=y"));
+        for bad in ["", "a", "=1", "a..b=1", ".a=1"] {
+            assert!(config_pair(bad).unwrap_err().contains("KEY=VALUE"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_kind_names_the_nearest() {
+        assert!(reference("nod/n1").unwrap_err().contains("\"node\""));
+        assert!(instance("greeter").unwrap_err().contains("greeter@NODE"));
+        assert!(instances("node/n1").unwrap_err().contains("PLACEMENT@NODE"));
+    }
+
+    #[test]
+    fn goals_name_states_in_any_case() {
+        assert_eq!(goal("state=quarantined"), Ok(Until::State("Quarantined".to_owned())));
+        assert!(goal("state=Runing").unwrap_err().contains("\"state=Running\""));
+        assert!(goal("helthy").unwrap_err().contains("\"healthy\""));
+    }
+
+    #[test]
+    fn since_is_a_duration_or_a_time() {
+        assert_eq!(since("10m"), Ok(Since::Ago(Duration::from_secs(600))));
+        assert!(matches!(since("2026-01-31T12:00:00Z"), Ok(Since::At(_))));
+        assert!(since("yesterday").unwrap_err().contains("10m"));
+    }
+}

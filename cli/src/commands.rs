@@ -1,0 +1,54 @@
+//! The commands that speak to a station, a file each (or one for a family).
+
+mod ask;
+mod change;
+mod chaos;
+mod decisions;
+mod describe;
+mod events;
+mod get;
+mod parked;
+mod several;
+mod start;
+mod status;
+mod version;
+mod wait;
+mod why;
+
+use mainstay_api::Problem;
+
+use crate::app::App;
+use crate::arguments::Command;
+use crate::outcome::{Outcome, bug};
+
+pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
+    match command {
+        Command::Status(arguments) => status::run(app, &arguments).await,
+        Command::Get(arguments) => get::run(app, &arguments).await,
+        Command::Describe(arguments) => describe::run(app, &arguments).await,
+        Command::Start(arguments) => start::run(app, arguments).await,
+        Command::Stop(arguments) => change::run(app, change::Change::Stop, &arguments).await,
+        Command::Restart(arguments) => change::run(app, change::Change::Restart, &arguments).await,
+        Command::Clear(arguments) => change::run(app, change::Change::Clear, &arguments).await,
+        Command::Check(arguments) => ask::check(app, &arguments).await,
+        Command::AskStatus(arguments) => ask::status(app, &arguments).await,
+        Command::Call(arguments) => ask::call(app, arguments).await,
+        Command::Events(arguments) => events::run(app, &arguments).await,
+        Command::Decisions(arguments) => decisions::run(app, &arguments).await,
+        Command::Why(arguments) => why::run(app, &arguments).await,
+        Command::Wait(arguments) => wait::run(app, &arguments).await,
+        Command::Parked(arguments) => parked::run(app, arguments).await,
+        Command::Chaos(arguments) => chaos::run(app, arguments).await,
+        Command::Version => version::run(app).await,
+        Command::Dev(_)
+        | Command::Station(_)
+        | Command::Agent(_)
+        | Command::DevDaemon(_)
+        | Command::DevReaper(_) => Err(not_here()),
+    }
+}
+
+/// Daemons have runtimes of their own and are dispatched before.
+fn not_here() -> Problem {
+    bug("run a command", "a daemon was asked for where commands run")
+}

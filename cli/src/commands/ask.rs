@@ -1,0 +1,137 @@
+//! `check`, `ask-status` and `call`: questions to instances, answered by them, changing nothing.
+
+use mainstay_api::types::{CheckAnswer, Health, StatusAnswer};
+use mainstay_api::{Client, Exit, Problem};
+use mainstay_protocol::InstanceKey;
+use mainstay_protocol::code;
+use mainstay_resource_graph::Key;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::app::App;
+use crate::arguments::{CallArguments, CheckArguments};
+use crate::commands::several;
+use crate::outcome::{Outcome, four_lines, worst};
+use crate::table::{Cell, Table};
+use crate::text::printable;
+
+pub async fn check(app: &mut App<'_>, arguments: &CheckArguments) -> Outcome {
+    let client = app.client()?;
+    if let Key::Supervisor(node) = &arguments.reference {
+        let answer = client.supervisor_check(node.as_str()).await?;
+        return show_checks(app, true, vec![Ok(answer)]);
+    }
+    let keys = several::instances(&client, &arguments.reference).await?;
+    let answers = several::each(keys, |key| {
+        let client = client.clone();
+        async move { checked(&client, &key).await }
+    })
+    .await;
+    let one = matches!(arguments.reference, Key::Instance(_));
+    show_checks(app, one, answers.into_iter().map(|(_, answer)| answer).collect())
+}
+
+/// A Check that missed its deadline is an answer as well: the instance is unresponsive.
+async fn checked(client: &Client, key: &InstanceKey) -> Result<CheckAnswer, Problem> {
+    match client.check(key.node.as_str(), key.placement.as_str()).await {
+        Err(problem) if problem.code == code::UNRESPONSIVE => Ok(CheckAnswer {
+            reference: key.to_string(),
+            health: Health::Unresponsive,
+            detail: problem.why,
+            took_ms: u64::try_from(client.timeout().as_millis()).unwrap_or(u64::MAX),
+        }),
+        answer => answer,
+    }
+}
+
+fn show_checks(app: &mut App<'_>, one: bool, answers: Vec<Result<CheckAnswer, Problem>>) -> Outcome {
+    let mut table = Table::new(&["REF", "HEALTH", "DETAIL", "TOOK"]);
+    let row = |answer: &CheckAnswer| {
+        vec![
+            Cell::new(&answer.reference),
+            Cell::state(answer.health.as_str()),
+            Cell::new(&answer.detail),
+            Cell::new(format!("{} ms", answer.took_ms)),
+        ]
+    };
+    let outcome = |answer: &CheckAnswer| match answer.health {
+        Health::Ok | Health::Degraded => Exit::Ok,
+        Health::Failed | Health::Unresponsive | Health::Unknown => Exit::TargetFailed,
+    };
+    show(app, one, answers, &mut table, row, outcome)
+}
+
+pub async fn status(app: &mut App<'_>, arguments: &CheckArguments) -> Outcome {
+    let client = app.client()?;
+    let one = !matches!(arguments.reference, Key::Placement(_));
+    let answers: Vec<Result<StatusAnswer, Problem>> = match &arguments.reference {
+        Key::Supervisor(node) => vec![client.supervisor_status(node.as_str()).await],
+        reference => {
+            let keys = several::instances(&client, reference).await?;
+            let answers = several::each(keys, |key| {
+                let client = client.clone();
+                async move { client.ask_status(key.node.as_str(), key.placement.as_str()).await }
+            })
+            .await;
+            answers.into_iter().map(|(_, answer)| answer).collect()
+        }
+    };
+    let mut table = Table::new(&["REF", "STATUS"]);
+    let row = |answer: &StatusAnswer| vec![Cell::new(&answer.reference), Cell::new(&answer.text)];
+    show(app, one, answers, &mut table, row, |_| Exit::Ok)
+}
+
+/// Answers as a table or as JSON (an object for one target, else an array); then the problems of those without one.
+fn show<T: Serialize>(
+    app: &mut App<'_>,
+    one: bool,
+    answers: Vec<Result<T, Problem>>,
+    table: &mut Table,
+    row: impl Fn(&T) -> Vec<Cell>,
+    outcome: impl Fn(&T) -> Exit,
+) -> Outcome {
+    let mut exit = Exit::Ok;
+    let mut good = Vec::new();
+    let mut problems = Vec::new();
+    for answer in answers {
+        match answer {
+            Ok(answer) => {
+                exit = worst(exit, outcome(&answer));
+                table.row(row(&answer));
+                good.push(answer);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if one && let (Some(problem), true) = (problems.first(), good.is_empty()) {
+        return Err(problem.clone());
+    }
+    match good.first() {
+        Some(answer) if one && app.console.style.json => app.console.json(answer)?,
+        _ => app.console.list(&good, table, "nothing to ask: there is no instance")?,
+    }
+    for problem in problems {
+        exit = worst(exit, problem.exit);
+        app.console.complain(&four_lines(&problem));
+    }
+    Ok(exit)
+}
+
+pub async fn call(app: &mut App<'_>, arguments: CallArguments) -> Outcome {
+    let client = app.client()?;
+    let InstanceKey { node, placement } = &arguments.reference;
+    let body = arguments.body.unwrap_or(Value::Null);
+    let answer = client
+        .call(node.as_str(), placement.as_str(), &arguments.message, &body)
+        .await?;
+    if app.console.style.json {
+        app.console.json(&answer)?;
+        return Ok(Exit::Ok);
+    }
+    match &answer.answer {
+        Value::Null => app.console.say(&format!("{} took {}", answer.reference, answer.message)),
+        Value::String(text) => app.console.data(&format!("{}\n", printable(text)))?,
+        value => app.console.json(value)?,
+    }
+    Ok(Exit::Ok)
+}

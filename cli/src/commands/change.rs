@@ -1,0 +1,243 @@
+//! `stop`, `restart` and `clear`; and how every change is awaited: progress on stderr, a row for each instance on
+//! stdout, four lines for each that did not come to what was wanted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mainstay_api::client::InstanceFilter;
+use mainstay_api::types::{Accepted, Instance, Until, WaitRequest};
+use mainstay_api::{Client, Exit, Problem};
+use mainstay_protocol::InstanceKey;
+use mainstay_resource_graph::Key;
+use serde::Serialize;
+
+use crate::app::App;
+use crate::arguments::ChangeArguments;
+use crate::commands::{decisions, several, why};
+use crate::console::Volume;
+use crate::outcome::{Outcome, four_lines, worst};
+use crate::table::{Cell, Table};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Stop,
+    Restart,
+    Clear,
+}
+
+/// How a change is awaited.
+pub struct Settling {
+    pub until: Until,
+    /// A held name ends the wait.
+    pub unless_blocked: bool,
+    pub wait: bool,
+}
+
+/// What came of one instance.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// False where everything was already so; null where nothing was decided.
+    pub changed: Option<bool>,
+    pub text: String,
+    pub exit: Exit,
+    /// As it is now; null if it is not there.
+    pub instance: Option<Instance>,
+    pub problem: Option<Problem>,
+}
+
+/// So often people are told how it goes.
+const PROGRESS: Duration = Duration::from_millis(200);
+
+pub async fn run(app: &mut App<'_>, change: Change, arguments: &ChangeArguments) -> Outcome {
+    let client = app.client()?;
+    let keys = match &arguments.reference {
+        Key::Instance(key) => vec![key.clone()],
+        reference => several::instances(&client, reference).await?,
+    };
+    let asked = several::each(keys, |key| {
+        let client = client.clone();
+        async move { ask(&client, change, &key).await }
+    })
+    .await;
+    let targets: Vec<(String, Result<Accepted, Problem>)> = asked
+        .into_iter()
+        .map(|(key, accepted)| (key.to_string(), accepted))
+        .collect();
+    let settling = Settling {
+        until: match change {
+            Change::Stop => Until::State("Stopped".to_owned()),
+            Change::Restart | Change::Clear => Until::Running,
+        },
+        unless_blocked: true,
+        wait: !arguments.no_wait,
+    };
+    for (_, accepted) in &targets {
+        if let Ok(accepted) = accepted {
+            app.console.say(&accepted.text);
+        }
+    }
+    let rows = settle(app, &client, &settling, targets).await;
+    show(app, &client, rows).await
+}
+
+async fn ask(client: &Client, change: Change, key: &InstanceKey) -> Result<Accepted, Problem> {
+    let (node, placement) = (key.node.as_str(), key.placement.as_str());
+    match change {
+        Change::Stop => client.stop(node, placement).await,
+        Change::Restart => client.restart(node, placement).await,
+        Change::Clear => client.clear(node, placement).await,
+    }
+}
+
+/// Waits for every target that was accepted; the rows keep the targets' order.
+pub async fn settle(
+    app: &mut App<'_>,
+    client: &Client,
+    settling: &Settling,
+    targets: Vec<(String, Result<Accepted, Problem>)>,
+) -> Vec<Row> {
+    let timeout_ms = u64::try_from(app.wait_timeout().as_millis()).unwrap_or(u64::MAX);
+    let references: Vec<String> = targets.iter().map(|(reference, _)| reference.clone()).collect();
+    let waits = several::each(targets, |(reference, accepted)| {
+        let client = client.clone();
+        let request = accepted.as_ref().ok().filter(|accepted| awaits(settling, accepted)).map(|accepted| WaitRequest {
+            reference: reference.clone(),
+            until: settling.until.clone(),
+            timeout_ms,
+            unless_blocked: settling.unless_blocked,
+            after_revision: if accepted.changed { accepted.revision } else { 0 },
+        });
+        async move {
+            match request {
+                Some(request) => client.wait(&request).await.err(),
+                None => None,
+            }
+        }
+    });
+    tokio::pin!(waits);
+    let mut progress = Progress::new(references);
+    let ended = loop {
+        tokio::select! {
+            ended = &mut waits => break ended,
+            () = tokio::time::sleep(PROGRESS) => progress.look(app, client).await,
+        }
+    };
+    let mut rows = Vec::new();
+    for ((reference, accepted), problem) in ended {
+        let (changed, text, problem) = match accepted {
+            Ok(accepted) => (Some(accepted.changed), accepted.text, problem),
+            Err(problem) => (None, String::new(), Some(problem)),
+        };
+        rows.push(Row {
+            instance: instance(client, &reference).await,
+            changed,
+            text,
+            exit: problem.as_ref().map_or(Exit::Ok, |problem| problem.exit),
+            problem: problem.map(|problem| pointed(problem, &reference)),
+            reference,
+        });
+    }
+    rows
+}
+
+/// What was already so and concerns no instance ("not running") has nothing to wait for.
+fn awaits(settling: &Settling, accepted: &Accepted) -> bool {
+    settling.wait && !accepted.instances.is_empty()
+}
+
+async fn instance(client: &Client, reference: &str) -> Option<Instance> {
+    let (placement, node) = reference.split_once('@')?;
+    client.instance(node, placement).await.ok()
+}
+
+/// Of a target that failed, `why` tells more than the cluster's status.
+pub fn pointed(problem: Problem, reference: &str) -> Problem {
+    match problem.exit {
+        Exit::TargetFailed | Exit::TimedOut | Exit::Conflict => problem.to_do(format!("mainstay why {reference}")),
+        Exit::Ok
+        | Exit::Bug
+        | Exit::Usage
+        | Exit::NotFound
+        | Exit::NotAllowed
+        | Exit::NoServer
+        | Exit::NoQuorum
+        | Exit::Refused
+        | Exit::ChangesPending
+        | Exit::NotHealthy
+        | Exit::VersionMismatch
+        | Exit::Interrupted => problem,
+    }
+}
+
+/// Rows, then problems; of a single one that failed also the tree of causes.
+pub async fn show(app: &mut App<'_>, client: &Client, rows: Vec<Row>) -> Outcome {
+    let mut table = Table::new(&["REF", "STATE", "INCARNATION", "HEALTH", "REASON"]);
+    for row in &rows {
+        let instance = row.instance.as_ref();
+        table.row(vec![
+            Cell::new(&row.reference),
+            Cell::state(instance.map_or("", |instance| instance.state.as_str())),
+            Cell::new(instance.map_or(String::new(), |instance| instance.incarnation.to_string())),
+            Cell::state(instance.map_or("", |instance| instance.health.as_str())),
+            Cell::new(decisions::told(instance.and_then(|instance| instance.reason.as_ref()))),
+        ]);
+    }
+    app.console.list(&rows, &table, "it concerns no instance")?;
+    let failed: Vec<&Row> = rows.iter().filter(|row| row.problem.is_some()).collect();
+    if let [row] = failed.as_slice()
+        && matches!(row.exit, Exit::TargetFailed | Exit::TimedOut | Exit::Conflict)
+    {
+        why::talk(app, client, &row.reference).await;
+    }
+    let mut exit = Exit::Ok;
+    for row in failed {
+        exit = worst(exit, row.exit);
+        if let Some(problem) = &row.problem {
+            app.console.complain(&four_lines(problem));
+        }
+    }
+    Ok(exit)
+}
+
+/// Tells each change of state once. Its looks may fail: the wait itself says what is wrong.
+struct Progress {
+    references: Vec<String>,
+    told: BTreeMap<String, String>,
+}
+
+impl Progress {
+    fn new(references: Vec<String>) -> Self {
+        Self {
+            references,
+            told: BTreeMap::new(),
+        }
+    }
+
+    async fn look(&mut self, app: &mut App<'_>, client: &Client) {
+        if app.console.style.volume == Volume::Quiet {
+            return;
+        }
+        let Some((placement, _)) = self.references.first().and_then(|first| first.split_once('@')) else {
+            return;
+        };
+        let filter = InstanceFilter {
+            placement: Some(placement.to_owned()),
+            ..InstanceFilter::default()
+        };
+        let Ok(instances) = client.instances(&filter).await else {
+            return;
+        };
+        for instance in instances {
+            if !self.references.contains(&instance.reference) {
+                continue;
+            }
+            let told = self.told.insert(instance.reference.clone(), instance.state.clone());
+            if told.as_ref() != Some(&instance.state) {
+                let reason = decisions::told(instance.reason.as_ref());
+                app.console.say(&format!("{}: {} {reason}", instance.reference, instance.state));
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `parked`: what was set aside because judging it panicked; look at it, judge it again, or throw it away.
+
+use std::io::{self, BufRead, IsTerminal};
+
+use mainstay_api::Exit;
+use mainstay_api::types::{Accepted, Parked};
+
+use crate::app::App;
+use crate::arguments::{ParkedArguments, ParkedCommand, ParkedDropArguments};
+use crate::outcome::Outcome;
+use crate::table::{Cell, Table};
+use crate::text::{age_of, printable};
+
+pub async fn run(app: &mut App<'_>, arguments: ParkedArguments) -> Outcome {
+    match arguments.command {
+        ParkedCommand::List => list(app).await,
+        ParkedCommand::Show(one) => show(app, &one.id).await,
+        ParkedCommand::Requeue(one) => {
+            let accepted = app.client()?.parked_requeue(&one.id).await?;
+            accept(app, &accepted)
+        }
+        ParkedCommand::Drop(one) => drop_one(app, &one).await,
+    }
+}
+
+async fn list(app: &mut App<'_>) -> Outcome {
+    let parked = app.client()?.parked().await?;
+    let mut table = Table::new(&["ID", "RULE", "SUBJECT", "EVENT", "FOR", "TEXT"]);
+    for one in &parked {
+        table.row(vec![
+            Cell::new(&one.id),
+            Cell::new(one.rule.as_deref().unwrap_or_default()),
+            Cell::new(one.subject.as_deref().unwrap_or_default()),
+            Cell::new(one.event.as_deref().unwrap_or_default()),
+            Cell::new(age_of(one.since)),
+            Cell::new(&one.text),
+        ]);
+    }
+    app.console.list(&parked, &table, "nothing is parked")?;
+    Ok(Exit::Ok)
+}
+
+async fn show(app: &mut App<'_>, id: &str) -> Outcome {
+    let parked = app.client()?.parked_one(id).await?;
+    if app.console.style.json {
+        app.console.json(&parked)?;
+    } else {
+        let text = text(&parked);
+        app.console.data(&text)?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn text(parked: &Parked) -> String {
+    let what = match (&parked.rule, &parked.subject, &parked.event) {
+        (Some(rule), Some(subject), _) => format!("rule {rule} on {subject}"),
+        (Some(rule), None, _) => format!("rule {rule}"),
+        (None, _, Some(event)) => format!("event {event}"),
+        (None, _, None) => "-".to_owned(),
+    };
+    format!(
+        "id:     {}\nwhat:   {what}\nsince:  {} ({})\ntext:   {}\n{}\n",
+        parked.id,
+        parked.since,
+        age_of(parked.since),
+        printable(&parked.text),
+        printable(&parked.backtrace),
+    )
+}
+
+async fn drop_one(app: &mut App<'_>, arguments: &ParkedDropArguments) -> Outcome {
+    let client = app.client()?;
+    if !arguments.yes && io::stdin().is_terminal() {
+        app.console.complain(&format!(
+            "what is dropped does not come back; drop {}? [y/N]",
+            arguments.id
+        ));
+        let mut answer = String::new();
+        // An unreadable answer is no.
+        let read = io::stdin().lock().read_line(&mut answer).is_ok();
+        if !read || !answer.trim().eq_ignore_ascii_case("y") {
+            app.console.say("nothing was dropped");
+            return Ok(Exit::Ok);
+        }
+    }
+    let accepted = client.parked_drop(&arguments.id).await?;
+    accept(app, &accepted)
+}
+
+fn accept(app: &mut App<'_>, accepted: &Accepted) -> Outcome {
+    if app.console.style.json {
+        app.console.json(accepted)?;
+    } else {
+        app.console.say(&accepted.text);
+    }
+    Ok(Exit::Ok)
+}

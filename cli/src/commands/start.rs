@@ -1,0 +1,101 @@
+//! `start`: makes a placement, or adds nodes to it, and waits for what comes of it.
+
+use mainstay_api::Problem;
+use mainstay_api::types::{On, StartRequest, Until};
+use mainstay_protocol::code;
+use serde_json::{Map, Value};
+
+use crate::app::App;
+use crate::arguments::{ConfigPair, StartArguments};
+use crate::commands::change::{Settling, settle, show};
+use crate::outcome::Outcome;
+
+pub async fn run(app: &mut App<'_>, arguments: StartArguments) -> Outcome {
+    let request = StartRequest {
+        service_type: arguments.service_type.to_string(),
+        name: arguments.name.as_ref().map(ToString::to_string),
+        holds: arguments.holds.as_ref().map(ToString::to_string),
+        on: match arguments.all {
+            true => On::All,
+            false => On::Nodes(arguments.on.iter().map(ToString::to_string).collect()),
+        },
+        config: configuration(&arguments.config)?,
+    };
+    let client = app.client()?;
+    let accepted = client.start(&request).await?;
+    if !accepted.text.is_empty() {
+        app.console.say(&accepted.text);
+    }
+    let settling = Settling {
+        until: Until::Running,
+        unless_blocked: true,
+        wait: !arguments.no_wait,
+    };
+    let targets = accepted
+        .instances
+        .iter()
+        .map(|reference| (reference.clone(), Ok(accepted.clone())))
+        .collect();
+    let rows = settle(app, &client, &settling, targets).await;
+    show(app, &client, rows).await
+}
+
+/// One object of all pairs. A key that is a value and an object at once is a contradiction, as is one given twice.
+fn configuration(pairs: &[ConfigPair]) -> Result<Value, Problem> {
+    let mut object = Map::new();
+    for pair in pairs {
+        insert(&mut object, &pair.path, pair.value.clone()).map_err(|why| {
+            Problem::new(code::BAD_REQUEST, format!("read --config {}", pair.path.join(".")), why)
+                .to_do("mainstay start --help")
+        })?;
+    }
+    Ok(Value::Object(object))
+}
+
+fn insert(object: &mut Map<String, Value>, path: &[String], value: Value) -> Result<(), String> {
+    let (key, rest) = path.split_first().expect("a pair's path has at least one part");
+    if rest.is_empty() {
+        return match object.insert(key.clone(), value) {
+            None => Ok(()),
+            Some(_) => Err(format!("\"{key}\" is given twice")),
+        };
+    }
+    let below = object.entry(key.clone()).or_insert_with(|| Value::Object(Map::new()));
+    match below {
+        Value::Object(below) => insert(below, rest, value),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Err(format!(
+            "\"{key}\" is given as a value, and again as an object with \"{}\" in it",
+            rest.join(".")
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::arguments::config_pair;
+
+    fn of(texts: &[&str]) -> Result<Value, Problem> {
+        let pairs: Vec<ConfigPair> = texts.iter().map(|text| config_pair(text).unwrap()).collect();
+        configuration(&pairs)
+    }
+
+    #[test]
+    fn dotted_keys_reach_into_objects() {
+        assert_eq!(
+            of(&["a.b=1", "a.c=x", "d=[true]"]).unwrap(),
+            json!({"a": {"b": 1, "c": "x"}, "d": [true]})
+        );
+        assert_eq!(of(&[]).unwrap(), json!({}));
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        for bad in [["a=1", "a.b=2"], ["a.b=2", "a=1"], ["a=1", "a=1"]] {
+            let problem = of(&bad).unwrap_err();
+            assert_eq!(problem.exit, mainstay_api::Exit::Usage, "{problem}");
+        }
+    }
+}

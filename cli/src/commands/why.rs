@@ -1,0 +1,139 @@
+//! `why`: the tree of causes down to its roots, what it affects, what the system will do, what you can do.
+
+use mainstay_api::types::{Why, WhyNode};
+use mainstay_api::{Client, Exit};
+
+use crate::app::App;
+use crate::arguments::WhyArguments;
+use crate::outcome::Outcome;
+use crate::table::Tone;
+use crate::text::{age_of, one_line, printable};
+
+pub async fn run(app: &mut App<'_>, arguments: &WhyArguments) -> Outcome {
+    let client = app.client()?;
+    let Some(reference) = &arguments.reference else {
+        let trees = client.why_all().await?;
+        if app.console.style.json {
+            app.console.json(&trees)?;
+        } else if trees.is_empty() {
+            app.console.say("nothing is wrong");
+        } else {
+            let texts: Vec<String> = trees.iter().map(|why| text(why, app.console.style.colour)).collect();
+            app.console.data(&texts.join("\n"))?;
+        }
+        return Ok(Exit::Ok);
+    };
+    let why = client.why(&reference.to_string()).await?;
+    if app.console.style.json {
+        app.console.json(&why)?;
+    } else {
+        let text = text(&why, app.console.style.colour);
+        app.console.data(&text)?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// The tree as talk, beside an error; nothing where it cannot be had.
+pub async fn talk(app: &mut App<'_>, client: &Client, reference: &str) {
+    if let Ok(why) = client.why(reference).await {
+        let text = text(&why, false);
+        app.console.say(text.trim_end());
+    }
+}
+
+fn text(why: &Why, colour: bool) -> String {
+    let mut out = String::new();
+    branch(&mut out, &why.tree, "", "", colour);
+    if !why.affects.is_empty() {
+        out.push_str(&format!("affects:          {}\n", one_line(&why.affects.join(", "))));
+    }
+    if let Some(will) = &why.system_will {
+        let at = will.at.map(|at| format!(", {}", age_of(at))).unwrap_or_default();
+        let rule = will.rule.as_ref().map(|rule| format!(" (rule {rule})")).unwrap_or_default();
+        out.push_str(&format!("the system will:  {}\n", one_line(&format!("{}{at}{rule}", will.action))));
+    }
+    for (at, command) in why.you_can.iter().enumerate() {
+        let label = if at == 0 { "you can:" } else { "" };
+        out.push_str(&format!("{label:<18}{}\n", one_line(command)));
+    }
+    out
+}
+
+/// `first` leads the node's own line, `rest` every line below it.
+fn branch(out: &mut String, node: &WhyNode, first: &str, rest: &str, colour: bool) {
+    let since = node.since.map(|since| format!(" for {}", age_of(since))).unwrap_or_default();
+    out.push_str(&format!(
+        "{first}{} is {}{since}\n",
+        one_line(&node.reference),
+        Tone::of(&node.state).paint(&one_line(&node.state), colour),
+    ));
+    let below = if node.because.is_empty() { "   " } else { "│  " };
+    if let Some(reason) = &node.reason {
+        out.push_str(&format!("{rest}{below}{}: {}\n", reason.code, one_line(&reason.text)));
+    }
+    if let Some(evidence) = &node.evidence {
+        for line in printable(evidence).lines() {
+            out.push_str(&format!("{rest}{below}| {line}\n"));
+        }
+    }
+    if node.root && node.because.is_empty() {
+        out.push_str(&format!("{rest}{below}(a root: nothing known is behind it)\n"));
+    }
+    let last = node.because.len().saturating_sub(1);
+    for (at, cause) in node.because.iter().enumerate() {
+        let (lead, under) = if at == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        branch(out, cause, &format!("{rest}{lead}because "), &format!("{rest}{under}"), colour);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_api::types::{Reason, SystemWill};
+    use mainstay_protocol::code;
+
+    use super::*;
+
+    fn node(reference: &str, state: &str, because: Vec<WhyNode>) -> WhyNode {
+        WhyNode {
+            reference: reference.to_owned(),
+            state: state.to_owned(),
+            reason: None,
+            since: None,
+            root: because.is_empty(),
+            because,
+            evidence: None,
+        }
+    }
+
+    #[test]
+    fn a_tree_shows_evidence_at_its_root_and_what_can_be_done() {
+        let mut root = node("a@n1", "Failed", Vec::new());
+        root.reason = Some(Reason::new(code::PANICKED, "panicked"));
+        root.evidence = Some("boom\n\u{1b}[2Jline two".to_owned());
+        let why = Why {
+            tree: node("b@n1", "Blocked", vec![node("x", "Stopped", Vec::new()), root]),
+            affects: vec!["c@n1".to_owned()],
+            system_will: Some(SystemWill {
+                action: "start a@n1".to_owned(),
+                at: None,
+                rule: Some("restart".to_owned()),
+            }),
+            you_can: vec!["mainstay clear a@n1".to_owned(), "mainstay describe a@n1".to_owned()],
+        };
+        let expected = "\
+b@n1 is Blocked
+├─ because x is Stopped
+│     (a root: nothing known is behind it)
+└─ because a@n1 is Failed
+      MS-PANICKED: panicked
+      | boom
+      | [2Jline two
+      (a root: nothing known is behind it)
+affects:          c@n1
+the system will:  start a@n1 (rule restart)
+you can:          mainstay clear a@n1
+                  mainstay describe a@n1
+";
+        assert_eq!(text(&why, false), expected);
+    }
+}

@@ -1,0 +1,251 @@
+//! Where a dev cluster keeps its things: data and logs in one directory, sockets in a short one.
+
+use std::env;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use mainstay_api::Problem;
+use mainstay_protocol::code;
+use rustix::process::geteuid;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::outcome::machine;
+
+/// A socket's path fits `sun_path` with its final zero.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// The longest name of a socket in the runtime directory, with its slash.
+const SOCKET_NAME_BYTES_MAX: usize = 24;
+/// Says that a directory is a dev cluster's, and that it was kept.
+const MARKER: &str = "mainstay-dev.json";
+
+#[derive(Debug, Clone)]
+pub struct Layout {
+    pub root: PathBuf,
+    pub runtime: PathBuf,
+    pub removal: Removal,
+    /// The directory was kept by an earlier cluster; this one goes on with it.
+    pub reopened: bool,
+}
+
+/// What goes when the cluster ends. Told to the reaper before any of it is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// With all that is in them.
+    pub trees: Vec<PathBuf>,
+    pub files: Vec<PathBuf>,
+    /// Only if nothing is left in them; in this order.
+    pub empty_directories: Vec<PathBuf>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Marker {
+    kept: bool,
+}
+
+impl Layout {
+    /// Chooses the places; makes none of them.
+    pub fn choose(directory: Option<&Path>, keep: bool, nodes: u16) -> Result<Self, Problem> {
+        let short = Uuid::new_v4().simple().to_string()[..8].to_owned();
+        let base = runtime_base()?;
+        let runtime = base.join(&short);
+        let (root, made, reopened) = match directory {
+            Some(directory) => given(directory)?,
+            None => (env::temp_dir().join(format!("mainstay-dev-{short}")), true, false),
+        };
+        let mut removal = Removal {
+            trees: vec![runtime.clone()],
+            files: Vec::new(),
+            empty_directories: vec![base],
+        };
+        // What was kept once is kept until somebody removes it by hand.
+        if !keep && !reopened {
+            let parts = ["s1".to_owned(), "logs".to_owned()].into_iter();
+            let parts = parts.chain((1..=nodes).map(|node| format!("n{node}")));
+            removal.trees.extend(parts.map(|part| root.join(part)));
+            removal.files.push(root.join(MARKER));
+            if made {
+                removal.empty_directories.push(root.clone());
+            }
+        }
+        Ok(Self {
+            root,
+            runtime,
+            removal,
+            reopened,
+        })
+    }
+
+    pub fn make(&self, keep: bool, nodes: u16) -> Result<(), Problem> {
+        let base = self.runtime.parent().expect("the runtime directory is chosen below a base");
+        private(base)?;
+        private(&self.runtime)?;
+        private(&self.root)?;
+        private(&self.logs())?;
+        private(&self.data("s1"))?;
+        for node in 1..=nodes {
+            private(&self.data(&format!("n{node}")))?;
+        }
+        let marker = Marker {
+            kept: keep || self.reopened,
+        };
+        let text = serde_json::to_vec(&marker).expect("a marker is one bool");
+        let path = self.root.join(MARKER);
+        fs::write(&path, text).map_err(|error| machine(format!("write {}", path.display()), error))
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    pub fn log(&self, daemon: &str) -> PathBuf {
+        self.logs().join(format!("{daemon}.log"))
+    }
+
+    pub fn data(&self, daemon: &str) -> PathBuf {
+        self.root.join(daemon)
+    }
+
+    pub fn api_socket(&self) -> PathBuf {
+        self.runtime.join("s1.api.sock")
+    }
+
+    pub fn session_socket(&self) -> PathBuf {
+        self.runtime.join("s1.agents.sock")
+    }
+}
+
+impl Removal {
+    /// Removes what is there. What cannot be removed is said, and the rest goes on.
+    pub fn carry_out(&self) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let mut did = |path: &Path, result: io::Result<()>| match result {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => complaints.push(format!("{}: {error}", path.display())),
+        };
+        for tree in &self.trees {
+            did(tree, fs::remove_dir_all(tree));
+        }
+        for file in &self.files {
+            did(file, fs::remove_file(file));
+        }
+        for directory in &self.empty_directories {
+            match fs::remove_dir(directory) {
+                // Somebody else has something in it: it is theirs too.
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+                result => did(directory, result),
+            }
+        }
+        complaints
+    }
+}
+
+/// A directory that was named: ours to make, empty, or kept by an earlier cluster.
+fn given(directory: &Path) -> Result<(PathBuf, bool, bool), Problem> {
+    let absolute = std::path::absolute(directory)
+        .map_err(|error| machine(format!("use {}", directory.display()), error))?;
+    let mut entries = match fs::read_dir(&absolute) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((absolute, true, false)),
+        Err(error) => return Err(machine(format!("use {}", absolute.display()), error)),
+    };
+    if entries.next().is_none() {
+        return Ok((absolute, false, false));
+    }
+    let marker = fs::read(absolute.join(MARKER)).ok();
+    let marker: Option<Marker> = marker.and_then(|text| serde_json::from_slice(&text).ok());
+    match marker {
+        Some(marker) => Ok((absolute, false, marker.kept)),
+        None => Err(Problem::new(
+            code::DATA_DIRECTORY,
+            format!("use {} for a dev cluster", absolute.display()),
+            "it is not empty, and what is in it is not a dev cluster's",
+        )
+        .to_do("mainstay dev")),
+    }
+}
+
+/// `$XDG_RUNTIME_DIR/mainstay` where it is short enough, else `/tmp/mainstay-UID`.
+fn runtime_base() -> Result<PathBuf, Problem> {
+    let fits = |base: &Path| base.as_os_str().len() + 1 + 8 + SOCKET_NAME_BYTES_MAX <= SOCKET_PATH_BYTES_MAX;
+    let given = env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(runtime) = given.filter(|runtime| runtime.is_dir()) {
+        let base = runtime.join("mainstay");
+        if fits(&base) {
+            return Ok(base);
+        }
+    }
+    let uid = geteuid().as_raw();
+    let base = Path::new("/tmp").join(format!("mainstay-{uid}"));
+    match fs::symlink_metadata(&base) {
+        Err(_) => Ok(base),
+        // /tmp is everybody's: a directory of ours by name may be somebody else's by right.
+        Ok(found) if found.is_dir() && found.uid() == uid && found.mode() & 0o077 == 0 => Ok(base),
+        Ok(_) => Err(machine(
+            format!("use {} for sockets", base.display()),
+            "it is not a directory of yours alone",
+        )
+        .to_do(format!("rm -r {}", base.display()))),
+    }
+}
+
+fn private(directory: &Path) -> Result<(), Problem> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(|error| machine(format!("make {}", directory.display()), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_made_is_removed_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().join("cluster");
+        let layout = Layout::choose(Some(&root), false, 2).unwrap();
+        layout.make(false, 2).unwrap();
+        fs::write(layout.data("n2").join("x"), "x").unwrap();
+        assert!(layout.api_socket().as_os_str().len() <= SOCKET_PATH_BYTES_MAX);
+        assert!(layout.session_socket().as_os_str().len() <= SOCKET_PATH_BYTES_MAX);
+
+        assert_eq!(layout.removal.carry_out(), Vec::<String>::new());
+
+        assert!(!root.exists() && !layout.runtime.exists());
+        assert!(directory.path().exists());
+        assert_eq!(layout.removal.carry_out(), Vec::<String>::new(), "twice is once");
+    }
+
+    #[test]
+    fn a_directory_of_somebody_else_is_refused_and_a_file_in_ours_survives() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::choose(Some(directory.path()), false, 1).unwrap();
+        layout.make(false, 1).unwrap();
+        fs::write(directory.path().join("mine.txt"), "x").unwrap();
+        layout.removal.carry_out();
+        assert!(directory.path().join("mine.txt").exists());
+
+        let problem = Layout::choose(Some(directory.path()), false, 1).unwrap_err();
+        assert!(problem.why.contains("not empty"), "{problem}");
+    }
+
+    #[test]
+    fn what_was_kept_once_stays_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = Layout::choose(Some(directory.path()), true, 1).unwrap();
+        layout.make(true, 1).unwrap();
+        layout.removal.carry_out();
+        assert!(layout.data("s1").exists());
+
+        let again = Layout::choose(Some(directory.path()), false, 1).unwrap();
+        assert!(again.reopened);
+        again.make(false, 1).unwrap();
+        again.removal.carry_out();
+        assert!(again.data("s1").exists() && !again.runtime.exists());
+    }
+}

@@ -1,0 +1,99 @@
+//! When a dev cluster is ready: its nodes are Online and its demo runs.
+
+use std::time::{Duration, Instant};
+
+use mainstay_api::types::{On, StartRequest, Until, WaitRequest};
+use mainstay_api::{Client, Problem};
+use mainstay_protocol::code;
+use serde_json::json;
+
+/// Between two looks at a cluster that is coming up.
+const LOOK: Duration = Duration::from_millis(20);
+/// One look.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
+
+pub struct Wanted {
+    pub nodes: u16,
+    pub demo: bool,
+    /// What an earlier cluster left is as it left it, and may not run.
+    pub reopened: bool,
+    pub timeout: Duration,
+}
+
+impl Wanted {
+    /// The node that the demo's `flaky` is on.
+    pub fn flaky_node(&self) -> String {
+        format!("n{}", self.nodes.min(2))
+    }
+
+    pub async fn come_up(&self, client: &Client) -> Result<(), Problem> {
+        let started = Instant::now();
+        self.online(client, started).await?;
+        if self.demo {
+            self.demo(client, started).await?;
+        }
+        Ok(())
+    }
+
+    async fn online(&self, client: &Client, started: Instant) -> Result<(), Problem> {
+        let look = client.clone().with_timeout(LOOK_TIMEOUT);
+        let names: Vec<String> = (1..=self.nodes).map(|node| format!("n{node}")).collect();
+        loop {
+            let seen = match look.nodes().await {
+                Ok(nodes) => {
+                    let online = |name: &String| nodes.iter().any(|node| node.name == *name && node.state == "Online");
+                    let missing: Vec<&str> = names.iter().filter(|name| !online(name)).map(String::as_str).collect();
+                    if missing.is_empty() {
+                        return Ok(());
+                    }
+                    format!("not online: {}", missing.join(", "))
+                }
+                Err(problem) => problem.why,
+            };
+            if started.elapsed() >= self.timeout {
+                return Err(Problem::new(
+                    code::TIMEOUT,
+                    "bring the dev cluster up",
+                    format!("{seen} after {} ms", self.timeout.as_millis()),
+                )
+                .to_do("mainstay dev -v"));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn demo(&self, client: &Client, started: Instant) -> Result<(), Problem> {
+        let flaky_on = On::Nodes(vec![self.flaky_node()]);
+        for (service_type, on) in [("greeter", On::All), ("flaky", flaky_on)] {
+            let request = StartRequest {
+                service_type: service_type.to_owned(),
+                name: None,
+                holds: None,
+                on,
+                config: json!({}),
+            };
+            match client.start(&request).await {
+                Ok(_) => {}
+                Err(problem) if self.reopened && problem.code == code::PLACEMENT_DIFFERS => {}
+                Err(problem) => return Err(problem),
+            }
+        }
+        let greeters = (1..=self.nodes).map(|node| format!("greeter@n{node}"));
+        for reference in greeters.chain([format!("flaky@{}", self.flaky_node())]) {
+            let left = self.timeout.saturating_sub(started.elapsed());
+            let request = WaitRequest {
+                reference,
+                until: Until::Running,
+                timeout_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+                unless_blocked: false,
+                after_revision: 0,
+            };
+            match client.wait(&request).await {
+                Ok(_) => {}
+                Err(_) if self.reopened => {}
+                Err(problem) => return Err(problem),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! The program as a whole: words in, an exit code out; who runs where.
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+use mainstay_agent::Agent;
+use mainstay_api::{Exit, Problem};
+use mainstay_station::Station;
+
+use crate::app::App;
+use crate::arguments::{AgentCommand, Arguments, Command, StationCommand};
+use crate::commands;
+use crate::console::{Console, Style};
+use crate::daemons;
+use crate::dev;
+use crate::home::Home;
+use crate::outcome::{Outcome, bug, four_lines, machine};
+use crate::parse::{Parsed, parse};
+
+/// The whole program, with the service types and rules that are linked into `agent` and `station`.
+pub fn main_with(agent: Agent, station: Station) -> ExitCode {
+    let words: Vec<OsString> = env::args_os().collect();
+    let arguments = match parse(&words) {
+        Parsed::Run(arguments) => *arguments,
+        Parsed::Show(text) => return show(&text).into(),
+        Parsed::Wrong(problem) => return told(&problem).into(),
+    };
+    match arguments.command {
+        Command::Agent(agent_arguments) => {
+            let AgentCommand::Run(run) = agent_arguments.command;
+            agent.run_with(run.into())
+        }
+        Command::Station(station_arguments) => {
+            let StationCommand::Run(run) = station_arguments.command;
+            daemons::station(station, &run)
+        }
+        command => {
+            let arguments = Arguments {
+                global: arguments.global,
+                command,
+            };
+            let home = match Home::from_environment() {
+                Ok(home) => home,
+                Err(problem) => return told(&problem).into(),
+            };
+            let style = Style::of(&arguments.global);
+            let (data, talk) = (&mut io::stdout(), &mut io::stderr());
+            run(arguments, home, Console::new(data, talk, style)).into()
+        }
+    }
+}
+
+/// Every command but the daemons. Whatever goes wrong is told in four lines; a panic is a defect of ours and ends
+/// with 1.
+pub fn run(arguments: Arguments, home: Home, console: Console<'_>) -> Exit {
+    let mut app = App {
+        console,
+        home,
+        global: arguments.global,
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| dispatch(&mut app, arguments.command)))
+        .unwrap_or_else(|_panic| Err(bug("carry out the command", "it panicked; the lines above say where")));
+    match outcome {
+        Ok(exit) => exit,
+        Err(problem) => {
+            let problem = app.explain(problem);
+            app.console.complain(&four_lines(&problem));
+            problem.exit
+        }
+    }
+}
+
+fn dispatch(app: &mut App<'_>, command: Command) -> Outcome {
+    match command {
+        Command::Dev(arguments) => dev::run(app, &arguments),
+        Command::DevDaemon(arguments) => dev::become_daemon(&arguments),
+        Command::DevReaper(_) => dev::run_reaper(),
+        command => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(|error| machine("start the command's runtime", error))?;
+            runtime.block_on(async {
+                tokio::select! {
+                    outcome = commands::run(app, command) => outcome,
+                    _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+                }
+            })
+        }
+    }
+}
+
+/// Help is data.
+fn show(text: &str) -> Exit {
+    let (data, talk) = (&mut io::stdout(), &mut io::stderr());
+    let mut console = Console::new(data, talk, Style::PLAIN);
+    match console.data(text) {
+        Ok(()) => Exit::Ok,
+        Err(problem) => problem.exit,
+    }
+}
+
+fn told(problem: &Problem) -> Exit {
+    let (data, talk) = (&mut io::stdout(), &mut io::stderr());
+    Console::new(data, talk, Style::PLAIN).complain(&four_lines(problem));
+    problem.exit
+}

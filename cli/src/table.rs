@@ -1,0 +1,160 @@
+//! Tables for people: aligned columns, two spaces apart, nothing else.
+
+use crate::text::one_line;
+
+/// How a cell wants to be seen. Colour only repeats what the word already says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    Plain,
+    Good,
+    /// Not as it should be, or on its way.
+    Uneasy,
+    Bad,
+    Faint,
+}
+
+impl Tone {
+    /// By the words of states, health and verdicts.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "Running" | "Online" | "ok" | "HEALTHY" | "Leader" | "leader" => Self::Good,
+            "Degraded" | "degraded" | "Starting" | "Stopping" | "Pending" | "Backoff" | "Blocked" | "DEGRADED"
+            | "Unresponsive" | "unresponsive" => Self::Uneasy,
+            "Failed" | "failed" | "Quarantined" | "AgentDown" | "DOWN" => Self::Bad,
+            "Unknown" | "unknown" | "UNKNOWN" | "-" => Self::Faint,
+            _ => Self::Plain,
+        }
+    }
+
+    pub fn paint(self, text: &str, colour: bool) -> String {
+        let number = match self {
+            Self::Plain => return text.to_owned(),
+            Self::Good => "32",
+            Self::Uneasy => "33",
+            Self::Bad => "31",
+            Self::Faint => "2",
+        };
+        if colour {
+            format!("\u{1b}[{number}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Cell {
+    text: String,
+    tone: Tone,
+}
+
+impl Cell {
+    /// Absence is a dash, so that columns can be counted.
+    pub fn new(text: impl AsRef<str>) -> Self {
+        let text = one_line(text.as_ref());
+        let text = if text.is_empty() { "-".to_owned() } else { text };
+        Self {
+            text,
+            tone: Tone::Plain,
+        }
+    }
+
+    /// Coloured by what the word means.
+    pub fn state(text: impl AsRef<str>) -> Self {
+        let cell = Self::new(text);
+        Self {
+            tone: Tone::of(&cell.text),
+            ..cell
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Table {
+    headings: Vec<&'static str>,
+    rows: Vec<Vec<Cell>>,
+}
+
+impl Table {
+    pub fn new(headings: &[&'static str]) -> Self {
+        Self {
+            headings: headings.to_vec(),
+            rows: Vec::new(),
+        }
+    }
+
+    pub fn row(&mut self, cells: Vec<Cell>) {
+        assert_eq!(cells.len(), self.headings.len(), "a row has a cell for each heading");
+        self.rows.push(cells);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Every line ends with a newline; no line ends with a space.
+    pub fn render(&self, colour: bool) -> String {
+        let mut widths: Vec<usize> = self.headings.iter().map(|heading| heading.len()).collect();
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.text.chars().count());
+            }
+        }
+        let mut out = String::new();
+        let headings: Vec<Cell> = self.headings.iter().map(Cell::new).collect();
+        push_line(&mut out, &headings, &widths, false);
+        for row in &self.rows {
+            push_line(&mut out, row, &widths, colour);
+        }
+        out
+    }
+}
+
+fn push_line(out: &mut String, cells: &[Cell], widths: &[usize], colour: bool) {
+    let last = cells.len().saturating_sub(1);
+    for (at, (cell, width)) in cells.iter().zip(widths).enumerate() {
+        out.push_str(&cell.tone.paint(&cell.text, colour));
+        if at < last {
+            let gap = width - cell.text.chars().count() + 2;
+            out.extend(std::iter::repeat_n(' ', gap));
+        }
+    }
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Table {
+        let mut table = Table::new(&["REF", "STATE", "REASON"]);
+        table.row(vec![Cell::new("greeter@n1"), Cell::state("Running"), Cell::new("")]);
+        table.row(vec![
+            Cell::new("f@n2"),
+            Cell::state("Failed"),
+            Cell::new("panic \"ä\"\nat x"),
+        ]);
+        table
+    }
+
+    #[test]
+    fn columns_are_aligned_and_absence_is_a_dash() {
+        assert_eq!(
+            sample().render(false),
+            "REF         STATE    REASON\n\
+             greeter@n1  Running  -\n\
+             f@n2        Failed   panic \"ä\" / at x\n"
+        );
+    }
+
+    #[test]
+    fn colour_does_not_move_a_column() {
+        let plain: String = sample().render(true);
+        let mut stripped = plain.replace("\u{1b}[0m", "");
+        for number in ["32", "33", "31", "2"] {
+            stripped = stripped.replace(&format!("\u{1b}[{number}m"), "");
+        }
+        assert_eq!(stripped, sample().render(false));
+        assert_ne!(plain, stripped);
+    }
+}

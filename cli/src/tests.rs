@@ -1,0 +1,323 @@
+//! The command line from outside: help, messages, exit codes; generated bad input over every command and flag.
+
+use std::ffi::OsString;
+
+use clap::CommandFactory;
+use mainstay_api::{Exit, Problem};
+use mainstay_protocol::code;
+use proptest::prelude::*;
+
+use crate::arguments::{Arguments, Command};
+use crate::console::{Console, Style};
+use crate::home::Home;
+use crate::outcome::four_lines;
+use crate::parse::{Parsed, parse};
+use crate::program;
+
+/// Every command of the tree with the words that lead to it, hidden ones left out.
+fn commands() -> Vec<(Vec<String>, clap::Command)> {
+    let mut root = Arguments::command();
+    root.build();
+    let mut found = Vec::new();
+    let mut open = vec![(vec![root.get_name().to_owned()], root)];
+    while let Some((path, command)) = open.pop() {
+        for child in command.get_subcommands().filter(|child| !child.is_hide_set()) {
+            let mut longer = path.clone();
+            longer.push(child.get_name().to_owned());
+            open.push((longer, child.clone()));
+        }
+        found.push((path, command));
+    }
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found
+}
+
+/// Words as a shell splits them; single quotes are all our examples need.
+fn split(line: &str) -> Vec<OsString> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quoted = false;
+    for c in line.chars() {
+        match c {
+            '\'' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            ' ' if !quoted => words.extend(word.take().map(OsString::from)),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word.map(OsString::from));
+    words
+}
+
+/// A suggestion is a command of ours that parses (help counts), or one of the few shell words we use.
+fn runs_as_written(command: &str) -> bool {
+    if let Some(home) = command.strip_prefix("MAINSTAY_HOME=") {
+        return home.split_once(' ').is_some_and(|(_, rest)| runs_as_written(rest));
+    }
+    if ["rm ", "kill -9 "].iter().any(|prefix| command.starts_with(prefix)) {
+        return true;
+    }
+    let words = split(command);
+    words.first().is_some_and(|first| first == "mainstay") && !matches!(parse(&words), Parsed::Wrong(_))
+}
+
+/// What a run came to: exit code, data, talk. None for what would start a daemon.
+fn run(words: &[OsString], home: &Home) -> Option<(Exit, String, String)> {
+    let arguments = match parse(words) {
+        Parsed::Run(arguments) => *arguments,
+        Parsed::Show(text) => return Some((Exit::Ok, text, String::new())),
+        Parsed::Wrong(problem) => return Some((problem.exit, String::new(), four_lines(&problem))),
+    };
+    let daemon = matches!(
+        arguments.command,
+        Command::Dev(_) | Command::Station(_) | Command::Agent(_) | Command::DevDaemon(_) | Command::DevReaper(_)
+    );
+    if daemon {
+        return None;
+    }
+    let (mut data, mut talk) = (Vec::new(), Vec::new());
+    let style = Style::of(&arguments.global);
+    let exit = program::run(arguments, home.clone(), Console::new(&mut data, &mut talk, style));
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Some((exit, text(data), text(talk)))
+}
+
+fn wrong(line: &str) -> Problem {
+    match parse(&split(line)) {
+        Parsed::Wrong(problem) => problem,
+        other => panic!("{line} is not wrong: {other:?}"),
+    }
+}
+
+#[test]
+fn the_declaration_of_the_command_line_is_consistent() {
+    Arguments::command().debug_assert();
+}
+
+// case: usability 27
+#[test]
+fn every_help_fits_a_screen_and_has_examples_that_parse() {
+    const LINES_MAX: usize = 40;
+    for (path, mut command) in commands() {
+        let help = command.render_long_help().to_string();
+        let short = command.render_help().to_string();
+        let name = path.join(" ");
+        for text in [&help, &short] {
+            let lines = text.lines().count();
+            assert!(lines <= LINES_MAX, "{name} --help has {lines} lines:\n{text}");
+        }
+        let examples: Vec<&str> = help.lines().map(str::trim).filter(|line| line.starts_with("mainstay ")).collect();
+        assert!(!examples.is_empty(), "{name} --help has no example:\n{help}");
+        for example in examples {
+            assert!(runs_as_written(example), "{name}: {example}");
+        }
+    }
+}
+
+#[test]
+fn only_the_commands_of_this_version_appear() {
+    let top: Vec<String> = commands()
+        .into_iter()
+        .filter(|(path, _)| path.len() == 2)
+        .map(|(path, _)| path[1].clone())
+        .collect();
+    let expected = [
+        "agent", "ask-status", "call", "chaos", "check", "clear", "decisions", "describe", "dev", "events", "get",
+        "parked", "restart", "start", "station", "status", "stop", "version", "wait", "why",
+    ];
+    assert_eq!(top, expected);
+}
+
+// acceptance: 12
+#[test]
+fn wrong_words_end_with_2_and_the_nearest_name() {
+    for (line, nearest) in [
+        ("mainstay stauts", "status"),
+        ("mainstay chaos kil greeter@n1", "kill"),
+        ("mainstay parked lst", "list"),
+        ("mainstay start greeter --al", "--all"),
+        ("mainstay status --exit-cod", "--exit-code"),
+        ("mainstay get nods", "nodes"),
+        ("mainstay status -o jsn", "json"),
+        ("mainstay station rn", "run"),
+    ] {
+        let problem = wrong(line);
+        assert_eq!(problem.exit, Exit::Usage, "{line}");
+        assert!(problem.nearest.iter().any(|name| name == nearest), "{line}: {problem}");
+        assert!(runs_as_written(&problem.to_do), "{line}: {}", problem.to_do);
+    }
+}
+
+// acceptance: 12
+#[test]
+fn wrong_values_end_with_2_and_say_what_is_wanted() {
+    for (line, wanted) in [
+        ("mainstay describe nod/n1", "\"node\""),
+        ("mainstay describe Greeter", "a-z"),
+        ("mainstay check node/n1", "PLACEMENT@NODE"),
+        ("mainstay call greeter greet", "greeter@NODE"),
+        ("mainstay call greeter@n1 greet {", "line 1 column 1"),
+        ("mainstay start greeter --on n1 --config greeting", "KEY=VALUE"),
+        ("mainstay start greeter --on n1 --config =1", "KEY=VALUE"),
+        ("mainstay start greeter", "missing"),
+        ("mainstay start greeter --all --on n1", "do not go together"),
+        ("mainstay wait greeter@n1 --for helthy", "\"healthy\""),
+        ("mainstay wait greeter@n1 --for state=Runing", "state=Running"),
+        ("mainstay wait greeter@n1", "--for"),
+        ("mainstay status --timeout soon", "30s"),
+        ("mainstay events --since yesterday", "10m"),
+        ("mainstay dev --nodes 0", "1..=64"),
+        ("mainstay parked show zz", "hexadecimal"),
+        ("mainstay", "a command is missing"),
+        ("mainstay chaos", "kill"),
+        ("mainstay stop a@n1 b@n1", "one word too many"),
+    ] {
+        let problem = wrong(line);
+        assert_eq!(problem.exit, Exit::Usage, "{line}");
+        assert!(problem.why.contains(wanted), "{line}: {problem}");
+        assert!(runs_as_written(&problem.to_do), "{line}: {}", problem.to_do);
+    }
+}
+
+// case: usability 13
+#[test]
+fn what_every_code_advises_is_a_command_that_parses() {
+    for (code, _) in code::ALL {
+        let problem = Problem::new(code.clone(), "what", "why");
+        assert!(runs_as_written(&problem.to_do), "{code}: {}", problem.to_do);
+    }
+}
+
+// case: usability 19
+#[test]
+fn without_a_cluster_every_command_that_needs_one_ends_with_6() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::at(directory.path());
+    for line in [
+        "mainstay status",
+        "mainstay get nodes",
+        "mainstay get instances greeter",
+        "mainstay describe greeter@n1",
+        "mainstay start greeter --all",
+        "mainstay stop greeter",
+        "mainstay restart greeter@n1",
+        "mainstay clear greeter@n1",
+        "mainstay check greeter",
+        "mainstay ask-status greeter@n1",
+        "mainstay call greeter@n1 greet {}",
+        "mainstay events",
+        "mainstay decisions",
+        "mainstay why",
+        "mainstay wait greeter@n1 --for running",
+        "mainstay parked list",
+        "mainstay chaos kill greeter@n1",
+        "mainstay status --context prod",
+    ] {
+        let (exit, data, talk) = run(&split(line), &home).unwrap();
+        assert_eq!(exit, Exit::NoServer, "{line}: {talk}");
+        assert!(data.is_empty(), "{line} says on stdout: {data}");
+        assert_eq!(talk.lines().count(), 4, "{line}: {talk}");
+    }
+    let (exit, data, _) = run(&split("mainstay version -o json"), &home).unwrap();
+    assert_eq!(exit, Exit::Ok);
+    assert!(serde_json::from_str::<serde_json::Value>(&data).unwrap()["station"].is_null());
+}
+
+#[test]
+fn a_context_whose_dev_cluster_was_killed_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::at(directory.path());
+    let gone = crate::home::ProcessId {
+        started: crate::process::own().started + 1,
+        ..crate::process::own()
+    };
+    let context = crate::home::Context {
+        name: crate::home::DEV.to_owned(),
+        socket: directory.path().join("gone.sock"),
+        dev: Some(crate::home::DevCluster {
+            parent: gone,
+            directory: directory.path().join("data"),
+            runtime: directory.path().join("runtime"),
+            previous: None,
+        }),
+    };
+    home.write(&context).unwrap();
+    home.make_current(crate::home::DEV).unwrap();
+    let (exit, _, talk) = run(&split("mainstay status"), &home).unwrap();
+    assert_eq!(exit, Exit::NoServer, "{talk}");
+    assert!(talk.contains("its parent") && talk.contains("do:  mainstay dev\n"), "{talk}");
+}
+
+/// Words that people and scripts get wrong, and some that nobody should ever type.
+fn word() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => prop::sample::select(vec![
+            "greeter", "greeter@n1", "greeter@", "@n1", "@", "a@b@c", "node/n1", "nodes/n1", "node/", "/", "//", "nod/n1",
+            "type/flaky", "station/s1", "station/x", "supervisor/n1", "instance/n1/greeter", "name/n1/greeter", "name/n1",
+            "config/00ff", "config/xyz", "parked/3fa9c2", "parked/", "command/1", "outbox/n1", "cluster", "nodes", "types",
+            "instances", "json", "table", "yaml", "running", "state=", "state=Nope", "state=Stopped", "gone", "10m", "-1s",
+            "1e9", "0", "-1", "99999999999999999999", "k=v", "k=", "=v", "a.b=1", "a..b=1", "{}", "{", "[1,", "null", "",
+            " ", "--", "-", "---", "-x", "-o", "-o=", "-qv", "--help", "--verion", "\u{1b}[2J", "ä@ö", "\n", "a\nb", "%s", "$(x)",
+            "../../etc/passwd", "A", "n_1",
+        ]).prop_map(str::to_owned),
+        1 => "[ -~]{0,80}",
+        1 => any::<String>().prop_map(|text| text.replace('\0', "")),
+    ]
+}
+
+/// The words to a command, then flags it has, flags it does not have, and other words.
+fn line() -> impl Strategy<Value = Vec<String>> {
+    let known: Vec<(Vec<String>, Vec<String>)> = commands()
+        .into_iter()
+        .map(|(path, command)| {
+            let longs = command.get_arguments().filter_map(clap::Arg::get_long);
+            (path, longs.map(|long| format!("--{long}")).collect())
+        })
+        .collect();
+    prop::sample::select(known).prop_flat_map(|(path, flags)| {
+        let flag = match flags.is_empty() {
+            true => Just("--none".to_owned()).boxed(),
+            false => prop::sample::select(flags).boxed(),
+        };
+        let part = prop_oneof![
+            3 => word(),
+            2 => flag.clone(),
+            1 => (flag, word()).prop_map(|(flag, word)| format!("{flag}={word}")),
+        ];
+        prop::collection::vec(part, 0..6).prop_map(move |rest| path.iter().cloned().chain(rest).collect())
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    // acceptance: 12
+    #[test]
+    fn bad_input_is_told_in_four_lines_and_never_panics(words in line()) {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::at(directory.path());
+        let words: Vec<OsString> = words.into_iter().map(OsString::from).collect();
+        if let Some((exit, data, talk)) = run(&words, &home) {
+            match exit {
+                // Help, or the one command that needs no cluster.
+                Exit::Ok => prop_assert!(!data.is_empty(), "{:?} says nothing", words),
+                Exit::Usage | Exit::NotFound | Exit::Conflict | Exit::NoServer => {
+                    prop_assert!(data.is_empty(), "{:?}: {}", words, data);
+                    let lines: Vec<&str> = talk.lines().collect();
+                    prop_assert!(lines.len() >= 4, "{:?}: {}", words, talk);
+                    let [what, why, fix, code] = lines[lines.len() - 4..] else { unreachable!() };
+                    prop_assert!(what.starts_with("error: ") && what.len() > 7, "{:?}: {}", words, talk);
+                    prop_assert!(why.starts_with("  why: ") && why.trim() != "why:", "{:?}: {}", words, talk);
+                    prop_assert!(!why.contains("no cause known"), "{:?}: {}", words, talk);
+                    let fix = fix.strip_prefix("  do:  ").unwrap_or_default();
+                    prop_assert!(runs_as_written(fix), "{:?}: {}", words, talk);
+                    prop_assert!(code.starts_with("  MS-"), "{:?}: {}", words, talk);
+                    prop_assert!(!talk.chars().any(|c| c.is_control() && c != '\n'), "{:?}: {:?}", words, talk);
+                }
+                other => prop_assert!(false, "{:?} ends with {:?}: {}", words, other, talk),
+            }
+        }
+    }
+}
