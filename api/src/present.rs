@@ -15,6 +15,7 @@ mod service_type;
 mod station;
 mod status;
 mod supervisor;
+mod why;
 
 #[cfg(test)]
 mod sample;

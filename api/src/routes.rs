@@ -71,6 +71,8 @@ routes! {
     PARKED_ONE: Get "/v1/parked/{name}";
     PARKED_REQUEUE: Post "/v1/parked/{name}/requeue";
     PARKED_DROP: Delete "/v1/parked/{name}";
+    /// What peers of the session socket sent that could not be read, by peer.
+    BAD_FRAMES: Get "/v1/bad-frames";
     HEALTHZ: Get "/healthz";
     READYZ: Get "/readyz";
     METRICS: Get "/metrics";

@@ -10,10 +10,10 @@ mod status;
 mod why;
 
 pub use change::{
-    Accepted, BadUntil, CallAnswer, ChaosAct, ChaosRequest, CheckAnswer, Done, On, STATES, StartRequest,
-    StatusAnswer, Until, WaitAnswer, WaitRequest,
+    Accepted, BadUntil, CallAnswer, ChaosAct, ChaosRequest, CheckAnswer, Done, On, STATES,
+    StartRequest, StatusAnswer, Until, WaitAnswer, WaitRequest,
 };
-pub use history::{Decision, Event, Parked, Saw};
+pub use history::{BadFrame, BadPeer, Decision, Event, Parked, Saw};
 pub use instance::{Instance, Process};
 pub use node::{Counts, Node};
 pub use parts::{

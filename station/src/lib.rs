@@ -1,1 +1,40 @@
-//! Being written.
+//! # The station: sessions with agents, the leader's driver, the HTTP API
+//!
+//! ```text
+//!   agents --Unix socket--> sessions --reports, node up, gone--> inbox --+
+//!                              ^                                         v
+//!                              |  welcome, commands, acks        driver: LeaderCore
+//!                              +----------------------------------- |    ^
+//!   CLI ---Unix socket---> http --operations with a ticket--> inbox |    | committed entries
+//!                            |                                      v    |
+//!                            +--- reads ---> store snapshots <--- the log (store)
+//!
+//!   recovery supervisor: starts the driver with leadership, again if it fails, and ends it when leadership goes
+//! ```
+//!
+//! What must hold:
+//! - The driver task is the one owner of graph and core; everybody else reads store snapshots.
+//! - Nothing is acknowledged, sent or answered before the entry that justifies it is committed.
+//! - Every queue has a bound: a full inbox slows sessions down and answers 429 to the API, a session that does not
+//!   read is closed; heartbeats, Checks and kills pass by the inbox.
+//! - No frame, however broken, ends more than its own session.
+//! - A panic of the leader core ends the process; the log is what survives it.
+//!
+//! Users link their rules: `Station::new().rule::<MyRule>().run(options)`.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod cluster;
+mod driver;
+mod http;
+mod metrics;
+mod options;
+mod peers;
+mod recovery_supervisor;
+mod sessions;
+mod shared;
+mod startup;
+mod watchdog;
+
+pub use options::{Profile, StationOptions};
+pub use startup::{Running, StartError, Station};

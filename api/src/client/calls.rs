@@ -9,9 +9,9 @@ use super::{Client, EventStream};
 use crate::problem::Problem;
 use crate::routes::{self, Route, query};
 use crate::types::{
-    Accepted, CallAnswer, ChaosRequest, CheckAnswer, Configuration, Decision, Described, Done,
-    Event, Instance, Name, Node, Parked, Placement, ServiceType, StartRequest, Station, Status,
-    StatusAnswer, Supervisor, Version, WaitAnswer, WaitRequest, Why,
+    Accepted, BadPeer, CallAnswer, ChaosRequest, CheckAnswer, Configuration, Decision, Described,
+    Done, Event, Instance, Name, Node, Parked, Placement, ServiceType, StartRequest, Station,
+    Status, StatusAnswer, Supervisor, Version, WaitAnswer, WaitRequest, Why,
 };
 
 /// Which instances; all, where nothing is said.
@@ -260,6 +260,10 @@ impl Client {
 
     pub async fn parked_drop(&self, id: &str) -> Result<Accepted, Problem> {
         self.delete(&routes::PARKED_DROP.fill(&[id])).await
+    }
+
+    pub async fn bad_frames(&self) -> Result<Vec<BadPeer>, Problem> {
+        self.get(routes::BAD_FRAMES.path).await
     }
 
     /// Whether the station says it is ready.

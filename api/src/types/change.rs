@@ -145,8 +145,8 @@ impl fmt::Display for BadUntil {
 
 impl std::error::Error for BadUntil {}
 
-/// The states an instance can be waited into, as they are written.
-pub const STATES: [&str; 12] = [
+/// The states an instance or a node can be waited into, as they are written.
+pub const STATES: [&str; 14] = [
     "Pending",
     "Blocked",
     "Starting",
@@ -159,6 +159,8 @@ pub const STATES: [&str; 12] = [
     "Backoff",
     "Quarantined",
     "Unknown",
+    "Online",
+    "AgentDown",
 ];
 
 impl FromStr for Until {

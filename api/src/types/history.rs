@@ -58,3 +58,23 @@ pub struct Parked {
     pub backtrace: String,
     pub since: Time,
 }
+
+/// What one peer of the session socket sent that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadPeer {
+    pub peer: String,
+    /// All there ever were.
+    pub total: u64,
+    /// The last ones, oldest first.
+    pub last: Vec<BadFrame>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadFrame {
+    /// Null where not even the header could be read.
+    pub kind: Option<u16>,
+    pub why: String,
+    pub bytes: u64,
+    /// The body's first bytes, in hexadecimal.
+    pub head: String,
+}

@@ -1,0 +1,263 @@
+//! The coordinator's driver: owns the leader core and carries out what it asks for. One `select!`, whose arms only
+//! make an input; the core is called in one place, and effects follow each call.
+//!
+//! While a proposal is in flight the inbox is left alone: the next batch gathers there, and its bound is what
+//! slows everybody else down.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use mainstay_coordinator::{Answer, Effect, Entry, LeaderCore, Log, LogEvent, Monotonic, Ticket};
+use mainstay_protocol::{Term, limits};
+use mainstay_resource_graph::{Change, Key, NodeState, Vertex, View};
+use mainstay_store::LogHandle;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::{Clock, wall_ms};
+use crate::shared::{Shared, Submitted};
+use crate::watchdog::Watchdog;
+
+/// Where the driver's inputs come from; they outlive it.
+#[derive(Debug)]
+pub struct Inputs {
+    pub inbox: mpsc::Receiver<Submitted>,
+    pub log: mpsc::Receiver<LogEvent>,
+}
+
+/// Why a driver ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Leadership was lost.
+    Following,
+    /// The log is closed: the station stops.
+    Closed,
+    /// The core panicked: its state cannot be trusted, and nobody else has one.
+    CorePanicked,
+}
+
+pub struct Driver {
+    pub core: LeaderCore,
+    pub log: LogHandle,
+    pub shared: Arc<Shared>,
+    pub clock: Clock,
+    pub watchdog: Watchdog,
+    pub term: Term,
+}
+
+/// A driver at work.
+struct Drive {
+    core: LeaderCore,
+    log: Proposing,
+    shared: Arc<Shared>,
+    clock: Clock,
+    watchdog: Watchdog,
+    waiting: BTreeMap<Ticket, oneshot::Sender<Answer>>,
+    tickets: u64,
+}
+
+/// The log, with when the entry in flight was proposed.
+struct Proposing {
+    log: LogHandle,
+    since: Option<Instant>,
+}
+
+impl Log for Proposing {
+    fn propose(&mut self, entry: Entry) {
+        self.since = Some(Instant::now());
+        self.log.propose(entry);
+    }
+}
+
+/// What woke the driver.
+enum Input {
+    Log(Option<LogEvent>),
+    Submitted(Option<Submitted>),
+    Time,
+}
+
+/// The core panicked within a call.
+struct Panicked;
+
+impl Driver {
+    /// Drives until leadership is lost or the log ends.
+    pub async fn run(self, inputs: &mut Inputs) -> Ended {
+        let mut drive = Drive {
+            core: self.core,
+            log: Proposing {
+                log: self.log,
+                since: None,
+            },
+            shared: self.shared,
+            clock: self.clock,
+            watchdog: self.watchdog,
+            waiting: BTreeMap::new(),
+            tickets: 0,
+        };
+        let Ok(()) = drive.log_event(LogEvent::Leading(self.term)) else {
+            return Ended::CorePanicked;
+        };
+        drive.shared.set_leadership(drive.core.leadership());
+        drive.shared.metrics.led();
+        drive.until_ended(inputs).await
+    }
+}
+
+impl Drive {
+    async fn until_ended(&mut self, inputs: &mut Inputs) -> Ended {
+        loop {
+            let Ok(wake_at) = self.step(inputs) else {
+                return Ended::CorePanicked;
+            };
+            let gathering = self.log.since.is_some();
+            let input = tokio::select! {
+                event = inputs.log.recv() => Input::Log(event),
+                submitted = inputs.inbox.recv(), if !gathering => Input::Submitted(submitted),
+                () = until(self.clock, wake_at) => Input::Time,
+            };
+            let taken = match input {
+                Input::Log(None) => return Ended::Closed,
+                Input::Log(Some(event)) => {
+                    let follows = matches!(event, LogEvent::Following | LogEvent::Replaced { .. });
+                    let taken = self.log_event(event);
+                    if follows && taken.is_ok() {
+                        return Ended::Following;
+                    }
+                    taken
+                }
+                // The shared state holds a sender for as long as there is a station.
+                Input::Submitted(None) => return Ended::Closed,
+                Input::Submitted(Some(submitted)) => self.enqueue(submitted),
+                Input::Time => Ok(()),
+            };
+            if taken.is_err() {
+                return Ended::CorePanicked;
+            }
+        }
+    }
+
+    /// Everything that can be done now; when to come back.
+    fn step(&mut self, inputs: &mut Inputs) -> Result<Option<Monotonic>, Panicked> {
+        for (node, at) in self.shared.take_heard() {
+            let at = self.clock.of(at);
+            self.call(|core, _| core.heard(&node, at))?;
+        }
+        if self.log.since.is_none() {
+            for _ in 0..limits::BATCH_EVENTS_MAX {
+                let Ok(submitted) = inputs.inbox.try_recv() else {
+                    break;
+                };
+                self.enqueue(submitted)?;
+            }
+            self.poll()?;
+        }
+        self.call(|core, now| core.wake_at(now))
+    }
+
+    fn poll(&mut self) -> Result<(), Panicked> {
+        let now = self.clock.now();
+        let queued = self.core.inbox_depth();
+        let watched = self.watchdog.enter();
+        let (core, log) = (&mut self.core, &mut self.log);
+        let effects = catch_unwind(AssertUnwindSafe(|| core.poll(now, wall_ms(), log)));
+        drop(watched);
+        let effects = effects.map_err(|_panic| Panicked)?;
+        if self.log.since.is_some() {
+            self.shared
+                .metrics
+                .batch(queued.saturating_sub(self.core.inbox_depth()));
+        }
+        self.carry_out(effects);
+        Ok(())
+    }
+
+    fn enqueue(&mut self, submitted: Submitted) -> Result<(), Panicked> {
+        let Submitted { event, answer } = submitted;
+        let wants_outcome = matches!(event, mainstay_coordinator::Event::Operator(_));
+        let ticket = wants_outcome.then(|| {
+            self.tickets += 1;
+            Ticket(self.tickets)
+        });
+        let taken = self.call(|core, now| core.enqueue(event, ticket, now))?;
+        match (taken, answer, ticket) {
+            (Ok(()), Some(answer), Some(ticket)) => {
+                self.waiting.insert(ticket, answer);
+            }
+            // Whoever asked may be gone; the refusal is then nobody's.
+            (Err(refusal), Some(answer), _) => drop(answer.send(Err(refusal))),
+            (Err(refusal), None, _) => tracing::warn!(why = %refusal.text, "an event was refused"),
+            (Ok(()), _, _) => {}
+        }
+        Ok(())
+    }
+
+    fn log_event(&mut self, event: LogEvent) -> Result<(), Panicked> {
+        let settles = !matches!(event, LogEvent::Leading(_));
+        let effects = self.call(|core, now| core.log_event(event, now))?;
+        self.carry_out(effects);
+        if settles {
+            self.log.since = None;
+        }
+        Ok(())
+    }
+
+    fn call<T>(
+        &mut self,
+        call: impl FnOnce(&mut LeaderCore, Monotonic) -> T,
+    ) -> Result<T, Panicked> {
+        let now = self.clock.now();
+        let _watched = self.watchdog.enter();
+        let core = &mut self.core;
+        catch_unwind(AssertUnwindSafe(|| call(core, now))).map_err(|_panic| Panicked)
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match self.shared.sessions.carry_out(effect) {
+                Some(Effect::Applied(entry)) => self.applied(&entry),
+                Some(Effect::Reply { ticket, answer }) => {
+                    if let Some(waiting) = self.waiting.remove(&ticket) {
+                        // Whoever asked may be gone; what was asked for is done all the same.
+                        drop(waiting.send(answer));
+                    }
+                }
+                Some(
+                    Effect::Welcome { .. }
+                    | Effect::Deny { .. }
+                    | Effect::Acknowledge { .. }
+                    | Effect::Send { .. },
+                )
+                | None => {}
+            }
+        }
+    }
+
+    fn applied(&mut self, entry: &Entry) {
+        let took = self.log.since.map(|since| since.elapsed());
+        self.shared.metrics.committed(entry, took);
+        self.shared.pin_wall(entry.log_time, entry.wall_ms);
+        for change in &entry.delta.changes {
+            match change {
+                Change::Put(record) => {
+                    if let (Key::Node(name), Vertex::Node(node)) = (&record.key, &record.vertex)
+                        && node.state == NodeState::AgentDown
+                    {
+                        let why = "the coordinator gave it up; it has to come again";
+                        self.shared.sessions.close_run(name, node.agent_run, why);
+                    }
+                }
+                Change::Remove(Key::Instance(instance)) => self.shared.forget_instance(instance),
+                Change::Remove(_) | Change::Link(_) | Change::Unlink { .. } => {}
+            }
+        }
+        self.shared.applied(self.core.graph().revision());
+    }
+}
+
+async fn until(clock: Clock, at: Option<Monotonic>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(clock.instant(at).into()).await,
+        None => std::future::pending().await,
+    }
+}

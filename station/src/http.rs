@@ -1,0 +1,142 @@
+//! The HTTP API on its Unix socket: reads from store snapshots, changes through the inbox, questions through the
+//! sessions.
+
+mod asks;
+mod changes;
+mod history;
+mod idempotency;
+mod looks;
+mod overview;
+mod reply;
+mod stream;
+mod wait;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use axum::routing::{MethodRouter, delete, get, post};
+use axum::serve::Listener;
+use mainstay_api::routes::{self, Method, Route};
+use mainstay_protocol::limits;
+use tokio::net::{UnixListener, UnixStream, unix::SocketAddr};
+use tokio::sync::{Semaphore, watch};
+
+use crate::peers;
+use crate::shared::Shared;
+use idempotency::Keys;
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct Api {
+    pub shared: Arc<Shared>,
+    keys: Arc<Keys>,
+    waiters: Arc<Semaphore>,
+    stop: watch::Receiver<bool>,
+}
+
+/// Serves until the station stops.
+pub async fn serve(listener: UnixListener, shared: Arc<Shared>, stop: watch::Receiver<bool>) {
+    let api = Api {
+        shared,
+        keys: Arc::new(Keys::default()),
+        waiters: Arc::new(Semaphore::new(limits::WAITERS_MAX)),
+        stop: stop.clone(),
+    };
+    let mut stopping = stop;
+    let served = axum::serve(Admitting(listener), router(api)).with_graceful_shutdown(async move {
+        // A sender that is gone means the same as one that says so.
+        drop(stopping.wait_for(|stop| *stop).await);
+    });
+    if let Err(error) = served.await {
+        tracing::error!(%error, "the API ended");
+    }
+}
+
+fn router(api: Api) -> Router {
+    let mut router = Router::new();
+    for (route, handler) in handlers() {
+        router = router.route(route.path, handler);
+    }
+    router
+        .fallback(reply::no_such_route)
+        .method_not_allowed_fallback(reply::no_such_method)
+        .layer(DefaultBodyLimit::max(limits::HTTP_BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(
+            api.clone(),
+            idempotency::once_per_key,
+        ))
+        .layer(middleware::from_fn_with_state(
+            api.clone(),
+            reply::with_request_id,
+        ))
+        .with_state(api)
+}
+
+fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
+    let mut handlers = vec![
+        (routes::STATUS, get(overview::status)),
+        (routes::VERSION, get(overview::version)),
+        (routes::HEALTHZ, get(overview::healthz)),
+        (routes::READYZ, get(overview::readyz)),
+        (routes::METRICS, get(overview::metrics)),
+        (routes::BAD_FRAMES, get(overview::bad_frames)),
+        (routes::RESOURCE, get(looks::resource)),
+        (routes::WHY, get(looks::why)),
+        (routes::EVENTS, get(history::events)),
+        (routes::DECISIONS, get(history::decisions)),
+        (routes::START, post(changes::start)),
+        (routes::INSTANCE_STOP, post(changes::stop)),
+        (routes::INSTANCE_RESTART, post(changes::restart)),
+        (routes::INSTANCE_CLEAR, post(changes::clear)),
+        (routes::PARKED_REQUEUE, post(changes::requeue)),
+        (routes::INSTANCE_CHECK, post(asks::check)),
+        (routes::INSTANCE_STATUS, post(asks::status)),
+        (routes::INSTANCE_MESSAGE, post(asks::message)),
+        (routes::SUPERVISOR_CHECK, post(asks::supervisor_check)),
+        (routes::SUPERVISOR_STATUS, post(asks::supervisor_status)),
+        (routes::CHAOS, post(asks::chaos)),
+        (routes::WAIT, post(wait::wait)),
+        (routes::PARKED_ONE, get(looks::parked)),
+        (routes::PARKED_DROP, delete(changes::drop_parked)),
+    ];
+    handlers.extend(looks::lists());
+    debug_assert!(
+        handlers.iter().all(|(route, _)| {
+            matches!(route.method, Method::Get | Method::Post | Method::Delete)
+        })
+    );
+    handlers
+}
+
+/// The listener, letting in only whom the socket is for.
+struct Admitting(UnixListener);
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+impl Listener for Admitting {
+    type Io = UnixStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (UnixStream, SocketAddr) {
+        loop {
+            match self.0.accept().await {
+                Ok((stream, address)) => match peers::admit(&stream) {
+                    Ok(Ok(_pid)) => return (stream, address),
+                    Ok(Err(stranger)) => tracing::warn!(%stranger, "a request was refused"),
+                    Err(error) => tracing::debug!(%error, "a peer left before it was looked at"),
+                },
+                Err(error) => {
+                    tracing::warn!(%error, "accepting a request failed");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}

@@ -1,0 +1,242 @@
+//! Questions to agents: Check, Status, messages, chaos. Not logged, answered within a deadline.
+
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use mainstay_api::Problem;
+use mainstay_api::types::{self, CallAnswer, ChaosRequest, CheckAnswer, Done, StatusAnswer};
+use mainstay_protocol::request::{Answer, Ask, ChaosAct, ChaosTarget, Refusal};
+use mainstay_protocol::{InstanceKey, NodeName, code, limits};
+use mainstay_resource_graph::{Key, ViewExt};
+use serde_json::Value;
+
+use super::Api;
+use super::changes::existing;
+use super::reply::{Failure, Reply, body, json};
+
+/// A question to a node, and to whom there.
+const ASK_DEADLINE: Duration = Duration::from_secs(5);
+
+type At = Path<(String, String)>;
+
+pub async fn check(State(api): State<Api>, at: At) -> Reply {
+    let instance = existing_to_ask(&api, "check", at).await?;
+    let node = instance.node.clone();
+    let reference = instance.to_string();
+    check_of(&api, node, reference, Ask::Check { instance }).await
+}
+
+pub async fn supervisor_check(State(api): State<Api>, Path(node): Path<String>) -> Reply {
+    let (node, reference) = supervisor(&api, node).await?;
+    check_of(&api, node, reference, Ask::SupervisorCheck).await
+}
+
+async fn check_of(api: &Api, node: NodeName, reference: String, ask: Ask) -> Reply {
+    let started = Instant::now();
+    let what = format!("check {reference}");
+    match put(api, &node, ask).await {
+        Answer::Health {
+            health,
+            detail,
+            took_ms,
+            ..
+        } => {
+            api.shared.metrics.checked(health.as_str());
+            json(&CheckAnswer {
+                reference,
+                health,
+                detail,
+                took_ms,
+            })
+        }
+        other => {
+            api.shared.metrics.checked("unknown");
+            Err(not_an_answer(what, other, started))
+        }
+    }
+}
+
+pub async fn status(State(api): State<Api>, at: At) -> Reply {
+    let instance = existing_to_ask(&api, "ask-status", at).await?;
+    let node = instance.node.clone();
+    let reference = instance.to_string();
+    status_of(&api, node, reference, Ask::Status { instance }).await
+}
+
+pub async fn supervisor_status(State(api): State<Api>, Path(node): Path<String>) -> Reply {
+    let (node, reference) = supervisor(&api, node).await?;
+    status_of(&api, node, reference, Ask::SupervisorStatus).await
+}
+
+async fn status_of(api: &Api, node: NodeName, reference: String, ask: Ask) -> Reply {
+    let started = Instant::now();
+    match put(api, &node, ask).await {
+        Answer::Status { text } => json(&StatusAnswer { reference, text }),
+        other => Err(not_an_answer(
+            format!("ask-status {reference}"),
+            other,
+            started,
+        )),
+    }
+}
+
+pub async fn message(
+    State(api): State<Api>,
+    Path((node, placement, message)): Path<(String, String, String)>,
+    bytes: Bytes,
+) -> Reply {
+    let started = Instant::now();
+    let what = format!("call {placement}@{node} {message}");
+    let sent: Value = match bytes.is_empty() {
+        true => Value::Null,
+        false => body(&what, &bytes)?,
+    };
+    if bytes.len() > limits::JSON_BYTES_MAX {
+        let why = format!(
+            "a message of {} bytes exceeds the limit of {}",
+            bytes.len(),
+            limits::JSON_BYTES_MAX
+        );
+        return Err(Problem::new(code::BAD_REQUEST, what, why).into());
+    }
+    if message.len() > limits::NAME_BYTES_MAX {
+        return Err(
+            Problem::new(code::UNKNOWN_MESSAGE, what, "no message has so long a name").into(),
+        );
+    }
+    let instance = existing_to_ask(&api, "call", Path((node, placement))).await?;
+    let asked = Ask::Message {
+        instance: instance.clone(),
+        message: message.clone(),
+        body: sent.to_string(),
+    };
+    match put(&api, &instance.node.clone(), asked).await {
+        Answer::Reply { body } => json(&CallAnswer {
+            reference: instance.to_string(),
+            message,
+            answer: serde_json::from_str(&body).unwrap_or(Value::String(body)),
+        }),
+        other => {
+            let Failure(problem) = not_an_answer(what, other, started);
+            match problem.code == code::UNKNOWN_MESSAGE {
+                true => Err(problem.to_do("mainstay get types -o json").into()),
+                false => Err(Failure(problem)),
+            }
+        }
+    }
+}
+
+pub async fn chaos(State(api): State<Api>, bytes: Bytes) -> Reply {
+    let request: ChaosRequest = body("chaos", &bytes)?;
+    let started = Instant::now();
+    let act = match request.act {
+        types::ChaosAct::Kill => ChaosAct::Kill,
+        types::ChaosAct::Panic => ChaosAct::Panic,
+        types::ChaosAct::Hang => ChaosAct::Hang,
+        types::ChaosAct::Stop => ChaosAct::Stop,
+    };
+    let what = format!("chaos on {}", request.reference);
+    let (node, target) = chaos_target(&api, &what, request.reference.clone()).await?;
+    let of_agent = target == ChaosTarget::Agent;
+    let text = match put(&api, &node, Ask::Chaos { target, act }).await {
+        Answer::Done { text } => text,
+        // An agent that is killed or stopped has no more to say.
+        Answer::Refused(refusal)
+            if of_agent
+                && [code::AGENT_DOWN, code::TIMEOUT].contains(&refusal.code)
+                && was_there(&api, &node) =>
+        {
+            format!("the agent of {node} went silent")
+        }
+        other => return Err(not_an_answer(what, other, started)),
+    };
+    json(&Done {
+        reference: request.reference,
+        text,
+    })
+}
+
+/// Something was heard of it lately: what is silent now was struck.
+fn was_there(api: &Api, node: &NodeName) -> bool {
+    use mainstay_api::present::Live;
+    let limit = ASK_DEADLINE + Duration::from_secs(5);
+    api.shared
+        .heard_ms(node)
+        .is_some_and(|ms| u128::from(ms) < limit.as_millis())
+}
+
+async fn chaos_target(
+    api: &Api,
+    what: &str,
+    reference: String,
+) -> Result<(NodeName, ChaosTarget), Failure> {
+    let reference = match reference.split_once('/') {
+        Some(("agent" | "agents", node)) => format!("node/{node}"),
+        _ => reference,
+    };
+    match api.read(move |present| present.find(&reference)).await? {
+        Key::Instance(instance) => Ok((instance.node.clone(), ChaosTarget::Instance(instance))),
+        Key::Supervisor(node) => Ok((node, ChaosTarget::Supervisor)),
+        Key::Node(node) => Ok((node, ChaosTarget::Agent)),
+        other => {
+            let why = format!("{other} is no instance, supervisor or node");
+            Err(Problem::new(code::BAD_REQUEST, what, why).into())
+        }
+    }
+}
+
+/// What runs nowhere cannot answer; that is said at once, with the state it is in.
+async fn existing_to_ask(api: &Api, verb: &str, at: At) -> Result<InstanceKey, Failure> {
+    let instance = existing(api, verb, at).await?;
+    let what = format!("{verb} {instance}");
+    let key = instance.clone();
+    let found = api
+        .read(move |present| Ok(present.view.instance(&key)))
+        .await?;
+    match found {
+        Some(found) if !found.state.may_be_live() => {
+            let why = match &found.reason {
+                Some(reason) => format!("it is {}: {}", found.state.as_str(), reason.text),
+                None => format!("it is {}", found.state.as_str()),
+            };
+            let problem = Problem::new(code::NOT_RUNNING, what, why);
+            Err(problem.to_do(format!("mainstay why {instance}")).into())
+        }
+        Some(_) | None => Ok(instance),
+    }
+}
+
+async fn supervisor(api: &Api, node: String) -> Result<(NodeName, String), Failure> {
+    let reference = format!("supervisor/{node}");
+    match api.read(move |present| present.find(&reference)).await? {
+        Key::Supervisor(node) => Ok((node.clone(), Key::Supervisor(node).to_string())),
+        other => Err(Problem::new(
+            code::BAD_REQUEST,
+            "ask a supervisor",
+            format!("{other} is none"),
+        )
+        .into()),
+    }
+}
+
+async fn put(api: &Api, node: &NodeName, ask: Ask) -> Answer {
+    api.shared.sessions.ask(node, ask, ASK_DEADLINE).await
+}
+
+fn not_an_answer(what: String, answer: Answer, started: Instant) -> Failure {
+    let refusal = match answer {
+        Answer::Refused(refusal) => refusal,
+        Answer::Health { .. }
+        | Answer::Status { .. }
+        | Answer::Reply { .. }
+        | Answer::Done { .. } => Refusal::new(
+            code::INTERNAL,
+            format!(
+                "the agent answered another question, after {} ms",
+                started.elapsed().as_millis()
+            ),
+        ),
+    };
+    Problem::refused(what, refusal).into()
+}

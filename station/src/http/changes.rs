@@ -1,0 +1,179 @@
+//! Changes: put in line, and answered once they are committed. The coordinator judges them; here they are only
+//! read, and refusals get their place in the table of codes.
+
+use std::collections::BTreeSet;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use mainstay_api::types::{Accepted, On, StartRequest};
+use mainstay_api::{Problem, own_parts};
+use mainstay_coordinator::{Operation, StartOn, StartPlacement};
+use mainstay_protocol::{BadName, InstanceKey, NodeName, PlacementName, code, limits};
+use mainstay_resource_graph::{Key, ParkedId};
+use serde_json::Value;
+
+use super::Api;
+use super::reply::{Failure, Reply, body, json};
+
+pub async fn start(State(api): State<Api>, bytes: Bytes) -> Reply {
+    let request: StartRequest = body("start", &bytes)?;
+    let what = format!("start {}", request.service_type);
+    if let Some(refused) = own_parts::refuse("start", &request.service_type) {
+        return Err(refused.into());
+    }
+    let wish = wish(&what, &request)?;
+    let name = wish.name.clone();
+    let accepted = operate(&api, what, Operation::Start(wish)).await;
+    accepted.map_err(|failure| explain_start(failure, &name))
+}
+
+/// What to do next depends on what is in the way.
+fn explain_start(failure: Failure, name: &PlacementName) -> Failure {
+    let Failure(problem) = failure;
+    match problem.code == code::PLACEMENT_DIFFERS {
+        true => problem.to_do(format!("mainstay describe {name}")).into(),
+        false => Failure(problem),
+    }
+}
+
+fn wish(what: &str, request: &StartRequest) -> Result<StartPlacement, Failure> {
+    let bad = |bad: BadName| Failure::from(Problem::new(code::BAD_REQUEST, what, bad.to_string()));
+    let name = request.name.as_ref().unwrap_or(&request.service_type);
+    let on = match &request.on {
+        On::All => StartOn::All,
+        On::Nodes(nodes) if nodes.is_empty() => {
+            return Err(Problem::new(
+                code::BAD_REQUEST,
+                what,
+                "no node is named; say --on NODE or --all",
+            )
+            .into());
+        }
+        On::Nodes(nodes) => {
+            let nodes: Result<BTreeSet<NodeName>, _> =
+                nodes.iter().map(|node| node.parse()).collect();
+            StartOn::Nodes(nodes.map_err(bad)?)
+        }
+    };
+    Ok(StartPlacement {
+        service_type: request.service_type.parse().map_err(bad)?,
+        name: name.parse().map_err(bad)?,
+        holds: request
+            .holds
+            .as_ref()
+            .map(|slot| slot.parse())
+            .transpose()
+            .map_err(bad)?,
+        on,
+        config: config(what, &request.config)?,
+    })
+}
+
+fn config(what: &str, config: &Value) -> Result<String, Failure> {
+    let text = match config {
+        Value::Null => String::new(),
+        Value::Object(_) => config.to_string(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            return Err(
+                Problem::new(code::BAD_CONFIG, what, "a configuration is a JSON object").into(),
+            );
+        }
+    };
+    if text.len() > limits::JSON_BYTES_MAX {
+        let why = format!(
+            "a configuration of {} bytes exceeds the limit of {}",
+            text.len(),
+            limits::JSON_BYTES_MAX
+        );
+        return Err(Problem::new(code::BAD_CONFIG, what, why).into());
+    }
+    Ok(text)
+}
+
+type At = Path<(String, String)>;
+
+pub async fn stop(State(api): State<Api>, at: At) -> Reply {
+    on_instance(&api, "stop", at, |instance| Operation::Stop { instance }).await
+}
+
+pub async fn restart(State(api): State<Api>, at: At) -> Reply {
+    on_instance(&api, "restart", at, |instance| Operation::Restart {
+        instance,
+    })
+    .await
+}
+
+pub async fn clear(State(api): State<Api>, at: At) -> Reply {
+    on_instance(&api, "clear", at, |instance| Operation::Clear { instance }).await
+}
+
+async fn on_instance(
+    api: &Api,
+    verb: &str,
+    at: At,
+    operation: impl FnOnce(InstanceKey) -> Operation,
+) -> Reply {
+    let instance = existing(api, verb, at).await?;
+    operate(api, format!("{verb} {instance}"), operation(instance)).await
+}
+
+/// The instance a path names, if there is one.
+pub async fn existing(
+    api: &Api,
+    verb: &str,
+    Path((node, placement)): At,
+) -> Result<InstanceKey, Failure> {
+    let asks = ["check", "ask-status", "call"].contains(&verb);
+    if !asks && let Some(refused) = own_parts::refuse(verb, &format!("{placement}@{node}")) {
+        return Err(refused.into());
+    }
+    let reference = format!("instance/{placement}@{node}");
+    let found = api.read(move |present| present.find(&reference)).await;
+    match found {
+        Ok(Key::Instance(instance)) => Ok(instance),
+        Ok(_) => Err(Problem::new(code::BAD_REQUEST, verb, "this is no instance").into()),
+        Err(Failure(mut problem)) => {
+            problem.what = format!("{verb} {placement}@{node}");
+            Err(Failure(problem))
+        }
+    }
+}
+
+pub async fn requeue(State(api): State<Api>, Path(id): Path<String>) -> Reply {
+    let parked = parked(&api, "requeue", &id).await?;
+    operate(
+        &api,
+        format!("requeue parked/{id}"),
+        Operation::Requeue { parked },
+    )
+    .await
+}
+
+pub async fn drop_parked(State(api): State<Api>, Path(id): Path<String>) -> Reply {
+    let parked = parked(&api, "drop", &id).await?;
+    operate(
+        &api,
+        format!("drop parked/{id}"),
+        Operation::Drop { parked },
+    )
+    .await
+}
+
+async fn parked(api: &Api, verb: &str, id: &str) -> Result<ParkedId, Failure> {
+    let reference = format!("parked/{id}");
+    match api.read(move |present| present.find(&reference)).await? {
+        Key::Parked(parked) => Ok(parked),
+        _ => Err(Problem::new(code::BAD_REQUEST, verb, "this is nothing parked").into()),
+    }
+}
+
+async fn operate(api: &Api, what: String, operation: Operation) -> Reply {
+    let answer = api.shared.operate(operation).await;
+    let accepted = answer.map_err(|refusal| Problem::refused(what, refusal))?;
+    json(&Accepted {
+        revision: accepted.revision.0,
+        instances: accepted.instances.iter().map(ToString::to_string).collect(),
+        text: accepted.text,
+        changed: accepted.changed,
+    })
+}

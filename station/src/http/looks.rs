@@ -1,0 +1,116 @@
+//! Reads: lists in pages, one resource, what is behind it.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::routing::{MethodRouter, get};
+use mainstay_api::Problem;
+use mainstay_api::present::{ListQuery, find};
+use mainstay_api::routes::{self, NEXT_CURSOR_HEADER, Route};
+use mainstay_protocol::{code, limits};
+use mainstay_resource_graph::Kind;
+
+use super::Api;
+use super::reply::{Failure, Reply, json, query};
+
+type Pairs = Query<BTreeMap<String, String>>;
+
+/// A list and a single one for every kind.
+pub fn lists() -> Vec<(Route, MethodRouter<Api>)> {
+    vec![
+        (routes::NODES, list(Kind::Node)),
+        (routes::NODE, one("node")),
+        (routes::STATIONS, list(Kind::Station)),
+        (routes::STATION, one("station")),
+        (routes::TYPES, list(Kind::Type)),
+        (routes::TYPE, one("type")),
+        (routes::PLACEMENTS, list(Kind::Placement)),
+        (routes::PLACEMENT, one("placement")),
+        (routes::INSTANCES, list(Kind::Instance)),
+        (routes::INSTANCE, get(instance)),
+        (routes::NAMES, list(Kind::Name)),
+        (routes::NAME, get(name)),
+        (routes::SUPERVISORS, list(Kind::Supervisor)),
+        (routes::SUPERVISOR, one("supervisor")),
+        (routes::CONFIGURATIONS, list(Kind::Configuration)),
+        (routes::CONFIGURATION, one("config")),
+        (routes::PARKED, list(Kind::Parked)),
+    ]
+}
+
+fn list(kind: Kind) -> MethodRouter<Api> {
+    get(move |State(api): State<Api>, pairs: Pairs| async move {
+        let known = ["node", "placement", "type", "state", "cursor", "limit"];
+        let pairs = query("list", pairs, &known)?;
+        let wanted = ListQuery {
+            node: pairs.text("node"),
+            placement: pairs.text("placement"),
+            service_type: pairs.text("type"),
+            state: pairs.text("state"),
+            cursor: pairs.text("cursor"),
+            rows_max: pairs.limit(limits::PAGE_ROWS_MAX)?,
+        };
+        let page = api.read(move |present| present.list(kind, &wanted)).await?;
+        let mut response = json(&page.rows)?;
+        if let Some(next) = page.next.and_then(|next| HeaderValue::from_str(&next).ok()) {
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static(NEXT_CURSOR_HEADER), next);
+        }
+        Ok::<_, Failure>(response)
+    })
+}
+
+fn one(kind: &'static str) -> MethodRouter<Api> {
+    get(
+        move |State(api): State<Api>, Path(name): Path<String>| async move {
+            show(&api, format!("{kind}/{name}")).await
+        },
+    )
+}
+
+async fn instance(
+    State(api): State<Api>,
+    Path((node, placement)): Path<(String, String)>,
+) -> Reply {
+    show(&api, format!("instance/{placement}@{node}")).await
+}
+
+async fn name(State(api): State<Api>, Path((node, name)): Path<(String, String)>) -> Reply {
+    show(&api, format!("name/{node}/{name}")).await
+}
+
+pub async fn parked(State(api): State<Api>, Path(id): Path<String>) -> Reply {
+    show(&api, format!("parked/{id}")).await
+}
+
+async fn show(api: &Api, reference: String) -> Reply {
+    let described = api
+        .read(move |present| present.describe(&reference))
+        .await?;
+    json(&described.value)
+}
+
+pub async fn resource(State(api): State<Api>, pairs: Pairs) -> Reply {
+    let pairs = query("show a resource", pairs, &["ref"])?;
+    let reference = pairs
+        .text("ref")
+        .ok_or_else(|| Problem::new(code::BAD_REQUEST, "show a resource", "ref= is missing"))?;
+    let described = api
+        .read(move |present| present.describe(&reference))
+        .await?;
+    json(&described)
+}
+
+pub async fn why(State(api): State<Api>, pairs: Pairs) -> Reply {
+    let pairs = query("ask why", pairs, &["ref"])?;
+    match pairs.text("ref") {
+        Some(reference) => {
+            // A wrong reference is wrong before anything is read.
+            find::parse(&reference)?;
+            json(&api.read(move |present| present.why(&reference)).await?)
+        }
+        None => json(&api.read(|present| Ok(present.why_all())).await?),
+    }
+}

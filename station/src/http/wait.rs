@@ -1,0 +1,229 @@
+//! Waiting for a state: looked at after every committed entry, ended at once by what cannot come right by itself.
+
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use axum::extract::State;
+use mainstay_api::Problem;
+use mainstay_api::present::{self, Present, find};
+use mainstay_api::types::{Until, WaitAnswer, WaitRequest};
+use mainstay_protocol::code::{self, Code, Reason};
+use mainstay_protocol::report::Presence;
+use mainstay_protocol::{InstanceKey, limits};
+use mainstay_resource_graph::{Desired, Instance, InstanceState, Key, Vertex, ViewExt};
+
+use super::Api;
+use super::reply::{Failure, Reply, body, json};
+
+pub async fn wait(State(api): State<Api>, bytes: Bytes) -> Reply {
+    let request: WaitRequest = body("wait", &bytes)?;
+    let key = find::parse(&request.reference)?;
+    let _place = api.waiters.clone().try_acquire_owned().map_err(|_full| {
+        Problem::new(
+            code::OVERLOADED,
+            what(&request),
+            "too many requests wait already",
+        )
+    })?;
+    let started = Instant::now();
+    let timeout = Duration::from_millis(request.timeout_ms.min(limits::WAIT_MS_MAX));
+    let deadline = tokio::time::sleep(timeout);
+    tokio::pin!(deadline);
+    let mut changes = api.shared.standing.subscribe();
+    let mut stop = api.stop.clone();
+    loop {
+        changes.borrow_and_update();
+        let seen = look(&api, &key, &request).await?;
+        match seen {
+            Seen::There(mut answer) => {
+                answer.waited_ms = started.elapsed().as_millis() as u64;
+                return json(&answer);
+            }
+            Seen::Never(problem) => return Err(Failure(problem)),
+            Seen::NotYet(state) => {
+                let stopped = tokio::select! {
+                    changed = changes.changed() => changed.is_err(),
+                    _ = stop.wait_for(|stop| *stop) => true,
+                    () = &mut deadline => return Err(timed_out(&request, &state, timeout).into()),
+                };
+                if stopped {
+                    let why = "the station stops; ask again";
+                    return Err(Problem::new(code::NO_QUORUM, what(&request), why).into());
+                }
+            }
+        }
+    }
+}
+
+fn what(request: &WaitRequest) -> String {
+    format!("wait for {} to be {}", request.reference, request.until)
+}
+
+fn timed_out(request: &WaitRequest, state: &str, timeout: Duration) -> Problem {
+    let why = format!("after {} ms {state}", timeout.as_millis());
+    Problem::new(code::TIMEOUT, what(request), why)
+        .to_do(format!("mainstay why {}", request.reference))
+}
+
+enum Seen {
+    There(WaitAnswer),
+    /// In words: "web@n1 is Starting".
+    NotYet(String),
+    Never(Box<Problem>),
+}
+
+async fn look(api: &Api, key: &Key, request: &WaitRequest) -> Result<Seen, Failure> {
+    let (key, request) = (key.clone(), request.clone());
+    api.read(move |present| Ok(judge(present, &key, &request)))
+        .await
+}
+
+fn judge(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Seen {
+    if present.view.revision().0 < request.after_revision {
+        return Seen::NotYet("the change is not applied here yet".to_owned());
+    }
+    let instances = match key {
+        Key::Instance(instance) => vec![instance.clone()],
+        Key::Placement(placement) => present.view.instances_of(placement),
+        _ => return judge_other(present, key, request),
+    };
+    let found: Vec<(InstanceKey, Instance)> = instances
+        .into_iter()
+        .filter_map(|key| Some((key.clone(), present.view.instance(&key)?)))
+        .collect();
+    if request.until == Until::Gone {
+        let left = found.iter().find(|(_, instance)| !is_gone(instance));
+        return match left {
+            Some((key, instance)) => Seen::NotYet(format!("{key} is {}", instance.state.as_str())),
+            None => there(present, &found, request),
+        };
+    }
+    let wanted: Vec<&(InstanceKey, Instance)> = match key {
+        // Instances somebody stopped do not keep their placement from being as wanted.
+        Key::Placement(_) => found
+            .iter()
+            .filter(|(_, instance)| {
+                instance.desired == Desired::Running || matches!(request.until, Until::State(_))
+            })
+            .collect(),
+        _ => found.iter().collect(),
+    };
+    if wanted.is_empty() {
+        return Seen::NotYet(format!("there is no {}", request.reference));
+    }
+    let mut waiting = None;
+    for (key, instance) in wanted {
+        if reached(instance, &request.until) {
+            continue;
+        }
+        if let Some(problem) = never(key, instance, request) {
+            return Seen::Never(Box::new(problem));
+        }
+        waiting.get_or_insert_with(|| in_words(key, instance));
+    }
+    match waiting {
+        Some(text) => Seen::NotYet(text),
+        None => there(present, &found, request),
+    }
+}
+
+/// Nodes, supervisors and the rest have a state, or are gone.
+fn judge_other(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Seen {
+    let state = present.view.record(key).map(|record| match &record.vertex {
+        Vertex::Node(node) => node.state.as_str(),
+        Vertex::Supervisor(supervisor) => supervisor.state.as_str(),
+        _ => "there",
+    });
+    let reached = match (&request.until, state) {
+        (Until::Gone, state) => state.is_none(),
+        (Until::Running | Until::Healthy, Some(state)) => {
+            ["Online", "Running", "there"].contains(&state)
+        }
+        (Until::State(wanted), Some(state)) => wanted.eq_ignore_ascii_case(state),
+        (Until::Running | Until::Healthy | Until::State(_), None) => false,
+    };
+    match reached {
+        true => there(present, &[], request),
+        false => Seen::NotYet(format!(
+            "{} is {}",
+            request.reference,
+            state.unwrap_or("not there")
+        )),
+    }
+}
+
+fn there(present: &Present<'_>, found: &[(InstanceKey, Instance)], request: &WaitRequest) -> Seen {
+    Seen::There(WaitAnswer {
+        reference: request.reference.clone(),
+        waited_ms: 0,
+        instances: found
+            .iter()
+            .filter_map(|(key, _)| present.instance(key))
+            .collect(),
+    })
+}
+
+fn reached(instance: &Instance, until: &Until) -> bool {
+    match until {
+        // An operator's restart that has not begun must not be taken for done.
+        Until::Running => instance.state == InstanceState::Running && !instance.restart_asked,
+        Until::Healthy => present::is_healthy(instance) && !instance.restart_asked,
+        Until::Gone => is_gone(instance),
+        Until::State(state) => state.eq_ignore_ascii_case(instance.state.as_str()),
+    }
+}
+
+/// Nothing of it exists, and nothing is going to.
+fn is_gone(instance: &Instance) -> bool {
+    !instance.state.may_be_live() && instance.desired != Desired::Running
+}
+
+/// What will not come right without a person.
+fn never(key: &InstanceKey, instance: &Instance, request: &WaitRequest) -> Option<Problem> {
+    let wants_life = matches!(request.until, Until::Running | Until::Healthy);
+    if !wants_life {
+        return None;
+    }
+    let problem = |code: Code, why: String| {
+        let to_do = format!("mainstay why {key}");
+        Some(Problem::new(code, what(request), why).to_do(to_do))
+    };
+    let text = in_words(key, instance);
+    match instance.state {
+        InstanceState::Quarantined
+        | InstanceState::Failed {
+            presence: Presence::Gone,
+        } => problem(code::TARGET_FAILED, text),
+        InstanceState::Stopped { .. } if !instance.restart_asked => {
+            problem(code::TARGET_FAILED, text)
+        }
+        InstanceState::Stopping { stuck: true, .. } => problem(code::TARGET_FAILED, text),
+        InstanceState::Blocked => match instance.reason.as_ref().map(|reason| &reason.code) {
+            Some(code) if *code == code::NAME_HELD && request.unless_blocked => {
+                problem(code::NAME_HELD, text)
+            }
+            Some(code) if *code == code::CONFIG_REFUSED => problem(code::TARGET_FAILED, text),
+            Some(_) | None => None,
+        },
+        InstanceState::Pending
+        | InstanceState::Starting
+        | InstanceState::Running
+        | InstanceState::Degraded
+        | InstanceState::Unresponsive { .. }
+        | InstanceState::Stopping { stuck: false, .. }
+        | InstanceState::Stopped { .. }
+        | InstanceState::Failed {
+            presence: Presence::Living,
+        }
+        | InstanceState::Backoff { .. }
+        | InstanceState::Unknown { .. } => None,
+    }
+}
+
+fn in_words(key: &InstanceKey, instance: &Instance) -> String {
+    let state = instance.state.as_str();
+    match &instance.reason {
+        Some(Reason { text, .. }) if !text.is_empty() => format!("{key} is {state}: {text}"),
+        Some(_) | None => format!("{key} is {state}"),
+    }
+}

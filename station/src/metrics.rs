@@ -1,0 +1,239 @@
+//! Counters and histograms of this station, and their text for Prometheus.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mainstay_coordinator::{Entry, Outcome};
+
+/// What is counted as it happens.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    counted: Mutex<Counted>,
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    decisions: BTreeMap<(String, &'static str), u64>,
+    commit_seconds: Histogram,
+    batch_size: Histogram,
+    leader_changes: u64,
+    bad_frames: u64,
+    checks: BTreeMap<&'static str, u64>,
+}
+
+/// Bounds of seconds and of sizes; one scale serves both.
+const BOUNDS: [f64; 16] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 4.0, 16.0, 64.0,
+    256.0, 1024.0,
+];
+
+#[derive(Debug, Default)]
+struct Histogram {
+    buckets: [u64; BOUNDS.len()],
+    count: u64,
+    sum: f64,
+}
+
+impl Histogram {
+    fn take(&mut self, value: f64) {
+        self.count += 1;
+        self.sum += value;
+        for (bucket, bound) in self.buckets.iter_mut().zip(BOUNDS) {
+            *bucket += u64::from(value <= bound);
+        }
+    }
+}
+
+/// What is true at the moment of asking.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    pub inbox_depth: usize,
+    pub instance_states: BTreeMap<String, u64>,
+    pub node_states: BTreeMap<String, u64>,
+}
+
+impl Metrics {
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn committed(&self, entry: &Entry, took: Option<Duration>) {
+        let mut counted = self.counted();
+        for decision in &entry.decisions {
+            let outcome = match decision.outcome {
+                Outcome::Did { .. } => "did",
+                Outcome::Declined { .. } => "declined",
+            };
+            *counted
+                .decisions
+                .entry((decision.rule.clone(), outcome))
+                .or_default() += 1;
+        }
+        if let Some(took) = took {
+            counted.commit_seconds.take(took.as_secs_f64());
+        }
+    }
+
+    pub fn batch(&self, events: usize) {
+        self.counted().batch_size.take(events as f64);
+    }
+
+    pub fn led(&self) {
+        self.counted().leader_changes += 1;
+    }
+
+    pub fn bad_frame(&self) {
+        self.counted().bad_frames += 1;
+    }
+
+    pub fn checked(&self, outcome: &'static str) {
+        *self.counted().checks.entry(outcome).or_default() += 1;
+    }
+
+    /// The text of `/metrics`.
+    pub fn text(&self, gauges: &Gauges) -> String {
+        let counted = self.counted();
+        let mut text = Text(String::new());
+        text.family("mainstay_build_info", "gauge", "This build.");
+        text.sample(
+            "mainstay_build_info",
+            &[("version", env!("CARGO_PKG_VERSION"))],
+            1.0,
+        );
+        text.family(
+            "mainstay_inbox_depth",
+            "gauge",
+            "Events that wait for the leader core.",
+        );
+        text.sample("mainstay_inbox_depth", &[], gauges.inbox_depth as f64);
+        text.states(
+            "mainstay_instance_state",
+            "Instances by state.",
+            &gauges.instance_states,
+        );
+        text.states(
+            "mainstay_node_state",
+            "Nodes by state.",
+            &gauges.node_states,
+        );
+        text.family(
+            "mainstay_decisions_total",
+            "counter",
+            "Decisions by rule and outcome.",
+        );
+        for ((rule, outcome), count) in &counted.decisions {
+            let labels = [("rule", rule.as_str()), ("outcome", outcome)];
+            text.sample("mainstay_decisions_total", &labels, *count as f64);
+        }
+        text.family(
+            "mainstay_checks_total",
+            "counter",
+            "Checks asked for by people, by outcome.",
+        );
+        for (outcome, count) in &counted.checks {
+            text.sample(
+                "mainstay_checks_total",
+                &[("outcome", outcome)],
+                *count as f64,
+            );
+        }
+        text.family(
+            "mainstay_leader_changes_total",
+            "counter",
+            "How often this station began to lead.",
+        );
+        text.sample(
+            "mainstay_leader_changes_total",
+            &[],
+            counted.leader_changes as f64,
+        );
+        text.family(
+            "mainstay_bad_frames_total",
+            "counter",
+            "Frames that could not be read.",
+        );
+        text.sample("mainstay_bad_frames_total", &[], counted.bad_frames as f64);
+        text.histogram(
+            "mainstay_commit_seconds",
+            "From proposal to commit.",
+            &counted.commit_seconds,
+        );
+        text.histogram(
+            "mainstay_batch_size",
+            "Events in one batch of the leader core.",
+            &counted.batch_size,
+        );
+        text.0
+    }
+}
+
+struct Text(String);
+
+impl Text {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        self.line(format_args!("# HELP {name} {help}"));
+        self.line(format_args!("# TYPE {name} {kind}"));
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(key, value)| format!("{key}=\"{}\"", value.replace(['"', '\\', '\n'], "_")))
+            .collect();
+        match labels.is_empty() {
+            true => self.line(format_args!("{name} {value}")),
+            false => self.line(format_args!("{name}{{{}}} {value}", labels.join(","))),
+        }
+    }
+
+    fn states(&mut self, name: &str, help: &str, states: &BTreeMap<String, u64>) {
+        self.family(name, "gauge", help);
+        for (state, count) in states {
+            self.sample(name, &[("state", state)], *count as f64);
+        }
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
+        self.family(name, "histogram", help);
+        let bucket = format!("{name}_bucket");
+        for (count, bound) in histogram.buckets.iter().zip(BOUNDS) {
+            self.sample(&bucket, &[("le", &bound.to_string())], *count as f64);
+        }
+        self.sample(&bucket, &[("le", "+Inf")], histogram.count as f64);
+        self.sample(&format!("{name}_sum"), &[], histogram.sum);
+        self.sample(&format!("{name}_count"), &[], histogram.count as f64);
+    }
+
+    fn line(&mut self, text: std::fmt::Arguments<'_>) {
+        writeln!(self.0, "{text}").expect("a String takes every write");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_histogram_is_cumulative_and_hostile_labels_stay_one_line() {
+        let metrics = Metrics::default();
+        metrics.batch(1);
+        metrics.batch(300);
+        let mut gauges = Gauges::default();
+        gauges.node_states.insert("On\"line\n".to_owned(), 2);
+        let text = metrics.text(&gauges);
+        assert!(
+            text.contains("mainstay_batch_size_bucket{le=\"1\"} 1\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("mainstay_batch_size_bucket{le=\"+Inf\"} 2\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("mainstay_node_state{state=\"On_line_\"} 2\n"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,165 @@
+//! The recovery supervisor: starts the coordinator when this station leads, starts it again with a growing pause
+//! when its driver fails, and ends it when leadership goes. It judges nothing.
+//!
+//! ```text
+//!   Following --Leading--> Leading: driver runs --Following--> Following
+//!                             |  ^
+//!                    it fails |  | after 100 ms, 200 ms .. 10 s, with the graph read anew from the store
+//!                             v  |
+//!                           Pausing                      the core itself panics: the process ends
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_coordinator::{CoreConfig, LeaderCore, LogEvent, Rules};
+use mainstay_protocol::{Term, Timestamp, limits};
+use mainstay_resource_graph::{Graph, View};
+use mainstay_store::LogHandle;
+use tokio::sync::Mutex;
+
+use crate::clock::Clock;
+use crate::driver::{Driver, Ended, Inputs};
+use crate::shared::Shared;
+use crate::watchdog::Watchdog;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+pub struct RecoverySupervisor {
+    pub config: CoreConfig,
+    pub rules: Rules,
+    /// As the store found it; kept up to date while nobody coordinates.
+    pub graph: Graph,
+    pub log_time: Timestamp,
+    pub log: LogHandle,
+    pub inputs: Inputs,
+    pub shared: Arc<Shared>,
+    pub clock: Clock,
+    pub watchdog: Watchdog,
+}
+
+/// Why there will be no coordinator any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    Stopped,
+    CorePanicked,
+}
+
+impl RecoverySupervisor {
+    pub async fn run(self) -> Over {
+        let Self {
+            config,
+            rules,
+            mut graph,
+            mut log_time,
+            log,
+            inputs,
+            shared,
+            clock,
+            watchdog,
+        } = self;
+        // A driver that panics leaves its inputs behind for the next.
+        let inputs = Arc::new(Mutex::new(inputs));
+        loop {
+            let Some(term) = until_leading(&inputs, &mut graph, &mut log_time, &shared).await
+            else {
+                return Over::Stopped;
+            };
+            let mut pause = FIRST_PAUSE;
+            loop {
+                let core = LeaderCore::new(
+                    config.clone(),
+                    std::mem::take(&mut graph),
+                    rules.clone(),
+                    log_time,
+                );
+                let driver = Driver {
+                    core,
+                    log: log.clone(),
+                    shared: Arc::clone(&shared),
+                    clock,
+                    watchdog: watchdog.clone(),
+                    term,
+                };
+                tracing::info!(%term, "this station leads; its coordinator starts");
+                let ended = drive(driver, &inputs).await;
+                shared.set_leadership(None);
+                shared.sessions.close_all("this station no longer leads");
+                match ended {
+                    Some(Ended::CorePanicked) => return Over::CorePanicked,
+                    Some(Ended::Closed) => return Over::Stopped,
+                    Some(Ended::Following) => break,
+                    None => {
+                        tracing::error!(
+                            pause_ms = pause.as_millis(),
+                            "the coordinator's driver panicked; it starts again"
+                        );
+                        tokio::time::sleep(pause).await;
+                        pause = (pause * 2)
+                            .min(Duration::from_millis(limits::COORDINATOR_RESTART_MS_MAX));
+                    }
+                }
+                let Some((found, at)) = from_store(&shared) else {
+                    return Over::CorePanicked;
+                };
+                (graph, log_time) = (found, at);
+            }
+            tracing::info!("this station no longer leads");
+            let Some((found, at)) = from_store(&shared) else {
+                return Over::CorePanicked;
+            };
+            (graph, log_time) = (found, at);
+        }
+    }
+}
+
+/// None if the driver panicked outside the core.
+async fn drive(driver: Driver, inputs: &Arc<Mutex<Inputs>>) -> Option<Ended> {
+    let inputs = Arc::clone(inputs);
+    let driving = tokio::spawn(async move {
+        let mut inputs = inputs.lock().await;
+        driver.run(&mut inputs).await
+    });
+    driving.await.ok()
+}
+
+/// Entries that are still in line are in this graph already; applied again they change nothing.
+fn from_store(shared: &Shared) -> Option<(Graph, Timestamp)> {
+    let view = shared.store.view();
+    match view.graph() {
+        Ok(graph) => Some((graph, view.log_time())),
+        Err(error) => {
+            tracing::error!(%error, "the state on disk makes no graph");
+            None
+        }
+    }
+}
+
+/// Follows the log until this station leads; none when the log ends.
+async fn until_leading(
+    inputs: &Arc<Mutex<Inputs>>,
+    graph: &mut Graph,
+    log_time: &mut Timestamp,
+    shared: &Shared,
+) -> Option<Term> {
+    let mut inputs = inputs.lock().await;
+    loop {
+        match inputs.log.recv().await? {
+            LogEvent::Leading(term) => return Some(term),
+            LogEvent::Following | LogEvent::Lost => {}
+            LogEvent::Committed(entry) => {
+                graph.apply(&entry.delta);
+                *log_time = entry.log_time.max(*log_time);
+                shared.pin_wall(entry.log_time, entry.wall_ms);
+                shared.applied(graph.revision());
+            }
+            LogEvent::Replaced {
+                graph: replaced,
+                log_time: at,
+            } => {
+                *graph = *replaced;
+                *log_time = at;
+            }
+        }
+    }
+}

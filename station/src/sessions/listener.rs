@@ -1,0 +1,98 @@
+//! Accepts connections and takes them off the accept loop at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_protocol::handshake::Handshake;
+use mainstay_protocol::limits;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::{introduce, serve};
+use crate::peers;
+use crate::shared::Shared;
+
+/// What the listener of the session socket needs.
+pub struct ListenerConfig {
+    pub listener: UnixListener,
+    pub shared: Arc<Shared>,
+    /// How this station introduces itself.
+    pub handshake: Handshake,
+    /// Ends with the station.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// After an accept that failed (too many open files): time for some to close.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+pub async fn listen(config: ListenerConfig) {
+    let ListenerConfig {
+        listener,
+        shared,
+        handshake,
+        mut stop,
+    } = config;
+    let introducing = Arc::new(Semaphore::new(limits::HANDSHAKES_MAX));
+    let handshake = Arc::new(handshake);
+    let mut sessions = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _address)) => {
+                    let Ok(permit) = Arc::clone(&introducing).try_acquire_owned() else {
+                        tracing::warn!("too many connections have not introduced themselves; one more is closed");
+                        continue;
+                    };
+                    let shared = Arc::clone(&shared);
+                    let handshake = Arc::clone(&handshake);
+                    sessions.spawn(async move { connection(stream, &shared, &handshake, permit).await });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "accepting a session failed");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(ended) = sessions.join_next(), if !sessions.is_empty() => {
+                if let Err(error) = ended && error.is_panic() {
+                    tracing::error!(%error, "a session panicked; the others go on");
+                }
+            }
+            _ = stop.changed() => break,
+        }
+    }
+    shared.sessions.close_all("the station stops");
+    sessions.shutdown().await;
+}
+
+async fn connection(
+    mut stream: UnixStream,
+    shared: &Arc<Shared>,
+    handshake: &Handshake,
+    permit: tokio::sync::OwnedSemaphorePermit,
+) {
+    let pid = match peers::admit(&stream) {
+        Ok(Ok(pid)) => pid,
+        Ok(Err(stranger)) => {
+            tracing::warn!(%stranger, "a session was refused");
+            return;
+        }
+        Err(error) => {
+            tracing::debug!(%error, "a peer left before it was looked at");
+            return;
+        }
+    };
+    let deadline = Duration::from_millis(limits::HANDSHAKE_DEADLINE_MS);
+    let introduced =
+        tokio::time::timeout(deadline, introduce::introduce(&mut stream, handshake)).await;
+    drop(permit);
+    match introduced {
+        Ok(Ok(introduced)) => serve::serve(stream, introduced, pid, shared).await,
+        Ok(Err(bad)) => {
+            tracing::info!(peer = %bad.frames.peer(), why = %bad.why, "a peer could not introduce itself");
+            shared.metrics.bad_frame();
+            shared.sessions.keep_bad(bad.frames);
+        }
+        Err(_elapsed) => tracing::info!(?pid, "a peer did not introduce itself in time"),
+    }
+}

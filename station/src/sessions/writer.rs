@@ -1,0 +1,40 @@
+//! Writes what is queued for one session: many frames per write, and none may take for ever.
+
+use std::time::Duration;
+
+use mainstay_protocol::frame::{Channel, encode_frame};
+use mainstay_protocol::limits;
+use mainstay_protocol::session::StationMessage;
+use tokio::io::AsyncWriteExt;
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::mpsc;
+
+/// Ends when nobody can queue any more and everything is written, or with the reason why it cannot go on.
+pub async fn write(
+    mut half: OwnedWriteHalf,
+    mut queue: mpsc::Receiver<StationMessage>,
+) -> Result<(), String> {
+    let deadline = Duration::from_millis(limits::SESSION_WRITE_DEADLINE_MS);
+    let mut bytes = Vec::new();
+    while let Some(first) = queue.recv().await {
+        bytes.clear();
+        encode(&first, &mut bytes);
+        // What waits goes out with it: a write for each frame costs many times as much.
+        while bytes.len() < limits::CONTROL_FRAME_BYTES_MAX
+            && let Ok(next) = queue.try_recv()
+        {
+            encode(&next, &mut bytes);
+        }
+        tokio::time::timeout(deadline, half.write_all(&bytes))
+            .await
+            .map_err(|_elapsed| "the peer does not read".to_owned())?
+            .map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+fn encode(message: &StationMessage, bytes: &mut Vec<u8>) {
+    if let Err(error) = encode_frame(&message.to_frame(), Channel::Control, bytes) {
+        tracing::error!(%error, "a message does not fit a frame and is not sent");
+    }
+}

@@ -1,0 +1,217 @@
+//! What driver, sessions and API share: the inbox, what was heard, the standing of the coordinator, watchers.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use mainstay_api::present::Live;
+use mainstay_api::time::{Time, WallClock};
+use mainstay_coordinator::{Answer, Event, Operation};
+use mainstay_protocol::code;
+use mainstay_protocol::request::Refusal;
+use mainstay_protocol::{
+    InstanceKey, Leadership, NodeName, Revision, StationId, Timestamp, limits,
+};
+use mainstay_store::Store;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::metrics::Metrics;
+use crate::sessions::Sessions;
+
+/// One thing for the leader core.
+#[derive(Debug)]
+pub struct Submitted {
+    pub event: Event,
+    /// Who waits for the outcome of an operation, or for a refusal.
+    pub answer: Option<oneshot::Sender<Answer>>,
+}
+
+/// How the coordinator stands; told to whoever watches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Standing {
+    pub leadership: Option<Leadership>,
+    pub revision: Revision,
+}
+
+/// Everything that is not the driver's own.
+pub struct Shared {
+    pub store: Store,
+    pub station: StationId,
+    pub node: Option<NodeName>,
+    pub rules: Vec<String>,
+    pub inbox: mpsc::Sender<Submitted>,
+    pub sessions: Sessions,
+    pub metrics: Metrics,
+    pub standing: watch::Sender<Standing>,
+    memory: Mutex<Memory>,
+}
+
+/// What is never logged.
+#[derive(Debug, Default)]
+struct Memory {
+    heard: BTreeMap<NodeName, Instant>,
+    /// Heard since the driver last looked.
+    fresh: BTreeMap<NodeName, Instant>,
+    checked: BTreeMap<NodeName, BTreeMap<InstanceKey, Instant>>,
+    wall: WallClock,
+    led_until: Option<Instant>,
+}
+
+/// What a shared state begins with.
+pub struct SharedParts {
+    pub store: Store,
+    pub station: StationId,
+    pub node: Option<NodeName>,
+    pub rules: Vec<String>,
+    pub inbox: mpsc::Sender<Submitted>,
+    pub sessions: Sessions,
+}
+
+impl Shared {
+    pub fn new(parts: SharedParts) -> Arc<Self> {
+        let SharedParts {
+            store,
+            station,
+            node,
+            rules,
+            inbox,
+            sessions,
+        } = parts;
+        Arc::new(Self {
+            store,
+            station,
+            node,
+            rules,
+            inbox,
+            sessions,
+            metrics: Metrics::default(),
+            standing: watch::Sender::new(Standing::default()),
+            memory: Mutex::default(),
+        })
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // Every write under the lock is one insertion or removal: a panic leaves nothing half done.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn standing(&self) -> Standing {
+        *self.standing.borrow()
+    }
+
+    pub fn leads(&self) -> bool {
+        self.standing().leadership.is_some()
+    }
+
+    /// Something arrived on a node's welcomed session.
+    pub fn heard(&self, node: &NodeName, at: Instant) {
+        let mut memory = self.memory();
+        memory.heard.insert(node.clone(), at);
+        memory.fresh.insert(node.clone(), at);
+    }
+
+    /// Who was heard since the last time this was asked.
+    pub fn take_heard(&self) -> BTreeMap<NodeName, Instant> {
+        std::mem::take(&mut self.memory().fresh)
+    }
+
+    /// When instances were last checked, as a heartbeat said.
+    pub fn checked(&self, node: &NodeName, at: impl Iterator<Item = (InstanceKey, Instant)>) {
+        let mut memory = self.memory();
+        let known = memory.checked.entry(node.clone()).or_default();
+        for (instance, when) in at.filter(|(instance, _)| instance.node == *node) {
+            if known.len() < limits::INSTANCES_PER_NODE_MAX || known.contains_key(&instance) {
+                known.insert(instance, when);
+            }
+        }
+    }
+
+    pub fn forget_instance(&self, instance: &InstanceKey) {
+        if let Some(known) = self.memory().checked.get_mut(&instance.node) {
+            known.remove(instance);
+        }
+    }
+
+    pub fn pin_wall(&self, log_time: Timestamp, wall_ms: u64) {
+        self.memory().wall.pin(log_time, wall_ms);
+    }
+
+    pub fn set_leadership(&self, leadership: Option<Leadership>) {
+        if leadership.is_none() {
+            self.memory().led_until = Some(Instant::now());
+        }
+        self.standing.send_if_modified(|standing| {
+            let changed = standing.leadership != leadership;
+            standing.leadership = leadership;
+            changed
+        });
+    }
+
+    pub fn applied(&self, revision: Revision) {
+        self.standing
+            .send_modify(|standing| standing.revision = revision);
+    }
+
+    /// How old the data may be: nothing while this station leads.
+    pub fn data_age_ms(&self) -> u64 {
+        if self.leads() {
+            return 0;
+        }
+        let since = self.memory().led_until;
+        since.map_or(0, |since| since.elapsed().as_millis() as u64)
+    }
+
+    /// Puts an operation in line and waits for its commit.
+    pub async fn operate(&self, operation: Operation) -> Answer {
+        let (answer, outcome) = oneshot::channel();
+        let submitted = Submitted {
+            event: Event::Operator(operation),
+            answer: Some(answer),
+        };
+        if !self.leads() {
+            return Err(no_leader());
+        }
+        self.inbox
+            .try_send(submitted)
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => Refusal::new(
+                    code::OVERLOADED,
+                    "the coordinator's inbox is full; try again",
+                ),
+                mpsc::error::TrySendError::Closed(_) => no_leader(),
+            })?;
+        outcome.await.unwrap_or_else(|_dropped| Err(no_leader()))
+    }
+}
+
+fn no_leader() -> Refusal {
+    Refusal::new(
+        code::NO_QUORUM,
+        "this station has no leader now; whether the change took effect is shown by its subject; try again",
+    )
+}
+
+impl Live for Shared {
+    fn time(&self, at: Timestamp) -> Time {
+        self.memory().wall.at(at)
+    }
+
+    fn heard_ms(&self, node: &NodeName) -> Option<u64> {
+        let heard = self.memory().heard.get(node).copied()?;
+        Some(heard.elapsed().as_millis() as u64)
+    }
+
+    fn checked_ms(&self, instance: &InstanceKey) -> Option<u64> {
+        let memory = self.memory();
+        let checked = memory.checked.get(&instance.node)?.get(instance)?;
+        Some(checked.elapsed().as_millis() as u64)
+    }
+
+    fn node_of(&self, station: StationId) -> Option<NodeName> {
+        self.node.clone().filter(|_| station == self.station)
+    }
+
+    fn leader(&self) -> Option<StationId> {
+        self.leads().then_some(self.station)
+    }
+}

@@ -1,0 +1,296 @@
+//! Starting and stopping a station: the data directory first, because its lock says that there is no other; then
+//! the coordinator's supervisor; then the sockets.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_api::Problem;
+use mainstay_coordinator::{CoreConfig, Found, Rule, Rules};
+use mainstay_protocol::handshake::{Channel, Handshake, Role};
+use mainstay_protocol::{ClusterId, Epoch, code, limits, revision};
+use mainstay_resource_graph::ViewExt;
+use mainstay_store::{OpenError, Opened, Store, StoreConfig};
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::driver::Inputs;
+use crate::http;
+use crate::options::StationOptions;
+use crate::recovery_supervisor::{Over, RecoverySupervisor};
+use crate::sessions::{self, ListenerConfig, Sessions};
+use crate::shared::{Shared, SharedParts};
+use crate::watchdog::Watchdog;
+use crate::{cluster, peers};
+
+/// What the process ends with when the leader core panicked; its starter may start it again.
+pub const EXIT_CORE_PANICKED: u8 = 70;
+/// Time for open requests to be answered when the station stops.
+const STOP_GRACE: Duration = Duration::from_millis(500);
+
+/// A station and the rules linked into it.
+#[derive(Debug)]
+pub struct Station {
+    rules: Rules,
+}
+
+/// Why a station did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    #[error("the socket {path} cannot be opened: {cause}")]
+    Socket {
+        path: PathBuf,
+        cause: std::io::Error,
+    },
+    #[error("the process cannot be set up: {0}")]
+    Process(std::io::Error),
+}
+
+/// A station at work.
+pub struct Running {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    coordinator: JoinHandle<Over>,
+    listeners: Vec<JoinHandle<()>>,
+    sockets: Vec<PathBuf>,
+}
+
+impl Default for Station {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Station {
+    /// With the rules that come with the system.
+    pub fn new() -> Self {
+        Self {
+            rules: Rules::shipped(),
+        }
+    }
+
+    /// Links a rule in, behind those that are there; one of the same name takes the other's place.
+    #[must_use]
+    pub fn rule<R: Rule>(mut self) -> Self {
+        self.rules = self.rules.with::<R>();
+        self
+    }
+
+    /// Runs until a signal says stop. Owns the process: an exit code is all that comes back.
+    pub fn run(self, options: StationOptions) -> ExitCode {
+        let runtime = match Runtime::new() {
+            Ok(runtime) => runtime,
+            Err(error) => return failed(&options.dir, &StartError::Process(error)),
+        };
+        let dir = options.dir.clone();
+        let code = runtime.block_on(async {
+            match self.start(options).await {
+                Ok(running) => running.until_signal().await,
+                Err(error) => failed(&dir, &error),
+            }
+        });
+        runtime.shutdown_timeout(STOP_GRACE);
+        code
+    }
+
+    /// Starts within a runtime that is there already.
+    pub async fn start(self, options: StationOptions) -> Result<Running, StartError> {
+        if options.die_with_parent {
+            let signal = Some(rustix::process::Signal::TERM);
+            rustix::process::set_parent_process_death_signal(signal)
+                .map_err(|error| StartError::Process(error.into()))?;
+        }
+        let cluster = cluster::of_directory(&options.dir)?;
+        let (store, opened) = open(&options, cluster).await?;
+        let clock = Clock::new();
+        let watchdog = Watchdog::start(clock).map_err(StartError::Process)?;
+        let epoch = opened
+            .graph
+            .cluster()
+            .map_or(Epoch(1), |cluster| cluster.epoch);
+        let (inbox, submitted) = mpsc::channel(limits::INBOX_EVENTS_MAX);
+        let (log_time, wall_ms) = {
+            let view = store.view();
+            (view.log_time(), view.wall_ms())
+        };
+        let shared = Shared::new(SharedParts {
+            store,
+            station: options.station,
+            node: options.node.clone(),
+            rules: self
+                .rules
+                .entries()
+                .iter()
+                .map(|rule| rule.name.to_owned())
+                .collect(),
+            inbox,
+            sessions: Sessions::default(),
+        });
+        if wall_ms > 0 {
+            shared.pin_wall(log_time, wall_ms);
+        }
+        shared.applied(opened.report.revision);
+        let supervisor = RecoverySupervisor {
+            config: CoreConfig {
+                found: found(&options, cluster),
+                epoch,
+            },
+            rules: self.rules,
+            graph: opened.graph,
+            log_time,
+            log: opened.log,
+            inputs: Inputs {
+                inbox: submitted,
+                log: opened.events,
+            },
+            shared: Arc::clone(&shared),
+            clock,
+            watchdog,
+        };
+        let coordinator = tokio::spawn(supervisor.run());
+        let stop = watch::Sender::new(false);
+        let listeners = listen(
+            &options,
+            &shared,
+            handshake(&options, cluster, epoch),
+            &stop,
+        )?;
+        Ok(Running {
+            shared,
+            stop,
+            coordinator,
+            listeners,
+            sockets: vec![options.sessions_socket, options.api_socket],
+        })
+    }
+}
+
+impl Running {
+    async fn until_signal(mut self) -> ExitCode {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut terminate), Ok(mut interrupt)) = (
+            signal(SignalKind::terminate()),
+            signal(SignalKind::interrupt()),
+        ) else {
+            tracing::error!("signals cannot be received");
+            return ExitCode::FAILURE;
+        };
+        let over = tokio::select! {
+            _ = terminate.recv() => Over::Stopped,
+            _ = interrupt.recv() => Over::Stopped,
+            over = &mut self.coordinator => over.unwrap_or(Over::CorePanicked),
+        };
+        match over {
+            Over::Stopped => {
+                self.stop().await;
+                ExitCode::SUCCESS
+            }
+            Over::CorePanicked => {
+                tracing::error!("the leader core panicked; the process ends and the log stands");
+                ExitCode::from(EXIT_CORE_PANICKED)
+            }
+        }
+    }
+
+    /// Closes the sockets, lets open requests end, then ends the log.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        for listener in self.listeners {
+            let abort = listener.abort_handle();
+            if tokio::time::timeout(STOP_GRACE, listener).await.is_err() {
+                abort.abort();
+            }
+        }
+        for socket in &self.sockets {
+            drop(std::fs::remove_file(socket));
+        }
+        let shared = Arc::clone(&self.shared);
+        // The log's own runtime may only end where blocking is allowed.
+        let ended = tokio::task::spawn_blocking(move || shared.store.shutdown()).await;
+        if ended.is_err() {
+            tracing::error!("ending the log panicked");
+        }
+        self.coordinator.abort();
+        drop(self.coordinator.await);
+    }
+}
+
+async fn open(options: &StationOptions, cluster: ClusterId) -> Result<(Store, Opened), StartError> {
+    let mut config = StoreConfig::new(&options.dir, cluster, options.station);
+    config.address = address(options);
+    let opened = tokio::task::spawn_blocking(move || Store::open(config)).await;
+    Ok(opened.map_err(|panic| StartError::Process(std::io::Error::other(panic)))??)
+}
+
+fn listen(
+    options: &StationOptions,
+    shared: &Arc<Shared>,
+    handshake: Handshake,
+    stop: &watch::Sender<bool>,
+) -> Result<Vec<JoinHandle<()>>, StartError> {
+    let open = |path: &Path| {
+        peers::listen(path).map_err(|cause| StartError::Socket {
+            path: path.to_owned(),
+            cause,
+        })
+    };
+    let sessions = sessions::listen(ListenerConfig {
+        listener: open(&options.sessions_socket)?,
+        shared: Arc::clone(shared),
+        handshake,
+        stop: stop.subscribe(),
+    });
+    let api = http::serve(
+        open(&options.api_socket)?,
+        Arc::clone(shared),
+        stop.subscribe(),
+    );
+    Ok(vec![tokio::spawn(sessions), tokio::spawn(api)])
+}
+
+fn found(options: &StationOptions, cluster: ClusterId) -> Found {
+    Found {
+        cluster,
+        name: options.cluster_name.clone(),
+        settings: options.profile.settings(),
+        station: options.station,
+        address: address(options),
+        build: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+fn address(options: &StationOptions) -> String {
+    format!("unix:{}", options.sessions_socket.display())
+}
+
+fn handshake(options: &StationOptions, cluster: ClusterId, epoch: Epoch) -> Handshake {
+    Handshake {
+        cluster: Some(cluster),
+        epoch,
+        node: options.node.clone(),
+        node_id: None,
+        boot_id: None,
+        build: env!("CARGO_PKG_VERSION").to_owned(),
+        interfaces: vec![revision::control()],
+        features: std::collections::BTreeSet::new(),
+        channel: Channel::Control,
+        role: Role::Station,
+    }
+}
+
+fn failed(dir: &Path, error: &StartError) -> ExitCode {
+    let what = format!("start a station in {}", dir.display());
+    let code = match error {
+        StartError::Store(_) => code::DATA_DIRECTORY,
+        StartError::Socket { .. } | StartError::Process(_) => code::INTERNAL,
+    };
+    let problem = Problem::new(code, what, error.to_string());
+    tracing::error!(%error, "the station did not start");
+    eprintln!("{problem}");
+    problem.exit.into()
+}
