@@ -235,7 +235,10 @@ impl CheckTable {
             return;
         };
         let due_ms = now_ms + jittered(row.gap_ms, instance, row.begun);
-        row.gap_ms = row.gap_ms.saturating_mul(2).min(row.schedule.interval_ms.max(1));
+        row.gap_ms = row
+            .gap_ms
+            .saturating_mul(2)
+            .min(row.schedule.interval_ms.max(1));
         row.due_ms = Some(due_ms);
         self.queue.insert((due_ms, instance.clone()));
     }

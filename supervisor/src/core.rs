@@ -61,6 +61,8 @@ pub struct AgentCore {
     /// The number of the supervisor that lives.
     supervisor: u64,
     supervisor_unsaid: Option<Report>,
+    /// Some pulse has something unsaid.
+    health_unsaid: bool,
     session: Option<session::Session>,
     /// The highest number ever sent in this epoch: what is above it may still be replaced by something newer.
     sent: Sequence,
@@ -86,6 +88,7 @@ impl AgentCore {
             pulses: BTreeMap::new(),
             supervisor: 1,
             supervisor_unsaid: None,
+            health_unsaid: false,
             session: None,
             sent: Sequence(0),
             output: Output::default(),
@@ -130,15 +133,17 @@ impl AgentCore {
 
     /// Every instance of which this node has a floor or a living incarnation.
     pub fn digest(&self) -> BTreeMap<InstanceKey, DigestEntry> {
-        let entry = |instance: &InstanceKey| self.state.living.get(instance).map(|living| LiveInstance {
-            incarnation: living.incarnation,
-            state: living.state,
-            health: self
-                .pulses
-                .get(instance)
-                .map(|pulse| pulse.health)
-                .unwrap_or_default(),
-        });
+        let entry = |instance: &InstanceKey| {
+            self.state.living.get(instance).map(|living| LiveInstance {
+                incarnation: living.incarnation,
+                state: living.state,
+                health: self
+                    .pulses
+                    .get(instance)
+                    .map(|pulse| pulse.health)
+                    .unwrap_or_default(),
+            })
+        };
         self.state
             .floors
             .iter()

@@ -23,7 +23,13 @@ async fn an_instance_that_panics_is_reported_once_with_its_own_words() {
         let instance = machine.start(text.len() as u64, ChecksAre::Ok).await;
         instance.tell(Told::Panic(text.to_owned()));
         let end = machine.next_end().await;
-        let Observation::Failed { kind, presence, evidence, .. } = &end else {
+        let Observation::Failed {
+            kind,
+            presence,
+            evidence,
+            ..
+        } = &end
+        else {
             panic!("{end:?}");
         };
         assert_eq!((*kind, *presence), (FailureKind::Panic, Presence::Gone));
@@ -40,12 +46,25 @@ async fn a_clean_end_and_a_kill_from_outside_are_told_apart() {
     instance.tell(Told::End);
     assert_eq!(
         machine.next_end().await,
-        Observation::Ended { instance: key(1), incarnation: first(), ending: Ending::ByItself }
+        Observation::Ended {
+            instance: key(1),
+            incarnation: first(),
+            ending: Ending::ByItself
+        }
     );
     let instance = machine.start(2, ChecksAre::Ok).await;
     instance.cell.kill();
     let end = machine.next_end().await;
-    assert!(matches!(end, Observation::Failed { kind: FailureKind::Killed, .. }), "{end:?}");
+    assert!(
+        matches!(
+            end,
+            Observation::Failed {
+                kind: FailureKind::Killed,
+                ..
+            }
+        ),
+        "{end:?}"
+    );
 }
 
 // proves: S10, S11, S12
@@ -76,10 +95,19 @@ async fn a_supervisor_that_is_killed_or_panics_leaves_its_instances_as_they_were
     }
     instances[1].tell(Told::Panic("later".to_owned()));
     let end = machine.next_end().await;
-    let Observation::Failed { instance, evidence, .. } = end else { panic!("{end:?}") };
+    let Observation::Failed {
+        instance, evidence, ..
+    } = end
+    else {
+        panic!("{end:?}")
+    };
     assert_eq!(instance, key(2));
     assert!(evidence.text.contains("later"), "{evidence:?}");
-    let status = machine.supervisor.supervisor_status(PATIENCE).await.unwrap();
+    let status = machine
+        .supervisor
+        .supervisor_status(PATIENCE)
+        .await
+        .unwrap();
     assert_eq!((status.incarnation, status.watches), (3, 2));
 }
 
@@ -103,12 +131,20 @@ async fn ends_amid_dying_supervisors_are_each_reported_once() {
     }
     let mut ends: BTreeMap<_, u32> = BTreeMap::new();
     while ends.len() < INSTANCES as usize {
-        let Observation::Failed { instance, .. } = machine.next_end().await else { panic!() };
+        let Observation::Failed { instance, .. } = machine.next_end().await else {
+            panic!()
+        };
         *ends.entry(instance).or_default() += 1;
     }
     // Whatever would come twice has come before the end of one that ends last.
-    machine.start(INSTANCES, ChecksAre::Ok).await.tell(Told::End);
-    assert!(matches!(machine.next_end().await, Observation::Ended { .. }));
+    machine
+        .start(INSTANCES, ChecksAre::Ok)
+        .await
+        .tell(Told::End);
+    assert!(matches!(
+        machine.next_end().await,
+        Observation::Ended { .. }
+    ));
     assert!(ends.values().all(|times| *times == 1));
 }
 
@@ -134,7 +170,16 @@ async fn a_host_that_lets_go_without_a_word_is_a_vanished_instance() {
     lost.tell(Told::End);
     drop(lost);
     let end = machine.next_end().await;
-    assert!(matches!(end, Observation::Failed { kind: FailureKind::Vanished, .. }), "{end:?}");
+    assert!(
+        matches!(
+            end,
+            Observation::Failed {
+                kind: FailureKind::Vanished,
+                ..
+            }
+        ),
+        "{end:?}"
+    );
 }
 
 // proves: S10
@@ -148,11 +193,18 @@ async fn missed_checks_are_said_and_the_neighbours_are_not_held_up() {
     let mut neighbour = Vec::new();
     while missed.len() < 2 {
         match machine.next().await {
-            Observation::Unresponsive { instance, missed: times, limit, .. } => {
+            Observation::Unresponsive {
+                instance,
+                missed: times,
+                limit,
+                ..
+            } => {
                 assert_eq!(instance, key(2));
                 missed.push((times, limit));
             }
-            Observation::HealthChanged { instance, health, .. } => {
+            Observation::HealthChanged {
+                instance, health, ..
+            } => {
                 assert_eq!(instance, key(1));
                 neighbour.push(health);
             }
@@ -177,7 +229,11 @@ async fn a_probe_that_never_yields_is_asked_once_and_missed_ever_after() {
     }
     assert_eq!(instance.asked(), 1);
     let deadline = Duration::from_secs(5);
-    let answer = machine.supervisor.check_now(&key(1), deadline).await.unwrap();
+    let answer = machine
+        .supervisor
+        .check_now(&key(1), deadline)
+        .await
+        .unwrap();
     assert_eq!(answer.health, Health::Unresponsive);
     instance.let_go();
 }
@@ -191,7 +247,12 @@ async fn a_probe_that_says_failed_or_panics_is_a_failure_of_the_living() {
     ] {
         machine.start(number, checks).await;
         let end = machine.next_end().await;
-        let Observation::Failed { presence, evidence, .. } = &end else { panic!("{end:?}") };
+        let Observation::Failed {
+            presence, evidence, ..
+        } = &end
+        else {
+            panic!("{end:?}")
+        };
         assert_eq!(*presence, Presence::Living);
         assert_eq!(evidence.text, words);
         machine.supervisor.unwatch(&key(number));
@@ -205,7 +266,11 @@ async fn a_check_on_request_answers_within_its_deadline() {
     machine.start(1, ChecksAre::Ok).await;
     machine.start(2, ChecksAre::Hanging).await;
     let short = Duration::from_millis(30);
-    let answer = machine.supervisor.check_now(&key(1), PATIENCE).await.unwrap();
+    let answer = machine
+        .supervisor
+        .check_now(&key(1), PATIENCE)
+        .await
+        .unwrap();
     assert_eq!((answer.health, answer.incarnation), (Health::Ok, first()));
     let answer = machine.supervisor.check_now(&key(2), short).await.unwrap();
     assert_eq!(answer.health, Health::Unresponsive);

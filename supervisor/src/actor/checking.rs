@@ -75,7 +75,9 @@ async fn settle(shared: &Shared, incarnation: u64, check: DueCheck, answer: Answ
         Err(excuse) => {
             let mut seen = checks.missed(&check.instance, check.incarnation, now_ms);
             for observation in &mut seen {
-                if let (Observation::Unresponsive { detail, .. }, Some(excuse)) = (observation, &excuse) {
+                if let (Observation::Unresponsive { detail, .. }, Some(excuse)) =
+                    (observation, &excuse)
+                {
                     *detail = format!("{excuse}; {detail}");
                 }
             }
@@ -120,7 +122,10 @@ pub(super) async fn note(shared: &Shared, watched: &Watched, health: Health, det
 
 /// What a Check on request says when the deadline passes.
 pub(super) fn no_answer(deadline: Duration, excuse: Option<String>) -> (Health, String) {
-    let text = format!("the probe gave no answer within {} ms", deadline.as_millis());
+    let text = format!(
+        "the probe gave no answer within {} ms",
+        deadline.as_millis()
+    );
     (Health::Unresponsive, excuse.unwrap_or(text))
 }
 

@@ -134,7 +134,10 @@ impl Observing {
         SupervisorStatus {
             incarnation: self.incarnation,
             watches,
-            text: format!("supervisor {} watches {watches} instances", self.incarnation),
+            text: format!(
+                "supervisor {} watches {watches} instances",
+                self.incarnation
+            ),
         }
     }
 }

@@ -187,7 +187,9 @@ impl Shared {
     /// A change of health found out of turn.
     pub fn noted(&self, watched: &Watched, health: Health, detail: &str) -> Option<Observation> {
         let mut table = self.lock();
-        table.checks.noted(&watched.instance, watched.incarnation, health, detail)
+        table
+            .checks
+            .noted(&watched.instance, watched.incarnation, health, detail)
     }
 
     pub fn note_overdue(&self, watched: &Watched, probe: AbortHandle) {

@@ -29,7 +29,13 @@ fn table() -> (CheckTable, InstanceKey, Incarnation) {
 fn answer(table: &mut CheckTable, health: Health, detail: &str) -> (u64, Vec<Observation>) {
     let at = table.next_due().unwrap();
     let due = table.due(at).remove(0);
-    let seen = table.answered(&due.instance, due.incarnation, health, detail.to_owned(), at);
+    let seen = table.answered(
+        &due.instance,
+        due.incarnation,
+        health,
+        detail.to_owned(),
+        at,
+    );
     (at, seen)
 }
 
@@ -42,11 +48,16 @@ fn miss(table: &mut CheckTable) -> Vec<Observation> {
 #[test]
 fn the_first_check_is_at_once_and_the_distance_doubles_up_to_the_interval() {
     let (mut table, _, _) = table();
-    let times: Vec<u64> = (0..6).map(|_| answer(&mut table, Health::Ok, "").0).collect();
+    let times: Vec<u64> = (0..6)
+        .map(|_| answer(&mut table, Health::Ok, "").0)
+        .collect();
     assert_eq!(times[0], 0);
     for (pair, gap) in times.windows(2).zip([1_000, 2_000, 4_000, 5_000, 5_000]) {
         let between = pair[1] - pair[0];
-        assert!((gap * 9 / 10..=gap).contains(&between), "{between} for {gap}");
+        assert!(
+            (gap * 9 / 10..=gap).contains(&between),
+            "{between} for {gap}"
+        );
     }
 }
 
@@ -55,7 +66,9 @@ fn the_jitter_is_the_same_every_time_and_differs_between_instances() {
     let run = |placement| {
         let mut table = CheckTable::default();
         table.add(key(placement), Incarnation::default(), SCHEDULE, 0);
-        (0..5).map(|_| answer(&mut table, Health::Ok, "").0).collect::<Vec<_>>()
+        (0..5)
+            .map(|_| answer(&mut table, Health::Ok, "").0)
+            .collect::<Vec<_>>()
     };
     assert_eq!(run("web"), run("web"));
     assert_ne!(run("web"), run("database"));
@@ -84,14 +97,20 @@ fn only_a_change_of_health_is_said() {
             detail: detail.to_owned(),
         }]
     };
-    assert_eq!(answer(&mut table, Health::Ok, "").1, changed(Health::Ok, ""));
+    assert_eq!(
+        answer(&mut table, Health::Ok, "").1,
+        changed(Health::Ok, "")
+    );
     assert_eq!(answer(&mut table, Health::Ok, "").1, []);
     assert_eq!(
         answer(&mut table, Health::Degraded, "slow disk").1,
         changed(Health::Degraded, "slow disk")
     );
     assert_eq!(answer(&mut table, Health::Degraded, "slower disk").1, []);
-    assert_eq!(answer(&mut table, Health::Ok, "").1, changed(Health::Ok, ""));
+    assert_eq!(
+        answer(&mut table, Health::Ok, "").1,
+        changed(Health::Ok, "")
+    );
 }
 
 #[test]
@@ -99,10 +118,21 @@ fn a_probe_that_says_failed_twice_in_a_row_has_failed_once() {
     let (mut table, _, _) = table();
     assert_eq!(answer(&mut table, Health::Failed, "no disk").1.len(), 1);
     let seen = answer(&mut table, Health::Failed, "no disk").1;
-    let [Observation::Failed { kind, presence, evidence, .. }] = &seen[..] else {
+    let [
+        Observation::Failed {
+            kind,
+            presence,
+            evidence,
+            ..
+        },
+    ] = &seen[..]
+    else {
         panic!("{seen:?}");
     };
-    assert_eq!((*kind, *presence), (FailureKind::Reported, Presence::Living));
+    assert_eq!(
+        (*kind, *presence),
+        (FailureKind::Reported, Presence::Living)
+    );
     assert_eq!(evidence.text, "no disk");
     assert_eq!(answer(&mut table, Health::Failed, "no disk").1, []);
 }
@@ -113,7 +143,10 @@ fn one_failed_answer_between_good_ones_is_a_change_of_health_only() {
     answer(&mut table, Health::Failed, "x");
     answer(&mut table, Health::Ok, "");
     let seen = answer(&mut table, Health::Failed, "x").1;
-    assert!(matches!(&seen[..], [Observation::HealthChanged { .. }]), "{seen:?}");
+    assert!(
+        matches!(&seen[..], [Observation::HealthChanged { .. }]),
+        "{seen:?}"
+    );
 }
 
 // case: services 24
@@ -123,14 +156,24 @@ fn misses_are_said_at_the_first_and_at_the_limit_and_an_answer_ends_them() {
     answer(&mut table, Health::Ok, "");
     let said: Vec<Option<u32>> = (0..5)
         .map(|_| match &miss(&mut table)[..] {
-            [Observation::Unresponsive { missed, limit: 3, .. }] => Some(*missed),
+            [
+                Observation::Unresponsive {
+                    missed, limit: 3, ..
+                },
+            ] => Some(*missed),
             [] => None,
             other => panic!("{other:?}"),
         })
         .collect();
     assert_eq!(said, [Some(1), None, Some(3), None, None]);
     let seen = answer(&mut table, Health::Ok, "").1;
-    assert!(matches!(&seen[..], [Observation::HealthChanged { health: Health::Ok, .. }]));
+    assert!(matches!(
+        &seen[..],
+        [Observation::HealthChanged {
+            health: Health::Ok,
+            ..
+        }]
+    ));
     assert_eq!(miss(&mut table).len(), 1);
 }
 
@@ -159,7 +202,12 @@ fn what_was_under_way_when_its_supervisor_died_is_due_again() {
     table.due(0);
     table.forget_under_way(500);
     assert_eq!(table.due(500).len(), 1);
-    assert_eq!(table.answered(&web, incarnation, Health::Ok, String::new(), 600).len(), 1);
+    assert_eq!(
+        table
+            .answered(&web, incarnation, Health::Ok, String::new(), 600)
+            .len(),
+        1
+    );
 }
 
 #[test]

@@ -51,7 +51,12 @@ impl AgentCore {
             let holder = start.instance.clone();
             return self.refuse_name(command, &start, Some(holder));
         }
-        self.open(command, OpenOrder::Start, &start.instance, start.incarnation);
+        self.open(
+            command,
+            OpenOrder::Start,
+            &start.instance,
+            start.incarnation,
+        );
         let instance = start.instance.clone();
         if let Some((older, _)) = self.waiting.insert(instance, (command, start)) {
             self.answer(older, CommandOutcome::Stale);
@@ -61,8 +66,15 @@ impl AgentCore {
     /// Below the floor, or not newer than what lives or waits.
     fn is_stale(&self, start: &Start) -> bool {
         let instance = &start.instance;
-        let lives = self.state.living.get(instance).map(|living| living.incarnation);
-        let waits = self.waiting.get(instance).map(|(_, waiting)| waiting.incarnation);
+        let lives = self
+            .state
+            .living
+            .get(instance)
+            .map(|living| living.incarnation);
+        let waits = self
+            .waiting
+            .get(instance)
+            .map(|(_, waiting)| waiting.incarnation);
         start.incarnation < self.state.floors.of(instance)
             || lives.is_some_and(|newest| start.incarnation <= newest)
             || waits.is_some_and(|newest| start.incarnation <= newest)
@@ -84,7 +96,12 @@ impl AgentCore {
             return self.refuse_name(command, &start, Some(holder));
         }
         if open {
-            self.open(command, OpenOrder::Start, &start.instance, start.incarnation);
+            self.open(
+                command,
+                OpenOrder::Start,
+                &start.instance,
+                start.incarnation,
+            );
         }
         self.persist(FileRecord::Begun {
             instance: start.instance.clone(),
@@ -135,7 +152,10 @@ impl AgentCore {
         self.open(command, OpenOrder::Stop, &stop.instance, stop.incarnation);
         self.forget_waiting(&stop);
         self.stuck.remove(&stop.instance);
-        self.output.actions.push(Action::Stop(Stop { incarnation, ..stop }));
+        self.output.actions.push(Action::Stop(Stop {
+            incarnation,
+            ..stop
+        }));
     }
 
     /// Nothing of it lives here, but the floor rises: a Start that is late does not take effect.

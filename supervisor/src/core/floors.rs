@@ -25,7 +25,9 @@ impl Floors {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&InstanceKey, Incarnation)> {
-        self.floors.iter().map(|(instance, floor)| (instance, *floor))
+        self.floors
+            .iter()
+            .map(|(instance, floor)| (instance, *floor))
     }
 
     /// Keeps at most `kept_max`: the lowest of those nobody needs go first. They belong to placements made

@@ -1,9 +1,7 @@
 //! What goes into the agent core and what comes out of it.
 
 use mainstay_protocol::command::{Command, Start, Stop};
-use mainstay_protocol::health::{
-    Evidence, FailureKind, Health, ProcessIdentity, RefusedStart,
-};
+use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity, RefusedStart};
 use mainstay_protocol::report::{Ending, Presence, Reports, SysInfo, TypeDeclaration};
 use mainstay_protocol::session::{Acknowledged, Welcome};
 use mainstay_protocol::{AgentRunId, BootId, Incarnation, InstanceKey, NodeName, SlotName};

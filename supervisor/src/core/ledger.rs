@@ -78,13 +78,15 @@ impl Ledger {
     pub fn open_entries(
         &self,
     ) -> impl Iterator<Item = (CommandId, OpenOrder, &InstanceKey, Incarnation)> {
-        self.entries.iter().filter_map(|(command, entry)| match entry {
-            Entry::Open {
-                order,
-                instance,
-                incarnation,
-            } => Some((*command, *order, instance, *incarnation)),
-            Entry::Answered(_) => None,
-        })
+        self.entries
+            .iter()
+            .filter_map(|(command, entry)| match entry {
+                Entry::Open {
+                    order,
+                    instance,
+                    incarnation,
+                } => Some((*command, *order, instance, *incarnation)),
+                Entry::Answered(_) => None,
+            })
     }
 }

@@ -1,6 +1,6 @@
 //! What was seen of the living: each becomes a report, and the commands it concludes are answered behind it.
 
-use mainstay_protocol::health::{Evidence, Health};
+use mainstay_protocol::health::Health;
 use mainstay_protocol::report::{CommandOutcome, Presence, Report};
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey, code, limits};
 
@@ -15,106 +15,25 @@ pub(super) struct Awaiting {
 
 impl AgentCore {
     pub(super) fn observed(&mut self, observation: Observation) {
-        match observation {
-            Observation::Started {
-                instance,
-                incarnation,
-                version,
-                config,
-                process,
-            } => self.started(Report::Started {
-                instance,
-                incarnation,
-                version: clipped(version),
-                config: travelling(config),
-                process,
-            }),
-            Observation::CouldNotStart {
-                instance,
-                incarnation,
-                refused,
-                text,
-            } => self.not_started(Report::CouldNotStart {
-                instance,
-                incarnation,
-                refused,
-                text: clipped(text),
-            }),
-            Observation::NameTaken {
-                instance,
-                incarnation,
-                name,
-                holder,
-            } => self.not_started(Report::NameTaken {
-                instance,
-                incarnation,
-                name,
-                holder,
-            }),
-            Observation::Ended {
-                instance,
-                incarnation,
-                ending,
-            } => self.gone(Report::Ended {
-                instance,
-                incarnation,
-                ending,
-            }),
-            Observation::Failed {
-                instance,
-                incarnation,
-                kind,
-                presence,
-                evidence,
-            } => self.failed(
-                Report::Failed {
-                    instance,
-                    incarnation,
-                    kind,
-                    presence,
-                    evidence: clipped_evidence(evidence),
-                },
-                presence,
-            ),
-            Observation::HealthChanged {
-                instance,
-                incarnation,
-                health,
-                detail,
-            } => self.health_changed(
-                Report::HealthChanged {
-                    instance,
-                    incarnation,
-                    health,
-                    detail: clipped(detail),
-                },
-                health,
-            ),
-            Observation::Unresponsive {
-                instance,
-                incarnation,
-                missed,
-                limit,
-                detail,
-            } => self.health_changed(
-                Report::Unresponsive {
-                    instance,
-                    incarnation,
-                    missed,
-                    limit,
-                    detail: clipped(detail),
-                },
-                Health::Unresponsive,
-            ),
-            Observation::WillNotEnd {
-                instance,
-                incarnation,
-            } => self.will_not_end(&instance, incarnation),
-            Observation::SupervisorChanged {
-                incarnation,
-                watches,
-                why,
-            } => self.supervisor_changed(incarnation, watches, clipped(why)),
+        match said(observation) {
+            Ok(report) => self.reported(fitted(report)),
+            Err((instance, incarnation)) => self.will_not_end(&instance, incarnation),
+        }
+    }
+
+    fn reported(&mut self, report: Report) {
+        match report {
+            Report::Started { .. } => self.started(report),
+            Report::CouldNotStart { .. } | Report::NameTaken { .. } => self.not_started(report),
+            Report::Ended { .. } => self.gone(report),
+            Report::Failed { presence, .. } => self.failed(report, presence),
+            Report::HealthChanged { health, .. } => self.health_changed(report, health),
+            Report::Unresponsive { .. } => self.health_changed(report, Health::Unresponsive),
+            Report::SupervisorChanged { incarnation, .. } => {
+                self.supervisor_changed(report, incarnation);
+            }
+            // Only answers to commands are that; nobody observes one.
+            Report::CommandDone { .. } => {}
         }
     }
 
@@ -223,19 +142,15 @@ impl AgentCore {
         if let Some(pulse) = pulse {
             pulse.health = health;
             pulse.unsaid = full.then(|| report.clone());
+            self.health_unsaid |= full;
         }
         if !full {
             self.report(report);
         }
     }
 
-    fn supervisor_changed(&mut self, incarnation: u64, watches: u32, why: String) {
+    fn supervisor_changed(&mut self, report: Report, incarnation: u64) {
         self.supervisor = incarnation;
-        let report = Report::SupervisorChanged {
-            incarnation,
-            watches,
-            why,
-        };
         if self.outbox_is_full() {
             self.supervisor_unsaid = Some(report);
         } else {
@@ -252,7 +167,7 @@ impl AgentCore {
         if let Some(report) = self.supervisor_unsaid.take() {
             self.report(report);
         }
-        if !self.pulses.values().any(|pulse| pulse.unsaid.is_some()) {
+        if !self.health_unsaid {
             return;
         }
         let room = limits::OUTBOX_REPORTS_MAX.saturating_sub(self.state.outbox.len());
@@ -263,6 +178,7 @@ impl AgentCore {
             .take(room)
             .filter_map(|pulse| pulse.unsaid.take())
             .collect();
+        self.health_unsaid = unsaid.len() == room;
         for report in unsaid {
             self.report(report);
         }
@@ -307,32 +223,58 @@ impl AgentCore {
     }
 }
 
-/// Cuts a text where a character begins, so that every report fits its frame.
-pub(super) fn clipped(mut text: String) -> String {
-    if text.len() > limits::EVIDENCE_BYTES_MAX {
-        let cut = (0..=limits::EVIDENCE_BYTES_MAX)
-            .rev()
-            .find(|at| text.is_char_boundary(*at))
-            .unwrap_or_default();
-        text.truncate(cut);
-    }
-    text
+macro_rules! said {
+    ($observation:expr, $($variant:ident { $($field:ident),* })*) => {
+        match $observation {
+            $(Observation::$variant { $($field),* } => Ok(Report::$variant { $($field),* }),)*
+            Observation::WillNotEnd { instance, incarnation } => Err((instance, incarnation)),
+        }
+    };
 }
 
-fn clipped_evidence(evidence: Evidence) -> Evidence {
-    Evidence {
-        text: clipped(evidence.text),
-        location: evidence.location.map(clipped),
-        stderr_tail: clipped(evidence.stderr_tail),
-        ..evidence
-    }
+/// The report that says what was observed; what will not end is said by answers alone.
+fn said(observation: Observation) -> Result<Report, (InstanceKey, Incarnation)> {
+    said!(observation,
+        Started { instance, incarnation, version, config, process }
+        CouldNotStart { instance, incarnation, refused, text }
+        NameTaken { instance, incarnation, name, holder }
+        Ended { instance, incarnation, ending }
+        Failed { instance, incarnation, kind, presence, evidence }
+        HealthChanged { instance, incarnation, health, detail }
+        Unresponsive { instance, incarnation, missed, limit, detail }
+        SupervisorChanged { incarnation, watches, why }
+    )
 }
 
-/// A configuration too long to travel is left out: a report that fits no frame would hold up all behind it.
-fn travelling(config: String) -> String {
-    if config.len() > limits::JSON_BYTES_MAX {
-        "null".to_owned()
-    } else {
-        config
+/// Cut to what fits a frame: a report that fits none would hold up all behind it.
+fn fitted(mut report: Report) -> Report {
+    match &mut report {
+        Report::Started {
+            version, config, ..
+        } => {
+            cut(version);
+            // Half a configuration is none.
+            if config.len() > limits::JSON_BYTES_MAX {
+                "null".clone_into(config);
+            }
+        }
+        Report::Failed { evidence, .. } => {
+            cut(&mut evidence.text);
+            cut(&mut evidence.stderr_tail);
+            if let Some(location) = &mut evidence.location {
+                cut(location);
+            }
+        }
+        Report::CouldNotStart { text, .. } => cut(text),
+        Report::HealthChanged { detail, .. } | Report::Unresponsive { detail, .. } => cut(detail),
+        Report::SupervisorChanged { why, .. } => cut(why),
+        Report::NameTaken { .. } | Report::Ended { .. } | Report::CommandDone { .. } => {}
     }
+    report
+}
+
+/// Cuts a text where a character begins.
+fn cut(text: &mut String) {
+    let at = text.floor_char_boundary(limits::EVIDENCE_BYTES_MAX);
+    text.truncate(at);
 }

@@ -64,7 +64,9 @@ impl Outbox {
     }
 
     pub fn after(&self, sequence: Sequence) -> impl Iterator<Item = &Numbered> {
-        self.waiting.range(sequence.next()..).map(|(_, waiting)| waiting)
+        self.waiting
+            .range(sequence.next()..)
+            .map(|(_, waiting)| waiting)
     }
 
     /// How many wait with a number up to this.

@@ -219,18 +219,24 @@ impl State {
             numbered: numbered.clone(),
             replaces: None,
         }));
-        records.extend(self.floors.iter().map(|(instance, incarnation)| {
-            FileRecord::Floor {
-                instance: instance.clone(),
-                incarnation,
-            }
-        }));
-        records.extend(self.living.iter().map(|(instance, living)| FileRecord::Begun {
-            instance: instance.clone(),
-            incarnation: living.incarnation,
-            name: living.name.clone(),
-            command: living.start,
-        }));
+        records.extend(
+            self.floors
+                .iter()
+                .map(|(instance, incarnation)| FileRecord::Floor {
+                    instance: instance.clone(),
+                    incarnation,
+                }),
+        );
+        records.extend(
+            self.living
+                .iter()
+                .map(|(instance, living)| FileRecord::Begun {
+                    instance: instance.clone(),
+                    incarnation: living.incarnation,
+                    name: living.name.clone(),
+                    command: living.start,
+                }),
+        );
         records.extend(self.ledger.open_entries().map(
             |(command, order, instance, incarnation)| FileRecord::Opened {
                 command,

@@ -4,15 +4,13 @@ mod commands;
 mod outbox;
 mod recovery;
 
-use mainstay_protocol::command::{
-    CheckSchedule, Command, Order, Start, Stop, StopManner, StopWhy,
-};
+use mainstay_protocol::command::{CheckSchedule, Command, Order, Start, Stop, StopManner, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
 use mainstay_protocol::report::{Ending, Presence, SysInfo};
 use mainstay_protocol::session::{Acknowledged, Welcome};
 use mainstay_protocol::{
-    AgentRunId, BootId, Epoch, Incarnation, Leadership, NodeEpoch, NodeId, NodeName,
-    PlacementName, Revision, SlotName, Term, TypeName,
+    AgentRunId, BootId, Epoch, Incarnation, Leadership, NodeEpoch, NodeId, NodeName, PlacementName,
+    Revision, SlotName, Term, TypeName,
 };
 use uuid::Uuid;
 
@@ -68,7 +66,12 @@ impl Agent {
 
     /// What waits in the outbox, in words.
     pub fn outbox(&self) -> Vec<String> {
-        self.core.state.outbox.iter().map(|numbered| said(&numbered.report)).collect()
+        self.core
+            .state
+            .outbox
+            .iter()
+            .map(|numbered| said(&numbered.report))
+            .collect()
     }
 
     pub fn up(&mut self, node_epoch: u64, watermark: u64) -> Vec<Action> {
@@ -260,12 +263,14 @@ pub(super) fn done(actions: &[Action]) -> Vec<String> {
     actions
         .iter()
         .filter_map(|action| match action {
-            Action::Start(start) => {
-                Some(format!("start {}:{}", start.instance.placement, start.incarnation))
-            }
-            Action::Stop(stop) => {
-                Some(format!("stop {}:{}", stop.instance.placement, stop.incarnation))
-            }
+            Action::Start(start) => Some(format!(
+                "start {}:{}",
+                start.instance.placement, start.incarnation
+            )),
+            Action::Stop(stop) => Some(format!(
+                "stop {}:{}",
+                stop.instance.placement, stop.incarnation
+            )),
             Action::Send(_) | Action::CloseSession { .. } => None,
         })
         .collect()

@@ -1,4 +1,8 @@
 //! A machine with a host and instances that do as they are told, watched by a real supervisor.
+#![expect(
+    clippy::unwrap_used,
+    reason = "only tests use it; the failing line is the explanation"
+)]
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,8 +14,8 @@ use mainstay_protocol::health::{Evidence, FailureKind, Health};
 use mainstay_protocol::report::Ending;
 use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName, limits};
 use mainstay_supervisor::{
-    CheckFuture, ExitFact, ExitHow, Observation, Probe, SupervisorConfig, SupervisorHandle, Watched,
-    supervise,
+    CheckFuture, ExitFact, ExitHow, Observation, Probe, SupervisorConfig, SupervisorHandle,
+    Watched, supervise,
 };
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::runtime::Runtime;
@@ -100,9 +104,10 @@ impl Actor for Host {
                 (cell, ExitHow::Failed(FailureKind::Panic, evidence))
             }
             SupervisionEvent::ActorTerminated(cell, _, reason) => match reason.as_deref() {
-                Some("killed") => {
-                    (cell, ExitHow::Failed(FailureKind::Killed, Evidence::default()))
-                }
+                Some("killed") => (
+                    cell,
+                    ExitHow::Failed(FailureKind::Killed, Evidence::default()),
+                ),
                 _ => (cell, ExitHow::Ended(Ending::ByItself)),
             },
             _ => return Ok(()),
@@ -186,7 +191,10 @@ impl Instance {
     }
 
     pub fn confirm(&self, ending: Ending) {
-        let fact = ExitFact { how: ExitHow::Ended(ending), ran_ms: 1 };
+        let fact = ExitFact {
+            how: ExitHow::Ended(ending),
+            ran_ms: 1,
+        };
         self.exit.as_ref().unwrap().send_replace(Some(fact));
     }
 }
@@ -215,7 +223,13 @@ impl Machine {
         .unwrap();
         let hosted = Hosted::default();
         let (host, _join) = Actor::spawn(None, Host, Arc::clone(&hosted)).await.unwrap();
-        Self { supervisor, host, hosted, observations, probes: Some(probes) }
+        Self {
+            supervisor,
+            host,
+            hosted,
+            observations,
+            probes: Some(probes),
+        }
     }
 
     pub async fn start(&mut self, number: u64, checks: ChecksAre) -> Instance {
@@ -229,9 +243,13 @@ impl Machine {
         checks: ChecksAre,
     ) -> Instance {
         let (exit, seen) = watch::channel(None);
-        let (actor, join) =
-            Actor::spawn_linked(None, Service, (), self.host.get_cell()).await.unwrap();
-        self.hosted.lock().unwrap().insert(actor.get_id(), (exit, join));
+        let (actor, join) = Actor::spawn_linked(None, Service, (), self.host.get_cell())
+            .await
+            .unwrap();
+        self.hosted
+            .lock()
+            .unwrap()
+            .insert(actor.get_id(), (exit, join));
         self.watch(actor, number, incarnation, checks, seen)
     }
 
@@ -276,7 +294,13 @@ impl Machine {
                 misses_max: 3,
             },
         });
-        Instance { cell: actor.get_cell(), actor, asked, let_go, exit: None }
+        Instance {
+            cell: actor.get_cell(),
+            actor,
+            asked,
+            let_go,
+            exit: None,
+        }
     }
 
     pub async fn next(&mut self) -> Observation {
@@ -304,7 +328,12 @@ impl Machine {
 
     pub async fn next_supervisor(&mut self) -> (u64, u32, String) {
         loop {
-            if let Observation::SupervisorChanged { incarnation, watches, why } = self.next().await {
+            if let Observation::SupervisorChanged {
+                incarnation,
+                watches,
+                why,
+            } = self.next().await
+            {
                 return (incarnation, watches, why);
             }
         }

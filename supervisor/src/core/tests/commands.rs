@@ -6,7 +6,10 @@ use super::*;
 #[test]
 fn a_start_is_done_once_it_has_started() {
     let mut agent = Agent::new();
-    assert_eq!(done(&agent.command(1, start("web", "web", 1))), ["start web:1"]);
+    assert_eq!(
+        done(&agent.command(1, start("web", "web", 1))),
+        ["start web:1"]
+    );
     assert_eq!(agent.outbox(), [""; 0]);
     agent.seen(started("web", 1));
     assert_eq!(agent.outbox(), ["started web:1", "command_done 1 Done"]);
@@ -35,7 +38,11 @@ fn an_observation_made_twice_is_one_report() {
     agent.seen(ended("web", 1));
     assert_eq!(
         agent.outbox(),
-        ["started web:1", "command_done 1 Done", "failed web:1 Panic Gone"]
+        [
+            "started web:1",
+            "command_done 1 Done",
+            "failed web:1 Panic Gone"
+        ]
     );
 }
 
@@ -47,12 +54,18 @@ fn a_name_that_is_held_is_refused_with_its_holder_and_free_after_its_end() {
     assert_eq!(done(&agent.command(2, start("other", "web", 1))), [""; 0]);
     assert_eq!(
         agent.outbox()[2..],
-        ["name_taken other:1 web", "command_done 2 MS-NAME-HELD-ON-NODE"]
+        [
+            "name_taken other:1 web",
+            "command_done 2 MS-NAME-HELD-ON-NODE"
+        ]
     );
     agent.seen(failed("web", 1, Presence::Gone));
     assert_eq!(done(&agent.command(3, start("other", "web", 1))), [""; 0]);
     assert_eq!(agent.outbox().last().unwrap(), "command_done 3 Stale");
-    assert_eq!(done(&agent.command(4, start("other", "web", 2))), ["start other:2"]);
+    assert_eq!(
+        done(&agent.command(4, start("other", "web", 2))),
+        ["start other:2"]
+    );
 }
 
 #[test]
@@ -67,9 +80,15 @@ fn a_name_taken_by_a_stranger_frees_ours_again() {
     });
     assert_eq!(
         agent.outbox(),
-        ["name_taken web:1 nobody", "command_done 1 MS-NAME-HELD-ON-NODE"]
+        [
+            "name_taken web:1 nobody",
+            "command_done 1 MS-NAME-HELD-ON-NODE"
+        ]
     );
-    assert_eq!(done(&agent.command(2, start("web", "web", 2))), ["start web:2"]);
+    assert_eq!(
+        done(&agent.command(2, start("web", "web", 2))),
+        ["start web:2"]
+    );
 }
 
 // case: services 17
@@ -80,7 +99,10 @@ fn a_stop_is_done_once_it_is_gone() {
     assert_eq!(done(&agent.command(2, stop("web", 1))), ["stop web:1"]);
     assert_eq!(agent.outbox().len(), 2);
     agent.seen(ended("web", 1));
-    assert_eq!(agent.outbox()[2..], ["ended web:1 Asked", "command_done 2 Done"]);
+    assert_eq!(
+        agent.outbox()[2..],
+        ["ended web:1 Asked", "command_done 2 Done"]
+    );
 }
 
 // case: services 21
@@ -91,7 +113,10 @@ fn a_stop_of_nothing_says_so_and_raises_the_floor() {
     assert_eq!(agent.outbox(), ["command_done 1 NotRunning"]);
     assert_eq!(done(&agent.command(2, start("web", "web", 3))), [""; 0]);
     assert_eq!(agent.outbox()[1..], ["command_done 2 Stale"]);
-    assert_eq!(done(&agent.command(3, start("web", "web", 4))), ["start web:4"]);
+    assert_eq!(
+        done(&agent.command(3, start("web", "web", 4))),
+        ["start web:4"]
+    );
 }
 
 #[test]
@@ -100,9 +125,15 @@ fn a_finished_incarnation_is_not_started_again() {
     agent.run_web(1, 2);
     agent.seen(failed("web", 2, Presence::Gone));
     for (command, count) in [(2, 2), (3, 1)] {
-        assert_eq!(done(&agent.command(command, start("web", "web", count))), [""; 0]);
+        assert_eq!(
+            done(&agent.command(command, start("web", "web", count))),
+            [""; 0]
+        );
     }
-    assert_eq!(agent.outbox()[3..], ["command_done 2 Stale", "command_done 3 Stale"]);
+    assert_eq!(
+        agent.outbox()[3..],
+        ["command_done 2 Stale", "command_done 3 Stale"]
+    );
 }
 
 #[test]
@@ -122,7 +153,11 @@ fn a_stop_during_the_start_ends_both() {
     agent.seen(ended("web", 1));
     assert_eq!(
         agent.outbox(),
-        ["ended web:1 Asked", "command_done 1 Done", "command_done 2 Done"]
+        [
+            "ended web:1 Asked",
+            "command_done 1 Done",
+            "command_done 2 Done"
+        ]
     );
 }
 
@@ -135,7 +170,10 @@ fn a_start_during_the_stop_waits_until_the_old_one_is_gone() {
     assert_eq!(done(&agent.command(3, start("web", "web", 2))), [""; 0]);
     assert_eq!(done(&agent.seen(ended("web", 1))), ["start web:2"]);
     agent.seen(started("web", 2));
-    assert_eq!(agent.outbox()[4..], ["started web:2", "command_done 3 Done"]);
+    assert_eq!(
+        agent.outbox()[4..],
+        ["started web:2", "command_done 3 Done"]
+    );
 }
 
 #[test]
@@ -145,7 +183,10 @@ fn a_start_beside_its_living_elder_is_refused() {
     assert_eq!(done(&agent.command(2, start("web", "web", 2))), [""; 0]);
     assert_eq!(
         agent.outbox()[2..],
-        ["name_taken web:2 web", "command_done 2 MS-NAME-HELD-ON-NODE"]
+        [
+            "name_taken web:2 web",
+            "command_done 2 MS-NAME-HELD-ON-NODE"
+        ]
     );
 }
 
@@ -208,7 +249,10 @@ fn what_ends_after_all_is_reported_and_frees_its_name() {
     agent.seen(will_not_end("web", 1));
     agent.seen(ended("web", 1));
     assert_eq!(agent.outbox()[3..], ["ended web:1 Asked"]);
-    assert_eq!(done(&agent.command(3, start("other", "web", 1))), ["start other:1"]);
+    assert_eq!(
+        done(&agent.command(3, start("other", "web", 1))),
+        ["start other:1"]
+    );
 }
 
 #[test]
@@ -216,8 +260,14 @@ fn a_start_that_was_refused_by_the_service_is_done_and_its_name_free() {
     let mut agent = Agent::new();
     agent.command(1, start("web", "web", 1));
     agent.seen(could_not_start("web", 1));
-    assert_eq!(agent.outbox(), ["could_not_start web:1", "command_done 1 Done"]);
-    assert_eq!(done(&agent.command(2, start("web", "web", 2))), ["start web:2"]);
+    assert_eq!(
+        agent.outbox(),
+        ["could_not_start web:1", "command_done 1 Done"]
+    );
+    assert_eq!(
+        done(&agent.command(2, start("web", "web", 2))),
+        ["start web:2"]
+    );
 }
 
 #[test]
@@ -230,7 +280,10 @@ fn a_failure_said_by_a_living_instance_is_said_once_and_holds_the_name() {
     assert_eq!(done(&agent.command(2, start("other", "web", 1))), [""; 0]);
     agent.command(3, stop("web", 1));
     agent.seen(ended("web", 1));
-    assert_eq!(agent.outbox()[5..], ["ended web:1 Asked", "command_done 3 Done"]);
+    assert_eq!(
+        agent.outbox()[5..],
+        ["ended web:1 Asked", "command_done 3 Done"]
+    );
 }
 
 // proves: S12
@@ -245,10 +298,16 @@ fn a_deposed_leader_is_neither_obeyed_nor_answered() {
     assert_eq!(done(&agent.command(3, stop("web", 1))), [""; 0]);
     assert_eq!(done(&agent.command(4, start("third", "third", 1))), [""; 0]);
     assert_eq!(agent.outbox()[3..], [""; 0]);
-    let resent = Command { leadership: leadership(2), ..command(3, stop("web", 1)) };
+    let resent = Command {
+        leadership: leadership(2),
+        ..command(3, stop("web", 1))
+    };
     assert_eq!(done(&agent.step(Input::Command(resent))), ["stop web:1"]);
     let actions = agent.up(1, 0);
-    assert!(matches!(&actions[..], [Action::CloseSession { .. }]), "{actions:?}");
+    assert!(
+        matches!(&actions[..], [Action::CloseSession { .. }]),
+        "{actions:?}"
+    );
 }
 
 #[test]
@@ -261,6 +320,15 @@ fn the_digest_says_what_lives_and_how_deep_the_floors_are() {
     let web = &digest[&key("web")];
     assert_eq!(web.floor, incarnation(4));
     let live = web.live.as_ref().unwrap();
-    assert_eq!((live.incarnation, live.health), (incarnation(4), Health::Degraded));
-    assert_eq!(digest[&key("old")], DigestEntry { floor: incarnation(3), live: None });
+    assert_eq!(
+        (live.incarnation, live.health),
+        (incarnation(4), Health::Degraded)
+    );
+    assert_eq!(
+        digest[&key("old")],
+        DigestEntry {
+            floor: incarnation(3),
+            live: None
+        }
+    );
 }

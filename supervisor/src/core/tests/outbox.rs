@@ -23,15 +23,24 @@ fn what_is_not_committed_is_sent_again_in_the_next_session() {
     let mut agent = agent_with_reports();
     agent.up(1, 0);
     agent.step(Input::SessionDown);
-    assert_eq!(numbers(&agent.seen(failed("web", 1, Presence::Gone))), [0; 0]);
+    assert_eq!(
+        numbers(&agent.seen(failed("web", 1, Presence::Gone))),
+        [0; 0]
+    );
     assert_eq!(numbers(&agent.up(1, 1)), [2, 3]);
-    assert_eq!(agent.outbox(), ["command_done 1 Done", "failed web:1 Panic Gone"]);
+    assert_eq!(
+        agent.outbox(),
+        ["command_done 1 Done", "failed web:1 Panic Gone"]
+    );
 }
 
 #[test]
 fn an_acknowledgement_frees_room_for_more() {
     let mut agent = Agent::new();
-    agent.step(Input::SessionUp(Welcome { credits: 3, ..welcome(1, 0) }));
+    agent.step(Input::SessionUp(Welcome {
+        credits: 3,
+        ..welcome(1, 0)
+    }));
     let mut sent = Vec::new();
     for count in 1..4 {
         agent.command(count, start("web", "web", count));
@@ -97,7 +106,10 @@ fn a_new_epoch_numbers_what_waits_from_one() {
     assert_eq!(agent.core.node_up().node_epoch, Some(NodeEpoch(2)));
     // The answer moved with its report: a repeat is still known.
     assert_eq!(agent.command(1, start("web", "web", 1)), []);
-    let acknowledged = Acknowledged { node_epoch: NodeEpoch(2), up_to: Sequence(2) };
+    let acknowledged = Acknowledged {
+        node_epoch: NodeEpoch(2),
+        up_to: Sequence(2),
+    };
     agent.step(Input::Acknowledged(acknowledged));
     assert_eq!(agent.core.outbox_depth(), 0);
 }
@@ -127,7 +139,9 @@ fn a_frame_holds_no_more_than_it_may() {
     let actions = agent.up(1, 0);
     assert_eq!(numbers(&actions), (1..=120).collect::<Vec<_>>());
     for action in &actions {
-        let Action::Send(reports) = action else { panic!("{action:?}") };
+        let Action::Send(reports) = action else {
+            panic!("{action:?}")
+        };
         let frame = mainstay_protocol::session::AgentMessage::Reports(reports.clone()).to_frame();
         assert!(frame.body.len() <= limits::CONTROL_FRAME_BYTES_MAX);
         assert!(reports.reports.len() <= limits::REPORTS_PER_FRAME_MAX);
@@ -150,7 +164,10 @@ fn full_agent() -> Agent {
 fn a_full_outbox_takes_no_start_but_every_stop() {
     let mut agent = full_agent();
     assert_eq!(done(&agent.command(2, start("new", "new", 1))), [""; 0]);
-    assert_eq!(agent.outbox().last().unwrap(), "command_done 2 MS-OVERLOADED");
+    assert_eq!(
+        agent.outbox().last().unwrap(),
+        "command_done 2 MS-OVERLOADED"
+    );
     assert_eq!(done(&agent.command(3, stop("web", 1))), ["stop web:1"]);
     agent.seen(ended("web", 1));
     assert_eq!(agent.outbox().last().unwrap(), "command_done 3 Done");
@@ -165,7 +182,10 @@ fn beyond_its_reserve_a_full_outbox_leaves_commands_to_be_repeated() {
     }
     let bound = limits::OUTBOX_REPORTS_MAX + limits::OUTBOX_ANSWERS_MAX;
     assert_eq!(agent.core.outbox_depth(), bound as u64);
-    assert_eq!(done(&agent.command(4_000_000, start("gone", "gone", 1))), [""; 0]);
+    assert_eq!(
+        done(&agent.command(4_000_000, start("gone", "gone", 1))),
+        [""; 0]
+    );
 }
 
 #[test]
@@ -173,12 +193,19 @@ fn health_without_room_is_said_when_there_is_some() {
     let mut agent = full_agent();
     agent.seen(health("web", 1, Health::Degraded));
     agent.seen(health("web", 1, Health::Failed));
-    agent.seen(Observation::SupervisorChanged { incarnation: 2, watches: 1, why: String::new() });
+    agent.seen(Observation::SupervisorChanged {
+        incarnation: 2,
+        watches: 1,
+        why: String::new(),
+    });
     assert_eq!(agent.core.outbox_depth(), limits::OUTBOX_REPORTS_MAX as u64);
     agent.up(1, 0);
     agent.acknowledge(100);
     let outbox = agent.outbox();
-    assert_eq!(outbox[outbox.len() - 2..], ["supervisor_changed 2", "health_changed web:1 failed"]);
+    assert_eq!(
+        outbox[outbox.len() - 2..],
+        ["supervisor_changed 2", "health_changed web:1 failed"]
+    );
 }
 
 #[test]

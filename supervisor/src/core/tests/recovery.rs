@@ -36,9 +36,18 @@ fn what_had_begun_is_reported_as_failed_with_its_agent() {
             "command_done 5 MS-AGENT-ENDED",
         ]
     );
-    assert!(agent.core.digest().values().all(|entry| entry.live.is_none()));
+    assert!(
+        agent
+            .core
+            .digest()
+            .values()
+            .all(|entry| entry.live.is_none())
+    );
     assert_eq!(numbers(&agent.up(1, 2)), (3..=10).collect::<Vec<_>>());
-    assert_eq!(done(&agent.command(6, start("web", "web", 2))), ["start web:2"]);
+    assert_eq!(
+        done(&agent.command(6, start("web", "web", 2))),
+        ["start web:2"]
+    );
 }
 
 #[test]
@@ -99,7 +108,10 @@ fn damage_further_in_keeps_the_floors_and_takes_a_new_epoch() {
 fn a_file_cut_at_any_byte_is_a_file_of_an_earlier_moment() {
     let whole = busy().file;
     let mut ends = vec![0];
-    while let Some(record) = whole.get(ends[ends.len() - 1]..).filter(|rest| !rest.is_empty()) {
+    while let Some(record) = whole
+        .get(ends[ends.len() - 1]..)
+        .filter(|rest| !rest.is_empty())
+    {
         let length = u32::from_be_bytes(record[..4].try_into().unwrap()) as usize;
         ends.push(ends[ends.len() - 1] + 8 + length);
     }

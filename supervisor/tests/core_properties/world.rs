@@ -1,13 +1,13 @@
-//! The agent core under anything: commands lost, doubled and out of order, sessions that come and go, the agent
-//! killed at every point where it writes. What must hold is looked at after every step.
-// proves: S9, S12
+//! The world around an agent: a machine, a file, a station that commits. It asserts on every effect.
+#![expect(
+    clippy::unwrap_used,
+    reason = "only tests use it, and the names in it are valid"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_protocol::command::{
-    CheckSchedule, Command, Order, Start, Stop, StopManner, StopWhy,
-};
-use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
+use mainstay_protocol::command::{CheckSchedule, Command, Order, Start, Stop, StopManner, StopWhy};
+use mainstay_protocol::health::{Evidence, FailureKind, RefusedStart};
 use mainstay_protocol::report::{CommandOutcome, Ending, Presence, Report, SysInfo};
 use mainstay_protocol::session::{Acknowledged, Welcome};
 use mainstay_protocol::{
@@ -17,106 +17,37 @@ use mainstay_protocol::{
 use mainstay_supervisor::{
     Action, AgentCore, Identity, Input, Observation, Output, encode_record, replay,
 };
-use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 use uuid::Uuid;
 
-/// What the world does next. Numbers choose among what there is, so that shrinking stays meaningful.
-#[derive(Debug, Clone)]
-enum Act {
-    Start { instance: u8, name: u8, ahead: u8, term: u8 },
-    Stop { instance: u8, behind: u8, term: u8 },
-    /// An earlier command arrives once more.
-    Repeat(u8),
-    Observe { instance: u8, what: Seen },
-    /// An observation that is late or was never true.
-    Lie { instance: u8, count: u8, what: Seen },
-    Connect,
-    Disconnect,
-    /// The station commits so many of what it received.
-    Commit(u8),
-    /// The agent's process dies: after the write of its next step, or in the middle of it.
-    Crash { cut: u16 },
-    Snapshot,
-    Reboot,
-    ForgetEpoch,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Seen {
-    Started,
-    CouldNotStart,
-    NameTaken,
-    Ended,
-    FailedGone,
-    FailedLiving,
-    Health(Health),
-    Unresponsive,
-    WillNotEnd,
-}
-
-fn seen() -> impl Strategy<Value = Seen> {
-    prop_oneof![
-        4 => Just(Seen::Started),
-        1 => Just(Seen::CouldNotStart),
-        1 => Just(Seen::NameTaken),
-        2 => Just(Seen::Ended),
-        2 => Just(Seen::FailedGone),
-        1 => Just(Seen::FailedLiving),
-        1 => Just(Seen::Health(Health::Ok)),
-        1 => Just(Seen::Health(Health::Degraded)),
-        1 => Just(Seen::Unresponsive),
-        1 => Just(Seen::WillNotEnd),
-    ]
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    prop_oneof![
-        6 => (0..4u8, 0..3u8, 0..3u8, 0..8u8)
-            .prop_map(|(instance, name, ahead, term)| Act::Start { instance, name, ahead, term }),
-        4 => (0..4u8, 0..3u8, 0..8u8)
-            .prop_map(|(instance, behind, term)| Act::Stop { instance, behind, term }),
-        3 => any::<u8>().prop_map(Act::Repeat),
-        8 => (0..4u8, seen()).prop_map(|(instance, what)| Act::Observe { instance, what }),
-        1 => (0..4u8, 0..6u8, seen())
-            .prop_map(|(instance, count, what)| Act::Lie { instance, count, what }),
-        2 => Just(Act::Connect),
-        1 => Just(Act::Disconnect),
-        3 => any::<u8>().prop_map(Act::Commit),
-        2 => any::<u16>().prop_map(|cut| Act::Crash { cut }),
-        1 => Just(Act::Snapshot),
-        1 => Just(Act::Reboot),
-        1 => Just(Act::ForgetEpoch),
-    ]
-}
+use super::{Act, Seen};
 
 /// The station: it numbers epochs, commits reports in order and knows each command's answer.
 #[derive(Default)]
-struct Station {
+pub struct Station {
     epoch: u64,
     watermark: u64,
     /// What arrived in this session beyond the watermark.
     arrived: BTreeMap<u64, Report>,
     connected: bool,
     term: u64,
-    answers: BTreeMap<CommandId, CommandOutcome>,
+    pub answers: BTreeMap<CommandId, CommandOutcome>,
     ends: BTreeMap<(InstanceKey, Incarnation), u32>,
 }
 
-struct World {
-    core: AgentCore,
+pub struct World {
+    pub core: AgentCore,
     file: Vec<u8>,
     boot: u64,
     /// What really lives on the machine, by what the agent was told to do.
     machine: BTreeMap<InstanceKey, (Incarnation, SlotName)>,
-    station: Station,
+    pub station: Station,
     commands: Vec<Command>,
     /// The newest incarnation ever given out, and the highest one stopped, per instance.
     newest: BTreeMap<InstanceKey, u64>,
     stopped: BTreeMap<InstanceKey, Incarnation>,
     begun: BTreeSet<(InstanceKey, Incarnation)>,
     /// Commands of whoever led when they arrived.
-    obeyed: BTreeSet<CommandId>,
+    pub obeyed: BTreeSet<CommandId>,
     last_sent: u64,
 }
 
@@ -138,22 +69,32 @@ fn key(instance: u8) -> InstanceKey {
 }
 
 fn incarnation(count: u64) -> Incarnation {
-    Incarnation { epoch: Epoch(1), created: Revision(1), count }
+    Incarnation {
+        epoch: Epoch(1),
+        created: Revision(1),
+        count,
+    }
 }
 
 fn leadership(term: u64) -> Leadership {
-    Leadership { epoch: Epoch(1), term: Term(term) }
+    Leadership {
+        epoch: Epoch(1),
+        term: Term(term),
+    }
 }
 
 impl World {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let (core, output) = AgentCore::new(identity(0), replay(&[]));
         let mut world = Self {
             core,
             file: Vec::new(),
             boot: 0,
             machine: BTreeMap::new(),
-            station: Station { term: 1, ..Station::default() },
+            station: Station {
+                term: 1,
+                ..Station::default()
+            },
             commands: Vec::new(),
             newest: BTreeMap::new(),
             stopped: BTreeMap::new(),
@@ -181,11 +122,19 @@ impl World {
                     assert!(self.station.connected, "nothing is sent without a session");
                     assert_eq!(reports.node_epoch, NodeEpoch(self.station.epoch));
                     for numbered in reports.reports {
-                        assert!(numbered.sequence.0 > self.last_sent, "numbers rise strictly");
+                        assert!(
+                            numbered.sequence.0 > self.last_sent,
+                            "numbers rise strictly"
+                        );
                         self.last_sent = numbered.sequence.0;
-                        self.station.arrived.insert(numbered.sequence.0, numbered.report);
+                        self.station
+                            .arrived
+                            .insert(numbered.sequence.0, numbered.report);
                     }
-                    assert!(self.station.arrived.len() <= CREDITS, "never beyond the credits");
+                    assert!(
+                        self.station.arrived.len() <= CREDITS,
+                        "never beyond the credits"
+                    );
                 }
                 Action::CloseSession { .. } => self.station.connected = false,
             }
@@ -195,13 +144,20 @@ impl World {
     /// Invariants 1 and 2: one holder of each name, no incarnation twice, none below its floor.
     fn started_on_machine(&mut self, start: Start) {
         let instance = start.instance.clone();
-        assert!(!self.machine.contains_key(&instance), "an instance has no twin");
+        assert!(
+            !self.machine.contains_key(&instance),
+            "an instance has no twin"
+        );
         let held = self.machine.values().any(|(_, name)| *name == start.name);
         assert!(!held, "{} has one holder", start.name);
         let floor = self.stopped.get(&instance).copied().unwrap_or_default();
-        assert!(start.incarnation > floor, "what was stopped is not started later");
+        assert!(
+            start.incarnation > floor,
+            "what was stopped is not started later"
+        );
         self.begun.insert((instance.clone(), start.incarnation));
-        self.machine.insert(instance, (start.incarnation, start.name));
+        self.machine
+            .insert(instance, (start.incarnation, start.name));
     }
 
     fn step(&mut self, input: Input) {
@@ -209,12 +165,21 @@ impl World {
         self.carry_out(output);
     }
 
-    fn act(&mut self, act: &Act) {
+    pub fn act(&mut self, act: &Act) {
         match act {
-            Act::Start { instance, name, ahead, term } => {
+            Act::Start {
+                instance,
+                name,
+                ahead,
+                term,
+            } => {
                 self.give_start(*instance, *name, u64::from(*ahead), *term);
             }
-            Act::Stop { instance, behind, term } => {
+            Act::Stop {
+                instance,
+                behind,
+                term,
+            } => {
                 self.give_stop(*instance, u64::from(*behind), *term);
             }
             Act::Repeat(which) => {
@@ -224,7 +189,11 @@ impl World {
                 }
             }
             Act::Observe { instance, what } => self.observe(&key(*instance), *what),
-            Act::Lie { instance, count, what } => {
+            Act::Lie {
+                instance,
+                count,
+                what,
+            } => {
                 let lies = incarnation(u64::from(*count));
                 let lives = self.machine.get(&key(*instance)).map(|(lives, _)| *lives);
                 if lives != Some(lies) {
@@ -236,7 +205,12 @@ impl World {
             Act::Commit(many) => self.commit(*many as usize),
             Act::Crash { cut } => self.crash(*cut),
             Act::Snapshot => {
-                self.file = self.core.snapshot_records().iter().flat_map(encode_record).collect();
+                self.file = self
+                    .core
+                    .snapshot_records()
+                    .iter()
+                    .flat_map(encode_record)
+                    .collect();
             }
             Act::Reboot => self.reboot(),
             Act::ForgetEpoch => {
@@ -257,7 +231,12 @@ impl World {
             config: "{}".to_owned(),
             start_deadline_ms: 1,
             stop_deadline_ms: 1,
-            checks: CheckSchedule { first_ms: 1, interval_ms: 1, deadline_ms: 1, misses_max: 1 },
+            checks: CheckSchedule {
+                first_ms: 1,
+                interval_ms: 1,
+                deadline_ms: 1,
+                misses_max: 1,
+            },
         });
         self.give(order, term);
     }
@@ -285,7 +264,11 @@ impl World {
             _ => self.station.term,
         };
         let id = CommandId(self.commands.len() as u64 + 1);
-        let command = Command { id, leadership: leadership(term), order };
+        let command = Command {
+            id,
+            leadership: leadership(term),
+            order,
+        };
         self.commands.push(command.clone());
         self.receive(command);
     }
@@ -387,11 +370,28 @@ impl World {
                 );
                 self.station.answers.entry(command).or_insert(outcome);
             }
-            Report::Ended { instance, incarnation, .. }
-            | Report::CouldNotStart { instance, incarnation, .. }
-            | Report::Failed { instance, incarnation, presence: Presence::Gone, .. } => {
+            Report::Ended {
+                instance,
+                incarnation,
+                ..
+            }
+            | Report::CouldNotStart {
+                instance,
+                incarnation,
+                ..
+            }
+            | Report::Failed {
+                instance,
+                incarnation,
+                presence: Presence::Gone,
+                ..
+            } => {
                 let begun = self.begun.contains(&(instance.clone(), incarnation));
-                let ends = self.station.ends.entry((instance, incarnation)).or_default();
+                let ends = self
+                    .station
+                    .ends
+                    .entry((instance, incarnation))
+                    .or_default();
                 *ends += 1;
                 // Begun in the file and killed before the action: it ends without ever having been there.
                 assert!(*ends == 1 || !begun, "an incarnation ends once");
@@ -412,7 +412,10 @@ impl World {
         let output = self.core.step(0, Input::SessionDown);
         assert!(output.actions.is_empty() && output.persist.is_empty());
         if let Some(command) = self.commands.last().cloned() {
-            let repeat = Command { id: CommandId(command.id.0 + 1), ..command };
+            let repeat = Command {
+                id: CommandId(command.id.0 + 1),
+                ..command
+            };
             let torn = self.core.step(0, Input::Command(repeat));
             for record in &torn.persist {
                 self.file.extend(encode_record(record));
@@ -420,7 +423,10 @@ impl World {
             let grown = self.file.len() - whole;
             self.file.truncate(whole + cut as usize % (grown + 1));
             let id = self.commands.len() as u64 + 1;
-            let lost = Command { id: CommandId(id), ..self.commands[self.commands.len() - 1].clone() };
+            let lost = Command {
+                id: CommandId(id),
+                ..self.commands[self.commands.len() - 1].clone()
+            };
             self.commands.push(lost);
         }
         self.live_again();
@@ -445,23 +451,29 @@ impl World {
         self.file.truncate(recovered.valid_len as usize);
         let (core, output) = AgentCore::new(identity(self.boot), recovered);
         self.core = core;
-        assert!(output.actions.is_empty(), "a new life starts nothing by itself");
+        assert!(
+            output.actions.is_empty(),
+            "a new life starts nothing by itself"
+        );
         self.carry_out(output);
     }
 
-    fn check(&self) {
+    pub fn check(&self) {
         let digest = self.core.digest();
         let living: BTreeMap<InstanceKey, Incarnation> = digest
             .iter()
             .filter_map(|(key, entry)| Some((key.clone(), entry.live.as_ref()?.incarnation)))
             .collect();
-        let machine: BTreeMap<InstanceKey, Incarnation> =
-            self.machine.iter().map(|(key, (lives, _))| (key.clone(), *lives)).collect();
+        let machine: BTreeMap<InstanceKey, Incarnation> = self
+            .machine
+            .iter()
+            .map(|(key, (lives, _))| (key.clone(), *lives))
+            .collect();
         assert_eq!(living, machine, "the agent knows what lives");
     }
 
     /// With everything ended and everything committed, each command the agent took is answered.
-    fn settle(&mut self) {
+    pub fn settle(&mut self) {
         for _ in 0..10 {
             for instance in 0..4 {
                 self.observe(&key(instance), Seen::Ended);
@@ -508,7 +520,11 @@ fn observation(instance: &InstanceKey, incarnation: Incarnation, what: Seen) -> 
             name: SlotName::new("s0").unwrap(),
             holder: None,
         },
-        Seen::Ended => Observation::Ended { instance, incarnation, ending: Ending::Asked },
+        Seen::Ended => Observation::Ended {
+            instance,
+            incarnation,
+            ending: Ending::Asked,
+        },
         Seen::FailedGone => failed(instance, Presence::Gone),
         Seen::FailedLiving => failed(instance, Presence::Living),
         Seen::Health(health) => Observation::HealthChanged {
@@ -524,47 +540,9 @@ fn observation(instance: &InstanceKey, incarnation: Incarnation, what: Seen) -> 
             limit: 3,
             detail: String::new(),
         },
-        Seen::WillNotEnd => Observation::WillNotEnd { instance, incarnation },
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 1_000,
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(
-            concat!(env!("CARGO_MANIFEST_DIR"), "/tests/core_properties.seeds"),
-        ))),
-        ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn names_floors_numbers_and_answers_hold_whatever_happens(
-        acts in proptest::collection::vec(act(), 1..120),
-    ) {
-        let mut world = World::new();
-        for act in &acts {
-            world.act(act);
-            world.check();
-        }
-        world.settle();
-        prop_assert_eq!(world.core.outbox_depth(), 0);
-    }
-
-    #[test]
-    fn without_a_loss_every_command_is_answered_exactly_once(
-        acts in proptest::collection::vec(act(), 1..120),
-    ) {
-        let mut world = World::new();
-        let undisturbed = |act: &&Act| !matches!(
-            act,
-            Act::Crash { .. } | Act::Reboot | Act::ForgetEpoch | Act::Snapshot | Act::Commit(_)
-        );
-        for act in acts.iter().filter(undisturbed) {
-            world.act(act);
-            world.check();
-        }
-        world.settle();
-        let answered: BTreeSet<CommandId> = world.station.answers.keys().copied().collect();
-        prop_assert_eq!(answered, world.obeyed);
+        Seen::WillNotEnd => Observation::WillNotEnd {
+            instance,
+            incarnation,
+        },
     }
 }
