@@ -3,3 +3,4 @@
 mod harness;
 
 mod life;
+mod rules;

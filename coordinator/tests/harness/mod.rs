@@ -12,6 +12,6 @@ mod world;
 pub use judge::full_pass;
 pub use log::Mode;
 pub use node::ScriptedNode;
-pub use print::{decision_line, instance_line};
+pub use print::{decision_line, why_lines};
 pub use types::{at, declaration, key, node_name, rules_of, slot, type_name};
 pub use world::World;

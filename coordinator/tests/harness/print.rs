@@ -6,6 +6,8 @@ use mainstay_protocol::command::{Command, Order, StopManner};
 use mainstay_protocol::{InstanceKey, Timestamp};
 use mainstay_resource_graph::{Key, Kind, Node, Vertex, View, ViewExt, slot_of};
 
+use super::world::World;
+
 /// `restart web@n1: did MS-BACKOFF: attempt 2 of 5 in 1.1 s; panicked: boom`.
 pub fn decision_line(decision: &Decision) -> String {
     let (how, code, text) = match &decision.outcome {
@@ -236,4 +238,9 @@ pub fn status(view: &dyn View) -> Vec<String> {
         );
     }
     lines
+}
+
+/// The answer to `why`, as scripts show it.
+pub fn why_lines(world: &World, key: &Key) -> Vec<String> {
+    why(world.graph(), key, world.log_now())
 }

@@ -9,7 +9,7 @@ use mainstay_coordinator::{
     Monotonic, Operation, Rules, StartOn, StartPlacement, Ticket,
 };
 use mainstay_protocol::command::{Command, Order};
-use mainstay_protocol::health::{Evidence, FailureKind};
+use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
 use mainstay_protocol::report::{CommandOutcome, Ending, Presence, Report};
 use mainstay_protocol::{
     ClusterId, ClusterName, CommandId, Epoch, Incarnation, InstanceKey, Leadership, NodeName,
@@ -441,9 +441,10 @@ impl World {
         let frame = self
             .last_frame
             .get(&node_name(node))
-            .cloned()
-            .expect("it has sent something");
-        let _ = self.core.enqueue(frame, None, self.now);
+            .cloned();
+        if let Some(frame) = frame {
+            let _ = self.core.enqueue(frame, None, self.now);
+        }
         self.run();
     }
 
@@ -540,6 +541,43 @@ impl World {
         self.operate(Operation::Clear {
             instance: at(instance),
         })
+    }
+
+    pub fn could_not_start(&mut self, reference: &str, refused: RefusedStart, text: &str) {
+        let instance = at(reference);
+        let incarnation = self.incarnation(reference);
+        let node = instance.node.clone();
+        let report = Report::CouldNotStart { instance, incarnation, refused, text: text.to_owned() };
+        self.report(report, node.as_str());
+        self.answer(reference, &CommandOutcome::Done, is_start);
+    }
+
+    pub fn health_ok(&mut self, reference: &str) {
+        let instance = at(reference);
+        let incarnation = self.incarnation(reference);
+        let node = instance.node.clone();
+        let report = Report::HealthChanged { instance, incarnation, health: Health::Ok, detail: String::new() };
+        self.report(report, node.as_str());
+    }
+
+    /// Checks missed in a row, of three.
+    pub fn misses(&mut self, reference: &str, missed: u32, detail: &str) {
+        let instance = at(reference);
+        let incarnation = self.incarnation(reference);
+        let node = instance.node.clone();
+        let detail = detail.to_owned();
+        self.report(Report::Unresponsive { instance, incarnation, missed, limit: 3, detail }, node.as_str());
+    }
+
+    pub fn connected(&self) -> Vec<String> {
+        self.nodes.values().filter(|node| node.connected).map(|node| node.name.to_string()).collect()
+    }
+
+    /// A change of leader after which every node that had a session opens one again.
+    pub fn fail_over_with_sessions(&mut self) {
+        let nodes = self.connected();
+        self.fail_over();
+        nodes.iter().for_each(|node| self.up(node));
     }
 
     // Looking.
