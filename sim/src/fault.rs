@@ -1,0 +1,70 @@
+//! Every kind of fault, by name: what is not in this list is not injected, what is must fire.
+
+macro_rules! faults {
+    ($($name:ident = $text:literal;)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Fault {
+            $(#[doc = $text] $name,)*
+        }
+
+        impl Fault {
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            pub fn text(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+faults! {
+    LinkCut = "link: cut, what was under way is lost";
+    LinkStraggler = "link: the agent is back before the station saw the old session end";
+    LinkDelay = "link: a message takes very long";
+    LinkSilentToStation = "link: nothing arrives at the station, nobody is told";
+    LinkSilentToAgent = "link: nothing arrives at the agent, nobody is told";
+    ReportDuplicated = "link: reports arrive a second time, later";
+    CommandDuplicated = "link: a command arrives a second time, later";
+    CommandReordered = "link: a command is overtaken by later ones";
+    CrashBeforeWrite = "station: dies before the entry is written";
+    CrashUnsynced = "station: dies before the sync, the entry is lost";
+    CrashTornTail = "station: dies, the last entry is cut off in the middle";
+    CrashSyncedUntold = "station: dies after the sync, before the core was told";
+    CrashUncarried = "station: dies after the commit, before its effects went out";
+    CrashHalfCarried = "station: dies in the middle of the effects";
+    DiskSlow = "station: a sync takes very long";
+    ProposalLost = "station: the log says the proposal is lost";
+    ProposalLostThenCommitted = "station: the log says lost, and commits it all the same";
+    LeadershipLost = "station: another term begins, the process lives";
+    SnapshotRestart = "station: restarts from a snapshot and the rest of the log";
+    WallClockJump = "station: the wall clock jumps";
+    AgentKilled = "agent: its process is killed";
+    AgentKilledWriting = "agent: is killed in the middle of a write";
+    AgentPaused = "agent: stands still for a while";
+    AgentFileLost = "agent: its file is gone when it comes back";
+    NodeRebooted = "node: another boot";
+    TypeMissing = "agent: comes back without one of its types";
+    FileCompacted = "agent: its file is written anew";
+    SupervisorDied = "supervisor: dies; what it would have seen is kept";
+    StartSlow = "service: start takes longer than its deadline";
+    StartSilent = "service: start never returns and cannot be ended by asking";
+    StartConfig = "service: refuses its configuration";
+    StartNotNow = "service: cannot start now";
+    StartPanic = "service: panics while starting";
+    StartNameTaken = "service: somebody outside holds its name";
+    Panics = "service: panics";
+    EndsCleanly = "service: ends by itself";
+    ReportsFailure = "service: says it failed, and lives";
+    ReportsThenEnds = "service: says it failed, then ends";
+    Hangs = "service: does not answer its Checks";
+    CheckFails = "service: its Check says failed, again and again";
+    Degrades = "service: its Check says degraded";
+    StopSlow = "service: does not stop within its deadline";
+    StopUnanswered = "service: a stop is not answered until it is killed";
+    NeverEnds = "service: can be neither stopped nor killed";
+    NamesCollide = "operators: two placements want one name";
+    AnswerLost = "operators: the answer is lost, and the order given again";
+    RulePanics = "rules: one panics on a subject's state";
+}

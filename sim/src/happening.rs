@@ -1,0 +1,103 @@
+//! What can happen next: the entries of the one queue.
+
+use mainstay_protocol::health::Health;
+use mainstay_protocol::session::{AgentMessage, StationMessage};
+use mainstay_supervisor::Observation;
+
+use crate::fault::Fault;
+use crate::link::LinkId;
+
+/// A node's place in the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeAt(pub usize);
+
+/// One running actor of a simulated service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ActorId(pub u64);
+
+/// `life` is that of the process it was meant for: what comes after its death is dropped.
+#[derive(Debug, Clone)]
+pub enum Happening {
+    ToStation {
+        link: LinkId,
+        message: AgentMessage,
+    },
+    ToAgent {
+        link: LinkId,
+        message: StationMessage,
+    },
+    StationSeesEnd(LinkId),
+    AgentSeesEnd(LinkId),
+    /// What had been written by then is synced.
+    Synced {
+        life: u64,
+        up_to: usize,
+    },
+    LogSaysLost {
+        life: u64,
+    },
+    Leads {
+        life: u64,
+    },
+    StationWakes {
+        life: u64,
+    },
+    StationStarts,
+    AgentStarts {
+        node: NodeAt,
+        life: u64,
+    },
+    AgentConnects {
+        node: NodeAt,
+        life: u64,
+    },
+    /// Once a second while a session is up.
+    Heartbeat {
+        node: NodeAt,
+        life: u64,
+        link: LinkId,
+    },
+    Host {
+        node: NodeAt,
+        life: u64,
+        actor: ActorId,
+        act: Act,
+    },
+    ChecksDue {
+        node: NodeAt,
+        life: u64,
+    },
+    Checked {
+        node: NodeAt,
+        life: u64,
+        actor: ActorId,
+        answer: Option<Health>,
+    },
+    SupervisorStarts {
+        node: NodeAt,
+        life: u64,
+    },
+    OperatorActs,
+    OperatorTriesAgain {
+        order: u64,
+    },
+    /// Somebody throws a stone.
+    Mischief,
+    Calm,
+    Look,
+}
+
+/// What a simulated service, or the host for it, does when its time has come.
+#[derive(Debug, Clone)]
+pub enum Act {
+    /// `start` has returned, or was given up.
+    StartOver(Observation),
+    /// Its own behaviour changes.
+    Misbehaves(Fault),
+    /// It is gone.
+    Gone(Observation),
+    /// The stop's deadline passed and it is still there.
+    StopOverdue,
+    /// The kill did not end it either.
+    KillOverdue,
+}

@@ -1,0 +1,157 @@
+//! Liveness: once nothing breaks any more, everything wanted comes about, and graph and nodes agree.
+
+use mainstay_protocol::code;
+use mainstay_protocol::health::RefusedStart;
+use mainstay_protocol::report::Presence;
+use mainstay_protocol::{Incarnation, InstanceKey};
+use mainstay_resource_graph::{
+    Desired, FailureCause, Graph, Instance, InstanceState, Key, Kind, NodeState, View, ViewExt,
+    slot_of,
+};
+
+use crate::host::Phase;
+use crate::node::Node;
+use crate::world::World;
+
+impl World {
+    /// What is still missing; nothing when all is well.
+    pub fn not_converged(&self) -> Vec<String> {
+        let mut missing = Vec::new();
+        let Some(core) = self.station.core.as_ref() else {
+            return vec!["the station is down".to_owned()];
+        };
+        let graph = core.graph();
+        for node in &self.nodes {
+            let online = graph
+                .node(&node.name)
+                .is_some_and(|found| found.state == NodeState::Online);
+            if !online || !node.welcomed {
+                missing.push(format!("{} has no session", node.name));
+            }
+            if let Some(core) = node.core.as_ref()
+                && core.outbox_depth() > 0
+            {
+                let depth = core.outbox_depth();
+                missing.push(format!("{depth} reports of {} wait", node.name));
+            }
+            self.strays(graph, node, &mut missing);
+        }
+        for key in graph.keys(Kind::Command) {
+            missing.push(format!("{key} is not answered"));
+        }
+        for key in graph.keys(Kind::Instance) {
+            let Key::Instance(key) = key else { continue };
+            let Some(instance) = graph.instance(&key) else {
+                continue;
+            };
+            if let Some(wrong) = self.wrong(graph, &key, &instance) {
+                let state = instance.state;
+                missing.push(format!("{key}#{} {state:?}: {wrong}", instance.incarnation));
+            }
+        }
+        if !self.operators.orders.is_empty() {
+            missing.push(format!("orders wait: {:?}", self.operators.orders));
+        }
+        missing
+    }
+
+    /// What lives and is not in the graph as living.
+    fn strays(&self, graph: &Graph, node: &Node, missing: &mut Vec<String>) {
+        for actor in node.host.actors.values() {
+            let start = &actor.start;
+            let known = graph.instance(&start.instance).is_some_and(|instance| {
+                instance.incarnation == start.incarnation && instance.state.may_be_live()
+            });
+            if !known {
+                missing.push(format!(
+                    "{}#{} lives ({:?}) and the graph does not know it",
+                    start.instance, start.incarnation, actor.phase
+                ));
+            }
+        }
+    }
+
+    fn wrong(&self, graph: &Graph, key: &InstanceKey, instance: &Instance) -> Option<String> {
+        let lives = self.lives(key, instance.incarnation);
+        match instance.state {
+            InstanceState::Running if instance.desired == Desired::Running => {
+                (lives != Some((Phase::Running, false)))
+                    .then(|| format!("on its node it is {lives:?}"))
+            }
+            InstanceState::Stopping { stuck: true, .. } => match lives {
+                Some((_, true)) => None,
+                other => Some(format!("said to be stuck; on its node it is {other:?}")),
+            },
+            InstanceState::Stopped { .. } if instance.desired == Desired::Stopped => None,
+            InstanceState::Stopped { by_itself: true } => (instance.service_type.as_str()
+                == "daemon")
+                .then(|| "a daemon is always restarted".to_owned()),
+            InstanceState::Quarantined => None,
+            InstanceState::Failed {
+                presence: Presence::Gone,
+            } => wrongly_failed(instance),
+            InstanceState::Blocked => self.wrongly_blocked(graph, key, instance),
+            InstanceState::Running
+            | InstanceState::Pending
+            | InstanceState::Starting
+            | InstanceState::Degraded
+            | InstanceState::Unresponsive { .. }
+            | InstanceState::Stopping { stuck: false, .. }
+            | InstanceState::Stopped { by_itself: false }
+            | InstanceState::Failed {
+                presence: Presence::Living,
+            }
+            | InstanceState::Backoff { .. }
+            | InstanceState::Unknown { .. } => {
+                Some(format!("wanted {}", instance.desired.as_str()))
+            }
+        }
+    }
+
+    fn wrongly_blocked(
+        &self,
+        graph: &Graph,
+        key: &InstanceKey,
+        instance: &Instance,
+    ) -> Option<String> {
+        let why = instance.reason.as_ref().map(|reason| reason.code.clone());
+        if why == Some(code::NAME_HELD) {
+            let holder = graph.holder(&slot_of(key, instance));
+            return holder.is_none().then(|| "nobody holds its name".to_owned());
+        }
+        let missing = self
+            .node_named(key)
+            .and_then(|at| self.nodes[at.0].missing_type);
+        if why == Some(code::TYPE_NOT_PROVIDED) && missing == Some(instance.service_type.as_str()) {
+            return None;
+        }
+        Some(format!("blocked by {why:?}"))
+    }
+
+    /// Its phase on the node, and whether nothing can end it.
+    fn lives(&self, key: &InstanceKey, incarnation: Incarnation) -> Option<(Phase, bool)> {
+        let at = self.node_named(key)?;
+        self.nodes[at.0]
+            .host
+            .actors
+            .values()
+            .find(|actor| {
+                actor.start.instance == *key && actor.start.incarnation == incarnation
+            })
+            .map(|actor| (actor.phase, actor.endless))
+    }
+}
+
+/// Final refusals stay, and so do the failures of what is never restarted.
+fn wrongly_failed(instance: &Instance) -> Option<String> {
+    let cause = instance.failure.as_ref().map(|failure| failure.cause);
+    let refused = matches!(
+        cause,
+        Some(FailureCause::CouldNotStart(
+            RefusedStart::Config | RefusedStart::NoSuchType
+        ))
+    );
+    let is_final =
+        instance.desired == Desired::Running && (refused || instance.service_type.as_str() == "once");
+    (!is_final).then(|| format!("failed of {cause:?} and left alone"))
+}

@@ -1,0 +1,72 @@
+//! What operators were promised stands in every later graph, whatever crashed in between.
+
+use mainstay_coordinator::{Accepted, Operation, StartOn};
+use mainstay_protocol::InstanceKey;
+use mainstay_resource_graph::{Graph, Key, Target, Vertex, View, ViewExt};
+
+use super::demand;
+use crate::operators::Page;
+use crate::world::{Held, World};
+
+const NAME: &str = "promises";
+
+fn kept(graph: &Graph, instance: &InstanceKey, page: &Page) -> Held {
+    if page.promised.is_none() {
+        return Ok(());
+    }
+    let record = graph.record(&Key::Instance(instance.clone()));
+    let desired = record.as_ref().and_then(|record| match &record.vertex {
+        Vertex::Instance(instance) => Some(instance.desired),
+        _ => None,
+    });
+    let stands = desired.is_some_and(|desired| page.possible.contains(&desired));
+    demand(NAME, stands, || {
+        format!("{instance} was promised to be one of {page:?}, and is wanted {desired:?}")
+    })
+}
+
+impl World {
+    /// Just promised: it is in the graph now.
+    pub fn promise(&mut self, operation: &Operation, accepted: &Accepted) -> Held {
+        let Some(core) = self.station.core.as_ref() else {
+            return Ok(());
+        };
+        let graph = core.graph();
+        demand(NAME, graph.revision() >= accepted.revision, || {
+            format!("revision {} was promised and is not there", accepted.revision)
+        })?;
+        if let Operation::Start(start) = operation {
+            let placed = graph.placement(&start.name).is_some_and(|placement| {
+                match (&placement.target, &start.on) {
+                    (Target::All, _) => true,
+                    (Target::Nodes(have), StartOn::Nodes(asked)) => asked.is_subset(have),
+                    (Target::Nodes(_), StartOn::All) => false,
+                }
+            });
+            demand(NAME, placed, || {
+                format!("the placement {} was promised and is not there", start.name)
+            })?;
+        }
+        self.promises_hold()
+    }
+
+    pub fn promises_hold(&self) -> Held {
+        let Some(core) = self.station.core.as_ref() else {
+            return Ok(());
+        };
+        for (instance, page) in self.operators.books() {
+            kept(core.graph(), instance, page)?;
+        }
+        Ok(())
+    }
+
+    pub fn promises_after_crash(&self) -> Held {
+        if let Some(core) = self.station.core.as_ref() {
+            let newest = self.operators.newest;
+            demand(NAME, core.graph().revision() >= newest, || {
+                format!("revision {newest} was promised and is gone after a crash")
+            })?;
+        }
+        self.promises_hold()
+    }
+}

@@ -1,0 +1,42 @@
+//! Invariant 3, its other half: the same log gives the same graph, byte for byte; so does an agent's file.
+
+use mainstay_protocol::NodeName;
+use mainstay_resource_graph::Graph;
+use mainstay_supervisor::replay as read;
+
+use super::demand;
+use crate::disk::Disk;
+use crate::world::Held;
+
+const NAME: &str = "replay";
+
+pub(super) fn same(graph: &Graph, other: &Graph, when: &str) -> Held {
+    demand(NAME, graph.digest() == other.digest(), || {
+        let difference = graph
+            .first_difference(other)
+            .unwrap_or_else(|| "nothing one could name".to_owned());
+        format!("{when} the graph is not what its log says: {difference}")
+    })
+}
+
+/// From the bytes.
+pub(super) fn log(graph: &Graph, disk: &Disk, when: &str) -> Held {
+    let mut replayed = Graph::new();
+    for entry in disk.told_entries() {
+        replayed.apply(&entry.delta);
+    }
+    demand(NAME, replayed.snapshot() == graph.snapshot(), || {
+        let difference = graph.first_difference(&replayed).unwrap_or_default();
+        format!("{when} the bytes of the log give another graph: {difference}")
+    })
+}
+
+pub(super) fn file(node: &NodeName, long: &[u8], short: &[u8]) -> Held {
+    let (long, short) = (read(long), read(short));
+    demand(NAME, long.state == short.state && !short.torn, || {
+        format!(
+            "the file of {node} written anew says {:?}, before it {:?}",
+            short.state, long.state
+        )
+    })
+}

@@ -1,0 +1,34 @@
+//! Invariant 7: what may live on a node that is away is Unknown, never healthy and never dead; and nothing else is.
+
+use mainstay_resource_graph::{Graph, InstanceState, Key, Kind, NodeState, Vertex, View};
+
+use super::demand;
+use crate::world::Held;
+
+const NAME: &str = "unknown";
+
+pub(super) fn graph(graph: &Graph) -> Held {
+    for key in graph.keys(Kind::Node) {
+        let Key::Node(node) = &key else { continue };
+        let online = graph.record(&key).is_some_and(|record| match &record.vertex {
+            Vertex::Node(node) => node.state == NodeState::Online,
+            _ => false,
+        });
+        for instance in graph.instances_on(node) {
+            let Some(record) = graph.record(&Key::Instance(instance.clone())) else {
+                continue;
+            };
+            let Vertex::Instance(found) = &record.vertex else {
+                continue;
+            };
+            let unknown = matches!(found.state, InstanceState::Unknown { .. });
+            demand(NAME, online || unknown || !found.state.may_be_live(), || {
+                format!("{instance} is {} while {node} is away", found.state.as_str())
+            })?;
+            demand(NAME, !online || !unknown, || {
+                format!("{instance} is Unknown while {node} is online")
+            })?;
+        }
+    }
+    Ok(())
+}

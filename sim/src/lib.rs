@@ -1,0 +1,45 @@
+//! # The simulator: a whole cluster in one thread
+//!
+//! ```text
+//!   seed -> Dice -> Plan                     virtual clock, one queue of happenings
+//!                     |                                    |
+//!   operators --> station: LeaderCore + simulated log <-- links --> nodes: AgentCore + file + host of services
+//!                     |                                                       |
+//!                     +---------------> Oracle: one file per invariant <------+
+//! ```
+//!
+//! The cores are the real ones. What is simulated is what they never see: the disk (a log that is synced late, torn,
+//! lost), the network (delay, cut, silence, duplicates), processes that die at any byte they write, services
+//! that refuse, panic, hang or never end, and people who give orders and keep their own books.
+//!
+//! What must hold:
+//! - The same seed gives the same run, byte for byte; nothing here reads a clock or a hash map's order.
+//! - Every invariant is judged after every happening that touched what it speaks of.
+//! - After the faults end, everything that was promised becomes true within a bounded time.
+//! - Every kind of fault and every shipped rule is counted; a run of many seeds in which one never fired proves
+//!   nothing about it, and fails.
+//!
+//! Reading order: `run` (a seed's course), `world` (the queue), `station` and `node` (the two shells), `host` (the
+//! services), `link` (the network), `operators`, `fault`, then `invariant/`.
+#![forbid(unsafe_code)]
+
+pub mod count;
+pub mod dice;
+pub mod disk;
+pub mod fault;
+pub mod happening;
+pub mod host;
+pub mod invariant;
+pub mod link;
+pub mod node;
+pub mod operators;
+pub mod plan;
+pub mod rules;
+pub mod run;
+pub mod station;
+pub mod world;
+
+pub use count::Counts;
+pub use fault::Fault;
+pub use invariant::Violation;
+pub use run::{Report, replay_command, run, run_traced};

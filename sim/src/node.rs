@@ -1,0 +1,320 @@
+//! A node: the real agent core between a simulated file, a link and a host of services. Its process dies at any
+//! byte it writes; its actors die with it, its file does not.
+
+use mainstay_protocol::report::SysInfo;
+use mainstay_protocol::session::{AgentMessage, Heartbeat, StationMessage};
+use mainstay_protocol::{AgentRunId, BootId, NodeName};
+use mainstay_supervisor::{Action, AgentCore, Identity, Input, Output, encode_record, replay};
+
+use crate::dice::Dice;
+use crate::fault::Fault;
+use crate::happening::{Happening, NodeAt};
+use crate::host::Host;
+use crate::link::{Link, LinkId};
+use crate::plan;
+use crate::trace;
+use crate::world::{Held, World};
+
+const MS: u64 = 1000;
+
+#[derive(Debug)]
+pub struct Node {
+    pub name: NodeName,
+    pub boot: u64,
+    /// Rises whenever the node's floors are rightly forgotten: another boot, a lost file.
+    pub memory: u64,
+    /// One life of the agent's process.
+    pub life: u64,
+    pub agent_run: AgentRunId,
+    pub core: Option<AgentCore>,
+    pub file: Vec<u8>,
+    pub link: Option<LinkId>,
+    pub welcomed: bool,
+    /// When the station was last heard.
+    pub heard: u64,
+    pub paused_until: u64,
+    /// Not among what this life of the agent provides.
+    pub missing_type: Option<&'static str>,
+    pub host: Host,
+}
+
+impl Node {
+    pub fn new(at: usize, dice: &mut Dice) -> Self {
+        Self {
+            name: format!("n{}", at + 1).parse().expect("a name"),
+            boot: 1,
+            memory: 1,
+            life: 0,
+            agent_run: AgentRunId(dice.uuid()),
+            core: None,
+            file: Vec::new(),
+            link: None,
+            welcomed: false,
+            heard: 0,
+            paused_until: 0,
+            missing_type: None,
+            host: Host::default(),
+        }
+    }
+
+    fn identity(&self) -> Identity {
+        let provides = plan::declarations()
+            .into_iter()
+            .filter(|declared| self.missing_type != Some(declared.name.as_str()))
+            .collect();
+        Identity {
+            node: self.name.clone(),
+            agent_run: self.agent_run,
+            boot_id: BootId(format!("boot-{}", self.boot)),
+            build: "sim".to_owned(),
+            address: format!("{}:1", self.name),
+            sysinfo: SysInfo {
+                hostname: self.name.to_string(),
+                cores: 2,
+                ..SysInfo::default()
+            },
+            provides,
+        }
+    }
+}
+
+impl World {
+    pub fn agent_starts(&mut self, at: NodeAt, life: u64) -> Held {
+        let run = AgentRunId(self.dice.uuid());
+        let misses = !self.calm && self.dice.per_mille(60);
+        let missing = self.dice.pick(&plan::TYPES).copied().filter(|_| misses);
+        let node = &mut self.nodes[at.0];
+        if life != node.life || node.core.is_some() {
+            return Ok(());
+        }
+        if node.boot > 1 || node.life > 1 {
+            node.missing_type = missing;
+            if missing.is_some() {
+                self.counts.fault(Fault::TypeMissing);
+            }
+        }
+        node.agent_run = run;
+        let recovered = replay(&node.file);
+        assert!(!recovered.damaged, "a torn tail is not damage");
+        node.file.truncate(recovered.valid_len as usize);
+        let (core, output) = AgentCore::new(node.identity(), recovered);
+        node.core = Some(core);
+        node.host = Host::default();
+        trace!(self, "agent of {} starts", self.nodes[at.0].name);
+        self.agent_obeys(at, output)?;
+        if self.nodes[at.0].life == life {
+            self.connect_later(at, 1, 200);
+        }
+        Ok(())
+    }
+
+    fn connect_later(&mut self, node: NodeAt, least_ms: u64, most_ms: u64) {
+        let life = self.nodes[node.0].life;
+        let after = self.dice.between(least_ms, most_ms) * MS;
+        self.queue
+            .put(self.now + after, Happening::AgentConnects { node, life });
+    }
+
+    pub fn agent_connects(&mut self, at: NodeAt, life: u64) {
+        let node = &self.nodes[at.0];
+        let Some(core) = node.core.as_ref() else {
+            return;
+        };
+        if life != node.life || node.link.is_some() {
+            return;
+        }
+        if self.station.core.is_none() {
+            return self.connect_later(at, 50, 1000);
+        }
+        let up = core.node_up();
+        self.links_made += 1;
+        let id = LinkId(self.links_made);
+        let link = Link::new(at, node.agent_run, self.station.life);
+        self.links.insert(id, link);
+        let node = &mut self.nodes[at.0];
+        node.link = Some(id);
+        node.welcomed = false;
+        node.heard = self.now;
+        self.to_station(id, AgentMessage::NodeUp(Box::new(up)));
+        let beat = Happening::Heartbeat {
+            node: at,
+            life,
+            link: id,
+        };
+        self.queue.put(self.now + 1000 * MS, beat);
+    }
+
+    pub fn heartbeat(&mut self, at: NodeAt, life: u64, link: LinkId) -> Held {
+        let node = &self.nodes[at.0];
+        let Some(core) = node.core.as_ref() else {
+            return Ok(());
+        };
+        if life != node.life || node.link != Some(link) {
+            return Ok(());
+        }
+        let silence = self.plan.settings.silence_ms * MS;
+        if self.now - node.heard > silence {
+            trace!(self, "{} hears nothing and closes its session", node.name);
+            return self.leave_session(at);
+        }
+        if node.welcomed {
+            let beat = Heartbeat::spread(
+                node.host.checks.checked_ages(self.now_ms()),
+                core.outbox_depth(),
+            );
+            for part in beat {
+                self.to_station(link, AgentMessage::Heartbeat(part));
+            }
+        }
+        let next = Happening::Heartbeat {
+            node: at,
+            life,
+            link,
+        };
+        self.queue.put(self.now + 1000 * MS, next);
+        self.agent_step(at, Input::Tick)
+    }
+
+    pub fn agent_hears(&mut self, id: LinkId, message: StationMessage) -> Held {
+        let Some(link) = self.links.get(&id) else {
+            return Ok(());
+        };
+        let at = link.node;
+        let deaf = !link.agent_open || link.silent_to_agent;
+        let node = &mut self.nodes[at.0];
+        if deaf || node.link != Some(id) || node.core.is_none() {
+            return Ok(());
+        }
+        node.heard = self.now;
+        match message {
+            StationMessage::Welcome(welcome) => {
+                node.welcomed = true;
+                self.agent_step(at, Input::SessionUp(welcome))
+            }
+            StationMessage::Denied(_) => self.leave_session(at),
+            StationMessage::Acknowledged(word) => self.agent_step(at, Input::Acknowledged(word)),
+            StationMessage::Command(command) => {
+                trace!(
+                    self,
+                    "{} is commanded {} {} {}#{}",
+                    self.nodes[at.0].name,
+                    command.id,
+                    command.order.name(),
+                    command.order.instance().0,
+                    command.order.instance().1
+                );
+                self.oracle.commanded(&self.nodes[at.0], &command)?;
+                self.agent_step(at, Input::Command(*command))
+            }
+            StationMessage::HeartbeatSeen(_)
+            | StationMessage::Request { .. }
+            | StationMessage::Unsupported { .. } => Ok(()),
+        }
+    }
+
+    fn leave_session(&mut self, at: NodeAt) -> Held {
+        let node = &mut self.nodes[at.0];
+        node.welcomed = false;
+        let Some(link) = node.link.take() else {
+            return Ok(());
+        };
+        self.agent_closes(link);
+        self.connect_later(at, 50, 1000);
+        self.agent_step(at, Input::SessionDown)
+    }
+
+    pub fn agent_sees_end(&mut self, id: LinkId) -> Held {
+        let Some(link) = self.links.get_mut(&id) else {
+            return Ok(());
+        };
+        link.agent_open = false;
+        let at = link.node;
+        if self.nodes[at.0].link == Some(id) {
+            return self.leave_session(at);
+        }
+        Ok(())
+    }
+
+    pub fn agent_step(&mut self, at: NodeAt, input: Input) -> Held {
+        let now_ms = self.now_ms();
+        let Some(core) = self.nodes[at.0].core.as_mut() else {
+            return Ok(());
+        };
+        let output = core.step(now_ms, input);
+        self.agent_obeys(at, output)
+    }
+
+    /// Writes, then acts; death in the middle of the write leaves a prefix, and nothing is done.
+    fn agent_obeys(&mut self, at: NodeAt, output: Output) -> Held {
+        let mut bytes = Vec::new();
+        for record in &output.persist {
+            bytes.extend(encode_record(record));
+        }
+        if !bytes.is_empty() && !self.calm && self.dice.per_mille(self.plan.torn_write_per_mille) {
+            self.counts.fault(Fault::AgentKilledWriting);
+            let written = self.dice.below(bytes.len() as u64) as usize;
+            self.nodes[at.0].file.extend(&bytes[..written]);
+            return self.kill_agent(at);
+        }
+        self.nodes[at.0].file.extend(&bytes);
+        self.compact(at)?;
+        for action in output.actions {
+            match action {
+                Action::Start(start) => self.host_starts(at, start)?,
+                Action::Stop(stop) => self.host_stops(at, &stop)?,
+                Action::Send(reports) => {
+                    if let Some(link) = self.nodes[at.0].link {
+                        self.to_station(link, AgentMessage::Reports(reports));
+                    }
+                }
+                Action::CloseSession { why } => {
+                    trace!(self, "{} closes its session: {why}", self.nodes[at.0].name);
+                    self.leave_session(at)?;
+                }
+            }
+        }
+        self.oracle.node(&self.nodes[at.0])
+    }
+
+    /// Written anew, the file says the same.
+    fn compact(&mut self, at: NodeAt) -> Held {
+        let node = &mut self.nodes[at.0];
+        let Some(core) = node.core.as_ref() else {
+            return Ok(());
+        };
+        if node.file.len() <= self.plan.file_bytes_max {
+            return Ok(());
+        }
+        let mut shorter = Vec::new();
+        for record in core.snapshot_records() {
+            shorter.extend(encode_record(&record));
+        }
+        self.counts.fault(Fault::FileCompacted);
+        self.oracle.compacted(&node.name, &node.file, &shorter)?;
+        node.file = shorter;
+        Ok(())
+    }
+
+    /// The process dies, and every actor with it.
+    pub fn kill_agent(&mut self, at: NodeAt) -> Held {
+        let node = &mut self.nodes[at.0];
+        if node.core.is_none() {
+            return Ok(());
+        }
+        node.core = None;
+        node.life += 1;
+        node.welcomed = false;
+        node.host = Host::default();
+        node.paused_until = 0;
+        let life = node.life;
+        let link = node.link.take();
+        trace!(self, "agent of {} dies", self.nodes[at.0].name);
+        if let Some(link) = link {
+            self.agent_closes(link);
+        }
+        let after = self.dice.between(20, 3000) * MS;
+        let start = Happening::AgentStarts { node: at, life };
+        self.queue.put(self.now + after, start);
+        Ok(())
+    }
+}

@@ -1,0 +1,278 @@
+//! Operators: they give orders, keep their own books of what they were promised, and ask again when an answer
+//! does not come.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainstay_coordinator::{Answer, Event, Operation, StartOn, StartPlacement, Ticket};
+use mainstay_protocol::code;
+use mainstay_protocol::{InstanceKey, NodeName, Revision};
+use mainstay_resource_graph::Desired;
+
+use crate::fault::Fault;
+use crate::happening::Happening;
+use crate::plan::{PLACEMENTS, Wanted};
+use crate::trace;
+use crate::world::{Held, World};
+
+const MS: u64 = 1000;
+
+/// An order that was given and not definitely answered.
+#[derive(Debug, Clone)]
+pub struct Order {
+    operation: Operation,
+    placement: String,
+    ticket: Option<Ticket>,
+    /// It may have been taken although nobody said so.
+    pub in_doubt: bool,
+}
+
+#[derive(Debug, Default)]
+pub struct Operators {
+    pub orders: BTreeMap<u64, Order>,
+    given: u64,
+    tickets: u64,
+    books: BTreeMap<InstanceKey, Page>,
+    pub newest: Revision,
+    pub placed: BTreeMap<String, bool>,
+}
+
+/// What an operator may rely on for one instance.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The one thing promised last, and whatever was asked since without an answer.
+    pub possible: BTreeSet<Desired>,
+    /// Revision of the promise.
+    pub promised: Option<Revision>,
+}
+
+impl Operators {
+    pub fn books(&self) -> &BTreeMap<InstanceKey, Page> {
+        &self.books
+    }
+
+    fn busy(&self, placement: &str) -> bool {
+        self.orders
+            .values()
+            .any(|order| order.placement == placement)
+    }
+}
+
+fn wish(operation: &Operation) -> Option<Desired> {
+    match operation {
+        Operation::Start(_) | Operation::Restart { .. } => Some(Desired::Running),
+        Operation::Stop { .. } => Some(Desired::Stopped),
+        Operation::Clear { .. } | Operation::Requeue { .. } | Operation::Drop { .. } => None,
+    }
+}
+
+impl World {
+    pub fn operator_acts(&mut self) -> Held {
+        if self.calm {
+            return Ok(());
+        }
+        let after = self.dice.between(50, self.plan.orders_ms_max) * MS;
+        self.queue.put(self.now + after, Happening::OperatorActs);
+        let at = self.dice.below(PLACEMENTS.len() as u64) as usize;
+        let wanted = &PLACEMENTS[at];
+        // One order at a time for each placement: which of two came last is not to be guessed.
+        if self.operators.busy(wanted.placement) {
+            return Ok(());
+        }
+        let operation = self.think_of(wanted);
+        self.operators.given += 1;
+        let number = self.operators.given;
+        let order = Order {
+            operation,
+            placement: wanted.placement.to_owned(),
+            ticket: None,
+            in_doubt: false,
+        };
+        self.operators.orders.insert(number, order);
+        self.give(number)
+    }
+
+    fn think_of(&mut self, wanted: &Wanted) -> Operation {
+        let node = NodeName::new(format!("n{}", self.dice.between(1, self.nodes.len() as u64)))
+            .expect("a name");
+        let instance = InstanceKey::new(node.clone(), wanted.placement.parse().expect("a name"));
+        match self.dice.below(10) {
+            0..=4 => {
+                let on = if self.dice.per_mille(300) {
+                    StartOn::All
+                } else {
+                    StartOn::Nodes([node].into())
+                };
+                if self
+                    .operators
+                    .placed
+                    .keys()
+                    .any(|other| other != wanted.placement && collide(other, wanted.placement))
+                {
+                    self.counts.fault(Fault::NamesCollide);
+                }
+                self.operators
+                    .placed
+                    .insert(wanted.placement.to_owned(), true);
+                Operation::Start(StartPlacement {
+                    service_type: wanted.service_type.parse().expect("a name"),
+                    name: wanted.placement.parse().expect("a name"),
+                    holds: wanted.holds.map(|name| name.parse().expect("a name")),
+                    on,
+                    config: String::new(),
+                })
+            }
+            5 | 6 => Operation::Stop { instance },
+            7 => Operation::Restart { instance },
+            _ => Operation::Clear { instance },
+        }
+    }
+
+    fn give(&mut self, number: u64) -> Held {
+        self.operators.tickets += 1;
+        let ticket = Ticket(self.operators.tickets);
+        let Some(order) = self.operators.orders.get_mut(&number) else {
+            return Ok(());
+        };
+        order.ticket = Some(ticket);
+        let operation = order.operation.clone();
+        trace!(self, "operators ask {operation:?}");
+        match self.enqueue(Event::Operator(operation), Some(ticket)) {
+            Ok(()) => self.pump(),
+            Err(_) => {
+                // Nobody took it; in doubt it remains if an earlier try was.
+                if let Some(order) = self.operators.orders.get_mut(&number) {
+                    order.ticket = None;
+                }
+                self.ask_again_later(number);
+                Ok(())
+            }
+        }
+    }
+
+    fn ask_again_later(&mut self, order: u64) {
+        let after = self.dice.between(200, 1500) * MS;
+        self.queue
+            .put(self.now + after, Happening::OperatorTriesAgain { order });
+    }
+
+    pub fn operator_tries_again(&mut self, number: u64) -> Held {
+        match self.operators.orders.get(&number) {
+            Some(order) if order.ticket.is_none() => self.give(number),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whoever waits for an answer does not know what became of the order.
+    pub fn operators_lose_station(&mut self) {
+        let waiting: Vec<u64> = self
+            .operators
+            .orders
+            .iter()
+            .filter(|(_, order)| order.ticket.is_some())
+            .map(|(number, _)| *number)
+            .collect();
+        for number in waiting {
+            self.in_doubt(number);
+        }
+    }
+
+    fn in_doubt(&mut self, number: u64) {
+        let Some(order) = self.operators.orders.get_mut(&number) else {
+            return;
+        };
+        order.ticket = None;
+        order.in_doubt = true;
+        let operation = order.operation.clone();
+        self.note(&operation, None);
+        self.ask_again_later(number);
+    }
+
+    /// Writes a promise, or a doubt, into the books.
+    fn note(&mut self, operation: &Operation, promised: Option<Revision>) {
+        let Some(desired) = wish(operation) else {
+            return;
+        };
+        let instances: Vec<InstanceKey> = match operation {
+            Operation::Start(start) => {
+                let nodes: Vec<NodeName> = match &start.on {
+                    StartOn::Nodes(nodes) => nodes.iter().cloned().collect(),
+                    StartOn::All => self.known_nodes(),
+                };
+                nodes
+                    .into_iter()
+                    .map(|node| InstanceKey::new(node, start.name.clone()))
+                    .collect()
+            }
+            Operation::Stop { instance }
+            | Operation::Restart { instance }
+            | Operation::Clear { instance } => vec![instance.clone()],
+            Operation::Requeue { .. } | Operation::Drop { .. } => Vec::new(),
+        };
+        for instance in instances {
+            let page = self.operators.books.entry(instance).or_default();
+            if promised.is_some() {
+                page.possible.clear();
+                page.promised = promised;
+            }
+            page.possible.insert(desired);
+        }
+    }
+
+    fn known_nodes(&self) -> Vec<NodeName> {
+        let Some(core) = self.station.core.as_ref() else {
+            return self.nodes.iter().map(|node| node.name.clone()).collect();
+        };
+        self.oracle.nodes_of(core.graph())
+    }
+
+    pub fn answered(&mut self, ticket: Ticket, answer: Answer) -> Held {
+        let Some(number) = self
+            .operators
+            .orders
+            .iter()
+            .find(|(_, order)| order.ticket == Some(ticket))
+            .map(|(number, _)| *number)
+        else {
+            return Ok(());
+        };
+        let operation = self.operators.orders[&number].operation.clone();
+        match answer {
+            Ok(accepted) => {
+                if !self.calm && self.dice.per_mille(80) {
+                    self.counts.fault(Fault::AnswerLost);
+                    self.in_doubt(number);
+                    return Ok(());
+                }
+                self.counts.answers += 1;
+                trace!(self, "operators are promised: {}", accepted.text);
+                self.note(&operation, Some(accepted.revision));
+                self.operators.newest = self.operators.newest.max(accepted.revision);
+                self.operators.orders.remove(&number);
+                self.promise(&operation, &accepted)
+            }
+            Err(refusal) if refusal.code == code::NO_QUORUM => {
+                self.in_doubt(number);
+                Ok(())
+            }
+            Err(refusal) => {
+                trace!(self, "operators are refused: {}", refusal.text);
+                self.counts.refusals += 1;
+                self.operators.orders.remove(&number);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn collide(one: &str, other: &str) -> bool {
+    let name = |placement: &str| {
+        PLACEMENTS
+            .iter()
+            .find(|wanted| wanted.placement == placement)
+            .map(|wanted| match wanted.service_type {
+                "greeter" => "greeter",
+                _ => wanted.holds.unwrap_or(wanted.placement),
+            })
+    };
+    name(one) == name(other)
+}

@@ -1,0 +1,141 @@
+//! What a seed decides before anything happens: how large the cluster is, and how unkind the world.
+
+use mainstay_protocol::report::{MessageDeclaration, RestartWhen, TypeDeclaration};
+use mainstay_resource_graph::Settings;
+
+use crate::dice::Dice;
+
+/// Chances are per thousand of the occasions on which the fault could happen.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub seed: u64,
+    pub nodes: usize,
+    /// Virtual time with faults.
+    pub storm_ms: u64,
+    /// Time after it within which everything has to hold.
+    pub healing_ms_max: u64,
+    pub settings: Settings,
+    /// Between two stones thrown, at most.
+    pub mischief_ms_max: u64,
+    pub orders_ms_max: u64,
+    pub delay_per_mille: u64,
+    pub duplicate_per_mille: u64,
+    pub crash_per_mille: u64,
+    pub lost_per_mille: u64,
+    pub torn_write_per_mille: u64,
+    pub start_fault_per_mille: u64,
+    pub stop_fault_per_mille: u64,
+    /// Between two turns of one actor's behaviour, at most.
+    pub misbehave_ms_max: u64,
+    pub file_bytes_max: usize,
+}
+
+impl Plan {
+    pub fn of(seed: u64, dice: &mut Dice) -> Self {
+        let settings = Settings {
+            restart_attempts: dice.between(2, 5) as u32,
+            healthy_after_ms: dice.between(5_000, 60_000),
+            check_interval_ms: dice.between(1_000, 4_000),
+            check_deadline_ms: 500,
+            backoff_max_ms: 16_000,
+            resend_max_ms: 8_000,
+            silence_ms: 2_500,
+            grace_ms: 3_000,
+            answer_margin_ms: 1_000,
+            ..Settings::LAN
+        };
+        Self {
+            seed,
+            nodes: dice.between(3, 8) as usize,
+            storm_ms: dice.between(20_000, 60_000),
+            healing_ms_max: 180_000,
+            settings,
+            mischief_ms_max: dice.between(1_500, 8_000),
+            orders_ms_max: dice.between(500, 3_000),
+            delay_per_mille: dice.between(0, 8),
+            duplicate_per_mille: dice.between(0, 150),
+            crash_per_mille: dice.between(0, 12),
+            lost_per_mille: dice.between(0, 25),
+            torn_write_per_mille: dice.between(0, 8),
+            start_fault_per_mille: dice.between(50, 400),
+            stop_fault_per_mille: dice.between(50, 500),
+            misbehave_ms_max: dice.between(8_000, 60_000),
+            file_bytes_max: dice.between(4, 64) as usize * 1024,
+        }
+    }
+}
+
+pub const TYPES: [&str; 4] = ["greeter", "flaky", "daemon", "once"];
+
+/// The types of the simulated agents.
+pub fn declarations() -> Vec<TypeDeclaration> {
+    TYPES.iter().map(|name| declaration(name)).collect()
+}
+
+fn declaration(name: &str) -> TypeDeclaration {
+    let restart = match name {
+        "daemon" => RestartWhen::Always,
+        "once" => RestartWhen::Never,
+        _ => RestartWhen::OnFailure,
+    };
+    TypeDeclaration {
+        name: name.parse().expect("a name"),
+        version: "1.0.0".to_owned(),
+        holds: (name == "greeter").then(|| "greeter".parse().expect("a name")),
+        schema: "{}".to_owned(),
+        messages: vec![MessageDeclaration {
+            name: "hello".to_owned(),
+            schema: "{}".to_owned(),
+        }],
+        restart,
+        start_deadline_ms: 2_000,
+        stop_deadline_ms: 1_000,
+        may_use: Vec::new(),
+    }
+}
+
+/// A placement that operators may ask for: its name, its type, and the name it holds.
+pub struct Wanted {
+    pub placement: &'static str,
+    pub service_type: &'static str,
+    pub holds: Option<&'static str>,
+}
+
+/// Two of each pair want one name.
+pub const PLACEMENTS: [Wanted; 7] = [
+    Wanted {
+        placement: "web",
+        service_type: "greeter",
+        holds: None,
+    },
+    Wanted {
+        placement: "web-two",
+        service_type: "greeter",
+        holds: None,
+    },
+    Wanted {
+        placement: "left",
+        service_type: "flaky",
+        holds: Some("port"),
+    },
+    Wanted {
+        placement: "right",
+        service_type: "flaky",
+        holds: Some("port"),
+    },
+    Wanted {
+        placement: "always",
+        service_type: "daemon",
+        holds: None,
+    },
+    Wanted {
+        placement: "once",
+        service_type: "once",
+        holds: None,
+    },
+    Wanted {
+        placement: "cursed",
+        service_type: "flaky",
+        holds: None,
+    },
+];

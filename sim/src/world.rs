@@ -1,0 +1,164 @@
+//! The world: a virtual clock, one queue of happenings, and everything they happen to.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use mainstay_protocol::InstanceKey;
+
+use crate::count::Counts;
+use crate::dice::Dice;
+use crate::happening::{Happening, NodeAt};
+use crate::invariant::{Oracle, Violation};
+use crate::link::{Link, LinkId};
+use crate::node::Node;
+use crate::operators::Operators;
+use crate::plan::Plan;
+use crate::station::Station;
+
+/// Ordered by time, then by the order in which it was put.
+#[derive(Debug, Default)]
+pub struct Queue {
+    waiting: BTreeMap<(u64, u64), Happening>,
+    count: u64,
+}
+
+impl Queue {
+    pub fn put(&mut self, at: u64, happening: Happening) {
+        self.count += 1;
+        self.waiting.insert((at, self.count), happening);
+    }
+
+    pub fn next(&mut self) -> Option<(u64, Happening)> {
+        self.waiting
+            .pop_first()
+            .map(|((at, _), happening)| (at, happening))
+    }
+}
+
+/// What came last, for a violation's report.
+const TRACE_LINES_MAX: usize = 250;
+
+#[derive(Debug, Default)]
+pub struct Trace {
+    pub wanted: bool,
+    pub lines: VecDeque<String>,
+}
+
+impl Trace {
+    pub fn add(&mut self, now: u64, line: String) {
+        if self.lines.len() == TRACE_LINES_MAX {
+            self.lines.pop_front();
+        }
+        let seconds = now as f64 / 1_000_000.0;
+        self.lines.push_back(format!("{seconds:>11.6} {line}"));
+    }
+}
+
+/// Adds a line to the trace; its text is made only if somebody wants it.
+#[macro_export]
+macro_rules! trace {
+    ($world:expr, $($text:tt)*) => {
+        if $world.trace.wanted {
+            let now = $world.now;
+            $world.trace.add(now, format!($($text)*));
+        }
+    };
+}
+
+pub type Held = Result<(), Violation>;
+
+pub struct World {
+    pub plan: Plan,
+    pub dice: Dice,
+    /// Microseconds.
+    pub now: u64,
+    pub queue: Queue,
+    pub counts: Counts,
+    pub trace: Trace,
+    /// The storm is over: nothing breaks any more.
+    pub calm: bool,
+    pub station: Station,
+    pub nodes: Vec<Node>,
+    pub links: BTreeMap<LinkId, Link>,
+    pub links_made: u64,
+    pub operators: Operators,
+    pub oracle: Oracle,
+}
+
+impl World {
+    pub fn new(seed: u64, traced: bool) -> Self {
+        let mut dice = Dice::new(seed);
+        let plan = Plan::of(seed, &mut dice);
+        let nodes = (0..plan.nodes)
+            .map(|at| Node::new(at, &mut dice))
+            .collect();
+        let station = Station::new(&plan, &mut dice);
+        Self {
+            plan,
+            dice,
+            now: 0,
+            queue: Queue::default(),
+            counts: Counts::default(),
+            trace: Trace {
+                wanted: traced,
+                ..Trace::default()
+            },
+            calm: false,
+            station,
+            nodes,
+            links: BTreeMap::new(),
+            links_made: 0,
+            operators: Operators::default(),
+            oracle: Oracle::default(),
+        }
+    }
+
+    pub fn now_ms(&self) -> u64 {
+        self.now / 1000
+    }
+
+    pub fn node_named(&self, instance: &InstanceKey) -> Option<NodeAt> {
+        self.nodes
+            .iter()
+            .position(|node| node.name == instance.node)
+            .map(NodeAt)
+    }
+
+    /// Something happens, then everything that must hold is looked at.
+    pub fn happen(&mut self, happening: Happening) -> Held {
+        self.counts.happenings += 1;
+        match happening {
+            Happening::ToStation { link, message } => self.station_hears(link, message)?,
+            Happening::ToAgent { link, message } => self.agent_hears(link, message)?,
+            Happening::StationSeesEnd(link) => self.station_sees_end(link)?,
+            Happening::AgentSeesEnd(link) => self.agent_sees_end(link)?,
+            Happening::Synced { life, up_to } => self.synced(life, up_to)?,
+            Happening::LogSaysLost { life } => self.log_says_lost(life)?,
+            Happening::Leads { life } => self.leads(life)?,
+            Happening::StationWakes { life } => self.station_wakes(life)?,
+            Happening::StationStarts => self.station_starts()?,
+            Happening::AgentStarts { node, life } => self.agent_starts(node, life)?,
+            Happening::AgentConnects { node, life } => self.agent_connects(node, life),
+            Happening::Heartbeat { node, life, link } => self.heartbeat(node, life, link)?,
+            Happening::Host {
+                node,
+                life,
+                actor,
+                act,
+            } => self.host_acts(node, life, actor, act)?,
+            Happening::ChecksDue { node, life } => self.checks_due(node, life),
+            Happening::Checked {
+                node,
+                life,
+                actor,
+                answer,
+            } => self.checked(node, life, actor, answer)?,
+            Happening::SupervisorStarts { node, life } => self.supervisor_starts(node, life)?,
+            Happening::OperatorActs => self.operator_acts()?,
+            Happening::OperatorTriesAgain { order } => self.operator_tries_again(order)?,
+            Happening::Mischief => self.mischief()?,
+            Happening::Calm => self.becomes_calm(),
+            Happening::Look => {}
+        }
+        self.look()
+    }
+}
