@@ -118,7 +118,7 @@ async fn live(
         .await
         .map_err(|error| broken("start its host", &error))?;
     let stage = runtimes.stage(host);
-    let (observations, observed) = mpsc::channel(limits::SESSION_QUEUE_MAX);
+    let (observations, observed) = mpsc::channel(limits::OBSERVATIONS_MAX);
     let supervisor = supervise(SupervisorConfig {
         probes: stage.probes.clone(),
         observations: observations.clone(),

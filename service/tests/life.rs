@@ -13,7 +13,7 @@ use mainstay_service::{
     TypeInfo, json,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 #[derive(Serialize, Deserialize, JsonSchema, Clone)]
 #[serde(deny_unknown_fields)]
@@ -22,12 +22,19 @@ struct Config {
     start: Start,
     #[serde(default)]
     stop: Stop,
-    #[serde(default = "five")]
+    #[serde(default = "five", deserialize_with = "no_more_than_a_hundred")]
     limit: u32,
 }
 
 fn five() -> u32 {
     5
+}
+
+/// Badly written on purpose.
+fn no_more_than_a_hundred<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    let number = u32::deserialize(from)?;
+    assert!(number <= 100, "{number} is too much");
+    Ok(number)
 }
 
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Default)]
@@ -52,17 +59,29 @@ enum Stop {
 
 #[derive(Deserialize, JsonSchema)]
 enum Message {
-    Add { by: u32 },
+    Add {
+        by: u32,
+    },
     Who,
-    Fail { text: String },
-    Panic { text: String },
-    ReportFailure { text: String },
+    Fail {
+        text: String,
+    },
+    Panic {
+        text: String,
+    },
+    ReportFailure {
+        text: String,
+    },
     End,
     Wait,
     WaitForShutdown,
     Spin,
     Refuse,
     Large,
+    Limit {
+        #[serde(deserialize_with = "no_more_than_a_hundred")]
+        to: u32,
+    },
 }
 
 /// Does whatever it is told, well and badly.
@@ -111,6 +130,7 @@ impl Service for Trial {
             Message::Wait => pending().await,
             Message::WaitForShutdown => return Ok(Reply::text(ctx.shutdown().await.as_str())),
             Message::Spin => spin(),
+            Message::Limit { to } => self.config.limit = to,
             Message::Refuse => return Ok(Reply::refused("not today")),
             Message::Large => return Ok(Reply::text("x".repeat(100_000))),
         }
@@ -132,7 +152,7 @@ impl Service for Trial {
 }
 
 fn trial() -> TestService<Trial> {
-    TestService::start(json!({})).unwrap()
+    TestService::start(json!({})).expect("it starts")
 }
 
 fn ended(ending: Ending) -> ExitHow {
@@ -192,6 +212,23 @@ fn a_message_that_is_not_served_is_refused_and_hurts_nothing() {
         code::MESSAGE_REFUSED
     );
     assert_eq!(trial.check().health, State::Ok);
+}
+
+#[test]
+fn a_panic_while_reading_a_configuration_or_a_message_is_told_and_contained() {
+    let why = TestService::<Trial>::start(json!({ "limit": 101 }))
+        .err()
+        .unwrap();
+    assert_eq!(
+        (why.refused, why.text.as_str()),
+        (RefusedStart::Panic, "101 is too much")
+    );
+    let trial = trial();
+    trial.call("limit", json!({ "to": 100 })).unwrap();
+    let refusal = trial.call("limit", json!({ "to": 200 })).unwrap_err();
+    assert_eq!(refusal.code, code::BAD_REQUEST);
+    assert!(refusal.text.contains("200 is too much"), "{}", refusal.text);
+    assert_eq!(trial.status().unwrap(), "the sum is 0 of 100");
 }
 
 #[test]
@@ -402,6 +439,7 @@ impl Service for Blocker {
 
     async fn handle(&mut self, _: BlockerMessage, _: &Context) -> Result<Reply, Failure> {
         let name = std::thread::current().name().map(str::to_owned);
+        // tidy: waits because its thread has timers of its own, which is what is tried here.
         tokio::time::sleep(Duration::from_millis(1)).await;
         Ok(Reply::json(name))
     }

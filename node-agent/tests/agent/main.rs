@@ -1,6 +1,11 @@
 //! A real agent against a scripted station: every way that an instance can begin, answer, fail and end, as the
 //! station hears of it.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test the failing line is the explanation"
+)]
+
 mod asking;
 mod ending;
 mod sessions;

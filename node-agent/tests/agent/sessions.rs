@@ -24,7 +24,6 @@ fn what_was_not_acknowledged_is_sent_again_and_what_was_is_not() {
     cluster.start("flaky", "f", 1, "{}");
     cluster.started("f", 1);
     cluster.hang_up();
-    cluster.acknowledge(true);
     let starts = |placement: &'static str| move |(_, report): &&(_, Report)| matches!(report, Report::Started { instance: i, .. } if *i == instance(placement));
     cluster.wait("it again", |heard| {
         (heard.reports.iter().filter(starts("f")).count() == 2).then_some(())

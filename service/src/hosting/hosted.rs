@@ -1,5 +1,6 @@
 //! An instance from outside: asking it, checking it, stopping it, breaking it.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::actor::{Answer, Letter, What};
 use super::life::{BreakOff, Life, NotStarted, Phase, Rechecks, Running};
+use super::runtimes::Stage;
 use crate::context::Identity;
 use crate::declared::Factory;
 use crate::message_list::MessageError;
@@ -66,19 +68,20 @@ pub enum Breakage {
 pub struct Hosted {
     life: Arc<Life>,
     factory: Arc<dyn Factory>,
+    services: Handle,
     probes: Handle,
     /// At most one Check at a time.
     checking: Arc<Mutex<()>>,
 }
 
 impl Hosted {
-    pub(crate) fn new(life: Arc<Life>, factory: Arc<dyn Factory>, probes: Handle) -> Self {
-        let checking = Arc::new(Mutex::new(()));
+    pub(crate) fn new(life: Arc<Life>, factory: Arc<dyn Factory>, stage: &Stage) -> Self {
         Self {
             life,
             factory,
-            probes,
-            checking,
+            services: stage.services.clone(),
+            probes: stage.probes.clone(),
+            checking: Arc::new(Mutex::new(())),
         }
     }
 
@@ -137,7 +140,23 @@ impl Hosted {
     /// Sends a message of the type's own and waits for the answer, as JSON.
     pub async fn message(&self, name: &str, body: &str) -> Answer {
         self.running()?;
-        let message = self.factory.decode(name, body).map_err(|error| {
+        let message = self.decoded(name, body).await?;
+        let (answer, answered) = oneshot::channel();
+        self.post(What::Message { message, answer })?;
+        self.answer(answered).await
+    }
+
+    /// On the threads of services: how a message is read is the service's own code.
+    async fn decoded(&self, name: &str, body: &str) -> Result<Box<dyn Any + Send>, Refusal> {
+        let (factory, name, body) = (Arc::clone(&self.factory), name.to_owned(), body.to_owned());
+        let decoding = self
+            .services
+            .spawn(async move { factory.decode(&name, &body) });
+        let decoded = decoding.await.map_err(|error| {
+            let text = format!("reading the message went wrong: {error}");
+            Refusal::new(code::BAD_REQUEST, text)
+        })?;
+        decoded.map_err(|error| {
             let text = error.to_string();
             match error {
                 MessageError::Unknown { nearest, .. } => Refusal {
@@ -146,10 +165,7 @@ impl Hosted {
                 },
                 MessageError::Body { .. } => Refusal::new(code::BAD_REQUEST, text),
             }
-        })?;
-        let (answer, answered) = oneshot::channel();
-        self.post(What::Message { message, answer })?;
-        self.answer(answered).await
+        })
     }
 
     /// Asks for the status; the instance also writes it to the log.

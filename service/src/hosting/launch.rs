@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use mainstay_protocol::health::RefusedStart;
+use mainstay_protocol::health::{Evidence, FailureKind, RefusedStart};
 use mainstay_protocol::report::Ending;
 use ractor::{Actor, ActorCell};
 use tokio::runtime::Builder;
@@ -70,12 +70,12 @@ pub fn launch(declared: &Declared, stage: &Stage, launch: Launch) -> Hosted {
     } else {
         let life = Arc::clone(&life);
         stage.services.spawn(async move {
-            whole_life.await;
-            end(&life);
+            let lived = guarded(whole_life).await;
+            end(&life, lived);
         });
     }
     tokio::spawn(keep_start_deadline(Arc::clone(&life), deadline));
-    Hosted::new(life, Arc::clone(declared.factory()), stage.probes.clone())
+    Hosted::new(life, Arc::clone(declared.factory()), stage)
 }
 
 /// A type marked as blocking: a thread of its own, with a runtime that ends with it.
@@ -86,9 +86,9 @@ fn on_own_thread(life: &Arc<Life>, whole_life: BoxFuture<()>) {
         panics::adopt_thread();
         match Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => {
-                runtime.block_on(whole_life);
+                let lived = runtime.block_on(guarded(whole_life));
                 runtime.shutdown_background();
-                end(&owned);
+                end(&owned, lived);
             }
             Err(error) => {
                 let text = format!("no runtime for its thread: {error}");
@@ -101,9 +101,16 @@ fn on_own_thread(life: &Arc<Life>, whole_life: BoxFuture<()>) {
     }
 }
 
-/// Says that nothing is left, unless it never came to be.
-fn end(life: &Life) {
+/// Says that nothing is left, unless it never came to be. A panic here is one outside `start` and the messages: in
+/// reading the configuration, or in dropping what was half begun.
+fn end(life: &Life, lived: Result<(), Evidence>) {
+    let starting = matches!(&*life.phase().borrow(), Phase::Starting);
     let not_started = matches!(&*life.phase().borrow(), Phase::NotStarted(_));
+    match lived {
+        Err(panic) if starting => return life.not_started(RefusedStart::Panic, panic.text),
+        Err(panic) => life.failed(FailureKind::Panic, panic),
+        Ok(()) => {}
+    }
     if !not_started {
         life.gone();
     }
