@@ -118,12 +118,12 @@ impl<S: Service> TestService<S> {
             .spawn(async move { hosted.message(&message, &body.to_string()).await });
     }
 
-    /// Sends a message so many times without waiting for answers; the codes of those refused at the door.
-    pub fn flood(&self, message: &str, times: usize) -> Vec<Code> {
+    /// Asks for its status so many times without waiting for answers; the codes of those refused at the door.
+    pub fn flood(&self, times: usize) -> Vec<Code> {
         self.control().block_on(async {
             let mut refused = Vec::new();
             for _ in 0..times {
-                let mut asking = std::pin::pin!(self.hosted.message(message, ""));
+                let mut asking = std::pin::pin!(self.hosted.status());
                 let first = poll_fn(|cx| Poll::Ready(asking.as_mut().poll(cx))).await;
                 if let Poll::Ready(Err(refusal)) = first {
                     refused.push(refusal.code);

@@ -400,7 +400,7 @@ fn messages_beyond_the_mailbox_are_refused_as_overloaded() {
     let trial = trial();
     trial.hang();
     trial.check_until(State::Unresponsive);
-    let refused = trial.flood("who", 200);
+    let refused = trial.flood(200);
     assert_eq!(
         refused,
         [code::OVERLOADED; 200 - 128],

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use mainstay_protocol::health::{Evidence, FailureKind, RefusedStart};
@@ -216,17 +216,22 @@ impl Life {
     /// From the instance's task: `start` returned and its actor is there.
     pub(crate) fn runs(&self, running: Running) {
         let cell = running.cell();
-        self.phase.send_replace(Phase::Running(running));
-        // Whoever asks from now on finds the cell; whoever asked before is seen here.
+        // Whoever asks from now on finds the cell; whoever asked before is seen below.
         let _ = self.cell.set(cell.clone());
-        if self.stop_reason().is_some() {
+        self.phase.send_replace(Phase::Running(running));
+        if self.exit().is_some() {
+            cell.kill();
+        } else if self.stop_reason().is_some() {
             cell.stop(None);
         }
     }
 
     pub(crate) fn exit_is(&self, how: ExitHow) {
-        let mut exit = self.exit.lock().unwrap_or_else(PoisonError::into_inner);
-        exit.get_or_insert(how);
+        self.exit().get_or_insert(how);
+    }
+
+    fn exit(&self) -> MutexGuard<'_, Option<ExitHow>> {
+        self.exit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn failed(&self, kind: FailureKind, evidence: Evidence) {
@@ -235,11 +240,10 @@ impl Life {
 
     /// What ended it came from outside: `Ending::Killed` by a stop, `FailureKind::Killed` by an accident.
     pub(crate) fn kill(&self, how: ExitHow) {
-        let Some(cell) = self.cell.get() else {
-            return;
-        };
         self.exit_is(how);
-        cell.kill();
+        if let Some(cell) = self.cell.get() {
+            cell.kill();
+        }
     }
 
     pub(crate) fn not_started(&self, refused: RefusedStart, text: impl Into<String>) {
@@ -250,11 +254,7 @@ impl Life {
 
     /// From the instance's task, at its very end.
     pub(crate) fn gone(&self) {
-        let how = self
-            .exit
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let how = self.exit().take();
         let ran_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut how = how.unwrap_or_else(|| {
             let text = "it ended unasked and without a word";
