@@ -20,12 +20,14 @@ pub(crate) struct Found {
 
 /// Reads all of it; what is wrong is said in words.
 pub(crate) fn check(db: &Db) -> Result<Found, String> {
-    let view = StoreView::new(db).map_err(|error| format!("how far the state is cannot be read: {error}"))?;
+    let view = StoreView::new(db)
+        .map_err(|error| format!("how far the state is cannot be read: {error}"))?;
     let graph = view
         .graph()
         .map_err(|error| format!("the state cannot be read: {error}"))?;
     let applied = view.applied().last;
-    let entries_to_apply = log(db, applied).map_err(|error| format!("the log cannot be read: {error}"))?;
+    let entries_to_apply =
+        log(db, applied).map_err(|error| format!("the log cannot be read: {error}"))?;
     Ok(Found {
         graph,
         log_time: view.log_time(),

@@ -10,8 +10,8 @@ use mainstay_protocol::limits;
 use mainstay_protocol::record::{self, Record};
 use mainstay_resource_graph::Kind;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, DB, DBCompressionType, DBRecoveryMode, Direction, IteratorMode, Options,
-    ReadOptions, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, DB, DBCompressionType, DBRecoveryMode, Direction,
+    IteratorMode, Options, ReadOptions, WriteBatch, WriteOptions,
 };
 
 use crate::error::io_error;
@@ -79,7 +79,8 @@ impl Db {
     pub(crate) fn open_read_only(path: &Path) -> Result<Self, rocksdb::Error> {
         let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
         let families = families().map(|name| (name, family_options(&cache)));
-        DB::open_cf_with_opts_for_read_only(&options(), path, families, false).map(|db| Self(Arc::new(db)))
+        DB::open_cf_with_opts_for_read_only(&options(), path, families, false)
+            .map(|db| Self(Arc::new(db)))
     }
 
     pub(crate) fn raw(&self) -> &DB {
@@ -102,7 +103,13 @@ impl Db {
             .transpose()
     }
 
-    pub(crate) fn put<T: Record>(&self, batch: &mut WriteBatch, family: &str, key: &[u8], value: &T) {
+    pub(crate) fn put<T: Record>(
+        &self,
+        batch: &mut WriteBatch,
+        family: &str,
+        key: &[u8],
+        value: &T,
+    ) {
         batch.put_cf(self.family(family), key, record::encode(value));
     }
 
@@ -127,9 +134,16 @@ impl Db {
         let mut options = ReadOptions::default();
         options.set_total_order_seek(true);
         self.0
-            .iterator_cf_opt(self.family(family), options, IteratorMode::From(from, Direction::Forward))
+            .iterator_cf_opt(
+                self.family(family),
+                options,
+                IteratorMode::From(from, Direction::Forward),
+            )
             .map(|item| item.map_err(io_error))
-            .take_while(move |item| item.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))
+            .take_while(move |item| {
+                item.as_ref()
+                    .map_or(true, |(key, _)| key.starts_with(prefix))
+            })
     }
 
     pub(crate) fn last(&self, family: &str) -> io::Result<Option<(Box<[u8]>, Box<[u8]>)>> {

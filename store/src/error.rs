@@ -46,7 +46,10 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(
+        doing: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |cause| Self::Io { doing, path, cause }
     }

@@ -24,15 +24,27 @@ pub struct DecisionFilter {
 
 impl DecisionFilter {
     fn takes(&self, row: &DecisionRow) -> bool {
-        self.subject.as_ref().is_none_or(|subject| *subject == row.decision.subject)
-            && self.rule.as_ref().is_none_or(|rule| *rule == row.decision.rule)
+        self.subject
+            .as_ref()
+            .is_none_or(|subject| *subject == row.decision.subject)
+            && self
+                .rule
+                .as_ref()
+                .is_none_or(|rule| *rule == row.decision.rule)
     }
 }
 
 impl StoreView<'_> {
     /// The newest first, at most `limit`; `before` (the id of the last row seen) continues an answer.
-    pub fn decisions(&self, filter: &DecisionFilter, limit: usize, before: Option<(Revision, u32)>) -> io::Result<Vec<DecisionRow>> {
-        let end = before.map_or([u8::MAX; 12], |(revision, number)| keys::numbered(revision, number));
+    pub fn decisions(
+        &self,
+        filter: &DecisionFilter,
+        limit: usize,
+        before: Option<(Revision, u32)>,
+    ) -> io::Result<Vec<DecisionRow>> {
+        let end = before.map_or([u8::MAX; 12], |(revision, number)| {
+            keys::numbered(revision, number)
+        });
         let mut rows = Vec::new();
         for item in self.backwards(db::DECISIONS, &end) {
             let (key, bytes) = item?;
@@ -57,8 +69,14 @@ impl StoreView<'_> {
     }
 
     /// Oldest first, behind `after`, at most `limit`.
-    pub fn events(&self, after: Option<(Revision, u32)>, limit: usize) -> io::Result<Vec<EventRow>> {
-        let start = after.map_or(keys::numbered(Revision(0), 0), |(revision, number)| keys::numbered(revision, number));
+    pub fn events(
+        &self,
+        after: Option<(Revision, u32)>,
+        limit: usize,
+    ) -> io::Result<Vec<EventRow>> {
+        let start = after.map_or(keys::numbered(Revision(0), 0), |(revision, number)| {
+            keys::numbered(revision, number)
+        });
         let seen = after.is_some();
         self.range(db::EVENTS, &start, &[])
             .filter(|item| !(seen && item.as_ref().is_ok_and(|(key, _)| key[..] == start)))
@@ -74,7 +92,10 @@ impl StoreView<'_> {
     }
 
     pub fn last_event(&self) -> io::Result<Option<(Revision, u32)>> {
-        let last = self.backwards(db::EVENTS, &[u8::MAX; 12]).next().transpose()?;
+        let last = self
+            .backwards(db::EVENTS, &[u8::MAX; 12])
+            .next()
+            .transpose()?;
         Ok(last.and_then(|(key, _)| keys::read_numbered(&key)))
     }
 }
@@ -96,8 +117,13 @@ pub(crate) fn trim(db: &Db, keep: Keep) -> io::Result<u64> {
     let mut behind = None;
     // Both families go up to the same revision, so that no decision outlives its events.
     loop {
-        let next = [decisions.next_at(), events.next_at()].into_iter().flatten().min();
-        let Some((revision, log_time)) = next else { break };
+        let next = [decisions.next_at(), events.next_at()]
+            .into_iter()
+            .flatten()
+            .min();
+        let Some((revision, log_time)) = next else {
+            break;
+        };
         let fits = history.bytes.saturating_sub(gone) <= keep.bytes;
         if fits && log_time >= keep.since {
             break;

@@ -2,7 +2,9 @@
 //!
 //! Names hold no zero byte, so each text ends with one; numbers are big-endian.
 
-use mainstay_protocol::{CommandId, InstanceKey, NodeName, PlacementName, Revision, SlotName, StationId, TypeName};
+use mainstay_protocol::{
+    CommandId, InstanceKey, NodeName, PlacementName, Revision, SlotName, StationId, TypeName,
+};
 use mainstay_resource_graph::{ConfigHash, Key, Kind, NameKey, ParkedId, Relation};
 
 const END: u8 = 0;
@@ -54,7 +56,13 @@ pub(crate) fn edges(of: Generation, way: Direction, end: &Key, relation: Relatio
     bytes
 }
 
-pub(crate) fn edge(of: Generation, way: Direction, from: &Key, relation: Relation, to: &Key) -> Vec<u8> {
+pub(crate) fn edge(
+    of: Generation,
+    way: Direction,
+    from: &Key,
+    relation: Relation,
+    to: &Key,
+) -> Vec<u8> {
     let (first, second) = match way {
         Direction::In => (to, from),
         Direction::Out | Direction::Placed | Direction::Commanded => (from, to),
@@ -119,7 +127,9 @@ fn push_key(bytes: &mut Vec<u8>, key: &Key) {
     match key {
         Key::Cluster => {}
         Key::Station(StationId(id)) | Key::Command(CommandId(id)) => bytes.extend(id.to_be_bytes()),
-        Key::Node(name) | Key::Outbox(name) | Key::Supervisor(name) => push_text(bytes, name.as_str()),
+        Key::Node(name) | Key::Outbox(name) | Key::Supervisor(name) => {
+            push_text(bytes, name.as_str())
+        }
         Key::Type(name) => push_text(bytes, name.as_str()),
         Key::Placement(name) => push_text(bytes, name.as_str()),
         Key::Instance(key) => {
@@ -152,7 +162,10 @@ pub(crate) fn read_vertex(bytes: &[u8]) -> Option<Key> {
         Kind::Placement => Key::Placement(PlacementName::new(text(rest)?).ok()?),
         Kind::Instance => {
             let node = NodeName::new(text(rest)?).ok()?;
-            Key::Instance(InstanceKey::new(node, PlacementName::new(text(rest)?).ok()?))
+            Key::Instance(InstanceKey::new(
+                node,
+                PlacementName::new(text(rest)?).ok()?,
+            ))
         }
         Kind::Name => {
             let node = NodeName::new(text(rest)?).ok()?;
@@ -167,7 +180,10 @@ pub(crate) fn read_vertex(bytes: &[u8]) -> Option<Key> {
 pub(crate) fn read_placed(bytes: &[u8]) -> Option<InstanceKey> {
     let mut rest = bytes.get(5..)?;
     let placement = PlacementName::new(text(&mut rest)?).ok()?;
-    Some(InstanceKey::new(NodeName::new(text(&mut rest)?).ok()?, placement))
+    Some(InstanceKey::new(
+        NodeName::new(text(&mut rest)?).ok()?,
+        placement,
+    ))
 }
 
 /// The command a key of `Direction::Commanded` stands for.
@@ -190,8 +206,25 @@ mod tests {
 
     fn sample() -> Vec<Key> {
         let texts = [
-            "cluster", "station/s1", "station/s300", "node/a", "node/a.b", "node/ab", "outbox/a", "type/t", "web", "web-2",
-            "web@a", "a@a-1", "name/a/x", "name/a-1/x", "config/00ff", "supervisor/a", "command/1", "command/256", "parked/ab",
+            "cluster",
+            "station/s1",
+            "station/s300",
+            "node/a",
+            "node/a.b",
+            "node/ab",
+            "outbox/a",
+            "type/t",
+            "web",
+            "web-2",
+            "web@a",
+            "a@a-1",
+            "name/a/x",
+            "name/a-1/x",
+            "config/00ff",
+            "supervisor/a",
+            "command/1",
+            "command/256",
+            "parked/ab",
         ];
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }

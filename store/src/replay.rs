@@ -35,10 +35,11 @@ impl Replayed {
 
 /// Replays a directory that nobody has open: a copy, or that of a stopped station. Changes nothing in it.
 pub fn replay(dir: &Path) -> Result<Replayed, OpenError> {
-    let db = Db::open_read_only(&directory::database(dir)).map_err(|cause| OpenError::Database {
-        dir: dir.to_owned(),
-        cause,
-    })?;
+    let db =
+        Db::open_read_only(&directory::database(dir)).map_err(|cause| OpenError::Database {
+            dir: dir.to_owned(),
+            cause,
+        })?;
     run(dir, &db).map_err(OpenError::io("replaying", dir))
 }
 
@@ -101,6 +102,8 @@ fn difference(replayed: &Graph, stored: &Graph) -> Option<String> {
         return Some(format!("revision {a} replayed, {b} stored"));
     }
     let mut pairs = replayed.records().zip(stored.records());
-    let record = pairs.find(|(a, b)| a != b).map(|(a, b)| format!("{} replayed, {} stored: {a:?}, {b:?}", a.key, b.key));
+    let record = pairs
+        .find(|(a, b)| a != b)
+        .map(|(a, b)| format!("{} replayed, {} stored: {a:?}, {b:?}", a.key, b.key));
     Some(record.unwrap_or_else(|| "edges, or how many vertices there are".to_owned()))
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::io;
 
 use mainstay_coordinator::entry::Entry;
-use mainstay_protocol::record;
 use mainstay_protocol::Revision;
-use mainstay_resource_graph::{Change, Delta, Edge, Key, Record, Relation, Vertex, View, event, stored};
+use mainstay_protocol::record;
+use mainstay_resource_graph::{
+    Change, Delta, Edge, Key, Record, Relation, Vertex, View, event, stored,
+};
 use rocksdb::WriteBatch;
 
 use crate::db::{self, Db};
@@ -16,7 +18,12 @@ use crate::view::StoreView;
 
 /// Adds the entry's effect to the batch. One that does not fit (stale, mostly) changes nothing but a counter, on
 /// every station alike; says whether it took effect.
-pub(crate) fn apply(db: &Db, batch: &mut WriteBatch, entry: &Entry, applied: &mut Applied) -> io::Result<bool> {
+pub(crate) fn apply(
+    db: &Db,
+    batch: &mut WriteBatch,
+    entry: &Entry,
+    applied: &mut Applied,
+) -> io::Result<bool> {
     let view = StoreView::new(db)?;
     let mut counters = view.counters();
     let fits = entry.delta.fits(&view).is_ok();
@@ -39,7 +46,13 @@ pub(crate) fn apply(db: &Db, batch: &mut WriteBatch, entry: &Entry, applied: &mu
     Ok(fits)
 }
 
-fn change(db: &Db, batch: &mut WriteBatch, view: &StoreView<'_>, delta: &Delta, counters: &mut Counters) {
+fn change(
+    db: &Db,
+    batch: &mut WriteBatch,
+    view: &StoreView<'_>,
+    delta: &Delta,
+    counters: &mut Counters,
+) {
     let mut sight = Sight {
         view,
         vertices: BTreeMap::new(),
@@ -51,13 +64,18 @@ fn change(db: &Db, batch: &mut WriteBatch, view: &StoreView<'_>, delta: &Delta, 
             Change::Put(record) => {
                 let (was, index) = sight.vertex(&record.key);
                 if !was {
-                    *counters.vertices.entry(record.key.kind() as u16).or_default() += 1;
+                    *counters
+                        .vertices
+                        .entry(record.key.kind() as u16)
+                        .or_default() += 1;
                 }
                 if let Some(index) = index {
                     batch.delete_cf(db.family(db::EDGES), index);
                 }
                 put(db, batch, of, record);
-                sight.vertices.insert(&record.key, (true, index_of(of, record)));
+                sight
+                    .vertices
+                    .insert(&record.key, (true, index_of(of, record)));
             }
             Change::Remove(key) => {
                 let (was, index) = sight.vertex(key);
@@ -78,7 +96,10 @@ fn change(db: &Db, batch: &mut WriteBatch, view: &StoreView<'_>, delta: &Delta, 
                 let was = sight.edge(from, *relation, to, false);
                 counters.edges = counters.edges.saturating_sub(u64::from(was));
                 for way in [Direction::Out, Direction::In] {
-                    batch.delete_cf(db.family(db::EDGES), keys::edge(of, way, from, *relation, to));
+                    batch.delete_cf(
+                        db.family(db::EDGES),
+                        keys::edge(of, way, from, *relation, to),
+                    );
                 }
             }
         }
@@ -117,7 +138,11 @@ impl<'a> Sight<'a> {
 /// A vertex with the indices its key and payload imply.
 pub(crate) fn put(db: &Db, batch: &mut WriteBatch, of: Generation, record: &Record) {
     let family = db.family(db::state(record.key.kind()));
-    batch.put_cf(family, keys::vertex(of, &record.key), stored::encode(record));
+    batch.put_cf(
+        family,
+        keys::vertex(of, &record.key),
+        stored::encode(record),
+    );
     if let Some(index) = index_of(of, record) {
         batch.put_cf(db.family(db::EDGES), index, []);
     }
@@ -135,13 +160,22 @@ pub(crate) fn link(db: &Db, batch: &mut WriteBatch, of: Generation, edge: &Edge)
 fn index_of(of: Generation, record: &Record) -> Option<Vec<u8>> {
     match (&record.key, &record.vertex) {
         (Key::Instance(key), _) => Some(keys::placed_instance(of, key)),
-        (Key::Command(id), Vertex::Command(command)) => Some(keys::commanded_node(of, &command.node, *id)),
+        (Key::Command(id), Vertex::Command(command)) => {
+            Some(keys::commanded_node(of, &command.node, *id))
+        }
         _ => None,
     }
 }
 
 /// The entry's decisions and the events it comes to; says how many bytes they take.
-fn tell(db: &Db, batch: &mut WriteBatch, view: &StoreView<'_>, entry: &Entry, revision: Revision, counters: &mut Counters) -> u64 {
+fn tell(
+    db: &Db,
+    batch: &mut WriteBatch,
+    view: &StoreView<'_>,
+    entry: &Entry,
+    revision: Revision,
+    counters: &mut Counters,
+) -> u64 {
     let (log_time, wall_ms) = (entry.log_time, entry.wall_ms);
     let mut bytes = 0;
     for (number, decision) in (0..).zip(&entry.decisions) {
@@ -155,7 +189,11 @@ fn tell(db: &Db, batch: &mut WriteBatch, view: &StoreView<'_>, entry: &Entry, re
         let body = record::encode(&row);
         bytes += body.len() as u64;
         counters.decisions += 1;
-        batch.put_cf(db.family(db::DECISIONS), keys::numbered(revision, number), body);
+        batch.put_cf(
+            db.family(db::DECISIONS),
+            keys::numbered(revision, number),
+            body,
+        );
     }
     let events = event::derive(|key| view.record(key), &entry.delta);
     for (number, event) in (0..).zip(events) {
@@ -169,7 +207,11 @@ fn tell(db: &Db, batch: &mut WriteBatch, view: &StoreView<'_>, entry: &Entry, re
         let body = record::encode(&row);
         bytes += body.len() as u64;
         counters.events += 1;
-        batch.put_cf(db.family(db::EVENTS), keys::numbered(revision, number), body);
+        batch.put_cf(
+            db.family(db::EVENTS),
+            keys::numbered(revision, number),
+            body,
+        );
     }
     bytes
 }

@@ -116,8 +116,8 @@ impl Store {
             dir: config.dir.clone(),
             cause,
         };
-        let (committer, thread) =
-            Committer::start(db.clone(), config.syncing).map_err(|error| log_error(error.to_string()))?;
+        let (committer, thread) = Committer::start(db.clone(), config.syncing)
+            .map_err(|error| log_error(error.to_string()))?;
         let (running, runtime, events) =
             Running::start(&config, &db, committer, directory.snapshots()).map_err(log_error)?;
         let report = Report {
@@ -149,7 +149,8 @@ impl Store {
 
     /// The state as it is now, and stays while the view is held.
     pub fn view(&self) -> StoreView<'_> {
-        StoreView::new(&self.db).unwrap_or_else(|error| fatal::storage_failed("reading the state", &error))
+        StoreView::new(&self.db)
+            .unwrap_or_else(|error| fatal::storage_failed("reading the state", &error))
     }
 
     pub fn status(&self) -> LogStatus {
@@ -210,7 +211,8 @@ impl Drop for Store {
 /// Looks at the write-ahead log before RocksDB does: cuts a torn end off, refuses anything else.
 fn mend(dir: &std::path::Path, directory: &Directory) -> Result<Option<Tear>, OpenError> {
     let database: PathBuf = directory.database();
-    let verdict = wal::examine(&database).map_err(OpenError::io("reading the logs in", &database))?;
+    let verdict =
+        wal::examine(&database).map_err(OpenError::io("reading the logs in", &database))?;
     match verdict {
         Verdict::Whole => Ok(None),
         Verdict::Torn(tear) => {
@@ -226,7 +228,10 @@ fn mend(dir: &std::path::Path, directory: &Directory) -> Result<Option<Tear>, Op
         }
         Verdict::Damaged { file, at } => Err(OpenError::Damaged {
             dir: dir.to_owned(),
-            what: format!("{} does not match its checksum at byte {at}, with whole entries behind it", file.display()),
+            what: format!(
+                "{} does not match its checksum at byte {at}, with whole entries behind it",
+                file.display()
+            ),
         }),
     }
 }

@@ -83,31 +83,58 @@ impl<'a> StoreView<'a> {
             .transpose()
     }
 
-    pub(crate) fn range<'s>(&'s self, family: &str, from: &[u8], prefix: &'s [u8]) -> impl Iterator<Item = io::Result<Pair>> + use<'s, 'a> {
+    pub(crate) fn range<'s>(
+        &'s self,
+        family: &str,
+        from: &[u8],
+        prefix: &'s [u8],
+    ) -> impl Iterator<Item = io::Result<Pair>> + use<'s, 'a> {
         self.walk(family, from, Walk::Forward)
-            .take_while(move |item| item.as_ref().map_or(true, |(key, _)| key.starts_with(prefix)))
+            .take_while(move |item| {
+                item.as_ref()
+                    .map_or(true, |(key, _)| key.starts_with(prefix))
+            })
     }
 
     /// Backwards from a key, itself included.
-    pub(crate) fn backwards<'s>(&'s self, family: &str, from: &[u8]) -> impl Iterator<Item = io::Result<Pair>> + use<'s, 'a> {
+    pub(crate) fn backwards<'s>(
+        &'s self,
+        family: &str,
+        from: &[u8],
+    ) -> impl Iterator<Item = io::Result<Pair>> + use<'s, 'a> {
         self.walk(family, from, Walk::Reverse)
     }
 
-    fn walk<'s>(&'s self, family: &str, from: &[u8], walk: Walk) -> impl Iterator<Item = io::Result<Pair>> + use<'s, 'a> {
+    fn walk<'s>(
+        &'s self,
+        family: &str,
+        from: &[u8],
+        walk: Walk,
+    ) -> impl Iterator<Item = io::Result<Pair>> + use<'s, 'a> {
         self.snapshot
-            .iterator_cf_opt(self.db.family(family), ReadOptions::default(), IteratorMode::From(from, walk))
+            .iterator_cf_opt(
+                self.db.family(family),
+                ReadOptions::default(),
+                IteratorMode::From(from, walk),
+            )
             .map(|item| item.map_err(io_error))
     }
 
     fn edges(&self, prefix: &[u8]) -> Vec<Edge> {
         self.range(db::EDGES, prefix, prefix)
-            .map(|item| trusted(item.and_then(|(_, bytes)| stored::decode_edge(&bytes).map_err(io_error))))
+            .map(|item| {
+                trusted(item.and_then(|(_, bytes)| stored::decode_edge(&bytes).map_err(io_error)))
+            })
             .collect()
     }
 
     fn collect<T>(&self, family: &str, prefix: &[u8], read: impl Fn(&[u8]) -> Option<T>) -> Vec<T> {
         self.range(family, prefix, prefix)
-            .map(|item| trusted(item.and_then(|(key, _)| read(&key).ok_or_else(|| io::Error::other("a key that is none of ours")))))
+            .map(|item| {
+                trusted(item.and_then(|(key, _)| {
+                    read(&key).ok_or_else(|| io::Error::other("a key that is none of ours"))
+                }))
+            })
             .collect()
     }
 }
@@ -119,7 +146,9 @@ impl View for StoreView<'_> {
 
     fn record(&self, key: &Key) -> Option<Arc<Record>> {
         let family = self.db.family(db::state(key.kind()));
-        let bytes = self.snapshot.get_pinned_cf(family, keys::vertex(self.generation(), key));
+        let bytes = self
+            .snapshot
+            .get_pinned_cf(family, keys::vertex(self.generation(), key));
         let bytes = trusted(bytes.map_err(io_error))?;
         Some(Arc::new(trusted(stored::decode(&bytes).map_err(io_error))))
     }
@@ -130,7 +159,12 @@ impl View for StoreView<'_> {
     }
 
     fn edges_from(&self, from: &Key, relation: Relation) -> Vec<Edge> {
-        self.edges(&keys::edges(self.generation(), Direction::Out, from, relation))
+        self.edges(&keys::edges(
+            self.generation(),
+            Direction::Out,
+            from,
+            relation,
+        ))
     }
 
     fn edges_to(&self, to: &Key, relation: Relation) -> Vec<Edge> {
@@ -141,10 +175,14 @@ impl View for StoreView<'_> {
 
     fn instances_on(&self, node: &NodeName) -> Vec<InstanceKey> {
         let prefix = keys::instances_on(self.generation(), node);
-        self.collect(db::state(Kind::Instance), &prefix, |bytes| match keys::read_vertex(bytes)? {
-            Key::Instance(key) => Some(key),
-            _ => None,
-        })
+        self.collect(
+            db::state(Kind::Instance),
+            &prefix,
+            |bytes| match keys::read_vertex(bytes)? {
+                Key::Instance(key) => Some(key),
+                _ => None,
+            },
+        )
     }
 
     fn instances_of(&self, placement: &PlacementName) -> Vec<InstanceKey> {
@@ -154,7 +192,9 @@ impl View for StoreView<'_> {
 
     fn commands_for(&self, node: &NodeName) -> Vec<Key> {
         let prefix = keys::commanded(self.generation(), node);
-        self.collect(db::EDGES, &prefix, |bytes| keys::read_commanded(bytes).map(Key::Command))
+        self.collect(db::EDGES, &prefix, |bytes| {
+            keys::read_commanded(bytes).map(Key::Command)
+        })
     }
 }
 

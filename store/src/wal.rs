@@ -29,7 +29,10 @@ pub(crate) enum Verdict {
     /// The end of the last log is not whole; nothing whole follows.
     Torn(Tear),
     /// Something whole follows a bad place.
-    Damaged { file: PathBuf, at: u64 },
+    Damaged {
+        file: PathBuf,
+        at: u64,
+    },
 }
 
 /// Where the last whole record ends.
@@ -94,7 +97,9 @@ pub(crate) fn logs(database: &Path) -> io::Result<Vec<PathBuf>> {
     let mut logs = Vec::new();
     for entry in entries {
         let path = entry?.path();
-        let number = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok());
+        let number = path
+            .file_stem()
+            .and_then(|stem| stem.to_str()?.parse::<u64>().ok());
         if let Some(number) = number
             && path.extension().is_some_and(|extension| extension == "log")
         {

@@ -45,12 +45,14 @@ pub(super) fn members(membership: &Membership<u64, BasicNode>) -> Members {
 
 pub(super) fn membership(members: &Members) -> Membership<u64, BasicNode> {
     let nodes = members.addresses.iter();
-    let nodes: std::collections::BTreeMap<u64, BasicNode> =
-        nodes.map(|(id, address)| (*id, BasicNode::new(address))).collect();
+    let nodes: std::collections::BTreeMap<u64, BasicNode> = nodes
+        .map(|(id, address)| (*id, BasicNode::new(address)))
+        .collect();
     if members.voters.is_empty() && nodes.is_empty() {
         return Membership::default();
     }
-    Membership::new(members.voters.clone(), nodes).expect("members were judged before they were stored")
+    Membership::new(members.voters.clone(), nodes)
+        .expect("members were judged before they were stored")
 }
 
 pub(super) fn stored_membership(at: Option<LogPoint>, members: &Members) -> StoredMembership {

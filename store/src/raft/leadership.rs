@@ -2,9 +2,9 @@
 
 use mainstay_coordinator::log::LogEvent;
 use mainstay_protocol::Term;
+use openraft::ServerState;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::Fatal;
-use openraft::ServerState;
 use tokio::sync::{mpsc, watch};
 
 use super::Raft;
@@ -12,7 +12,11 @@ use crate::fatal;
 
 /// Both must be so before the driver is told: openraft says we lead, and the term's first entry is applied, which
 /// means that everything committed before has been delivered.
-pub(super) async fn watch(raft: Raft, mut began: watch::Receiver<u64>, events: mpsc::Sender<LogEvent>) {
+pub(super) async fn watch(
+    raft: Raft,
+    mut began: watch::Receiver<u64>,
+    events: mpsc::Sender<LogEvent>,
+) {
     let mut metrics = raft.metrics();
     drop(raft);
     let mut told: Option<u64> = None;
@@ -22,7 +26,9 @@ pub(super) async fn watch(raft: Raft, mut began: watch::Receiver<u64>, events: m
             match &now.running_state {
                 Ok(()) => {}
                 Err(Fatal::Stopped) => return,
-                Err(fatal @ (Fatal::Panicked | Fatal::StorageError(_))) => fatal::storage_failed("running the log", fatal),
+                Err(fatal @ (Fatal::Panicked | Fatal::StorageError(_))) => {
+                    fatal::storage_failed("running the log", fatal)
+                }
             }
             (now.state == ServerState::Leader).then_some(now.current_term)
         };

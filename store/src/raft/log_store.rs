@@ -77,13 +77,17 @@ impl LogStore {
 }
 
 pub(crate) fn decode(key: &[u8], bytes: &[u8]) -> io::Result<(u64, LogRecord)> {
-    let index = keys::read_u64(key).ok_or_else(|| io::Error::other("a key of the log that is no index"))?;
+    let index =
+        keys::read_u64(key).ok_or_else(|| io::Error::other("a key of the log that is no index"))?;
     let record = record::decode(bytes, limits::DECODE_BYTES_MAX).map_err(io_error)?;
     Ok((index, record))
 }
 
 impl RaftLogReader<Types> for LogStore {
-    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(&mut self, range: RB) -> Result<Vec<RaftEntry>, io::Error> {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<RaftEntry>, io::Error> {
         let from = match range.start_bound() {
             Bound::Included(index) => *index,
             Bound::Excluded(index) => index + 1,
@@ -93,12 +97,15 @@ impl RaftLogReader<Types> for LogStore {
         let mut wanted = None;
         for item in self.db.range(db::LOG, &from.to_be_bytes(), &[]) {
             let (key, bytes) = item?;
-            let index = keys::read_u64(&key).ok_or_else(|| io::Error::other("a key of the log that is no index"))?;
+            let index = keys::read_u64(&key)
+                .ok_or_else(|| io::Error::other("a key of the log that is no index"))?;
             if !range.contains(&index) {
                 break;
             }
             if wanted.is_some_and(|wanted| wanted != index) {
-                return Err(io::Error::other(format!("the log has a hole before entry {index}")));
+                return Err(io::Error::other(format!(
+                    "the log has a hole before entry {index}"
+                )));
             }
             wanted = Some(index + 1);
             let (index, record) = decode(&key, &bytes)?;
@@ -138,8 +145,12 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn save_vote(&mut self, vote: &RaftVote) -> Result<(), io::Error> {
         let mut batch = WriteBatch::default();
-        self.db
-            .put(&mut batch, db::META, db::META_VOTE, &convert::stored_vote(vote));
+        self.db.put(
+            &mut batch,
+            db::META,
+            db::META_VOTE,
+            &convert::stored_vote(vote),
+        );
         self.durably(batch).await
     }
 
@@ -165,7 +176,11 @@ impl RaftLogStorage<Types> for LogStore {
     async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
         let from = last.map_or(0, |id| id.index + 1);
         let mut batch = WriteBatch::default();
-        batch.delete_range_cf(self.db.family(db::LOG), from.to_be_bytes(), u64::MAX.to_be_bytes());
+        batch.delete_range_cf(
+            self.db.family(db::LOG),
+            from.to_be_bytes(),
+            u64::MAX.to_be_bytes(),
+        );
         self.db.write(batch)
     }
 

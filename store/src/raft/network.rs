@@ -6,7 +6,9 @@ use std::io;
 use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::v2::RaftNetworkV2;
 use openraft::network::{RPCOption, RaftNetworkFactory};
-use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse,
+};
 use openraft::{BasicNode, OptionalSend};
 
 use super::snapshot::StateSnapshot;
@@ -30,23 +32,38 @@ impl RaftNetworkFactory<Types> for Network {
 
 impl Connection {
     fn unreachable(&self) -> Unreachable<Types> {
-        Unreachable::new(&io::Error::other(format!("no way to the station at {}", self.address)))
+        Unreachable::new(&io::Error::other(format!(
+            "no way to the station at {}",
+            self.address
+        )))
     }
 }
 
 impl RaftNetworkV2<Types> for Connection {
     type SnapshotData = StateSnapshot;
 
-    async fn append_entries(&mut self, _rpc: AppendEntriesRequest<Types>, _option: RPCOption) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
+    async fn append_entries(
+        &mut self,
+        _rpc: AppendEntriesRequest<Types>,
+        _option: RPCOption,
+    ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
         Err(RPCError::Unreachable(self.unreachable()))
     }
 
-    async fn vote(&mut self, _rpc: VoteRequest<Types>, _option: RPCOption) -> Result<VoteResponse<Types>, RPCError<Types>> {
+    async fn vote(
+        &mut self,
+        _rpc: VoteRequest<Types>,
+        _option: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
         Err(RPCError::Unreachable(self.unreachable()))
     }
 
     /// The default would grant it.
-    async fn pre_vote(&mut self, _rpc: VoteRequest<Types>, _option: RPCOption) -> Result<VoteResponse<Types>, RPCError<Types>> {
+    async fn pre_vote(
+        &mut self,
+        _rpc: VoteRequest<Types>,
+        _option: RPCOption,
+    ) -> Result<VoteResponse<Types>, RPCError<Types>> {
         Err(RPCError::Unreachable(self.unreachable()))
     }
 

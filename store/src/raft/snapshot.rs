@@ -84,7 +84,10 @@ impl Snapshots {
     pub(super) fn tidy(&self, current: &SnapshotPoint) -> io::Result<()> {
         for entry in fs::read_dir(&self.root)? {
             let path = entry?.path();
-            if path.file_name().is_none_or(|name| *name != *current.directory) {
+            if path
+                .file_name()
+                .is_none_or(|name| *name != *current.directory)
+            {
                 remove(&path)?;
             }
         }
@@ -114,11 +117,12 @@ fn remove(directory: &Path) -> io::Result<()> {
 
 impl StateSnapshot {
     /// The stream, a chunk at a time.
-    pub(super) fn for_each_chunk(&self, mut send: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    pub(super) fn for_each_chunk(
+        &self,
+        mut send: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
         let db = Db::open_read_only(&self.directory).map_err(io_error)?;
-        let applied: Applied = db
-            .record(db::META, db::META_APPLIED)?
-            .unwrap_or_default();
+        let applied: Applied = db.record(db::META, db::META_APPLIED)?.unwrap_or_default();
         let generation = keys::generation(Generation(applied.generation));
         let head = SnapshotHead {
             cluster: self.cluster.to_string(),
@@ -201,9 +205,7 @@ pub(super) struct Install<'a> {
 
 impl<'a> Install<'a> {
     pub(super) fn begin(db: &'a Db, cluster: ClusterId) -> io::Result<Self> {
-        let applied: Applied = db
-            .record(db::META, db::META_APPLIED)?
-            .unwrap_or_default();
+        let applied: Applied = db.record(db::META, db::META_APPLIED)?.unwrap_or_default();
         let generation = Generation(applied.generation + 1);
         // An install that a crash cut short may have left something there.
         drop_generation(db, generation)?;
@@ -224,9 +226,13 @@ impl<'a> Install<'a> {
             return Err(io::Error::other("a chunk after the end"));
         }
         if self.head.is_none() {
-            let head: SnapshotHead = record::decode(body, limits::DECODE_BYTES_MAX).map_err(io_error)?;
+            let head: SnapshotHead =
+                record::decode(body, limits::DECODE_BYTES_MAX).map_err(io_error)?;
             if head.cluster != self.cluster.to_string() {
-                return Err(io::Error::other(format!("a snapshot of cluster {}", head.cluster)));
+                return Err(io::Error::other(format!(
+                    "a snapshot of cluster {}",
+                    head.cluster
+                )));
             }
             self.head = Some(head);
             return Ok(());
@@ -307,11 +313,21 @@ mod tests {
         let mut out = Chunks::default();
         let (first, second) = (out.close(b"one"), out.close(b"two"));
         let mut into = Chunks::default();
-        assert!(into.open(&second).unwrap_err().to_string().contains("chunk 0 is missing"));
+        assert!(
+            into.open(&second)
+                .unwrap_err()
+                .to_string()
+                .contains("chunk 0 is missing")
+        );
         assert_eq!(into.open(&first).unwrap(), b"one");
         let mut damaged = second.clone();
         *damaged.last_mut().unwrap() ^= 1;
-        assert!(into.open(&damaged).unwrap_err().to_string().contains("chunk 1 is damaged"));
+        assert!(
+            into.open(&damaged)
+                .unwrap_err()
+                .to_string()
+                .contains("chunk 1 is damaged")
+        );
         assert_eq!(into.open(&second).unwrap(), b"two");
     }
 }

@@ -70,7 +70,13 @@ impl Running {
             .build()
             .map_err(|error| error.to_string())?;
         let (events, receiver) = mpsc::channel(limits::LOG_EVENTS_MAX);
-        let member = member(config.clone(), db.clone(), committer, snapshots, events.clone());
+        let member = member(
+            config.clone(),
+            db.clone(),
+            committer,
+            snapshots,
+            events.clone(),
+        );
         // The caller may itself run on a runtime, where blocking on another is forbidden; waiting on a channel is not.
         let (done, started) = std::sync::mpsc::sync_channel(1);
         runtime.spawn(async move {
@@ -147,7 +153,13 @@ impl Running {
     }
 }
 
-async fn member(config: StoreConfig, db: Db, committer: Committer, snapshots: PathBuf, events: mpsc::Sender<LogEvent>) -> Result<Raft, String> {
+async fn member(
+    config: StoreConfig,
+    db: Db,
+    committer: Committer,
+    snapshots: PathBuf,
+    events: mpsc::Sender<LogEvent>,
+) -> Result<Raft, String> {
     let growth = Arc::new(Growth::new(config.snapshot_bytes));
     let (began, began_watch) = watch::channel(0);
     let parts = Parts {

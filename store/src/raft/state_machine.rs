@@ -44,9 +44,7 @@ pub(super) struct Parts {
 
 impl StateMachine {
     pub(super) fn new(db: Db, parts: Parts) -> io::Result<Self> {
-        let applied = db
-            .record(db::META, db::META_APPLIED)?
-            .unwrap_or_default();
+        let applied = db.record(db::META, db::META_APPLIED)?.unwrap_or_default();
         Ok(Self {
             db,
             applied,
@@ -59,7 +57,7 @@ impl StateMachine {
     }
 
     /// State and how far it is are one batch: after a crash both are there or neither.
-    fn apply_one(&mut self, point: LogPoint, payload: &Payload) -> io::Result<()> {
+    pub(super) fn apply_one(&mut self, point: LogPoint, payload: &Payload) -> io::Result<()> {
         let mut batch = WriteBatch::default();
         let mut next = self.applied.clone();
         next.last = Some(point);
@@ -77,7 +75,12 @@ impl StateMachine {
         Ok(())
     }
 
-    fn apply_entry(&self, batch: &mut WriteBatch, entry: &Entry, next: &mut Applied) -> io::Result<()> {
+    fn apply_entry(
+        &self,
+        batch: &mut WriteBatch,
+        entry: &Entry,
+        next: &mut Applied,
+    ) -> io::Result<()> {
         if entry.format > mainstay_coordinator::entry::FORMAT {
             return Err(io::Error::other(format!(
                 "entry format {} is newer than this build knows ({})",
@@ -90,6 +93,16 @@ impl StateMachine {
             tracing::debug!(expected = %entry.delta.expected, revision = %self.applied.revision, "an entry changed nothing");
         }
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn tell_to(&mut self, events: mpsc::Sender<LogEvent>) {
+        self.events = events;
+    }
+
+    #[cfg(test)]
+    pub(super) fn graph(&self) -> mainstay_resource_graph::Graph {
+        StoreView::new(&self.db).unwrap().graph().unwrap()
     }
 
     async fn tell(&self, event: LogEvent) {
@@ -140,12 +153,18 @@ impl RaftStateMachine<Types> for StateMachine {
         match history::trim(&self.db, keep) {
             Ok(0) => {}
             Ok(bytes) => tracing::debug!(bytes, "old decisions and events are gone"),
-            Err(error) => tracing::warn!(%error, "old decisions and events could not be removed; tried again at the next snapshot"),
+            Err(error) => {
+                tracing::warn!(%error, "old decisions and events could not be removed; tried again at the next snapshot")
+            }
         }
         self.snapshots.clone()
     }
 
-    async fn install_snapshot(&mut self, _meta: &SnapshotMeta, snapshot: StateSnapshot) -> Result<(), io::Error> {
+    async fn install_snapshot(
+        &mut self,
+        _meta: &SnapshotMeta,
+        snapshot: StateSnapshot,
+    ) -> Result<(), io::Error> {
         let snapshots = self.snapshots.clone();
         let db = self.db.clone();
         let work = move || {
@@ -163,7 +182,8 @@ impl RaftStateMachine<Types> for StateMachine {
         self.tell(LogEvent::Replaced {
             graph: Box::new(graph),
             log_time: self.applied.log_time,
-        }).await;
+        })
+        .await;
         Ok(())
     }
 

@@ -1,11 +1,15 @@
-//! openraft's own suite for storages.
+//! openraft's own suite for storages, and what it leaves out: a snapshot's contents.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_protocol::ClusterId;
-use openraft::StorageError;
+use mainstay_coordinator::entry::Entry;
+use mainstay_coordinator::log::LogEvent;
+use mainstay_protocol::{ClusterId, Leadership, Timestamp};
+use mainstay_resource_graph::{Cause, ConfigHash, Configuration, Key, Vertex};
+use openraft::storage::RaftStateMachine;
 use openraft::testing::log::{StoreBuilder, Suite};
+use openraft::{RaftSnapshotBuilder, StorageError};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
@@ -17,6 +21,7 @@ use super::state_machine::{Parts, StateMachine};
 use crate::committer::Committer;
 use crate::config::Syncing;
 use crate::db::Db;
+use crate::records::{LogPoint, Payload};
 
 struct Builder;
 
@@ -46,4 +51,67 @@ impl StoreBuilder<Types, LogStore, StateMachine, TempDir> for Builder {
 #[tokio::test]
 async fn the_storage_passes_openrafts_suite() {
     Suite::test_all(Builder).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_snapshot_carries_the_whole_state_into_a_fresh_generation() {
+    let (_from_dir, _log, mut from) = Builder.build().await.unwrap();
+    let (into_dir, _log, mut into) = Builder.build().await.unwrap();
+    let (events, mut told) = mpsc::channel(1);
+    into.tell_to(events);
+    for state in [&mut from, &mut into] {
+        apply(state, 1, "of-both").await;
+    }
+    apply(&mut into, 2, "only-there-before").await;
+    for number in 2..1200 {
+        apply(&mut from, number, &format!("{number}")).await;
+    }
+    let snapshot = from
+        .get_snapshot_builder()
+        .await
+        .build_snapshot()
+        .await
+        .unwrap();
+    let installing = into.install_snapshot(&snapshot.meta, snapshot.snapshot);
+    let (installed, event) = tokio::join!(installing, told.recv());
+    installed.unwrap();
+    let wanted = from.graph();
+    let LogEvent::Replaced { graph, .. } = event.unwrap() else {
+        panic!("the driver must begin anew");
+    };
+    assert!(graph.snapshot() == wanted.snapshot());
+    assert!(into.graph().snapshot() == wanted.snapshot());
+    assert_eq!(
+        into.applied_state().await.unwrap(),
+        from.applied_state().await.unwrap()
+    );
+    apply(&mut from, 1200, "after").await;
+    apply(&mut into, 1200, "after").await;
+    assert!(into.graph().snapshot() == from.graph().snapshot());
+    drop(into_dir);
+}
+
+/// Applies one entry that makes a configuration of this name.
+async fn apply(state: &mut StateMachine, index: u64, name: &str) {
+    let graph = state.graph();
+    let mut txn = graph.begin(Timestamp(index), Cause::Start);
+    let hash = ConfigHash(name.to_owned());
+    let json = "{\"text\":\"".to_owned() + &"x".repeat(600) + "\"}";
+    txn.put(
+        Key::Configuration(hash),
+        Vertex::Configuration(Configuration { json }),
+    )
+    .unwrap();
+    let entry = Entry {
+        format: 1,
+        leadership: Leadership::default(),
+        log_time: Timestamp(index),
+        wall_ms: 0,
+        delta: txn.finish(),
+        decisions: Vec::new(),
+    };
+    let payload = Payload::Entry(Arc::new(entry));
+    state
+        .apply_one(LogPoint { term: 1, index }, &payload)
+        .unwrap();
 }

@@ -1,0 +1,134 @@
+//! Torn tails are cut off and said; damage anywhere else is refused, never passed over.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mainstay_store::{OpenError, Opened, Store};
+use support::{Driver, Fate, config, copy, watermark};
+use tempfile::TempDir;
+
+const ENTRIES: u64 = 30;
+
+/// A directory whose write-ahead log holds everything.
+fn written() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    let mut driver = Driver::open_leading(config(dir.path()));
+    for number in 1..=ENTRIES {
+        assert_eq!(
+            driver.write(1, number),
+            Fate::Committed { took_effect: true }
+        );
+    }
+    drop(driver);
+    dir
+}
+
+fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(dir.join("db"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    files.sort();
+    files
+}
+
+fn last_log(dir: &Path) -> PathBuf {
+    let mut logs = files(dir, "log");
+    logs.retain(|log| fs::metadata(log).unwrap().len() > 0);
+    logs.pop().expect("something was written")
+}
+
+fn flip(file: &Path, at: u64) {
+    let mut bytes = fs::read(file).unwrap();
+    bytes[usize::try_from(at).unwrap()] ^= 0x10;
+    fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn a_torn_tail_is_cut_off_and_said_at_any_length() {
+    let original = written();
+    let length = fs::metadata(last_log(original.path())).unwrap().len();
+    let cut_bytes = [1, 5, 17, 100, 300, 700];
+    for cut in cut_bytes {
+        let dir = TempDir::new().unwrap();
+        copy(original.path(), dir.path());
+        let log = last_log(dir.path());
+        fs::File::options()
+            .write(true)
+            .open(&log)
+            .unwrap()
+            .set_len(length - cut)
+            .unwrap();
+        let driver = Driver::open_leading(config(dir.path()));
+        let torn = driver.report.torn.clone().expect("a cut inside a record");
+        assert_eq!(torn.whole_bytes + torn.torn_bytes, length - cut);
+        driver.assert_stored();
+        let last = watermark(&driver.graph, 1).unwrap();
+        assert!(
+            last <= ENTRIES && last + 5 >= ENTRIES,
+            "{cut} bytes cost all after {last}"
+        );
+        drop(driver);
+        assert_eq!(
+            Driver::open_leading(config(dir.path())).report.torn,
+            None,
+            "it is whole again"
+        );
+    }
+}
+
+#[test]
+fn a_flipped_byte_in_the_log_is_never_passed_over() {
+    let original = written();
+    let length = fs::metadata(last_log(original.path())).unwrap().len();
+    let (mut refused, mut torn) = (0, 0);
+    let positions = (0..length)
+        .step_by(usize::try_from(length / 40).unwrap())
+        .chain([length - 1]);
+    for at in positions {
+        let dir = TempDir::new().unwrap();
+        copy(original.path(), dir.path());
+        flip(&last_log(dir.path()), at);
+        match Store::open(config(dir.path())) {
+            Err(error) => {
+                assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+                let text = error.to_string();
+                assert!(
+                    text.contains("repair") && text.contains("restore"),
+                    "{text}"
+                );
+                refused += 1;
+            }
+            Ok((_store, Opened { report, .. })) => {
+                let tear = report.torn.expect("whatever is left out is said");
+                assert!(tear.whole_bytes <= at, "byte {at} stood before {tear:?}");
+                torn += 1;
+            }
+        }
+    }
+    assert!(
+        refused >= 35,
+        "{refused} refused, {torn} taken for a torn tail"
+    );
+    assert!(torn >= 1, "the last byte cannot be told from a torn tail");
+}
+
+#[test]
+fn a_flipped_byte_in_a_file_of_the_state_is_refused() {
+    let dir = written();
+    // Recovery turns the log into files.
+    drop(Driver::open_leading(config(dir.path())));
+    for file in files(dir.path(), "sst") {
+        let length = fs::metadata(&file).unwrap().len();
+        for at in (10..length.min(2000)).step_by(97) {
+            flip(&file, at);
+        }
+    }
+    let error = Store::open(config(dir.path()))
+        .err()
+        .expect("it must be refused");
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+}
