@@ -3,7 +3,7 @@
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_resource_graph::{
-    Desired, Instance, InstanceState, Key, Relation, Txn, View, ViewExt, slot_of,
+    Desired, Instance, InstanceState, Key, NodeState, Relation, Txn, View, ViewExt, slot_of,
 };
 
 use crate::env::Env;
@@ -23,10 +23,18 @@ impl Rule for NameConflict {
         })
     }
 
-    /// Everybody in line hears when the holder changes; only the oldest moves.
+    /// Everybody in line hears when the holder changes; only the oldest moves. When a node comes back, several that
+    /// were not in line yet may want one name.
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
         match changed {
             Key::Name(name) => view.waiters(name),
+            Key::Node(node)
+                if view
+                    .node(node)
+                    .is_some_and(|node| node.state == NodeState::Online) =>
+            {
+                view.instances_on(node)
+            }
             _ => Vec::new(),
         }
     }
