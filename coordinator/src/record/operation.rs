@@ -195,6 +195,8 @@ fn wake(txn: &mut Txn<'_>, wish: &StartPlacement) -> Recorded {
                 }
                 verb::change(txn, key, |instance| instance.desired = Desired::Running);
                 if needs_waking(&instance.state) {
+                    // What failed in this same step still holds its name.
+                    verb::free_name(txn, key);
                     verb::renew(txn, key, Reason::new(code::WANTED, "a start was asked for"));
                 }
                 said.push(format!("{key} is to start again"));
