@@ -290,7 +290,8 @@ impl World {
             shorter.extend(encode_record(&record));
         }
         self.counts.fault(Fault::FileCompacted);
-        self.oracle.compacted(&node.name, &node.file, &shorter)?;
+        let identity = node.identity();
+        self.oracle.compacted(&identity, &node.file, &shorter)?;
         node.file = shorter;
         Ok(())
     }

@@ -136,6 +136,8 @@ impl World {
         order.ticket = Some(ticket);
         let operation = order.operation.clone();
         trace!(self, "operators ask {operation:?}");
+        // From now on it may take effect.
+        self.note(&operation, None);
         match self.enqueue(Event::Operator(operation), Some(ticket)) {
             Ok(()) => self.pump(),
             Err(_) => {

@@ -351,6 +351,7 @@ impl World {
             }
             Effect::Deny { node, refusal, .. } => {
                 if let Some(link) = self.session_of(&node) {
+                    self.forget_session(&node, link);
                     self.deny(link, refusal);
                 }
             }

@@ -52,6 +52,11 @@ impl Oracle {
     pub(super) fn note_command(&mut self, node: &Node, command: &Command) {
         let (instance, incarnation) = command.order.instance();
         self.taking = None;
+        if matches!(command.order, Order::Stop(_)) {
+            let key = ((node.name.clone(), node.memory), instance.clone());
+            let stops = self.stops.entry(key).or_default();
+            *stops = incarnation.max(*stops);
+        }
         match &command.order {
             Order::Start(_) => {
                 let received = (node.name.clone(), node.life, instance.clone(), incarnation);
@@ -99,7 +104,7 @@ impl Oracle {
     pub fn host_stops(&mut self, node: &Node, stop: &Stop) -> Held {
         self.taken();
         let key = ((node.name.clone(), node.memory), stop.instance.clone());
-        let commanded = self.stopped.get(&key).copied();
+        let commanded = self.stops.get(&key).copied();
         demand(NAME, commanded >= Some(stop.incarnation), || {
             format!(
                 "{}#{} on {} is stopped, and nobody commanded it",

@@ -21,6 +21,8 @@ use mainstay_protocol::command::{Command, Order};
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey, Leadership, NodeName};
 use mainstay_resource_graph::{Graph, Key, Kind, View};
 
+use mainstay_supervisor::Identity;
+
 use crate::count::Counts;
 use crate::disk::Disk;
 use crate::node::Node;
@@ -73,6 +75,8 @@ pub struct Oracle {
     /// The newest incarnation that ran, and what was stopped.
     ran: BTreeMap<(Memory, InstanceKey), Incarnation>,
     stopped: BTreeMap<(Memory, InstanceKey), Incarnation>,
+    /// The newest incarnation that any Stop named.
+    stops: BTreeMap<(Memory, InstanceKey), Incarnation>,
     /// A Stop that an agent is just taking: it counts once it is written.
     taking: Option<(Memory, InstanceKey, Incarnation)>,
 }
@@ -166,7 +170,7 @@ impl Oracle {
         bounds::node(node)
     }
 
-    pub fn compacted(&self, node: &NodeName, long: &[u8], short: &[u8]) -> Held {
+    pub fn compacted(&self, node: &Identity, long: &[u8], short: &[u8]) -> Held {
         replay::file(node, long, short)
     }
 

@@ -1,8 +1,7 @@
 //! Invariant 3, its other half: the same log gives the same graph, byte for byte; so does an agent's file.
 
-use mainstay_protocol::NodeName;
 use mainstay_resource_graph::Graph;
-use mainstay_supervisor::replay as read;
+use mainstay_supervisor::{AgentCore, Identity, replay as read};
 
 use super::demand;
 use crate::disk::Disk;
@@ -31,12 +30,17 @@ pub(super) fn log(graph: &Graph, disk: &Disk, when: &str) -> Held {
     })
 }
 
-pub(super) fn file(node: &NodeName, long: &[u8], short: &[u8]) -> Held {
+/// A life of the agent that begins on the file written anew says and does what it would have on the old one.
+pub(super) fn file(identity: &Identity, long: &[u8], short: &[u8]) -> Held {
     let (long, short) = (read(long), read(short));
-    demand(NAME, long.state == short.state && !short.torn, || {
+    let torn = short.torn || short.damaged;
+    let (before, told_before) = AgentCore::new(identity.clone(), long);
+    let (after, told_after) = AgentCore::new(identity.clone(), short);
+    let same = before.node_up() == after.node_up() && told_before == told_after;
+    demand(NAME, same && !torn, || {
         format!(
-            "the file of {node} written anew says {:?}, before it {:?}",
-            short.state, long.state
+            "the file of {} written anew says {told_after:?}, before it {told_before:?}",
+            identity.node
         )
     })
 }

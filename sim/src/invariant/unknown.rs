@@ -1,5 +1,6 @@
 //! Invariant 7: what may live on a node that is away is Unknown, never healthy and never dead; and nothing else is.
 
+use mainstay_protocol::code;
 use mainstay_resource_graph::{Graph, InstanceState, Key, Kind, NodeState, Vertex, View};
 
 use super::demand;
@@ -25,7 +26,12 @@ pub(super) fn graph(graph: &Graph) -> Held {
             demand(NAME, online || unknown || !found.state.may_be_live(), || {
                 format!("{instance} is {} while {node} is away", found.state.as_str())
             })?;
-            demand(NAME, !online || !unknown, || {
+            // The node is back, and its own reports are about to tell what became of it.
+            let about_to_tell = found
+                .reason
+                .as_ref()
+                .is_some_and(|reason| reason.code == code::NODE_RETURNED);
+            demand(NAME, !online || !unknown || about_to_tell, || {
                 format!("{instance} is Unknown while {node} is online")
             })?;
         }
