@@ -155,9 +155,9 @@ fn park(txn: &mut Txn<'_>, event: &Event, mut text: String, env: &Env) {
     .expect("what is parked has no transitions");
 }
 
-/// The subject of a rule that is taken out of the parking place is judged again.
+/// The subject of a rule that is taken out of the parking place is judged again: a rule that is not parked judges.
 fn requeued_subject(txn: &Txn<'_>, event: &Event) -> Option<Key> {
-    let Event::Operator(Operation::Requeue { parked }) = event else {
+    let Event::Operator(Operation::Requeue { parked } | Operation::Drop { parked }) = event else {
         return None;
     };
     match &txn.record(&Key::Parked(parked.clone()))?.vertex {

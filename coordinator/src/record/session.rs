@@ -45,6 +45,9 @@ pub fn node_up(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId, env: &Env) -> Out
             compare(txn, &key, &instance, entry, file_goes_on, env);
         }
     }
+    if !file_goes_on {
+        drop_past_starts(txn, &up.node);
+    }
     resend_soon(txn, &up.node, env);
     Outcome::Welcome {
         node: up.node.clone(),
@@ -312,6 +315,23 @@ fn open_orders(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> Vec<Ord
         .map(|command| command.order)
         .filter(|order| order.instance() == (key, instance.incarnation))
         .collect()
+}
+
+/// A node whose file is void has no floors: it would carry out a Start whose incarnation is over, beside the next one.
+/// Only what is still Starting is asked for again.
+fn drop_past_starts(txn: &mut Txn<'_>, node: &NodeName) {
+    for key in txn.commands_for(node) {
+        let command = txn.command(&key).expect("the index named it");
+        let Order::Start(start) = &command.order else {
+            continue;
+        };
+        let goes_on = txn.instance(&start.instance).is_some_and(|instance| {
+            instance.incarnation == start.incarnation && instance.state == InstanceState::Starting
+        });
+        if !goes_on {
+            txn.remove(&key);
+        }
+    }
 }
 
 /// Open commands go out with the welcome; the clock for the next time begins now.
