@@ -2,5 +2,7 @@
 
 mod harness;
 
+mod leader;
 mod life;
+mod parked;
 mod rules;

@@ -6,6 +6,8 @@ use mainstay_coordinator::{Decision, Entry, Env, Outcome, Rules, step};
 use mainstay_protocol::limits;
 use mainstay_resource_graph::{Graph, Key, Kind, Settings, View, ViewExt, check};
 
+use super::print::decision_line;
+
 /// Judges every subject again, as at a leadership's start: what it would still write, in words.
 pub fn full_pass(graph: &Graph, rules: &Rules, entry: &Entry) -> Option<String> {
     let settings = graph
@@ -25,10 +27,9 @@ pub fn full_pass(graph: &Graph, rules: &Rules, entry: &Entry) -> Option<String> 
     if again.delta.is_empty() && again.decisions.is_empty() {
         return None;
     }
-    Some(format!(
-        "{:#?}\n{:#?}",
-        again.delta.changes, again.decisions
-    ))
+    let mut lines: Vec<String> = again.decisions.iter().take(20).map(decision_line).collect();
+    lines.extend(again.delta.changes.iter().take(20).map(|change| format!("{change:?}")));
+    Some(lines.join("\n"))
 }
 
 pub fn sound(graph: &Graph) {

@@ -14,4 +14,4 @@ pub use log::Mode;
 pub use node::ScriptedNode;
 pub use print::{decision_line, why_lines};
 pub use types::{at, declaration, key, node_name, rules_of, slot, type_name};
-pub use world::World;
+pub use world::{World, start};

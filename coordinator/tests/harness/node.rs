@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_protocol::command::{Command, Order};
+use mainstay_protocol::command::{Command, Order, Start, Stop};
 use mainstay_protocol::health::Health;
 use mainstay_protocol::report::{
     CommandOutcome, DigestEntry, LiveInstance, LiveState, NodeUp, Numbered, Presence, Report,
@@ -28,6 +28,8 @@ pub struct ScriptedNode {
     pub muted: bool,
     /// Commands do not reach it.
     pub deaf: bool,
+    /// It answers by itself, as a real agent does, what is stale or speaks of nothing that lives.
+    pub answers: bool,
     pub outbox: Vec<Numbered>,
     pub next: u64,
     /// Received and not answered.
@@ -55,6 +57,7 @@ impl ScriptedNode {
             connected: false,
             muted: false,
             deaf: false,
+            answers: false,
             outbox: Vec::new(),
             next: 1,
             open: BTreeMap::new(),
@@ -267,38 +270,51 @@ impl ScriptedNode {
         if self.open.contains_key(&command.id) {
             return;
         }
-        match &command.order {
-            Order::Start(start) => {
-                let floor = self.digest.get(&start.instance).map(|entry| entry.floor);
-                if floor.is_some_and(|floor| start.incarnation <= floor) {
-                    return;
-                }
-                if let Some(live) = self.live(&start.instance) {
-                    panic!(
-                        "{} incarnation {} is ordered while {} lives",
-                        start.instance, start.incarnation, live.incarnation
-                    );
-                }
-                if let Some((other, _)) = self.names.iter().find(|(_, name)| **name == start.name) {
-                    panic!("{} is ordered while {other} has its name", start.instance);
-                }
-                self.names
-                    .insert(start.instance.clone(), start.name.clone());
-                let (key, incarnation) = (start.instance.clone(), start.incarnation);
-                self.open.insert(command.id, command);
-                self.set_live(&key, incarnation, Some(LiveState::Starting));
-            }
-            Order::Stop(stop) => {
-                let key = stop.instance.clone();
-                if let Some(live) = self
-                    .digest
-                    .get_mut(&key)
-                    .and_then(|entry| entry.live.as_mut())
-                {
-                    live.state = LiveState::Stopping;
-                }
+        match command.order.clone() {
+            Order::Start(start) => self.receive_start(command, &start),
+            Order::Stop(stop) => self.receive_stop(command, &stop),
+        }
+    }
+
+    fn receive_start(&mut self, command: Command, start: &Start) {
+        let floor = self.digest.get(&start.instance).map(|entry| entry.floor);
+        if floor.is_some_and(|floor| start.incarnation <= floor) {
+            self.answer(command.id, CommandOutcome::Stale);
+            return;
+        }
+        if let Some(live) = self.live(&start.instance) {
+            panic!("{} incarnation {} is ordered while {} lives", start.instance, start.incarnation, live.incarnation);
+        }
+        if let Some((other, _)) = self.names.iter().find(|(_, name)| **name == start.name) {
+            panic!("{} is ordered while {other} has its name", start.instance);
+        }
+        self.names.insert(start.instance.clone(), start.name.clone());
+        self.open.insert(command.id, command);
+        self.set_live(&start.instance, start.incarnation, Some(LiveState::Starting));
+    }
+
+    fn receive_stop(&mut self, command: Command, stop: &Stop) {
+        let live = self.digest.get_mut(&stop.instance).and_then(|entry| entry.live.as_mut());
+        match live.filter(|live| live.incarnation <= stop.incarnation) {
+            Some(live) => {
+                live.state = LiveState::Stopping;
                 self.open.insert(command.id, command);
             }
+            None if self.answers => {
+                if self.live(&stop.instance).is_none() {
+                    self.set_live(&stop.instance, stop.incarnation, None);
+                }
+                self.answer(command.id, CommandOutcome::NotRunning);
+            }
+            None => {
+                self.open.insert(command.id, command);
+            }
+        }
+    }
+
+    fn answer(&mut self, command: CommandId, outcome: CommandOutcome) {
+        if self.answers {
+            self.note(Report::CommandDone { command, outcome });
         }
     }
 }

@@ -231,24 +231,17 @@ fn people(world: &mut World, words: &Words<'_>, name: &str) -> bool {
 
 /// `VERB web@n1 ...`, of the incarnation the graph has, or of `incarnation N`.
 fn reports(world: &mut World, words: &Words<'_>, name: &str) -> bool {
-    let about = |world: &World| {
-        let instance = at(words.get(1));
-        let mut incarnation = world.incarnation(words.get(1));
-        if let Some(count) = words.find("incarnation") {
-            incarnation = Incarnation {
-                count: count.parse().unwrap(),
-                ..incarnation
-            };
-        }
-        (instance, incarnation)
-    };
     match name {
         "started" => {
-            let (instance, incarnation) = about(world);
-            world.started_as(&instance, incarnation);
+            let (instance, incarnation) = about(world, words);
+            if words.has("unanswered") {
+                world.says_started(&instance, incarnation);
+            } else {
+                world.started_as(&instance, incarnation);
+            }
         }
         "could-not-start" => {
-            let (instance, incarnation) = about(world);
+            let (instance, incarnation) = about(world, words);
             let refused = refused(words.get(2));
             let report = Report::CouldNotStart {
                 instance,
@@ -260,7 +253,7 @@ fn reports(world: &mut World, words: &Words<'_>, name: &str) -> bool {
             world.answer(words.get(1), &CommandOutcome::Done, is_start);
         }
         "name-taken" => {
-            let (instance, incarnation) = about(world);
+            let (instance, incarnation) = about(world, words);
             let holder = words.find("by").map(at);
             let report = Report::NameTaken {
                 instance,
@@ -271,7 +264,7 @@ fn reports(world: &mut World, words: &Words<'_>, name: &str) -> bool {
             world.report(report, node_of(words));
         }
         "ended" => {
-            let (instance, incarnation) = about(world);
+            let (instance, incarnation) = about(world, words);
             let ending = match words.get(2) {
                 "by-itself" => Ending::ByItself,
                 "asked" => Ending::Asked,
@@ -288,16 +281,36 @@ fn reports(world: &mut World, words: &Words<'_>, name: &str) -> bool {
             );
             world.answer(words.get(1), &CommandOutcome::Done, |_| true);
         }
+        _ => return judgements(world, words, name),
+    }
+    true
+}
+
+/// Whom a report speaks of.
+fn about(world: &World, words: &Words<'_>) -> (InstanceKey, Incarnation) {
+    let instance = at(words.get(1));
+    let mut incarnation = world.incarnation(words.get(1));
+    if let Some(count) = words.find("incarnation") {
+        incarnation = Incarnation {
+            count: count.parse().unwrap(),
+            ..incarnation
+        };
+    }
+    (instance, incarnation)
+}
+
+fn judgements(world: &mut World, words: &Words<'_>, name: &str) -> bool {
+    match name {
         "failed" => {
-            let (instance, incarnation) = about(world);
+            let (instance, incarnation) = about(world, words);
             world.report(failed(instance, incarnation, words), node_of(words));
         }
         "failed-twice" => {
-            let (instance, incarnation) = about(world);
+            let (instance, incarnation) = about(world, words);
             world.report_twice(failed(instance, incarnation, words), node_of(words));
         }
         "health" => {
-            let (instance, incarnation) = about(world);
+            let (instance, incarnation) = about(world, words);
             let health = health(words.get(2));
             let report = Report::HealthChanged {
                 instance,
@@ -308,7 +321,7 @@ fn reports(world: &mut World, words: &Words<'_>, name: &str) -> bool {
             world.report(report, node_of(words));
         }
         "missed" => {
-            let (instance, incarnation) = about(world);
+            let (instance, incarnation) = about(world, words);
             let (missed, limit) = words.get(2).split_once('/').expect("missed web@n1 1/3");
             let (missed, limit) = (missed.parse().unwrap(), limit.parse().unwrap());
             let detail = words.tail(3);

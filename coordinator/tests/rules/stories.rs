@@ -388,7 +388,7 @@ pub fn name_conflict() -> Story {
         straw: |world| assert!(world.start("twin", "other", "n1").is_ok()),
         says: code::NAME_HELD,
         declines: false,
-        saw: &[],
+        saw: &["web@n1", "name/n1/greeter"],
         why: ("other@n1", "held by web@n1"),
     }
 }

@@ -1,0 +1,274 @@
+//! The leader core: bounds, answers, proposals that are lost, terms that end.
+
+use std::collections::BTreeSet;
+
+use mainstay_coordinator::{Effect, Event, LogEvent, Operation};
+use mainstay_protocol::report::{CommandOutcome, Report};
+use mainstay_protocol::{InstanceKey, code, limits};
+use mainstay_resource_graph::{InstanceState, Kind, View};
+
+use crate::harness::{Mode, World, at, start};
+
+fn running() -> World {
+    let mut world = World::new();
+    world.up("n1");
+    world.start("flaky", "web", "n1").unwrap();
+    world.started("web@n1");
+    world
+}
+
+// proves: S22
+#[test]
+fn a_report_is_acknowledged_only_when_its_effects_are_committed() {
+    let mut world = running();
+    world.hold();
+    world.seen.clear();
+    world.panics("web@n1", "boom");
+    assert_eq!(world.seen, [], "neither acknowledged nor acted on");
+    world.release();
+    let kinds: Vec<&str> = world
+        .seen
+        .iter()
+        .map(|effect| match effect {
+            Effect::Applied(_) => "applied",
+            Effect::Send { .. } => "send",
+            Effect::Acknowledge { .. } => "acknowledge",
+            Effect::Welcome { .. } | Effect::Deny { .. } | Effect::Reply { .. } => "other",
+        })
+        .collect();
+    assert_eq!(kinds, ["applied", "send", "acknowledge"]);
+}
+
+// proves: S22
+// case: services 51
+#[test]
+fn a_report_and_its_effects_are_one_entry() {
+    let mut world = running();
+    let entries = world.entries.len();
+    world.panics("web@n1", "boom");
+    assert_eq!(world.entries.len(), entries + 1);
+    let rules: Vec<&str> = world.entries[entries].decisions.iter().map(|one| one.rule.as_str()).collect();
+    assert_eq!(rules, ["restart"]);
+}
+
+// case: services 15
+// acceptance: 3
+#[test]
+fn two_starts_of_one_name_in_one_batch_make_one_instance_and_two_definite_answers() {
+    let mut world = World::new();
+    world.up("n1");
+    world.hold();
+    let first = world.ask(start("greeter", "alpha", "n1", None, ""));
+    let second = world.ask(start("twin", "beta", "n1", None, ""));
+    let third = world.ask(start("greeter", "alpha", "n1", None, ""));
+    world.run();
+    world.release();
+    for ticket in [first, second, third] {
+        assert!(world.answers[&ticket].is_ok(), "{:?}", world.answers[&ticket]);
+    }
+    assert_eq!(world.state("alpha@n1"), InstanceState::Starting);
+    assert_eq!(world.state("beta@n1"), InstanceState::Blocked);
+    assert_eq!(world.received("alpha@n1"), ["start 1"]);
+    assert_eq!(world.received("beta@n1"), [""; 0]);
+}
+
+// case: services 13, 21
+#[test]
+fn an_operation_says_whether_it_changed_anything_itself() {
+    let mut world = running();
+    world.hold();
+    let nothing = world.ask(start("flaky", "web", "n1", None, ""));
+    let something = world.ask(start("flaky", "other", "n1", None, ""));
+    world.run();
+    world.release();
+    assert!(!world.answers[&nothing].as_ref().unwrap().changed);
+    assert!(world.answers[&something].as_ref().unwrap().changed);
+}
+
+/// A lost proposal that turns up must not answer for one that came after it.
+// proves: S22
+#[test]
+fn nothing_is_acknowledged_on_behalf_of_another_proposal() {
+    let mut world = running();
+    world.hold();
+    world.ask(Operation::Stop { instance: at("web@n1") });
+    world.run();
+    world.lose();
+    let later = world.ask(start("noisy", "other", "n1", None, ""));
+    world.run();
+    world.arrive_late();
+    let known = world.graph().record(&mainstay_resource_graph::Key::Instance(at("other@n1"))).is_some();
+    assert_eq!(world.answers.contains_key(&later), known, "answered if and only if it is committed");
+    world.release();
+    assert!(world.answers[&later].is_ok());
+    assert_eq!(world.state("other@n1"), InstanceState::Starting);
+    assert_eq!(world.received("web@n1"), ["start 1", "stop 1"]);
+}
+
+// proves: S17
+#[test]
+fn callers_of_a_leader_that_goes_are_told_to_try_again() {
+    let mut world = running();
+    world.hold();
+    let in_flight = world.ask(Operation::Stop { instance: at("web@n1") });
+    world.run();
+    let in_line = world.ask(start("noisy", "other", "n1", None, ""));
+    world.fail_over_with_sessions();
+    for ticket in [in_flight, in_line] {
+        let refusal = world.answers[&ticket].as_ref().unwrap_err();
+        assert_eq!(refusal.code, code::NO_QUORUM);
+        assert!(refusal.text.contains("try"), "{}", refusal.text);
+    }
+    assert_eq!(world.state("web@n1"), InstanceState::Running);
+}
+
+#[test]
+fn who_does_not_lead_takes_nothing() {
+    let mut world = running();
+    world.core.log_event(LogEvent::Following, world.now);
+    let event = Event::Operator(Operation::Stop { instance: at("web@n1") });
+    let refusal = world.core.enqueue(event, None, world.now).unwrap_err();
+    assert_eq!(refusal.code, code::NO_QUORUM);
+    assert_eq!(world.core.wake_at(world.now), None);
+}
+
+#[test]
+fn a_full_inbox_refuses_operations_but_no_agent_that_introduces_itself() {
+    let mut world = running();
+    world.hold();
+    world.stop_in_line("web@n1");
+    let mut refusal = None;
+    for _ in 0..=limits::INBOX_EVENTS_MAX {
+        let event = Event::Operator(Operation::Clear { instance: at("web@n1") });
+        if let Err(full) = world.core.enqueue(event, None, world.now) {
+            refusal = Some(full);
+            break;
+        }
+    }
+    assert_eq!(refusal.unwrap().code, code::OVERLOADED);
+    assert!(world.core.inbox_depth() <= limits::INBOX_EVENTS_MAX);
+    world.up("n2");
+    world.release();
+    assert_eq!(world.core.inbox_depth(), 0);
+    assert_eq!(world.graph().keys(Kind::Node).len(), 2);
+}
+
+// proves: S23
+#[test]
+fn a_second_agent_of_a_node_is_refused_while_the_first_is_heard() {
+    let mut world = running();
+    let mut other = world.scripted("n1").clone();
+    other.restart(true);
+    let up = Event::NodeUp { up: Box::new(other.node_up()), minted: other.minted() };
+    let refusal = world.core.enqueue(up.clone(), None, world.now).unwrap_err();
+    assert_eq!(refusal.code, code::NODE_ID_IN_USE);
+    assert!(refusal.text.contains("/run/n1.sock"), "{}", refusal.text);
+    world.gone("n1");
+    world.core.enqueue(up, None, world.now).unwrap();
+}
+
+// case: services 52
+// proves: S22
+#[test]
+fn a_burst_is_taken_in_bounded_batches_and_every_one_of_it_counts() {
+    let mut world = running();
+    world.hold();
+    world.stop_in_line("web@n1");
+    world.full_passes = false;
+    for number in 0..1500 {
+        world.ask(start("noisy", &format!("p{number}"), "n1", None, ""));
+    }
+    let entries = world.entries.len();
+    world.release();
+    assert_eq!(world.graph().keys(Kind::Instance).len(), 1501);
+    assert_eq!(world.answers.len(), 1502);
+    assert!(world.entries.len() >= entries + 4, "1500 events do not fit one batch");
+    let largest = world.entries.iter().map(|entry| entry.decisions.len()).max().unwrap();
+    assert!(largest <= limits::BATCH_EVENTS_MAX, "{largest} decisions in one entry");
+}
+
+/// Ten thousand ends at once: each step is bounded, and what is left over is judged in the next.
+// proves: S12, S21
+#[test]
+fn a_mass_failure_is_judged_in_bounded_steps() {
+    let mut world = World::new();
+    world.up("n1");
+    world.hold();
+    world.full_passes = false;
+    for number in 0..1200 {
+        world.ask(start("noisy", &format!("p{number}"), "n1", None, ""));
+    }
+    world.run();
+    world.release();
+    for number in 0..1200 {
+        let instance = at(&format!("p{number}@n1"));
+        let incarnation = world.incarnation(&instance.to_string());
+        world.scripted("n1").note(started(instance, incarnation));
+    }
+    world.answer("p0@n1", &CommandOutcome::Done, |_| true);
+    world.agent_restarts("n1", false);
+    let keys: BTreeSet<_> = world.graph().keys(Kind::Instance).into_iter().collect();
+    for key in &keys {
+        assert_eq!(world.times("node_return", key), 1, "{key}");
+    }
+    world.full_passes = true;
+    world.fail_over_with_sessions();
+    let largest = world.entries.iter().map(|entry| entry.decisions.len()).max().unwrap();
+    assert!(largest <= limits::BATCH_EVENTS_MAX, "{largest} decisions in one entry");
+    assert!(world.entries.iter().any(|entry| entry.decisions.len() > 400), "it was a mass");
+}
+
+fn started(instance: InstanceKey, incarnation: mainstay_protocol::Incarnation) -> Report {
+    Report::Started { instance, incarnation, version: "1.0.0".to_owned(), config: "{}".to_owned(), process: Vec::new() }
+}
+
+// proves: S17
+#[test]
+fn log_time_never_goes_back_and_names_each_entry() {
+    let mut world = running();
+    for _ in 0..3 {
+        world.panics("web@n1", "boom");
+        world.fail_over_with_sessions();
+        world.wait_ms(3000);
+        if world.state("web@n1") == InstanceState::Starting {
+            world.started("web@n1");
+        }
+    }
+    let times: Vec<_> = world.entries.iter().map(|entry| entry.log_time).collect();
+    assert!(times.windows(2).all(|pair| pair[0] < pair[1]), "{times:?}");
+}
+
+/// Case 53 of a log that grows is the store's; here: what does not change anything makes no entry.
+// proves: S22
+#[test]
+fn repeats_and_heartbeats_make_no_entries() {
+    let mut world = running();
+    world.panics("web@n1", "boom");
+    let entries = world.entries.len();
+    for _ in 0..10 {
+        world.send_again("n1");
+    }
+    assert_eq!(world.entries.len(), entries);
+    assert_eq!(world.log.mode, Mode::CommitAtOnce);
+}
+
+/// Commands that nobody answered survive any number of leaders, and reach the node once each.
+// proves: S9
+// case: services 41
+#[test]
+fn the_next_leader_sends_what_is_unanswered() {
+    let mut world = World::new();
+    world.up("n1");
+    world.scripted("n1").deaf = true;
+    world.start("flaky", "web", "n1").unwrap();
+    for _ in 0..3 {
+        world.fail_over_with_sessions();
+    }
+    assert_eq!(world.received("web@n1"), [""; 0]);
+    world.scripted("n1").deaf = false;
+    world.fail_over_with_sessions();
+    assert_eq!(world.received("web@n1"), ["start 1"]);
+    world.started("web@n1");
+    assert_eq!(world.open_commands().len(), 0);
+    assert_eq!(world.state("web@n1"), InstanceState::Running);
+}
