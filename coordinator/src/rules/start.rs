@@ -2,7 +2,9 @@
 
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code::{self, Reason};
-use mainstay_resource_graph::{Desired, Instance, InstanceState, Key, Txn, View, ViewExt};
+use mainstay_resource_graph::{
+    Desired, Instance, InstanceState, Key, Relation, Txn, View, ViewExt, slot_of,
+};
 
 use crate::env::Env;
 use crate::rule::{Rule, Verdict, Watch};
@@ -99,7 +101,9 @@ fn wait_for_node(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>) 
     if instance.state != InstanceState::Pending
         || instance.reason.as_ref().map(|reason| &reason.code) != Some(&code::WAITING_FOR_NODE)
     {
-        verb::free_name(txn, subject);
+        // Its place in line stays: who left it and came back would pass it on for ever.
+        let name = Key::Name(slot_of(subject, instance));
+        txn.unlink(&Key::Instance(subject.clone()), Relation::Holds, &name);
         verb::change(txn, subject, |instance| {
             instance.state = InstanceState::Pending;
             instance.next_try = None;
