@@ -18,6 +18,9 @@ const LOOK_MS: u64 = 500;
 /// So long it has to stay so.
 const STAY_MS: u64 = 3_000;
 
+/// So long after the storm something of it may still arrive: a late duplicate, the end of a silent link.
+const LEFTOVER_MS: u64 = 20_000;
+
 /// What came of a seed.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -115,6 +118,8 @@ fn course(world: &mut World) -> Held {
                 world.promises_hold()?;
                 return world.final_look();
             }
+        } else if at < calm_at + LEFTOVER_MS * MS {
+            well_since = None;
         } else if let Some(since) = well_since {
             let text = format!("well at {since} us, then again: {}", missing.join("; "));
             return Err(Violation::of("liveness", text));

@@ -126,10 +126,12 @@ impl World {
         self.oracle
             .replays(core.graph(), &self.station.disk, "at a crash")?;
         let unsynced = self.station.disk.unsynced();
-        let keep = if keep_all {
-            unsynced
-        } else {
-            self.dice.below(unsynced as u64 + 1) as usize
+        let torn = self.dice.below(unsynced as u64 + 1) as usize;
+        let keep = match self.dice.below(10) {
+            _ if keep_all => unsynced,
+            0..=3 => 0,
+            4 => unsynced,
+            _ => torn,
         };
         if unsynced > 0 && keep == 0 {
             self.counts.fault(Fault::CrashUnsynced);

@@ -35,7 +35,7 @@ impl Queue {
 }
 
 /// What came last, for a violation's report.
-const TRACE_LINES_MAX: usize = 250;
+const TRACE_LINES_MAX: usize = 50_000;
 
 #[derive(Debug, Default)]
 pub struct Trace {

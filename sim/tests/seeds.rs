@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use mainstay_sim::{Counts, Report, replay_command, run, run_traced};
 
 const SEEDS: u64 = 320;
+/// Of a failing seed's last happenings; its replay shows them all.
+const LINES_SHOWN: usize = 250;
 
 fn kept_seeds() -> Vec<u64> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
@@ -63,7 +65,7 @@ fn fail_on(broken: &[Report]) {
         return;
     };
     let again = run_traced(first.seed);
-    for line in &again.trace {
+    for line in again.trace.iter().rev().take(LINES_SHOWN).rev() {
         println!("{line}");
     }
     for report in broken {
