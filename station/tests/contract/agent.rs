@@ -1,0 +1,495 @@
+//! An agent as the station sees one: a session that speaks the protocol. It carries commands out in memory, at
+//! once; services named `stubborn` refuse to start.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use mainstay_protocol::command::{Command, Order};
+use mainstay_protocol::frame::{FrameDecoder, encode_frame};
+use mainstay_protocol::handshake::{Channel, Handshake, Role};
+use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
+use mainstay_protocol::report::{
+    CommandOutcome, DigestEntry, Ending, LiveInstance, LiveState, MessageDeclaration, NodeUp,
+    Numbered, Presence, Report, Reports, RestartWhen, SysInfo, TypeDeclaration,
+};
+use mainstay_protocol::request::{Answer, Ask, Refusal, Request};
+use mainstay_protocol::session::{
+    AgentMessage, Denied, Heartbeat, Received, StationMessage, Welcome,
+};
+use mainstay_protocol::{
+    AgentRunId, BootId, ClusterId, Epoch, Incarnation, InstanceKey, NodeEpoch, NodeId, NodeName,
+    Sequence, SlotName, TypeName, code, revision,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+#[derive(Debug, Clone)]
+pub struct AgentConfig {
+    pub node: NodeName,
+    pub node_id: Option<NodeId>,
+    pub agent_run: AgentRunId,
+    pub node_epoch: Option<NodeEpoch>,
+    pub types: Vec<TypeDeclaration>,
+    pub cluster: Option<ClusterId>,
+}
+
+impl AgentConfig {
+    pub fn named(node: &str) -> Self {
+        Self {
+            node: NodeName::new(node).unwrap(),
+            node_id: None,
+            agent_run: AgentRunId(Uuid::new_v4()),
+            node_epoch: None,
+            types: vec![
+                service_type("greeter", Some("greeter")),
+                service_type("rival", Some("greeter")),
+                service_type("stubborn", Some("stubborn")),
+                service_type("generic", None),
+            ],
+            cluster: None,
+        }
+    }
+
+    /// The same machine's next agent process.
+    #[must_use]
+    pub fn run_again(mut self) -> Self {
+        self.agent_run = AgentRunId(Uuid::new_v4());
+        self
+    }
+}
+
+fn service_type(name: &str, holds: Option<&str>) -> TypeDeclaration {
+    TypeDeclaration {
+        name: TypeName::new(name).unwrap(),
+        version: "1.0.0".to_owned(),
+        holds: holds.map(|slot| SlotName::new(slot).unwrap()),
+        schema: r#"{"type":"object"}"#.to_owned(),
+        messages: vec![MessageDeclaration {
+            name: "greet".to_owned(),
+            schema: "{}".to_owned(),
+        }],
+        restart: RestartWhen::OnFailure,
+        start_deadline_ms: 5000,
+        stop_deadline_ms: 2000,
+        may_use: Vec::new(),
+    }
+}
+
+/// Something the test makes happen.
+#[derive(Debug)]
+pub enum Act {
+    Fail(InstanceKey, String),
+    /// Sends these bytes as they are.
+    Raw(Vec<u8>),
+    /// Stops answering anything, heartbeats too, and keeps the connection.
+    Freeze,
+}
+
+pub struct Agent {
+    config: AgentConfig,
+    pub welcome: Welcome,
+    acts: mpsc::Sender<Act>,
+    seen: watch::Receiver<Seen>,
+    task: JoinHandle<()>,
+}
+
+/// What the agent has seen so far.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    pub starts: u64,
+    pub acknowledged: Sequence,
+    pub unsupported: u64,
+    pub closed: bool,
+}
+
+impl Agent {
+    pub async fn connect(socket: &Path, config: AgentConfig) -> Result<Self, Denied> {
+        let (reader, mut writer) = shaken(socket, &config).await.into_split();
+        let mut wire = Wire::new(reader);
+        send(
+            &mut writer,
+            &AgentMessage::NodeUp(Box::new(node_up(&config))),
+        )
+        .await;
+        let welcome = match wire.next().await {
+            Some(StationMessage::Welcome(welcome)) => welcome,
+            Some(StationMessage::Denied(denied)) => return Err(denied),
+            other => {
+                return Err(Denied {
+                    code: code::INTERNAL,
+                    text: format!("neither welcome nor denied: {other:?}"),
+                });
+            }
+        };
+        let (acts, taken) = mpsc::channel(16);
+        let (tell, seen) = watch::channel(Seen::default());
+        let life = Life {
+            config: config.clone(),
+            wire,
+            writer,
+            node_epoch: welcome.node_epoch,
+            epoch: welcome.leadership.epoch,
+            sequence: welcome.watermark,
+            live: BTreeMap::new(),
+            acts: taken,
+            tell,
+            frozen: false,
+        };
+        let task = tokio::spawn(life.live());
+        Ok(Self {
+            config,
+            welcome,
+            acts,
+            seen,
+            task,
+        })
+    }
+
+    pub fn node(&self) -> &NodeName {
+        &self.config.node
+    }
+
+    pub fn config(&self) -> AgentConfig {
+        AgentConfig {
+            node_epoch: Some(self.welcome.node_epoch),
+            node_id: Some(self.welcome.node_id),
+            ..self.config.clone()
+        }
+    }
+
+    pub async fn act(&self, act: Act) {
+        self.acts.send(act).await.unwrap();
+    }
+
+    pub async fn until(&mut self, seen: impl FnMut(&Seen) -> bool) -> Seen {
+        let waiting = self.seen.wait_for(seen);
+        let found = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+        found.expect("the agent sees it in time").unwrap().clone()
+    }
+
+    pub fn seen(&self) -> Seen {
+        self.seen.borrow().clone()
+    }
+
+    /// The process is gone.
+    pub async fn kill(self) {
+        self.task.abort();
+        drop(self.task.await);
+    }
+}
+
+pub fn handshake(config: &AgentConfig) -> Handshake {
+    Handshake {
+        cluster: config.cluster,
+        epoch: Epoch(0),
+        node: Some(config.node.clone()),
+        node_id: config.node_id,
+        boot_id: Some(BootId("boot".to_owned())),
+        build: "test".to_owned(),
+        interfaces: vec![revision::control()],
+        features: std::collections::BTreeSet::new(),
+        channel: Channel::Control,
+        role: Role::Agent,
+    }
+}
+
+/// A connection with the handshake behind it.
+pub async fn shaken(socket: &Path, config: &AgentConfig) -> UnixStream {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    stream
+        .write_all(&handshake(config).encode().unwrap())
+        .await
+        .unwrap();
+    let mut bytes = Vec::new();
+    while let needed @ 1.. = Handshake::needed(&bytes).unwrap() {
+        let start = bytes.len();
+        bytes.resize(start + needed, 0);
+        stream.read_exact(&mut bytes[start..]).await.unwrap();
+    }
+    assert_eq!(Handshake::decode(&bytes).unwrap().role, Role::Station);
+    stream
+}
+
+pub fn node_up(config: &AgentConfig) -> NodeUp {
+    NodeUp {
+        node: config.node.clone(),
+        node_id: config.node_id,
+        boot_id: BootId("boot".to_owned()),
+        agent_run: config.agent_run,
+        node_epoch: config.node_epoch,
+        build: "test".to_owned(),
+        address: "unix:test".to_owned(),
+        sysinfo: SysInfo::default(),
+        provides: config.types.clone(),
+        digest: BTreeMap::new(),
+        supervisor: 1,
+    }
+}
+
+pub async fn send(writer: &mut OwnedWriteHalf, message: &AgentMessage) {
+    let mut bytes = Vec::new();
+    encode_frame(&message.to_frame(), Channel::Control, &mut bytes).unwrap();
+    // The station may have closed it; the reader sees that.
+    drop(writer.write_all(&bytes).await);
+}
+
+/// Frames of a station.
+pub struct Wire {
+    reader: OwnedReadHalf,
+    decoder: FrameDecoder,
+}
+
+impl Wire {
+    pub fn new(reader: OwnedReadHalf) -> Self {
+        Self {
+            reader,
+            decoder: FrameDecoder::new(Channel::Control),
+        }
+    }
+
+    pub fn into_reader(self) -> OwnedReadHalf {
+        self.reader
+    }
+
+    /// None when the station closed it.
+    pub async fn next(&mut self) -> Option<StationMessage> {
+        let mut buffer = vec![0; 64 * 1024];
+        loop {
+            if let Some(frame) = self.decoder.next() {
+                match StationMessage::from_frame(&frame.unwrap()).unwrap() {
+                    Received::Message(message) => return Some(message),
+                    Received::Unsupported { .. } => {
+                        panic!("a station of this build speaks no kinds unknown to it")
+                    }
+                }
+            }
+            match self.reader.read(&mut buffer).await {
+                Ok(0) | Err(_) => return None,
+                Ok(read) => self.decoder.push(&buffer[..read]),
+            }
+        }
+    }
+}
+
+struct Life {
+    config: AgentConfig,
+    wire: Wire,
+    writer: OwnedWriteHalf,
+    node_epoch: NodeEpoch,
+    epoch: Epoch,
+    sequence: Sequence,
+    live: BTreeMap<InstanceKey, DigestEntry>,
+    acts: mpsc::Receiver<Act>,
+    tell: watch::Sender<Seen>,
+    frozen: bool,
+}
+
+impl Life {
+    async fn live(mut self) {
+        let mut beat = tokio::time::interval(Duration::from_millis(300));
+        loop {
+            tokio::select! {
+                message = self.wire.next() => match message {
+                    Some(message) if !self.frozen => self.take(message).await,
+                    Some(_) => {}
+                    None => break,
+                },
+                act = self.acts.recv() => match act {
+                    Some(act) => self.act(act).await,
+                    None => break,
+                },
+                _ = beat.tick(), if !self.frozen => self.beat().await,
+            }
+        }
+        self.tell.send_modify(|seen| seen.closed = true);
+    }
+
+    async fn beat(&mut self) {
+        let heartbeat = Heartbeat {
+            checked_ms_ago: self.live.keys().map(|key| (key.clone(), 3)).collect(),
+            outbox_depth: 0,
+        };
+        send(&mut self.writer, &AgentMessage::Heartbeat(heartbeat)).await;
+    }
+
+    async fn act(&mut self, act: Act) {
+        match act {
+            Act::Fail(instance, text) => {
+                let Some(incarnation) = self.live.remove(&instance).map(|entry| entry.floor) else {
+                    return;
+                };
+                self.report(Report::Failed {
+                    instance,
+                    incarnation,
+                    kind: FailureKind::Panic,
+                    presence: Presence::Gone,
+                    evidence: Evidence::text(text),
+                })
+                .await;
+            }
+            Act::Raw(bytes) => drop(self.writer.write_all(&bytes).await),
+            Act::Freeze => self.frozen = true,
+        }
+    }
+
+    async fn take(&mut self, message: StationMessage) {
+        match message {
+            StationMessage::Command(command) => self.carry_out(*command).await,
+            StationMessage::Request {
+                request_id,
+                request,
+            } => {
+                if let Some(answer) = self.answer(request) {
+                    send(
+                        &mut self.writer,
+                        &AgentMessage::Answer { request_id, answer },
+                    )
+                    .await;
+                }
+            }
+            StationMessage::Acknowledged(done) => {
+                self.tell.send_modify(|seen| seen.acknowledged = done.up_to)
+            }
+            StationMessage::Unsupported { .. } => {
+                self.tell.send_modify(|seen| seen.unsupported += 1)
+            }
+            StationMessage::HeartbeatSeen(_)
+            | StationMessage::Welcome(_)
+            | StationMessage::Denied(_) => {}
+        }
+    }
+
+    async fn carry_out(&mut self, command: Command) {
+        match &command.order {
+            Order::Start(start) if start.service_type.as_str() == "stubborn" => {
+                self.report(Report::CouldNotStart {
+                    instance: start.instance.clone(),
+                    incarnation: start.incarnation,
+                    refused: RefusedStart::Config,
+                    text: "it does not like its configuration".to_owned(),
+                })
+                .await;
+            }
+            Order::Start(start) => {
+                self.tell.send_modify(|seen| seen.starts += 1);
+                self.live
+                    .insert(start.instance.clone(), running(start.incarnation));
+                self.report(Report::Started {
+                    instance: start.instance.clone(),
+                    incarnation: start.incarnation,
+                    version: "1.0.0".to_owned(),
+                    config: start.config.clone(),
+                    process: Vec::new(),
+                })
+                .await;
+                self.report(Report::HealthChanged {
+                    instance: start.instance.clone(),
+                    incarnation: start.incarnation,
+                    health: Health::Ok,
+                    detail: String::new(),
+                })
+                .await;
+            }
+            Order::Stop(stop) => {
+                self.live.remove(&stop.instance);
+                self.report(Report::Ended {
+                    instance: stop.instance.clone(),
+                    incarnation: stop.incarnation,
+                    ending: Ending::Asked,
+                })
+                .await;
+            }
+        }
+        self.report(Report::CommandDone {
+            command: command.id,
+            outcome: CommandOutcome::Done,
+        })
+        .await;
+    }
+
+    /// None where the service hangs.
+    fn answer(&self, request: Request) -> Option<Answer> {
+        let no_such = |instance: &InstanceKey| {
+            Answer::Refused(Refusal::new(
+                code::NOT_RUNNING,
+                format!("{instance} does not run here"),
+            ))
+        };
+        Some(match request.ask {
+            Ask::Check { instance } => match self.live.get(&instance) {
+                Some(entry) => health(entry.floor),
+                None => no_such(&instance),
+            },
+            Ask::Status { instance } if self.live.contains_key(&instance) => Answer::Status {
+                text: format!("{instance} is fine"),
+            },
+            Ask::Status { instance } => no_such(&instance),
+            Ask::Message { message, .. } if message == "hang" => return None,
+            Ask::Message { message, body, .. } if message == "greet" => Answer::Reply {
+                body: format!(r#"{{"heard":{body}}}"#),
+            },
+            Ask::Message { message, .. } => Answer::Refused(Refusal {
+                nearest: vec!["greet".to_owned()],
+                ..Refusal::new(
+                    code::UNKNOWN_MESSAGE,
+                    format!("there is no message {message}"),
+                )
+            }),
+            Ask::Chaos { target, act } => Answer::Done {
+                text: format!("{act:?} {target:?}"),
+            },
+            Ask::SupervisorCheck => health(Incarnation::default()),
+            Ask::SupervisorStatus => Answer::Status {
+                text: "watches".to_owned(),
+            },
+        })
+    }
+
+    async fn report(&mut self, report: Report) {
+        self.sequence = self.sequence.next();
+        let reports = Reports {
+            epoch: self.epoch,
+            node_epoch: self.node_epoch,
+            reports: vec![Numbered {
+                sequence: self.sequence,
+                report,
+            }],
+        };
+        send(&mut self.writer, &AgentMessage::Reports(reports)).await;
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        let node = &self.config.node;
+        assert!(
+            self.live.keys().all(|key| key.node == *node),
+            "commands of {node} only"
+        );
+    }
+}
+
+fn running(incarnation: Incarnation) -> DigestEntry {
+    DigestEntry {
+        floor: incarnation,
+        live: Some(LiveInstance {
+            incarnation,
+            state: LiveState::Running,
+            health: Health::Ok,
+        }),
+    }
+}
+
+fn health(incarnation: Incarnation) -> Answer {
+    Answer::Health {
+        health: Health::Ok,
+        detail: "fine".to_owned(),
+        took_ms: 1,
+        incarnation,
+    }
+}

@@ -1,0 +1,147 @@
+//! A station in a directory of its own, with agents.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mainstay_api::Client;
+use mainstay_api::Problem;
+use mainstay_api::types::{Accepted, On, StartRequest, Until, WaitAnswer, WaitRequest};
+use mainstay_protocol::{ClusterName, NodeName};
+use mainstay_station::{Profile, Running, Station, StationOptions};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::agent::{Agent, AgentConfig};
+
+pub struct Cluster {
+    pub client: Client,
+    pub options: StationOptions,
+    dir: TempDir,
+    running: Option<Running>,
+}
+
+impl Cluster {
+    /// A station that leads, and no agent.
+    pub async fn alone() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options =
+            StationOptions::new(dir.path().join("s1"), ClusterName::new("test").unwrap());
+        options.profile = Profile::Dev;
+        options.node = Some(NodeName::new("n1").unwrap());
+        let client = Client::new(&options.api_socket).with_timeout(Duration::from_secs(20));
+        let mut cluster = Self {
+            client,
+            options,
+            dir,
+            running: None,
+        };
+        cluster.start().await;
+        cluster
+    }
+
+    /// A station and the agents of these nodes, online.
+    pub async fn with(nodes: &[&str]) -> (Self, Vec<Agent>) {
+        let cluster = Self::alone().await;
+        let mut agents = Vec::new();
+        for node in nodes {
+            agents.push(cluster.agent(AgentConfig::named(node)).await);
+        }
+        (cluster, agents)
+    }
+
+    pub async fn agent(&self, config: AgentConfig) -> Agent {
+        let agent = Agent::connect(&self.sessions(), config).await.unwrap();
+        self.wait(
+            &format!("node/{}", agent.node()),
+            Until::State("Online".to_owned()),
+        )
+        .await
+        .unwrap();
+        agent
+    }
+
+    pub fn sessions(&self) -> PathBuf {
+        self.options.sessions_socket.clone()
+    }
+
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    pub async fn start(&mut self) {
+        self.running = Some(Station::new().start(self.options.clone()).await.unwrap());
+        self.ready().await;
+    }
+
+    async fn ready(&self) {
+        let until = WaitRequest {
+            reference: "cluster".to_owned(),
+            until: Until::Running,
+            timeout_ms: 20_000,
+            unless_blocked: false,
+            after_revision: 0,
+        };
+        self.client.wait(&until).await.unwrap();
+        // The cluster is there from an earlier life; that this one leads is another thing.
+        while self.client.ready().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub async fn stop(&mut self) {
+        self.running.take().unwrap().stop().await;
+    }
+
+    pub async fn start_on(&self, service_type: &str, nodes: &[&str]) -> Result<Accepted, Problem> {
+        self.client.start(&request(service_type, nodes)).await
+    }
+
+    /// Started, and seen running.
+    pub async fn run_on(&self, service_type: &str, nodes: &[&str]) {
+        self.start_on(service_type, nodes).await.unwrap();
+        self.wait(service_type, Until::Running).await.unwrap();
+    }
+
+    pub async fn wait(&self, reference: &str, until: Until) -> Result<WaitAnswer, Problem> {
+        let request = WaitRequest {
+            reference: reference.to_owned(),
+            until,
+            timeout_ms: 20_000,
+            unless_blocked: false,
+            after_revision: 0,
+        };
+        self.client.wait(&request).await
+    }
+
+    /// A route as it stands on the wire.
+    pub async fn json(&self, path: &str) -> Value {
+        self.client.get(path).await.unwrap()
+    }
+}
+
+pub fn request(service_type: &str, nodes: &[&str]) -> StartRequest {
+    StartRequest {
+        service_type: service_type.to_owned(),
+        name: None,
+        holds: None,
+        on: On::Nodes(nodes.iter().map(|node| (*node).to_owned()).collect()),
+        config: Value::Null,
+    }
+}
+
+/// The keys of a JSON object, in order.
+pub fn keys(value: &Value) -> Vec<&str> {
+    value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
+}
+
+/// Keys as the contract lists them, in the order of `keys`.
+pub fn contract(list: &'static str) -> Vec<&'static str> {
+    let mut keys: Vec<&str> = list.split(", ").collect();
+    keys.sort_unstable();
+    keys
+}

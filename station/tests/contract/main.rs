@@ -1,0 +1,14 @@
+//! The station's contract, on a real station with its real store: each route, its keys, refusals and exit codes;
+//! and what hostile peers can do to it, which is nothing. Agents here are sessions that speak the protocol and
+//! carry commands out in memory.
+
+mod agent;
+mod asks;
+mod changes;
+mod cluster;
+mod history;
+mod hostile;
+mod looks;
+mod restart;
+mod sessions;
+mod wait;

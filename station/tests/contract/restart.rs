@@ -1,0 +1,51 @@
+//! A station that ends and comes back: what was acknowledged is there, agents come again, times stand.
+
+use mainstay_api::types::Until;
+
+use crate::cluster::Cluster;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_station_knows_what_was_committed() {
+    // acceptance: 6
+    let (mut cluster, mut agents) = Cluster::with(&["n1"]).await;
+    cluster.run_on("greeter", &["n1"]).await;
+    cluster.client.stop("n1", "greeter").await.unwrap();
+    cluster
+        .wait("greeter@n1", Until::State("Stopped".to_owned()))
+        .await
+        .unwrap();
+    let before = cluster.json("/v1/instances/n1/greeter").await;
+    let node_id = agents[0].welcome.node_id;
+    cluster.stop().await;
+    agents[0].until(|seen| seen.closed).await;
+    assert!(!cluster.options.api_socket.exists() && !cluster.options.sessions_socket.exists());
+    cluster.start().await;
+    let after = cluster.json("/v1/instances/n1/greeter").await;
+    assert_eq!(
+        (&before["state"], &before["desired"]),
+        (&after["state"], &after["desired"])
+    );
+    assert_eq!(
+        before["since"], after["since"],
+        "a restart does not move what was before it"
+    );
+    let again = cluster.agent(agents[0].config()).await;
+    assert_eq!(again.welcome.node_id, node_id);
+    let version = cluster.client.version().await.unwrap();
+    assert_eq!(version.cluster.as_deref(), Some("test"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_station_that_is_gone_is_exit_6_and_a_second_one_may_not_share_its_directory() {
+    let mut cluster = Cluster::alone().await;
+    let second = mainstay_station::Station::new()
+        .start(cluster.options.clone())
+        .await;
+    let text = second.err().expect("the directory is in use").to_string();
+    assert!(text.contains("in use"), "{text}");
+    assert!(cluster.dir().exists());
+    cluster.client.status().await.unwrap();
+    cluster.stop().await;
+    let problem = cluster.client.status().await.unwrap_err();
+    assert_eq!(problem.exit.code(), 6);
+}
