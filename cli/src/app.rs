@@ -23,15 +23,20 @@ const WAIT_DEFAULT: Duration = Duration::from_secs(60);
 impl App<'_> {
     /// The cluster that is meant.
     pub fn context(&self) -> Result<Context, Problem> {
-        let from_environment = env::var("MAINSTAY_CONTEXT").ok().filter(|name| !name.is_empty());
+        let from_environment = env::var("MAINSTAY_CONTEXT")
+            .ok()
+            .filter(|name| !name.is_empty());
         let named = self.global.context.clone().or(from_environment);
         self.home.choose(named.as_deref())
     }
 
     pub fn client(&mut self) -> Result<Client, Problem> {
         let context = self.context()?;
-        self.console
-            .detail(&format!("context {}: {}", context.name, context.socket.display()));
+        self.console.detail(&format!(
+            "context {}: {}",
+            context.name,
+            context.socket.display()
+        ));
         let client = Client::new(context.socket);
         Ok(match self.global.timeout {
             Some(timeout) => client.with_timeout(timeout),
@@ -56,7 +61,10 @@ impl App<'_> {
         };
         let mut problem = problem;
         if process::is_alive(dev.parent) {
-            problem.why = format!("{}; the dev cluster's station is starting again", problem.why);
+            problem.why = format!(
+                "{}; the dev cluster's station is starting again",
+                problem.why
+            );
             problem.to_do("mainstay status --timeout 10s")
         } else {
             problem.why = format!(

@@ -9,18 +9,21 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use changes::{BreakArguments, CallArguments, ChangeArguments, ChaosArguments, ChaosCommand, StartArguments};
+pub use changes::{
+    BreakArguments, CallArguments, ChangeArguments, ChaosArguments, ChaosCommand, StartArguments,
+};
 pub use daemons::{
-    AgentArguments, AgentCommand, DaemonArguments, DevArguments, DevCommand, ReaperArguments, StationArguments,
-    StationCommand, StationRunArguments,
+    AgentArguments, AgentCommand, DaemonArguments, DevArguments, DevCommand, ReaperArguments,
+    StationArguments, StationCommand, StationRunArguments,
 };
 pub use looks::{
-    CheckArguments, DecisionsArguments, EventsArguments, GetArguments, OneArguments, ParkedArguments, ParkedCommand,
-    ParkedDropArguments, StatusArguments, WaitArguments, WhyArguments,
+    CheckArguments, DecisionsArguments, EventsArguments, GetArguments, OneArguments,
+    ParkedArguments, ParkedCommand, ParkedDropArguments, StatusArguments, WaitArguments,
+    WhyArguments,
 };
-pub use values::{ConfigPair, Since, Table, reference};
 #[cfg(test)]
 pub use values::config_pair;
+pub use values::{ConfigPair, Since, Table, reference};
 
 /// Runs services on a set of machines, keeps them running, and says why.
 #[derive(Debug, Parser)]
@@ -44,7 +47,16 @@ pub struct Arguments {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// How data is printed
-    #[arg(short, long, global = true, value_enum, default_value = "table", value_name = "FORMAT", hide_possible_values = true, help = "How data is printed: table or json")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value = "table",
+        value_name = "FORMAT",
+        hide_possible_values = true,
+        help = "How data is printed: table or json"
+    )]
     pub output: Format,
     /// Which cluster is spoken to (else $MAINSTAY_CONTEXT, else the current one)
     #[arg(long, global = true, value_name = "NAME")]
@@ -82,7 +94,9 @@ pub enum Command {
     /// List resources of a kind
     Get(GetArguments),
     /// Everything known about one resource
-    #[command(after_help = "Examples:\n  mainstay describe greeter@n1\n  mainstay describe type/flaky")]
+    #[command(
+        after_help = "Examples:\n  mainstay describe greeter@n1\n  mainstay describe type/flaky"
+    )]
     Describe(OneArguments),
     /// Run a service type on nodes
     Start(StartArguments),

@@ -41,7 +41,8 @@ impl Style {
 
     /// Colour only where a person looks: a terminal, and nobody said no.
     pub fn of(global: &Global) -> Self {
-        let refused = global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let refused =
+            global.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let volume = match (global.quiet, global.verbose) {
             (true, _) => Volume::Quiet,
             (false, true) => Volume::Verbose,
@@ -62,7 +63,11 @@ impl<'a> Console<'a> {
 
     /// Text for stdout, as it is.
     pub fn data(&mut self, text: &str) -> Result<(), Problem> {
-        written(self.data.write_all(text.as_bytes()).and_then(|()| self.data.flush()))
+        written(
+            self.data
+                .write_all(text.as_bytes())
+                .and_then(|()| self.data.flush()),
+        )
     }
 
     /// One line of talk, unless quiet.
@@ -86,20 +91,27 @@ impl<'a> Console<'a> {
     }
 
     pub fn json<T: Serialize>(&mut self, value: &T) -> Result<(), Problem> {
-        let mut text = serde_json::to_string_pretty(value).map_err(|why| bug("write the answer as JSON", why))?;
+        let mut text = serde_json::to_string_pretty(value)
+            .map_err(|why| bug("write the answer as JSON", why))?;
         text.push('\n');
         self.data(&text)
     }
 
     /// One value on one line: for streams.
     pub fn json_line<T: Serialize>(&mut self, value: &T) -> Result<(), Problem> {
-        let mut text = serde_json::to_string(value).map_err(|why| bug("write the answer as JSON", why))?;
+        let mut text =
+            serde_json::to_string(value).map_err(|why| bug("write the answer as JSON", why))?;
         text.push('\n');
         self.data(&text)
     }
 
     /// A list: as JSON an array, as a table its rows; of no rows people are told so.
-    pub fn list<T: Serialize>(&mut self, values: &[T], table: &Table, nothing: &str) -> Result<(), Problem> {
+    pub fn list<T: Serialize>(
+        &mut self,
+        values: &[T],
+        table: &Table,
+        nothing: &str,
+    ) -> Result<(), Problem> {
         if self.style.json {
             return self.json(&values);
         }

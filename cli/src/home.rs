@@ -69,7 +69,11 @@ impl Home {
     }
 
     pub fn from_environment() -> Result<Self, Problem> {
-        let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let set = |name| {
+            env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
         if let Some(home) = set("MAINSTAY_HOME") {
             return Ok(Self::at(home));
         }
@@ -100,7 +104,9 @@ impl Home {
             return self.context(name)?.ok_or_else(|| self.unknown(name));
         }
         let Some(name) = self.current()? else {
-            return Err(no_context("no cluster is chosen, and none was named with --context"));
+            return Err(no_context(
+                "no cluster is chosen, and none was named with --context",
+            ));
         };
         self.context(&name)?
             .ok_or_else(|| no_context(format!("the current context \"{name}\" is gone")))
@@ -133,8 +139,12 @@ impl Home {
     }
 
     pub fn write(&self, context: &Context) -> Result<(), Problem> {
-        let file = context_file_name(&context.name)
-            .ok_or_else(|| machine("write a context", format!("\"{}\" is no name of a context", context.name)))?;
+        let file = context_file_name(&context.name).ok_or_else(|| {
+            machine(
+                "write a context",
+                format!("\"{}\" is no name of a context", context.name),
+            )
+        })?;
         replace(&self.contexts().join(file), context)
     }
 
@@ -198,9 +208,9 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Problem> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(machine(format!("read {}", path.display()), error)),
     };
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(|why| machine(format!("read {}", path.display()), why).to_do(format!("rm {}", path.display())))
+    serde_json::from_slice(&bytes).map(Some).map_err(|why| {
+        machine(format!("read {}", path.display()), why).to_do(format!("rm {}", path.display()))
+    })
 }
 
 fn replace<T: Serialize>(path: &Path, value: &T) -> Result<(), Problem> {
@@ -251,7 +261,10 @@ mod tests {
 
         home.forget("prod", None).unwrap();
         assert!(!home.directory().join("contexts").exists());
-        assert_eq!(home.choose(None).unwrap_err().exit, mainstay_api::Exit::NoServer);
+        assert_eq!(
+            home.choose(None).unwrap_err().exit,
+            mainstay_api::Exit::NoServer
+        );
     }
 
     #[test]

@@ -92,9 +92,13 @@ mod tests {
 
     #[test]
     fn a_problem_has_four_lines_whatever_its_texts_hold() {
-        let problem = Problem::new(code::NAME_HELD, "could not\nstart \u{1b}[31mx", "held by\r\ngreeter@n1")
-            .near(vec!["a\nb".to_owned()])
-            .to_do("mainstay describe greeter@n1");
+        let problem = Problem::new(
+            code::NAME_HELD,
+            "could not\nstart \u{1b}[31mx",
+            "held by\r\ngreeter@n1",
+        )
+        .near(vec!["a\nb".to_owned()])
+        .to_do("mainstay describe greeter@n1");
         let text = four_lines(&problem);
         assert_eq!(text.lines().count(), 4, "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");

@@ -23,7 +23,12 @@ pub enum Parsed {
 pub fn parse(words: &[OsString]) -> Parsed {
     match Arguments::try_parse_from(words) {
         Ok(arguments) => Parsed::Run(Box::new(arguments)),
-        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            ) =>
+        {
             Parsed::Show(error.to_string())
         }
         Err(error) => Parsed::Wrong(problem(&error, words)),
@@ -51,7 +56,10 @@ fn problem(error: &clap::Error, words: &[OsString]) -> Problem {
             }
         }
         ErrorKind::InvalidValue if !said(ContextKind::InvalidValue).is_empty() => {
-            let (value, argument) = (said(ContextKind::InvalidValue), said(ContextKind::InvalidArg));
+            let (value, argument) = (
+                said(ContextKind::InvalidValue),
+                said(ContextKind::InvalidArg),
+            );
             let valid = list_of(error.get(ContextKind::ValidValue));
             let (why, near) = unknown("value", &value, valid);
             (format!("{why}, for {argument}"), near)
@@ -61,15 +69,23 @@ fn problem(error: &clap::Error, words: &[OsString]) -> Problem {
             Vec::new(),
         ),
         ErrorKind::ValueValidation => {
-            let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-            (format!("{cause}, for {}", said(ContextKind::InvalidArg)), Vec::new())
+            let cause = std::error::Error::source(error)
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            (
+                format!("{cause}, for {}", said(ContextKind::InvalidArg)),
+                Vec::new(),
+            )
         }
         ErrorKind::MissingRequiredArgument => (
             format!("{} is missing", said(ContextKind::InvalidArg)),
             Vec::new(),
         ),
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => (
-            format!("a command is missing: {}", visible_commands(&command).join(", ")),
+            format!(
+                "a command is missing: {}",
+                visible_commands(&command).join(", ")
+            ),
             Vec::new(),
         ),
         ErrorKind::ArgumentConflict => (
@@ -87,14 +103,19 @@ fn problem(error: &clap::Error, words: &[OsString]) -> Problem {
             (first.trim_start_matches("error: ").to_owned(), Vec::new())
         }
     };
-    usage(what, why).near(near).to_do(format!("{} --help", path.join(" ")))
+    usage(what, why)
+        .near(near)
+        .to_do(format!("{} --help", path.join(" ")))
 }
 
 /// Of something that does not exist: what there is, or what is nearest.
 fn unknown(kind: &str, wrong: &str, valid: Vec<String>) -> (String, Vec<String>) {
     let near = nearest(wrong, valid.iter().map(String::as_str));
     let why = if near.is_empty() && !valid.is_empty() {
-        format!("there is no {kind} \"{wrong}\"; there are: {}", valid.join(", "))
+        format!(
+            "there is no {kind} \"{wrong}\"; there are: {}",
+            valid.join(", ")
+        )
     } else {
         format!("there is no {kind} \"{wrong}\"")
     };
@@ -112,7 +133,10 @@ fn command_meant(words: &[OsString]) -> (Vec<String>, clap::Command) {
             words.next();
             continue;
         }
-        let Some(child) = command.find_subcommand(OsStr::new(word)).filter(|child| !child.is_hide_set()) else {
+        let Some(child) = command
+            .find_subcommand(OsStr::new(word))
+            .filter(|child| !child.is_hide_set())
+        else {
             continue;
         };
         path.push(child.get_name().to_owned());

@@ -62,7 +62,12 @@ pub fn run(arguments: Arguments, home: Home, console: Console<'_>) -> Exit {
         global: arguments.global,
     };
     let outcome = catch_unwind(AssertUnwindSafe(|| dispatch(&mut app, arguments.command)))
-        .unwrap_or_else(|_panic| Err(bug("carry out the command", "it panicked; the lines above say where")));
+        .unwrap_or_else(|_panic| {
+            Err(bug(
+                "carry out the command",
+                "it panicked; the lines above say where",
+            ))
+        });
     match outcome {
         Ok(exit) => exit,
         Err(problem) => {

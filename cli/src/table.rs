@@ -18,8 +18,8 @@ impl Tone {
     pub fn of(word: &str) -> Self {
         match word {
             "Running" | "Online" | "ok" | "HEALTHY" | "Leader" | "leader" => Self::Good,
-            "Degraded" | "degraded" | "Starting" | "Stopping" | "Pending" | "Backoff" | "Blocked" | "DEGRADED"
-            | "Unresponsive" | "unresponsive" => Self::Uneasy,
+            "Degraded" | "degraded" | "Starting" | "Stopping" | "Pending" | "Backoff"
+            | "Blocked" | "DEGRADED" | "Unresponsive" | "unresponsive" => Self::Uneasy,
             "Failed" | "failed" | "Quarantined" | "AgentDown" | "DOWN" => Self::Bad,
             "Unknown" | "unknown" | "UNKNOWN" | "-" => Self::Faint,
             _ => Self::Plain,
@@ -52,7 +52,11 @@ impl Cell {
     /// Absence is a dash, so that columns can be counted.
     pub fn new(text: impl AsRef<str>) -> Self {
         let text = one_line(text.as_ref());
-        let text = if text.is_empty() { "-".to_owned() } else { text };
+        let text = if text.is_empty() {
+            "-".to_owned()
+        } else {
+            text
+        };
         Self {
             text,
             tone: Tone::Plain,
@@ -84,7 +88,11 @@ impl Table {
     }
 
     pub fn row(&mut self, cells: Vec<Cell>) {
-        assert_eq!(cells.len(), self.headings.len(), "a row has a cell for each heading");
+        assert_eq!(
+            cells.len(),
+            self.headings.len(),
+            "a row has a cell for each heading"
+        );
         self.rows.push(cells);
     }
 
@@ -128,7 +136,11 @@ mod tests {
 
     fn sample() -> Table {
         let mut table = Table::new(&["REF", "STATE", "REASON"]);
-        table.row(vec![Cell::new("greeter@n1"), Cell::state("Running"), Cell::new("")]);
+        table.row(vec![
+            Cell::new("greeter@n1"),
+            Cell::state("Running"),
+            Cell::new(""),
+        ]);
         table.row(vec![
             Cell::new("f@n2"),
             Cell::state("Failed"),

@@ -65,7 +65,11 @@ pub struct CallArguments {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  mainstay chaos kill greeter@n2", subcommand_required = true, disable_help_subcommand = true)]
+#[command(
+    after_help = "Example:\n  mainstay chaos kill greeter@n2",
+    subcommand_required = true,
+    disable_help_subcommand = true
+)]
 pub struct ChaosArguments {
     #[command(subcommand)]
     pub command: ChaosCommand,
@@ -74,8 +78,15 @@ pub struct ChaosArguments {
 #[derive(Debug, Subcommand)]
 pub enum ChaosCommand {
     /// End it without warning
-    #[command(after_help = "Examples:\n  mainstay chaos kill greeter@n2\n  mainstay chaos kill node/n2")]
+    #[command(
+        after_help = "Examples:\n  mainstay chaos kill greeter@n2\n  mainstay chaos kill node/n2"
+    )]
     Kill(BreakArguments),
+    /// Make its code panic
+    #[command(
+        after_help = "Examples:\n  mainstay chaos panic greeter@n2\n  mainstay chaos panic supervisor/n2"
+    )]
+    Panic(BreakArguments),
     /// Make it stop answering
     #[command(after_help = "Example:\n  mainstay chaos hang greeter@n2")]
     Hang(BreakArguments),

@@ -56,7 +56,11 @@ pub enum DevCommand {
 }
 
 #[derive(Debug, Args)]
-#[command(subcommand_required = true, disable_help_subcommand = true, after_help = "Example:\n  mainstay agent run --help")]
+#[command(
+    subcommand_required = true,
+    disable_help_subcommand = true,
+    after_help = "Example:\n  mainstay agent run --help"
+)]
 pub struct AgentArguments {
     #[command(subcommand)]
     pub command: AgentCommand,
@@ -65,12 +69,18 @@ pub struct AgentArguments {
 #[derive(Debug, Subcommand)]
 pub enum AgentCommand {
     /// Run the agent of a node, until it is asked to stop
-    #[command(after_help = "Example:\n  mainstay agent run --node n1 --dir /var/lib/mainstay/n1 --station /run/mainstay/agents.sock")]
+    #[command(
+        after_help = "Example:\n  mainstay agent run --node n1 --dir /var/lib/mainstay/n1 --station /run/mainstay/agents.sock"
+    )]
     Run(AgentRunArguments),
 }
 
 #[derive(Debug, Args)]
-#[command(subcommand_required = true, disable_help_subcommand = true, after_help = "Example:\n  mainstay station run --help")]
+#[command(
+    subcommand_required = true,
+    disable_help_subcommand = true,
+    after_help = "Example:\n  mainstay station run --help"
+)]
 pub struct StationArguments {
     #[command(subcommand)]
     pub command: StationCommand,
@@ -83,7 +93,9 @@ pub enum StationCommand {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  mainstay station run --dir /var/lib/mainstay/s1 --cluster prod")]
+#[command(
+    after_help = "Example:\n  mainstay station run --dir /var/lib/mainstay/s1 --cluster prod"
+)]
 pub struct StationRunArguments {
     /// Where its data lies; one station at a time
     #[arg(long, value_name = "DIR")]
@@ -101,7 +113,13 @@ pub struct StationRunArguments {
     #[arg(long, value_name = "NAME")]
     pub node: Option<NodeName>,
     /// The timers of a new cluster: lan or dev
-    #[arg(long, value_name = "PROFILE", value_enum, default_value = "lan", hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "PROFILE",
+        value_enum,
+        default_value = "lan",
+        hide_possible_values = true
+    )]
     pub profile: ProfileName,
     /// What to log, as RUST_LOG has it
     #[arg(long, value_name = "FILTER")]
@@ -127,8 +145,14 @@ impl From<&StationRunArguments> for StationOptions {
     fn from(arguments: &StationRunArguments) -> Self {
         let default = Self::new(&arguments.dir, arguments.cluster.clone());
         Self {
-            api_socket: arguments.api.clone().unwrap_or_else(|| default.api_socket.clone()),
-            sessions_socket: arguments.agents.clone().unwrap_or_else(|| default.sessions_socket.clone()),
+            api_socket: arguments
+                .api
+                .clone()
+                .unwrap_or_else(|| default.api_socket.clone()),
+            sessions_socket: arguments
+                .agents
+                .clone()
+                .unwrap_or_else(|| default.sessions_socket.clone()),
             profile: arguments.profile.into(),
             node: arguments.node.clone(),
             ..default

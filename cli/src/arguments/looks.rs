@@ -81,7 +81,11 @@ pub struct WaitArguments {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  mainstay parked list", subcommand_required = true, disable_help_subcommand = true)]
+#[command(
+    after_help = "Example:\n  mainstay parked list",
+    subcommand_required = true,
+    disable_help_subcommand = true
+)]
 pub struct ParkedArguments {
     #[command(subcommand)]
     pub command: ParkedCommand,

@@ -67,8 +67,13 @@ pub fn asked(text: &str) -> Result<Key, String> {
 pub fn instance(text: &str) -> Result<mainstay_protocol::InstanceKey, String> {
     match reference(text)? {
         Key::Instance(key) => Ok(key),
-        Key::Placement(name) => Err(format!("\"{name}\" is a placement; say on which node: {name}@NODE")),
-        other => Err(format!("\"{other}\" is a {}; write PLACEMENT@NODE", other.kind().as_str())),
+        Key::Placement(name) => Err(format!(
+            "\"{name}\" is a placement; say on which node: {name}@NODE"
+        )),
+        other => Err(format!(
+            "\"{other}\" is a {}; write PLACEMENT@NODE",
+            other.kind().as_str()
+        )),
     }
 }
 
@@ -77,7 +82,9 @@ pub fn breakable(text: &str) -> Result<Key, String> {
     let key = reference(text)?;
     match key.kind() {
         Kind::Instance | Kind::Supervisor | Kind::Node => Ok(key),
-        Kind::Placement => Err(format!("\"{text}\" is a placement; say on which node: {text}@NODE")),
+        Kind::Placement => Err(format!(
+            "\"{text}\" is a placement; say on which node: {text}@NODE"
+        )),
         other => Err(format!(
             "\"{text}\" is a {}; write PLACEMENT@NODE, supervisor/NODE or node/NODE",
             other.as_str()
@@ -113,7 +120,8 @@ pub fn parked(text: &str) -> Result<String, String> {
 }
 
 pub fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|bad| format!("{bad}; write a time such as 500ms, 30s or 5m"))
+    humantime::parse_duration(text)
+        .map_err(|bad| format!("{bad}; write a time such as 500ms, 30s or 5m"))
 }
 
 /// A message's JSON. `serde_json` says line and column.
@@ -144,7 +152,9 @@ pub fn since(text: &str) -> Result<Since, String> {
     }
     humantime::parse_rfc3339_weak(text)
         .map(Since::At)
-        .map_err(|bad| format!("{bad}; write how long ago (10m), or a UTC time (2026-01-31T12:00:00Z)"))
+        .map_err(|bad| {
+            format!("{bad}; write how long ago (10m), or a UTC time (2026-01-31T12:00:00Z)")
+        })
 }
 
 /// One `key=value` of a configuration. Dots in the key reach into objects.
@@ -161,7 +171,9 @@ pub fn config_pair(text: &str) -> Result<ConfigPair, String> {
         .ok_or_else(|| format!("\"{text}\" has no \"=\"; write KEY=VALUE, as in greeting=hello"))?;
     let path: Vec<String> = key.split('.').map(str::to_owned).collect();
     if path.iter().any(String::is_empty) {
-        return Err(format!("\"{key}\" is no key: a part of it is empty; write KEY=VALUE, or A.B=VALUE"));
+        return Err(format!(
+            "\"{key}\" is no key: a part of it is empty; write KEY=VALUE, or A.B=VALUE"
+        ));
     }
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
     Ok(ConfigPair { path, value })
@@ -229,8 +241,15 @@ mod tests {
 
     #[test]
     fn goals_name_states_in_any_case() {
-        assert_eq!(goal("state=quarantined"), Ok(Until::State("Quarantined".to_owned())));
-        assert!(goal("state=Runing").unwrap_err().contains("\"state=Running\""));
+        assert_eq!(
+            goal("state=quarantined"),
+            Ok(Until::State("Quarantined".to_owned()))
+        );
+        assert!(
+            goal("state=Runing")
+                .unwrap_err()
+                .contains("\"state=Running\"")
+        );
         assert!(goal("helthy").unwrap_err().contains("\"healthy\""));
     }
 

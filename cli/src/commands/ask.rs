@@ -28,12 +28,19 @@ pub async fn check(app: &mut App<'_>, arguments: &CheckArguments) -> Outcome {
     })
     .await;
     let one = matches!(arguments.reference, Key::Instance(_));
-    show_checks(app, one, answers.into_iter().map(|(_, answer)| answer).collect())
+    show_checks(
+        app,
+        one,
+        answers.into_iter().map(|(_, answer)| answer).collect(),
+    )
 }
 
 /// A Check that missed its deadline is an answer as well: the instance is unresponsive.
 async fn checked(client: &Client, key: &InstanceKey) -> Result<CheckAnswer, Problem> {
-    match client.check(key.node.as_str(), key.placement.as_str()).await {
+    match client
+        .check(key.node.as_str(), key.placement.as_str())
+        .await
+    {
         Err(problem) if problem.code == code::UNRESPONSIVE => Ok(CheckAnswer {
             reference: key.to_string(),
             health: Health::Unresponsive,
@@ -44,7 +51,11 @@ async fn checked(client: &Client, key: &InstanceKey) -> Result<CheckAnswer, Prob
     }
 }
 
-fn show_checks(app: &mut App<'_>, one: bool, answers: Vec<Result<CheckAnswer, Problem>>) -> Outcome {
+fn show_checks(
+    app: &mut App<'_>,
+    one: bool,
+    answers: Vec<Result<CheckAnswer, Problem>>,
+) -> Outcome {
     let mut table = Table::new(&["REF", "HEALTH", "DETAIL", "TOOK"]);
     let row = |answer: &CheckAnswer| {
         vec![
@@ -70,7 +81,11 @@ pub async fn status(app: &mut App<'_>, arguments: &CheckArguments) -> Outcome {
             let keys = several::instances(&client, reference).await?;
             let answers = several::each(keys, |key| {
                 let client = client.clone();
-                async move { client.ask_status(key.node.as_str(), key.placement.as_str()).await }
+                async move {
+                    client
+                        .ask_status(key.node.as_str(), key.placement.as_str())
+                        .await
+                }
             })
             .await;
             answers.into_iter().map(|(_, answer)| answer).collect()
@@ -108,7 +123,9 @@ fn show<T: Serialize>(
     }
     match good.first() {
         Some(answer) if one && app.console.style.json => app.console.json(answer)?,
-        _ => app.console.list(&good, table, "nothing to ask: there is no instance")?,
+        _ => app
+            .console
+            .list(&good, table, "nothing to ask: there is no instance")?,
     }
     for problem in problems {
         exit = worst(exit, problem.exit);
@@ -129,7 +146,9 @@ pub async fn call(app: &mut App<'_>, arguments: CallArguments) -> Outcome {
         return Ok(Exit::Ok);
     }
     match &answer.answer {
-        Value::Null => app.console.say(&format!("{} took {}", answer.reference, answer.message)),
+        Value::Null => app
+            .console
+            .say(&format!("{} took {}", answer.reference, answer.message)),
         Value::String(text) => app.console.data(&format!("{}\n", printable(text)))?,
         value => app.console.json(value)?,
     }

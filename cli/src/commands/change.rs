@@ -99,16 +99,27 @@ pub async fn settle(
     targets: Vec<(String, Result<Accepted, Problem>)>,
 ) -> Vec<Row> {
     let timeout_ms = u64::try_from(app.wait_timeout().as_millis()).unwrap_or(u64::MAX);
-    let references: Vec<String> = targets.iter().map(|(reference, _)| reference.clone()).collect();
+    let references: Vec<String> = targets
+        .iter()
+        .map(|(reference, _)| reference.clone())
+        .collect();
     let waits = several::each(targets, |(reference, accepted)| {
         let client = client.clone();
-        let request = accepted.as_ref().ok().filter(|accepted| awaits(settling, accepted)).map(|accepted| WaitRequest {
-            reference: reference.clone(),
-            until: settling.until.clone(),
-            timeout_ms,
-            unless_blocked: settling.unless_blocked,
-            after_revision: if accepted.changed { accepted.revision } else { 0 },
-        });
+        let request = accepted
+            .as_ref()
+            .ok()
+            .filter(|accepted| awaits(settling, accepted))
+            .map(|accepted| WaitRequest {
+                reference: reference.clone(),
+                until: settling.until.clone(),
+                timeout_ms,
+                unless_blocked: settling.unless_blocked,
+                after_revision: if accepted.changed {
+                    accepted.revision
+                } else {
+                    0
+                },
+            });
         async move {
             match request {
                 Some(request) => client.wait(&request).await.err(),
@@ -155,7 +166,9 @@ async fn instance(client: &Client, reference: &str) -> Option<Instance> {
 /// Of a target that failed, `why` tells more than the cluster's status.
 pub fn pointed(problem: Problem, reference: &str) -> Problem {
     match problem.exit {
-        Exit::TargetFailed | Exit::TimedOut | Exit::Conflict => problem.to_do(format!("mainstay why {reference}")),
+        Exit::TargetFailed | Exit::TimedOut | Exit::Conflict => {
+            problem.to_do(format!("mainstay why {reference}"))
+        }
         Exit::Ok
         | Exit::Bug
         | Exit::Usage
@@ -181,13 +194,18 @@ pub async fn show(app: &mut App<'_>, client: &Client, rows: Vec<Row>) -> Outcome
             Cell::state(instance.map_or("", |instance| instance.state.as_str())),
             Cell::new(instance.map_or(String::new(), |instance| instance.incarnation.to_string())),
             Cell::state(instance.map_or("", |instance| instance.health.as_str())),
-            Cell::new(decisions::told(instance.and_then(|instance| instance.reason.as_ref()))),
+            Cell::new(decisions::told(
+                instance.and_then(|instance| instance.reason.as_ref()),
+            )),
         ]);
     }
     app.console.list(&rows, &table, "it concerns no instance")?;
     let failed: Vec<&Row> = rows.iter().filter(|row| row.problem.is_some()).collect();
     if let [row] = failed.as_slice()
-        && matches!(row.exit, Exit::TargetFailed | Exit::TimedOut | Exit::Conflict)
+        && matches!(
+            row.exit,
+            Exit::TargetFailed | Exit::TimedOut | Exit::Conflict
+        )
     {
         why::talk(app, client, &row.reference).await;
     }
@@ -219,7 +237,11 @@ impl Progress {
         if app.console.style.volume == Volume::Quiet {
             return;
         }
-        let Some((placement, _)) = self.references.first().and_then(|first| first.split_once('@')) else {
+        let Some((placement, _)) = self
+            .references
+            .first()
+            .and_then(|first| first.split_once('@'))
+        else {
             return;
         };
         let filter = InstanceFilter {
@@ -233,10 +255,15 @@ impl Progress {
             if !self.references.contains(&instance.reference) {
                 continue;
             }
-            let told = self.told.insert(instance.reference.clone(), instance.state.clone());
+            let told = self
+                .told
+                .insert(instance.reference.clone(), instance.state.clone());
             if told.as_ref() != Some(&instance.state) {
                 let reason = decisions::told(instance.reason.as_ref());
-                app.console.say(&format!("{}: {} {reason}", instance.reference, instance.state));
+                app.console.say(&format!(
+                    "{}: {} {reason}",
+                    instance.reference, instance.state
+                ));
             }
         }
     }

@@ -11,6 +11,7 @@ use crate::outcome::Outcome;
 pub async fn run(app: &mut App<'_>, arguments: ChaosArguments) -> Outcome {
     let (act, word, target) = match arguments.command {
         ChaosCommand::Kill(target) => (ChaosAct::Kill, "kill", target),
+        ChaosCommand::Panic(target) => (ChaosAct::Panic, "panic", target),
         ChaosCommand::Hang(target) => (ChaosAct::Hang, "hang", target),
         ChaosCommand::Stop(target) => (ChaosAct::Stop, "stop", target),
     };
@@ -23,8 +24,10 @@ pub async fn run(app: &mut App<'_>, arguments: ChaosArguments) -> Outcome {
     if app.console.style.json {
         app.console.json(&done)?;
     } else {
-        app.console.say(&format!("{}: {}", done.reference, done.text));
-        app.console.say(&format!("see: mainstay why {}", done.reference));
+        app.console
+            .say(&format!("{}: {}", done.reference, done.text));
+        app.console
+            .say(&format!("see: mainstay why {}", done.reference));
     }
     Ok(Exit::Ok)
 }

@@ -20,7 +20,8 @@ pub async fn run(app: &mut App<'_>, arguments: &DecisionsArguments) -> Outcome {
     };
     let decisions = app.client()?.decisions(&filter).await?;
     let table = table(&decisions);
-    app.console.list(&decisions, &table, "no decision is recorded")?;
+    app.console
+        .list(&decisions, &table, "no decision is recorded")?;
     Ok(Exit::Ok)
 }
 

@@ -127,7 +127,14 @@ mod tests {
     fn long_values_unfold_and_short_ones_stay_on_their_line() {
         let long = "x".repeat(80);
         let mut out = String::new();
-        push(&mut out, &json!({"a": {"b": 1}, "c": {"d": long}, "e": null, "f": ["y"]}), 1);
-        assert_eq!(out, format!("  a: {{\"b\":1}}\n  c:\n    d: {long}\n  e: -\n  f: [\"y\"]\n"));
+        push(
+            &mut out,
+            &json!({"a": {"b": 1}, "c": {"d": long}, "e": null, "f": ["y"]}),
+            1,
+        );
+        assert_eq!(
+            out,
+            format!("  a: {{\"b\":1}}\n  c:\n    d: {long}\n  e: -\n  f: [\"y\"]\n")
+        );
     }
 }

@@ -24,7 +24,11 @@ pub async fn run(app: &mut App<'_>, arguments: &EventsArguments) -> Outcome {
     let events = match arguments.since {
         Some(since) => since_then(&client, moment(since)?).await?,
         None => {
-            let limit = if arguments.follow { NEWEST_FOLLOWED } else { NEWEST };
+            let limit = if arguments.follow {
+                NEWEST_FOLLOWED
+            } else {
+                NEWEST
+            };
             newest(&client, limit).await?
         }
     };
@@ -42,7 +46,8 @@ pub async fn run(app: &mut App<'_>, arguments: &EventsArguments) -> Outcome {
 
 fn moment(since: Since) -> Result<SystemTime, Problem> {
     since.moment(SystemTime::now()).ok_or_else(|| {
-        usage("read events", "--since lies before the beginning of time").to_do("mainstay events --since 10m")
+        usage("read events", "--since lies before the beginning of time")
+            .to_do("mainstay events --since 10m")
     })
 }
 
@@ -58,7 +63,9 @@ async fn newest(client: &Client, limit: usize) -> Result<Vec<Event>, Problem> {
 /// Mostly the newest page reaches back far enough; else everything is walked from the oldest on.
 async fn since_then(client: &Client, since: SystemTime) -> Result<Vec<Event>, Problem> {
     let mut events = newest(client, PAGE_ROWS_MAX).await?;
-    let reaches_back = events.first().is_none_or(|oldest| oldest.time.system() < since);
+    let reaches_back = events
+        .first()
+        .is_none_or(|oldest| oldest.time.system() < since);
     if !reaches_back && events.len() >= PAGE_ROWS_MAX {
         events = all(client, since).await?;
     }
@@ -80,7 +87,10 @@ async fn all(client: &Client, since: SystemTime) -> Result<Vec<Event>, Problem> 
             return Ok(events);
         };
         after = last.seq;
-        events.extend(page.into_iter().filter(|event| event.time.system() >= since));
+        events.extend(
+            page.into_iter()
+                .filter(|event| event.time.system() >= since),
+        );
     }
 }
 
@@ -92,10 +102,15 @@ async fn follow(app: &mut App<'_>, client: &Client, mut after: u64) -> Outcome {
             Ok(()) => {}
             Err(problem) if problem.is_retryable() => {
                 let since = *lost.get_or_insert_with(|| {
-                    app.console.say("the station went away; going on when it is back");
+                    app.console
+                        .say("the station went away; going on when it is back");
                     Instant::now()
                 });
-                if app.global.timeout.is_some_and(|timeout| since.elapsed() >= timeout) {
+                if app
+                    .global
+                    .timeout
+                    .is_some_and(|timeout| since.elapsed() >= timeout)
+                {
                     return Err(problem);
                 }
             }

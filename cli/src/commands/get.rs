@@ -25,15 +25,24 @@ pub async fn run(app: &mut App<'_>, arguments: &GetArguments) -> Outcome {
         Wanted::Instances => instances(app, &client, only).await,
         Wanted::Nodes => {
             let rows = client.nodes().await?;
-            show(app, rows, only, node_table, |node| format!("node/{}", node.name)).await
+            show(app, rows, only, node_table, |node| {
+                format!("node/{}", node.name)
+            })
+            .await
         }
         Wanted::Stations => {
             let rows = client.stations().await?;
-            show(app, rows, only, station_table, |station| format!("station/{}", station.id)).await
+            show(app, rows, only, station_table, |station| {
+                format!("station/{}", station.id)
+            })
+            .await
         }
         Wanted::Types => {
             let rows = client.types().await?;
-            show(app, rows, only, type_table, |one| format!("type/{}", one.name)).await
+            show(app, rows, only, type_table, |one| {
+                format!("type/{}", one.name)
+            })
+            .await
         }
         Wanted::Placements => {
             let rows = client.placements().await?;
@@ -41,15 +50,24 @@ pub async fn run(app: &mut App<'_>, arguments: &GetArguments) -> Outcome {
         }
         Wanted::Names => {
             let rows = client.names().await?;
-            show(app, rows, only, name_table, |one| format!("name/{}/{}", one.node, one.name)).await
+            show(app, rows, only, name_table, |one| {
+                format!("name/{}/{}", one.node, one.name)
+            })
+            .await
         }
         Wanted::Supervisors => {
             let rows = client.supervisors().await?;
-            show(app, rows, only, supervisor_table, |one| format!("supervisor/{}", one.node)).await
+            show(app, rows, only, supervisor_table, |one| {
+                format!("supervisor/{}", one.node)
+            })
+            .await
         }
         Wanted::Configurations => {
             let rows = client.configurations().await?;
-            show(app, rows, only, configuration_table, |one| format!("config/{}", one.hash)).await
+            show(app, rows, only, configuration_table, |one| {
+                format!("config/{}", one.hash)
+            })
+            .await
         }
     }
 }
@@ -74,20 +92,29 @@ fn meant(kind: Wanted, text: &str) -> Result<Key, Problem> {
         | Wanted::Types
         | Wanted::Names
         | Wanted::Supervisors
-        | Wanted::Configurations => text.split_once('/').is_some_and(|(kind, _)| Kind::parse(kind) == Some(word)),
+        | Wanted::Configurations => text
+            .split_once('/')
+            .is_some_and(|(kind, _)| Kind::parse(kind) == Some(word)),
     };
     let full = if alone {
         text.to_owned()
     } else {
         format!("{}/{text}", word.as_str())
     };
-    let bad = |why: String| usage(format!("get {} {text}", plural(kind)), why).to_do("mainstay get --help");
+    let bad = |why: String| {
+        usage(format!("get {} {text}", plural(kind)), why).to_do("mainstay get --help")
+    };
     let key = parse_reference(&full).map_err(bad)?;
-    let filters = kind == Wanted::Instances && matches!(key.kind(), Kind::Placement | Kind::Node | Kind::Type);
+    let filters = kind == Wanted::Instances
+        && matches!(key.kind(), Kind::Placement | Kind::Node | Kind::Type);
     if key.kind() == word || filters {
         Ok(key)
     } else {
-        Err(bad(format!("\"{text}\" is a {}, not a {}", key.kind().as_str(), word.as_str())))
+        Err(bad(format!(
+            "\"{text}\" is a {}, not a {}",
+            key.kind().as_str(),
+            word.as_str()
+        )))
     }
 }
 
@@ -132,7 +159,9 @@ async fn instances(app: &mut App<'_>, client: &Client, only: Option<Key>) -> Out
     let mut filter = InstanceFilter::default();
     match only {
         Some(Key::Instance(key)) => {
-            let one = client.instance(key.node.as_str(), key.placement.as_str()).await?;
+            let one = client
+                .instance(key.node.as_str(), key.placement.as_str())
+                .await?;
             if app.console.style.json {
                 app.console.json(&one)?;
             } else {
@@ -156,13 +185,23 @@ async fn instances(app: &mut App<'_>, client: &Client, only: Option<Key>) -> Out
         Some(_) | None => {}
     }
     let rows = client.instances(&filter).await?;
-    app.console.list(&rows, &instance_table(&rows), "there is no instance")?;
+    app.console
+        .list(&rows, &instance_table(&rows), "there is no instance")?;
     Ok(Exit::Ok)
 }
 
 pub fn instance_table(rows: &[Instance]) -> Table {
     let mut table = Table::new(&[
-        "REF", "TYPE", "STATE", "HEALTH", "DESIRED", "INCARNATION", "FOR", "CHECKED", "NEXT TRY", "REASON",
+        "REF",
+        "TYPE",
+        "STATE",
+        "HEALTH",
+        "DESIRED",
+        "INCARNATION",
+        "FOR",
+        "CHECKED",
+        "NEXT TRY",
+        "REASON",
     ]);
     for one in rows {
         table.row(vec![
@@ -182,7 +221,17 @@ pub fn instance_table(rows: &[Instance]) -> Table {
 }
 
 fn node_table(rows: &[Node]) -> Table {
-    let mut table = Table::new(&["NAME", "STATE", "ROLE", "INSTANCES OK", "HEARD", "FOR", "BUILD", "ADDRESS", "REASON"]);
+    let mut table = Table::new(&[
+        "NAME",
+        "STATE",
+        "ROLE",
+        "INSTANCES OK",
+        "HEARD",
+        "FOR",
+        "BUILD",
+        "ADDRESS",
+        "REASON",
+    ]);
     for one in rows {
         table.row(vec![
             Cell::new(&one.name),
@@ -217,7 +266,11 @@ fn station_table(rows: &[Station]) -> Table {
 fn type_table(rows: &[ServiceType]) -> Table {
     let mut table = Table::new(&["NAME", "VERSION", "HOLDS", "RESTART", "NODES", "MESSAGES"]);
     for one in rows {
-        let messages: Vec<&str> = one.messages.iter().map(|message| message.name.as_str()).collect();
+        let messages: Vec<&str> = one
+            .messages
+            .iter()
+            .map(|message| message.name.as_str())
+            .collect();
         table.row(vec![
             Cell::new(&one.name),
             Cell::new(&one.version),
@@ -232,14 +285,26 @@ fn type_table(rows: &[ServiceType]) -> Table {
 
 fn placement_table(rows: &[Placement]) -> Table {
     let mut table = Table::new(&[
-        "NAME", "TYPE", "TARGET", "WANT", "HAVE", "HEALTHY", "STATE", "GENERATION", "WAITING ON", "REASON",
+        "NAME",
+        "TYPE",
+        "TARGET",
+        "WANT",
+        "HAVE",
+        "HEALTHY",
+        "STATE",
+        "GENERATION",
+        "WAITING ON",
+        "REASON",
     ]);
     for one in rows {
         let target = match &one.target {
             Target::Nodes(nodes) => nodes.join(","),
             Target::All(labels) if labels.is_empty() => "all".to_owned(),
             Target::All(labels) => {
-                let pairs: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                let pairs: Vec<String> = labels
+                    .iter()
+                    .map(|(key, value)| format!("{key}={value}"))
+                    .collect();
                 format!("all {}", pairs.join(","))
             }
         };
@@ -273,7 +338,15 @@ fn name_table(rows: &[Name]) -> Table {
 }
 
 fn supervisor_table(rows: &[Supervisor]) -> Table {
-    let mut table = Table::new(&["NODE", "STATE", "INCARNATION", "WATCHES", "WATCHED BY", "FOR", "REASON"]);
+    let mut table = Table::new(&[
+        "NODE",
+        "STATE",
+        "INCARNATION",
+        "WATCHES",
+        "WATCHED BY",
+        "FOR",
+        "REASON",
+    ]);
     for one in rows {
         table.row(vec![
             Cell::new(&one.node),
@@ -303,7 +376,8 @@ fn configuration_table(rows: &[Configuration]) -> Table {
 }
 
 fn ago(ms: Option<u64>) -> String {
-    ms.map(|ms| age(std::time::Duration::from_millis(ms))).unwrap_or_default()
+    ms.map(|ms| age(std::time::Duration::from_millis(ms)))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -21,7 +21,10 @@ pub async fn instances(client: &Client, reference: &Key) -> Result<Vec<InstanceK
         Key::Placement(name) => of_placement(client, name).await,
         other => Err(usage(
             format!("find the instances of {other}"),
-            format!("a {} has none; write PLACEMENT@NODE or PLACEMENT", other.kind().as_str()),
+            format!(
+                "a {} has none; write PLACEMENT@NODE or PLACEMENT",
+                other.kind().as_str()
+            ),
         )),
     }
 }
@@ -38,7 +41,9 @@ async fn of_placement(client: &Client, name: &PlacementName) -> Result<Vec<Insta
     }
     found
         .iter()
-        .map(|instance| NodeName::new(&instance.node).map(|node| InstanceKey::new(node, name.clone())))
+        .map(|instance| {
+            NodeName::new(&instance.node).map(|node| InstanceKey::new(node, name.clone()))
+        })
         .collect::<Result<_, _>>()
         .map_err(|why| bug("read the list of instances", why))
 }
@@ -65,7 +70,8 @@ where
         let Some(joined) = running.join_next().await else {
             break;
         };
-        let (at, answer) = joined.expect("no task is cancelled, and one that panics is a defect to be seen");
+        let (at, answer) =
+            joined.expect("no task is cancelled, and one that panics is a defect to be seen");
         answers[at] = Some((targets[at].clone(), answer));
     }
     answers.into_iter().flatten().collect()
@@ -85,7 +91,12 @@ mod tests {
             n * 2
         })
         .await;
-        assert!(answers.iter().enumerate().all(|(at, (n, twice))| at as u32 == *n && n * 2 == *twice));
+        assert!(
+            answers
+                .iter()
+                .enumerate()
+                .all(|(at, (n, twice))| at as u32 == *n && n * 2 == *twice)
+        );
         assert_eq!(answers.len(), 100);
     }
 }

@@ -45,28 +45,38 @@ fn configuration(pairs: &[ConfigPair]) -> Result<Value, Problem> {
     let mut object = Map::new();
     for pair in pairs {
         insert(&mut object, &pair.path, pair.value.clone()).map_err(|why| {
-            Problem::new(code::BAD_REQUEST, format!("read --config {}", pair.path.join(".")), why)
-                .to_do("mainstay start --help")
+            Problem::new(
+                code::BAD_REQUEST,
+                format!("read --config {}", pair.path.join(".")),
+                why,
+            )
+            .to_do("mainstay start --help")
         })?;
     }
     Ok(Value::Object(object))
 }
 
 fn insert(object: &mut Map<String, Value>, path: &[String], value: Value) -> Result<(), String> {
-    let (key, rest) = path.split_first().expect("a pair's path has at least one part");
+    let (key, rest) = path
+        .split_first()
+        .expect("a pair's path has at least one part");
     if rest.is_empty() {
         return match object.insert(key.clone(), value) {
             None => Ok(()),
             Some(_) => Err(format!("\"{key}\" is given twice")),
         };
     }
-    let below = object.entry(key.clone()).or_insert_with(|| Value::Object(Map::new()));
+    let below = object
+        .entry(key.clone())
+        .or_insert_with(|| Value::Object(Map::new()));
     match below {
         Value::Object(below) => insert(below, rest, value),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Err(format!(
-            "\"{key}\" is given as a value, and again as an object with \"{}\" in it",
-            rest.join(".")
-        )),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Err(format!(
+                "\"{key}\" is given as a value, and again as an object with \"{}\" in it",
+                rest.join(".")
+            ))
+        }
     }
 }
 
@@ -78,7 +88,10 @@ mod tests {
     use crate::arguments::config_pair;
 
     fn of(texts: &[&str]) -> Result<Value, Problem> {
-        let pairs: Vec<ConfigPair> = texts.iter().map(|text| config_pair(text).unwrap()).collect();
+        let pairs: Vec<ConfigPair> = texts
+            .iter()
+            .map(|text| config_pair(text).unwrap())
+            .collect();
         configuration(&pairs)
     }
 

@@ -18,13 +18,16 @@ pub async fn run(app: &mut App<'_>, arguments: &WaitArguments) -> Outcome {
         unless_blocked: false,
         after_revision: 0,
     };
-    app.console.detail(&format!("waiting for {reference} to be {}", arguments.goal));
+    app.console
+        .detail(&format!("waiting for {reference} to be {}", arguments.goal));
     let answer = match client.wait(&request).await {
         Ok(answer) => answer,
         Err(problem) => return Err(failed(app, &client, problem, &reference).await),
     };
-    app.console
-        .say(&format!("{reference} is {} after {} ms", arguments.goal, answer.waited_ms));
+    app.console.say(&format!(
+        "{reference} is {} after {} ms",
+        arguments.goal, answer.waited_ms
+    ));
     if app.console.style.json {
         app.console.json(&answer)?;
     } else if !answer.instances.is_empty() {
@@ -34,7 +37,12 @@ pub async fn run(app: &mut App<'_>, arguments: &WaitArguments) -> Outcome {
     Ok(Exit::Ok)
 }
 
-async fn failed(app: &mut App<'_>, client: &mainstay_api::Client, problem: Problem, reference: &str) -> Problem {
+async fn failed(
+    app: &mut App<'_>,
+    client: &mainstay_api::Client,
+    problem: Problem,
+    reference: &str,
+) -> Problem {
     if matches!(problem.exit, Exit::TargetFailed | Exit::TimedOut) {
         why::talk(app, client, reference).await;
     }

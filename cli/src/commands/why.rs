@@ -18,7 +18,10 @@ pub async fn run(app: &mut App<'_>, arguments: &WhyArguments) -> Outcome {
         } else if trees.is_empty() {
             app.console.say("nothing is wrong");
         } else {
-            let texts: Vec<String> = trees.iter().map(|why| text(why, app.console.style.colour)).collect();
+            let texts: Vec<String> = trees
+                .iter()
+                .map(|why| text(why, app.console.style.colour))
+                .collect();
             app.console.data(&texts.join("\n"))?;
         }
         return Ok(Exit::Ok);
@@ -45,12 +48,25 @@ fn text(why: &Why, colour: bool) -> String {
     let mut out = String::new();
     branch(&mut out, &why.tree, "", "", colour);
     if !why.affects.is_empty() {
-        out.push_str(&format!("affects:          {}\n", one_line(&why.affects.join(", "))));
+        out.push_str(&format!(
+            "affects:          {}\n",
+            one_line(&why.affects.join(", "))
+        ));
     }
     if let Some(will) = &why.system_will {
-        let at = will.at.map(|at| format!(", {}", age_of(at))).unwrap_or_default();
-        let rule = will.rule.as_ref().map(|rule| format!(" (rule {rule})")).unwrap_or_default();
-        out.push_str(&format!("the system will:  {}\n", one_line(&format!("{}{at}{rule}", will.action))));
+        let at = will
+            .at
+            .map(|at| format!(", {}", age_of(at)))
+            .unwrap_or_default();
+        let rule = will
+            .rule
+            .as_ref()
+            .map(|rule| format!(" (rule {rule})"))
+            .unwrap_or_default();
+        out.push_str(&format!(
+            "the system will:  {}\n",
+            one_line(&format!("{}{at}{rule}", will.action))
+        ));
     }
     for (at, command) in why.you_can.iter().enumerate() {
         let label = if at == 0 { "you can:" } else { "" };
@@ -61,15 +77,26 @@ fn text(why: &Why, colour: bool) -> String {
 
 /// `first` leads the node's own line, `rest` every line below it.
 fn branch(out: &mut String, node: &WhyNode, first: &str, rest: &str, colour: bool) {
-    let since = node.since.map(|since| format!(" for {}", age_of(since))).unwrap_or_default();
+    let since = node
+        .since
+        .map(|since| format!(" for {}", age_of(since)))
+        .unwrap_or_default();
     out.push_str(&format!(
         "{first}{} is {}{since}\n",
         one_line(&node.reference),
         Tone::of(&node.state).paint(&one_line(&node.state), colour),
     ));
-    let below = if node.because.is_empty() { "   " } else { "│  " };
+    let below = if node.because.is_empty() {
+        "   "
+    } else {
+        "│  "
+    };
     if let Some(reason) = &node.reason {
-        out.push_str(&format!("{rest}{below}{}: {}\n", reason.code, one_line(&reason.text)));
+        out.push_str(&format!(
+            "{rest}{below}{}: {}\n",
+            reason.code,
+            one_line(&reason.text)
+        ));
     }
     if let Some(evidence) = &node.evidence {
         for line in printable(evidence).lines() {
@@ -77,12 +104,24 @@ fn branch(out: &mut String, node: &WhyNode, first: &str, rest: &str, colour: boo
         }
     }
     if node.root && node.because.is_empty() {
-        out.push_str(&format!("{rest}{below}(a root: nothing known is behind it)\n"));
+        out.push_str(&format!(
+            "{rest}{below}(a root: nothing known is behind it)\n"
+        ));
     }
     let last = node.because.len().saturating_sub(1);
     for (at, cause) in node.because.iter().enumerate() {
-        let (lead, under) = if at == last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-        branch(out, cause, &format!("{rest}{lead}because "), &format!("{rest}{under}"), colour);
+        let (lead, under) = if at == last {
+            ("└─ ", "   ")
+        } else {
+            ("├─ ", "│  ")
+        };
+        branch(
+            out,
+            cause,
+            &format!("{rest}{lead}because "),
+            &format!("{rest}{under}"),
+            colour,
+        );
     }
 }
 
@@ -111,14 +150,21 @@ mod tests {
         root.reason = Some(Reason::new(code::PANICKED, "panicked"));
         root.evidence = Some("boom\n\u{1b}[2Jline two".to_owned());
         let why = Why {
-            tree: node("b@n1", "Blocked", vec![node("x", "Stopped", Vec::new()), root]),
+            tree: node(
+                "b@n1",
+                "Blocked",
+                vec![node("x", "Stopped", Vec::new()), root],
+            ),
             affects: vec!["c@n1".to_owned()],
             system_will: Some(SystemWill {
                 action: "start a@n1".to_owned(),
                 at: None,
                 rule: Some("restart".to_owned()),
             }),
-            you_can: vec!["mainstay clear a@n1".to_owned(), "mainstay describe a@n1".to_owned()],
+            you_can: vec![
+                "mainstay clear a@n1".to_owned(),
+                "mainstay describe a@n1".to_owned(),
+            ],
         };
         let expected = "\
 b@n1 is Blocked

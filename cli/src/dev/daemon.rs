@@ -91,8 +91,14 @@ impl Daemon {
                 how = child.wait() => how,
                 _ = asked.changed() => return end(child, asked).await,
             };
-            times = if started.elapsed() >= SETTLED { 1 } else { times + 1 };
-            let again_in = RESTART_FIRST.saturating_mul(1 << (times - 1).min(16)).min(RESTART_MAX);
+            times = if started.elapsed() >= SETTLED {
+                1
+            } else {
+                times + 1
+            };
+            let again_in = RESTART_FIRST
+                .saturating_mul(1 << (times - 1).min(16))
+                .min(RESTART_MAX);
             let told = Died {
                 name: self.name.clone(),
                 how: how.map_or_else(|error| error.to_string(), described),
@@ -110,7 +116,11 @@ impl Daemon {
 
     fn spawn(&self, reaper: &Mutex<Reaper>) -> Result<Child, Problem> {
         let doing = |error: std::io::Error| machine(format!("start {}", self.name), error);
-        let log = OpenOptions::new().create(true).append(true).open(&self.log).map_err(doing)?;
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .map_err(doing)?;
         let mut command = Command::new(&self.launcher);
         command
             .arg("dev-daemon")
@@ -124,9 +134,13 @@ impl Daemon {
             .stderr(log)
             // The terminal's Ctrl-C is for the parent, which ends its daemons in its own way.
             .process_group(0);
-        let child = tokio::process::Command::from(command).spawn().map_err(doing)?;
+        let child = tokio::process::Command::from(command)
+            .spawn()
+            .map_err(doing)?;
         if let Some(pid) = child.id() {
-            let mut reaper = reaper.lock().expect("nobody panics while telling the reaper");
+            let mut reaper = reaper
+                .lock()
+                .expect("nobody panics while telling the reaper");
             reaper.daemon(process::of_child(pid))?;
         }
         Ok(child)
@@ -135,7 +149,10 @@ impl Daemon {
 
 /// Asks, waits, kills, confirms.
 async fn end(mut child: Child, mut asked: watch::Receiver<Asked>) -> Result<(), Problem> {
-    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+    let pid = child
+        .id()
+        .and_then(|pid| i32::try_from(pid).ok())
+        .and_then(Pid::from_raw);
     if *asked.borrow_and_update() == Asked::End {
         if let Some(pid) = pid {
             // It may have ended by itself; it is not waited for yet, so the number is still its own.
@@ -147,7 +164,10 @@ async fn end(mut child: Child, mut asked: watch::Receiver<Asked>) -> Result<(), 
             _ = asked.changed() => {}
         }
     }
-    child.kill().await.map_err(|error| machine("kill a daemon", error))
+    child
+        .kill()
+        .await
+        .map_err(|error| machine("kill a daemon", error))
 }
 
 fn described(status: ExitStatus) -> String {

@@ -25,23 +25,35 @@ pub fn run(app: &mut App<'_>) -> Outcome {
         .spawn()
         .map_err(|error| machine(format!("start {}", program.display()), error))?;
     if pass_on(&mut child)? {
-        app.console.say("`mainstay dev stop` ends it and removes everything it made");
+        app.console
+            .say("`mainstay dev stop` ends it and removes everything it made");
         return Ok(Exit::Ok);
     }
-    let status = child.wait().map_err(|error| machine("look after the dev cluster", error))?;
+    let status = child
+        .wait()
+        .map_err(|error| machine("look after the dev cluster", error))?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.and_then(Exit::from_code).unwrap_or(Exit::Bug))
 }
 
 /// What the parent says until it lets go: its own words are ours. Whether the last one was that it is ready.
 fn pass_on(child: &mut Child) -> Result<bool, Problem> {
-    let data = child.stdout.take().expect("its output was asked to be a pipe");
-    let talk = child.stderr.take().expect("its error output was asked to be a pipe");
+    let data = child
+        .stdout
+        .take()
+        .expect("its output was asked to be a pipe");
+    let talk = child
+        .stderr
+        .take()
+        .expect("its error output was asked to be a pipe");
     let talker = thread::spawn(move || copy(talk, &mut io::stderr()));
     let ready = copy(data, &mut io::stdout());
-    talker
-        .join()
-        .map_err(|_panic| machine("read what the dev cluster says", "the reading thread panicked"))?;
+    talker.join().map_err(|_panic| {
+        machine(
+            "read what the dev cluster says",
+            "the reading thread panicked",
+        )
+    })?;
     Ok(ready)
 }
 
@@ -55,7 +67,9 @@ fn copy(mut from: impl Read, to: &mut impl Write) -> bool {
         }
         let said = bytes[..count].strip_suffix(&[READY]);
         ready = said.is_some();
-        let _ = to.write_all(said.unwrap_or(&bytes[..count])).and_then(|()| to.flush());
+        let _ = to
+            .write_all(said.unwrap_or(&bytes[..count]))
+            .and_then(|()| to.flush());
     }
     ready
 }

@@ -53,7 +53,11 @@ impl Layout {
         let runtime = base.join(&short);
         let (root, made, reopened) = match directory {
             Some(directory) => given(directory)?,
-            None => (env::temp_dir().join(format!("mainstay-dev-{short}")), true, false),
+            None => (
+                env::temp_dir().join(format!("mainstay-dev-{short}")),
+                true,
+                false,
+            ),
         };
         let mut removal = Removal {
             trees: vec![runtime.clone()],
@@ -79,7 +83,10 @@ impl Layout {
     }
 
     pub fn make(&self, keep: bool, nodes: u16) -> Result<(), Problem> {
-        let base = self.runtime.parent().expect("the runtime directory is chosen below a base");
+        let base = self
+            .runtime
+            .parent()
+            .expect("the runtime directory is chosen below a base");
         private(base)?;
         private(&self.runtime)?;
         private(&self.root)?;
@@ -149,7 +156,9 @@ fn given(directory: &Path) -> Result<(PathBuf, bool, bool), Problem> {
         .map_err(|error| machine(format!("use {}", directory.display()), error))?;
     let mut entries = match fs::read_dir(&absolute) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((absolute, true, false)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok((absolute, true, false));
+        }
         Err(error) => return Err(machine(format!("use {}", absolute.display()), error)),
     };
     if entries.next().is_none() {
@@ -170,8 +179,12 @@ fn given(directory: &Path) -> Result<(PathBuf, bool, bool), Problem> {
 
 /// `$XDG_RUNTIME_DIR/mainstay` where it is short enough, else `/tmp/mainstay-UID`.
 fn runtime_base() -> Result<PathBuf, Problem> {
-    let fits = |base: &Path| base.as_os_str().len() + 1 + 8 + SOCKET_NAME_BYTES_MAX <= SOCKET_PATH_BYTES_MAX;
-    let given = env::var_os("XDG_RUNTIME_DIR").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let fits = |base: &Path| {
+        base.as_os_str().len() + 1 + 8 + SOCKET_NAME_BYTES_MAX <= SOCKET_PATH_BYTES_MAX
+    };
+    let given = env::var_os("XDG_RUNTIME_DIR")
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from);
     if let Some(runtime) = given.filter(|runtime| runtime.is_dir()) {
         let base = runtime.join("mainstay");
         if fits(&base) {
@@ -218,7 +231,11 @@ mod tests {
 
         assert!(!root.exists() && !layout.runtime.exists());
         assert!(directory.path().exists());
-        assert_eq!(layout.removal.carry_out(), Vec::<String>::new(), "twice is once");
+        assert_eq!(
+            layout.removal.carry_out(),
+            Vec::<String>::new(),
+            "twice is once"
+        );
     }
 
     #[test]

@@ -25,7 +25,12 @@ impl DevLock {
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent).map_err(doing)?;
             }
-            let file = match OpenOptions::new().create(true).truncate(false).write(true).open(path) {
+            let file = match OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(path)
+            {
                 Ok(file) => file,
                 // Whoever removed the directory between the two calls is done with it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,

@@ -23,11 +23,16 @@ pub fn last_line(log: &Path) -> Option<String> {
     const TAIL_BYTES: u64 = 8 * 1024;
     let mut file = File::open(log).ok()?;
     let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES))).ok()?;
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))
+        .ok()?;
     let mut bytes = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    let line = text.lines().rev().map(one_line).find(|line| !line.is_empty())?;
+    let line = text
+        .lines()
+        .rev()
+        .map(one_line)
+        .find(|line| !line.is_empty())?;
     Some(line)
 }
 
@@ -86,15 +91,21 @@ mod tests {
     fn a_log_is_followed_line_by_line_and_begins_anew_when_it_is_too_large() {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("n1.log");
-        let mut writer = OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let mut writer = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
         let mut follower = Follower::new("n1", log.clone());
         writer.write_all(b"one\ntwo\nthr").unwrap();
         assert_eq!(follower.new_lines(), ["n1 | one", "n1 | two"]);
-        writer.write_all(b"ee\n\n").unwrap();
-        assert_eq!(follower.new_lines(), ["n1 | three", "n1 | "]);
+        writer.write_all(b"ee\n").unwrap();
+        assert_eq!(follower.new_lines(), ["n1 | three"]);
         assert_eq!(last_line(&log).as_deref(), Some("three"));
 
-        writer.write_all(&vec![b'x'; DEV_LOG_BYTES_MAX as usize]).unwrap();
+        writer
+            .write_all(&vec![b'x'; DEV_LOG_BYTES_MAX as usize])
+            .unwrap();
         bound(&log).unwrap();
         assert_eq!(fs::metadata(&log).unwrap().len(), 0);
         writer.write_all(b"four\n").unwrap();

@@ -66,15 +66,28 @@ pub fn run(app: &mut App<'_>, arguments: &DevArguments) -> Outcome {
         runtime: layout.runtime.clone(),
         previous: plan.previous,
     };
-    let outcome = live(app, arguments, &program, &layout, cluster, Arc::clone(&reaper));
+    let outcome = live(
+        app,
+        arguments,
+        &program,
+        &layout,
+        cluster,
+        Arc::clone(&reaper),
+    );
     // The reaper takes the lock for its last act.
     drop(lock);
     let reaper = Arc::into_inner(reaper).expect("every daemon's task has ended with its runtime");
-    let cleaned = reaper.into_inner().expect("nobody panics while telling the reaper").finish();
+    let cleaned = reaper
+        .into_inner()
+        .expect("nobody panics while telling the reaper")
+        .finish();
     let exit = outcome?;
     cleaned?;
     if arguments.keep || layout.reopened {
-        app.console.say(&format!("kept: mainstay dev --dir {}", layout.root.display()));
+        app.console.say(&format!(
+            "kept: mainstay dev --dir {}",
+            layout.root.display()
+        ));
     }
     Ok(exit)
 }
@@ -111,7 +124,15 @@ fn live(
         for daemon in daemons(arguments, program, layout) {
             running.spawn(daemon.keep_running(Arc::clone(&reaper), asked.clone(), tell.clone()));
         }
-        let outcome = watch_over(app, arguments, layout, &mut signals, &mut died, &mut running).await;
+        let outcome = watch_over(
+            app,
+            arguments,
+            layout,
+            &mut signals,
+            &mut died,
+            &mut running,
+        )
+        .await;
         // Closed, not merely unread: no daemon's task waits for a listener.
         drop(died);
         ask.send_replace(Asked::End);
@@ -136,7 +157,10 @@ async fn watch_over(
 ) -> Outcome {
     let names = daemon_names(arguments.nodes);
     let mut followers: Vec<Follower> = match app.console.style.volume {
-        Volume::Verbose => names.iter().map(|name| Follower::new(name, layout.log(name))).collect(),
+        Volume::Verbose => names
+            .iter()
+            .map(|name| Follower::new(name, layout.log(name)))
+            .collect(),
         Volume::Quiet | Volume::Normal => Vec::new(),
     };
     let wanted = Wanted {
@@ -149,7 +173,11 @@ async fn watch_over(
     let coming_up = wanted.come_up(&client);
     tokio::pin!(coming_up);
     let mut ready = false;
-    let mut follow = tokio::time::interval(if followers.is_empty() { LOGS_LOOK } else { LOGS_FOLLOW });
+    let mut follow = tokio::time::interval(if followers.is_empty() {
+        LOGS_LOOK
+    } else {
+        LOGS_FOLLOW
+    });
     loop {
         tokio::select! {
             () = signals.next() => return Ok(Exit::Ok),
@@ -197,16 +225,27 @@ fn daemons(arguments: &DevArguments, program: &Path, layout: &Layout) -> Vec<Dae
         arguments: words,
         log: layout.log(name),
     };
-    let mut station: Vec<OsString> = ["station", "run", "--cluster", "dev", "--profile", "dev", "--node", "n1"]
-        .map(OsString::from)
-        .to_vec();
+    let mut station: Vec<OsString> = [
+        "station",
+        "run",
+        "--cluster",
+        "dev",
+        "--profile",
+        "dev",
+        "--node",
+        "n1",
+    ]
+    .map(OsString::from)
+    .to_vec();
     station.extend(["--dir".into(), layout.data("s1").into()]);
     station.extend(["--api".into(), layout.api_socket().into()]);
     station.extend(["--agents".into(), layout.session_socket().into()]);
     let mut all = vec![daemon("s1", &arguments.station_bin, station)];
     for node in 1..=arguments.nodes {
         let name = format!("n{node}");
-        let mut agent: Vec<OsString> = ["agent", "run", "--chaos", "--node", &name].map(OsString::from).to_vec();
+        let mut agent: Vec<OsString> = ["agent", "run", "--chaos", "--node", &name]
+            .map(OsString::from)
+            .to_vec();
         agent.extend(["--dir".into(), layout.data(&name).into()]);
         agent.extend(["--station".into(), layout.session_socket().into()]);
         all.push(daemon(&name, &arguments.agent_bin, agent));
@@ -226,14 +265,21 @@ struct Report {
     to_try: [String; 3],
 }
 
-fn report(app: &mut App<'_>, arguments: &DevArguments, layout: &Layout, wanted: &Wanted) -> Result<(), Problem> {
+fn report(
+    app: &mut App<'_>,
+    arguments: &DevArguments,
+    layout: &Layout,
+    wanted: &Wanted,
+) -> Result<(), Problem> {
     let node = wanted.flaky_node();
     let report = Report {
         context: DEV,
         socket: layout.api_socket(),
         directory: layout.root.clone(),
         logs: layout.logs(),
-        nodes: (1..=arguments.nodes).map(|node| format!("n{node}")).collect(),
+        nodes: (1..=arguments.nodes)
+            .map(|node| format!("n{node}"))
+            .collect(),
         to_try: [
             "mainstay status".to_owned(),
             format!("mainstay chaos kill greeter@{node}"),
@@ -257,7 +303,8 @@ fn report(app: &mut App<'_>, arguments: &DevArguments, layout: &Layout, wanted: 
     if arguments.detached {
         return let_go_of_the_terminal(layout);
     }
-    app.console.say("Ctrl-C ends it and removes everything it made");
+    app.console
+        .say("Ctrl-C ends it and removes everything it made");
     Ok(())
 }
 
@@ -284,20 +331,30 @@ fn previous(home: &Home) -> Result<Option<String>, Problem> {
     if current.as_deref() != Some(DEV) {
         return Ok(current);
     }
-    Ok(home.context(DEV)?.and_then(|context| context.dev).and_then(|dev| dev.previous))
+    Ok(home
+        .context(DEV)?
+        .and_then(|context| context.dev)
+        .and_then(|dev| dev.previous))
 }
 
 fn second(home: &Home) -> Problem {
     let first = match home.context(DEV) {
         Ok(Some(Context { dev: Some(dev), .. })) => {
-            format!("process {} runs one, with its data in {}", dev.parent.pid, dev.directory.display())
+            format!(
+                "process {} runs one, with its data in {}",
+                dev.parent.pid,
+                dev.directory.display()
+            )
         }
         Ok(_) | Err(_) => "another one is just starting or ending".to_owned(),
     };
     let mut problem = Problem::new(
         code::DATA_DIRECTORY,
         "start a dev cluster",
-        format!("{first}, and a home ({}) has one at most", home.directory().display()),
+        format!(
+            "{first}, and a home ({}) has one at most",
+            home.directory().display()
+        ),
     )
     .to_do("mainstay dev stop");
     problem.exit = Exit::Conflict;

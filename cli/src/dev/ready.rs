@@ -41,8 +41,16 @@ impl Wanted {
         loop {
             let seen = match look.nodes().await {
                 Ok(nodes) => {
-                    let online = |name: &String| nodes.iter().any(|node| node.name == *name && node.state == "Online");
-                    let missing: Vec<&str> = names.iter().filter(|name| !online(name)).map(String::as_str).collect();
+                    let online = |name: &String| {
+                        nodes
+                            .iter()
+                            .any(|node| node.name == *name && node.state == "Online")
+                    };
+                    let missing: Vec<&str> = names
+                        .iter()
+                        .filter(|name| !online(name))
+                        .map(String::as_str)
+                        .collect();
                     if missing.is_empty() {
                         return Ok(());
                     }

@@ -54,7 +54,10 @@ impl Reaper {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| machine(format!("start {} dev-reaper", program.display()), error))?;
-        let notes = child.stdin.take().expect("its input was asked to be a pipe");
+        let notes = child
+            .stdin
+            .take()
+            .expect("its input was asked to be a pipe");
         let mut reaper = Self { child, notes };
         reaper.tell(&Note::Plan(plan))?;
         Ok(reaper)
@@ -68,7 +71,9 @@ impl Reaper {
     pub fn finish(self) -> Result<(), Problem> {
         let Self { mut child, notes } = self;
         drop(notes);
-        let status = child.wait().map_err(|error| machine("wait for the dev cluster's reaper", error))?;
+        let status = child
+            .wait()
+            .map_err(|error| machine("wait for the dev cluster's reaper", error))?;
         if status.success() {
             return Ok(());
         }
@@ -112,7 +117,9 @@ fn listen(mut notes: impl BufRead) -> (Option<Plan>, Vec<OwnedFd>) {
     let mut daemons = Vec::new();
     loop {
         let mut line = Vec::new();
-        let read = (&mut notes).take(DEV_NOTE_BYTES_MAX).read_until(b'\n', &mut line);
+        let read = (&mut notes)
+            .take(DEV_NOTE_BYTES_MAX)
+            .read_until(b'\n', &mut line);
         if !matches!(read, Ok(bytes) if bytes > 0) {
             return (plan, daemons);
         }
@@ -149,7 +156,10 @@ pub fn clean(plan: &Plan) -> Result<(), Problem> {
     if complaints.is_empty() {
         return Ok(());
     }
-    Err(machine("remove what the dev cluster made", complaints.join("; ")))
+    Err(machine(
+        "remove what the dev cluster made",
+        complaints.join("; "),
+    ))
 }
 
 #[cfg(test)]
@@ -210,7 +220,10 @@ mod tests {
 
         home.forget("prod", None).unwrap();
         clean(&plan).unwrap();
-        assert!(!home.directory().exists(), "an empty home of our making goes too");
+        assert!(
+            !home.directory().exists(),
+            "an empty home of our making goes too"
+        );
     }
 
     #[test]

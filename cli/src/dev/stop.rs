@@ -29,7 +29,10 @@ pub fn run(app: &mut App<'_>) -> Outcome {
         return clear_away(app, dev);
     };
     process::signal(&parent, Signal::TERM);
-    app.console.say(&format!("ending the dev cluster (process {})", dev.parent.pid));
+    app.console.say(&format!(
+        "ending the dev cluster (process {})",
+        dev.parent.pid
+    ));
     let patience = app.global.timeout.unwrap_or(PATIENCE);
     if process::ended_within(&parent, patience) {
         app.console.say("ended; nothing is left of it");
@@ -38,7 +41,11 @@ pub fn run(app: &mut App<'_>) -> Outcome {
     Err(Problem::new(
         code::TIMEOUT,
         "stop the dev cluster",
-        format!("process {} did not end within {} s", dev.parent.pid, patience.as_secs()),
+        format!(
+            "process {} did not end within {} s",
+            dev.parent.pid,
+            patience.as_secs()
+        ),
     )
     .to_do(format!("kill -9 {}", dev.parent.pid)))
 }
@@ -63,7 +70,8 @@ fn clear_away(app: &mut App<'_>, dev: DevCluster) -> Outcome {
         dev.parent.pid
     ));
     if dev.directory.exists() {
-        app.console.say(&format!("its data is still in {}", dev.directory.display()));
+        app.console
+            .say(&format!("its data is still in {}", dev.directory.display()));
     }
     Ok(Exit::Ok)
 }
