@@ -135,7 +135,9 @@ fn work(key: &Key, instance: &Instance, status: &mut Status) {
                 .working_on
                 .push(entry("starting", instance.deadline, "start"))
         }
-        InstanceState::Stopping { .. } => {
+        // What cannot be ended waits for somebody.
+        InstanceState::Stopping { stuck: true, .. } => {}
+        InstanceState::Stopping { stuck: false, .. } => {
             status
                 .working_on
                 .push(entry("stopping", instance.deadline, "stop"))

@@ -163,19 +163,38 @@ fn compare(
         starting_again(txn, key, env);
         return;
     }
-    if !file_goes_on {
+    if !file_goes_on || is_lost(instance) {
+        let text = format!("{} came back without what it hosted", key.node);
         cut_off(
             txn,
             key,
             instance,
-            "it came back without what it hosted",
+            Reason::new(code::AGENT_ENDED, text),
             env,
         );
-    } else if matches!(instance.state, InstanceState::Unknown { .. }) {
-        let text = format!("{} is back; its reports say what became of this", key.node);
-        let reason = Reason::new(code::NODE_RETURNED, text).about(Key::Node(key.node.clone()));
-        verb::change(txn, key, |instance| instance.reason = Some(reason));
+        return;
     }
+    if !matches!(instance.state, InstanceState::Unknown { .. }) {
+        return;
+    }
+    match open_stop(txn, key, instance) {
+        // It is answered, also if nothing is left to stop.
+        Some(why) => stopping_again(txn, key, why, env),
+        None => {
+            let text = format!("{} is back; its reports say what became of this", key.node);
+            let reason = Reason::new(code::NODE_RETURNED, text).about(Key::Node(key.node.clone()));
+            verb::change(txn, key, |instance| instance.reason = Some(reason));
+        }
+    }
+}
+
+/// Its node came back with a void file: it is gone, whatever the node says later of what it has by then.
+fn is_lost(instance: &Instance) -> bool {
+    matches!(instance.state, InstanceState::Unknown { .. })
+        && instance
+            .reason
+            .as_ref()
+            .is_some_and(|reason| reason.code == code::AGENT_ENDED)
 }
 
 fn known_life(instance: &Instance) -> LiveState {
@@ -372,8 +391,10 @@ pub fn agent_gone(
     .expect("Online leads to AgentDown");
     for key in txn.instances_on(name) {
         let instance = txn.instance(&key).expect("the index named it");
-        if instance.state.may_be_live() {
-            cut_off(txn, &key, &instance, text, env);
+        if instance.state.may_be_live() && !is_lost(&instance) {
+            let text = format!("{name} is away: {text}");
+            let reason = Reason::new(code::NODE_AWAY, text).about(Key::Node(name.clone()));
+            cut_off(txn, &key, &instance, reason, env);
         }
     }
     for key in txn.commands_for(name) {
@@ -397,10 +418,8 @@ pub fn agent_gone(
         .expect("a supervisor has no transitions");
 }
 
-fn cut_off(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, why: &str, env: &Env) {
+fn cut_off(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, reason: Reason, env: &Env) {
     let was = known_life(instance);
-    let reason = Reason::new(code::NODE_AWAY, format!("{} is away: {why}", key.node))
-        .about(Key::Node(key.node.clone()));
     verb::change(txn, key, |instance| {
         instance.state = InstanceState::Unknown { was };
         instance.reason = Some(reason);

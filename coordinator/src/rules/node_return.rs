@@ -4,9 +4,7 @@ use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::health::{Evidence, FailureKind};
 use mainstay_protocol::report::LiveState;
-use mainstay_resource_graph::{
-    Desired, FailureCause, InstanceState, Key, NodeState, Txn, View, ViewExt,
-};
+use mainstay_resource_graph::{Desired, FailureCause, InstanceState, Txn, ViewExt};
 
 use crate::env::Env;
 use crate::record;
@@ -23,21 +21,8 @@ impl Rule for NodeReturn {
         Watch::instances(|instance| matches!(instance.state, InstanceState::Unknown { .. }))
     }
 
-    fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
-        match changed {
-            Key::Node(node)
-                if view
-                    .node(node)
-                    .is_some_and(|node| node.state == NodeState::Online) =>
-            {
-                view.instances_on(node)
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// `record` restored what the digest lists, so an Unknown instance on an online node is one it lacks. What the
-    /// node's own reports are about to tell is not guessed.
+    /// `record` restored what the digest lists, leaves to the node's own reports what they are about to tell, and marks
+    /// what came to its end with a void file.
     fn judge(subject: InstanceKey, txn: &mut Txn<'_>, env: &Env) -> Verdict {
         let Some(instance) = txn.instance(&subject) else {
             return Verdict::Nothing;
@@ -45,14 +30,11 @@ impl Rule for NodeReturn {
         let InstanceState::Unknown { was } = instance.state else {
             return Verdict::Nothing;
         };
-        if !verb::is_online(txn, &subject) {
-            return Verdict::Nothing;
-        }
-        let told = instance
+        let lost = instance
             .reason
             .as_ref()
-            .is_some_and(|reason| reason.code == code::NODE_RETURNED);
-        if told {
+            .is_some_and(|reason| reason.code == code::AGENT_ENDED);
+        if !lost {
             return Verdict::Nothing;
         }
         if instance.desired != Desired::Running {

@@ -132,8 +132,13 @@ fn for_instance(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<Str
             )]
         }
         InstanceState::Starting | InstanceState::Stopping { .. } => {
+            let goal = if wants_running(facts) {
+                "running"
+            } else {
+                "state=Stopped"
+            };
             vec![
-                format!("mainstay wait {key} --for running"),
+                format!("mainstay wait {key} --for {goal}"),
                 format!("mainstay decisions {key}"),
             ]
         }
