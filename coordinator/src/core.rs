@@ -381,6 +381,8 @@ impl LeaderCore {
         }
         effects.push(Effect::Applied(Arc::clone(entry)));
         if let Some(office) = &mut self.office {
+            // One that turned up late brings deadlines that nobody looked at.
+            office.judged_until = office.judged_until.min(entry.log_time);
             // Log time is at least what was committed, even by somebody with a faster clock.
             if office.log_now(now) < entry.log_time {
                 office.anchor = now;
