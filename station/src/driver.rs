@@ -13,7 +13,7 @@ use mainstay_coordinator::{Answer, Effect, Entry, LeaderCore, Log, LogEvent, Mon
 use mainstay_protocol::{Term, limits};
 use mainstay_resource_graph::{Change, Key, NodeState, Vertex, View};
 use mainstay_store::LogHandle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::{Clock, wall_ms};
 use crate::shared::{Shared, Submitted};
@@ -44,6 +44,8 @@ pub struct Driver {
     pub clock: Clock,
     pub watchdog: Watchdog,
     pub term: Term,
+    /// The station ends, after everybody who could ask for something has.
+    pub end: watch::Receiver<bool>,
 }
 
 /// A driver at work.
@@ -53,6 +55,7 @@ struct Drive {
     shared: Arc<Shared>,
     clock: Clock,
     watchdog: Watchdog,
+    end: watch::Receiver<bool>,
     waiting: BTreeMap<Ticket, oneshot::Sender<Answer>>,
     tickets: u64,
 }
@@ -75,6 +78,7 @@ enum Input {
     Log(Option<LogEvent>),
     Submitted(Option<Submitted>),
     Time,
+    End,
 }
 
 /// The core panicked within a call.
@@ -92,6 +96,7 @@ impl Driver {
             shared: self.shared,
             clock: self.clock,
             watchdog: self.watchdog,
+            end: self.end,
             waiting: BTreeMap::new(),
             tickets: 0,
         };
@@ -115,9 +120,10 @@ impl Drive {
                 event = inputs.log.recv() => Input::Log(event),
                 submitted = inputs.inbox.recv(), if !gathering => Input::Submitted(submitted),
                 () = until(self.clock, wake_at) => Input::Time,
+                _ = self.end.wait_for(|end| *end) => Input::End,
             };
             let taken = match input {
-                Input::Log(None) => return Ended::Closed,
+                Input::Log(None) | Input::End => return Ended::Closed,
                 Input::Log(Some(event)) => {
                     let follows = matches!(event, LogEvent::Following | LogEvent::Replaced { .. });
                     let taken = self.log_event(event);

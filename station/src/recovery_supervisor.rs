@@ -16,7 +16,7 @@ use mainstay_coordinator::{CoreConfig, LeaderCore, LogEvent, Rules};
 use mainstay_protocol::{Term, Timestamp, limits};
 use mainstay_resource_graph::{Graph, View};
 use mainstay_store::LogHandle;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use crate::clock::Clock;
 use crate::driver::{Driver, Ended, Inputs};
@@ -36,6 +36,7 @@ pub struct RecoverySupervisor {
     pub shared: Arc<Shared>,
     pub clock: Clock,
     pub watchdog: Watchdog,
+    pub end: watch::Receiver<bool>,
 }
 
 /// Why there will be no coordinator any more.
@@ -57,12 +58,16 @@ impl RecoverySupervisor {
             shared,
             clock,
             watchdog,
+            mut end,
         } = self;
         // A driver that panics leaves its inputs behind for the next.
         let inputs = Arc::new(Mutex::new(inputs));
         loop {
-            let Some(term) = until_leading(&inputs, &mut graph, &mut log_time, &shared).await
-            else {
+            let term = tokio::select! {
+                term = until_leading(&inputs, &mut graph, &mut log_time, &shared) => term,
+                _ = end.wait_for(|end| *end) => None,
+            };
+            let Some(term) = term else {
                 return Over::Stopped;
             };
             let mut pause = FIRST_PAUSE;
@@ -80,6 +85,7 @@ impl RecoverySupervisor {
                     clock,
                     watchdog: watchdog.clone(),
                     term,
+                    end: end.clone(),
                 };
                 tracing::info!(%term, "this station leads; its coordinator starts");
                 let ended = drive(driver, &inputs).await;

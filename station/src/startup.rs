@@ -55,6 +55,7 @@ pub enum StartError {
 pub struct Running {
     shared: Arc<Shared>,
     stop: watch::Sender<bool>,
+    end: watch::Sender<bool>,
     coordinator: JoinHandle<Over>,
     listeners: Vec<JoinHandle<()>>,
     sockets: Vec<PathBuf>,
@@ -135,6 +136,7 @@ impl Station {
             shared.pin_wall(log_time, wall_ms);
         }
         shared.applied(opened.report.revision);
+        let end = watch::Sender::new(false);
         let supervisor = RecoverySupervisor {
             config: CoreConfig {
                 found: found(&options, cluster),
@@ -151,6 +153,7 @@ impl Station {
             shared: Arc::clone(&shared),
             clock,
             watchdog,
+            end: end.subscribe(),
         };
         let coordinator = tokio::spawn(supervisor.run());
         let stop = watch::Sender::new(false);
@@ -163,6 +166,7 @@ impl Station {
         Ok(Running {
             shared,
             stop,
+            end,
             coordinator,
             listeners,
             sockets: vec![options.sessions_socket, options.api_socket],
@@ -209,14 +213,20 @@ impl Running {
         for socket in &self.sockets {
             drop(std::fs::remove_file(socket));
         }
-        let shared = Arc::clone(&self.shared);
+        self.end.send_replace(true);
+        let abort = self.coordinator.abort_handle();
+        if tokio::time::timeout(STOP_GRACE, self.coordinator)
+            .await
+            .is_err()
+        {
+            abort.abort();
+        }
+        let shared = self.shared;
         // The log's own runtime may only end where blocking is allowed.
         let ended = tokio::task::spawn_blocking(move || shared.store.shutdown()).await;
         if ended.is_err() {
             tracing::error!("ending the log panicked");
         }
-        self.coordinator.abort();
-        drop(self.coordinator.await);
     }
 }
 

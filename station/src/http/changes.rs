@@ -9,7 +9,7 @@ use mainstay_api::types::{Accepted, On, StartRequest};
 use mainstay_api::{Problem, own_parts};
 use mainstay_coordinator::{Operation, StartOn, StartPlacement};
 use mainstay_protocol::{BadName, InstanceKey, NodeName, PlacementName, code, limits};
-use mainstay_resource_graph::{Key, ParkedId};
+use mainstay_resource_graph::{Key, ParkedId, ViewExt};
 use serde_json::Value;
 
 use super::Api;
@@ -92,8 +92,33 @@ fn config(what: &str, config: &Value) -> Result<String, Failure> {
 
 type At = Path<(String, String)>;
 
-pub async fn stop(State(api): State<Api>, at: At) -> Reply {
+pub async fn stop(State(api): State<Api>, Path((node, placement)): At) -> Reply {
+    if let Some(accepted) = never_was(&api, &node, &placement).await? {
+        return json(&accepted);
+    }
+    let at = Path((node, placement));
     on_instance(&api, "stop", at, |instance| Operation::Stop { instance }).await
+}
+
+/// A placement that has nothing on that node: what is asked for is so already.
+async fn never_was(api: &Api, node: &str, placement: &str) -> Result<Option<Accepted>, Failure> {
+    let (Ok(node), Ok(placement)) = (node.parse::<NodeName>(), placement.parse::<PlacementName>())
+    else {
+        return Ok(None);
+    };
+    api.read(move |present| {
+        let instance = InstanceKey::new(node, placement);
+        let known = present.view.node(&instance.node).is_some()
+            && present.view.placement(&instance.placement).is_some();
+        let never = known && present.view.instance(&instance).is_none();
+        Ok(never.then(|| Accepted {
+            revision: present.view.revision().0,
+            instances: Vec::new(),
+            text: format!("{instance} is not running"),
+            changed: false,
+        }))
+    })
+    .await
 }
 
 pub async fn restart(State(api): State<Api>, at: At) -> Reply {

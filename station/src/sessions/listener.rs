@@ -23,6 +23,8 @@ pub struct ListenerConfig {
     pub stop: watch::Receiver<bool>,
 }
 
+/// Time for sessions to end by themselves when the station stops.
+const STOP_GRACE: Duration = Duration::from_millis(300);
 /// After an accept that failed (too many open files): time for some to close.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -62,7 +64,10 @@ pub async fn listen(config: ListenerConfig) {
         }
     }
     shared.sessions.close_all("the station stops");
-    sessions.shutdown().await;
+    let ended = async { while sessions.join_next().await.is_some() {} };
+    if tokio::time::timeout(STOP_GRACE, ended).await.is_err() {
+        sessions.shutdown().await;
+    }
 }
 
 async fn connection(

@@ -169,7 +169,10 @@ impl Agent {
     pub async fn until(&mut self, seen: impl FnMut(&Seen) -> bool) -> Seen {
         let waiting = self.seen.wait_for(seen);
         let found = tokio::time::timeout(Duration::from_secs(20), waiting).await;
-        found.expect("the agent sees it in time").unwrap().clone()
+        match found {
+            Ok(seen) => seen.unwrap().clone(),
+            Err(_elapsed) => panic!("the agent does not see it in time"),
+        }
     }
 
     pub fn seen(&self) -> Seen {

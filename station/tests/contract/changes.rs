@@ -78,7 +78,10 @@ async fn refusals_of_a_start_have_their_exit_codes_and_change_nothing() {
     let mut wish = request("greeter", &["n1"]);
     wish.config = json!({"greeting": "good day"});
     let differs = cluster.client.start(&wish).await.unwrap_err();
-    assert!(differs.why.contains("greeting"), "the difference is shown: {differs}");
+    assert!(
+        differs.why.contains("greeting"),
+        "the difference is shown: {differs}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
