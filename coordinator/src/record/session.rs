@@ -156,9 +156,10 @@ fn compare(
         return;
     }
     let was = known_life(instance);
-    // The Start never reached the node: its command is still open and will.
+    // The Start never reached the node: its command is still open and will. What began and ended has raised the floor
+    // above itself; the end of the incarnation before has raised it to this one.
     let undelivered =
-        was == LiveState::Starting && entry.is_none_or(|entry| entry.floor < instance.incarnation);
+        was == LiveState::Starting && entry.is_none_or(|entry| entry.floor <= instance.incarnation);
     if undelivered && has_open_start(txn, key, instance) {
         starting_again(txn, key, env);
         return;
