@@ -8,6 +8,8 @@
 //! ```
 //! No clock: the shell says what time it is. Log time goes on from the last entry's while this station leads.
 
+#[cfg(feature = "planted-bugs")]
+mod early;
 mod refusals;
 mod silence;
 
@@ -346,9 +348,14 @@ impl LeaderCore {
             delta,
             decisions,
         };
+        #[cfg(feature = "planted-bugs")]
+        let too_early = early::effects(&flight, &entry);
         office.in_flight = Some(flight);
         office.proposed = log_now;
         log.propose(entry);
+        #[cfg(feature = "planted-bugs")]
+        return too_early;
+        #[cfg(not(feature = "planted-bugs"))]
         Vec::new()
     }
 

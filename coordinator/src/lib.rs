@@ -28,6 +28,8 @@ pub mod env;
 pub mod event;
 pub mod hash;
 pub mod log;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 pub mod record;
 pub mod rule;
 mod rules;

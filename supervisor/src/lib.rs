@@ -30,6 +30,8 @@ pub mod actor;
 pub mod checks;
 pub mod core;
 pub mod file;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 
 pub use actor::{
     Answered, CheckFuture, ExitFact, ExitHow, Probe, SupervisorConfig, SupervisorHandle,

@@ -76,6 +76,10 @@ pub fn take_sequence(
     if outbox.node_epoch != node_epoch || sequence <= outbox.watermark {
         return false;
     }
+    #[cfg(feature = "planted-bugs")]
+    if crate::planted::is(crate::planted::Bug::WatermarkStands) && sequence.0 % 8 == 0 {
+        return true;
+    }
     let moved = Outbox {
         watermark: sequence,
         ..outbox

@@ -117,6 +117,10 @@ fn after_failure(
         instance.state = InstanceState::Backoff { attempt, of };
         instance.next_try = Some(env.now + wait);
         instance.reason = Some(Reason::new(code::BACKOFF, text.clone()));
+        #[cfg(feature = "planted-bugs")]
+        if crate::planted::is(crate::planted::Bug::BackoffWithoutReason) {
+            instance.reason = None;
+        }
     });
     Verdict::did(code::BACKOFF, text)
 }
@@ -231,6 +235,14 @@ fn backoff(subject: &InstanceKey, restarts: u32, settings: &Settings) -> Duratio
         )
         .min(settings.backoff_max_ms);
     let spread = hash::stable(&format!("{subject} {restarts}")) % 1000;
+    #[cfg(feature = "planted-bugs")]
+    let spread = match crate::planted::is(crate::planted::Bug::JitterOfTheMachine) {
+        true => {
+            use std::hash::{BuildHasher, RandomState};
+            RandomState::new().hash_one(subject) % 1000
+        }
+        false => spread,
+    };
     Duration::from_micros(doubled * 1000 + doubled * spread / 5)
 }
 

@@ -75,7 +75,13 @@ impl AgentCore {
             .waiting
             .get(instance)
             .map(|(_, waiting)| waiting.incarnation);
-        start.incarnation < self.state.floors.of(instance)
+        let floor = self.state.floors.of(instance);
+        #[cfg(feature = "planted-bugs")]
+        let floor = match crate::planted::is(crate::planted::Bug::ForgetsFloors) {
+            true => Incarnation::default(),
+            false => floor,
+        };
+        start.incarnation < floor
             || lives.is_some_and(|newest| start.incarnation <= newest)
             || waits.is_some_and(|newest| start.incarnation <= newest)
     }

@@ -120,6 +120,10 @@ impl State {
             {
                 living.state = LiveState::Stopping;
                 living.stops.push(command);
+                #[cfg(feature = "planted-bugs")]
+                if crate::planted::is(crate::planted::Bug::FreesNameAtStop) {
+                    self.gone(instance);
+                }
             }
         }
     }

@@ -1,0 +1,95 @@
+//! Bugs planted on purpose, one for each family of invariants: each is found within a few seeds, and says which
+//! invariant it broke.
+#![cfg(feature = "planted-bugs")]
+
+use mainstay_coordinator::planted::{self, Bug};
+use mainstay_sim::{Report, run};
+use mainstay_supervisor::planted as planted_in_supervisor;
+
+const SEEDS: u64 = 60;
+
+/// The first seed that breaks something, and what it broke. Planting is per thread, like everything of a run.
+fn first_broken() -> Option<(u64, String)> {
+    (1..=SEEDS).find_map(|seed| {
+        let Report { violation, .. } = run(seed);
+        violation.map(|violation| (seed, violation.to_string()))
+    })
+}
+
+#[track_caller]
+fn is_found(found: Option<(u64, String)>, invariants: &[&str]) {
+    let (seed, text) = found.unwrap_or_else(|| panic!("not found within {SEEDS} seeds"));
+    println!("found by seed {seed}: {text}");
+    assert!(
+        invariants.iter().any(|invariant| text.starts_with(invariant)),
+        "seed {seed} broke something else: {text}"
+    );
+}
+
+fn planted_in_coordinator(bug: Bug, invariants: &[&str]) {
+    planted::set(Some(bug));
+    let found = first_broken();
+    planted::set(None);
+    is_found(found, invariants);
+}
+
+fn planted_in_agent(bug: planted_in_supervisor::Bug, invariants: &[&str]) {
+    planted_in_supervisor::set(Some(bug));
+    let found = first_broken();
+    planted_in_supervisor::set(None);
+    is_found(found, invariants);
+}
+
+// acceptance: 9
+#[test]
+fn planted_name_freed_while_its_holder_lives_is_found() {
+    let bug = planted_in_supervisor::Bug::FreesNameAtStop;
+    planted_in_agent(bug, &["one holder"]);
+}
+
+// acceptance: 9
+#[test]
+fn planted_floor_that_is_ignored_is_found() {
+    let bug = planted_in_supervisor::Bug::ForgetsFloors;
+    planted_in_agent(bug, &["committed commands", "one holder"]);
+}
+
+// acceptance: 9
+#[test]
+fn planted_command_before_its_commit_is_found() {
+    planted_in_coordinator(Bug::SendsBeforeCommit, &["committed commands"]);
+}
+
+// acceptance: 9
+#[test]
+fn planted_effect_without_its_watermark_is_found() {
+    planted_in_coordinator(Bug::WatermarkStands, &["exactly once"]);
+}
+
+// acceptance: 9
+#[test]
+fn planted_backoff_without_a_reason_is_found() {
+    planted_in_coordinator(Bug::BackoffWithoutReason, &["reasons"]);
+}
+
+// acceptance: 9
+#[test]
+fn planted_answer_before_its_commit_is_found() {
+    planted_in_coordinator(Bug::AnswersBeforeCommit, &["promises"]);
+}
+
+// acceptance: 9
+#[test]
+fn planted_chance_in_a_decision_is_found() {
+    planted::set(Some(Bug::JitterOfTheMachine));
+    let differs = (1..=SEEDS).find(|seed| run(*seed).log_crc != run(*seed).log_crc);
+    planted::set(None);
+    let seed = differs.expect("the same seed gave the same log every time");
+    println!("found by seed {seed}");
+}
+
+/// What the planted bugs would be blamed for is not there without them.
+#[test]
+fn planted_nothing_breaks_nothing() {
+    assert_eq!(first_broken(), None);
+}
