@@ -93,12 +93,13 @@ pub fn run_program<S: AsRef<OsStr>>(program: &Path, home: &Path, arguments: &[S]
     }
 }
 
-/// A command whose contexts and sockets stay below `home`.
+/// A command whose contexts, sockets and data stay below `home`.
 pub fn command(program: &Path, home: &Path) -> Command {
     let mut command = Command::new(program);
     command
         .env("MAINSTAY_HOME", home.join("home"))
         .env("XDG_RUNTIME_DIR", home)
+        .env("TMPDIR", home)
         .env_remove("RUST_BACKTRACE")
         .env_remove("XDG_CONFIG_HOME");
     command

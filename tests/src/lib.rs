@@ -10,11 +10,15 @@
 //! Tests wait for conditions, never for a time: `until` asks again until the answer is right, and fails with the last
 //! answer when a generous limit is over.
 
+pub mod answers;
 pub mod cluster;
 pub mod command;
 pub mod outside;
+pub mod shared;
 pub mod until;
 
 pub use cluster::{Cluster, DevOptions};
 pub use command::{Run, mainstay_binary};
+pub use outside::Witness;
+pub use shared::Shared;
 pub use until::until;

@@ -1,0 +1,149 @@
+//! What a person meets first: a cluster that comes up by itself, tells what to try, and leaves nothing behind.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use mainstay_tests::{Cluster, DevOptions, outside, until};
+use rustix::process::Signal;
+
+/// Everything below the cluster's directories but the log that the test itself keeps there.
+fn left_behind(home: &Path) -> Vec<PathBuf> {
+    let own = home.join("dev.log");
+    outside::files_below(home)
+        .into_iter()
+        .filter(|path| *path != own)
+        .collect()
+}
+
+fn until_nothing_is_left(home: &Path) {
+    until(
+        "no process and no file of the cluster is left",
+        || {
+            let processes: Vec<String> = outside::processes_of(home)
+                .into_iter()
+                .map(|process| format!("{} {}", process.pid, process.arguments.replace('\0', " ")))
+                .collect();
+            (processes, left_behind(home))
+        },
+        |(processes, files)| processes.is_empty() && files.is_empty(),
+    );
+}
+
+fn one_node() -> DevOptions {
+    DevOptions {
+        nodes: 1,
+        ..DevOptions::default()
+    }
+}
+
+// acceptance: 1
+// proves: S1, S8
+#[test]
+fn a_first_cluster_says_what_to_try_and_ctrl_c_leaves_nothing() {
+    let mut cluster = Cluster::with(&DevOptions {
+        demo: true,
+        ..DevOptions::default()
+    });
+    println!("ready after {:?}", cluster.ready_after);
+    let to_try: Vec<String> = cluster
+        .said
+        .lines()
+        .filter_map(|line| Some(line[line.find("mainstay ")?..].trim().to_owned()))
+        .collect();
+    assert_eq!(to_try.len(), 3, "three things to try:\n{}", cluster.said);
+    for line in &to_try {
+        cluster.sh(line.trim_start_matches("mainstay ")).ok();
+    }
+    let status = until(
+        "the cluster is healthy",
+        || cluster.json("status"),
+        |status| status["verdict"] == "HEALTHY",
+    );
+    assert_eq!(status["nodes"]["ok"], 3, "{status:#}");
+    assert_eq!(status["instances"]["ok"], 4, "{status:#}");
+    cluster.sh("status --exit-code -q").ok();
+    assert!(!outside::processes_of(cluster.home()).is_empty());
+    assert!(!left_behind(cluster.home()).is_empty());
+
+    assert_eq!(cluster.interrupt(), Some(0), "{}", cluster.log());
+    assert_eq!(left_behind(cluster.home()), Vec::<PathBuf>::new());
+    until_nothing_is_left(cluster.home());
+    cluster.sh("status").expect_code(6);
+}
+
+// acceptance: 1
+#[test]
+fn a_parent_that_is_killed_leaves_nothing_either() {
+    let mut cluster = Cluster::with(&DevOptions {
+        demo: true,
+        nodes: 2,
+        ..DevOptions::default()
+    });
+    cluster.kill_parent();
+    until_nothing_is_left(cluster.home());
+}
+
+// acceptance: 1
+#[test]
+fn two_homes_do_not_meet_and_a_home_has_one_cluster() {
+    let first = Cluster::with(&one_node());
+    let mut second = Cluster::with(&one_node());
+    first.sh("start greeter --on n1").ok();
+    assert_eq!(first.state("greeter@n1"), "Running");
+    assert!(second.list("get instances").is_empty());
+
+    let refused = first.sh("dev --nodes 1 --no-demo").expect_code(4);
+    let pid = first.parent_pid().to_string();
+    assert!(
+        refused.stderr.contains(&pid),
+        "names the first: {refused:#?}"
+    );
+    assert_eq!(first.state("greeter@n1"), "Running", "the first goes on");
+
+    second.sh("dev stop").ok();
+    assert_eq!(left_behind(second.home()), Vec::<PathBuf>::new());
+    until_nothing_is_left(second.home());
+    second.interrupt();
+    first.sh("check greeter@n1").ok();
+}
+
+// acceptance: 1
+// proves: S12
+#[test]
+fn a_daemon_that_is_killed_is_started_again_by_the_parent() {
+    let cluster = Cluster::with(&DevOptions {
+        nodes: 2,
+        ..DevOptions::default()
+    });
+    let pids = |cluster: &Cluster| -> BTreeSet<u32> {
+        let daemons = ["station\0run", "agent\0run"];
+        daemons
+            .iter()
+            .flat_map(|role| cluster.daemon(role))
+            .collect()
+    };
+    let before = pids(&cluster);
+    assert_eq!(before.len(), 3);
+    for pid in &before {
+        mainstay_tests::cluster::signal(*pid, Signal::KILL);
+    }
+    until(
+        "three other daemons run",
+        || pids(&cluster),
+        |now| now.len() == 3 && now.is_disjoint(&before),
+    );
+    until(
+        "both nodes are online",
+        || cluster.sh("get nodes -o json"),
+        |run| {
+            run.code == Some(0)
+                && run.json().as_array().is_some_and(|nodes| {
+                    nodes
+                        .iter()
+                        .filter(|node| node["state"] == "Online")
+                        .count()
+                        == 2
+                })
+        },
+    );
+}
