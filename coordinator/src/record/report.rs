@@ -194,6 +194,12 @@ fn start_failed(
 
 fn ended(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, ending: Ending, env: &Env) {
     match instance.state {
+        InstanceState::Stopping { .. }
+            if ending == Ending::Killed && instance.desired != Desired::Running =>
+        {
+            let text = "stopped on request; it had to be killed, since it did not end within its stop deadline";
+            verb::settle_stopped(txn, key, Reason::new(code::STOPPED_BY_OPERATOR, text));
+        }
         InstanceState::Stopping { why, .. } => finish_stop(txn, key, why, env),
         InstanceState::Failed {
             presence: Presence::Living,
