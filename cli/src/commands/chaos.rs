@@ -24,8 +24,7 @@ pub async fn run(app: &mut App<'_>, arguments: ChaosArguments) -> Outcome {
     if app.console.style.json {
         app.console.json(&done)?;
     } else {
-        app.console
-            .say(&format!("{}: {}", done.reference, done.text));
+        app.console.say(&done.text);
         app.console
             .say(&format!("see: mainstay why {}", done.reference));
     }
