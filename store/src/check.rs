@@ -20,6 +20,7 @@ pub(crate) struct Found {
 
 /// Reads all of it; what is wrong is said in words.
 pub(crate) fn check(db: &Db) -> Result<Found, String> {
+    raft::clear_leftovers(db).map_err(|error| format!("the state cannot be read: {error}"))?;
     let view = StoreView::new(db)
         .map_err(|error| format!("how far the state is cannot be read: {error}"))?;
     let graph = view

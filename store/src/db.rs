@@ -60,6 +60,9 @@ fn families() -> impl Iterator<Item = &'static str> {
     state_families().chain([LOG, META, DECISIONS, EVENTS])
 }
 
+/// A key and what is kept under it.
+pub(crate) type Pair = (Box<[u8]>, Box<[u8]>);
+
 /// A handle to the database; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Db(Arc<DB>);
@@ -130,7 +133,7 @@ impl Db {
         family: &str,
         from: &[u8],
         prefix: &'a [u8],
-    ) -> impl Iterator<Item = io::Result<(Box<[u8]>, Box<[u8]>)>> + 'a {
+    ) -> impl Iterator<Item = io::Result<Pair>> + 'a {
         let mut options = ReadOptions::default();
         options.set_total_order_seek(true);
         self.0
@@ -146,7 +149,7 @@ impl Db {
             })
     }
 
-    pub(crate) fn last(&self, family: &str) -> io::Result<Option<(Box<[u8]>, Box<[u8]>)>> {
+    pub(crate) fn last(&self, family: &str) -> io::Result<Option<Pair>> {
         self.0
             .iterator_cf(self.family(family), IteratorMode::End)
             .next()

@@ -59,7 +59,10 @@ impl Directory {
             _lock: lock,
         };
         match identity(path)? {
-            Some(found) => directory.compare(&found, wanted)?,
+            Some(found) => {
+                directory.compare(&found, wanted)?;
+                directory.expect_database()?;
+            }
             None if directory.database().exists() => {
                 return Err(OpenError::Damaged {
                     dir: path.to_owned(),
@@ -97,12 +100,43 @@ impl Directory {
         Ok(())
     }
 
+    /// A database that is gone must not be taken for one that was never there: the station would begin anew under
+    /// its old name.
+    fn expect_database(&self) -> Result<(), OpenError> {
+        let there = self.database().join("CURRENT").exists();
+        if there || self.fresh().exists() {
+            return Ok(());
+        }
+        Err(OpenError::Damaged {
+            dir: self.path.clone(),
+            what: "there is a station.json, but no database".to_owned(),
+        })
+    }
+
+    /// There from before `station.json` until the database has been made.
+    fn fresh(&self) -> PathBuf {
+        self.path.join("fresh")
+    }
+
+    /// The database is there: from now on it must be.
+    pub(crate) fn begun(&self) -> Result<(), OpenError> {
+        let path = self.fresh();
+        if !path.exists() {
+            return Ok(());
+        }
+        fs::remove_file(&path)
+            .and_then(|()| sync_directory(&self.path))
+            .map_err(OpenError::io("removing", path))
+    }
+
     /// Written aside and renamed, so that it is there entirely or not at all.
     fn introduce(&self, identity: &Identity) -> Result<(), OpenError> {
         let path = self.path.join("station.json");
         let aside = self.path.join("station.json.new");
         let text = serde_json::to_vec_pretty(identity).expect("ids and numbers serialise");
         let write = || -> std::io::Result<()> {
+            File::create(self.fresh())?.sync_all()?;
+            sync_directory(&self.path)?;
             let mut file = File::create(&aside)?;
             file.write_all(&text)?;
             file.sync_all()?;

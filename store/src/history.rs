@@ -7,7 +7,7 @@ use mainstay_protocol::{Revision, Timestamp, limits};
 use mainstay_resource_graph::Key;
 use rocksdb::WriteBatch;
 
-use crate::db::{self, Db};
+use crate::db::{self, Db, Pair};
 use crate::error::io_error;
 use crate::keys;
 use crate::records::{DecisionRow, EventRow, History};
@@ -161,7 +161,7 @@ impl Row for EventRow {
 
 /// A walk over one family, a step at a time, that counts bytes.
 struct Rows<'a, T> {
-    rest: Box<dyn Iterator<Item = io::Result<(Box<[u8]>, Box<[u8]>)>> + 'a>,
+    rest: Box<dyn Iterator<Item = io::Result<Pair>> + 'a>,
     next: Option<(T, u64)>,
 }
 

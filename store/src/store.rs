@@ -108,6 +108,7 @@ impl Store {
         let database = directory.database();
         let new = !database.join("CURRENT").exists();
         let db = Db::open(&database).map_err(|cause| cannot_open(&config.dir, cause))?;
+        directory.begun()?;
         let found = check::check(&db).map_err(|what| OpenError::Damaged {
             dir: config.dir.clone(),
             what,

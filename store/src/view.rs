@@ -8,7 +8,7 @@ use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Revision, Timestam
 use mainstay_resource_graph::{Edge, Graph, Key, Kind, Record, Relation, View, stored};
 use rocksdb::{DB, Direction as Walk, IteratorMode, ReadOptions, SnapshotWithThreadMode};
 
-use crate::db::{self, Db};
+use crate::db::{self, Db, Pair};
 use crate::error::io_error;
 use crate::fatal;
 use crate::keys::{self, Direction, Generation};
@@ -20,8 +20,6 @@ pub struct StoreView<'a> {
     snapshot: SnapshotWithThreadMode<'a, DB>,
     applied: Applied,
 }
-
-type Pair = (Box<[u8]>, Box<[u8]>);
 
 impl<'a> StoreView<'a> {
     pub(crate) fn new(db: &'a Db) -> io::Result<Self> {

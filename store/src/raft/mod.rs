@@ -30,6 +30,7 @@ use mainstay_coordinator::entry::Entry;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use log_store::decode;
+pub(crate) use snapshot::clear_leftovers;
 pub(crate) use start::{Running, Status};
 
 /// What is proposed.

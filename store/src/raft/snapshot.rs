@@ -294,6 +294,30 @@ fn part<'b>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
     Some(part)
 }
 
+/// Removes what a crash left of a snapshot half taken in, or of the state before one.
+pub(crate) fn clear_leftovers(db: &Db) -> io::Result<()> {
+    let applied: Applied = db.record(db::META, db::META_APPLIED)?.unwrap_or_default();
+    let current = keys::generation(Generation(applied.generation));
+    let behind = keys::generation(Generation(applied.generation + 1));
+    let (first, last) = (vec![0; GENERATION_BYTES], vec![u8::MAX; GENERATION_BYTES]);
+    let mut batch = WriteBatch::default();
+    for family in db::state_families() {
+        let before = db.range(family, &[], &[]).next().transpose()?;
+        if before.is_some_and(|(key, _)| *key < *current) {
+            batch.delete_range_cf(db.family(family), &first, &current);
+        }
+        let after = db.range(family, &behind, &[]).next().transpose()?;
+        if after.is_some() {
+            batch.delete_range_cf(db.family(family), &behind, &last);
+        }
+    }
+    if batch.is_empty() {
+        return Ok(());
+    }
+    tracing::warn!("what a crash left of the installation of a snapshot is removed");
+    db.write(batch)
+}
+
 pub(super) fn drop_generation(db: &Db, generation: Generation) -> io::Result<()> {
     let from = keys::generation(generation);
     let to = keys::generation(Generation(generation.0 + 1));

@@ -29,7 +29,7 @@ const ELECTION_MS_MIN: u64 = 1000;
 const ELECTION_MS_MAX: u64 = 2000;
 /// Threads for the log's own tasks: one may be in a write while the other ticks.
 const WORKERS: usize = 2;
-/// How long a shutdown waits for a snapshot under way.
+/// How long a shutdown waits for the core, and then for a snapshot under way.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
 /// The running member. Handles to it are cheap.
@@ -37,7 +37,8 @@ const SHUTDOWN: Duration = Duration::from_secs(10);
 pub(crate) struct Running {
     raft: Raft,
     runtime: tokio::runtime::Handle,
-    events: mpsc::Sender<LogEvent>,
+    /// Weak, so that the driver's queue ends with the member and not with the last handle.
+    events: mpsc::WeakSender<LogEvent>,
 }
 
 /// How the group looks from here.
@@ -70,13 +71,8 @@ impl Running {
             .build()
             .map_err(|error| error.to_string())?;
         let (events, receiver) = mpsc::channel(limits::LOG_EVENTS_MAX);
-        let member = member(
-            config.clone(),
-            db.clone(),
-            committer,
-            snapshots,
-            events.clone(),
-        );
+        let weak = events.downgrade();
+        let member = member(config.clone(), db.clone(), committer, snapshots, events);
         // The caller may itself run on a runtime, where blocking on another is forbidden; waiting on a channel is not.
         let (done, started) = std::sync::mpsc::sync_channel(1);
         runtime.spawn(async move {
@@ -89,7 +85,7 @@ impl Running {
             Self {
                 raft,
                 runtime: handle,
-                events,
+                events: weak,
             },
             runtime,
             receiver,
@@ -101,8 +97,10 @@ impl Running {
         self.runtime.spawn(async move {
             if let Err(error) = raft.client_write(Proposal(Arc::new(entry))).await {
                 tracing::debug!(%error, "a proposal is lost");
-                // Without a driver nobody waits for it.
-                let _ = events.send(LogEvent::Lost).await;
+                if let Some(events) = events.upgrade() {
+                    // Without a driver nobody waits for it.
+                    let _ = events.send(LogEvent::Lost).await;
+                }
             }
         });
     }
@@ -138,9 +136,13 @@ impl Running {
     pub(crate) fn stop(self, runtime: Runtime) {
         let stop = move || {
             let raft = self.raft;
-            let stopped = runtime.block_on(async move { raft.shutdown().await });
-            if let Err(error) = stopped {
-                tracing::warn!(%error, "the log's core did not end as it should");
+            // A driver that no longer takes events holds the core up; its runtime is ended all the same.
+            let ended = runtime
+                .block_on(async move { tokio::time::timeout(SHUTDOWN, raft.shutdown()).await });
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the log's core did not end as it should"),
+                Err(_) => tracing::warn!("the log's core did not end in time"),
             }
             runtime.shutdown_timeout(SHUTDOWN);
         };

@@ -101,6 +101,11 @@ impl StateMachine {
     }
 
     #[cfg(test)]
+    pub(super) fn db(&self) -> &Db {
+        &self.db
+    }
+
+    #[cfg(test)]
     pub(super) fn graph(&self) -> mainstay_resource_graph::Graph {
         StoreView::new(&self.db).unwrap().graph().unwrap()
     }

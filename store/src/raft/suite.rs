@@ -1,4 +1,5 @@
 //! openraft's own suite for storages, and what it leaves out: a snapshot's contents.
+#![allow(clippy::unwrap_used, reason = "the failing line is the explanation")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use mainstay_coordinator::entry::Entry;
 use mainstay_coordinator::log::LogEvent;
 use mainstay_protocol::{ClusterId, Leadership, Timestamp};
-use mainstay_resource_graph::{Cause, ConfigHash, Configuration, Key, Vertex};
+use mainstay_resource_graph::{Cause, ConfigHash, Configuration, Key, Kind, Vertex};
 use openraft::storage::RaftStateMachine;
 use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::{RaftSnapshotBuilder, StorageError};
@@ -16,7 +17,7 @@ use uuid::Uuid;
 
 use super::Types;
 use super::log_store::{Growth, LogStore};
-use super::snapshot::Snapshots;
+use super::snapshot::{Install, Snapshots, clear_leftovers};
 use super::state_machine::{Parts, StateMachine};
 use crate::committer::Committer;
 use crate::config::Syncing;
@@ -89,6 +90,34 @@ async fn a_snapshot_carries_the_whole_state_into_a_fresh_generation() {
     apply(&mut into, 1200, "after").await;
     assert!(into.graph().snapshot() == from.graph().snapshot());
     drop(into_dir);
+}
+
+#[tokio::test]
+async fn what_a_crash_left_of_an_installation_is_removed() {
+    let (_from_dir, _log, mut from) = Builder.build().await.unwrap();
+    let (_into_dir, _log, mut into) = Builder.build().await.unwrap();
+    apply(&mut from, 1, "there").await;
+    apply(&mut into, 1, "here").await;
+    let mut builder = from.get_snapshot_builder().await;
+    let snapshot = builder.build_snapshot().await.unwrap().snapshot;
+    let db = into.db().clone();
+    let mut install = Install::begin(&db, ClusterId(Uuid::nil())).unwrap();
+    let mut chunks = 0;
+    // The head and the records, not the end.
+    let cut = snapshot.for_each_chunk(|chunk| {
+        chunks += 1;
+        if chunks == 3 {
+            return Err(std::io::Error::other("the power went"));
+        }
+        install.take(chunk)
+    });
+    assert!(cut.is_err());
+    drop(install);
+    let names = |db: &Db| db.range("state_config", &[], &[]).count();
+    assert_eq!(names(&db), 2, "both states are there");
+    clear_leftovers(&db).unwrap();
+    assert_eq!(names(&db), 1);
+    assert_eq!(into.graph().counts()[&Kind::Configuration], 1);
 }
 
 /// Applies one entry that makes a configuration of this name.

@@ -1,6 +1,7 @@
 //! A station's driver reduced to what the store's tests need: it keeps a graph from what was opened and from the
 //! events, and proposes deltas made on it.
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "the failing line is the explanation")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -99,6 +100,12 @@ impl Driver {
                 None
             }
         }
+    }
+
+    /// Takes what is left; true when the queue has ended.
+    pub fn ends(&mut self) -> bool {
+        while self.events.blocking_recv().is_some() {}
+        true
     }
 
     fn apply(&mut self, entry: &Arc<Entry>) -> Fate {
