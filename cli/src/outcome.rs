@@ -32,7 +32,7 @@ pub fn four_lines(problem: &Problem) -> String {
     let nearest = if problem.nearest.is_empty() {
         String::new()
     } else {
-        format!(" (nearest: {})", problem.nearest.join(", "))
+        format!(" (nearest: {})", one_line(&problem.nearest.join(", ")))
     };
     let request = if problem.request_id.is_empty() {
         "-"
@@ -43,7 +43,7 @@ pub fn four_lines(problem: &Problem) -> String {
         "error: {}\n  why: {}{}\n  do:  {}\n  {} (request {})",
         one_line(&problem.what),
         one_line(why),
-        one_line(&nearest),
+        nearest,
         one_line(&problem.to_do),
         problem.code,
         one_line(request),
@@ -102,6 +102,7 @@ mod tests {
         let text = four_lines(&problem);
         assert_eq!(text.lines().count(), 4, "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
+        assert!(text.contains("greeter@n1 (nearest: a / b)\n"), "{text}");
         assert!(text.ends_with("MS-NAME-HELD (request -)"), "{text}");
         let silent = four_lines(&Problem::new(code::INTERNAL, "x", ""));
         assert!(silent.contains("why: no cause known"), "{silent}");

@@ -78,7 +78,23 @@ impl Present<'_> {
         let why = format!("there is no {} {reference}", word(kind));
         Problem::new(code, format!("find {reference}"), why)
             .near(near)
-            .to_do(format!("mainstay get {}s", word(kind)))
+            .to_do(list_command(kind))
+    }
+}
+
+/// The command that lists what there is of a kind; those without a list are seen in the whole.
+fn list_command(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Station => "mainstay get stations",
+        Kind::Node => "mainstay get nodes",
+        Kind::Type => "mainstay get types",
+        Kind::Placement => "mainstay get placements",
+        Kind::Instance => "mainstay get instances",
+        Kind::Name => "mainstay get names",
+        Kind::Configuration => "mainstay get configurations",
+        Kind::Supervisor => "mainstay get supervisors",
+        Kind::Parked => "mainstay parked list",
+        Kind::Cluster | Kind::Outbox | Kind::Command => "mainstay status",
     }
 }
 

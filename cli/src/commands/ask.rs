@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::arguments::{CallArguments, CheckArguments};
-use crate::commands::several;
+use crate::commands::{change, several};
 use crate::outcome::{Outcome, four_lines, worst};
 use crate::table::{Cell, Table};
 use crate::text::printable;
@@ -140,7 +140,11 @@ pub async fn call(app: &mut App<'_>, arguments: CallArguments) -> Outcome {
     let body = arguments.body.unwrap_or(Value::Null);
     let answer = client
         .call(node.as_str(), placement.as_str(), &arguments.message, &body)
-        .await?;
+        .await;
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(problem) => return Err(advised(&client, &arguments.reference, problem).await),
+    };
     if app.console.style.json {
         app.console.json(&answer)?;
         return Ok(Exit::Ok);
@@ -153,4 +157,18 @@ pub async fn call(app: &mut App<'_>, arguments: CallArguments) -> Outcome {
         value => app.console.json(value)?,
     }
     Ok(Exit::Ok)
+}
+
+/// Of a message that its type does not know or cannot read, the type says more; of one that failed, `why` does.
+async fn advised(client: &Client, key: &InstanceKey, problem: Problem) -> Problem {
+    if problem.code != code::UNKNOWN_MESSAGE && problem.code != code::BAD_REQUEST {
+        return change::pointed(problem, &key.to_string());
+    }
+    match client
+        .instance(key.node.as_str(), key.placement.as_str())
+        .await
+    {
+        Ok(instance) => problem.to_do(format!("mainstay describe type/{}", instance.service_type)),
+        Err(_) => problem,
+    }
 }

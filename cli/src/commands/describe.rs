@@ -40,7 +40,7 @@ pub async fn run(app: &mut App<'_>, arguments: &OneArguments) -> Outcome {
     }
     let colour = app.console.style.colour;
     let mut text = format!("{} {}\n", whole.described.kind, whole.described.reference);
-    push(&mut text, &whole.described.value, 1);
+    push(&mut text, &folded(&whole.described), 1);
     if !whole.events.is_empty() {
         text.push_str("\nlatest events\n");
         text.push_str(&events::table(&whole.events).render(colour));
@@ -69,6 +69,59 @@ async fn latest(client: &Client, reference: &str) -> (Vec<Event>, Vec<Decision>)
         client.events(&events).await.unwrap_or_default(),
         client.decisions(&decisions).await.unwrap_or_default(),
     )
+}
+
+/// As people want it: a type's schemas become a line for each message and each key. JSON has all of them.
+fn folded(described: &Described) -> Value {
+    let mut value = described.value.clone();
+    if described.kind != "type" {
+        return value;
+    }
+    if let Some(messages) = value.get_mut("messages").and_then(Value::as_array_mut) {
+        for message in messages {
+            let name = message["name"].as_str().unwrap_or("-").to_owned();
+            *message = Value::String(schema_line(&name, &message["schema"]));
+        }
+    }
+    if let Some(schema) = value.get_mut("schema") {
+        *schema = Value::String(schema_line("", schema));
+    }
+    value
+}
+
+/// `greet {name}  Greets somebody.`; keys that may be left out have a question mark.
+fn schema_line(name: &str, schema: &Value) -> String {
+    let required: Vec<&str> = schema["required"]
+        .as_array()
+        .map(|names| names.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default();
+    let keys: Vec<String> = schema["properties"]
+        .as_object()
+        .map(|keys| {
+            keys.iter()
+                .map(|(key, value)| key_text(key, value, &required))
+                .collect()
+        })
+        .unwrap_or_default();
+    let content = if keys.is_empty() {
+        String::new()
+    } else {
+        format!("{{{}}}", keys.join(", "))
+    };
+    let about = schema["description"].as_str().unwrap_or_default();
+    [name, &content, &one_line(about)]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("  ")
+}
+
+fn key_text(key: &str, schema: &Value, required: &[&str]) -> String {
+    let mark = if required.contains(&key) { "" } else { "?" };
+    match schema["type"].as_str() {
+        Some(kind) => format!("{key}{mark}: {kind}"),
+        None => format!("{key}{mark}"),
+    }
 }
 
 /// Keys and values, indented; whatever fits a line stays on one.
@@ -107,6 +160,7 @@ fn short(value: &Value) -> Option<String> {
     const LINE_MAX: usize = 72;
     match value {
         Value::Null => Some("-".to_owned()),
+        Value::String(text) if text.is_empty() => Some("-".to_owned()),
         Value::String(text) => Some(one_line(text)),
         Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
         Value::Array(_) | Value::Object(_) => {
@@ -122,6 +176,32 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_type_shows_a_line_for_each_message() {
+        let described = Described {
+            kind: "type".to_owned(),
+            reference: "type/greeter".to_owned(),
+            value: json!({
+                "messages": [
+                    {"name": "greet", "schema": {
+                        "description": "Greets.",
+                        "properties": {"name": {"type": "string"}, "how": {"$ref": "#/$defs/How"}},
+                        "required": ["name"],
+                    }},
+                    {"name": "end", "schema": null},
+                ],
+                "schema": {"properties": {"greeting": {"type": "string"}}},
+            }),
+        };
+        assert_eq!(
+            folded(&described),
+            json!({
+                "messages": ["greet  {how?, name: string}  Greets.", "end"],
+                "schema": "{greeting?: string}",
+            })
+        );
+    }
 
     #[test]
     fn long_values_unfold_and_short_ones_stay_on_their_line() {

@@ -43,8 +43,12 @@ async fn failed(
     problem: Problem,
     reference: &str,
 ) -> Problem {
-    if matches!(problem.exit, Exit::TargetFailed | Exit::TimedOut) {
-        why::talk(app, client, reference).await;
+    let explained = !matches!(problem.exit, Exit::TargetFailed | Exit::TimedOut)
+        || why::talk(app, client, reference).await;
+    if explained {
+        change::pointed(problem, reference)
+    } else {
+        // It does not exist: nobody can say why.
+        problem.to_do("mainstay status")
     }
-    change::pointed(problem, reference)
 }

@@ -36,12 +36,14 @@ pub async fn run(app: &mut App<'_>, arguments: &WhyArguments) -> Outcome {
     Ok(Exit::Ok)
 }
 
-/// The tree as talk, beside an error; nothing where it cannot be had.
-pub async fn talk(app: &mut App<'_>, client: &Client, reference: &str) {
-    if let Ok(why) = client.why(reference).await {
-        let text = text(&why, false);
-        app.console.say(text.trim_end());
-    }
+/// The tree as talk, beside an error; nothing (and false) where it cannot be had.
+pub async fn talk(app: &mut App<'_>, client: &Client, reference: &str) -> bool {
+    let Ok(why) = client.why(reference).await else {
+        return false;
+    };
+    let text = text(&why, false);
+    app.console.say(text.trim_end());
+    true
 }
 
 fn text(why: &Why, colour: bool) -> String {
