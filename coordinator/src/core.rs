@@ -10,6 +10,7 @@
 
 #[cfg(feature = "planted-bugs")]
 mod early;
+mod greeting;
 mod refusals;
 mod silence;
 
@@ -36,6 +37,7 @@ use crate::record::{self, Outcome};
 use crate::rule::Rules;
 use crate::step::{self, Stepped};
 
+use self::greeting::Greeting;
 use self::refusals::{in_use, no_quorum, outcome_unknown};
 
 /// Microseconds of any monotonic clock.
@@ -403,7 +405,7 @@ impl LeaderCore {
                 effects.extend(self.carry_out(flight, revision, &commands));
             }
             // One that was lost and turned up: its events are stepped again and answered then.
-            None => effects.extend(commands.iter().filter_map(|key| self.send(key))),
+            None => effects.extend(self.send_late(&commands)),
         }
         effects
     }
@@ -420,6 +422,7 @@ impl LeaderCore {
         };
         office.dirty.extend(flight.rest);
         let leadership = office.leadership;
+        let mut greeting = Greeting::new(&office.inbox, &flight.events);
         let mut effects = Vec::new();
         let mut answers = Vec::new();
         let mut reporters = BTreeSet::new();
@@ -437,6 +440,9 @@ impl LeaderCore {
                     node_epoch,
                     watermark,
                 } => {
+                    if !greeting.is_newest(&node) {
+                        continue;
+                    }
                     to_send.extend(self.graph.commands_for(&node));
                     effects.push(Effect::Welcome {
                         node,
@@ -467,7 +473,8 @@ impl LeaderCore {
                 }
             }
         }
-        effects.extend(to_send.iter().filter_map(|key| self.send(key)));
+        let sends = to_send.iter().filter_map(|key| self.send(key));
+        effects.extend(sends.filter(|effect| greeting.lets_pass(effect)));
         effects.extend(
             reporters
                 .into_iter()
@@ -475,6 +482,15 @@ impl LeaderCore {
         );
         effects.extend(answers);
         effects
+    }
+
+    fn send_late(&self, commands: &BTreeSet<Key>) -> Vec<Effect> {
+        let Some(office) = &self.office else {
+            return Vec::new();
+        };
+        let greeting = Greeting::new(&office.inbox, &[]);
+        let sends = commands.iter().filter_map(|key| self.send(key));
+        sends.filter(|effect| greeting.lets_pass(effect)).collect()
     }
 
     /// Under the leadership of today: an agent that saw it no longer obeys the one that decided the command.
