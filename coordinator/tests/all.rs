@@ -2,7 +2,9 @@
 
 mod harness;
 
+mod explain;
 mod leader;
 mod life;
 mod parked;
+mod properties;
 mod rules;

@@ -28,7 +28,14 @@ pub fn full_pass(graph: &Graph, rules: &Rules, entry: &Entry) -> Option<String> 
         return None;
     }
     let mut lines: Vec<String> = again.decisions.iter().take(20).map(decision_line).collect();
-    lines.extend(again.delta.changes.iter().take(20).map(|change| format!("{change:?}")));
+    lines.extend(
+        again
+            .delta
+            .changes
+            .iter()
+            .take(20)
+            .map(|change| format!("{change:?}")),
+    );
     Some(lines.join("\n"))
 }
 

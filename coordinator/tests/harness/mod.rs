@@ -9,9 +9,7 @@ pub mod script;
 mod types;
 mod world;
 
-pub use judge::full_pass;
 pub use log::Mode;
-pub use node::ScriptedNode;
 pub use print::{decision_line, why_lines};
-pub use types::{at, declaration, key, node_name, rules_of, slot, type_name};
+pub use types::{at, key, node_name, rules_of};
 pub use world::{World, start};

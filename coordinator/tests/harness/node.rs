@@ -283,18 +283,29 @@ impl ScriptedNode {
             return;
         }
         if let Some(live) = self.live(&start.instance) {
-            panic!("{} incarnation {} is ordered while {} lives", start.instance, start.incarnation, live.incarnation);
+            panic!(
+                "{} incarnation {} is ordered while {} lives",
+                start.instance, start.incarnation, live.incarnation
+            );
         }
         if let Some((other, _)) = self.names.iter().find(|(_, name)| **name == start.name) {
             panic!("{} is ordered while {other} has its name", start.instance);
         }
-        self.names.insert(start.instance.clone(), start.name.clone());
+        self.names
+            .insert(start.instance.clone(), start.name.clone());
         self.open.insert(command.id, command);
-        self.set_live(&start.instance, start.incarnation, Some(LiveState::Starting));
+        self.set_live(
+            &start.instance,
+            start.incarnation,
+            Some(LiveState::Starting),
+        );
     }
 
     fn receive_stop(&mut self, command: Command, stop: &Stop) {
-        let live = self.digest.get_mut(&stop.instance).and_then(|entry| entry.live.as_mut());
+        let live = self
+            .digest
+            .get_mut(&stop.instance)
+            .and_then(|entry| entry.live.as_mut());
         match live.filter(|live| live.incarnation <= stop.incarnation) {
             Some(live) => {
                 live.state = LiveState::Stopping;

@@ -1,19 +1,18 @@
 //! The world itself: events in, time on, entries committed, invariants looked at after each.
 
+mod acts;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_coordinator::{
-    Answer, CoreConfig, Decision, Effect, Entry, Event, Found, GoneWhy, LeaderCore, LogEvent,
-    Monotonic, Operation, Rules, StartOn, StartPlacement, Ticket,
+    Answer, CoreConfig, Decision, Effect, Entry, Event, Found, LeaderCore, LogEvent, Monotonic,
+    Rules, Ticket,
 };
-use mainstay_protocol::command::{Command, Order};
-use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
-use mainstay_protocol::report::{CommandOutcome, Ending, Presence, Report};
+use mainstay_protocol::command::Command;
 use mainstay_protocol::{
-    ClusterId, ClusterName, CommandId, Epoch, Incarnation, InstanceKey, Leadership, NodeName,
-    StationId, Term, Timestamp,
+    ClusterId, ClusterName, Epoch, Incarnation, Leadership, NodeName, StationId, Term, Timestamp,
 };
 use mainstay_resource_graph::{
     CommandVertex, Graph, Instance, InstanceState, Key, Kind, Settings, View, ViewExt,
@@ -23,7 +22,9 @@ use super::judge;
 use super::log::{Mode, TestLog};
 use super::node::ScriptedNode;
 use super::print;
-use super::types::{at, node_name, slot, type_name};
+use super::types::{at, node_name};
+
+pub use acts::{is_start, is_stop, start};
 
 pub struct World {
     pub core: LeaderCore,
@@ -142,8 +143,11 @@ impl World {
         let effects = self
             .core
             .log_event(LogEvent::Committed(Arc::clone(&entry)), self.now);
-        self.replica.apply(&entry.delta);
+        let applied = self.replica.apply(&entry.delta);
         self.take(effects);
+        if !applied.changed {
+            return;
+        }
         if self.checks {
             judge::sound(self.graph());
             entry.decisions.iter().for_each(judge::bounded);
@@ -151,7 +155,10 @@ impl World {
         if self.checks && self.full_passes {
             let late = judge::full_pass(self.graph(), &self.rules, &entry);
             let revision = self.graph().revision();
-            assert_eq!(late, None, "a full pass after the entry of revision {revision} writes");
+            assert_eq!(
+                late, None,
+                "a full pass after the entry of revision {revision} writes"
+            );
         }
         let difference = self.replica.first_difference(self.graph());
         assert_eq!(difference, None, "a replica that only applies differs");
@@ -164,14 +171,18 @@ impl World {
             match effect {
                 Effect::Welcome {
                     node,
+                    agent_run,
                     node_id,
                     node_epoch,
                     watermark,
                     ..
                 } => {
                     let scripted = self.node(&node);
-                    scripted.welcomed(node_id, node_epoch, watermark);
-                    self.send_unacknowledged(&node);
+                    // The session of an agent that has ended meanwhile is none.
+                    if scripted.agent_run() == agent_run {
+                        scripted.welcomed(node_id, node_epoch, watermark);
+                        self.send_unacknowledged(&node);
+                    }
                 }
                 Effect::Acknowledge {
                     node,
@@ -192,8 +203,16 @@ impl World {
     fn send(&mut self, node: &NodeName, command: Command) {
         let committed = self.graph().command(&Key::Command(command.id));
         let order = committed.map(|committed| committed.order);
-        assert_eq!(order.as_ref(), Some(&command.order), "it is committed before it is sent");
-        assert_eq!(command.leadership, self.leadership(), "an agent obeys the newest leader alone");
+        assert_eq!(
+            order.as_ref(),
+            Some(&command.order),
+            "it is committed before it is sent"
+        );
+        assert_eq!(
+            command.leadership,
+            self.leadership(),
+            "an agent obeys the newest leader alone"
+        );
         let scripted = self.node(node);
         if scripted.connected && !scripted.deaf {
             scripted.receive(command);
@@ -337,279 +356,6 @@ impl World {
         self.lead();
     }
 
-    // Nodes.
-
-    /// The node's agent opens a session.
-    pub fn up(&mut self, node: &str) {
-        let scripted = self.node(&node_name(node));
-        scripted.muted = false;
-        let event = Event::NodeUp {
-            up: Box::new(scripted.node_up()),
-            minted: scripted.minted(),
-        };
-        self.core.enqueue(event, None, self.now).unwrap();
-        self.run();
-    }
-
-    /// The session closes.
-    pub fn gone(&mut self, node: &str) {
-        let scripted = self.node(&node_name(node));
-        scripted.connected = false;
-        let event = Event::AgentGone {
-            node: scripted.name.clone(),
-            agent_run: Some(scripted.agent_run()),
-            why: GoneWhy::SessionClosed,
-        };
-        self.core.enqueue(event, None, self.now).unwrap();
-        self.run();
-    }
-
-    /// The agent process ended, and its next life introduces itself. With its file it knows what became of what it
-    /// hosted, and says so.
-    pub fn agent_restarts(&mut self, node: &str, keeps_file: bool) {
-        let name = node_name(node);
-        if self.node(&name).connected {
-            self.gone(node);
-        }
-        let scripted = self.node(&name);
-        let lived: Vec<_> = scripted
-            .digest
-            .iter()
-            .filter_map(|(key, entry)| Some((key.clone(), entry.live.clone()?)))
-            .collect();
-        let open: Vec<Command> = scripted.open.values().cloned().collect();
-        scripted.restart(keeps_file);
-        if keeps_file {
-            for (instance, live) in lived {
-                scripted.note(Report::Failed {
-                    instance,
-                    incarnation: live.incarnation,
-                    kind: FailureKind::AgentEnded,
-                    presence: Presence::Gone,
-                    evidence: Evidence::text("the agent process that hosted it ended"),
-                });
-            }
-            for command in open {
-                let outcome = match command.order {
-                    Order::Start(_) => CommandOutcome::Done,
-                    Order::Stop(_) => CommandOutcome::NotRunning,
-                };
-                scripted.note(Report::CommandDone {
-                    command: command.id,
-                    outcome,
-                });
-            }
-        }
-        self.up(node);
-    }
-
-    /// The instance is up with the configuration it was started with, and its Start is answered.
-    pub fn started_as(&mut self, instance: &InstanceKey, incarnation: Incarnation) {
-        self.says_started(instance, incarnation);
-        self.answer(&instance.to_string(), &CommandOutcome::Done, is_start);
-    }
-
-    /// As above, and the answer to its Start is still to come.
-    pub fn says_started(&mut self, instance: &InstanceKey, incarnation: Incarnation) {
-        let ordered = self
-            .node(&instance.node)
-            .received
-            .iter()
-            .rev()
-            .find_map(|command| match &command.order {
-                Order::Start(start) if start.instance == *instance => Some(start.config.clone()),
-                Order::Start(_) | Order::Stop(_) => None,
-            });
-        let report = Report::Started {
-            instance: instance.clone(),
-            incarnation,
-            version: "1.0.0".to_owned(),
-            config: ordered.unwrap_or_else(|| "{}".to_owned()),
-            process: Vec::new(),
-        };
-        self.report(report, instance.node.as_str());
-    }
-
-    pub fn started(&mut self, reference: &str) {
-        self.started_as(&at(reference), self.incarnation(reference));
-    }
-
-    pub fn failed(&mut self, reference: &str, kind: FailureKind, presence: Presence, text: &str) {
-        let report = Report::Failed {
-            instance: at(reference),
-            incarnation: self.incarnation(reference),
-            kind,
-            presence,
-            evidence: Evidence::text(text),
-        };
-        self.report(report, at(reference).node.as_str());
-    }
-
-    /// Panics, and is gone.
-    pub fn panics(&mut self, reference: &str, text: &str) {
-        self.failed(reference, FailureKind::Panic, Presence::Gone, text);
-    }
-
-    pub fn ended(&mut self, reference: &str, ending: Ending) {
-        let report = Report::Ended {
-            instance: at(reference),
-            incarnation: self.incarnation(reference),
-            ending,
-        };
-        self.report(report, at(reference).node.as_str());
-        self.answer(reference, &CommandOutcome::Done, |_| true);
-    }
-
-    /// The last frame once more, acknowledged or not.
-    pub fn send_again(&mut self, node: &str) {
-        let frame = self
-            .last_frame
-            .get(&node_name(node))
-            .cloned();
-        if let Some(frame) = frame {
-            let _ = self.core.enqueue(frame, None, self.now);
-        }
-        self.run();
-    }
-
-    pub fn log_now(&self) -> Timestamp {
-        Timestamp(self.now.0)
-    }
-
-    pub fn take_said(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.said)
-    }
-
-    /// The agent writes a report down and sends what is not acknowledged, if it can.
-    pub fn report(&mut self, report: Report, node: &str) {
-        let name = node_name(node);
-        self.node(&name).note(report);
-        self.send_unacknowledged(&name);
-        self.run();
-    }
-
-    /// The frame of everything unacknowledged, twice in a row.
-    pub fn report_twice(&mut self, report: Report, node: &str) {
-        let name = node_name(node);
-        self.node(&name).note(report);
-        self.send_unacknowledged(&name);
-        self.send_unacknowledged(&name);
-        self.run();
-    }
-
-    /// Answers the open commands about an instance that `which` chooses.
-    pub fn answer(&mut self, reference: &str, outcome: &CommandOutcome, which: fn(&Order) -> bool) {
-        let instance = at(reference);
-        let scripted = self.node(&instance.node);
-        let open: Vec<CommandId> = scripted
-            .open
-            .values()
-            .filter(|command| *command.order.instance().0 == instance && which(&command.order))
-            .map(|command| command.id)
-            .collect();
-        for command in open {
-            scripted.note(Report::CommandDone {
-                command,
-                outcome: outcome.clone(),
-            });
-        }
-        self.send_unacknowledged(&instance.node);
-        self.run();
-    }
-
-    // People.
-
-    pub fn operate(&mut self, operation: Operation) -> Answer {
-        let ticket = self.ask(operation);
-        self.run();
-        self.answers.get(&ticket).cloned().expect("it is answered")
-    }
-
-    /// Puts an operation in line; its answer comes when it is committed.
-    pub fn ask(&mut self, operation: Operation) -> Ticket {
-        self.tickets += 1;
-        let ticket = Ticket(self.tickets);
-        self.core
-            .enqueue(Event::Operator(operation), Some(ticket), self.now)
-            .unwrap();
-        ticket
-    }
-
-    pub fn start(&mut self, service_type: &str, name: &str, on: &str) -> Answer {
-        self.operate(start(service_type, name, on, None, ""))
-    }
-
-    /// Puts a stop in line and lets the core take it.
-    pub fn stop_in_line(&mut self, instance: &str) {
-        self.ask(Operation::Stop { instance: at(instance) });
-        self.run();
-    }
-
-    pub fn start_holding(
-        &mut self,
-        service_type: &str,
-        name: &str,
-        on: &str,
-        holds: &str,
-    ) -> Answer {
-        self.operate(start(service_type, name, on, Some(holds), ""))
-    }
-
-    pub fn stop(&mut self, instance: &str) -> Answer {
-        self.operate(Operation::Stop {
-            instance: at(instance),
-        })
-    }
-
-    pub fn restart(&mut self, instance: &str) -> Answer {
-        self.operate(Operation::Restart {
-            instance: at(instance),
-        })
-    }
-
-    pub fn clear(&mut self, instance: &str) -> Answer {
-        self.operate(Operation::Clear {
-            instance: at(instance),
-        })
-    }
-
-    pub fn could_not_start(&mut self, reference: &str, refused: RefusedStart, text: &str) {
-        let instance = at(reference);
-        let incarnation = self.incarnation(reference);
-        let node = instance.node.clone();
-        let report = Report::CouldNotStart { instance, incarnation, refused, text: text.to_owned() };
-        self.report(report, node.as_str());
-        self.answer(reference, &CommandOutcome::Done, is_start);
-    }
-
-    pub fn health_ok(&mut self, reference: &str) {
-        let instance = at(reference);
-        let incarnation = self.incarnation(reference);
-        let node = instance.node.clone();
-        let report = Report::HealthChanged { instance, incarnation, health: Health::Ok, detail: String::new() };
-        self.report(report, node.as_str());
-    }
-
-    /// Checks missed in a row, of three.
-    pub fn misses(&mut self, reference: &str, missed: u32, detail: &str) {
-        let instance = at(reference);
-        let incarnation = self.incarnation(reference);
-        let node = instance.node.clone();
-        let detail = detail.to_owned();
-        self.report(Report::Unresponsive { instance, incarnation, missed, limit: 3, detail }, node.as_str());
-    }
-
-    pub fn connected(&self) -> Vec<String> {
-        self.nodes.values().filter(|node| node.connected).map(|node| node.name.to_string()).collect()
-    }
-
-    /// A change of leader after which every node that had a session opens one again.
-    pub fn fail_over_with_sessions(&mut self) {
-        let nodes = self.connected();
-        self.fail_over();
-        nodes.iter().for_each(|node| self.up(node));
-    }
-
     // Looking.
 
     pub fn instance(&self, reference: &str) -> Instance {
@@ -659,42 +405,12 @@ impl World {
     pub fn parked(&self) -> Vec<Key> {
         self.graph().keys(Kind::Parked)
     }
-}
 
-/// `on` is a list of nodes, or `all`.
-pub fn start(
-    service_type: &str,
-    name: &str,
-    on: &str,
-    holds: Option<&str>,
-    config: &str,
-) -> Operation {
-    let on = if on == "all" {
-        StartOn::All
-    } else {
-        StartOn::Nodes(on.split(',').map(node_name).collect())
-    };
-    Operation::Start(StartPlacement {
-        service_type: type_name(service_type),
-        name: mainstay_protocol::PlacementName::new(name).unwrap(),
-        holds: holds.map(slot),
-        on,
-        config: config.to_owned(),
-    })
-}
+    pub fn log_now(&self) -> Timestamp {
+        Timestamp(self.now.0)
+    }
 
-pub fn is_start(order: &Order) -> bool {
-    matches!(order, Order::Start(_))
-}
-
-pub fn is_stop(order: &Order) -> bool {
-    matches!(order, Order::Stop(_))
-}
-
-/// Whom a key speaks of, where it is an instance.
-pub fn instance_of(key: &Key) -> Option<&InstanceKey> {
-    match key {
-        Key::Instance(instance) => Some(instance),
-        _ => None,
+    pub fn take_said(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.said)
     }
 }

@@ -47,7 +47,11 @@ fn a_report_and_its_effects_are_one_entry() {
     let entries = world.entries.len();
     world.panics("web@n1", "boom");
     assert_eq!(world.entries.len(), entries + 1);
-    let rules: Vec<&str> = world.entries[entries].decisions.iter().map(|one| one.rule.as_str()).collect();
+    let rules: Vec<&str> = world.entries[entries]
+        .decisions
+        .iter()
+        .map(|one| one.rule.as_str())
+        .collect();
     assert_eq!(rules, ["restart"]);
 }
 
@@ -64,7 +68,11 @@ fn two_starts_of_one_name_in_one_batch_make_one_instance_and_two_definite_answer
     world.run();
     world.release();
     for ticket in [first, second, third] {
-        assert!(world.answers[&ticket].is_ok(), "{:?}", world.answers[&ticket]);
+        assert!(
+            world.answers[&ticket].is_ok(),
+            "{:?}",
+            world.answers[&ticket]
+        );
     }
     assert_eq!(world.state("alpha@n1"), InstanceState::Starting);
     assert_eq!(world.state("beta@n1"), InstanceState::Blocked);
@@ -91,14 +99,23 @@ fn an_operation_says_whether_it_changed_anything_itself() {
 fn nothing_is_acknowledged_on_behalf_of_another_proposal() {
     let mut world = running();
     world.hold();
-    world.ask(Operation::Stop { instance: at("web@n1") });
+    world.ask(Operation::Stop {
+        instance: at("web@n1"),
+    });
     world.run();
     world.lose();
     let later = world.ask(start("noisy", "other", "n1", None, ""));
     world.run();
     world.arrive_late();
-    let known = world.graph().record(&mainstay_resource_graph::Key::Instance(at("other@n1"))).is_some();
-    assert_eq!(world.answers.contains_key(&later), known, "answered if and only if it is committed");
+    let known = world
+        .graph()
+        .record(&mainstay_resource_graph::Key::Instance(at("other@n1")))
+        .is_some();
+    assert_eq!(
+        world.answers.contains_key(&later),
+        known,
+        "answered if and only if it is committed"
+    );
     world.release();
     assert!(world.answers[&later].is_ok());
     assert_eq!(world.state("other@n1"), InstanceState::Starting);
@@ -110,7 +127,9 @@ fn nothing_is_acknowledged_on_behalf_of_another_proposal() {
 fn callers_of_a_leader_that_goes_are_told_to_try_again() {
     let mut world = running();
     world.hold();
-    let in_flight = world.ask(Operation::Stop { instance: at("web@n1") });
+    let in_flight = world.ask(Operation::Stop {
+        instance: at("web@n1"),
+    });
     world.run();
     let in_line = world.ask(start("noisy", "other", "n1", None, ""));
     world.fail_over_with_sessions();
@@ -126,7 +145,9 @@ fn callers_of_a_leader_that_goes_are_told_to_try_again() {
 fn who_does_not_lead_takes_nothing() {
     let mut world = running();
     world.core.log_event(LogEvent::Following, world.now);
-    let event = Event::Operator(Operation::Stop { instance: at("web@n1") });
+    let event = Event::Operator(Operation::Stop {
+        instance: at("web@n1"),
+    });
     let refusal = world.core.enqueue(event, None, world.now).unwrap_err();
     assert_eq!(refusal.code, code::NO_QUORUM);
     assert_eq!(world.core.wake_at(world.now), None);
@@ -139,7 +160,9 @@ fn a_full_inbox_refuses_operations_but_no_agent_that_introduces_itself() {
     world.stop_in_line("web@n1");
     let mut refusal = None;
     for _ in 0..=limits::INBOX_EVENTS_MAX {
-        let event = Event::Operator(Operation::Clear { instance: at("web@n1") });
+        let event = Event::Operator(Operation::Clear {
+            instance: at("web@n1"),
+        });
         if let Err(full) = world.core.enqueue(event, None, world.now) {
             refusal = Some(full);
             break;
@@ -159,7 +182,10 @@ fn a_second_agent_of_a_node_is_refused_while_the_first_is_heard() {
     let mut world = running();
     let mut other = world.scripted("n1").clone();
     other.restart(true);
-    let up = Event::NodeUp { up: Box::new(other.node_up()), minted: other.minted() };
+    let up = Event::NodeUp {
+        up: Box::new(other.node_up()),
+        minted: other.minted(),
+    };
     let refusal = world.core.enqueue(up.clone(), None, world.now).unwrap_err();
     assert_eq!(refusal.code, code::NODE_ID_IN_USE);
     assert!(refusal.text.contains("/run/n1.sock"), "{}", refusal.text);
@@ -182,9 +208,20 @@ fn a_burst_is_taken_in_bounded_batches_and_every_one_of_it_counts() {
     world.release();
     assert_eq!(world.graph().keys(Kind::Instance).len(), 1501);
     assert_eq!(world.answers.len(), 1502);
-    assert!(world.entries.len() >= entries + 4, "1500 events do not fit one batch");
-    let largest = world.entries.iter().map(|entry| entry.decisions.len()).max().unwrap();
-    assert!(largest <= limits::BATCH_EVENTS_MAX, "{largest} decisions in one entry");
+    assert!(
+        world.entries.len() >= entries + 4,
+        "1500 events do not fit one batch"
+    );
+    let largest = world
+        .entries
+        .iter()
+        .map(|entry| entry.decisions.len())
+        .max()
+        .unwrap();
+    assert!(
+        largest <= limits::BATCH_EVENTS_MAX,
+        "{largest} decisions in one entry"
+    );
 }
 
 /// Ten thousand ends at once: each step is bounded, and what is left over is judged in the next.
@@ -213,13 +250,33 @@ fn a_mass_failure_is_judged_in_bounded_steps() {
     }
     world.full_passes = true;
     world.fail_over_with_sessions();
-    let largest = world.entries.iter().map(|entry| entry.decisions.len()).max().unwrap();
-    assert!(largest <= limits::BATCH_EVENTS_MAX, "{largest} decisions in one entry");
-    assert!(world.entries.iter().any(|entry| entry.decisions.len() > 400), "it was a mass");
+    let largest = world
+        .entries
+        .iter()
+        .map(|entry| entry.decisions.len())
+        .max()
+        .unwrap();
+    assert!(
+        largest <= limits::BATCH_EVENTS_MAX,
+        "{largest} decisions in one entry"
+    );
+    assert!(
+        world
+            .entries
+            .iter()
+            .any(|entry| entry.decisions.len() > 400),
+        "it was a mass"
+    );
 }
 
 fn started(instance: InstanceKey, incarnation: mainstay_protocol::Incarnation) -> Report {
-    Report::Started { instance, incarnation, version: "1.0.0".to_owned(), config: "{}".to_owned(), process: Vec::new() }
+    Report::Started {
+        instance,
+        incarnation,
+        version: "1.0.0".to_owned(),
+        config: "{}".to_owned(),
+        process: Vec::new(),
+    }
 }
 
 // proves: S17

@@ -84,6 +84,8 @@ told! {
     // case: services 48
     what_the_outbox_says_counts_before_what_is_guessed = "node_back_with_reports";
     // proves: S9
+    what_a_reboot_ended_is_gone_even_if_the_session_closes_at_once = "flapping";
+    // proves: S9
     a_rebooted_node_is_not_asked_for_what_is_over = "void_file";
     // proves: S9
     an_undelivered_command_is_delivered_when_the_node_is_back = "undelivered";

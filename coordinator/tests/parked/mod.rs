@@ -16,11 +16,14 @@ impl Rule for Fragile {
     type Subject = InstanceKey;
 
     fn watches() -> Watch {
-        Watch::instances(|instance| instance.state == InstanceState::Running && instance.name.as_str() == "cursed")
+        Watch::instances(|instance| {
+            instance.state == InstanceState::Running && instance.name.as_str() == "cursed"
+        })
     }
 
     fn judge(subject: InstanceKey, txn: &mut Txn<'_>, _env: &Env) -> Verdict {
-        txn.update_instance(&subject, |instance| instance.restart_asked = true).unwrap();
+        txn.update_instance(&subject, |instance| instance.restart_asked = true)
+            .unwrap();
         panic!("cannot stand {subject}");
     }
 }
@@ -38,10 +41,14 @@ impl Rule for Mended {
 
     fn judge(subject: InstanceKey, txn: &mut Txn<'_>, _env: &Env) -> Verdict {
         let blessed = "blessed".to_owned();
-        if txn.instance(&subject).is_some_and(|instance| instance.health_detail == blessed) {
+        if txn
+            .instance(&subject)
+            .is_some_and(|instance| instance.health_detail == blessed)
+        {
             return Verdict::Nothing;
         }
-        txn.update_instance(&subject, |instance| instance.health_detail = blessed).unwrap();
+        txn.update_instance(&subject, |instance| instance.health_detail = blessed)
+            .unwrap();
         Verdict::did(code::WANTED, "stands it now")
     }
 }
@@ -56,7 +63,10 @@ fn cursed_world() -> World {
 }
 
 fn panics_told(world: &World) -> usize {
-    world.decisions().filter(|decision| *decision.outcome.code() == code::RULE_PANICKED).count()
+    world
+        .decisions()
+        .filter(|decision| *decision.outcome.code() == code::RULE_PANICKED)
+        .count()
 }
 
 fn only_parked(world: &World) -> ParkedId {
@@ -73,8 +83,14 @@ fn a_rule_that_panics_is_parked_for_its_subject_and_disturbs_nothing_else() {
     let mut world = cursed_world();
     assert_eq!(panics_told(&world), 1);
     let told = world.decisions().last().map(decision_line).unwrap();
-    assert!(told.contains("fragile web@n1: declined MS-RULE-PANICKED: cannot stand web@n1"), "{told}");
-    assert!(!world.instance("web@n1").restart_asked, "what it wrote is undone");
+    assert!(
+        told.contains("fragile web@n1: declined MS-RULE-PANICKED: cannot stand web@n1"),
+        "{told}"
+    );
+    assert!(
+        !world.instance("web@n1").restart_asked,
+        "what it wrote is undone"
+    );
 
     let why = why_lines(&world, &key("web@n1")).join("\n");
     assert!(why.contains("cannot stand web@n1"), "{why}");
@@ -95,11 +111,19 @@ fn it_stays_parked_under_the_next_leader_until_it_is_requeued() {
     let mut world = cursed_world();
     world.fail_over_with_sessions();
     world.wait_ms(20_000);
-    assert_eq!(panics_told(&world), 1, "not judged again at leadership start");
+    assert_eq!(
+        panics_told(&world),
+        1,
+        "not judged again at leadership start"
+    );
     let parked = only_parked(&world);
 
     // Still broken: it is judged again, and parked again.
-    world.operate(Operation::Requeue { parked: parked.clone() }).unwrap();
+    world
+        .operate(Operation::Requeue {
+            parked: parked.clone(),
+        })
+        .unwrap();
     assert_eq!(panics_told(&world), 2);
     assert_eq!(only_parked(&world), parked);
 
@@ -129,7 +153,11 @@ fn a_dropped_rule_is_judged_again_like_any_other() {
     world.rules = Rules::shipped().with::<Mended>();
     world.fail_over_with_sessions();
     let parked = only_parked(&world);
-    world.operate(Operation::Drop { parked: parked.clone() }).unwrap();
+    world
+        .operate(Operation::Drop {
+            parked: parked.clone(),
+        })
+        .unwrap();
     assert_eq!(world.parked(), []);
     assert_eq!(world.instance("web@n1").health_detail, "blessed");
     let again = world.operate(Operation::Drop { parked }).unwrap_err();
@@ -144,11 +172,16 @@ impl Rule for Ping {
     type Subject = InstanceKey;
 
     fn watches() -> Watch {
-        Watch::instances(|instance| instance.state == InstanceState::Running && instance.health_detail != "ping")
+        Watch::instances(|instance| {
+            instance.state == InstanceState::Running && instance.health_detail != "ping"
+        })
     }
 
     fn judge(subject: InstanceKey, txn: &mut Txn<'_>, _env: &Env) -> Verdict {
-        txn.update_instance(&subject, |instance| instance.health_detail = "ping".to_owned()).unwrap();
+        txn.update_instance(&subject, |instance| {
+            instance.health_detail = "ping".to_owned()
+        })
+        .unwrap();
         Verdict::did(code::WANTED, "ping")
     }
 }
@@ -165,7 +198,10 @@ impl Rule for Pong {
     }
 
     fn judge(subject: InstanceKey, txn: &mut Txn<'_>, _env: &Env) -> Verdict {
-        txn.update_instance(&subject, |instance| instance.health_detail = "pong".to_owned()).unwrap();
+        txn.update_instance(&subject, |instance| {
+            instance.health_detail = "pong".to_owned()
+        })
+        .unwrap();
         Verdict::did(code::WANTED, "pong")
     }
 }
@@ -214,7 +250,11 @@ fn an_event_that_cannot_be_recorded_is_set_aside_and_can_be_put_back() {
     let denied = world.seen.iter().any(|effect| {
         matches!(effect, Effect::Deny { refusal, .. } if refusal.code == code::EVENT_PARKED)
     });
-    assert!(denied, "the agent is told, and does not wait for a welcome: {:?}", world.seen);
+    assert!(
+        denied,
+        "the agent is told, and does not wait for a welcome: {:?}",
+        world.seen
+    );
     only_parked(&world);
 
     // The others go on.

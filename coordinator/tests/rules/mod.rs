@@ -59,7 +59,12 @@ impl Story {
         let before = self.times(&world);
         world.run();
         world.fail_over_with_sessions();
-        assert_eq!(self.times(&world), before, "{} fired without its last straw", self.rule);
+        assert_eq!(
+            self.times(&world),
+            before,
+            "{} fired without its last straw",
+            self.rule
+        );
         (self.straw)(&mut world);
         self.wait_for(&mut world, before + 1);
     }
@@ -72,7 +77,12 @@ impl Story {
         for node in world.connected() {
             world.send_again(&node);
         }
-        assert_eq!(self.times(&world), times, "{} fired again on a repeated report", self.rule);
+        assert_eq!(
+            self.times(&world),
+            times,
+            "{} fired again on a repeated report",
+            self.rule
+        );
     }
 
     /// Before it: it fires under the next leader. After it: the next leader does not repeat it.
@@ -94,7 +104,11 @@ impl Story {
             }
             world.wait_ms(100);
         }
-        panic!("{} fired {} times, not {times}", self.rule, self.times(world));
+        panic!(
+            "{} fired {} times, not {times}",
+            self.rule,
+            self.times(world)
+        );
     }
 
     fn is_explained(&self) {
@@ -103,16 +117,34 @@ impl Story {
         let decision = self.told(&world).last().expect("it fired");
         let (Outcome::Did { text, .. } | Outcome::Declined { text, .. }) = &decision.outcome;
         assert!(!text.is_empty());
-        assert!(code::ALL.iter().any(|(known, _)| known == decision.outcome.code()));
+        assert!(
+            code::ALL
+                .iter()
+                .any(|(known, _)| known == decision.outcome.code())
+        );
         assert_eq!(decision.saw[0].key, decision.subject);
         for wanted in self.saw {
-            let seen = decision.saw.iter().any(|saw| saw.key == key(wanted) && !saw.text.is_empty());
-            assert!(seen, "{} did not see {wanted}: {:#?}", self.rule, decision.saw);
+            let seen = decision
+                .saw
+                .iter()
+                .any(|saw| saw.key == key(wanted) && !saw.text.is_empty());
+            assert!(
+                seen,
+                "{} did not see {wanted}: {:#?}",
+                self.rule, decision.saw
+            );
         }
         let (reference, phrase) = self.why;
-        let asked = if reference.is_empty() { decision.subject.clone() } else { key(reference) };
+        let asked = if reference.is_empty() {
+            decision.subject.clone()
+        } else {
+            key(reference)
+        };
         let lines = why_lines(&world, &asked);
-        assert!(lines.iter().any(|line| line.contains(phrase)), "no \"{phrase}\" in {lines:#?}");
+        assert!(
+            lines.iter().any(|line| line.contains(phrase)),
+            "no \"{phrase}\" in {lines:#?}"
+        );
     }
 }
 

@@ -1,0 +1,395 @@
+//! What can happen, lowered to what nodes would truly say at that moment.
+
+use mainstay_coordinator::Operation;
+use mainstay_protocol::command::Order;
+use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
+use mainstay_protocol::report::{
+    CommandOutcome, Ending, LiveInstance, LiveState, Presence, Report,
+};
+use mainstay_protocol::{CommandId, InstanceKey};
+use mainstay_resource_graph::{InstanceState, Key};
+use proptest::prelude::*;
+
+use crate::harness::{Mode, World, at, node_name, start};
+
+#[derive(Debug, Clone)]
+pub enum Act {
+    Start {
+        service_type: usize,
+        name: usize,
+        on: usize,
+    },
+    Stop(usize),
+    Restart(usize),
+    Clear(usize),
+    /// Something that lives says something.
+    Says {
+        node: usize,
+        which: usize,
+        what: usize,
+    },
+    /// Something fails as often as it is started.
+    CrashLoops {
+        node: usize,
+        which: usize,
+    },
+    /// The last frame arrives once more.
+    Again(usize),
+    SessionCloses(usize),
+    SessionOpens(usize),
+    Muted(usize),
+    Deaf(usize),
+    Hears(usize),
+    AgentRestarts {
+        node: usize,
+        keeps_file: bool,
+    },
+    Wait(usize),
+    FailOver,
+    Hold,
+    Lose,
+    ArrivesLate,
+    Release,
+    Requeue,
+    Drop,
+}
+
+const TYPES: [&str; 6] = ["greeter", "twin", "flaky", "noisy", "always", "never"];
+const NAMES: [&str; 4] = ["alpha", "mike", "web", "zulu"];
+const NODES: [&str; 2] = ["n1", "n2"];
+const WAITS_MS: [u64; 7] = [1, 700, 2100, 5000, 13_000, 40_000, 700_000];
+
+pub fn act() -> impl Strategy<Value = Act> {
+    let number = 0..64usize;
+    prop_oneof![
+        8 => (number.clone(), number.clone(), number.clone())
+            .prop_map(|(service_type, name, on)| Act::Start { service_type, name, on }),
+        3 => number.clone().prop_map(Act::Stop),
+        2 => number.clone().prop_map(Act::Restart),
+        2 => number.clone().prop_map(Act::Clear),
+        24 => (number.clone(), number.clone(), number.clone())
+            .prop_map(|(node, which, what)| Act::Says { node, which, what }),
+        2 => (number.clone(), number.clone())
+            .prop_map(|(node, which)| Act::CrashLoops { node, which }),
+        2 => number.clone().prop_map(Act::Again),
+        2 => number.clone().prop_map(Act::SessionCloses),
+        5 => number.clone().prop_map(Act::SessionOpens),
+        1 => number.clone().prop_map(Act::Muted),
+        1 => number.clone().prop_map(Act::Deaf),
+        2 => number.clone().prop_map(Act::Hears),
+        2 => (number.clone(), any::<bool>())
+            .prop_map(|(node, keeps_file)| Act::AgentRestarts { node, keeps_file }),
+        9 => number.prop_map(Act::Wait),
+        1 => Just(Act::FailOver),
+        2 => Just(Act::Hold),
+        1 => Just(Act::Lose),
+        1 => Just(Act::ArrivesLate),
+        3 => Just(Act::Release),
+        1 => Just(Act::Requeue),
+        1 => Just(Act::Drop),
+    ]
+}
+
+fn pick<T: Copy>(list: &[T], number: usize) -> T {
+    list[number % list.len()]
+}
+
+fn reference(number: usize) -> String {
+    format!("{}@{}", pick(&NAMES, number / 2), pick(&NODES, number))
+}
+
+pub fn carry_out(world: &mut World, act: &Act) {
+    match *act {
+        Act::Start {
+            service_type,
+            name,
+            on,
+        } => {
+            let on = pick(&["n1", "n2", "n1,n2", "all"], on);
+            let service_type = pick(&TYPES, service_type);
+            let holds = (name % 5 == 0 && service_type == "noisy").then_some("greeter");
+            world.ask(start(service_type, pick(&NAMES, name), on, holds, ""));
+        }
+        Act::Stop(which) => {
+            world.ask(Operation::Stop {
+                instance: at(&reference(which)),
+            });
+        }
+        Act::Restart(which) => {
+            world.ask(Operation::Restart {
+                instance: at(&reference(which)),
+            });
+        }
+        Act::Clear(which) => {
+            world.ask(Operation::Clear {
+                instance: at(&reference(which)),
+            });
+        }
+        Act::Says { node, which, what } => says(world, pick(&NODES, node), which, what),
+        Act::CrashLoops { node, which } => crash_loop(world, pick(&NODES, node), which),
+        Act::Again(node) => world.send_again(pick(&NODES, node)),
+        Act::SessionCloses(node) => world.gone(pick(&NODES, node)),
+        Act::SessionOpens(node) => open_session(world, pick(&NODES, node)),
+        Act::Muted(node) => world.scripted(pick(&NODES, node)).muted = true,
+        Act::Deaf(node) => world.scripted(pick(&NODES, node)).deaf = true,
+        Act::Hears(node) => world.scripted(pick(&NODES, node)).deaf = false,
+        Act::AgentRestarts { node, keeps_file } => {
+            world.agent_restarts(pick(&NODES, node), keeps_file);
+        }
+        Act::Wait(which) => world.wait_ms(pick(&WAITS_MS, which)),
+        Act::FailOver => world.fail_over(),
+        Act::Hold => world.hold(),
+        Act::Lose if world.log.held.is_empty() => {}
+        Act::Lose => world.lose(),
+        Act::ArrivesLate if world.log.lost.is_empty() || world.log.mode != Mode::Hold => {}
+        Act::ArrivesLate => world.arrive_late(),
+        Act::Release => world.release(),
+        Act::Requeue => parked(world, |parked| Operation::Requeue { parked }),
+        Act::Drop => parked(world, |parked| Operation::Drop { parked }),
+    }
+    world.run();
+}
+
+fn open_session(world: &mut World, node: &str) {
+    if !world.scripted(node).connected {
+        world.up(node);
+    }
+}
+
+fn parked(world: &mut World, operation: fn(mainstay_resource_graph::ParkedId) -> Operation) {
+    if let Some(Key::Parked(id)) = world.parked().into_iter().next() {
+        world.ask(operation(id));
+    }
+}
+
+/// One of the living on a node says what its state lets it say; what nobody lives for is answered so.
+fn says(world: &mut World, node: &str, which: usize, what: usize) {
+    let living: Vec<(InstanceKey, LiveInstance)> = world
+        .scripted(node)
+        .digest
+        .iter()
+        .filter_map(|(key, entry)| Some((key.clone(), entry.live.clone()?)))
+        .collect();
+    if living.is_empty() {
+        return;
+    }
+    let (instance, live) = &living[which % living.len()];
+    let open = open_about(world, node, instance);
+    let mut reports = vec![word(instance, live, what)];
+    if settles(&reports[0]) {
+        let done = |command| Report::CommandDone {
+            command,
+            outcome: CommandOutcome::Done,
+        };
+        reports.extend(open.into_iter().map(done));
+    }
+    // Now and then in two frames.
+    for report in reports {
+        if what % 3 == 0 {
+            world.report(report, node);
+        } else {
+            world.scripted(node).note(report);
+        }
+    }
+    world.send_what_is_left(node);
+}
+
+fn crash_loop(world: &mut World, node: &str, which: usize) {
+    for _ in 0..14 {
+        // Starting: it starts. Running: it panics.
+        says(world, node, which, 12);
+        world.wait_ms(5000);
+    }
+}
+
+fn open_about(world: &mut World, node: &str, instance: &InstanceKey) -> Vec<CommandId> {
+    world
+        .scripted(node)
+        .open
+        .values()
+        .filter(|command| command.order.instance().0 == instance)
+        .map(|command| command.id)
+        .collect()
+}
+
+fn settles(report: &Report) -> bool {
+    match report {
+        Report::Started { .. }
+        | Report::CouldNotStart { .. }
+        | Report::NameTaken { .. }
+        | Report::Ended { .. }
+        | Report::Failed {
+            presence: Presence::Gone,
+            ..
+        } => true,
+        Report::Failed {
+            presence: Presence::Living,
+            ..
+        }
+        | Report::HealthChanged { .. }
+        | Report::Unresponsive { .. }
+        | Report::SupervisorChanged { .. }
+        | Report::CommandDone { .. } => false,
+    }
+}
+
+fn word(instance: &InstanceKey, live: &LiveInstance, what: usize) -> Report {
+    let (instance, incarnation) = (instance.clone(), live.incarnation);
+    let failed = |kind, presence, text: &str| Report::Failed {
+        instance: instance.clone(),
+        incarnation,
+        kind,
+        presence,
+        evidence: Evidence::text(text),
+    };
+    let ended = |ending| Report::Ended {
+        instance: instance.clone(),
+        incarnation,
+        ending,
+    };
+    let could_not = |refused| Report::CouldNotStart {
+        instance: instance.clone(),
+        incarnation,
+        refused,
+        text: "no".to_owned(),
+    };
+    let health = |health, detail: &str| Report::HealthChanged {
+        instance: instance.clone(),
+        incarnation,
+        health,
+        detail: detail.to_owned(),
+    };
+    let misses = |missed| Report::Unresponsive {
+        instance: instance.clone(),
+        incarnation,
+        missed,
+        limit: 3,
+        detail: "no answer".to_owned(),
+    };
+    match live.state {
+        LiveState::Starting => match what % 12 {
+            1 => could_not(RefusedStart::Config),
+            5 => could_not(RefusedStart::NotNow),
+            2 => failed(FailureKind::Panic, Presence::Gone, "boom at start"),
+            3 => ended(Ending::ByItself),
+            _ => Report::Started {
+                instance,
+                incarnation,
+                version: "1.0.0".to_owned(),
+                config: if what % 7 == 0 { "null" } else { "{}" }.to_owned(),
+                process: Vec::new(),
+            },
+        },
+        LiveState::Running => match what % 12 {
+            0 | 1 => failed(FailureKind::Panic, Presence::Gone, "boom"),
+            2 => failed(FailureKind::Reported, Presence::Living, "cannot go on"),
+            3 => ended(Ending::ByItself),
+            4 => health(Health::Degraded, "a little"),
+            5 => health(Health::Degraded, "curse"),
+            6 => health(Health::Failed, "a lot"),
+            7 => misses(1),
+            8 => misses(3),
+            9 => failed(FailureKind::Killed, Presence::Gone, "killed"),
+            _ => health(Health::Ok, ""),
+        },
+        LiveState::Stopping => match what % 6 {
+            0 => ended(Ending::Killed),
+            1 => failed(FailureKind::Panic, Presence::Gone, "boom while stopping"),
+            2 => failed(
+                FailureKind::Reported,
+                Presence::Living,
+                "does not want to go",
+            ),
+            3 => health(Health::Ok, ""),
+            _ => ended(Ending::Asked),
+        },
+    }
+}
+
+/// The trouble is over: the log commits, nodes are there and hear, and every instance does what it is asked.
+pub fn settle(world: &mut World) {
+    world.release();
+    for node in NODES {
+        let scripted = world.scripted(node);
+        scripted.deaf = false;
+        scripted.muted = false;
+        // It may have been judged silent, or not have been welcomed.
+        world.gone(node);
+        world.up(node);
+    }
+    for _ in 0..40 {
+        for node in NODES {
+            obey(world, node);
+        }
+        world.wait_ms(5000);
+    }
+}
+
+/// Everything that lives on a node does what it was asked to, and says that it is well.
+fn obey(world: &mut World, node: &str) {
+    for _ in 0..20 {
+        let next = world.scripted(node).digest.iter().find_map(|(key, entry)| {
+            let live = entry.live.clone()?;
+            let well = live.state == LiveState::Running && live.health == Health::Ok;
+            (!well).then(|| (key.clone(), live))
+        });
+        let Some((instance, live)) = next else { break };
+        let what = match live.state {
+            LiveState::Starting => 4,
+            LiveState::Running => 10,
+            LiveState::Stopping => 4,
+        };
+        let open = open_about(world, node, &instance);
+        let report = word(&instance, &live, what);
+        let settles = settles(&report);
+        world.scripted(node).note(report);
+        if settles {
+            for command in open {
+                let outcome = CommandOutcome::Done;
+                world
+                    .scripted(node)
+                    .note(Report::CommandDone { command, outcome });
+            }
+        }
+        world.send_what_is_left(node);
+    }
+    // Commands about nothing that lives.
+    let idle: Vec<(CommandId, bool)> = world
+        .scripted(node)
+        .open
+        .values()
+        .map(|command| (command.id, matches!(command.order, Order::Stop(_))))
+        .collect();
+    for (command, is_stop) in idle {
+        let instance = world.scripted(node).open[&command]
+            .order
+            .instance()
+            .0
+            .clone();
+        let stops = world
+            .scripted(node)
+            .live(&instance)
+            .is_some_and(|live| live.state == LiveState::Stopping);
+        if stops {
+            continue;
+        }
+        let outcome = if is_stop {
+            CommandOutcome::NotRunning
+        } else {
+            CommandOutcome::Done
+        };
+        world
+            .scripted(node)
+            .note(Report::CommandDone { command, outcome });
+    }
+    world.send_what_is_left(node);
+    let known = world.graph_instances(&node_name(node));
+    for instance in known {
+        let lives = world.scripted(node).live(&instance).is_some();
+        let state = world.state(&instance.to_string());
+        assert!(
+            lives || !matches!(state, InstanceState::Running),
+            "{instance} runs in the graph alone"
+        );
+    }
+}
