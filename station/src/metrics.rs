@@ -96,76 +96,58 @@ impl Metrics {
     pub fn text(&self, gauges: &Gauges) -> String {
         let counted = self.counted();
         let mut text = Text(String::new());
-        text.family("mainstay_build_info", "gauge", "This build.");
-        text.sample(
-            "mainstay_build_info",
-            &[("version", env!("CARGO_PKG_VERSION"))],
-            1.0,
-        );
-        text.family(
-            "mainstay_inbox_depth",
-            "gauge",
-            "Events that wait for the leader core.",
-        );
-        text.sample("mainstay_inbox_depth", &[], gauges.inbox_depth as f64);
+        gauges.write(&mut text);
+        counted.write(&mut text);
+        text.0
+    }
+}
+
+impl Gauges {
+    fn write(&self, text: &mut Text) {
+        let name = "mainstay_build_info";
+        text.family(name, "gauge", "This build.");
+        text.sample(name, &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+        let name = "mainstay_inbox_depth";
+        text.family(name, "gauge", "Events that wait for the leader core.");
+        text.sample(name, &[], self.inbox_depth as f64);
         text.states(
             "mainstay_instance_state",
             "Instances by state.",
-            &gauges.instance_states,
+            &self.instance_states,
         );
-        text.states(
-            "mainstay_node_state",
-            "Nodes by state.",
-            &gauges.node_states,
-        );
-        text.family(
-            "mainstay_decisions_total",
-            "counter",
-            "Decisions by rule and outcome.",
-        );
-        for ((rule, outcome), count) in &counted.decisions {
-            let labels = [("rule", rule.as_str()), ("outcome", outcome)];
-            text.sample("mainstay_decisions_total", &labels, *count as f64);
-        }
-        text.family(
-            "mainstay_checks_total",
-            "counter",
-            "Checks asked for by people, by outcome.",
-        );
-        for (outcome, count) in &counted.checks {
+        text.states("mainstay_node_state", "Nodes by state.", &self.node_states);
+    }
+}
+
+impl Counted {
+    fn write(&self, text: &mut Text) {
+        let name = "mainstay_decisions_total";
+        text.family(name, "counter", "Decisions by rule and outcome.");
+        for ((rule, outcome), count) in &self.decisions {
             text.sample(
-                "mainstay_checks_total",
-                &[("outcome", outcome)],
+                name,
+                &[("rule", rule.as_str()), ("outcome", outcome)],
                 *count as f64,
             );
         }
-        text.family(
-            "mainstay_leader_changes_total",
-            "counter",
-            "How often this station began to lead.",
-        );
-        text.sample(
-            "mainstay_leader_changes_total",
-            &[],
-            counted.leader_changes as f64,
-        );
-        text.family(
-            "mainstay_bad_frames_total",
-            "counter",
-            "Frames that could not be read.",
-        );
-        text.sample("mainstay_bad_frames_total", &[], counted.bad_frames as f64);
-        text.histogram(
-            "mainstay_commit_seconds",
-            "From proposal to commit.",
-            &counted.commit_seconds,
-        );
-        text.histogram(
+        let name = "mainstay_checks_total";
+        text.family(name, "counter", "Checks asked for by people, by outcome.");
+        for (outcome, count) in &self.checks {
+            text.sample(name, &[("outcome", outcome)], *count as f64);
+        }
+        let name = "mainstay_leader_changes_total";
+        text.family(name, "counter", "How often this station began to lead.");
+        text.sample(name, &[], self.leader_changes as f64);
+        let name = "mainstay_bad_frames_total";
+        text.family(name, "counter", "Frames that could not be read.");
+        text.sample(name, &[], self.bad_frames as f64);
+        let (name, help) = ("mainstay_commit_seconds", "From proposal to commit.");
+        text.histogram(name, help, &self.commit_seconds);
+        let (name, help) = (
             "mainstay_batch_size",
             "Events in one batch of the leader core.",
-            &counted.batch_size,
         );
-        text.0
+        text.histogram(name, help, &self.batch_size);
     }
 }
 

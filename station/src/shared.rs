@@ -54,6 +54,7 @@ struct Memory {
     fresh: BTreeMap<NodeName, Instant>,
     checked: BTreeMap<NodeName, BTreeMap<InstanceKey, Instant>>,
     wall: WallClock,
+    /// When this station last led, or began to hope to.
     led_until: Option<Instant>,
 }
 
@@ -86,7 +87,10 @@ impl Shared {
             sessions,
             metrics: Metrics::default(),
             standing: watch::Sender::new(Standing::default()),
-            memory: Mutex::default(),
+            memory: Mutex::new(Memory {
+                led_until: Some(Instant::now()),
+                ..Memory::default()
+            }),
         })
     }
 

@@ -12,6 +12,7 @@ use mainstay_protocol::handshake::{Channel, Handshake, Role};
 use mainstay_protocol::{ClusterId, Epoch, code, limits, revision};
 use mainstay_resource_graph::ViewExt;
 use mainstay_store::{OpenError, Opened, Store, StoreConfig};
+use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -22,7 +23,7 @@ use crate::http;
 use crate::options::StationOptions;
 use crate::recovery_supervisor::{Over, RecoverySupervisor};
 use crate::sessions::{self, ListenerConfig, Sessions};
-use crate::shared::{Shared, SharedParts};
+use crate::shared::{Shared, SharedParts, Submitted};
 use crate::watchdog::Watchdog;
 use crate::{cluster, peers};
 
@@ -109,32 +110,26 @@ impl Station {
         let cluster = cluster::of_directory(&options.dir)?;
         let (store, opened) = open(&options, cluster).await?;
         let clock = Clock::new();
-        let watchdog = Watchdog::start(clock).map_err(StartError::Process)?;
+        let prepared = Sockets::open(&options).and_then(|sockets| {
+            Ok((
+                sockets,
+                Watchdog::start(clock).map_err(StartError::Process)?,
+            ))
+        });
+        let (sockets, watchdog) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                end_log(move || store.shutdown()).await;
+                return Err(error);
+            }
+        };
+        let (inbox, submitted) = mpsc::channel(limits::INBOX_EVENTS_MAX);
         let epoch = opened
             .graph
             .cluster()
             .map_or(Epoch(1), |cluster| cluster.epoch);
-        let (inbox, submitted) = mpsc::channel(limits::INBOX_EVENTS_MAX);
-        let (log_time, wall_ms) = {
-            let view = store.view();
-            (view.log_time(), view.wall_ms())
-        };
-        let shared = Shared::new(SharedParts {
-            store,
-            station: options.station,
-            node: options.node.clone(),
-            rules: self
-                .rules
-                .entries()
-                .iter()
-                .map(|rule| rule.name.to_owned())
-                .collect(),
-            inbox,
-            sessions: Sessions::default(),
-        });
-        if wall_ms > 0 {
-            shared.pin_wall(log_time, wall_ms);
-        }
+        let log_time = store.view().log_time();
+        let shared = share(&options, &self.rules, store, inbox);
         shared.applied(opened.report.revision);
         let end = watch::Sender::new(false);
         let supervisor = RecoverySupervisor {
@@ -155,22 +150,89 @@ impl Station {
             watchdog,
             end: end.subscribe(),
         };
-        let coordinator = tokio::spawn(supervisor.run());
         let stop = watch::Sender::new(false);
-        let listeners = listen(
-            &options,
-            &shared,
-            handshake(&options, cluster, epoch),
-            &stop,
-        )?;
+        let handshake = handshake(&options, cluster, epoch);
         Ok(Running {
+            coordinator: tokio::spawn(supervisor.run()),
+            listeners: sockets.serve(&shared, handshake, &stop),
             shared,
             stop,
             end,
-            coordinator,
-            listeners,
             sockets: vec![options.sessions_socket, options.api_socket],
         })
+    }
+}
+
+/// Everything but the driver reads and writes through this.
+fn share(
+    options: &StationOptions,
+    rules: &Rules,
+    store: Store,
+    inbox: mpsc::Sender<Submitted>,
+) -> Arc<Shared> {
+    let (log_time, wall_ms) = {
+        let view = store.view();
+        (view.log_time(), view.wall_ms())
+    };
+    let shared = Shared::new(SharedParts {
+        store,
+        station: options.station,
+        node: options.node.clone(),
+        rules: rules
+            .entries()
+            .iter()
+            .map(|rule| rule.name.to_owned())
+            .collect(),
+        inbox,
+        sessions: Sessions::default(),
+    });
+    if wall_ms > 0 {
+        shared.pin_wall(log_time, wall_ms);
+    }
+    shared
+}
+
+/// Both listeners, open before anything serves.
+struct Sockets {
+    sessions: UnixListener,
+    api: UnixListener,
+}
+
+impl Sockets {
+    fn open(options: &StationOptions) -> Result<Self, StartError> {
+        let open = |path: &Path| {
+            peers::listen(path).map_err(|cause| StartError::Socket {
+                path: path.to_owned(),
+                cause,
+            })
+        };
+        Ok(Self {
+            sessions: open(&options.sessions_socket)?,
+            api: open(&options.api_socket)?,
+        })
+    }
+
+    fn serve(
+        self,
+        shared: &Arc<Shared>,
+        handshake: Handshake,
+        stop: &watch::Sender<bool>,
+    ) -> Vec<JoinHandle<()>> {
+        let sessions = sessions::listen(ListenerConfig {
+            listener: self.sessions,
+            shared: Arc::clone(shared),
+            handshake,
+            stop: stop.subscribe(),
+        });
+        let api = http::serve(self.api, Arc::clone(shared), stop.subscribe());
+        vec![tokio::spawn(sessions), tokio::spawn(api)]
+    }
+}
+
+/// The log's own runtime may only end where blocking is allowed.
+async fn end_log(shutdown: impl FnOnce() + Send + 'static) {
+    if tokio::task::spawn_blocking(shutdown).await.is_err() {
+        tracing::error!("ending the log panicked");
     }
 }
 
@@ -222,11 +284,7 @@ impl Running {
             abort.abort();
         }
         let shared = self.shared;
-        // The log's own runtime may only end where blocking is allowed.
-        let ended = tokio::task::spawn_blocking(move || shared.store.shutdown()).await;
-        if ended.is_err() {
-            tracing::error!("ending the log panicked");
-        }
+        end_log(move || shared.store.shutdown()).await;
     }
 }
 
@@ -235,32 +293,6 @@ async fn open(options: &StationOptions, cluster: ClusterId) -> Result<(Store, Op
     config.address = address(options);
     let opened = tokio::task::spawn_blocking(move || Store::open(config)).await;
     Ok(opened.map_err(|panic| StartError::Process(std::io::Error::other(panic)))??)
-}
-
-fn listen(
-    options: &StationOptions,
-    shared: &Arc<Shared>,
-    handshake: Handshake,
-    stop: &watch::Sender<bool>,
-) -> Result<Vec<JoinHandle<()>>, StartError> {
-    let open = |path: &Path| {
-        peers::listen(path).map_err(|cause| StartError::Socket {
-            path: path.to_owned(),
-            cause,
-        })
-    };
-    let sessions = sessions::listen(ListenerConfig {
-        listener: open(&options.sessions_socket)?,
-        shared: Arc::clone(shared),
-        handshake,
-        stop: stop.subscribe(),
-    });
-    let api = http::serve(
-        open(&options.api_socket)?,
-        Arc::clone(shared),
-        stop.subscribe(),
-    );
-    Ok(vec![tokio::spawn(sessions), tokio::spawn(api)])
 }
 
 fn found(options: &StationOptions, cluster: ClusterId) -> Found {

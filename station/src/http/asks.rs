@@ -137,7 +137,11 @@ pub async fn chaos(State(api): State<Api>, bytes: Bytes) -> Reply {
         types::ChaosAct::Stop => ChaosAct::Stop,
     };
     let what = format!("chaos on {}", request.reference);
-    let (node, target) = chaos_target(&api, &what, request.reference.clone()).await?;
+    let target = chaos_target(&api, &what, request.reference.clone()).await?;
+    let (node, target) = match target {
+        Struck::OnNode(node, target) => (node, target),
+        Struck::ThisStation => return strike_station(&what, request.reference, request.act),
+    };
     let of_agent = target == ChaosTarget::Agent;
     let text = match put(&api, &node, Ask::Chaos { target, act }).await {
         Answer::Done { text } => text,
@@ -157,6 +161,38 @@ pub async fn chaos(State(api): State<Api>, bytes: Bytes) -> Reply {
     })
 }
 
+/// What chaos strikes.
+enum Struck {
+    OnNode(NodeName, ChaosTarget),
+    ThisStation,
+}
+
+/// Time for the answer to leave before this process is struck.
+const STRIKE_AFTER: Duration = Duration::from_millis(20);
+
+fn strike_station(what: &str, reference: String, act: types::ChaosAct) -> Reply {
+    let signal = match act {
+        types::ChaosAct::Kill => rustix::process::Signal::KILL,
+        types::ChaosAct::Stop => rustix::process::Signal::TERM,
+        types::ChaosAct::Panic | types::ChaosAct::Hang => {
+            let why = "a station can be killed or stopped";
+            return Err(Problem::new(code::BAD_REQUEST, what, why)
+                .to_do(format!("mainstay chaos kill {reference}"))
+                .into());
+        }
+    };
+    tokio::spawn(async move {
+        tokio::time::sleep(STRIKE_AFTER).await;
+        if let Err(error) = rustix::process::kill_process(rustix::process::getpid(), signal) {
+            tracing::error!(%error, "this process cannot signal itself");
+        }
+    });
+    json(&Done {
+        text: format!("{reference} is struck"),
+        reference,
+    })
+}
+
 /// Something was heard of it lately: what is silent now was struck.
 fn was_there(api: &Api, node: &NodeName) -> bool {
     use mainstay_api::present::Live;
@@ -166,21 +202,21 @@ fn was_there(api: &Api, node: &NodeName) -> bool {
         .is_some_and(|ms| u128::from(ms) < limit.as_millis())
 }
 
-async fn chaos_target(
-    api: &Api,
-    what: &str,
-    reference: String,
-) -> Result<(NodeName, ChaosTarget), Failure> {
+async fn chaos_target(api: &Api, what: &str, reference: String) -> Result<Struck, Failure> {
     let reference = match reference.split_once('/') {
         Some(("agent" | "agents", node)) => format!("node/{node}"),
         _ => reference,
     };
     match api.read(move |present| present.find(&reference)).await? {
-        Key::Instance(instance) => Ok((instance.node.clone(), ChaosTarget::Instance(instance))),
-        Key::Supervisor(node) => Ok((node, ChaosTarget::Supervisor)),
-        Key::Node(node) => Ok((node, ChaosTarget::Agent)),
+        Key::Instance(instance) => {
+            let node = instance.node.clone();
+            Ok(Struck::OnNode(node, ChaosTarget::Instance(instance)))
+        }
+        Key::Supervisor(node) => Ok(Struck::OnNode(node, ChaosTarget::Supervisor)),
+        Key::Node(node) => Ok(Struck::OnNode(node, ChaosTarget::Agent)),
+        Key::Station(station) if station == api.shared.station => Ok(Struck::ThisStation),
         other => {
-            let why = format!("{other} is no instance, supervisor or node");
+            let why = format!("{other} is no instance, supervisor, node or station");
             Err(Problem::new(code::BAD_REQUEST, what, why).into())
         }
     }

@@ -23,20 +23,24 @@ pub struct Cluster {
 impl Cluster {
     /// A station that leads, and no agent.
     pub async fn alone() -> Self {
+        let mut cluster = Self::unstarted();
+        cluster.start().await;
+        cluster
+    }
+
+    pub fn unstarted() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut options =
             StationOptions::new(dir.path().join("s1"), ClusterName::new("test").unwrap());
         options.profile = Profile::Dev;
         options.node = Some(NodeName::new("n1").unwrap());
         let client = Client::new(&options.api_socket).with_timeout(Duration::from_secs(20));
-        let mut cluster = Self {
+        Self {
             client,
             options,
             dir,
             running: None,
-        };
-        cluster.start().await;
-        cluster
+        }
     }
 
     /// A station and the agents of these nodes, online.
@@ -69,7 +73,12 @@ impl Cluster {
     }
 
     pub async fn start(&mut self) {
-        self.running = Some(Station::new().start(self.options.clone()).await.unwrap());
+        self.start_with(|station| station).await;
+    }
+
+    pub async fn start_with(&mut self, link: impl FnOnce(Station) -> Station) {
+        let station = link(Station::new());
+        self.running = Some(station.start(self.options.clone()).await.unwrap());
         self.ready().await;
     }
 

@@ -10,6 +10,7 @@ mod cluster;
 mod history;
 mod hostile;
 mod looks;
+mod parked;
 mod restart;
 mod sessions;
 mod wait;
