@@ -38,7 +38,7 @@ use crate::rule::Rules;
 use crate::step::{self, Stepped};
 
 use self::greeting::Greeting;
-use self::refusals::{in_use, no_quorum, outcome_unknown};
+use self::refusals::{in_use, is_overtaken, no_quorum, outcome_unknown, overtaken};
 
 /// Microseconds of any monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -150,6 +150,9 @@ impl LeaderCore {
                     .filter(|one| one.agent_run != up.agent_run)
                 {
                     return Err(in_use(&up.node, other, &self.graph));
+                }
+                if is_overtaken(up, &self.graph) {
+                    return Err(overtaken(&up.node));
                 }
                 let session = Session {
                     agent_run: up.agent_run,
@@ -475,11 +478,8 @@ impl LeaderCore {
         }
         let sends = to_send.iter().filter_map(|key| self.send(key));
         effects.extend(sends.filter(|effect| greeting.lets_pass(effect)));
-        effects.extend(
-            reporters
-                .into_iter()
-                .filter_map(|node| self.acknowledge(node)),
-        );
+        let acknowledged = reporters.into_iter();
+        effects.extend(acknowledged.filter_map(|node| self.acknowledge(node)));
         effects.extend(answers);
         effects
     }

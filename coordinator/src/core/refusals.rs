@@ -1,8 +1,9 @@
 //! What a coordinator that cannot take something says.
 
+use mainstay_protocol::report::NodeUp;
 use mainstay_protocol::request::Refusal;
-use mainstay_protocol::{NodeName, code};
-use mainstay_resource_graph::{Graph, ViewExt};
+use mainstay_protocol::{NodeName, Sequence, code};
+use mainstay_resource_graph::{Graph, Key, Vertex, View, ViewExt};
 
 use super::Session;
 
@@ -30,5 +31,29 @@ pub(super) fn in_use(node: &NodeName, other: &Session, graph: &Graph) -> Refusal
             "another agent (run {}) has a session as {node}{address}",
             other.agent_run
         ),
+    )
+}
+
+/// An introduction that was under way while a later one of the same agent was welcomed: that agent has reported under
+/// an epoch this one does not know. What it says of the node's file and of what lives there is past.
+pub(super) fn is_overtaken(up: &NodeUp, graph: &Graph) -> bool {
+    let same_run = graph
+        .node(&up.node)
+        .is_some_and(|node| node.agent_run == up.agent_run);
+    let reported_since = graph
+        .record(&Key::Outbox(up.node.clone()))
+        .is_some_and(|record| match &record.vertex {
+            Vertex::Outbox(outbox) => {
+                up.node_epoch < Some(outbox.node_epoch) && outbox.watermark > Sequence(0)
+            }
+            _ => false,
+        });
+    same_run && reported_since
+}
+
+pub(super) fn overtaken(node: &NodeName) -> Refusal {
+    Refusal::new(
+        code::NODE_ID_IN_USE,
+        format!("a later introduction of the same agent of {node} has been taken already"),
     )
 }
