@@ -302,6 +302,7 @@ impl World {
         if node.core.is_none() {
             return Ok(());
         }
+        self.oracle.died();
         node.core = None;
         node.life += 1;
         node.welcomed = false;

@@ -78,6 +78,11 @@ impl Oracle {
         }
     }
 
+    /// What an agent was taking when it died was not written: it does not count.
+    pub fn died(&mut self) {
+        self.taking = None;
+    }
+
     pub fn host_starts(&mut self, node: &Node, start: &Start) -> Held {
         let who = format!("{}#{} on {}", start.instance, start.incarnation, node.name);
         let received = (
