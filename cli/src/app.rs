@@ -1,10 +1,12 @@
 //! What a command runs with: its console, its home, and the station of the chosen context.
 
 use std::env;
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use mainstay_api::{Client, Problem};
 use mainstay_protocol::code;
+use tokio::net::UnixStream;
 
 use crate::arguments::Global;
 use crate::console::Console;
@@ -16,6 +18,10 @@ pub struct App<'a> {
     pub home: Home,
     pub global: Global,
 }
+
+/// A command asks a dev cluster's station that is starting again for so long, so often.
+const STATION_BACK_MAX: Duration = Duration::from_millis(1500);
+const STATION_LOOK: Duration = Duration::from_millis(20);
 
 /// For how long changes are awaited, unless told otherwise: longer than any start or stop deadline by default.
 const WAIT_DEFAULT: Duration = Duration::from_secs(60);
@@ -30,18 +36,35 @@ impl App<'_> {
         self.home.choose(named.as_deref())
     }
 
-    pub fn client(&mut self) -> Result<Client, Problem> {
+    pub async fn client(&mut self) -> Result<Client, Problem> {
         let context = self.context()?;
         self.console.detail(&format!(
             "context {}: {}",
             context.name,
             context.socket.display()
         ));
+        if context.dev.is_some_and(|dev| process::is_alive(dev.parent)) {
+            self.station_back(&context.socket).await;
+        }
         let client = Client::new(context.socket);
         Ok(match self.global.timeout {
             Some(timeout) => client.with_timeout(timeout),
             None => client,
         })
+    }
+
+    /// A dev cluster's station that ended is started again at once: worth a moment, not more.
+    async fn station_back(&mut self, socket: &Path) {
+        let patience = self
+            .global
+            .timeout
+            .unwrap_or(STATION_BACK_MAX)
+            .min(STATION_BACK_MAX);
+        let started = Instant::now();
+        while started.elapsed() < patience && UnixStream::connect(socket).await.is_err() {
+            self.console.detail("its station is starting");
+            tokio::time::sleep(STATION_LOOK).await;
+        }
     }
 
     pub fn wait_timeout(&self) -> Duration {
@@ -65,7 +88,7 @@ impl App<'_> {
                 "{}; the dev cluster's station is starting again",
                 problem.why
             );
-            problem.to_do("mainstay status --timeout 10s")
+            problem.to_do("mainstay status")
         } else {
             problem.why = format!(
                 "the dev cluster of context {} is no more: its parent, process {}, has ended",

@@ -12,9 +12,12 @@ pub fn usage(what: impl Into<String>, why: impl Into<String>) -> Problem {
     Problem::new(code::BAD_REQUEST, what, why)
 }
 
-/// The machine refused something: a file, a directory, a process.
+/// The machine refused something it was asked for: a file, a directory, a program. No defect of ours.
 pub fn machine(what: impl Into<String>, why: impl std::fmt::Display) -> Problem {
-    Problem::new(code::DATA_DIRECTORY, what, why.to_string())
+    let mut problem =
+        Problem::new(code::DATA_DIRECTORY, what, why.to_string()).to_do("mainstay --help");
+    problem.exit = Exit::Usage;
+    problem
 }
 
 /// A defect of ours.

@@ -17,7 +17,7 @@ use crate::console::{Console, Style};
 use crate::daemons;
 use crate::dev;
 use crate::home::Home;
-use crate::outcome::{Outcome, bug, four_lines, machine};
+use crate::outcome::{Outcome, bug, four_lines};
 use crate::parse::{Parsed, parse};
 
 /// The whole program, with the service types and rules that are linked into `agent` and `station`.
@@ -87,7 +87,7 @@ fn dispatch(app: &mut App<'_>, command: Command) -> Outcome {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
-                .map_err(|error| machine("start the command's runtime", error))?;
+                .map_err(|error| bug("start the command's runtime", error))?;
             runtime.block_on(async {
                 tokio::select! {
                     outcome = commands::run(app, command) => outcome,

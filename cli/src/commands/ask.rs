@@ -16,7 +16,7 @@ use crate::table::{Cell, Table};
 use crate::text::printable;
 
 pub async fn check(app: &mut App<'_>, arguments: &CheckArguments) -> Outcome {
-    let client = app.client()?;
+    let client = app.client().await?;
     if let Key::Supervisor(node) = &arguments.reference {
         let answer = client.supervisor_check(node.as_str()).await?;
         return show_checks(app, true, vec![Ok(answer)]);
@@ -73,7 +73,7 @@ fn show_checks(
 }
 
 pub async fn status(app: &mut App<'_>, arguments: &CheckArguments) -> Outcome {
-    let client = app.client()?;
+    let client = app.client().await?;
     let one = !matches!(arguments.reference, Key::Placement(_));
     let answers: Vec<Result<StatusAnswer, Problem>> = match &arguments.reference {
         Key::Supervisor(node) => vec![client.supervisor_status(node.as_str()).await],
@@ -135,7 +135,7 @@ fn show<T: Serialize>(
 }
 
 pub async fn call(app: &mut App<'_>, arguments: CallArguments) -> Outcome {
-    let client = app.client()?;
+    let client = app.client().await?;
     let InstanceKey { node, placement } = &arguments.reference;
     let body = arguments.body.unwrap_or(Value::Null);
     let answer = client

@@ -51,7 +51,7 @@ pub struct Row {
 const PROGRESS: Duration = Duration::from_millis(200);
 
 pub async fn run(app: &mut App<'_>, change: Change, arguments: &ChangeArguments) -> Outcome {
-    let client = app.client()?;
+    let client = app.client().await?;
     let keys = match &arguments.reference {
         Key::Instance(key) => vec![key.clone()],
         reference => several::instances(&client, reference).await?,

@@ -20,7 +20,7 @@ pub async fn run(app: &mut App<'_>, arguments: ChaosArguments) -> Outcome {
         reference: target.reference.to_string(),
         act,
     };
-    let done = app.client()?.chaos(&request).await?;
+    let done = app.client().await?.chaos(&request).await?;
     if app.console.style.json {
         app.console.json(&done)?;
     } else {

@@ -18,7 +18,7 @@ pub async fn run(app: &mut App<'_>, arguments: &DecisionsArguments) -> Outcome {
         limit: (!app.console.style.json).then_some(SHOWN_MAX),
         ..DecisionFilter::default()
     };
-    let decisions = app.client()?.decisions(&filter).await?;
+    let decisions = app.client().await?.decisions(&filter).await?;
     let table = table(&decisions);
     app.console
         .list(&decisions, &table, "no decision is recorded")?;

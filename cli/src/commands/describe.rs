@@ -25,7 +25,7 @@ struct Whole {
 }
 
 pub async fn run(app: &mut App<'_>, arguments: &OneArguments) -> Outcome {
-    let client = app.client()?;
+    let client = app.client().await?;
     let reference = arguments.reference.to_string();
     let described = client.resource(&reference).await?;
     let (events, decisions) = latest(&client, &described.reference).await;

@@ -20,7 +20,7 @@ const NEWEST_FOLLOWED: usize = 10;
 const RETRY: Duration = Duration::from_millis(200);
 
 pub async fn run(app: &mut App<'_>, arguments: &EventsArguments) -> Outcome {
-    let client = app.client()?;
+    let client = app.client().await?;
     let events = match arguments.since {
         Some(since) => since_then(&client, moment(since)?).await?,
         None => {

@@ -20,7 +20,7 @@ pub async fn run(app: &mut App<'_>, arguments: &GetArguments) -> Outcome {
         Some(text) => Some(meant(arguments.kind, text)?),
         None => None,
     };
-    let client = app.client()?;
+    let client = app.client().await?;
     match arguments.kind {
         Wanted::Instances => instances(app, &client, only).await,
         Wanted::Nodes => {
@@ -144,7 +144,7 @@ async fn show<T: Serialize>(
         rows.retain(|row| reference(row) == wanted);
         let Some(row) = rows.first() else {
             // The station says "not found", with the nearest name.
-            let described = app.client()?.resource(&wanted).await?;
+            let described = app.client().await?.resource(&wanted).await?;
             return app.console.json(&described).map(|()| Exit::Ok);
         };
         if app.console.style.json {

@@ -16,7 +16,7 @@ pub async fn run(app: &mut App<'_>, arguments: ParkedArguments) -> Outcome {
         ParkedCommand::List => list(app).await,
         ParkedCommand::Show(one) => show(app, &one.id).await,
         ParkedCommand::Requeue(one) => {
-            let accepted = app.client()?.parked_requeue(&one.id).await?;
+            let accepted = app.client().await?.parked_requeue(&one.id).await?;
             accept(app, &accepted)
         }
         ParkedCommand::Drop(one) => drop_one(app, &one).await,
@@ -24,7 +24,7 @@ pub async fn run(app: &mut App<'_>, arguments: ParkedArguments) -> Outcome {
 }
 
 async fn list(app: &mut App<'_>) -> Outcome {
-    let parked = app.client()?.parked().await?;
+    let parked = app.client().await?.parked().await?;
     let mut table = Table::new(&["ID", "RULE", "SUBJECT", "EVENT", "FOR", "TEXT"]);
     for one in &parked {
         table.row(vec![
@@ -41,7 +41,7 @@ async fn list(app: &mut App<'_>) -> Outcome {
 }
 
 async fn show(app: &mut App<'_>, id: &str) -> Outcome {
-    let parked = app.client()?.parked_one(id).await?;
+    let parked = app.client().await?.parked_one(id).await?;
     if app.console.style.json {
         app.console.json(&parked)?;
     } else {
@@ -69,7 +69,7 @@ fn text(parked: &Parked) -> String {
 }
 
 async fn drop_one(app: &mut App<'_>, arguments: &ParkedDropArguments) -> Outcome {
-    let client = app.client()?;
+    let client = app.client().await?;
     if !arguments.yes && io::stdin().is_terminal() {
         app.console.complain(&format!(
             "what is dropped does not come back; drop {}? [y/N]",

@@ -21,7 +21,7 @@ pub async fn run(app: &mut App<'_>, arguments: StartArguments) -> Outcome {
         },
         config: configuration(&arguments.config)?,
     };
-    let client = app.client()?;
+    let client = app.client().await?;
     let accepted = client.start(&request).await?;
     if !accepted.text.is_empty() {
         app.console.say(&accepted.text);

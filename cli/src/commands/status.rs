@@ -10,7 +10,7 @@ use crate::table::{Cell, Table, Tone};
 use crate::text::{age, age_of};
 
 pub async fn run(app: &mut App<'_>, arguments: &StatusArguments) -> Outcome {
-    let status = app.client()?.status().await?;
+    let status = app.client().await?.status().await?;
     if app.console.style.json {
         app.console.json(&status)?;
     } else {

@@ -15,7 +15,7 @@ struct Both {
 }
 
 pub async fn run(app: &mut App<'_>) -> Outcome {
-    let station = match app.client() {
+    let station = match app.client().await {
         Ok(client) => client.version().await,
         Err(problem) => Err(problem),
     };

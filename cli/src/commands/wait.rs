@@ -9,7 +9,7 @@ use crate::commands::{change, get, why};
 use crate::outcome::Outcome;
 
 pub async fn run(app: &mut App<'_>, arguments: &WaitArguments) -> Outcome {
-    let client = app.client()?;
+    let client = app.client().await?;
     let reference = arguments.reference.to_string();
     let request = WaitRequest {
         reference: reference.clone(),

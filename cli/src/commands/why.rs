@@ -10,7 +10,7 @@ use crate::table::Tone;
 use crate::text::{age_of, one_line, printable};
 
 pub async fn run(app: &mut App<'_>, arguments: &WhyArguments) -> Outcome {
-    let client = app.client()?;
+    let client = app.client().await?;
     let Some(reference) = &arguments.reference else {
         let trees = client.why_all().await?;
         if app.console.style.json {

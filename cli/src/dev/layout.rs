@@ -6,8 +6,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use mainstay_api::Problem;
-use mainstay_protocol::code;
+use mainstay_api::{Exit, Problem};
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -168,12 +167,15 @@ fn given(directory: &Path) -> Result<(PathBuf, bool, bool), Problem> {
     let marker: Option<Marker> = marker.and_then(|text| serde_json::from_slice(&text).ok());
     match marker {
         Some(marker) => Ok((absolute, false, marker.kept)),
-        None => Err(Problem::new(
-            code::DATA_DIRECTORY,
-            format!("use {} for a dev cluster", absolute.display()),
-            "it is not empty, and what is in it is not a dev cluster's",
-        )
-        .to_do("mainstay dev")),
+        None => {
+            let mut problem = machine(
+                format!("use {} for a dev cluster", absolute.display()),
+                "it is not empty, and what is in it is not a dev cluster's",
+            )
+            .to_do("mainstay dev");
+            problem.exit = Exit::Conflict;
+            Err(problem)
+        }
     }
 }
 

@@ -18,9 +18,10 @@ pub fn bound(log: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).open(log)?.set_len(0)
 }
 
-/// The last line with something in it.
-pub fn last_line(log: &Path) -> Option<String> {
+/// What a daemon said last: its error with the reason, or else its last line.
+pub fn last_words(log: &Path) -> Option<String> {
     const TAIL_BYTES: u64 = 8 * 1024;
+    const ERROR_LINES: usize = 2;
     let mut file = File::open(log).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))
@@ -28,12 +29,22 @@ pub fn last_line(log: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    let line = text
+    let lines: Vec<String> = text
         .lines()
-        .rev()
         .map(one_line)
-        .find(|line| !line.is_empty())?;
-    Some(line)
+        .filter(|line| !line.is_empty())
+        .collect();
+    match lines.iter().rposition(|line| line.starts_with("error: ")) {
+        Some(error) => Some(
+            lines[error..]
+                .iter()
+                .take(ERROR_LINES)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join("; "),
+        ),
+        None => lines.last().cloned(),
+    }
 }
 
 /// What was written to a log since it was last looked at.
@@ -101,7 +112,12 @@ mod tests {
         assert_eq!(follower.new_lines(), ["n1 | one", "n1 | two"]);
         writer.write_all(b"ee\n").unwrap();
         assert_eq!(follower.new_lines(), ["n1 | three"]);
-        assert_eq!(last_line(&log).as_deref(), Some("three"));
+        assert_eq!(last_words(&log).as_deref(), Some("three"));
+        writer
+            .write_all(b"error: no\n  why: because\n  do:  x\n")
+            .unwrap();
+        assert_eq!(last_words(&log).as_deref(), Some("error: no; why: because"));
+        follower.new_lines();
 
         writer
             .write_all(&vec![b'x'; DEV_LOG_BYTES_MAX as usize])

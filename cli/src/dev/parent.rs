@@ -26,7 +26,7 @@ use crate::app::App;
 use crate::arguments::DevArguments;
 use crate::console::Volume;
 use crate::home::{Context, DEV, DevCluster, Home};
-use crate::outcome::{Outcome, machine};
+use crate::outcome::{Outcome, bug, machine};
 use crate::process;
 
 /// Coming up takes under 3 s; on a machine with better things to do, longer.
@@ -104,7 +104,7 @@ fn live(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| machine("start the parent's runtime", error))?;
+        .map_err(|error| bug("start the parent's runtime", error))?;
     if arguments.detached {
         // Fails only for a leader of a process group, whom the terminal does not know either.
         let _ = setsid();
@@ -196,7 +196,7 @@ async fn watch_over(
             Some(ended) = running.join_next() => match ended {
                 // Only a failure to spawn ends a task while nobody asked.
                 Ok(result) => result?,
-                Err(error) => return Err(crate::outcome::bug("run the dev cluster", error)),
+                Err(error) => return Err(bug("run the dev cluster", error)),
             },
             _ = follow.tick() => {
                 for line in followers.iter_mut().flat_map(Follower::new_lines) {
@@ -280,11 +280,20 @@ fn report(
         nodes: (1..=arguments.nodes)
             .map(|node| format!("n{node}"))
             .collect(),
-        to_try: [
-            "mainstay status".to_owned(),
-            format!("mainstay chaos kill greeter@{node}"),
-            format!("mainstay why greeter@{node}"),
-        ],
+        to_try: if wanted.demo {
+            [
+                "mainstay status".to_owned(),
+                format!("mainstay chaos kill greeter@{node}"),
+                format!("mainstay why greeter@{node}"),
+            ]
+        } else {
+            [
+                "mainstay status",
+                "mainstay start greeter --all",
+                "mainstay get nodes",
+            ]
+            .map(str::to_owned)
+        },
     };
     if app.console.style.json {
         app.console.json(&report)?;
@@ -362,8 +371,8 @@ fn second(home: &Home) -> Problem {
 }
 
 fn with_log(mut problem: Problem, layout: &Layout, name: &str) -> Problem {
-    if let Some(line) = logs::last_line(&layout.log(name)) {
-        problem.why = format!("{}; the last word of {name}: {line}", problem.why);
+    if let Some(line) = logs::last_words(&layout.log(name)) {
+        problem.why = format!("{}; the last words of {name}: {line}", problem.why);
     }
     problem
 }

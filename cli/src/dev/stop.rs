@@ -35,7 +35,12 @@ pub fn run(app: &mut App<'_>) -> Outcome {
     ));
     let patience = app.global.timeout.unwrap_or(PATIENCE);
     if process::ended_within(&parent, patience) {
-        app.console.say("ended; nothing is left of it");
+        if dev.directory.exists() {
+            app.console
+                .say(&format!("ended; {} stays", dev.directory.display()));
+        } else {
+            app.console.say("ended; nothing is left of it");
+        }
         return Ok(Exit::Ok);
     }
     Err(Problem::new(
