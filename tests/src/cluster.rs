@@ -215,6 +215,9 @@ impl Drop for Cluster {
     }
 }
 
+/// Commands that a ready cluster suggests.
+const TO_TRY: usize = 3;
+
 fn read_until_ready(output: &mut BufReader<ChildStdout>, home: &Path) -> String {
     let mut said = String::new();
     loop {
@@ -226,7 +229,7 @@ fn read_until_ready(output: &mut BufReader<ChildStdout>, home: &Path) -> String 
         }
         said.push_str(&line);
         // The last of the three things to try is the last line it prints.
-        if line.contains("mainstay why") {
+        if said.matches("mainstay ").count() == TO_TRY {
             return said;
         }
     }
@@ -238,7 +241,7 @@ pub fn signal(pid: u32, signal: Signal) {
     let _ = kill_process(pid, signal);
 }
 
-fn words(line: &str) -> Vec<String> {
+pub(crate) fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (at, piece) in line.split('\'').enumerate() {
         if at % 2 == 1 {
