@@ -193,6 +193,24 @@ fn a_second_agent_of_a_node_is_refused_while_the_first_is_heard() {
     world.core.enqueue(up, None, world.now).unwrap();
 }
 
+// Regresses: a session's first words that came in behind those of the next one voided the node's file.
+// proves: S23
+#[test]
+fn an_introduction_that_was_overtaken_by_a_later_one_is_refused() {
+    let mut world = World::new();
+    let overtaken = Event::NodeUp {
+        up: Box::new(world.scripted("n1").node_up()),
+        minted: world.scripted("n1").minted(),
+    };
+    world.up("n1");
+    world.start("flaky", "web", "n1").unwrap();
+    world.started("web@n1");
+    let refusal = world.core.enqueue(overtaken, None, world.now).unwrap_err();
+    assert_eq!(refusal.code, code::NODE_ID_IN_USE);
+    world.run();
+    assert_eq!(world.state("web@n1"), InstanceState::Running);
+}
+
 // case: services 52
 // proves: S22
 #[test]

@@ -89,6 +89,11 @@ told! {
     a_rebooted_node_is_not_asked_for_what_is_over = "void_file";
     // proves: S9
     an_undelivered_command_is_delivered_when_the_node_is_back = "undelivered";
+    // proves: S9
+    a_start_after_a_failure_is_delivered_when_the_node_is_back = "undelivered_after_failure";
+    // case: services 12
+    a_line_for_a_name_outlasts_the_absence_of_its_node = "name_line_of_absent_node";
+    a_failure_and_a_wish_in_one_step_leave_the_name_to_who_waits = "failure_and_start_at_once";
     // proves: S23
     a_silent_node_is_away_after_the_limit = "silence";
     // case: services 35
