@@ -38,74 +38,60 @@ pub fn parse(words: &[OsString]) -> Parsed {
 fn problem(error: &clap::Error, words: &[OsString]) -> Problem {
     let (path, command) = command_meant(words);
     let what = format!("run {}", path.join(" "));
+    let (why, near) = cause(error, &command);
+    usage(what, why)
+        .near(near)
+        .to_do(format!("{} --help", path.join(" ")))
+}
+
+/// What is wrong with the words, and what is nearest to the wrong one.
+fn cause(error: &clap::Error, command: &clap::Command) -> (String, Vec<String>) {
     let said = |kind| error.get(kind).map(text_of).unwrap_or_default();
-    let (why, near) = match error.kind() {
+    let argument = said(ContextKind::InvalidArg);
+    let alone = |why: String| (why, Vec::new());
+    match error.kind() {
         ErrorKind::InvalidSubcommand => unknown(
             "command",
             &said(ContextKind::InvalidSubcommand),
-            visible_commands(&command),
+            visible_commands(command),
         ),
-        ErrorKind::UnknownArgument => {
-            let argument = said(ContextKind::InvalidArg);
-            if argument.starts_with('-') {
-                unknown("flag", &argument, flags(&command))
-            } else if command.has_subcommands() {
-                unknown("command", &argument, visible_commands(&command))
-            } else {
-                (format!("\"{argument}\" is one word too many"), Vec::new())
-            }
+        ErrorKind::UnknownArgument if argument.starts_with('-') => {
+            unknown("flag", &argument, flags(command))
         }
+        ErrorKind::UnknownArgument if command.has_subcommands() => {
+            unknown("command", &argument, visible_commands(command))
+        }
+        ErrorKind::UnknownArgument => alone(format!("\"{argument}\" is one word too many")),
         ErrorKind::InvalidValue if !said(ContextKind::InvalidValue).is_empty() => {
-            let (value, argument) = (
-                said(ContextKind::InvalidValue),
-                said(ContextKind::InvalidArg),
-            );
             let valid = list_of(error.get(ContextKind::ValidValue));
-            let (why, near) = unknown("value", &value, valid);
+            let (why, near) = unknown("value", &said(ContextKind::InvalidValue), valid);
             (format!("{why}, for {argument}"), near)
         }
-        ErrorKind::InvalidValue => (
-            format!("{} wants a value", said(ContextKind::InvalidArg)),
-            Vec::new(),
-        ),
+        ErrorKind::InvalidValue => alone(format!("{argument} wants a value")),
         ErrorKind::ValueValidation => {
             let cause = std::error::Error::source(error)
                 .map(ToString::to_string)
                 .unwrap_or_default();
-            (
-                format!("{cause}, for {}", said(ContextKind::InvalidArg)),
-                Vec::new(),
-            )
+            alone(format!("{cause}, for {argument}"))
         }
-        ErrorKind::MissingRequiredArgument => (
-            format!("{} is missing", said(ContextKind::InvalidArg)),
-            Vec::new(),
-        ),
-        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => (
-            format!(
+        ErrorKind::MissingRequiredArgument => alone(format!("{argument} is missing")),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            alone(format!(
                 "a command is missing: {}",
-                visible_commands(&command).join(", ")
-            ),
-            Vec::new(),
-        ),
-        ErrorKind::ArgumentConflict => (
-            format!(
-                "{} and {} do not go together",
-                said(ContextKind::InvalidArg),
-                said(ContextKind::PriorArg)
-            ),
-            Vec::new(),
-        ),
+                visible_commands(command).join(", ")
+            ))
+        }
+        ErrorKind::ArgumentConflict => alone(format!(
+            "{argument} and {} do not go together",
+            said(ContextKind::PriorArg)
+        )),
         // clap's own kinds are open-ended; its first line says what it is.
         _ => {
             let text = error.to_string();
             let first = text.lines().next().unwrap_or_default();
-            (first.trim_start_matches("error: ").to_owned(), Vec::new())
+            alone(first.trim_start_matches("error: ").to_owned())
         }
-    };
-    usage(what, why)
-        .near(near)
-        .to_do(format!("{} --help", path.join(" ")))
+    }
 }
 
 /// Of something that does not exist: what there is, or what is nearest.

@@ -150,7 +150,7 @@ pub async fn no_such_route(uri: Uri) -> Failure {
     let why = format!("there is no route {}", uri.path());
     Problem::new(code::NOT_FOUND, "find a route", why)
         .near(nearest(uri.path(), paths))
-        .to_do("mainstay api GET /v1/status")
+        .to_do("mainstay status")
         .into()
 }
 
