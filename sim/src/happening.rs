@@ -96,8 +96,6 @@ pub enum Act {
     Misbehaves(Fault),
     /// It is gone.
     Gone(Observation),
-    /// The stop's deadline passed and it is still there.
-    StopOverdue,
     /// The kill did not end it either.
     KillOverdue,
 }

@@ -127,10 +127,7 @@ impl World {
         self.counts.starts += 1;
         trace!(
             self,
-            "{} starts {}#{}",
-            self.nodes[at.0].name,
-            start.instance,
-            start.incarnation
+            "{} starts {}#{}", self.nodes[at.0].name, start.instance, start.incarnation
         );
         self.oracle.host_starts(&self.nodes[at.0], &start)?;
         let fault = if !self.calm && self.dice.per_mille(self.plan.start_fault_per_mille) {
@@ -153,50 +150,55 @@ impl World {
             endless: false,
         };
         host.actors.insert(id, actor);
-        let refused = match fault {
-            Some(Fault::StartSlow) => RefusedStart::Deadline,
-            Some(Fault::StartConfig) => RefusedStart::Config,
-            Some(Fault::StartNotNow) => RefusedStart::NotNow,
-            Some(Fault::StartPanic) => RefusedStart::Panic,
-            Some(Fault::StartSilent) => return Ok(()),
+        self.decide_start(at, id, start, fault);
+        Ok(())
+    }
+
+    /// What its `start` will come to, and when.
+    fn decide_start(&mut self, at: NodeAt, id: ActorId, start: Start, fault: Option<Fault>) {
+        let soon_ms = self.dice.between(1, 400);
+        let Start {
+            instance,
+            incarnation,
+            name,
+            config,
+            start_deadline_ms,
+            ..
+        } = start;
+        let refusal = |refused| Observation::CouldNotStart {
+            instance: instance.clone(),
+            incarnation,
+            refused,
+            text: format!("the simulator says {refused:?}"),
+        };
+        let (after_ms, over) = match fault {
+            Some(Fault::StartSilent) => return,
+            Some(Fault::StartSlow) => (start_deadline_ms, refusal(RefusedStart::Deadline)),
+            Some(Fault::StartConfig) => (soon_ms, refusal(RefusedStart::Config)),
+            Some(Fault::StartNotNow) => (soon_ms, refusal(RefusedStart::NotNow)),
+            Some(Fault::StartPanic) => (soon_ms, refusal(RefusedStart::Panic)),
             Some(Fault::StartNameTaken) => {
                 let taken = Observation::NameTaken {
-                    instance: start.instance,
-                    incarnation: start.incarnation,
-                    name: start.name,
+                    instance,
+                    incarnation,
+                    name,
                     holder: None,
                 };
-                let after = self.dice.between(1, 50) * MS;
-                self.host_later(at, after, id, Act::StartOver(taken));
-                return Ok(());
+                (soon_ms, taken)
             }
-            _ => {
+            Some(other) => unreachable!("{other:?} is no fault of a start"),
+            None => {
                 let started = Observation::Started {
-                    instance: start.instance,
-                    incarnation: start.incarnation,
+                    instance,
+                    incarnation,
                     version: "1.0.0".to_owned(),
-                    config: start.config,
+                    config,
                     process: Vec::new(),
                 };
-                let after = self.dice.between(1, 400) * MS;
-                self.host_later(at, after, id, Act::StartOver(started));
-                return Ok(());
+                (soon_ms, started)
             }
         };
-        let after = if refused == RefusedStart::Deadline {
-            start.start_deadline_ms
-        } else {
-            self.dice.between(1, 400)
-        };
-        let text = format!("the simulator says {refused:?}");
-        let over = Observation::CouldNotStart {
-            instance: start.instance,
-            incarnation: start.incarnation,
-            refused,
-            text,
-        };
-        self.host_later(at, after * MS, id, Act::StartOver(over));
-        Ok(())
+        self.host_later(at, after_ms * MS, id, Act::StartOver(over));
     }
 
     pub fn host_stops(&mut self, at: NodeAt, stop: &Stop) -> Held {
@@ -264,7 +266,7 @@ impl World {
             Act::StartOver(observation) => self.start_over(at, id, observation),
             Act::Misbehaves(fault) => self.misbehaves(at, id, fault),
             Act::Gone(observation) => self.gone(at, id, observation),
-            Act::StopOverdue | Act::KillOverdue => {
+            Act::KillOverdue => {
                 let start = &node.host.actors[&id].start;
                 let observation = Observation::WillNotEnd {
                     instance: start.instance.clone(),
@@ -426,7 +428,11 @@ impl World {
             return;
         };
         let due = (due_ms * MS).max(self.now);
-        if node.host.checks_wake.is_some_and(|wake| wake <= due && wake >= self.now) {
+        if node
+            .host
+            .checks_wake
+            .is_some_and(|wake| wake <= due && wake >= self.now)
+        {
             return;
         }
         node.host.checks_wake = Some(due);
@@ -463,13 +469,7 @@ impl World {
         self.schedule_checks(at);
     }
 
-    pub fn checked(
-        &mut self,
-        at: NodeAt,
-        life: u64,
-        id: ActorId,
-        answer: Option<Health>,
-    ) -> Held {
+    pub fn checked(&mut self, at: NodeAt, life: u64, id: ActorId, answer: Option<Health>) -> Held {
         let now_ms = self.now_ms();
         let node = &mut self.nodes[at.0];
         if life != node.life || node.core.is_none() || !node.host.supervisor_lives {
@@ -481,9 +481,7 @@ impl World {
         let (instance, incarnation) = (actor.start.instance.clone(), actor.start.incarnation);
         let checks = &mut node.host.checks;
         let seen = match answer {
-            Some(health) => {
-                checks.answered(&instance, incarnation, health, String::new(), now_ms)
-            }
+            Some(health) => checks.answered(&instance, incarnation, health, String::new(), now_ms),
             None => checks.missed(&instance, incarnation, now_ms),
         };
         self.schedule_checks(at);

@@ -14,12 +14,13 @@
 //!
 //! What must hold:
 //! - The same seed gives the same run, byte for byte; nothing here reads a clock or a hash map's order.
-//! - Every invariant is judged after every happening that touched what it speaks of.
+//! - Every invariant is judged after every happening that touched what it speaks of (a committed entry, a command,
+//!   what an agent did); replay and the full pass after every few entries, and at every crash and end.
 //! - After the faults end, everything that was promised becomes true within a bounded time.
 //! - Every kind of fault and every shipped rule is counted; a run of many seeds in which one never fired proves
 //!   nothing about it, and fails.
 //!
-//! Reading order: `run` (a seed's course), `world` (the queue), `station` and `node` (the two shells), `host` (the
+//! Reading order: `run` (a seed's course), `world` (the queue), `station`, `sessions` and `node` (the two shells), `host` (the
 //! services), `link` (the network), `operators`, `fault`, then `invariant/`.
 #![forbid(unsafe_code)]
 
@@ -36,7 +37,9 @@ pub mod operators;
 pub mod plan;
 pub mod rules;
 pub mod run;
+pub mod sessions;
 pub mod station;
+pub mod words;
 pub mod world;
 
 pub use count::Counts;

@@ -1,8 +1,8 @@
 //! Links: sessions between an agent and the station. In order and whole while they live; a cut loses what was
 //! under way, a silence loses everything without a word.
 
-use mainstay_protocol::session::{AgentMessage, Received, StationMessage};
 use mainstay_protocol::AgentRunId;
+use mainstay_protocol::session::{AgentMessage, Received, StationMessage};
 
 use crate::fault::Fault;
 use crate::happening::{Happening, NodeAt};
@@ -74,10 +74,12 @@ impl World {
             self.counts.fault(Fault::ReportDuplicated);
             let later = at + self.dice.between(1, 3000) * MS;
             let message = message.clone();
-            self.queue.put(later, Happening::ToStation { link: id, message });
+            self.queue
+                .put(later, Happening::ToStation { link: id, message });
         }
         let message = self.over_the_wire_up(message);
-        self.queue.put(at, Happening::ToStation { link: id, message });
+        self.queue
+            .put(at, Happening::ToStation { link: id, message });
     }
 
     pub fn to_agent(&mut self, id: LinkId, message: StationMessage) {
@@ -95,7 +97,8 @@ impl World {
                 self.counts.fault(Fault::CommandDuplicated);
                 let later = at + self.dice.between(1, 5000) * MS;
                 let message = message.clone();
-                self.queue.put(later, Happening::ToAgent { link: id, message });
+                self.queue
+                    .put(later, Happening::ToAgent { link: id, message });
             }
             if self.dice.per_mille(self.plan.duplicate_per_mille) {
                 self.counts.fault(Fault::CommandReordered);

@@ -92,8 +92,11 @@ impl World {
     }
 
     fn think_of(&mut self, wanted: &Wanted) -> Operation {
-        let node = NodeName::new(format!("n{}", self.dice.between(1, self.nodes.len() as u64)))
-            .expect("a name");
+        let node = NodeName::new(format!(
+            "n{}",
+            self.dice.between(1, self.nodes.len() as u64)
+        ))
+        .expect("a name");
         let instance = InstanceKey::new(node.clone(), wanted.placement.parse().expect("a name"));
         match self.dice.below(10) {
             0..=4 => {

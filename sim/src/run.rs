@@ -102,7 +102,7 @@ fn course(world: &mut World) -> Held {
     world.queue.put(calm_at, Happening::Calm);
     let last = calm_at + world.plan.healing_ms_max * MS;
     let mut well_since = None;
-    while let Some((at, happening)) = world.queue.next() {
+    while let Some((at, happening)) = world.queue.take() {
         world.now = at;
         let looks = matches!(happening, Happening::Look);
         world.take_or_put_off(happening)?;
@@ -191,8 +191,7 @@ impl World {
         for link in silent {
             self.cut_link(link);
         }
-        self.queue
-            .put(self.now + LOOK_MS * MS, Happening::Look);
+        self.queue.put(self.now + LOOK_MS * MS, Happening::Look);
     }
 
     fn open_link(&mut self) -> Option<LinkId> {

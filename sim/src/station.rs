@@ -5,13 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mainstay_coordinator::{
-    CoreConfig, Effect, Entry, Event, Found, GoneWhy, LeaderCore, LogEvent, Monotonic, Ticket,
+    CoreConfig, Effect, Entry, Event, Found, LeaderCore, LogEvent, Monotonic, Ticket,
 };
 use mainstay_protocol::request::Refusal;
-use mainstay_protocol::session::{
-    Acknowledged, AgentMessage, Denied, HeartbeatSeen, StationMessage, Welcome,
-};
-use mainstay_protocol::{ClusterId, Epoch, NodeId, NodeName, StationId, Term, limits};
+use mainstay_protocol::session::{Acknowledged, StationMessage, Welcome};
+use mainstay_protocol::{ClusterId, Epoch, NodeName, StationId, Term, limits};
 
 use crate::dice::Dice;
 use crate::disk::Disk;
@@ -21,6 +19,7 @@ use crate::link::LinkId;
 use crate::plan::Plan;
 use crate::rules;
 use crate::trace;
+use crate::words;
 use crate::world::{Held, World};
 
 const MS: u64 = 1000;
@@ -68,7 +67,7 @@ impl Station {
 }
 
 impl World {
-    fn monotonic(&self) -> Monotonic {
+    pub fn monotonic(&self) -> Monotonic {
         Monotonic(self.now)
     }
 
@@ -84,7 +83,8 @@ impl World {
         if found.torn {
             self.counts.fault(Fault::CrashTornTail);
         }
-        self.oracle.station_opened(&found.graph, &self.station.disk)?;
+        self.oracle
+            .station_opened(&found.graph, &self.station.disk)?;
         self.station.life += 1;
         let core = LeaderCore::new(
             self.station.config.clone(),
@@ -139,7 +139,10 @@ impl World {
         if unsynced > 0 && keep == unsynced {
             self.counts.fault(Fault::CrashSyncedUntold);
         }
-        trace!(self, "station dies; {keep} of {unsynced} unsynced bytes survive");
+        trace!(
+            self,
+            "station dies; {keep} of {unsynced} unsynced bytes survive"
+        );
         self.station.disk.crash(keep);
         self.station.life += 1;
         self.station.sessions.clear();
@@ -150,8 +153,7 @@ impl World {
         }
         self.operators_lose_station();
         let after = self.dice.between(50, 4000) * MS;
-        self.queue
-            .put(self.now + after, Happening::StationStarts);
+        self.queue.put(self.now + after, Happening::StationStarts);
         Ok(())
     }
 
@@ -196,7 +198,7 @@ impl World {
             let Some(entry) = self.station.disk.next_to_tell() else {
                 break;
             };
-            trace!(self, "committed {}", entry_text(&entry));
+            trace!(self, "committed {}", words::entry(&entry));
             self.counts.entries += 1;
             self.oracle.committed(&entry);
             self.tell_core(LogEvent::Committed(entry))?;
@@ -227,7 +229,7 @@ impl World {
             return Ok(());
         };
         let effects = core.log_event(event, now);
-        if committed && self.station.disk.entries % SNAPSHOT_ENTRIES == 0 {
+        if committed && self.station.disk.entries.is_multiple_of(SNAPSHOT_ENTRIES) {
             self.station
                 .disk
                 .take_snapshot(core.graph(), core.log_time());
@@ -348,7 +350,10 @@ impl World {
                     leadership,
                     credits: limits::REPORT_CREDITS as u32,
                 };
-                trace!(self, "welcome {node}: epoch {node_epoch}, watermark {watermark}");
+                trace!(
+                    self,
+                    "welcome {node}: epoch {node_epoch}, watermark {watermark}"
+                );
                 self.to_agent(link, StationMessage::Welcome(welcome));
             }
             Effect::Deny { node, refusal, .. } => {
@@ -395,107 +400,6 @@ impl World {
         self.oracle.applied(core, entry, counts)
     }
 
-    fn session_of(&self, node: &NodeName) -> Option<LinkId> {
-        self.station.sessions.get(node).copied()
-    }
-
-    fn welcomed_session_of(&self, node: &NodeName) -> Option<LinkId> {
-        self.session_of(node)
-            .filter(|link| self.station.welcomed.contains(link))
-    }
-
-    fn deny(&mut self, link: LinkId, refusal: Refusal) {
-        let denied = Denied {
-            code: refusal.code,
-            text: refusal.text,
-        };
-        self.to_agent(link, StationMessage::Denied(denied));
-        self.station_closes(link);
-    }
-
-    pub fn station_hears(&mut self, id: LinkId, message: AgentMessage) -> Held {
-        let Some(link) = self.links.get(&id) else {
-            return Ok(());
-        };
-        if !link.station_open || link.silent_to_station || link.station_life != self.station.life {
-            return Ok(());
-        }
-        let node = self.nodes[link.node.0].name.clone();
-        let now = self.monotonic();
-        let Some(core) = self.station.core.as_mut() else {
-            return Ok(());
-        };
-        if self.station.welcomed.contains(&id) {
-            core.heard(&node, now);
-            if core.heard_age(&node, now).is_none() {
-                // The core gave this session up as silent: the agent has to introduce itself again.
-                trace!(self, "{node} is heard on a session that was given up");
-                self.forget_session(&node, id);
-                self.station_closes(id);
-                return Ok(());
-            }
-        }
-        match message {
-            AgentMessage::NodeUp(up) => self.introduced(id, &node, *up),
-            AgentMessage::Reports(reports) => {
-                if !self.station.welcomed.contains(&id) {
-                    return Ok(());
-                }
-                trace!(self, "{node} reports {}", reports_text(&reports));
-                self.counts.reports += reports.reports.len() as u64;
-                let event = Event::Reports {
-                    node: node.clone(),
-                    reports,
-                };
-                if self.enqueue(event, None).is_err() {
-                    self.forget_session(&node, id);
-                    self.station_closes(id);
-                }
-                self.pump()
-            }
-            AgentMessage::Heartbeat(_) => {
-                let leadership = self
-                    .station
-                    .core
-                    .as_ref()
-                    .and_then(LeaderCore::leadership)
-                    .unwrap_or_default();
-                self.to_agent(id, StationMessage::HeartbeatSeen(HeartbeatSeen { leadership }));
-                Ok(())
-            }
-            AgentMessage::Answer { .. } | AgentMessage::Unsupported { .. } => Ok(()),
-        }
-    }
-
-    fn introduced(
-        &mut self,
-        id: LinkId,
-        node: &NodeName,
-        up: mainstay_protocol::report::NodeUp,
-    ) -> Held {
-        let minted = NodeId(self.dice.uuid());
-        let event = Event::NodeUp {
-            up: Box::new(up),
-            minted,
-        };
-        match self.enqueue(event, None) {
-            Ok(()) => {
-                trace!(self, "{node} introduces itself");
-                if let Some(older) = self.station.sessions.insert(node.clone(), id)
-                    && older != id
-                {
-                    self.station.welcomed.remove(&older);
-                    self.station_closes(older);
-                }
-            }
-            Err(refusal) => {
-                trace!(self, "{node} is denied: {}", refusal.code);
-                self.deny(id, refusal);
-            }
-        }
-        self.pump()
-    }
-
     pub fn enqueue(&mut self, event: Event, ticket: Option<Ticket>) -> Result<(), Refusal> {
         let now = self.monotonic();
         match self.station.core.as_mut() {
@@ -506,112 +410,4 @@ impl World {
             )),
         }
     }
-
-    fn forget_session(&mut self, node: &NodeName, id: LinkId) {
-        self.station.welcomed.remove(&id);
-        if self.station.sessions.get(node) == Some(&id) {
-            self.station.sessions.remove(node);
-        }
-    }
-
-    pub fn station_sees_end(&mut self, id: LinkId) -> Held {
-        let Some(link) = self.links.get_mut(&id) else {
-            return Ok(());
-        };
-        if !link.station_open {
-            return Ok(());
-        }
-        link.station_open = false;
-        let agent_run = link.agent_run;
-        let node = self.nodes[link.node.0].name.clone();
-        if self.station.sessions.get(&node) != Some(&id) {
-            return Ok(());
-        }
-        self.forget_session(&node, id);
-        trace!(self, "station sees the session of {node} end");
-        let gone = Event::AgentGone {
-            node,
-            agent_run: Some(agent_run),
-            why: GoneWhy::SessionClosed,
-        };
-        // Refused only where nobody leads, and then the next leader finds out by itself.
-        if self.enqueue(gone, None).is_err() {
-            return Ok(());
-        }
-        self.pump()
-    }
-}
-
-fn entry_text(entry: &Entry) -> String {
-    let decisions: Vec<String> = entry
-        .decisions
-        .iter()
-        .map(|decision| {
-            format!(
-                "{}({}) {}",
-                decision.rule,
-                decision.subject,
-                decision.outcome.code()
-            )
-        })
-        .collect();
-    let changes: Vec<String> = entry
-        .delta
-        .changes
-        .iter()
-        .filter_map(|change| match change {
-            mainstay_resource_graph::Change::Put(record) => match &record.vertex {
-                mainstay_resource_graph::Vertex::Instance(instance) => Some(format!(
-                    "{}={:?}#{}",
-                    record.key, instance.state, instance.incarnation
-                )),
-                mainstay_resource_graph::Vertex::Command(command) => Some(format!(
-                    "{}={}#{} sent {}",
-                    record.key,
-                    command.order.name(),
-                    command.order.instance().1,
-                    command.sends
-                )),
-                mainstay_resource_graph::Vertex::Node(node) => {
-                    Some(format!("{}={:?}", record.key, node.state))
-                }
-                _ => None,
-            },
-            mainstay_resource_graph::Change::Remove(key) => Some(format!("-{key}")),
-            _ => None,
-        })
-        .collect();
-    format!(
-        "revision {}: {} | {}",
-        entry.delta.expected.next(),
-        changes.join(", "),
-        decisions.join(", ")
-    )
-}
-
-fn reports_text(reports: &mainstay_protocol::report::Reports) -> String {
-    let texts: Vec<String> = reports
-        .reports
-        .iter()
-        .map(|numbered| {
-            let about = numbered
-                .report
-                .about()
-                .map_or_else(String::new, |(instance, incarnation)| {
-                    format!(" {instance}#{incarnation}")
-                });
-            let what = match &numbered.report {
-                mainstay_protocol::report::Report::CommandDone { command, outcome } => {
-                    format!(" {command} {outcome:?}")
-                }
-                _ => String::new(),
-            };
-            format!(
-                "{}:{}{about}{what}",
-                numbered.sequence,
-                numbered.report.name()
-            )
-        })
-        .collect();
-    texts.join(", ")
 }

@@ -27,7 +27,7 @@ impl Queue {
         self.waiting.insert((at, self.count), happening);
     }
 
-    pub fn next(&mut self) -> Option<(u64, Happening)> {
+    pub fn take(&mut self) -> Option<(u64, Happening)> {
         self.waiting
             .pop_first()
             .map(|((at, _), happening)| (at, happening))
@@ -88,9 +88,7 @@ impl World {
     pub fn new(seed: u64, traced: bool) -> Self {
         let mut dice = Dice::new(seed);
         let plan = Plan::of(seed, &mut dice);
-        let nodes = (0..plan.nodes)
-            .map(|at| Node::new(at, &mut dice))
-            .collect();
+        let nodes = (0..plan.nodes).map(|at| Node::new(at, &mut dice)).collect();
         let station = Station::new(&plan, &mut dice);
         Self {
             plan,
@@ -123,7 +121,7 @@ impl World {
             .map(NodeAt)
     }
 
-    /// Something happens, then everything that must hold is looked at.
+    /// Something happens. Each handler has the oracle look at what it touched.
     pub fn happen(&mut self, happening: Happening) -> Held {
         self.counts.happenings += 1;
         match happening {
@@ -159,6 +157,6 @@ impl World {
             Happening::Calm => self.becomes_calm(),
             Happening::Look => {}
         }
-        self.look()
+        Ok(())
     }
 }

@@ -21,7 +21,9 @@ fn is_found(found: Option<(u64, String)>, invariants: &[&str]) {
     let (seed, text) = found.unwrap_or_else(|| panic!("not found within {SEEDS} seeds"));
     println!("found by seed {seed}: {text}");
     assert!(
-        invariants.iter().any(|invariant| text.starts_with(invariant)),
+        invariants
+            .iter()
+            .any(|invariant| text.starts_with(invariant)),
         "seed {seed} broke something else: {text}"
     );
 }

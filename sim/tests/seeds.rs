@@ -1,5 +1,7 @@
 //! Seeds: hundreds of whole clusters, each under its own storm. A failing one says how to see it again.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -84,8 +86,9 @@ fn fail_on(broken: &[Report]) {
 #[test]
 fn hundreds_of_storms_violate_no_invariant_and_every_fault_and_rule_fires() {
     let began = Instant::now();
-    let first: u64 = std::env::var("MAINSTAY_FIRST_SEED")
-        .map_or(1, |text| text.parse().expect("MAINSTAY_FIRST_SEED is a number"));
+    let first: u64 = std::env::var("MAINSTAY_FIRST_SEED").map_or(1, |text| {
+        text.parse().expect("MAINSTAY_FIRST_SEED is a number")
+    });
     let (counts, broken) = run_all((first..first + SEEDS).collect(), None);
     println!("{}", counts.table());
     println!("took {:.1} s", began.elapsed().as_secs_f64());
@@ -124,12 +127,13 @@ fn replay_the_seed_in_the_environment() {
     }
 }
 
-/// `MAINSTAY_SOAK` is a number of minutes; without it a moment.
+/// `MAINSTAY_SOAK` is a number of minutes, 1 a whole hour; without it a moment.
 #[test]
 fn soak_of_random_storms() {
     let minutes: Option<u64> = std::env::var("MAINSTAY_SOAK")
         .ok()
-        .map(|text| text.parse().unwrap_or(60));
+        .map(|text| text.parse().unwrap_or(1))
+        .map(|minutes| if minutes == 1 { 60 } else { minutes });
     let length = minutes.map_or(Duration::from_secs(2), |minutes| {
         Duration::from_secs(60 * minutes)
     });

@@ -11,9 +11,11 @@ const NAME: &str = "bounds";
 
 pub(super) fn entry(entry: &Entry) -> Held {
     for decision in &entry.decisions {
-        demand(NAME, decision.saw.len() <= limits::DECISION_READS_MAX, || {
-            format!("{} saw {} things", decision.rule, decision.saw.len())
-        })?;
+        demand(
+            NAME,
+            decision.saw.len() <= limits::DECISION_READS_MAX,
+            || format!("{} saw {} things", decision.rule, decision.saw.len()),
+        )?;
     }
     let changes = entry.delta.changes.len();
     demand(NAME, changes <= 16 * limits::STEP_SUBJECTS_MAX, || {

@@ -74,10 +74,9 @@ impl World {
     fn wrong(&self, graph: &Graph, key: &InstanceKey, instance: &Instance) -> Option<String> {
         let lives = self.lives(key, instance.incarnation);
         match instance.state {
-            InstanceState::Running if instance.desired == Desired::Running => {
-                (lives != Some((Phase::Running, false)))
-                    .then(|| format!("on its node it is {lives:?}"))
-            }
+            InstanceState::Running if instance.desired == Desired::Running => (lives
+                != Some((Phase::Running, false)))
+            .then(|| format!("on its node it is {lives:?}")),
             InstanceState::Stopping { stuck: true, .. } => match lives {
                 Some((_, true)) => None,
                 other => Some(format!("said to be stuck; on its node it is {other:?}")),
@@ -135,9 +134,7 @@ impl World {
             .host
             .actors
             .values()
-            .find(|actor| {
-                actor.start.instance == *key && actor.start.incarnation == incarnation
-            })
+            .find(|actor| actor.start.instance == *key && actor.start.incarnation == incarnation)
             .map(|actor| (actor.phase, actor.endless))
     }
 }
@@ -151,7 +148,7 @@ fn wrongly_failed(instance: &Instance) -> Option<String> {
             RefusedStart::Config | RefusedStart::NoSuchType
         ))
     );
-    let is_final =
-        instance.desired == Desired::Running && (refused || instance.service_type.as_str() == "once");
+    let is_final = instance.desired == Desired::Running
+        && (refused || instance.service_type.as_str() == "once");
     (!is_final).then(|| format!("failed of {cause:?} and left alone"))
 }

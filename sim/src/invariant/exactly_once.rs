@@ -54,9 +54,7 @@ pub(super) fn acknowledged(
     let committed = durable
         .record(&Key::Outbox(node.clone()))
         .is_some_and(|record| match &record.vertex {
-            Vertex::Outbox(outbox) => {
-                (outbox.node_epoch, outbox.watermark) >= (epoch, up_to)
-            }
+            Vertex::Outbox(outbox) => (outbox.node_epoch, outbox.watermark) >= (epoch, up_to),
             _ => false,
         });
     demand(NAME, committed, || {

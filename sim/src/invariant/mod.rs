@@ -104,10 +104,10 @@ impl Oracle {
         reasons::graph(graph)?;
         unknown::graph(graph)?;
         deadlines::graph(graph)?;
-        if self.entries % 16 == 0 {
+        if self.entries.is_multiple_of(16) {
             replay::same(graph, &self.mirror, "after an entry")?;
         }
-        if self.entries % 4 == 0 {
+        if self.entries.is_multiple_of(4) {
             counts.full_passes += 1;
             full_pass::writes_nothing(core, entry)?;
         }
@@ -136,9 +136,11 @@ impl Oracle {
                 self.learn_orders(&entry);
             }
         }
-        demand("replay", mirror.revision() >= self.mirror.revision(), || {
-            "committed entries are missing after a crash".to_owned()
-        })?;
+        demand(
+            "replay",
+            mirror.revision() >= self.mirror.revision(),
+            || "committed entries are missing after a crash".to_owned(),
+        )?;
         self.mirror = mirror;
         replay::same(graph, &self.mirror, "at a start")
     }
@@ -187,11 +189,6 @@ impl Oracle {
 }
 
 impl World {
-    /// After every happening: what no single handler would look at.
-    pub fn look(&mut self) -> Held {
-        Ok(())
-    }
-
     /// At the end: the whole log once more.
     pub fn final_look(&self) -> Held {
         match self.station.core.as_ref() {

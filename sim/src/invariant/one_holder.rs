@@ -20,7 +20,10 @@ pub(super) fn node(node: &Node) -> Held {
         }
         if let Some(other) = names.insert(&start.name, who.clone()) {
             demand(NAME, false, || {
-                format!("{other} and {who} both hold {} on {}", start.name, node.name)
+                format!(
+                    "{other} and {who} both hold {} on {}",
+                    start.name, node.name
+                )
             })?;
         }
     }

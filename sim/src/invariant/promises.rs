@@ -33,7 +33,10 @@ impl World {
         };
         let graph = core.graph();
         demand(NAME, graph.revision() >= accepted.revision, || {
-            format!("revision {} was promised and is not there", accepted.revision)
+            format!(
+                "revision {} was promised and is not there",
+                accepted.revision
+            )
         })?;
         if let Operation::Start(start) = operation {
             let placed = graph.placement(&start.name).is_some_and(|placement| {

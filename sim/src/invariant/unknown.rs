@@ -11,10 +11,12 @@ const NAME: &str = "unknown";
 pub(super) fn graph(graph: &Graph) -> Held {
     for key in graph.keys(Kind::Node) {
         let Key::Node(node) = &key else { continue };
-        let online = graph.record(&key).is_some_and(|record| match &record.vertex {
-            Vertex::Node(node) => node.state == NodeState::Online,
-            _ => false,
-        });
+        let online = graph
+            .record(&key)
+            .is_some_and(|record| match &record.vertex {
+                Vertex::Node(node) => node.state == NodeState::Online,
+                _ => false,
+            });
         for instance in graph.instances_on(node) {
             let Some(record) = graph.record(&Key::Instance(instance.clone())) else {
                 continue;
@@ -23,9 +25,16 @@ pub(super) fn graph(graph: &Graph) -> Held {
                 continue;
             };
             let unknown = matches!(found.state, InstanceState::Unknown { .. });
-            demand(NAME, online || unknown || !found.state.may_be_live(), || {
-                format!("{instance} is {} while {node} is away", found.state.as_str())
-            })?;
+            demand(
+                NAME,
+                online || unknown || !found.state.may_be_live(),
+                || {
+                    format!(
+                        "{instance} is {} while {node} is away",
+                        found.state.as_str()
+                    )
+                },
+            )?;
             // The node is back, and its own reports are about to tell what became of it.
             let about_to_tell = found
                 .reason

@@ -1,0 +1,147 @@
+//! Sessions as the station sees them: who introduces himself, who is heard, whose session ended.
+
+use mainstay_coordinator::{Event, GoneWhy, LeaderCore};
+use mainstay_protocol::report::NodeUp;
+use mainstay_protocol::request::Refusal;
+use mainstay_protocol::session::{AgentMessage, Denied, HeartbeatSeen, StationMessage};
+use mainstay_protocol::{NodeId, NodeName};
+
+use crate::link::LinkId;
+use crate::trace;
+use crate::words;
+use crate::world::{Held, World};
+
+impl World {
+    pub fn session_of(&self, node: &NodeName) -> Option<LinkId> {
+        self.station.sessions.get(node).copied()
+    }
+
+    pub fn welcomed_session_of(&self, node: &NodeName) -> Option<LinkId> {
+        self.session_of(node)
+            .filter(|link| self.station.welcomed.contains(link))
+    }
+
+    pub fn deny(&mut self, link: LinkId, refusal: Refusal) {
+        let denied = Denied {
+            code: refusal.code,
+            text: refusal.text,
+        };
+        self.to_agent(link, StationMessage::Denied(denied));
+        self.station_closes(link);
+    }
+
+    pub fn station_hears(&mut self, id: LinkId, message: AgentMessage) -> Held {
+        let Some(link) = self.links.get(&id) else {
+            return Ok(());
+        };
+        if !link.station_open || link.silent_to_station || link.station_life != self.station.life {
+            return Ok(());
+        }
+        let node = self.nodes[link.node.0].name.clone();
+        let now = self.monotonic();
+        let Some(core) = self.station.core.as_mut() else {
+            return Ok(());
+        };
+        if self.station.welcomed.contains(&id) {
+            core.heard(&node, now);
+            if core.heard_age(&node, now).is_none() {
+                // The core gave this session up as silent: the agent has to introduce itself again.
+                trace!(self, "{node} is heard on a session that was given up");
+                self.forget_session(&node, id);
+                self.station_closes(id);
+                return Ok(());
+            }
+        }
+        match message {
+            AgentMessage::NodeUp(up) => self.introduced(id, &node, *up),
+            AgentMessage::Reports(reports) => {
+                if !self.station.welcomed.contains(&id) {
+                    return Ok(());
+                }
+                trace!(self, "{node} reports {}", words::reports(&reports));
+                self.counts.reports += reports.reports.len() as u64;
+                let event = Event::Reports {
+                    node: node.clone(),
+                    reports,
+                };
+                if self.enqueue(event, None).is_err() {
+                    self.forget_session(&node, id);
+                    self.station_closes(id);
+                }
+                self.pump()
+            }
+            AgentMessage::Heartbeat(_) => {
+                let leadership = self
+                    .station
+                    .core
+                    .as_ref()
+                    .and_then(LeaderCore::leadership)
+                    .unwrap_or_default();
+                self.to_agent(
+                    id,
+                    StationMessage::HeartbeatSeen(HeartbeatSeen { leadership }),
+                );
+                Ok(())
+            }
+            AgentMessage::Answer { .. } | AgentMessage::Unsupported { .. } => Ok(()),
+        }
+    }
+
+    fn introduced(&mut self, id: LinkId, node: &NodeName, up: NodeUp) -> Held {
+        let minted = NodeId(self.dice.uuid());
+        let event = Event::NodeUp {
+            up: Box::new(up),
+            minted,
+        };
+        match self.enqueue(event, None) {
+            Ok(()) => {
+                trace!(self, "{node} introduces itself");
+                if let Some(older) = self.station.sessions.insert(node.clone(), id)
+                    && older != id
+                {
+                    self.station.welcomed.remove(&older);
+                    self.station_closes(older);
+                }
+            }
+            Err(refusal) => {
+                trace!(self, "{node} is denied: {}", refusal.code);
+                self.deny(id, refusal);
+            }
+        }
+        self.pump()
+    }
+
+    pub fn forget_session(&mut self, node: &NodeName, id: LinkId) {
+        self.station.welcomed.remove(&id);
+        if self.station.sessions.get(node) == Some(&id) {
+            self.station.sessions.remove(node);
+        }
+    }
+
+    pub fn station_sees_end(&mut self, id: LinkId) -> Held {
+        let Some(link) = self.links.get_mut(&id) else {
+            return Ok(());
+        };
+        if !link.station_open {
+            return Ok(());
+        }
+        link.station_open = false;
+        let agent_run = link.agent_run;
+        let node = self.nodes[link.node.0].name.clone();
+        if self.station.sessions.get(&node) != Some(&id) {
+            return Ok(());
+        }
+        self.forget_session(&node, id);
+        trace!(self, "station sees the session of {node} end");
+        let gone = Event::AgentGone {
+            node,
+            agent_run: Some(agent_run),
+            why: GoneWhy::SessionClosed,
+        };
+        // Refused only where nobody leads, and then the next leader finds out by itself.
+        if self.enqueue(gone, None).is_err() {
+            return Ok(());
+        }
+        self.pump()
+    }
+}
