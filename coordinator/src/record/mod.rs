@@ -77,7 +77,7 @@ pub fn take_sequence(
         return false;
     }
     #[cfg(feature = "planted-bugs")]
-    if crate::planted::is(crate::planted::Bug::WatermarkStands) && sequence.0 % 8 == 0 {
+    if crate::planted::is(crate::planted::Bug::WatermarkStands) && sequence.0.is_multiple_of(8) {
         return true;
     }
     let moved = Outbox {
