@@ -59,7 +59,7 @@ pub struct Global {
     )]
     pub output: Format,
     /// Which cluster is spoken to (else $MAINSTAY_CONTEXT, else the current one)
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", value_parser = values::context)]
     pub context: Option<String>,
     /// How long to wait, as in 500ms, 30s, 5m
     #[arg(long, global = true, value_name = "TIME", value_parser = values::duration)]

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use clap::ValueEnum;
 use mainstay_api::nearest::nearest;
 use mainstay_api::types::{BadUntil, STATES, Until};
-use mainstay_protocol::{NodeName, PlacementName, SlotName, TypeName};
+use mainstay_protocol::{ClusterName, NodeName, PlacementName, SlotName, TypeName};
 use mainstay_resource_graph::{BadReference, Key, Kind};
 use serde_json::Value;
 
@@ -90,6 +90,13 @@ pub fn breakable(text: &str) -> Result<Key, String> {
             other.as_str()
         )),
     }
+}
+
+/// A context is a file by its name, and named like a cluster.
+pub fn context(text: &str) -> Result<String, String> {
+    ClusterName::new(text)
+        .map(|name| name.to_string())
+        .map_err(|bad| bad.to_string())
 }
 
 pub fn node(text: &str) -> Result<NodeName, String> {

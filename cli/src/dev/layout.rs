@@ -11,7 +11,9 @@ use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::home::ProcessId;
 use crate::outcome::machine;
+use crate::process;
 
 /// A socket's path fits `sun_path` with its final zero.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -30,7 +32,7 @@ pub struct Layout {
 }
 
 /// What goes when the cluster ends. Told to the reaper before any of it is made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removal {
     /// With all that is in them.
     pub trees: Vec<PathBuf>,
@@ -42,6 +44,8 @@ pub struct Removal {
 #[derive(Debug, Serialize, Deserialize)]
 struct Marker {
     kept: bool,
+    /// Whose it is, or was.
+    parent: ProcessId,
 }
 
 impl Layout {
@@ -96,8 +100,9 @@ impl Layout {
         }
         let marker = Marker {
             kept: keep || self.reopened,
+            parent: process::own(),
         };
-        let text = serde_json::to_vec(&marker).expect("a marker is one bool");
+        let text = serde_json::to_vec(&marker).expect("a marker is plain data");
         let path = self.root.join(MARKER);
         fs::write(&path, text).map_err(|error| machine(format!("write {}", path.display()), error))
     }
@@ -166,17 +171,29 @@ fn given(directory: &Path) -> Result<(PathBuf, bool, bool), Problem> {
     let marker = fs::read(absolute.join(MARKER)).ok();
     let marker: Option<Marker> = marker.and_then(|text| serde_json::from_slice(&text).ok());
     match marker {
+        Some(marker) if process::is_alive(marker.parent) => Err(conflict(
+            &absolute,
+            format!(
+                "the dev cluster of process {} has its data there",
+                marker.parent.pid
+            ),
+        )),
         Some(marker) => Ok((absolute, false, marker.kept)),
-        None => {
-            let mut problem = machine(
-                format!("use {} for a dev cluster", absolute.display()),
-                "it is not empty, and what is in it is not a dev cluster's",
-            )
-            .to_do("mainstay dev");
-            problem.exit = Exit::Conflict;
-            Err(problem)
-        }
+        None => Err(conflict(
+            &absolute,
+            "it is not empty, and what is in it is not a dev cluster's",
+        )),
     }
+}
+
+fn conflict(directory: &Path, why: impl std::fmt::Display) -> Problem {
+    let mut problem = machine(
+        format!("use {} for a dev cluster", directory.display()),
+        why,
+    )
+    .to_do("mainstay dev");
+    problem.exit = Exit::Conflict;
+    problem
 }
 
 /// `$XDG_RUNTIME_DIR/mainstay` where it is short enough, else `/tmp/mainstay-UID`.
@@ -250,6 +267,7 @@ mod tests {
         assert!(directory.path().join("mine.txt").exists());
 
         let problem = Layout::choose(Some(directory.path()), false, 1).unwrap_err();
+        assert_eq!(problem.exit, Exit::Conflict, "{problem}");
         assert!(problem.why.contains("not empty"), "{problem}");
     }
 
@@ -261,6 +279,21 @@ mod tests {
         layout.removal.carry_out();
         assert!(layout.data("s1").exists());
 
+        let problem = Layout::choose(Some(directory.path()), false, 1).unwrap_err();
+        assert!(problem.why.contains("has its data there"), "{problem}");
+
+        let ended = Marker {
+            kept: true,
+            parent: ProcessId {
+                started: 0,
+                ..process::own()
+            },
+        };
+        fs::write(
+            directory.path().join(MARKER),
+            serde_json::to_vec(&ended).unwrap(),
+        )
+        .unwrap();
         let again = Layout::choose(Some(directory.path()), false, 1).unwrap();
         assert!(again.reopened);
         again.make(false, 1).unwrap();

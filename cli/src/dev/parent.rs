@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::daemon::{Asked, Daemon, Died};
-use super::layout::Layout;
+use super::layout::{Layout, Removal};
 use super::lock::DevLock;
 use super::logs::{self, Follower};
 use super::ready::Wanted;
@@ -43,23 +43,33 @@ pub fn run(app: &mut App<'_>, arguments: &DevArguments) -> Outcome {
     let program = env::current_exe().map_err(|error| machine("find this program", error))?;
     let layout = Layout::choose(arguments.dir.as_deref(), arguments.keep, arguments.nodes)?;
     let home_made = !app.home.directory().exists();
-    let Some(lock) = DevLock::try_take(&app.home.dev_lock())? else {
-        return Err(second(&app.home));
-    };
     let plan = Plan {
         parent: process::own(),
-        removal: layout.removal.clone(),
+        removal: Removal::default(),
         home: app.home.directory().to_owned(),
         home_made,
         previous: previous(&app.home)?,
     };
-    let reaper = match Reaper::spawn(&program, plan.clone()) {
-        Ok(reaper) => Arc::new(Mutex::new(reaper)),
+    // Before the lock, because even its file is something to remove; and nothing else yet, because without the lock
+    // the directory may be another's.
+    let mut reaper = Reaper::spawn(&program, plan.clone())?;
+    let lock = match DevLock::try_take(&app.home.dev_lock()) {
+        Ok(Some(lock)) => lock,
+        Ok(None) => {
+            // It finds that the lock and the context are another's, and leaves both.
+            reaper.finish()?;
+            return Err(second(&app.home));
+        }
         Err(problem) => {
-            lock.remove();
+            reaper.finish()?;
             return Err(problem);
         }
     };
+    reaper.plan(Plan {
+        removal: layout.removal.clone(),
+        ..plan.clone()
+    })?;
+    let reaper = Arc::new(Mutex::new(reaper));
     let cluster = DevCluster {
         parent: plan.parent,
         directory: layout.root.clone(),

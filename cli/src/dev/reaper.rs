@@ -59,8 +59,13 @@ impl Reaper {
             .take()
             .expect("its input was asked to be a pipe");
         let mut reaper = Self { child, notes };
-        reaper.tell(&Note::Plan(plan))?;
+        reaper.plan(plan)?;
         Ok(reaper)
+    }
+
+    /// The last plan told is the one that is carried out.
+    pub fn plan(&mut self, plan: Plan) -> Result<(), Problem> {
+        self.tell(&Note::Plan(plan))
     }
 
     pub fn daemon(&mut self, daemon: ProcessId) -> Result<(), Problem> {
