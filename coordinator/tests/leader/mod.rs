@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use mainstay_coordinator::{Effect, Event, LogEvent, Operation};
+use mainstay_coordinator::{Effect, Event, LogEvent, Operation, record};
 use mainstay_protocol::report::{CommandOutcome, Report};
-use mainstay_protocol::{InstanceKey, code, limits};
-use mainstay_resource_graph::{InstanceState, Kind, View};
+use mainstay_protocol::{InstanceKey, Sequence, code, limits};
+use mainstay_resource_graph::{Cause, InstanceState, Kind, View};
 
-use crate::harness::{Mode, World, at, start};
+use crate::harness::{Mode, World, at, node_name, start};
 
 fn running() -> World {
     let mut world = World::new();
@@ -346,4 +346,73 @@ fn the_next_leader_sends_what_is_unanswered() {
     world.started("web@n1");
     assert_eq!(world.open_commands().len(), 0);
     assert_eq!(world.state("web@n1"), InstanceState::Running);
+}
+
+// proves: S22
+// case: services 51
+#[test]
+fn a_number_of_an_outbox_counts_once_and_gaps_are_allowed() {
+    let world = running();
+    let mut txn = world.graph().begin(world.log_now(), Cause::Start);
+    let node = node_name("n1");
+    let epoch = record::outbox(&txn, &node).unwrap().node_epoch;
+    let newest = record::outbox(&txn, &node).unwrap().watermark;
+    let mut take =
+        |epoch, ahead| record::take_sequence(&mut txn, &node, epoch, Sequence(newest.0 + ahead));
+    assert!(!take(epoch, 0), "it has taken effect");
+    assert!(take(epoch, 1));
+    assert!(!take(epoch, 1), "a repeat");
+    assert!(take(epoch, 5), "a gap");
+    assert!(!take(epoch, 4), "what is behind the watermark");
+    assert!(!take(epoch.next(), 9), "another life of the file");
+}
+
+/// Its command's time came before the judgement that was made while it was away.
+// proves: S9
+#[test]
+fn deadlines_of_an_entry_that_turns_up_late_are_not_missed() {
+    let mut world = running();
+    world.hold();
+    world.ask(start("noisy", "other", "n1", None, ""));
+    world.run();
+    world.wait_ms(5000);
+    world.lose();
+    world.run();
+    world.arrive_late();
+    world.release();
+    world.wait_ms(100);
+    let open = world.open_commands();
+    assert_eq!(open.len(), 1);
+    assert_eq!(open[0].1.sends, 2, "it was due after two seconds");
+}
+
+fn welcomes(world: &World) -> usize {
+    let welcome = |effect: &&Effect| matches!(effect, Effect::Welcome { .. });
+    world.seen.iter().filter(welcome).count()
+}
+
+/// What the first welcome would let pass would look lost to the second NodeUp, which was written before it.
+// proves: S4, S9
+#[test]
+fn an_agent_that_introduces_itself_twice_is_welcomed_once() {
+    // The second one in line behind the first, and both in one batch.
+    for together in [false, true] {
+        let mut world = running();
+        world.gone("n1");
+        world.scripted("n1").restart(false);
+        world.hold();
+        if together {
+            // Something else is in flight, and both wait behind it.
+            world.ask(start("noisy", "other", "n1", None, ""));
+            world.run();
+        }
+        world.seen.clear();
+        world.up("n1");
+        world.up("n1");
+        world.release();
+        assert_eq!(welcomes(&world), 1, "together: {together}");
+        let incarnation = world.incarnation("web@n1").count;
+        assert_eq!(incarnation, 2);
+        assert_eq!(world.received("web@n1"), ["start 1", "start 2"]);
+    }
 }
