@@ -11,25 +11,28 @@ use crate::planted::{Bug, is};
 use crate::record::Outcome;
 
 pub(super) fn effects(flight: &InFlight, entry: &Entry) -> Vec<Effect> {
-    let commands = entry.delta.changes.iter().filter_map(|change| match change {
-        Change::Put(record) if is(Bug::SendsBeforeCommit) => match (&record.key, &record.vertex) {
-            (Key::Command(id), Vertex::Command(command)) => Some(Effect::Send {
-                node: command.node.clone(),
-                command: Command {
-                    id: *id,
-                    leadership: entry.leadership,
-                    order: command.order.clone(),
-                },
-            }),
-            _ => None,
-        },
-        _ => None,
-    });
-    let answers = flight
-        .events
+    let commands = entry
+        .delta
+        .changes
         .iter()
-        .zip(&flight.outcomes)
-        .filter_map(|((_, ticket), outcome)| match outcome {
+        .filter_map(|change| match change {
+            Change::Put(record) if is(Bug::SendsBeforeCommit) => {
+                match (&record.key, &record.vertex) {
+                    (Key::Command(id), Vertex::Command(command)) => Some(Effect::Send {
+                        node: command.node.clone(),
+                        command: Command {
+                            id: *id,
+                            leadership: entry.leadership,
+                            order: command.order.clone(),
+                        },
+                    }),
+                    _ => None,
+                }
+            }
+            _ => None,
+        });
+    let answers = flight.events.iter().zip(&flight.outcomes).filter_map(
+        |((_, ticket), outcome)| match outcome {
             Outcome::Answer(Ok(recorded)) if is(Bug::AnswersBeforeCommit) => Some(Effect::Reply {
                 ticket: (*ticket)?,
                 answer: Ok(Accepted {
@@ -40,6 +43,7 @@ pub(super) fn effects(flight: &InFlight, entry: &Entry) -> Vec<Effect> {
                 }),
             }),
             _ => None,
-        });
+        },
+    );
     commands.chain(answers).collect()
 }
