@@ -185,7 +185,7 @@ fn says(world: &mut World, node: &str, which: usize, what: usize) {
     }
     // Now and then in two frames.
     for report in reports {
-        if what % 3 == 0 {
+        if what.is_multiple_of(3) {
             world.report(report, node);
         } else {
             world.scripted(node).note(report);
