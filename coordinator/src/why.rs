@@ -99,7 +99,7 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
             supervisor_cause(view, key, &record, supervisor.state.as_str(), depth)
         }
         Vertex::Parked(parked) => Cause {
-            reason: Some(Reason::new(code::RULE_PANICKED, parked.text.clone())),
+            reason: Some(parked_reason(parked)),
             evidence: Some(parked.text.clone()),
             ..plain(&record, "Parked")
         },
@@ -114,7 +114,7 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
         found.because.push(Cause {
             key: Key::Parked(mainstay_resource_graph::ParkedId(id)),
             state: "Parked".to_owned(),
-            reason: Some(Reason::new(code::RULE_PANICKED, parked.text.clone())),
+            reason: Some(parked_reason(&parked)),
             since: parked.at,
             because: Vec::new(),
             evidence: Some(parked.text),
@@ -227,6 +227,17 @@ fn affects(view: &dyn View, key: &Key) -> Vec<Key> {
         | Key::Parked(_) => Vec::new(),
     };
     instances.into_iter().map(Key::Instance).collect()
+}
+
+/// Names what is set aside, and for whom; panics and oscillations alike.
+fn parked_reason(parked: &Parked) -> Reason {
+    let what = match &parked.what {
+        ParkedWhat::Rule { rule, subject, .. } => {
+            format!("the rule {rule} is set aside for {subject}")
+        }
+        ParkedWhat::Event { name, .. } => format!("the event {name} is set aside"),
+    };
+    Reason::new(code::RULE_PANICKED, format!("{what}: {}", parked.text))
 }
 
 /// Rules that are parked for this subject.

@@ -93,7 +93,10 @@ fn a_rule_that_panics_is_parked_for_its_subject_and_disturbs_nothing_else() {
     );
 
     let why = why_lines(&world, &key("web@n1")).join("\n");
-    assert!(why.contains("cannot stand web@n1"), "{why}");
+    assert!(
+        why.contains("the rule fragile is set aside for web@n1: cannot stand web@n1"),
+        "{why}"
+    );
     assert!(why.contains("mainstay parked show"), "{why}");
 
     // The others are judged, in the same step too, and so is the subject by other rules.
