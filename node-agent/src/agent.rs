@@ -188,7 +188,7 @@ fn die_with(parent: u32) -> Result<(), CannotRun> {
             why: format!("process {parent}, with which it was to live and end, is not its parent"),
             remedy: "start it again without --parent".to_owned(),
             code: code::BAD_REQUEST,
-            exit: 1,
+            exit: 2,
         });
     }
     Ok(())

@@ -30,7 +30,7 @@ impl Directory {
             why: error.to_string(),
             remedy: format!("ls -ld {}", path.display()),
             code: code::DATA_DIRECTORY,
-            exit: 1,
+            exit: 2,
         };
         private_directory(&path.join("names")).map_err(|error| unusable(&error))?;
         match locked(&path.join("lock")) {
@@ -123,6 +123,6 @@ mod tests {
         fs::write(&file, "").unwrap();
         let text = Directory::open(&file).unwrap_err().to_string();
         assert_eq!(text.lines().count(), 4, "{text}");
-        assert!(text.contains("MS-DATA-DIRECTORY"), "{text}");
+        assert!(text.contains("MS-DATA-DIRECTORY (request -)"), "{text}");
     }
 }

@@ -62,7 +62,8 @@ impl fmt::Display for CannotRun {
         writeln!(f, "error: {}", self.what)?;
         writeln!(f, "  why: {}", self.why)?;
         writeln!(f, "  do:  {}", self.remedy)?;
-        write!(f, "  code: {}", self.code)
+        // It is told here, not asked for over a wire: there is no request to name.
+        write!(f, "  {} (request -)", self.code)
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_api::Problem;
+use mainstay_api::{Exit, Problem};
 use mainstay_coordinator::{CoreConfig, Found, Rule, Rules};
 use mainstay_protocol::handshake::{Channel, Handshake, Role};
 use mainstay_protocol::{ClusterId, Epoch, code, limits, revision};
@@ -327,11 +327,26 @@ fn handshake(options: &StationOptions, cluster: ClusterId, epoch: Epoch) -> Hand
 
 fn failed(dir: &Path, error: &StartError) -> ExitCode {
     let what = format!("start a station in {}", dir.display());
-    let code = match error {
-        StartError::Store(_) => code::DATA_DIRECTORY,
-        StartError::Socket { .. } | StartError::Process(_) => code::INTERNAL,
+    // A path that cannot be used is the caller's to mend; damage and the machine's own trouble are not.
+    let (code, exit) = match error {
+        StartError::Store(OpenError::Locked { .. } | OpenError::Foreign { .. }) => {
+            (code::DATA_DIRECTORY, Exit::Conflict)
+        }
+        StartError::Store(OpenError::NewerFormat { .. }) => {
+            (code::DATA_DIRECTORY, Exit::VersionMismatch)
+        }
+        StartError::Store(OpenError::Io { .. }) | StartError::Socket { .. } => {
+            (code::DATA_DIRECTORY, Exit::Usage)
+        }
+        StartError::Store(
+            OpenError::Damaged { .. } | OpenError::Database { .. } | OpenError::Log { .. },
+        ) => (code::DATA_DIRECTORY, Exit::Bug),
+        StartError::Process(_) => (code::INTERNAL, Exit::Bug),
     };
-    let problem = Problem::new(code, what, error.to_string());
+    let mut problem = Problem::new(code, what, error.to_string())
+        .to_do(format!("ls -ld {}", dir.display()))
+        .in_request("-");
+    problem.exit = exit;
     tracing::error!(%error, "the station did not start");
     eprintln!("{problem}");
     problem.exit.into()
