@@ -14,6 +14,7 @@ fn look(cluster: &Cluster, slowest: &mut Duration) {
     assert_eq!(node["state"], "Online", "{node:#}");
     let heard = node["heard_ms"].as_u64().expect("it is heard");
     assert!(heard <= HEARD_MS_MAX, "a heartbeat is late: {node:#}");
+    cluster.greet("greeter@n1");
     for neighbour in ["greeter@n1", "calm@n1"] {
         let began = Instant::now();
         let check = cluster.json(&format!("check {neighbour}"));
