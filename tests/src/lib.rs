@@ -13,6 +13,7 @@
 pub mod answers;
 pub mod cluster;
 pub mod command;
+pub mod daemons;
 pub mod outside;
 pub mod shared;
 pub mod until;

@@ -1,0 +1,36 @@
+//! The whole of Mainstay with one rule more, which cannot bear to see a placement named `cursed` run: for the tests
+//! that look at what a broken rule does to a real station.
+
+use std::process::ExitCode;
+
+use mainstay_agent::Agent;
+use mainstay_coordinator::{Env, Rule, Verdict, Watch};
+use mainstay_protocol::InstanceKey;
+use mainstay_resource_graph::{InstanceState, Txn, ViewExt};
+use mainstay_station::Station;
+
+struct Superstitious;
+
+impl Rule for Superstitious {
+    const NAME: &'static str = "superstitious";
+    type Subject = InstanceKey;
+
+    fn watches() -> Watch {
+        Watch::instances(|instance| instance.state == InstanceState::Running)
+    }
+
+    fn judge(subject: InstanceKey, txn: &mut Txn<'_>, _env: &Env) -> Verdict {
+        let runs = txn
+            .instance(&subject)
+            .is_some_and(|instance| instance.state == InstanceState::Running);
+        assert!(
+            !(runs && subject.placement.as_str() == "cursed"),
+            "{subject} runs, and that is a bad omen"
+        );
+        Verdict::Nothing
+    }
+}
+
+fn main() -> ExitCode {
+    mainstay_cli::main_with(Agent::new(), Station::new().rule::<Superstitious>())
+}

@@ -1,0 +1,389 @@
+//! Whatever the command line offers, given what it cannot take: refused with a code of the contract, in four lines,
+//! and the cluster does not notice.
+
+mod grammar;
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+use grammar::{Attempt, Leaf, attempt, faults, leaves};
+use mainstay_tests::{Cluster, DevOptions, Shared};
+
+/// Usage, not found, conflict.
+const REFUSED: [i32; 3] = [2, 3, 4];
+
+static SHARED: Shared = Shared::new();
+
+/// One node with a greeter on it.
+fn cluster() -> Arc<Cluster> {
+    let cluster = SHARED.get(&DevOptions {
+        nodes: 1,
+        ..DevOptions::default()
+    });
+    cluster.sh("start greeter --on n1").ok();
+    cluster
+}
+
+/// A value that the command takes, for everything but what is tried.
+fn good(name: &str) -> &'static str {
+    match name {
+        "TYPE" => "greeter",
+        "MESSAGE" => "greet",
+        "JSON" => "{\"name\":\"Ada\"}",
+        "KIND" => "instances",
+        "ID" => "3fa9c2aa",
+        "GOAL" => "running",
+        "REF" => "greeter@n1",
+        other => panic!("no good value is known for {other}: give this test one"),
+    }
+}
+
+/// Values that nothing of this name can be.
+fn bad(name: &str) -> Vec<String> {
+    let long = "x".repeat(100);
+    let words: &[&str] = match name {
+        "REF" => &[
+            "",
+            "@",
+            "greeter@",
+            "@n1",
+            "greeter@n1@n1",
+            "GREETER@n1",
+            "greeter@n1\n",
+            "gr eeter@n1",
+            "nod/n1",
+            "node/",
+            "/n1",
+            "node/n1/n1",
+            "instance/greeter",
+            "instance/",
+            "💥",
+            "\u{1b}[31m@n1",
+            "../../etc/passwd",
+            "type/Greeter",
+            "supervisor/",
+            "name/x/y/z",
+            "placement/@",
+            "-",
+        ],
+        "TYPE" => &[
+            "",
+            "GREETER",
+            "gr eeter",
+            "type/",
+            "node/n1",
+            "💥",
+            "greeter@n1",
+        ],
+        "NODE" => &["", "N1", "n 1", "node/", "n1@n1", "type/greeter"],
+        "NAME" => &["", "Name", "a b", "a/b", "💥", "-"],
+        "KIND" => &["", "instence", "nodez", "Nodes", "💥", "instances/greeter"],
+        "MESSAGE" => &["", "gret", "no-such", "💥", "a/b", "../x"],
+        "JSON" => &[
+            "",
+            "{",
+            "{\"name\":}",
+            "[1,2",
+            "nope",
+            "{\"nam\":\"Ada\"}",
+            "7",
+        ],
+        "ID" => &["", "no-such", "ID WITH SPACE", "💥", "a/b"],
+        "GOAL" => &["", "runing", "state=", "state=Runing", "💥"],
+        "FORMAT" => &["", "jsn", "tabel", "💥"],
+        "TIME" => &[
+            "",
+            "soon",
+            "5",
+            "-1s",
+            "1e9s",
+            "99999999999999999999s",
+            "💥",
+        ],
+        "KEY=VALUE" => &["", "=1", "a", "a..b=1", ".=1"],
+        "N" => &["", "0", "-1", "65536", "three", "💥"],
+        "ID_OF_CLUSTER" | "PID" => &["", "x", "-1"],
+        "LABEL" => &["", "=1", "a"],
+        "PROFILE" => &["", "lam", "fast"],
+        "DIR" | "SOCKET" | "PROGRAM" => &["/dev/null/nothing"],
+        // Any filter is one.
+        "FILTER" => &[],
+        other => panic!("no bad value is known for {other}: give this test some"),
+    };
+    let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    if !["DIR", "SOCKET", "PROGRAM", "FILTER"].contains(&name) {
+        words.push(long);
+    }
+    words
+}
+
+/// The command with good values throughout.
+fn well_formed(leaf: &Leaf) -> Vec<OsString> {
+    let mut words: Vec<OsString> = leaf.path.iter().map(OsString::from).collect();
+    let required = leaf.positionals.iter().filter(|one| one.required);
+    words.extend(required.map(|one| OsString::from(good(&one.name))));
+    match leaf.text().as_str() {
+        "start" => words.extend(["--on".into(), "n1".into()]),
+        "wait" => words.extend(["--for".into(), "running".into()]),
+        "agent run" => words.extend(daemon(&["--node", "n1", "--station"])),
+        "station run" => words.extend(daemon(&["--cluster", "other", "--api"])),
+        _ => {}
+    }
+    words
+}
+
+/// A daemon that could not begin even if all else were right: its directory cannot be.
+fn daemon(words: &[&str]) -> Vec<OsString> {
+    let rest = ["/dev/null/x.sock", "--dir", "/dev/null/nothing"];
+    words.iter().chain(&rest).map(OsString::from).collect()
+}
+
+/// Tries all of them; fails with everything that was told badly.
+#[track_caller]
+fn expect_refused(cluster: &Cluster, attempts: &[(Vec<OsString>, Vec<i32>)]) -> Vec<Attempt> {
+    let mut wrong = Vec::new();
+    let mut done = Vec::new();
+    for (words, codes) in attempts {
+        let made = attempt(cluster, words);
+        wrong.extend(faults(&made, codes));
+        done.push(made);
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {} were not refused well:\n{}",
+        wrong.len(),
+        attempts.len(),
+        wrong.join("\n")
+    );
+    println!("{} attempts were refused well", attempts.len());
+    done
+}
+
+#[track_caller]
+fn expect_untouched(cluster: &Cluster) {
+    let status = cluster.json("status");
+    assert_eq!(status["verdict"], "HEALTHY", "{status:#}");
+    assert!(cluster.list("parked list").is_empty());
+    cluster.sh("check greeter@n1").ok();
+    cluster.sh("check supervisor/n1").ok();
+    assert_eq!(cluster.incarnation("greeter@n1"), 1);
+}
+
+/// Which codes a bad value may end with. Waiting for what is not there yet is no mistake until time is up.
+fn codes_for(leaf: &Leaf, name: &str) -> Vec<i32> {
+    let mut codes = REFUSED.to_vec();
+    if leaf.text() == "call" && name == "JSON" {
+        // The service itself says what is wrong with a message.
+        codes.push(9);
+    }
+    codes
+}
+
+// acceptance: 12
+// case: services 62
+// proves: S30
+#[test]
+fn every_argument_of_every_command_is_refused_when_it_makes_no_sense() {
+    let cluster = cluster();
+    let mut attempts = Vec::new();
+    for leaf in leaves(&cluster) {
+        let whole = well_formed(&leaf);
+        for (at, positional) in leaf.positionals.iter().enumerate() {
+            let place = leaf.path.len() + at;
+            for value in bad(&positional.name) {
+                let mut words = whole.clone();
+                let value = OsString::from(value);
+                match words.get_mut(place).filter(|_| positional.required) {
+                    Some(word) => *word = value,
+                    None => words.insert(place, value),
+                }
+                attempts.push((words, codes_for(&leaf, &positional.name)));
+            }
+            if positional.required {
+                let mut broken = whole.clone();
+                broken[place] = OsStr::from_bytes(b"\xff\xfe").to_owned();
+                attempts.push((broken, vec![2]));
+                let shorter = whole[..place].to_vec();
+                attempts.push((shorter, vec![2]));
+            }
+        }
+        let places = leaf.path.len() + leaf.positionals.len();
+        let mut longer = whole.clone();
+        longer.splice(
+            leaf.path.len()..leaf.path.len(),
+            std::iter::repeat_n(OsString::from("{}"), places),
+        );
+        attempts.push((longer, vec![2]));
+    }
+    assert!(attempts.len() > 300, "{}", attempts.len());
+    expect_refused(&cluster, &attempts);
+    expect_untouched(&cluster);
+}
+
+// acceptance: 12
+// proves: S30
+#[test]
+fn every_flag_of_every_command_is_refused_with_a_bad_value_without_one_and_misspelt() {
+    let cluster = cluster();
+    let mut attempts = Vec::new();
+    let mut misspelt = Vec::new();
+    for leaf in leaves(&cluster) {
+        let whole = well_formed(&leaf);
+        let with = |more: &[&str]| -> Vec<OsString> {
+            whole
+                .iter()
+                .cloned()
+                .chain(more.iter().map(OsString::from))
+                .collect()
+        };
+        for flag in &leaf.flags {
+            let shorter = &flag.long[..flag.long.len() - 1];
+            misspelt.push((with(&[shorter]), flag.long.clone()));
+            let Some(value) = flag.value.as_deref() else {
+                attempts.push((with(&[&format!("{}=yes", flag.long)]), vec![2]));
+                continue;
+            };
+            if !leaf.is_daemon() || value != "FILTER" {
+                attempts.push((with(&[&flag.long]), vec![2]));
+            }
+            let name = match (leaf.text().as_str(), flag.long.as_str()) {
+                ("agent run", "--cluster") => "ID_OF_CLUSTER",
+                ("agent run", "--label") => "LABEL",
+                _ => value,
+            };
+            for bad in bad(name) {
+                let words = with(&[&format!("{}={bad}", flag.long)]);
+                attempts.push((words, REFUSED.to_vec()));
+            }
+        }
+    }
+    assert!(attempts.len() > 500, "{}", attempts.len());
+    expect_refused(&cluster, &attempts);
+    let words: Vec<_> = misspelt
+        .iter()
+        .map(|(words, _)| (words.clone(), vec![2]))
+        .collect();
+    let told = expect_refused(&cluster, &words);
+    for (made, (_, right)) in told.iter().zip(&misspelt) {
+        assert!(
+            made.stderr.contains(right.as_str()),
+            "{right} is near: {made:#?}"
+        );
+    }
+    expect_untouched(&cluster);
+}
+
+// acceptance: 12
+// proves: S30
+#[test]
+fn a_misspelt_name_of_anything_is_answered_with_the_nearest() {
+    let cluster = cluster();
+    let near = |line: &str, code: i32, right: &str| {
+        let run = cluster.sh(line).expect_code(code);
+        assert!(
+            run.stderr.contains(right),
+            "{line}: {right} is near: {run:#?}"
+        );
+        assert!(run.stderr.contains("\n  do:  mainstay"), "{run:#?}");
+    };
+    for command in [
+        "describe",
+        "why",
+        "stop",
+        "restart",
+        "check",
+        "ask-status",
+        "clear",
+    ] {
+        near(&format!("{command} gretter@n1"), 3, "greeter@n1");
+    }
+    for command in ["describe", "why", "stop", "check"] {
+        near(&format!("{command} greter"), 3, "greeter");
+    }
+    near("describe greeter@n11", 3, "greeter@n1");
+    near("call gretter@n1 greet {}", 3, "greeter@n1");
+    near("call greeter@n1 gret {}", 3, "greet");
+    near("start greter --on n1", 3, "greeter");
+    near("start greeter --on m1", 3, "n1");
+    near("describe type/greter", 3, "greeter");
+    near("describe node/n2", 3, "n1");
+    near("describe placement/greter", 3, "greeter");
+    near("get instances gretter", 3, "greeter");
+    near("get nodes n2", 3, "n1");
+    near("chaos kill gretter@n1", 3, "greeter@n1");
+    near("check supervisor/n2", 3, "n1");
+    near("describe instence/greeter@n1", 2, "instance");
+    near("get instence", 2, "instances");
+    near("wait greeter@n1 --for healty", 2, "healthy");
+    expect_untouched(&cluster);
+}
+
+// acceptance: 12
+// proves: S30
+#[test]
+fn a_misspelt_command_is_answered_with_the_nearest_and_what_to_do_can_be_done() {
+    let cluster = cluster();
+    let mut attempts = Vec::new();
+    let mut right = Vec::new();
+    for leaf in leaves(&cluster) {
+        let mut words: Vec<OsString> = leaf.path.iter().map(OsString::from).collect();
+        let last = leaf.path.last().expect("a command has a name");
+        let (head, tail) = last.split_at(last.len() - 1);
+        *words.last_mut().expect("as above") = format!("{head}z{tail}").into();
+        // A word behind `dev` is looked up among what is below it, and there is one thing.
+        attempts.push((words, vec![2]));
+        right.push(last.clone());
+    }
+    let made = expect_refused(&cluster, &attempts);
+    let mut to_do = BTreeSet::new();
+    for (made, right) in made.iter().zip(right) {
+        assert!(made.stderr.contains(&right), "{right} is near: {made:#?}");
+        to_do.extend(
+            made.stderr
+                .lines()
+                .filter_map(|line| line.strip_prefix("  do:  mainstay "))
+                .map(str::to_owned),
+        );
+    }
+    for line in to_do {
+        cluster.sh(&line).ok();
+    }
+    expect_untouched(&cluster);
+}
+
+// acceptance: 12
+#[test]
+fn without_a_server_every_command_that_asks_one_says_so() {
+    let cluster = cluster();
+    let contexts = cluster.home().join("home/contexts");
+    let away = serde_json::json!({ "name": "away", "socket": cluster.home().join("no.sock"), "dev": null });
+    std::fs::write(contexts.join("away.json"), away.to_string()).expect("a context");
+    let mut attempts = Vec::new();
+    for leaf in leaves(&cluster).iter().filter(|leaf| !leaf.is_daemon()) {
+        let mut words = well_formed(leaf);
+        words.extend(["--context", "away", "--timeout", "1s"].map(OsString::from));
+        if leaf.path[0] == "chaos" {
+            // Else it is refused before anybody is asked: it is no dev cluster.
+            words.push("--i-mean-it".into());
+        }
+        let codes = if leaf.text() == "version" {
+            vec![0, 6]
+        } else {
+            vec![6]
+        };
+        attempts.push((words, codes));
+    }
+    let (version, asking): (Vec<_>, Vec<_>) = attempts
+        .into_iter()
+        .partition(|(_, codes)| codes.contains(&0));
+    expect_refused(&cluster, &asking);
+    for (words, _) in version {
+        let made = attempt(&cluster, &words);
+        assert!(
+            !made.stdout.is_empty(),
+            "its own version is known without a server: {made:#?}"
+        );
+    }
+}
