@@ -145,7 +145,11 @@ fn judge(
             );
             return Vec::new();
         }
-        Ok(Verdict::Nothing) => return txn.changed_since(point),
+        Ok(Verdict::Nothing) => {
+            // It judged without a panic: what was parked for an earlier state is over.
+            txn.remove(&parked);
+            return txn.changed_since(point);
+        }
         Ok(Verdict::Did { code, text }) => (code, text, true),
         Ok(Verdict::Declined { code, text }) => {
             if !begins_to_stand(txn, rule.name, subject, &code) {

@@ -48,6 +48,11 @@ impl Monotonic {
     fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
+
+    fn after(self, span: Duration) -> Self {
+        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(micros))
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -100,7 +105,8 @@ struct InFlight {
 #[derive(Debug)]
 struct Session {
     agent_run: AgentRunId,
-    heard: Monotonic,
+    /// None until it is welcome: an agent says nothing while its introduction is being committed.
+    heard: Option<Monotonic>,
 }
 
 impl LeaderCore {
@@ -133,12 +139,7 @@ impl LeaderCore {
     }
 
     /// Puts an event in line. An agent that introduces itself or is gone is never refused for load.
-    pub fn enqueue(
-        &mut self,
-        event: Event,
-        ticket: Option<Ticket>,
-        now: Monotonic,
-    ) -> Result<(), Refusal> {
+    pub fn enqueue(&mut self, event: Event, ticket: Option<Ticket>) -> Result<(), Refusal> {
         let Some(office) = &mut self.office else {
             return Err(no_quorum());
         };
@@ -156,7 +157,7 @@ impl LeaderCore {
                 }
                 let session = Session {
                     agent_run: up.agent_run,
-                    heard: now,
+                    heard: None,
                 };
                 office.sessions.insert(up.node.clone(), session);
             }
@@ -188,14 +189,25 @@ impl LeaderCore {
             .as_mut()
             .and_then(|office| office.sessions.get_mut(node))
         {
-            session.heard = now;
+            session.heard = Some(now);
         }
     }
 
     /// How long ago a node with a session was heard.
     pub fn heard_age(&self, node: &NodeName, now: Monotonic) -> Option<Duration> {
         let session = self.office.as_ref()?.sessions.get(node)?;
-        Some(now.since(session.heard))
+        Some(now.since(session.heard?))
+    }
+
+    /// This process itself stood still for so long: the silence meanwhile is nobody's.
+    pub fn stood_still(&mut self, span: Duration) {
+        let sessions = self
+            .office
+            .iter_mut()
+            .flat_map(|office| office.sessions.values_mut());
+        for heard in sessions.filter_map(|session| session.heard.as_mut()) {
+            *heard = heard.after(span);
+        }
     }
 
     pub fn log_event(&mut self, event: LogEvent, now: Monotonic) -> Vec<Effect> {
@@ -343,7 +355,7 @@ impl LeaderCore {
         };
         if delta.is_empty() && decisions.is_empty() {
             let revision = self.graph.revision();
-            return self.carry_out(flight, revision, &BTreeSet::new());
+            return self.carry_out(flight, revision, &BTreeSet::new(), now);
         }
         let entry = Entry {
             format: FORMAT,
@@ -405,7 +417,7 @@ impl LeaderCore {
         match ours {
             Some(flight) => {
                 let revision = self.graph.revision();
-                effects.extend(self.carry_out(flight, revision, &commands));
+                effects.extend(self.carry_out(flight, revision, &commands, now));
             }
             // One that was lost and turned up: its events are stepped again and answered then.
             None => effects.extend(self.send_late(&commands)),
@@ -419,6 +431,7 @@ impl LeaderCore {
         flight: InFlight,
         revision: Revision,
         commands: &BTreeSet<Key>,
+        now: Monotonic,
     ) -> Vec<Effect> {
         let Some(office) = &mut self.office else {
             return Vec::new();
@@ -447,6 +460,9 @@ impl LeaderCore {
                         continue;
                     }
                     to_send.extend(self.graph.commands_for(&node));
+                    if let Some(session) = office.sessions.get_mut(&node) {
+                        session.heard = Some(now);
+                    }
                     effects.push(Effect::Welcome {
                         node,
                         agent_run,

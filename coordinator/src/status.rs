@@ -174,6 +174,8 @@ fn verdict(view: &dyn View, status: &Status) -> Verdict {
             _ => None,
         })
         .filter(|instance| instance.desired == Desired::Running)
+        // What ended cleanly by itself is worth a word, but the cluster is not down for it.
+        .filter(|instance| instance.state != InstanceState::Stopped { by_itself: true })
         .collect();
     let any_runs = wanted.iter().any(|instance| match instance.state {
         InstanceState::Running | InstanceState::Degraded => true,

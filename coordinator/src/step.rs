@@ -6,7 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use mainstay_protocol::code;
 use mainstay_protocol::report::{Numbered, Reports};
 use mainstay_protocol::{NodeName, codec, limits};
-use mainstay_resource_graph::{Delta, Graph, Key, Parked, ParkedId, ParkedWhat, Txn, Vertex, View};
+use mainstay_resource_graph::{
+    Delta, Graph, Key, Kind, Parked, ParkedId, ParkedWhat, Txn, Vertex, View,
+};
 
 use crate::converge::{self, converge};
 use crate::entry::Decision;
@@ -76,7 +78,7 @@ fn take(txn: &mut Txn<'_>, event: &Event, env: &Env) -> Outcome {
             park(txn, event, text.clone(), env);
             Outcome::Answer(Err(mainstay_protocol::request::Refusal::new(
                 code::EVENT_PARKED,
-                format!("recording it failed and it was set aside: {text}"),
+                format!("recording it failed: {text}; see mainstay parked list"),
             )))
         }
     }
@@ -135,10 +137,20 @@ fn decode(payload: &[u8]) -> Option<Event> {
     codec::decode(payload, limits::DECODE_BYTES_MAX).ok()
 }
 
+/// Sets an event aside. An introduction comes again and again, so a node has one place for it; beyond the bound
+/// nothing more is kept.
 fn park(txn: &mut Txn<'_>, event: &Event, mut text: String, env: &Env) {
+    if txn.keys(Kind::Parked).len() >= limits::PARKED_MAX {
+        return;
+    }
     converge::cut(&mut text, limits::EVIDENCE_BYTES_MAX);
     let payload = codec::encode(event);
-    let id = hash::stable(&format!("event {} {payload:?}", env.revision));
+    let id = hash::stable(&match event {
+        Event::NodeUp { up, .. } => format!("event node_up {}", up.node),
+        Event::Found(_) | Event::Reports { .. } | Event::AgentGone { .. } | Event::Operator(_) => {
+            format!("event {} {payload:?}", env.revision)
+        }
+    });
     let parked = Parked {
         what: ParkedWhat::Event {
             name: event.name().to_owned(),

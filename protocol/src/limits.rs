@@ -96,6 +96,8 @@ pub const DEV_LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
 pub const DEV_NOTE_BYTES_MAX: u64 = 64 * 1024;
 /// Breaks between log time and wall time that a station remembers: one for each gap without a leader.
 pub const WALL_ANCHORS_MAX: usize = 64;
+/// Newest revisions whose events a starting station reads for those breaks.
+pub const WALL_REVISIONS_READ: u64 = 100_000;
 /// Bytes of one answer that a client of the API reads; a page of `PAGE_ROWS_MAX` rows fits.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of one event of a followed stream.
@@ -126,3 +128,5 @@ pub const COORDINATOR_RESTART_MS_MAX: u64 = 10_000;
 pub const CORE_CALL_MS_MAX: u64 = 30_000;
 /// Rows of events or decisions in one answer, unless asked for fewer.
 pub const HISTORY_ROWS_DEFAULT: usize = 200;
+/// Rules and events set aside; beyond it an event that cannot be recorded is dropped, and the logs say so.
+pub const PARKED_MAX: usize = 1024;

@@ -403,7 +403,7 @@ impl World {
     pub fn enqueue(&mut self, event: Event, ticket: Option<Ticket>) -> Result<(), Refusal> {
         let now = self.monotonic();
         match self.station.core.as_mut() {
-            Some(core) => core.enqueue(event, ticket, now),
+            Some(core) => core.enqueue(event, ticket),
             None => Err(Refusal::new(
                 mainstay_protocol::code::NO_QUORUM,
                 "the station is down",

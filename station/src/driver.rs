@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mainstay_coordinator::{Answer, Effect, Entry, LeaderCore, Log, LogEvent, Monotonic, Ticket};
 use mainstay_protocol::{Term, limits};
@@ -18,6 +18,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clock::{Clock, wall_ms};
 use crate::shared::{Shared, Submitted};
 use crate::watchdog::Watchdog;
+
+/// A wake-up this late is no jitter: the process itself stood still.
+const PAUSE_NOTICED: Duration = Duration::from_millis(500);
 
 /// Where the driver's inputs come from; they outlive it.
 #[derive(Debug)]
@@ -122,11 +125,14 @@ impl Drive {
                 () = until(self.clock, wake_at) => Input::Time,
                 _ = self.end.wait_for(|end| *end) => Input::End,
             };
+            if self.excuse_own_pause(wake_at).is_err() {
+                return Ended::CorePanicked;
+            }
             let taken = match input {
                 Input::Log(None) | Input::End => return Ended::Closed,
                 Input::Log(Some(event)) => {
                     let follows = matches!(event, LogEvent::Following | LogEvent::Replaced { .. });
-                    let taken = self.log_event(event);
+                    let taken = self.gather(inputs).and_then(|()| self.log_event(event));
                     if follows && taken.is_ok() {
                         return Ended::Following;
                     }
@@ -143,6 +149,37 @@ impl Drive {
         }
     }
 
+    /// Woken far too late: this process was stopped or starved, and so heard nobody.
+    fn excuse_own_pause(&mut self, wake_at: Option<Monotonic>) -> Result<(), Panicked> {
+        let late = wake_at.map(|at| self.clock.now().0.saturating_sub(at.0));
+        match late
+            .map(Duration::from_micros)
+            .filter(|late| *late > PAUSE_NOTICED)
+        {
+            Some(late) => {
+                tracing::warn!(
+                    late_ms = late.as_millis(),
+                    "this station stood still for a while"
+                );
+                self.call(|core, _| core.stood_still(late))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Up to one batch from the sessions and the API. Also before a commit's effects: who introduced itself again
+    /// meanwhile must not be given the welcome of its earlier session.
+    fn gather(&mut self, inputs: &mut Inputs) -> Result<(), Panicked> {
+        // What is over a batch waits in the inbox, which slows the sessions down instead of refusing them.
+        while self.core.inbox_depth() < limits::BATCH_EVENTS_MAX {
+            let Ok(submitted) = inputs.inbox.try_recv() else {
+                break;
+            };
+            self.enqueue(submitted)?;
+        }
+        Ok(())
+    }
+
     /// Everything that can be done now; when to come back.
     fn step(&mut self, inputs: &mut Inputs) -> Result<Option<Monotonic>, Panicked> {
         for (node, at) in self.shared.take_heard() {
@@ -150,12 +187,7 @@ impl Drive {
             self.call(|core, _| core.heard(&node, at))?;
         }
         if self.log.since.is_none() {
-            for _ in 0..limits::BATCH_EVENTS_MAX {
-                let Ok(submitted) = inputs.inbox.try_recv() else {
-                    break;
-                };
-                self.enqueue(submitted)?;
-            }
+            self.gather(inputs)?;
             self.poll()?;
         }
         self.call(|core, now| core.wake_at(now))
@@ -185,7 +217,7 @@ impl Drive {
             self.tickets += 1;
             Ticket(self.tickets)
         });
-        let taken = self.call(|core, now| core.enqueue(event, ticket, now))?;
+        let taken = self.call(|core, _| core.enqueue(event, ticket))?;
         match (taken, answer, ticket) {
             (Ok(()), Some(answer), Some(ticket)) => {
                 self.waiting.insert(ticket, answer);
@@ -251,6 +283,13 @@ impl Drive {
                     {
                         let why = "the coordinator gave it up; it has to come again";
                         self.shared.sessions.close_run(name, node.agent_run, why);
+                    }
+                    if let (Key::Instance(instance), Vertex::Instance(found)) =
+                        (&record.key, &record.vertex)
+                        && found.state == InstanceState::Starting
+                    {
+                        // What was checked was the incarnation before.
+                        self.shared.forget_instance(instance);
                     }
                 }
                 Change::Remove(Key::Instance(instance)) => self.shared.forget_instance(instance),

@@ -139,7 +139,10 @@ impl Sessions {
                 StationMessage::Acknowledged(Acknowledged { node_epoch, up_to }),
             ),
             Effect::Send { node, command } => {
-                self.send(&node, StationMessage::Command(Box::new(command)))
+                // Without room it is left to be sent again: a command is repeated until it is answered.
+                if let Some(link) = self.find(&node).filter(|link| link.is_welcome()) {
+                    link.send_if_room(StationMessage::Command(Box::new(command)));
+                }
             }
             other @ (Effect::Reply { .. } | Effect::Applied(_)) => return Some(other),
         }

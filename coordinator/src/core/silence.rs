@@ -19,7 +19,7 @@ impl LeaderCore {
         let silent: Vec<NodeName> = office
             .sessions
             .iter()
-            .filter(|(_, session)| now.since(session.heard) > limit)
+            .filter(|(_, session)| session.heard.is_some_and(|heard| now.since(heard) > limit))
             .map(|(node, _)| node.clone())
             .collect();
         for node in silent {
@@ -66,17 +66,19 @@ impl LeaderCore {
             return Some(now);
         }
         let settings = self.settings();
+        let limit = Duration::from_millis(settings.silence_ms);
         let deadline = self
             .graph
             .next_deadline_after(office.judged_until)
-            .map(|at| Monotonic(office.anchor.0 + at.0.saturating_sub(office.anchor_log.0)));
+            .map(|at| office.anchor.after(at.since(office.anchor_log)));
         let silence = office
             .sessions
             .values()
-            .map(|session| Monotonic(session.heard.0 + settings.silence_ms * 1000 + 1))
+            .filter_map(|session| session.heard)
+            .map(|heard| heard.after(limit + Duration::from_micros(1)))
             .min();
-        let grace =
-            (!office.grace_over).then_some(Monotonic(office.began.0 + settings.grace_ms * 1000));
+        let grace = (!office.grace_over)
+            .then(|| office.began.after(Duration::from_millis(settings.grace_ms)));
         [deadline, silence, grace].into_iter().flatten().min()
     }
 }

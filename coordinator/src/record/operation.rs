@@ -7,7 +7,7 @@ use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{Generation, InstanceKey, NodeName};
 use mainstay_resource_graph::{
     Configuration, Desired, InstanceState, Key, Kind, Parked, ParkedId, ParkedWhat, Placement,
-    Target, Txn, Vertex, View, ViewExt,
+    Relation, Target, Txn, Vertex, View, ViewExt,
 };
 
 use super::{is_online, nearest, unknown};
@@ -79,46 +79,70 @@ fn start(txn: &mut Txn<'_>, wish: &StartPlacement, env: &Env) -> Result_ {
     }
     let (hash, json) = config::canonical(&wish.config)
         .map_err(|bad| Refusal::new(code::BAD_CONFIG, bad.to_string()))?;
-    let key = Key::Placement(wish.name.clone());
+    let configuration = Key::Configuration(hash.clone());
+    let json = Configuration { json };
     let existing = txn.placement(&wish.name);
-    let mut placement = match existing.clone() {
-        Some(placement) => placement,
-        None => {
-            let configuration = Key::Configuration(hash.clone());
-            txn.put(
-                configuration,
-                Vertex::Configuration(Configuration { json: json.clone() }),
-            )
-            .expect("a configuration has no transitions");
-            Placement {
-                service_type: wish.service_type.clone(),
-                holds: wish.holds.clone(),
-                target: Target::Nodes(BTreeSet::new()),
-                config: hash.clone(),
-                generation: Generation(0),
-                created: env.revision,
-            }
-        }
-    };
-    if let Some(differs) = difference(txn, &placement, wish, &json) {
-        return Err(Refusal::new(
-            code::PLACEMENT_DIFFERS,
-            format!("the placement {} exists and differs: {differs}", wish.name),
-        ));
+    let mut placement = existing.clone().unwrap_or_else(|| Placement {
+        service_type: wish.service_type.clone(),
+        holds: wish.holds.clone(),
+        target: Target::Nodes(BTreeSet::new()),
+        config: hash.clone(),
+        generation: Generation(0),
+        created: env.revision,
+    });
+    if let Some(differs) = difference(&placement, wish) {
+        return Err(differs_from(wish, &differs));
     }
-    let target = match (&placement.target, &wish.on) {
+    if placement.config != hash && !is_at_rest(txn, wish) {
+        let have = txn
+            .configuration(&Key::Configuration(placement.config))
+            .unwrap_or_default();
+        let differs = config::difference(&have, &json.json);
+        return Err(differs_from(wish, &format!("configuration: {differs}")));
+    }
+    txn.put(configuration.clone(), Vertex::Configuration(json))
+        .expect("a configuration has no transitions");
+    if placement.config != hash {
+        placement.config = hash;
+        for instance in txn.instances_of(&wish.name) {
+            txn.relink(
+                Key::Instance(instance),
+                Relation::Wants,
+                configuration.clone(),
+            )
+            .expect("both ends exist");
+        }
+    }
+    placement.target = match (placement.target, &wish.on) {
         (_, StartOn::All) | (Target::All, StartOn::Nodes(_)) => Target::All,
         (Target::Nodes(have), StartOn::Nodes(more)) => {
             Target::Nodes(have.union(more).cloned().collect())
         }
     };
-    if existing.is_none() || placement.target != target {
-        placement.target = target;
+    if existing.as_ref() != Some(&placement) {
         placement.generation = placement.generation.next();
-        txn.put(key, Vertex::Placement(placement))
-            .expect("a placement has no transitions");
+        txn.put(
+            Key::Placement(wish.name.clone()),
+            Vertex::Placement(placement),
+        )
+        .expect("a placement has no transitions");
     }
     Ok(wake(txn, wish))
+}
+
+/// Nothing of the placement lives or is being tried: only then does another configuration take its place here.
+fn is_at_rest(txn: &Txn<'_>, wish: &StartPlacement) -> bool {
+    txn.instances_of(&wish.name)
+        .iter()
+        .filter_map(|key| txn.instance(key))
+        .all(|instance| needs_waking(&instance.state))
+}
+
+fn differs_from(wish: &StartPlacement, differs: &str) -> Refusal {
+    Refusal::new(
+        code::PLACEMENT_DIFFERS,
+        format!("the placement {} exists and differs: {differs}", wish.name),
+    )
 }
 
 fn known_nodes(txn: &Txn<'_>, nodes: &BTreeSet<NodeName>) -> Result<(), Refusal> {
@@ -140,12 +164,7 @@ fn known_nodes(txn: &Txn<'_>, nodes: &BTreeSet<NodeName>) -> Result<(), Refusal>
     }
 }
 
-fn difference(
-    txn: &Txn<'_>,
-    have: &Placement,
-    wish: &StartPlacement,
-    json: &str,
-) -> Option<String> {
+fn difference(have: &Placement, wish: &StartPlacement) -> Option<String> {
     if have.service_type != wish.service_type {
         return Some(format!(
             "its type is {}, not {}",
@@ -159,10 +178,7 @@ fn difference(
             .map_or("its own name".to_owned(), ToString::to_string);
         return Some(format!("it holds {held}"));
     }
-    let running = txn
-        .configuration(&Key::Configuration(have.config.clone()))
-        .unwrap_or_default();
-    (running != *json).then(|| format!("configuration: {}", config::difference(&running, json)))
+    None
 }
 
 /// Instances that exist and do not run are wanted again; the placement's rule makes those that do not exist.

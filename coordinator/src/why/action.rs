@@ -122,15 +122,7 @@ fn for_instance(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<Str
                 format!("mainstay decisions {key}"),
             ]
         }
-        InstanceState::Stopped { .. } if wants_running(facts) => {
-            vec![format!("mainstay restart {key}")]
-        }
-        InstanceState::Stopped { .. } => {
-            vec![format!(
-                "mainstay start {} --name {} --on {}",
-                facts.service_type, key.placement, key.node
-            )]
-        }
+        InstanceState::Stopped { .. } => vec![format!("mainstay restart {key}")],
         InstanceState::Starting | InstanceState::Stopping { .. } => {
             let goal = if wants_running(facts) {
                 "running"

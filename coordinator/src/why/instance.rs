@@ -13,8 +13,8 @@ pub fn is_as_wanted(instance: &Instance) -> bool {
         InstanceState::Running => {
             wants_running(instance) && matches!(instance.health, Health::Ok | Health::Unknown)
         }
-        // A clean end by itself is right, whatever was wanted before it.
-        InstanceState::Stopped { by_itself } => by_itself || !wants_running(instance),
+        // A clean end by itself is no failure, and yet not what was wanted: somebody should know.
+        InstanceState::Stopped { .. } => !wants_running(instance),
         InstanceState::Pending
         | InstanceState::Blocked
         | InstanceState::Starting
@@ -93,13 +93,28 @@ fn obstacle(view: &dyn View, key: &InstanceKey, facts: &Instance, depth: usize) 
     if reason.code == code::NAME_HELD {
         return view
             .holder(&slot_of(key, facts))
-            .map(|holder| behind(view, &Key::Instance(holder), depth))
+            .map(|holder| holding(view, holder, depth))
             .unwrap_or_default();
     }
     if reason.code == code::WAITING_FOR_NODE || reason.code == code::TYPE_NOT_PROVIDED {
         return behind(view, &Key::Node(key.node.clone()), depth);
     }
     last_failure(key, facts)
+}
+
+/// A holder that is well is itself the root: what it went through earlier has nothing to do with the waiting.
+fn holding(view: &dyn View, holder: InstanceKey, depth: usize) -> Vec<Cause> {
+    let well = view
+        .instance(&holder)
+        .is_some_and(|facts| is_as_wanted(&facts));
+    let key = Key::Instance(holder);
+    match view.record(&key) {
+        Some(record) if well => vec![Cause {
+            evidence: Some("it holds the name, and is as it should be".to_owned()),
+            ..plain(&record, "Running")
+        }],
+        Some(_) | None => behind(view, &key, depth),
+    }
 }
 
 /// The failure that led here, with its own words: of this incarnation, or of the one before it.

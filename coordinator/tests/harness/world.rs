@@ -246,7 +246,7 @@ impl World {
             };
             self.last_frame.insert(node.clone(), frame.clone());
             // A refused frame stays in the outbox.
-            let _ = self.core.enqueue(frame, None, now);
+            let _ = self.core.enqueue(frame, None);
         }
     }
 

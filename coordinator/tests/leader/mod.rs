@@ -148,7 +148,7 @@ fn who_does_not_lead_takes_nothing() {
     let event = Event::Operator(Operation::Stop {
         instance: at("web@n1"),
     });
-    let refusal = world.core.enqueue(event, None, world.now).unwrap_err();
+    let refusal = world.core.enqueue(event, None).unwrap_err();
     assert_eq!(refusal.code, code::NO_QUORUM);
     assert_eq!(world.core.wake_at(world.now), None);
 }
@@ -163,7 +163,7 @@ fn a_full_inbox_refuses_operations_but_no_agent_that_introduces_itself() {
         let event = Event::Operator(Operation::Clear {
             instance: at("web@n1"),
         });
-        if let Err(full) = world.core.enqueue(event, None, world.now) {
+        if let Err(full) = world.core.enqueue(event, None) {
             refusal = Some(full);
             break;
         }
@@ -186,11 +186,11 @@ fn a_second_agent_of_a_node_is_refused_while_the_first_is_heard() {
         up: Box::new(other.node_up()),
         minted: other.minted(),
     };
-    let refusal = world.core.enqueue(up.clone(), None, world.now).unwrap_err();
+    let refusal = world.core.enqueue(up.clone(), None).unwrap_err();
     assert_eq!(refusal.code, code::NODE_ID_IN_USE);
     assert!(refusal.text.contains("/run/n1.sock"), "{}", refusal.text);
     world.gone("n1");
-    world.core.enqueue(up, None, world.now).unwrap();
+    world.core.enqueue(up, None).unwrap();
 }
 
 // Regresses: a session's first words that came in behind those of the next one voided the node's file.
@@ -205,7 +205,7 @@ fn an_introduction_that_was_overtaken_by_a_later_one_is_refused() {
     world.up("n1");
     world.start("flaky", "web", "n1").unwrap();
     world.started("web@n1");
-    let refusal = world.core.enqueue(overtaken, None, world.now).unwrap_err();
+    let refusal = world.core.enqueue(overtaken, None).unwrap_err();
     assert_eq!(refusal.code, code::NODE_ID_IN_USE);
     world.run();
     assert_eq!(world.state("web@n1"), InstanceState::Running);

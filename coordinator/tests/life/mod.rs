@@ -43,6 +43,9 @@ told! {
     // proves: S8
     // case: services 22
     a_refused_configuration_is_not_tried_again = "refused_config";
+    // proves: S8
+    // case: services 22
+    what_is_at_rest_takes_another_configuration = "other_config";
     // proves: S8, S20
     a_start_refused_for_now_is_a_counted_attempt = "refused_start";
     // proves: S8

@@ -70,6 +70,13 @@ impl Link {
         }
     }
 
+    /// Queues what can come later as well.
+    pub fn send_if_room(&self, message: StationMessage) {
+        if self.queue.try_send(message).is_err() {
+            tracing::debug!(node = %self.node, "no room in the session's queue; it is sent again later");
+        }
+    }
+
     pub fn deny(&self, refusal: &Refusal) {
         self.send(denied(refusal));
         self.close("refused");

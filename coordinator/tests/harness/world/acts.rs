@@ -19,7 +19,7 @@ impl World {
             up: Box::new(scripted.node_up()),
             minted: scripted.minted(),
         };
-        self.core.enqueue(event, None, self.now).unwrap();
+        self.core.enqueue(event, None).unwrap();
         self.run();
     }
 
@@ -32,7 +32,7 @@ impl World {
             agent_run: Some(scripted.agent_run()),
             why: GoneWhy::SessionClosed,
         };
-        self.core.enqueue(event, None, self.now).unwrap();
+        self.core.enqueue(event, None).unwrap();
         self.run();
     }
 
@@ -134,7 +134,7 @@ impl World {
     pub fn send_again(&mut self, node: &str) {
         let frame = self.last_frame.get(&node_name(node)).cloned();
         if let Some(frame) = frame {
-            let _ = self.core.enqueue(frame, None, self.now);
+            let _ = self.core.enqueue(frame, None);
         }
         self.run();
     }
@@ -189,7 +189,7 @@ impl World {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         self.core
-            .enqueue(Event::Operator(operation), Some(ticket), self.now)
+            .enqueue(Event::Operator(operation), Some(ticket))
             .unwrap();
         ticket
     }
