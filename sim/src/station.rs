@@ -401,7 +401,6 @@ impl World {
     }
 
     pub fn enqueue(&mut self, event: Event, ticket: Option<Ticket>) -> Result<(), Refusal> {
-        let now = self.monotonic();
         match self.station.core.as_mut() {
             Some(core) => core.enqueue(event, ticket),
             None => Err(Refusal::new(
