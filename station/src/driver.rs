@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_coordinator::{Answer, Effect, Entry, LeaderCore, Log, LogEvent, Monotonic, Ticket};
 use mainstay_protocol::{Term, limits};
-use mainstay_resource_graph::{Change, Key, NodeState, Vertex, View};
+use mainstay_resource_graph::{Change, InstanceState, Key, NodeState, Vertex, View};
 use mainstay_store::LogHandle;
 use tokio::sync::{mpsc, oneshot, watch};
 
