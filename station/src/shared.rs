@@ -12,6 +12,7 @@ use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{
     InstanceKey, Leadership, NodeName, Revision, StationId, Timestamp, limits,
 };
+use mainstay_resource_graph::View;
 use mainstay_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -78,6 +79,7 @@ impl Shared {
             inbox,
             sessions,
         } = parts;
+        let wall = wall_clock(&store);
         Arc::new(Self {
             store,
             station,
@@ -88,6 +90,7 @@ impl Shared {
             metrics: Metrics::default(),
             standing: watch::Sender::new(Standing::default()),
             memory: Mutex::new(Memory {
+                wall,
                 led_until: Some(Instant::now()),
                 ..Memory::default()
             }),
@@ -185,6 +188,32 @@ impl Shared {
                 mpsc::error::TrySendError::Closed(_) => no_leader(),
             })?;
         outcome.await.unwrap_or_else(|_dropped| Err(no_leader()))
+    }
+}
+
+/// What the history on disk says about log time and wall time: so that old facts keep their times over restarts.
+/// Pages of the newest events, oldest first.
+fn wall_clock(store: &Store) -> WallClock {
+    let mut wall = WallClock::default();
+    let view = store.view();
+    let newest = view.revision().0;
+    let first = Revision(newest.saturating_sub(limits::WALL_REVISIONS_READ));
+    let mut after = (first, 0);
+    loop {
+        let rows = match view.events(Some(after), limits::PAGE_ROWS_MAX) {
+            Ok(rows) => rows,
+            Err(error) => {
+                tracing::warn!(%error, "old events cannot be read; old times are shown by today's clock");
+                return wall;
+            }
+        };
+        let Some(last) = rows.last() else {
+            return wall;
+        };
+        after = (last.revision, last.number);
+        for row in &rows {
+            wall.pin(row.log_time, row.wall_ms);
+        }
     }
 }
 

@@ -52,16 +52,22 @@ pub fn json(value: &impl Serialize) -> Reply {
     Ok(([(CONTENT_TYPE, "application/json")], bytes).into_response())
 }
 
-/// A request's body. What is wrong with it is said with line and column.
+/// A request's body. Line and column are left out: whoever used the program never saw this JSON.
 pub fn body<T: DeserializeOwned>(what: &str, bytes: &Bytes) -> Result<T, Failure> {
     serde_json::from_slice(bytes).map_err(|error| {
         Problem::new(
             code::BAD_REQUEST,
             what,
-            format!("the request's body: {error}"),
+            format!("the request's body: {}", without_place(&error)),
         )
         .into()
     })
+}
+
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
 /// The pairs of a query, all of them known.

@@ -18,6 +18,7 @@ use super::reply::{Failure, Reply, body, json};
 pub async fn wait(State(api): State<Api>, bytes: Bytes) -> Reply {
     let request: WaitRequest = body("wait", &bytes)?;
     let key = find::parse(&request.reference)?;
+    possible(&key, &request)?;
     let _place = api.waiters.clone().try_acquire_owned().map_err(|_full| {
         Problem::new(
             code::OVERLOADED,
@@ -56,7 +57,28 @@ pub async fn wait(State(api): State<Api>, bytes: Bytes) -> Reply {
 }
 
 fn what(request: &WaitRequest) -> String {
-    format!("wait for {} to be {}", request.reference, request.until)
+    let wanted = match &request.until {
+        Until::State(state) => state.clone(),
+        until @ (Until::Running | Until::Healthy | Until::Gone) => until.to_string(),
+    };
+    format!("wait for {} to be {wanted}", request.reference)
+}
+
+/// What has no state, or does not run, would be waited for in vain, or be there at once without meaning anything.
+fn possible(key: &Key, request: &WaitRequest) -> Result<(), Failure> {
+    let runs = matches!(key, Key::Instance(_) | Key::Placement(_));
+    let has_state = runs || matches!(key, Key::Node(_) | Key::Supervisor(_));
+    let can = match request.until {
+        Until::Running | Until::Healthy | Until::Gone => runs,
+        Until::State(_) => has_state,
+    };
+    if can {
+        return Ok(());
+    }
+    let why = "instances and placements can be waited for; nodes and supervisors with state=STATE";
+    Err(Problem::new(code::BAD_REQUEST, what(request), why)
+        .to_do("mainstay wait --help")
+        .into())
 }
 
 fn timed_out(request: &WaitRequest, state: &str, timeout: Duration) -> Problem {
@@ -127,7 +149,7 @@ fn judge(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Seen {
     }
 }
 
-/// Nodes, supervisors and the rest have a state, or are gone.
+/// Nodes and supervisors have a state.
 fn judge_other(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Seen {
     let state = present.view.record(key).map(|record| match &record.vertex {
         Vertex::Node(node) => node.state.as_str(),
@@ -135,12 +157,8 @@ fn judge_other(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Seen 
         _ => "there",
     });
     let reached = match (&request.until, state) {
-        (Until::Gone, state) => state.is_none(),
-        (Until::Running | Until::Healthy, Some(state)) => {
-            ["Online", "Running", "there"].contains(&state)
-        }
         (Until::State(wanted), Some(state)) => wanted.eq_ignore_ascii_case(state),
-        (Until::Running | Until::Healthy | Until::State(_), None) => false,
+        (Until::Running | Until::Healthy | Until::Gone | Until::State(_), _) => false,
     };
     match reached {
         true => there(present, &[], request),
