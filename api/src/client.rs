@@ -30,6 +30,10 @@ pub struct Client {
 
 /// How long an answer may take, unless told otherwise.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+/// How long a station that owes an answer may take to say that it lives.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How the cause begins where a request never left this process.
+pub const NOBODY_ANSWERS: &str = "no station answers on";
 /// Between two tries of a request that may be tried again, unless the station says how long.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -129,6 +133,29 @@ impl Client {
         }
     }
 
+    /// No answer in time: of a station that answers nothing at all, or of one that had more to do for this.
+    async fn silent(&self, what: String, timeout: Duration) -> Problem {
+        let alive = Asked::get(crate::routes::HEALTHZ.path);
+        let probe = tokio::time::timeout(PROBE_TIMEOUT, connection::ask(&self.socket, alive));
+        let spent = timeout.as_millis();
+        match probe.await {
+            Ok(Ok(_)) => Problem::new(
+                code::TIMEOUT,
+                what,
+                format!("the station answers, but gave no answer to this within {spent} ms"),
+            ),
+            Ok(Err(_)) | Err(_) => Problem::new(
+                code::NO_SERVER,
+                what,
+                format!(
+                    "the station on {} says nothing: no answer within {spent} ms",
+                    self.socket.display()
+                ),
+            )
+            .to_do("mainstay status"),
+        }
+    }
+
     async fn ask(&self, asked: Asked<'_>, timeout: Duration) -> Result<Received, Problem> {
         self.try_once(asked, timeout)
             .await?
@@ -143,16 +170,10 @@ impl Client {
     ) -> Result<Result<Received, (Problem, Duration)>, Problem> {
         let what = asked.what();
         let answer = tokio::time::timeout(timeout, connection::ask(&self.socket, asked)).await;
-        let received = answer.map_err(|_elapsed| {
-            Problem::new(
-                code::TIMEOUT,
-                what,
-                format!(
-                    "the station did not answer within {} ms",
-                    timeout.as_millis()
-                ),
-            )
-        })??;
+        let received = match answer {
+            Ok(received) => received?,
+            Err(_elapsed) => return Err(self.silent(what, timeout).await),
+        };
         if received.is_success() {
             return Ok(Ok(received));
         }

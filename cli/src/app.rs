@@ -4,6 +4,7 @@ use std::env;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use mainstay_api::client::NOBODY_ANSWERS;
 use mainstay_api::{Client, Problem};
 use mainstay_protocol::code;
 use tokio::net::UnixStream;
@@ -83,7 +84,11 @@ impl App<'_> {
             return problem.to_do("mainstay version");
         };
         let mut problem = problem;
-        if process::is_alive(dev.parent) {
+        let alive = process::is_alive(dev.parent);
+        if alive && !problem.why.starts_with(NOBODY_ANSWERS) {
+            // It runs; that it says nothing was said.
+            problem
+        } else if alive {
             problem.why = format!(
                 "{}; the dev cluster's station is starting again",
                 problem.why

@@ -8,6 +8,7 @@ mod values;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use mainstay_resource_graph::Key;
 
 pub use changes::{
     BreakArguments, CallArguments, ChangeArguments, ChaosArguments, ChaosCommand, StartArguments,
@@ -136,4 +137,56 @@ pub enum Command {
     DevDaemon(DaemonArguments),
     #[command(hide = true)]
     DevReaper(ReaperArguments),
+}
+
+impl Command {
+    /// What is being done, as people say it: the command and what it is about.
+    pub fn told(&self) -> String {
+        let about = |verb: &str, reference: Option<String>| match reference {
+            Some(reference) => format!("{verb} {reference}"),
+            None => verb.to_owned(),
+        };
+        let one = |verb: &str, reference: &Key| format!("{verb} {reference}");
+        match self {
+            Self::Dev(_) | Self::DevDaemon(_) | Self::DevReaper(_) => {
+                "run a dev cluster".to_owned()
+            }
+            Self::Station(_) => "run a station".to_owned(),
+            Self::Agent(_) => "run an agent".to_owned(),
+            Self::Status(_) => "status".to_owned(),
+            Self::Get(get) => {
+                let kind = get.kind.to_possible_value();
+                let kind = kind.map(|kind| kind.get_name().to_owned());
+                about(&about("get", kind), get.reference.clone())
+            }
+            Self::Describe(describe) => one("describe", &describe.reference),
+            Self::Start(start) => format!("start {}", start.placement()),
+            Self::Stop(change) => one("stop", &change.reference),
+            Self::Restart(change) => one("restart", &change.reference),
+            Self::Clear(change) => one("clear", &change.reference),
+            Self::Check(check) => one("check", &check.reference),
+            Self::AskStatus(check) => one("ask-status", &check.reference),
+            Self::Call(call) => format!("call {} {}", call.reference, call.message),
+            Self::Events(_) => "events".to_owned(),
+            Self::Decisions(decisions) => about(
+                "decisions",
+                decisions.reference.as_ref().map(Key::to_string),
+            ),
+            Self::Why(why) => about("why", why.reference.as_ref().map(Key::to_string)),
+            Self::Wait(wait) => format!("wait for {} to be {}", wait.reference, wait.goal),
+            Self::Parked(parked) => match &parked.command {
+                ParkedCommand::List => "list what is parked".to_owned(),
+                ParkedCommand::Show(one) => format!("show parked/{}", one.id),
+                ParkedCommand::Requeue(one) => format!("requeue parked/{}", one.id),
+                ParkedCommand::Drop(one) => format!("drop parked/{}", one.id),
+            },
+            Self::Chaos(chaos) => match &chaos.command {
+                ChaosCommand::Kill(target) => one("chaos kill", &target.reference),
+                ChaosCommand::Panic(target) => one("chaos panic", &target.reference),
+                ChaosCommand::Hang(target) => one("chaos hang", &target.reference),
+                ChaosCommand::Stop(target) => one("chaos stop", &target.reference),
+            },
+            Self::Version => "version".to_owned(),
+        }
+    }
 }

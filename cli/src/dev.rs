@@ -24,6 +24,11 @@ mod ready;
 mod reaper;
 mod stop;
 
+use std::env;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
 use mainstay_api::Problem;
 
 use crate::app::App;
@@ -41,10 +46,41 @@ pub fn run(app: &mut App<'_>, arguments: &DevArguments) -> Outcome {
     if arguments.stations != 1 {
         return Err(one_station(arguments.stations));
     }
+    for (flag, program) in [
+        ("--agent-bin", &arguments.agent_bin),
+        ("--station-bin", &arguments.station_bin),
+    ] {
+        if let Some(program) = program {
+            runnable(flag, program)?;
+        }
+    }
     if arguments.detach {
-        return detach::run(app);
+        return detach::run();
     }
     parent::run(app, arguments)
+}
+
+/// Said at once: a daemon that cannot be run would be tried again and again. A name alone is looked up in PATH.
+fn runnable(flag: &str, program: &Path) -> Result<(), Problem> {
+    let what = || format!("start a dev cluster with {flag} {}", program.display());
+    let wrong = |why: String| Err(usage(what(), why).to_do("mainstay dev --help"));
+    let looked_up = program.components().count() == 1 && !program.starts_with(".");
+    let found = match env::var_os("PATH").filter(|_| looked_up) {
+        Some(path) => env::split_paths(&path)
+            .map(|directory| directory.join(program))
+            .find(|candidate| candidate.is_file()),
+        None => Some(program.to_owned()),
+    };
+    let Some(found) = found else {
+        return wrong(format!("no directory of PATH has {}", program.display()));
+    };
+    match fs::metadata(&found) {
+        Err(error) => wrong(format!("{}: {error}", found.display())),
+        Ok(meta) if !meta.is_file() || meta.permissions().mode() & 0o111 == 0 => {
+            wrong(format!("{} is no program", found.display()))
+        }
+        Ok(_) => Ok(()),
+    }
 }
 
 fn one_station(asked: u16) -> Problem {
@@ -53,4 +89,25 @@ fn one_station(asked: u16) -> Problem {
         "a station group of more than one is not built yet; a dev cluster has one",
     )
     .to_do("mainstay dev --stations 1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_cannot_be_run_is_named_at_once() {
+        for bad in [
+            "/nonexistent",
+            "no-such-program-anywhere",
+            "/",
+            "/etc/hosts",
+        ] {
+            let problem = runnable("--agent-bin", Path::new(bad)).unwrap_err();
+            assert_eq!(problem.exit, mainstay_api::Exit::Usage, "{problem}");
+            assert!(problem.why.contains(bad), "{problem}");
+        }
+        runnable("--agent-bin", Path::new("sh")).unwrap();
+        runnable("--agent-bin", &env::current_exe().unwrap()).unwrap();
+    }
 }

@@ -21,6 +21,8 @@ pub enum Parsed {
 
 /// `words` begin with the program's name.
 pub fn parse(words: &[OsString]) -> Parsed {
+    let asked = as_flag(words);
+    let words = asked.as_deref().unwrap_or(words);
     match Arguments::try_parse_from(words) {
         Ok(arguments) => Parsed::Run(Box::new(arguments)),
         Err(error)
@@ -33,6 +35,19 @@ pub fn parse(words: &[OsString]) -> Parsed {
         }
         Err(error) => Parsed::Wrong(problem(&error, words)),
     }
+}
+
+/// `mainstay help start` is `mainstay start --help`.
+fn as_flag(words: &[OsString]) -> Option<Vec<OsString>> {
+    let [program, help, command @ ..] = words else {
+        return None;
+    };
+    (help == "help").then(|| {
+        let mut words = vec![program.clone()];
+        words.extend_from_slice(command);
+        words.push("--help".into());
+        words
+    })
 }
 
 fn problem(error: &clap::Error, words: &[OsString]) -> Problem {

@@ -61,6 +61,7 @@ pub fn run(arguments: Arguments, home: Home, console: Console<'_>) -> Exit {
         home,
         global: arguments.global,
     };
+    let told = arguments.command.told();
     let outcome = catch_unwind(AssertUnwindSafe(|| dispatch(&mut app, arguments.command)))
         .unwrap_or_else(|_panic| {
             Err(bug(
@@ -71,11 +72,25 @@ pub fn run(arguments: Arguments, home: Home, console: Console<'_>) -> Exit {
     match outcome {
         Ok(exit) => exit,
         Err(problem) => {
-            let problem = app.explain(problem);
+            let problem = app.explain(named(problem, &told));
             app.console.complain(&four_lines(&problem));
             problem.exit
         }
     }
+}
+
+/// A problem of a request speaks of its route; people know the command.
+pub fn named(mut problem: Problem, told: &str) -> Problem {
+    if is_of_a_route(&problem) {
+        problem.what = told.to_owned();
+    }
+    problem
+}
+
+/// It was made on this side, of a request without a whole answer.
+pub fn is_of_a_route(problem: &Problem) -> bool {
+    let verbs = ["read /", "ask /", "delete /"];
+    verbs.iter().any(|verb| problem.what.starts_with(verb))
 }
 
 fn dispatch(app: &mut App<'_>, command: Command) -> Outcome {

@@ -343,6 +343,62 @@ fn without_a_cluster_every_command_that_needs_one_ends_with_6() {
 }
 
 #[test]
+fn what_cannot_be_waited_for_is_refused_with_what_can() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::at(directory.path());
+    for line in [
+        "mainstay wait type/flaky --for running",
+        "mainstay wait node/n1 --for gone",
+        "mainstay wait station/s1 --for state=Online",
+    ] {
+        let (exit, _, talk) = run(&split(line), &home).unwrap();
+        assert_eq!(exit, Exit::Usage, "{line}: {talk}");
+        assert!(talk.contains("can be waited for"), "{talk}");
+    }
+    let (exit, _, talk) = run(&split("mainstay wait node/n1 --for state=Online"), &home).unwrap();
+    assert_eq!(exit, Exit::NoServer, "{talk}");
+}
+
+#[test]
+fn help_is_also_a_word() {
+    let text = |line| match parse(&split(line)) {
+        Parsed::Show(text) => text,
+        other => panic!("{line}: {other:?}"),
+    };
+    assert_eq!(text("mainstay help"), text("mainstay --help"));
+    assert_eq!(text("mainstay help start"), text("mainstay start --help"));
+}
+
+/// A listener whose process never takes what connects, as one that is stopped.
+#[test]
+fn a_station_that_says_nothing_is_no_server_and_a_change_may_have_been_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let home = Home::at(directory.path().join("home"));
+    let socket = directory.path().join("s1.sock");
+    let _silent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    home.write(&crate::home::Context {
+        name: "prod".to_owned(),
+        socket,
+        dev: None,
+    })
+    .unwrap();
+    home.make_current("prod").unwrap();
+    let (exit, data, talk) =
+        run(&split("mainstay start greeter --all --timeout 50ms"), &home).unwrap();
+    assert_eq!(exit, Exit::NoServer, "{talk}");
+    assert!(data.is_empty(), "{data}");
+    assert!(talk.starts_with("error: start greeter\n"), "{talk}");
+    assert!(talk.contains("may have been done"), "{talk}");
+    assert!(
+        talk.contains("do:  mainstay get instances greeter\n"),
+        "{talk}"
+    );
+    let (exit, _, talk) = run(&split("mainstay status --timeout 50ms"), &home).unwrap();
+    assert_eq!(exit, Exit::NoServer, "{talk}");
+    assert!(talk.starts_with("error: status\n"), "{talk}");
+}
+
+#[test]
 fn a_context_whose_dev_cluster_was_killed_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let home = Home::at(directory.path());

@@ -143,7 +143,7 @@ pub async fn open(
                 )
                 .in_request(&request_id);
             }
-            _ => format!("no station answers on {}: {error}", socket.display()),
+            _ => format!("{} {}: {error}", super::NOBODY_ANSWERS, socket.display()),
         };
         Problem::new(code::NO_SERVER, &what, why).in_request(&request_id)
     })?;

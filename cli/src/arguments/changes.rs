@@ -104,3 +104,13 @@ pub struct BreakArguments {
     #[arg(long)]
     pub i_mean_it: bool,
 }
+
+impl StartArguments {
+    /// The placement it is about.
+    pub fn placement(&self) -> &str {
+        match &self.name {
+            Some(name) => name.as_str(),
+            None => self.service_type.as_str(),
+        }
+    }
+}

@@ -13,7 +13,7 @@ use mainstay_station::{Profile, StationOptions};
 #[command(
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
-    after_help = "Ctrl-C, or `mainstay dev stop`, ends it and removes everything it made.\n\n\
+    after_help = "Ctrl-C, or `mainstay dev stop`, ends it and removes everything it made; what --keep kept stays.\n\n\
                   Examples:\n  mainstay dev\n  mainstay dev --nodes 5 --detach\n  mainstay dev --agent-bin ./target/debug/my-agent"
 )]
 pub struct DevArguments {
@@ -50,7 +50,7 @@ pub struct DevArguments {
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum DevCommand {
-    /// End the dev cluster and remove everything it made
+    /// End the dev cluster and remove everything it made and was not told to keep
     #[command(after_help = "Example:\n  mainstay dev stop")]
     Stop,
 }

@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::arguments::{CallArguments, CheckArguments};
 use crate::commands::{change, several};
 use crate::outcome::{Outcome, four_lines, worst};
+use crate::program::is_of_a_route;
 use crate::table::{Cell, Table};
 use crate::text::printable;
 
@@ -19,7 +20,7 @@ pub async fn check(app: &mut App<'_>, arguments: &CheckArguments) -> Outcome {
     let client = app.client().await?;
     if let Key::Supervisor(node) = &arguments.reference {
         let answer = client.supervisor_check(node.as_str()).await?;
-        return show_checks(app, true, vec![Ok(answer)]);
+        return show_checks(app, true, vec![Ok((answer, Exit::Ok))]);
     }
     let keys = several::instances(&client, &arguments.reference).await?;
     let answers = several::each(keys, |key| {
@@ -28,10 +29,36 @@ pub async fn check(app: &mut App<'_>, arguments: &CheckArguments) -> Outcome {
     })
     .await;
     let one = matches!(arguments.reference, Key::Instance(_));
-    show_checks(
-        app,
-        one,
-        answers.into_iter().map(|(_, answer)| answer).collect(),
+    let without = |reference, why| CheckAnswer {
+        reference,
+        health: Health::Unknown,
+        detail: why,
+        took_ms: 0,
+    };
+    show_checks(app, one, completed(one, answers, without))
+}
+
+/// Of several, one that cannot answer has its line as well: what is in its way is what there is to say.
+fn completed<T>(
+    one: bool,
+    answers: Vec<(InstanceKey, Result<T, Problem>)>,
+    without: impl Fn(String, String) -> T,
+) -> Vec<Result<(T, Exit), Problem>> {
+    answers
+        .into_iter()
+        .map(|(key, answer)| match answer {
+            Ok(answer) => Ok((answer, Exit::Ok)),
+            Err(problem) if one || !concerns_the_target(problem.exit) => Err(problem),
+            Err(problem) => Ok((without(key.to_string(), problem.why), problem.exit)),
+        })
+        .collect()
+}
+
+/// A station that is not there or does not understand is no answer about anybody.
+fn concerns_the_target(exit: Exit) -> bool {
+    matches!(
+        exit,
+        Exit::TargetFailed | Exit::TimedOut | Exit::NotFound | Exit::Conflict
     )
 }
 
@@ -54,7 +81,7 @@ async fn checked(client: &Client, key: &InstanceKey) -> Result<CheckAnswer, Prob
 fn show_checks(
     app: &mut App<'_>,
     one: bool,
-    answers: Vec<Result<CheckAnswer, Problem>>,
+    answers: Vec<Result<(CheckAnswer, Exit), Problem>>,
 ) -> Outcome {
     let mut table = Table::new(&["REF", "HEALTH", "DETAIL", "TOOK"]);
     let row = |answer: &CheckAnswer| {
@@ -75,8 +102,11 @@ fn show_checks(
 pub async fn status(app: &mut App<'_>, arguments: &CheckArguments) -> Outcome {
     let client = app.client().await?;
     let one = !matches!(arguments.reference, Key::Placement(_));
-    let answers: Vec<Result<StatusAnswer, Problem>> = match &arguments.reference {
-        Key::Supervisor(node) => vec![client.supervisor_status(node.as_str()).await],
+    let answers = match &arguments.reference {
+        Key::Supervisor(node) => {
+            let answer = client.supervisor_status(node.as_str()).await;
+            vec![answer.map(|answer| (answer, Exit::Ok))]
+        }
         reference => {
             let keys = several::instances(&client, reference).await?;
             let answers = several::each(keys, |key| {
@@ -88,7 +118,10 @@ pub async fn status(app: &mut App<'_>, arguments: &CheckArguments) -> Outcome {
                 }
             })
             .await;
-            answers.into_iter().map(|(_, answer)| answer).collect()
+            completed(one, answers, |reference, why| StatusAnswer {
+                reference,
+                text: format!("none: {why}"),
+            })
         }
     };
     let mut table = Table::new(&["REF", "STATUS"]);
@@ -100,21 +133,23 @@ pub async fn status(app: &mut App<'_>, arguments: &CheckArguments) -> Outcome {
 fn show<T: Serialize>(
     app: &mut App<'_>,
     one: bool,
-    answers: Vec<Result<T, Problem>>,
+    answers: Vec<Result<(T, Exit), Problem>>,
     table: &mut Table,
     row: impl Fn(&T) -> Vec<Cell>,
     outcome: impl Fn(&T) -> Exit,
 ) -> Outcome {
     let mut exit = Exit::Ok;
     let mut good = Vec::new();
-    let mut problems = Vec::new();
+    let mut problems: Vec<Problem> = Vec::new();
     for answer in answers {
         match answer {
-            Ok(answer) => {
-                exit = worst(exit, outcome(&answer));
+            Ok((answer, of_it)) => {
+                exit = worst(exit, worst(of_it, outcome(&answer)));
                 table.row(row(&answer));
                 good.push(answer);
             }
+            // The same cause is told once.
+            Err(problem) if problems.iter().any(|told| told.why == problem.why) => {}
             Err(problem) => problems.push(problem),
         }
     }
@@ -143,7 +178,10 @@ pub async fn call(app: &mut App<'_>, arguments: CallArguments) -> Outcome {
         .await;
     let answer = match answer {
         Ok(answer) => answer,
-        Err(problem) => return Err(advised(&client, &arguments.reference, problem).await),
+        Err(problem) => {
+            let problem = late(&client, &arguments.reference, problem);
+            return Err(advised(&client, &arguments.reference, problem).await);
+        }
     };
     if app.console.style.json {
         app.console.json(&answer)?;
@@ -157,6 +195,17 @@ pub async fn call(app: &mut App<'_>, arguments: CallArguments) -> Outcome {
         value => app.console.json(value)?,
     }
     Ok(Exit::Ok)
+}
+
+/// A station that lives waited for the instance: it is the instance that was late.
+fn late(client: &Client, key: &InstanceKey, mut problem: Problem) -> Problem {
+    if problem.code == code::TIMEOUT && is_of_a_route(&problem) {
+        problem.why = format!(
+            "{key} did not answer within {} ms; what was asked may be done all the same",
+            client.timeout().as_millis()
+        );
+    }
+    problem
 }
 
 /// Of a message that its type does not know or cannot read, the type says more; of one that failed, `why` does.

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mainstay_api::client::InstanceFilter;
+use mainstay_api::client::{InstanceFilter, NOBODY_ANSWERS};
 use mainstay_api::types::{Accepted, Instance, Until, WaitRequest};
 use mainstay_api::{Client, Exit, Problem};
-use mainstay_protocol::InstanceKey;
+use mainstay_protocol::{InstanceKey, code};
 use mainstay_resource_graph::Key;
 use serde::Serialize;
 
@@ -16,6 +16,7 @@ use crate::arguments::ChangeArguments;
 use crate::commands::{decisions, several, why};
 use crate::console::Volume;
 use crate::outcome::{Outcome, four_lines, worst};
+use crate::program::named;
 use crate::table::{Cell, Table};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct Settling {
     /// A held name ends the wait.
     pub unless_blocked: bool,
     pub wait: bool,
+    /// Also where everything was already so: it may still be on its way there.
+    pub unchanged: bool,
 }
 
 /// What came of one instance.
@@ -72,6 +75,8 @@ pub async fn run(app: &mut App<'_>, change: Change, arguments: &ChangeArguments)
         },
         unless_blocked: true,
         wait: !arguments.no_wait,
+        // With nothing to clear nothing starts that was not starting.
+        unchanged: change != Change::Clear,
     };
     for (_, accepted) in &targets {
         if let Ok(accepted) = accepted {
@@ -84,11 +89,33 @@ pub async fn run(app: &mut App<'_>, change: Change, arguments: &ChangeArguments)
 
 async fn ask(client: &Client, change: Change, key: &InstanceKey) -> Result<Accepted, Problem> {
     let (node, placement) = (key.node.as_str(), key.placement.as_str());
-    match change {
-        Change::Stop => client.stop(node, placement).await,
-        Change::Restart => client.restart(node, placement).await,
-        Change::Clear => client.clear(node, placement).await,
+    let (verb, accepted) = match change {
+        Change::Stop => ("stop", client.stop(node, placement).await),
+        Change::Restart => ("restart", client.restart(node, placement).await),
+        Change::Clear => ("clear", client.clear(node, placement).await),
+    };
+    let reference = key.to_string();
+    let mut accepted = accepted.map_err(|problem| {
+        let problem = pointed(problem, &reference);
+        unanswered(problem, &format!("{verb} {key}"), &reference)
+    })?;
+    // Its attempts were forgotten at most: nothing starts that was not starting.
+    if change == Change::Clear && accepted.text.ends_with("nothing had to be cleared") {
+        accepted.changed = false;
     }
+    Ok(accepted)
+}
+
+/// A change whose answer did not come may have been done: that is said, and how to look.
+pub fn unanswered(problem: Problem, doing: &str, reference: &str) -> Problem {
+    let mut problem = named(problem, doing);
+    let unknown = [code::TIMEOUT, code::NO_SERVER].contains(&problem.code)
+        && !problem.why.starts_with(NOBODY_ANSWERS);
+    if unknown {
+        problem.why.push_str("; it may have been done all the same");
+        problem = problem.to_do(format!("mainstay get instances {reference}"));
+    }
+    problem
 }
 
 /// Waits for every target that was accepted; the rows keep the targets' order.
@@ -138,7 +165,12 @@ pub async fn settle(
     let mut rows = Vec::new();
     for ((reference, accepted), problem) in ended {
         let (changed, text, problem) = match accepted {
-            Ok(accepted) => (Some(accepted.changed), accepted.text, problem),
+            Ok(accepted) => {
+                let problem = problem
+                    .map(|problem| named(problem, &format!("wait for {reference}")))
+                    .map(|problem| pointed(problem, &reference));
+                (Some(accepted.changed), accepted.text, problem)
+            }
             Err(problem) => (None, String::new(), Some(problem)),
         };
         rows.push(Row {
@@ -146,7 +178,7 @@ pub async fn settle(
             changed,
             text,
             exit: problem.as_ref().map_or(Exit::Ok, |problem| problem.exit),
-            problem: problem.map(|problem| pointed(problem, &reference)),
+            problem,
             reference,
         });
     }
@@ -155,7 +187,7 @@ pub async fn settle(
 
 /// What was already so and concerns no instance ("not running") has nothing to wait for.
 fn awaits(settling: &Settling, accepted: &Accepted) -> bool {
-    settling.wait && !accepted.instances.is_empty()
+    settling.wait && !accepted.instances.is_empty() && (settling.unchanged || accepted.changed)
 }
 
 async fn instance(client: &Client, reference: &str) -> Option<Instance> {
@@ -187,7 +219,12 @@ pub fn pointed(problem: Problem, reference: &str) -> Problem {
 /// Rows, then problems; of a single one that failed also the tree of causes.
 pub async fn show(app: &mut App<'_>, client: &Client, rows: Vec<Row>) -> Outcome {
     let mut table = Table::new(&["REF", "STATE", "INCARNATION", "HEALTH", "REASON"]);
-    for row in &rows {
+    // What is not there has no row; its problem says so.
+    let there: Vec<&Row> = rows
+        .iter()
+        .filter(|row| row.instance.is_some() || row.problem.is_none())
+        .collect();
+    for row in &there {
         let instance = row.instance.as_ref();
         table.row(vec![
             Cell::new(&row.reference),
@@ -199,7 +236,10 @@ pub async fn show(app: &mut App<'_>, client: &Client, rows: Vec<Row>) -> Outcome
             )),
         ]);
     }
-    app.console.list(&rows, &table, "it concerns no instance")?;
+    if !there.is_empty() || rows.is_empty() {
+        app.console
+            .list(&there, &table, "it concerns no instance")?;
+    }
     let failed: Vec<&Row> = rows.iter().filter(|row| row.problem.is_some()).collect();
     if let [row] = failed.as_slice()
         && matches!(

@@ -3,6 +3,7 @@
 use mainstay_api::types::{ChaosAct, ChaosRequest};
 use mainstay_api::{Exit, Problem};
 use mainstay_protocol::code;
+use mainstay_resource_graph::Key;
 
 use crate::app::App;
 use crate::arguments::{BreakArguments, ChaosArguments, ChaosCommand};
@@ -26,9 +27,17 @@ pub async fn run(app: &mut App<'_>, arguments: ChaosArguments) -> Outcome {
     } else {
         app.console.say(&done.text);
         app.console
-            .say(&format!("see: mainstay why {}", done.reference));
+            .say(&format!("see: {}", look(&target.reference)));
     }
     Ok(Exit::Ok)
+}
+
+/// Where what comes of it is seen.
+fn look(struck: &Key) -> String {
+    match struck {
+        Key::Instance(_) => format!("mainstay get instances {struck}"),
+        other => format!("mainstay why {other}"),
+    }
 }
 
 fn permitted(app: &App<'_>, word: &str, target: &BreakArguments) -> Result<(), Problem> {

@@ -362,12 +362,11 @@ fn supervisor_table(rows: &[Supervisor]) -> Table {
 }
 
 fn configuration_table(rows: &[Configuration]) -> Table {
-    /// Enough of a hash to tell it from others by eye; JSON has all of it.
-    const HASH_SHOWN: usize = 12;
     let mut table = Table::new(&["HASH", "USED BY", "CONFIG"]);
     for one in rows {
         table.row(vec![
-            Cell::new(one.hash.chars().take(HASH_SHOWN).collect::<String>()),
+            // Whole, because it is what `describe config/HASH` takes.
+            Cell::new(&one.hash),
             Cell::new(one.used_by.join(",")),
             Cell::new(one.config.to_string()),
         ]);

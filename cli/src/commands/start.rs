@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::arguments::{ConfigPair, StartArguments};
-use crate::commands::change::{Settling, settle, show};
+use crate::commands::change::{Settling, settle, show, unanswered};
 use crate::outcome::Outcome;
 
 pub async fn run(app: &mut App<'_>, arguments: StartArguments) -> Outcome {
@@ -22,7 +22,11 @@ pub async fn run(app: &mut App<'_>, arguments: StartArguments) -> Outcome {
         config: configuration(&arguments.config)?,
     };
     let client = app.client().await?;
-    let accepted = client.start(&request).await?;
+    let placement = arguments.placement();
+    let accepted = client
+        .start(&request)
+        .await
+        .map_err(|problem| unanswered(problem, &format!("start {placement}"), placement))?;
     if !accepted.text.is_empty() {
         app.console.say(&accepted.text);
     }
@@ -30,6 +34,7 @@ pub async fn run(app: &mut App<'_>, arguments: StartArguments) -> Outcome {
         until: Until::Running,
         unless_blocked: true,
         wait: !arguments.no_wait,
+        unchanged: true,
     };
     let targets = accepted
         .instances

@@ -1,14 +1,19 @@
 //! `wait`: until something is as wanted, also something that does not exist yet.
 
-use mainstay_api::types::WaitRequest;
+use std::time::Duration;
+
+use mainstay_api::types::{Until, WaitRequest};
 use mainstay_api::{Exit, Problem};
+use mainstay_resource_graph::{Key, Kind};
 
 use crate::app::App;
 use crate::arguments::WaitArguments;
 use crate::commands::{change, get, why};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, usage};
+use crate::text::span;
 
 pub async fn run(app: &mut App<'_>, arguments: &WaitArguments) -> Outcome {
+    possible(&arguments.reference, &arguments.goal)?;
     let client = app.client().await?;
     let reference = arguments.reference.to_string();
     let request = WaitRequest {
@@ -25,8 +30,9 @@ pub async fn run(app: &mut App<'_>, arguments: &WaitArguments) -> Outcome {
         Err(problem) => return Err(failed(app, &client, problem, &reference).await),
     };
     app.console.say(&format!(
-        "{reference} is {} after {} ms",
-        arguments.goal, answer.waited_ms
+        "{reference} is {} after {}",
+        in_words(&arguments.goal),
+        span(Duration::from_millis(answer.waited_ms))
     ));
     if app.console.style.json {
         app.console.json(&answer)?;
@@ -35,6 +41,44 @@ pub async fn run(app: &mut App<'_>, arguments: &WaitArguments) -> Outcome {
         app.console.data(&text)?;
     }
     Ok(Exit::Ok)
+}
+
+/// What runs can be waited for to run; what has a state, to have one.
+fn possible(reference: &Key, goal: &Until) -> Result<(), Problem> {
+    let kind = reference.kind();
+    let runs = matches!(kind, Kind::Instance | Kind::Placement);
+    let has_state = runs || matches!(kind, Kind::Node | Kind::Supervisor);
+    let can = match goal {
+        Until::Running | Until::Healthy | Until::Gone => runs,
+        Until::State(_) => has_state,
+    };
+    if can {
+        return Ok(());
+    }
+    let why = if has_state {
+        format!(
+            "a {} can be waited for with --for state=STATE",
+            kind.as_str()
+        )
+    } else {
+        format!(
+            "a {} does not run; instances and placements can be waited for, and nodes and supervisors with --for \
+             state=STATE",
+            kind.as_str()
+        )
+    };
+    Err(usage(
+        format!("wait for {reference} to be {}", in_words(goal)),
+        why,
+    )
+    .to_do("mainstay wait --help"))
+}
+
+fn in_words(goal: &Until) -> String {
+    match goal {
+        Until::State(state) => state.clone(),
+        Until::Running | Until::Healthy | Until::Gone => goal.to_string(),
+    }
 }
 
 async fn failed(

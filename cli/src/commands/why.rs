@@ -83,11 +83,21 @@ fn branch(out: &mut String, node: &WhyNode, first: &str, rest: &str, colour: boo
         .since
         .map(|since| format!(" for {}", age_of(since)))
         .unwrap_or_default();
-    out.push_str(&format!(
-        "{first}{} is {}{since}\n",
-        one_line(&node.reference),
-        Tone::of(&node.state).paint(&one_line(&node.state), colour),
-    ));
+    let reference = one_line(&node.reference);
+    let tone = Tone::of(&node.state);
+    let failed = node
+        .state
+        .strip_prefix("incarnation ")
+        .and_then(|rest| rest.strip_suffix(" failed"));
+    out.push_str(&match failed {
+        Some(incarnation) => {
+            format!("{first}incarnation {incarnation} of {reference} failed{since}\n")
+        }
+        None => format!(
+            "{first}{reference} is {}{since}\n",
+            tone.paint(&one_line(&node.state), colour)
+        ),
+    });
     let below = if node.because.is_empty() {
         "   "
     } else {
@@ -105,7 +115,12 @@ fn branch(out: &mut String, node: &WhyNode, first: &str, rest: &str, colour: boo
             out.push_str(&format!("{rest}{below}| {line}\n"));
         }
     }
-    if node.root && node.because.is_empty() {
+    let wrong = match tone {
+        Tone::Good => false,
+        Tone::Plain => node.reason.is_some() || node.evidence.is_some() || failed.is_some(),
+        Tone::Uneasy | Tone::Bad | Tone::Faint => true,
+    };
+    if node.root && node.because.is_empty() && wrong {
         out.push_str(&format!(
             "{rest}{below}(a root: nothing known is behind it)\n"
         ));
@@ -147,6 +162,20 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_behind_what_is_well() {
+        let why = |tree| Why {
+            tree,
+            affects: Vec::new(),
+            system_will: None,
+            you_can: Vec::new(),
+        };
+        let well = why(node("a@n1", "Running", Vec::new()));
+        assert_eq!(text(&well, false), "a@n1 is Running\n");
+        let failed = why(node("a@n1", "incarnation 1 failed", Vec::new()));
+        assert!(text(&failed, false).starts_with("incarnation 1 of a@n1 failed\n"));
+    }
+
+    #[test]
     fn a_tree_shows_evidence_at_its_root_and_what_can_be_done() {
         let mut root = node("a@n1", "Failed", Vec::new());
         root.reason = Some(Reason::new(code::PANICKED, "panicked"));
@@ -171,7 +200,6 @@ mod tests {
         let expected = "\
 b@n1 is Blocked
 ├─ because x is Stopped
-│     (a root: nothing known is behind it)
 └─ because a@n1 is Failed
       MS-PANICKED: panicked
       | boom

@@ -7,13 +7,12 @@ use std::thread;
 
 use mainstay_api::{Exit, Problem};
 
-use crate::app::App;
 use crate::outcome::{Outcome, machine};
 
 /// What a detached parent writes last, before it lets go of its streams.
 pub const READY: u8 = 0;
 
-pub fn run(app: &mut App<'_>) -> Outcome {
+pub fn run() -> Outcome {
     let program = env::current_exe().map_err(|error| machine("find this program", error))?;
     let words = env::args_os().skip(1).filter(|word| word != "--detach");
     let mut child = Command::new(&program)
@@ -25,8 +24,6 @@ pub fn run(app: &mut App<'_>) -> Outcome {
         .spawn()
         .map_err(|error| machine(format!("start {}", program.display()), error))?;
     if pass_on(&mut child)? {
-        app.console
-            .say("`mainstay dev stop` ends it and removes everything it made");
         return Ok(Exit::Ok);
     }
     let status = child

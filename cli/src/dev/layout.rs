@@ -29,6 +29,8 @@ pub struct Layout {
     pub removal: Removal,
     /// The directory was kept by an earlier cluster; this one goes on with it.
     pub reopened: bool,
+    /// No station ever had its data there.
+    pub fresh: bool,
 }
 
 /// What goes when the cluster ends. Told to the reaper before any of it is made.
@@ -77,11 +79,14 @@ impl Layout {
                 removal.empty_directories.push(root.clone());
             }
         }
+        let fresh =
+            fs::read_dir(root.join("s1")).map_or(true, |mut entries| entries.next().is_none());
         Ok(Self {
             root,
             runtime,
             removal,
             reopened,
+            fresh,
         })
     }
 
@@ -295,7 +300,10 @@ mod tests {
         )
         .unwrap();
         let again = Layout::choose(Some(directory.path()), false, 1).unwrap();
-        assert!(again.reopened);
+        assert!(again.reopened && again.fresh, "no station ran there yet");
+        fs::write(layout.data("s1").join("x"), "x").unwrap();
+        let again = Layout::choose(Some(directory.path()), false, 1).unwrap();
+        assert!(again.reopened && !again.fresh);
         again.make(false, 1).unwrap();
         again.removal.carry_out();
         assert!(again.data("s1").exists() && !again.runtime.exists());

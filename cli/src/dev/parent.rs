@@ -175,8 +175,8 @@ async fn watch_over(
     };
     let wanted = Wanted {
         nodes: arguments.nodes,
-        demo: !arguments.no_demo,
-        reopened: layout.reopened,
+        // Once: later the operator's word counts, also where it was "stop".
+        demo: !arguments.no_demo && layout.fresh,
         timeout: app.global.timeout.unwrap_or(READY_TIMEOUT),
     };
     let client = Client::new(layout.api_socket());
@@ -299,8 +299,8 @@ fn report(
         } else {
             [
                 "mainstay status",
-                "mainstay start greeter --all",
                 "mainstay get nodes",
+                "mainstay get types",
             ]
             .map(str::to_owned)
         },
@@ -319,12 +319,19 @@ fn report(
         );
         app.console.data(&text)?;
     }
-    if arguments.detached {
-        return let_go_of_the_terminal(layout);
+    let end = match arguments.detached {
+        true => "`mainstay dev stop`",
+        false => "Ctrl-C",
+    };
+    let kept = arguments.keep || layout.reopened;
+    app.console.say(&match kept {
+        true => format!("{end} ends it; its data stays in {}", layout.root.display()),
+        false => format!("{end} ends it and removes everything it made"),
+    });
+    match arguments.detached {
+        true => let_go_of_the_terminal(layout),
+        false => Ok(()),
     }
-    app.console
-        .say("Ctrl-C ends it and removes everything it made");
-    Ok(())
 }
 
 /// Whoever started a detached cluster reads until its streams end, and that is now. The last byte says that it is
@@ -375,7 +382,7 @@ fn second(home: &Home) -> Problem {
             home.directory().display()
         ),
     )
-    .to_do("mainstay dev stop");
+    .to_do("mainstay status");
     problem.exit = Exit::Conflict;
     problem
 }

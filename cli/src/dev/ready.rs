@@ -15,8 +15,6 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Wanted {
     pub nodes: u16,
     pub demo: bool,
-    /// What an earlier cluster left is as it left it, and may not run.
-    pub reopened: bool,
     pub timeout: Duration,
 }
 
@@ -80,11 +78,7 @@ impl Wanted {
                 on,
                 config: json!({}),
             };
-            match client.start(&request).await {
-                Ok(_) => {}
-                Err(problem) if self.reopened && problem.code == code::PLACEMENT_DIFFERS => {}
-                Err(problem) => return Err(problem),
-            }
+            client.start(&request).await?;
         }
         let greeters = (1..=self.nodes).map(|node| format!("greeter@n{node}"));
         for reference in greeters.chain([format!("flaky@{}", self.flaky_node())]) {
@@ -96,11 +90,7 @@ impl Wanted {
                 unless_blocked: false,
                 after_revision: 0,
             };
-            match client.wait(&request).await {
-                Ok(_) => {}
-                Err(_) if self.reopened => {}
-                Err(problem) => return Err(problem),
-            }
+            client.wait(&request).await?;
         }
         Ok(())
     }

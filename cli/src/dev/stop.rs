@@ -36,8 +36,10 @@ pub fn run(app: &mut App<'_>) -> Outcome {
     let patience = app.global.timeout.unwrap_or(PATIENCE);
     if process::ended_within(&parent, patience) {
         if dev.directory.exists() {
-            app.console
-                .say(&format!("ended; {} stays", dev.directory.display()));
+            app.console.say(&format!(
+                "ended; its data is kept: mainstay dev --dir {}",
+                dev.directory.display()
+            ));
         } else {
             app.console.say("ended; nothing is left of it");
         }
