@@ -10,6 +10,7 @@
 //! not; ractor's names are not used. Gone is the task's join handle finished: by then its state is dropped.
 
 mod actor;
+mod bad_config;
 mod host;
 mod hosted;
 pub(crate) mod launch;

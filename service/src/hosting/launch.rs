@@ -14,6 +14,7 @@ use tokio::runtime::Builder;
 use tracing::Instrument;
 
 use super::actor::{Carried, InstanceActor};
+use super::bad_config;
 use super::hosted::Hosted;
 use super::life::{BreakOff, Life, Phase, Running};
 use super::panics::{self, guarded};
@@ -131,7 +132,10 @@ pub(crate) fn starter<S: Service>() -> Starter {
 async fn live<S: Service>(life: Arc<Life>, config: String, host: ActorCell) {
     let config = match serde_json::from_str::<S::Config>(&config) {
         Ok(config) => config,
-        Err(error) => return life.not_started(RefusedStart::Config, error.to_string()),
+        Err(error) => {
+            let why = bad_config::in_words::<S::Config>(&config, &error);
+            return life.not_started(RefusedStart::Config, why);
+        }
     };
     let in_use = match serde_json::to_value(&config) {
         Ok(value) => value.to_string(),
