@@ -81,7 +81,10 @@ impl App<'_> {
             return problem;
         };
         let Some(dev) = &context.dev else {
-            return problem.to_do("mainstay version");
+            return match problem.why.starts_with(NOBODY_ANSWERS) {
+                true => problem.to_do("mainstay version"),
+                false => problem,
+            };
         };
         let mut problem = problem;
         let alive = process::is_alive(dev.parent);
