@@ -65,7 +65,7 @@ fn ticks(pids: &[u32]) -> u64 {
 
 // acceptance: 4
 // case: services 30, services 31
-// proves: S12, S24
+// proves: S12, S20, S24
 #[test]
 fn fifty_crash_loops_back_off_are_quarantined_and_cost_hardly_anything() {
     let mut cluster = Daemons::start(&mainstay_binary(), 1);

@@ -129,7 +129,6 @@ fn open_files(pid: u32) -> usize {
 }
 
 // acceptance: 12
-// proves: S20, S30
 #[test]
 fn garbage_on_both_sockets_ends_its_own_connections_and_an_honest_client_goes_on() {
     let cluster = Daemons::start(&mainstay_binary(), 2);

@@ -63,7 +63,7 @@ fn assert_everything_else_goes_on(cluster: &Daemons, name: &str) {
 
 // acceptance: 7
 // case: services 57
-// proves: S24
+// proves: S21, S24
 #[test]
 fn a_rule_that_panics_is_set_aside_for_its_subject_alone_and_can_be_requeued() {
     let mut cluster = Daemons::start(&cursed_binary(), 1);
@@ -116,6 +116,7 @@ fn a_rule_that_panics_is_set_aside_for_its_subject_alone_and_can_be_requeued() {
 }
 
 // acceptance: 7
+// proves: S21
 #[test]
 fn a_rule_that_panics_on_what_it_finds_at_leadership_start_is_set_aside_and_the_station_leads() {
     let mut cluster = Daemons::start(&mainstay_binary(), 1);
