@@ -121,8 +121,7 @@ mod tests {
             .iter()
             .find(|problem| problem.reference == "rival@n1")
             .unwrap();
-        // web@n1 itself is looked after by a parked rule.
-        assert_eq!(rival.root, "parked/beef");
+        assert_eq!(rival.root, "web@n1");
         assert_eq!(rival.why, "mainstay why rival@n1");
         assert!(
             status
