@@ -15,7 +15,8 @@ use mainstay_api::types::{On, StartRequest};
 use mainstay_tests::{Cluster, DevOptions, until};
 
 const INSTANCES: usize = 200;
-const SYNCS: usize = 300;
+/// `mainstay dev`, once built.
+const READY_MAX: Duration = Duration::from_secs(3);
 /// A miss of the target needs a cause and a plan; a miss by more than this fails.
 const MISS_MAX: f64 = 3.0;
 
@@ -25,10 +26,11 @@ fn main() -> ExitCode {
         ..DevOptions::default()
     });
     println!("ready after {:?}", cluster.ready_after);
-    let fsync = fdatasync_p50(cluster.home());
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let mut times = runtime.block_on(measure(&cluster));
+    let (mut times, mut syncs) = runtime.block_on(measure(&cluster));
     times.sort_unstable();
+    syncs.sort_unstable();
+    let fsync = at(&syncs, 50);
     let (p50, p90, p99) = (at(&times, 50), at(&times, 90), at(&times, 99));
     let target = 2 * fsync + Duration::from_millis(1);
     let ratio = p50.as_secs_f64() / target.as_secs_f64();
@@ -38,10 +40,14 @@ fn main() -> ExitCode {
         times.len()
     );
     println!("target 2 F + 1 ms        {target:?}   ratio {ratio:.2}");
-    if ratio <= MISS_MAX {
+    let quick = cluster.ready_after < READY_MAX;
+    if !quick {
+        println!("FAILED: `mainstay dev` was not ready within {READY_MAX:?}");
+    }
+    if ratio <= MISS_MAX && quick {
         ExitCode::SUCCESS
     } else {
-        println!("FAILED: more than {MISS_MAX} times the target");
+        println!("FAILED: see above; the limit of the ratio is {MISS_MAX}");
         ExitCode::FAILURE
     }
 }
@@ -50,22 +56,15 @@ fn at(sorted: &[Duration], percent: usize) -> Duration {
     sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
 }
 
-/// On the file system the station writes to.
-fn fdatasync_p50(directory: &std::path::Path) -> Duration {
-    let mut file = File::create(directory.join("syncs")).expect("a file");
-    let mut times: Vec<Duration> = (0..SYNCS)
-        .map(|_| {
-            file.write_all(&[7; 512]).expect("space");
-            let begun = Instant::now();
-            file.sync_data().expect("a sync");
-            begun.elapsed()
-        })
-        .collect();
-    times.sort_unstable();
-    at(&times, 50)
+/// One sync on the file system the station writes to. Taken between the panics, because a disk's pace changes.
+fn fdatasync(file: &mut File) -> Duration {
+    file.write_all(&[7; 512]).expect("space");
+    let begun = Instant::now();
+    file.sync_data().expect("a sync");
+    begun.elapsed()
 }
 
-async fn measure(cluster: &Cluster) -> Vec<Duration> {
+async fn measure(cluster: &Cluster) -> (Vec<Duration>, Vec<Duration>) {
     let client = Client::new(cluster.api_socket());
     for number in 0..INSTANCES {
         let request = StartRequest {
@@ -92,8 +91,10 @@ async fn measure(cluster: &Cluster) -> Vec<Duration> {
         })
         .await
         .expect("events can be followed");
-    let mut times = Vec::new();
+    let mut file = File::create(cluster.home().join("syncs")).expect("a file");
+    let (mut times, mut syncs) = (Vec::new(), Vec::new());
     for number in 0..INSTANCES {
+        syncs.push(fdatasync(&mut file));
         let placement = format!("f{number}");
         let subject = format!("{placement}@n1");
         let caller = client.clone();
@@ -116,5 +117,5 @@ async fn measure(cluster: &Cluster) -> Vec<Duration> {
         times.push(begun.elapsed());
         call.await.expect("the call ends");
     }
-    times
+    (times, syncs)
 }
