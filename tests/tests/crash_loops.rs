@@ -10,6 +10,7 @@ use mainstay_tests::daemons::Daemons;
 use mainstay_tests::until::until_within;
 use mainstay_tests::{Witness, mainstay_binary, outside, until};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 const LOOPS: usize = 50;
 /// The first start and the five restarts of the default policy.
@@ -36,7 +37,7 @@ fn starts(witness: &Witness) -> BTreeMap<String, Vec<u64>> {
     starts
 }
 
-/// All of them, as fast as one client asks.
+/// All of them at once.
 fn start_all(cluster: &Daemons, config: &Value) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -44,6 +45,7 @@ fn start_all(cluster: &Daemons, config: &Value) {
         .expect("a runtime");
     let client = Client::new(cluster.api_socket());
     runtime.block_on(async {
+        let mut asked = JoinSet::new();
         for at in 0..LOOPS {
             let request = StartRequest {
                 service_type: "flaky".to_owned(),
@@ -52,7 +54,11 @@ fn start_all(cluster: &Daemons, config: &Value) {
                 on: On::Nodes(vec!["n1".to_owned()]),
                 config: config.clone(),
             };
-            client.start(&request).await.expect("a start is taken");
+            let client = client.clone();
+            asked.spawn(async move { client.start(&request).await });
+        }
+        for taken in asked.join_all().await {
+            taken.expect("a start is taken");
         }
     });
 }

@@ -59,7 +59,10 @@ fn profile() -> Vec<OsString> {
 /// Cargo's own binary and folders, and nothing that `cargo test` said to this process.
 fn cargo(directory: &Path, words: &[&str]) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let target = command::programs().join("outside");
+    let programs = command::programs();
+    let target = programs
+        .parent()
+        .expect("programs are built below the target directory");
     let mut run = Command::new(cargo);
     for (name, _) in std::env::vars_os() {
         let said = name.to_string_lossy();
@@ -100,7 +103,7 @@ fn a_users_own_agent_outside_the_workspace_builds_passes_its_test_and_answers_it
     let cluster = Cluster::with(&DevOptions {
         nodes: 2,
         demo: true,
-        agent_bin: Some(command::programs().join("outside/debug/greeter-agent")),
+        agent_bin: Some(command::program("greeter-agent")),
         ..DevOptions::default()
     });
     cluster.sh("start counter --on n1,n2 --config step=2").ok();

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code::{self, Code, Reason};
 use mainstay_protocol::health::FailureKind;
 use mainstay_protocol::report::{Presence, RestartWhen};
+use mainstay_protocol::{InstanceKey, Timestamp};
 use mainstay_resource_graph::{
     Desired, FailureCause, Instance, InstanceState, Key, NodeState, Settings, Txn, View, ViewExt,
 };
@@ -15,6 +15,9 @@ use crate::hash;
 use crate::rule::{Rule, Verdict, Watch};
 use crate::rules::could_not_start;
 use crate::verb;
+
+/// Between two moments at which those that wait are started; far below the shortest wait.
+const BACKOFF_MARK: Duration = Duration::from_millis(50);
 
 pub struct Restart;
 
@@ -104,18 +107,18 @@ fn after_failure(
     }
     let attempt = count + 1;
     let of = env.settings.restart_attempts;
-    let wait = backoff(subject, count, &env.settings);
+    let next_try = next_try(env, backoff(subject, count, &env.settings));
     let why = instance
         .reason
         .as_ref()
         .map_or_else(String::new, |reason| reason.text.clone());
     let text = format!(
         "attempt {attempt} of {of} in {:.1} s; {why}",
-        wait.as_secs_f64()
+        next_try.since(env.now).as_secs_f64()
     );
     verb::change(txn, subject, |instance| {
         instance.state = InstanceState::Backoff { attempt, of };
-        instance.next_try = Some(env.now + wait);
+        instance.next_try = Some(next_try);
         instance.reason = Some(Reason::new(code::BACKOFF, text.clone()));
         #[cfg(feature = "planted-bugs")]
         if crate::planted::is(crate::planted::Bug::BackoffWithoutReason) {
@@ -147,17 +150,17 @@ fn after_clean_end(
         return again(subject, txn, env, Count::Attempt, AT_ONCE);
     }
     let of = env.settings.restart_attempts;
-    let wait = backoff(subject, count, &env.settings);
+    let next_try = next_try(env, backoff(subject, count, &env.settings));
     let text = format!(
         "ended by itself and is always restarted; again in {:.1} s",
-        wait.as_secs_f64()
+        next_try.since(env.now).as_secs_f64()
     );
     verb::change(txn, subject, |instance| {
         instance.state = InstanceState::Backoff {
             attempt: count + 1,
             of,
         };
-        instance.next_try = Some(env.now + wait);
+        instance.next_try = Some(next_try);
         instance.reason = Some(Reason::new(code::BACKOFF, text.clone()));
     });
     Verdict::did(code::BACKOFF, text)
@@ -244,6 +247,13 @@ fn backoff(subject: &InstanceKey, restarts: u32, settings: &Settings) -> Duratio
         false => spread,
     };
     Duration::from_micros(doubled * 1000 + doubled * spread / 5)
+}
+
+/// The next mark of log time after the wait: whose time comes between two marks is started in one entry, with one
+/// sync, so that many crash loops cost little more than a few. Never sooner than the wait.
+fn next_try(env: &Env, wait: Duration) -> Timestamp {
+    let mark = BACKOFF_MARK.as_micros() as u64;
+    Timestamp((env.now + wait).0.next_multiple_of(mark))
 }
 
 #[cfg(test)]
