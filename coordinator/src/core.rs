@@ -184,12 +184,8 @@ impl LeaderCore {
 
     /// Something arrived on a node's session.
     pub fn heard(&mut self, node: &NodeName, now: Monotonic) {
-        if let Some(session) = self
-            .office
-            .as_mut()
-            .and_then(|office| office.sessions.get_mut(node))
-        {
-            session.heard = Some(now);
+        if let Some(office) = &mut self.office {
+            office.heard(node, now);
         }
     }
 
@@ -439,8 +435,7 @@ impl LeaderCore {
         office.dirty.extend(flight.rest);
         let leadership = office.leadership;
         let mut greeting = Greeting::new(&office.inbox, &flight.events);
-        let mut effects = Vec::new();
-        let mut answers = Vec::new();
+        let (mut effects, mut answers) = (Vec::new(), Vec::new());
         let mut reporters = BTreeSet::new();
         let mut to_send = commands.clone();
         for ((event, ticket), outcome) in flight.events.into_iter().zip(flight.outcomes) {
@@ -460,9 +455,7 @@ impl LeaderCore {
                         continue;
                     }
                     to_send.extend(self.graph.commands_for(&node));
-                    if let Some(session) = office.sessions.get_mut(&node) {
-                        session.heard = Some(now);
-                    }
+                    office.heard(&node, now);
                     effects.push(Effect::Welcome {
                         node,
                         agent_run,
@@ -537,6 +530,12 @@ impl LeaderCore {
 }
 
 impl Office {
+    fn heard(&mut self, node: &NodeName, now: Monotonic) {
+        if let Some(session) = self.sessions.get_mut(node) {
+            session.heard = Some(now);
+        }
+    }
+
     fn log_now(&self, now: Monotonic) -> Timestamp {
         self.anchor_log + now.since(self.anchor)
     }

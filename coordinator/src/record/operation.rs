@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::request::Refusal;
-use mainstay_protocol::{Generation, InstanceKey, NodeName};
+use mainstay_protocol::{Generation, InstanceKey, NodeName, SlotName};
 use mainstay_resource_graph::{
     Configuration, Desired, InstanceState, Key, Kind, Parked, ParkedId, ParkedWhat, Placement,
     Relation, Target, Txn, Vertex, View, ViewExt,
@@ -65,15 +65,7 @@ fn start(txn: &mut Txn<'_>, wish: &StartPlacement, env: &Env) -> Result_ {
             )
         })?
         .declaration;
-    if let (Some(asked), Some(fixed)) = (&wish.holds, &declaration.holds) {
-        return Err(Refusal::new(
-            code::NAME_IS_FIXED,
-            format!(
-                "the type {} has the one name {fixed}; --holds {asked} is for generic types only",
-                wish.service_type
-            ),
-        ));
-    }
+    fits_type(wish, declaration.holds.as_ref())?;
     if let StartOn::Nodes(nodes) = &wish.on {
         known_nodes(txn, nodes)?;
     }
@@ -128,6 +120,20 @@ fn start(txn: &mut Txn<'_>, wish: &StartPlacement, env: &Env) -> Result_ {
         .expect("a placement has no transitions");
     }
     Ok(wake(txn, wish))
+}
+
+/// `--holds` is for types whose name is not fixed.
+fn fits_type(wish: &StartPlacement, fixed: Option<&SlotName>) -> Result<(), Refusal> {
+    let (Some(asked), Some(fixed)) = (&wish.holds, fixed) else {
+        return Ok(());
+    };
+    Err(Refusal::new(
+        code::NAME_IS_FIXED,
+        format!(
+            "the type {} has the one name {fixed}; --holds {asked} is for generic types only",
+            wish.service_type
+        ),
+    ))
 }
 
 /// Nothing of the placement lives or is being tried: only then does another configuration take its place here.
