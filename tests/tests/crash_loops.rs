@@ -19,8 +19,13 @@ const STARTS_EACH: usize = 6;
 const BACKOFF_MS: [u64; 5] = [0, 1000, 2000, 4000, 8000];
 /// Up to a fifth more by jitter, and what the way there and back takes on a machine with other things to do.
 const SLACK_MS: u64 = 750;
-/// Percent of a core. A build with debug assertions checks the log's state after each step, and may use more.
-const SHARE_MAX: f64 = if cfg!(debug_assertions) { 5.0 } else { 2.0 };
+/// Percent of a core: what is promised, and what fails the test on a machine with other things to do, where the
+/// same work takes more of the processor's time.
+const SHARE_PROMISED: f64 = 2.0;
+const SHARE_MAX: f64 = 3.0;
+/// Entries of the log, which is what processor time goes into: far fewer than 300 starts and their 300 failures, because
+/// those that come due together are one.
+const ENTRIES_MAX: u64 = 250;
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// When each instance began, by its own word in a file: milliseconds, in order.
@@ -125,8 +130,13 @@ fn fifty_crash_loops_back_off_are_quarantined_and_cost_hardly_anything() {
     );
     cleared_one_begins_anew(&cluster, &file);
     let replayed = cluster.end_and_replay();
-    println!("{} entries in the log", replayed.entries);
-    assert!(share < SHARE_MAX, "{share:.2} % of a core");
+    let entries = replayed.entries;
+    println!("{entries} entries in the log");
+    assert!(entries <= ENTRIES_MAX, "{entries} entries");
+    assert!(
+        share < SHARE_MAX,
+        "{share:.2} % of a core; {SHARE_PROMISED} % are promised"
+    );
 }
 
 /// Those that wait say since when, until when and why.

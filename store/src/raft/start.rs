@@ -24,11 +24,13 @@ use crate::committer::Committer;
 use crate::config::StoreConfig;
 use crate::db::Db;
 
-const HEARTBEAT_MS: u64 = 250;
+/// openraft wakes four times within it, also where nobody follows: what an idle station costs is mostly this.
+const HEARTBEAT_MS: u64 = 500;
 const ELECTION_MS_MIN: u64 = 1000;
 const ELECTION_MS_MAX: u64 = 2000;
-/// Threads for the log's own tasks: one may be in a write while the other ticks.
-const WORKERS: usize = 2;
+/// One thread for the log's own tasks: what waits for the disk waits on the committer, and a second thread costs a
+/// wake-up for each step between them.
+const WORKERS: usize = 1;
 /// How long a shutdown waits for the core, and then for a snapshot under way.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
