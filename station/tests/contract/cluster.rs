@@ -13,6 +13,9 @@ use tempfile::TempDir;
 
 use crate::agent::{Agent, AgentConfig};
 
+/// Far above what a start takes.
+const READY_MAX: Duration = Duration::from_secs(60);
+
 pub struct Cluster {
     pub client: Client,
     pub options: StationOptions,
@@ -83,18 +86,17 @@ impl Cluster {
     }
 
     async fn ready(&self) {
-        let until = WaitRequest {
-            reference: "cluster".to_owned(),
-            until: Until::Running,
-            timeout_ms: 20_000,
-            unless_blocked: false,
-            after_revision: 0,
+        let led = async {
+            // The cluster may be there from an earlier life; that this one leads is another thing.
+            while self.client.resource("cluster").await.is_err()
+                || self.client.ready().await.is_err()
+            {
+                tokio::task::yield_now().await;
+            }
         };
-        self.client.wait(&until).await.unwrap();
-        // The cluster is there from an earlier life; that this one leads is another thing.
-        while self.client.ready().await.is_err() {
-            tokio::task::yield_now().await;
-        }
+        tokio::time::timeout(READY_MAX, led)
+            .await
+            .expect("the station leads");
     }
 
     pub async fn stop(&mut self) {
