@@ -256,6 +256,22 @@ impl InstanceState {
         }
     }
 
+    /// Started and not ended: its Checks say how it is.
+    pub fn is_up(&self) -> bool {
+        match self {
+            Self::Running | Self::Degraded | Self::Unresponsive { .. } => true,
+            Self::Pending
+            | Self::Blocked
+            | Self::Starting
+            | Self::Stopping { .. }
+            | Self::Stopped { .. }
+            | Self::Failed { .. }
+            | Self::Backoff { .. }
+            | Self::Quarantined
+            | Self::Unknown { .. } => false,
+        }
+    }
+
     /// Something of this incarnation may exist on the node.
     pub fn may_be_live(&self) -> bool {
         match self {

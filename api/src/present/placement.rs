@@ -40,7 +40,7 @@ impl Present<'_> {
             target: target(&placement.target),
             generation: placement.generation.0,
             want: wanted.len() as u64,
-            have: count(&|instance| runs(&instance.state)),
+            have: count(&|instance| instance.state.is_up()),
             healthy: count(&is_healthy),
             state: worst
                 .map_or("Stopped", |instance| instance.state.as_str())
@@ -76,23 +76,6 @@ fn waiting_on(wanted: &[&Instance]) -> Vec<String> {
         .flat_map(|reason| reason.refs.iter().cloned())
         .collect();
     refs.into_iter().collect()
-}
-
-fn runs(state: &InstanceState) -> bool {
-    match state {
-        InstanceState::Running | InstanceState::Degraded | InstanceState::Unresponsive { .. } => {
-            true
-        }
-        InstanceState::Pending
-        | InstanceState::Blocked
-        | InstanceState::Starting
-        | InstanceState::Stopping { .. }
-        | InstanceState::Stopped { .. }
-        | InstanceState::Failed { .. }
-        | InstanceState::Backoff { .. }
-        | InstanceState::Quarantined
-        | InstanceState::Unknown { .. } => false,
-    }
 }
 
 /// The higher, the more somebody should look.

@@ -24,7 +24,7 @@ pub(super) fn check(
     reasons(&key, instance, problems);
     times(&key, instance, problems);
     bounds(&key, instance, problems);
-    if is_up(&instance.state) {
+    if instance.state.is_up() {
         let configured = view.linked(&key, Relation::Configured).is_some();
         problems.demand(configured, &key, || {
             format!("is {} with no configuration", instance.state.as_str())
@@ -189,22 +189,5 @@ fn bounds(key: &Key, instance: &Instance, problems: &mut Problems) {
             limits::EVIDENCE_BYTES_MAX,
             problems,
         );
-    }
-}
-
-fn is_up(state: &InstanceState) -> bool {
-    match state {
-        InstanceState::Running | InstanceState::Degraded | InstanceState::Unresponsive { .. } => {
-            true
-        }
-        InstanceState::Pending
-        | InstanceState::Blocked
-        | InstanceState::Starting
-        | InstanceState::Stopping { .. }
-        | InstanceState::Stopped { .. }
-        | InstanceState::Failed { .. }
-        | InstanceState::Backoff { .. }
-        | InstanceState::Quarantined
-        | InstanceState::Unknown { .. } => false,
     }
 }
