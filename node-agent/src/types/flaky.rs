@@ -74,7 +74,7 @@ impl Service for Flaky {
     const TYPE: TypeInfo = TypeInfo::new("flaky", "1.0.0").generic();
 
     async fn start(config: FlakyConfig, ctx: &Context) -> Result<(Self, Busy), CannotStart> {
-        sleep(Duration::from_millis(config.start_ms)).await;
+        linger(config.start_ms).await;
         witness::write(config.witness.as_deref(), "start", ctx).map_err(CannotStart::not_now)?;
         if let Some(how) = &config.refuse {
             return Err(refusal(how));
@@ -93,7 +93,7 @@ impl Service for Flaky {
             FlakyMessage::Hang { how: Hang::Spin } => loop {
                 std::hint::spin_loop();
             },
-            FlakyMessage::Slow { ms } => sleep(Duration::from_millis(ms)).await,
+            FlakyMessage::Slow { ms } => linger(ms).await,
             FlakyMessage::Leak { bytes } => return Ok(self.leak(bytes)),
         }
         Ok(Reply::done())
@@ -104,8 +104,15 @@ impl Service for Flaky {
     }
 
     async fn stop(self, ctx: &Context, _: StopReason) {
-        sleep(Duration::from_millis(self.config.stop_ms)).await;
+        linger(self.config.stop_ms).await;
         witness::write_last(self.config.witness.as_deref(), ctx);
+    }
+}
+
+/// Not at all when it is not asked to: a sleep of nothing still waits for the clock's next tick.
+async fn linger(ms: u64) {
+    if ms > 0 {
+        sleep(Duration::from_millis(ms)).await;
     }
 }
 
