@@ -126,8 +126,9 @@ async fn live(
     .await
     .map_err(|error| broken("start its supervisor", &error))?;
 
-    let identity = machine::identity(&options, types.declarations())
-        .map_err(|error| broken("learn about its machine", &error))?;
+    let unlearned = |error| broken("learn about its machine", &error);
+    let identity = machine::identity(&options, types.declarations()).map_err(unlearned)?;
+    let process = machine::process().map_err(unlearned)?;
     let (mut file, recovered) =
         AgentFile::open(directory.path()).map_err(|error| broken("open its file", &error))?;
     let (core, output) = AgentCore::new(identity, recovered);
@@ -135,7 +136,14 @@ async fn live(
         .map_err(|error| broken("write its file", &error))?;
 
     let (ask_to_end, asked_to_end) = mpsc::channel(1);
-    let instances = Instances::new(types, stage, directory, observations, supervisor.clone());
+    let instances = Instances::new(
+        types,
+        stage,
+        directory,
+        observations,
+        supervisor.clone(),
+        process,
+    );
     let requests = Requests::new(
         instances.clone(),
         supervisor.clone(),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mainstay_protocol::command::{CheckSchedule, Start, Stop, StopManner, StopWhy};
-use mainstay_protocol::health::{Evidence, FailureKind, RefusedStart};
+use mainstay_protocol::health::{Evidence, FailureKind, ProcessIdentity, RefusedStart};
 use mainstay_protocol::report::Presence;
 use mainstay_protocol::{Incarnation, InstanceKey};
 use mainstay_service::hosting::{
@@ -20,7 +20,6 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::directory::{Directory, HeldName};
-use crate::machine;
 
 /// Cheap to clone.
 #[derive(Debug, Clone)]
@@ -35,6 +34,8 @@ struct Shared {
     directory: Directory,
     observations: mpsc::Sender<Observation>,
     supervisor: SupervisorHandle,
+    /// Where actors live.
+    process: ProcessIdentity,
     /// From launch until nothing is left; at most one incarnation of each.
     hosted: Mutex<BTreeMap<InstanceKey, Hosted>>,
 }
@@ -46,6 +47,7 @@ impl Instances {
         directory: Directory,
         observations: mpsc::Sender<Observation>,
         supervisor: SupervisorHandle,
+        process: ProcessIdentity,
     ) -> Self {
         let hosted = Mutex::new(BTreeMap::new());
         let shared = Shared {
@@ -54,6 +56,7 @@ impl Instances {
             directory,
             observations,
             supervisor,
+            process,
             hosted,
         };
         Self {
@@ -262,15 +265,12 @@ impl Keeper {
             incarnation,
             ..
         } = self.hosted.identity().clone();
-        let process = machine::process()
-            .map(|process| vec![process])
-            .unwrap_or_default();
         let observation = Observation::Started {
             instance: instance.clone(),
             incarnation,
             version: self.version.clone(),
             config: running.config.clone(),
-            process,
+            process: vec![self.instances.shared.process.clone()],
         };
         self.instances.observe(observation).await;
         let (exit, exited) = watch::channel(None);
