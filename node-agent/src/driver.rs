@@ -1,6 +1,7 @@
 //! The driver of the agent core: everything that happens goes in, what it wants written is written, what it wants
 //! done is done. One task, one `select!`; it waits for nobody.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::time::Duration;
@@ -27,14 +28,38 @@ pub(crate) enum Happened {
     Connected {
         node_up: oneshot::Sender<NodeUp>,
     },
-    /// The station took us in; what is to be said goes into `outgoing`. Dropping it closes the session.
+    /// The station took us in; what is to be said goes into the line.
     Up {
         welcome: Welcome,
-        outgoing: mpsc::Sender<AgentMessage>,
+        line: Line,
     },
     Command(Box<Command>),
     Acknowledged(Acknowledged),
     Down,
+}
+
+/// The driver's hold on a session: dropped, it closes the session at once, whoever still has something to say in it.
+#[derive(Debug)]
+pub(crate) struct Line {
+    outgoing: mpsc::Sender<AgentMessage>,
+    _held: oneshot::Sender<Infallible>,
+}
+
+impl Line {
+    /// The other side waits until it is let go.
+    pub(crate) fn new(
+        outgoing: mpsc::Sender<AgentMessage>,
+    ) -> (Self, impl Future<Output = ()> + use<>) {
+        let (held, let_go) = oneshot::channel::<Infallible>();
+        let line = Self {
+            outgoing,
+            _held: held,
+        };
+        (line, async move {
+            // Nothing is ever said in it: it can only be dropped.
+            let _ = let_go.await;
+        })
+    }
 }
 
 /// How the driver came to its end.
@@ -57,7 +82,7 @@ pub(crate) struct Driver {
     file: AgentFile,
     instances: Instances,
     pulse: Pulse,
-    session: Option<mpsc::Sender<AgentMessage>>,
+    session: Option<Line>,
     began: Instant,
 }
 
@@ -118,9 +143,9 @@ impl Driver {
                 let _ = node_up.send(self.core.node_up());
                 Ok(())
             }
-            Happened::Up { welcome, outgoing } => {
+            Happened::Up { welcome, line } => {
                 tracing::info!(node_epoch = %welcome.node_epoch, "session is up");
-                self.session = Some(outgoing);
+                self.session = Some(line);
                 self.step(Input::SessionUp(welcome))
             }
             Happened::Command(command) => self.step(Input::Command(*command)),
@@ -152,7 +177,8 @@ impl Driver {
             Action::Stop(stop) => self.instances.stop(&stop),
             Action::Send(reports) => {
                 let sent = self.session.as_ref().is_some_and(|session| {
-                    session.try_send(AgentMessage::Reports(reports)).is_ok()
+                    let said = AgentMessage::Reports(reports);
+                    session.outgoing.try_send(said).is_ok()
                 });
                 if !sent {
                     // Not lost: the outbox has them, and the next session begins at its watermark.

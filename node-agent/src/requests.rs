@@ -66,9 +66,13 @@ impl Requests {
         };
         let requests = self.clone();
         tokio::spawn(async move {
-            let answer = requests.answer(request).await;
+            let answer = tokio::select! {
+                answer = requests.answer(request) => answer,
+                // Nobody waits for the answer any more: the question is taken back.
+                () = outgoing.closed() => return,
+            };
             drop(permit);
-            // A session that is gone has nobody waiting for the answer.
+            // Closed since: as above.
             let _ = outgoing
                 .send(AgentMessage::Answer { request_id, answer })
                 .await;

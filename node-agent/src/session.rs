@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use self::connection::{Connection, ReadHalf, WriteHalf};
-use crate::driver::Happened;
+use crate::driver::{Happened, Line};
 use crate::machine;
 use crate::options::{AgentOptions, Endpoint};
 use crate::requests::Requests;
@@ -97,8 +97,12 @@ impl Session {
         loop {
             let error = match self.open().await {
                 Ok((opened, welcome)) => {
-                    (pause, said) = (PAUSE_MIN, String::new());
-                    self.carry(opened, welcome).await
+                    let error = self.carry(opened, welcome).await;
+                    // A station that is not to be followed would be asked again without a pause.
+                    if !matches!(error, SessionError::Dropped) {
+                        (pause, said) = (PAUSE_MIN, String::new());
+                    }
+                    error
                 }
                 Err(error) => error,
             };
@@ -158,11 +162,11 @@ impl Session {
             decoder,
         } = opened;
         let (outgoing, queue) = mpsc::channel(limits::SESSION_QUEUE_MAX);
-        // The driver alone keeps a strong one: it closes the session by letting go.
-        let answers = outgoing.downgrade();
+        let answers = outgoing.clone();
+        let (line, let_go) = Line::new(outgoing);
         if self
             .happened
-            .send(Happened::Up { welcome, outgoing })
+            .send(Happened::Up { welcome, line })
             .await
             .is_err()
         {
@@ -170,7 +174,10 @@ impl Session {
         }
         let writing = speak(write, queue, self.pulse.clone());
         let hearing = self.hear(read, decoder, answers);
+        // Whatever is still to be answered: with the queue its askers' way back is gone, and they give up.
         let ended = tokio::select! {
+            biased;
+            () = let_go => Err(SessionError::Dropped),
             ended = writing => ended,
             ended = hearing => ended,
         };
@@ -183,7 +190,7 @@ impl Session {
         &mut self,
         mut read: ReadHalf,
         mut decoder: FrameDecoder,
-        answers: mpsc::WeakSender<AgentMessage>,
+        answers: mpsc::Sender<AgentMessage>,
     ) -> Result<(), SessionError> {
         let mut bytes = vec![0; READ_BYTES];
         loop {
@@ -192,7 +199,7 @@ impl Session {
                 match StationMessage::from_frame(&frame) {
                     Ok(Received::Message(message)) => self.heard(message, &answers).await?,
                     Ok(Received::Unsupported { request_id, answer }) => {
-                        if let (Some(what), Some(answers)) = (answer, answers.upgrade()) {
+                        if let Some(what) = answer {
                             let said = AgentMessage::Unsupported { request_id, what };
                             answers
                                 .send(said)
@@ -227,7 +234,7 @@ impl Session {
     async fn heard(
         &mut self,
         message: StationMessage,
-        answers: &mpsc::WeakSender<AgentMessage>,
+        answers: &mpsc::Sender<AgentMessage>,
     ) -> Result<(), SessionError> {
         let happened = match message {
             StationMessage::Command(command) => Happened::Command(command),
@@ -236,9 +243,7 @@ impl Session {
                 request_id,
                 request,
             } => {
-                if let Some(answers) = answers.upgrade() {
-                    self.requests.serve(request_id, request, answers);
-                }
+                self.requests.serve(request_id, request, answers.clone());
                 return Ok(());
             }
             StationMessage::Denied(denied) => {

@@ -3,7 +3,7 @@
 use mainstay_protocol::health::FailureKind;
 use mainstay_protocol::report::{CommandOutcome, Report};
 
-use crate::station::{Cluster, instance};
+use crate::station::{Cluster, instance, message_to};
 
 #[test]
 fn an_agent_waits_for_its_station_and_needs_no_restart() {
@@ -41,6 +41,23 @@ fn what_was_not_acknowledged_is_sent_again_and_what_was_is_not() {
         [0, 2],
         "the second introduction names both instances"
     );
+}
+
+#[test]
+fn a_deposed_station_is_left_at_once_whatever_is_still_to_be_answered() {
+    let cluster = Cluster::new();
+    cluster.start("flaky", "busy", 1, "{}");
+    cluster.started("busy", 1);
+    let slow = message_to("busy", "slow", r#"{"ms":60000}"#);
+    let asked = cluster.depose_once(slow, 60_000);
+    cluster.hang_up();
+    let answered = cluster.wait("the introduction after the deposed one", |heard| {
+        let answered = heard.answers.iter().any(|(id, _)| *id == asked);
+        (heard.node_ups.len() == 3).then_some(answered)
+    });
+    assert!(!answered, "nobody is left to be answered");
+    cluster.start("greeter", "greeter", 1, "{}");
+    cluster.started("greeter", 1);
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub struct Heard {
     pub answers: Vec<(u64, Answer)>,
     pub heartbeats: Vec<Instant>,
     acknowledges: bool,
+    /// The next introduction is answered by a station that was deposed, which goes on with these words.
+    deposed: Option<Vec<StationMessage>>,
     watermark: Sequence,
     write: Option<UnixStream>,
 }
@@ -139,6 +141,17 @@ impl Cluster {
 
     pub fn acknowledge(&self, yes: bool) {
         self.heard.0.lock().unwrap().acknowledges = yes;
+    }
+
+    /// At the next introduction the station leads by an older term, and asks this in the same breath.
+    pub fn depose_once(&self, ask: Ask, deadline_ms: u64) -> u64 {
+        let request_id = self.number();
+        let request = Request { deadline_ms, ask };
+        self.heard.0.lock().unwrap().deposed = Some(vec![StationMessage::Request {
+            request_id,
+            request,
+        }]);
+        request_id
     }
 
     /// Breaks the connection; the agent comes back by itself.
@@ -316,7 +329,7 @@ impl Cluster {
     }
 }
 
-fn message_to(placement: &str, message: &str, body: &str) -> Ask {
+pub fn message_to(placement: &str, message: &str, body: &str) -> Ask {
     Ask::Message {
         instance: instance(placement),
         message: message.to_owned(),
@@ -330,8 +343,14 @@ pub fn lines(path: &Path) -> Vec<String> {
 }
 
 fn send(stream: &mut UnixStream, message: &StationMessage) {
+    send_all(stream, [message]);
+}
+
+fn send_all<'a>(stream: &mut UnixStream, messages: impl IntoIterator<Item = &'a StationMessage>) {
     let mut bytes = Vec::new();
-    encode_frame(&message.to_frame(), Channel::Control, &mut bytes).unwrap();
+    for message in messages {
+        encode_frame(&message.to_frame(), Channel::Control, &mut bytes).unwrap();
+    }
     // An agent that has hung up comes back.
     let _ = stream.write_all(&bytes);
 }
@@ -373,14 +392,21 @@ fn hear(message: AgentMessage, stream: &mut UnixStream, heard: &mut Heard) {
     match message {
         AgentMessage::NodeUp(node_up) => {
             heard.node_ups.push(*node_up);
+            let deposed = heard.deposed.take();
+            let mut leadership = leadership();
+            if deposed.is_some() {
+                leadership.term = Term(leadership.term.0 - 1);
+            }
             let welcome = Welcome {
                 node_id: NodeId(uuid::Uuid::from_u128(1)),
                 node_epoch: NodeEpoch(1),
                 watermark: heard.watermark,
-                leadership: leadership(),
+                leadership,
                 credits: 256,
             };
-            send(stream, &StationMessage::Welcome(welcome));
+            let welcome = [StationMessage::Welcome(welcome)];
+            // One write, so that the agent has read all of it before it can hang up.
+            send_all(stream, welcome.iter().chain(deposed.iter().flatten()));
             heard.write = Some(stream.try_clone().unwrap());
         }
         AgentMessage::Heartbeat(_) => {
