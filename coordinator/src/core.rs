@@ -29,7 +29,7 @@ use mainstay_resource_graph::{
 };
 
 use crate::effect::Effect;
-use crate::entry::{Entry, FORMAT};
+use crate::entry::{Entry, FORMAT, ProposalId};
 use crate::env::Env;
 use crate::event::{Accepted, Event, Found, Ticket};
 use crate::log::{Log, LogEvent};
@@ -216,8 +216,10 @@ impl LeaderCore {
             }
             LogEvent::Following => self.leave_office(),
             LogEvent::Committed(entry) => self.committed(&entry, now),
-            LogEvent::Lost => {
-                self.put_back();
+            LogEvent::Lost(proposal) => {
+                if self.is_in_flight(proposal) {
+                    self.put_back();
+                }
                 Vec::new()
             }
             LogEvent::Replaced { graph, log_time } => {
@@ -285,6 +287,16 @@ impl LeaderCore {
                 answer: Err(refusal),
             })
             .collect()
+    }
+
+    fn is_in_flight(&self, proposal: ProposalId) -> bool {
+        self.office.as_ref().is_some_and(|office| {
+            office.leadership == proposal.leadership
+                && office
+                    .in_flight
+                    .as_ref()
+                    .is_some_and(|flight| flight.log_time == proposal.log_time)
+        })
     }
 
     /// The proposal is lost: the same events are stepped again. If it is committed after all, watermarks and
@@ -384,14 +396,12 @@ impl LeaderCore {
         let applied = self.graph.apply(&entry.delta);
         self.log_time = self.log_time.max(entry.log_time);
         let mut effects = Vec::new();
-        let ours = self.office.as_mut().and_then(|office| {
-            let mine = office.leadership == entry.leadership
-                && office
-                    .in_flight
-                    .as_ref()
-                    .is_some_and(|flight| flight.log_time == entry.log_time);
-            if mine { office.in_flight.take() } else { None }
-        });
+        let mine = self.is_in_flight(entry.proposal());
+        let ours = self
+            .office
+            .as_mut()
+            .filter(|_| mine)
+            .and_then(|office| office.in_flight.take());
         if !applied.changed {
             if let (Some(flight), Some(office)) = (ours, &mut self.office) {
                 office.in_flight = Some(flight);

@@ -21,6 +21,22 @@ pub struct Entry {
     pub decisions: Vec<Decision>,
 }
 
+/// What a proposal is known by: no two of one leadership have the same log time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProposalId {
+    pub leadership: Leadership,
+    pub log_time: Timestamp,
+}
+
+impl Entry {
+    pub fn proposal(&self) -> ProposalId {
+        ProposalId {
+            leadership: self.leadership,
+            log_time: self.log_time,
+        }
+    }
+}
+
 /// What a rule did, or declined to do, and what it saw. Kept; its id is (revision, number in the entry).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {

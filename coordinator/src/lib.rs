@@ -40,7 +40,7 @@ pub mod why;
 
 pub use core::{CoreConfig, LeaderCore, Monotonic};
 pub use effect::Effect;
-pub use entry::{Decision, Entry, Outcome, Saw};
+pub use entry::{Decision, Entry, Outcome, ProposalId, Saw};
 pub use env::Env;
 pub use event::{
     Accepted, Answer, Event, Found, GoneWhy, Operation, StartOn, StartPlacement, Ticket,

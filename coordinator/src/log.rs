@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mainstay_protocol::{Term, Timestamp};
 use mainstay_resource_graph::Graph;
 
-use crate::entry::Entry;
+use crate::entry::{Entry, ProposalId};
 
 /// The core's only way out to durability.
 pub trait Log {
@@ -23,9 +23,9 @@ pub enum LogEvent {
     Following,
     /// An entry is durable. Delivered once each, in log order, on every station.
     Committed(Arc<Entry>),
-    /// The proposal in flight is known not to be committed, or its fate cannot be known here:
-    /// callers get a retryable error, a later `Committed` still counts.
-    Lost,
+    /// This proposal is known not to be committed, or its fate cannot be known here; a later `Committed` still
+    /// counts. Word of one that is no longer in flight means nothing.
+    Lost(ProposalId),
     /// A snapshot replaced the state: the graph begins anew from it, at this log time.
     Replaced {
         graph: Box<Graph>,

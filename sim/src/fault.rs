@@ -37,6 +37,7 @@ faults! {
     DiskSlow = "station: a sync takes very long";
     ProposalLost = "station: the log says the proposal is lost";
     ProposalLostThenCommitted = "station: the log says lost, and commits it all the same";
+    LostToldTwice = "station: the log says once more that a proposal is lost, late";
     LeadershipLost = "station: another term begins, the process lives";
     SnapshotRestart = "station: restarts from a snapshot and the rest of the log";
     WallClockJump = "station: the wall clock jumps";

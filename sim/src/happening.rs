@@ -1,5 +1,6 @@
 //! What can happen next: the entries of the one queue.
 
+use mainstay_coordinator::ProposalId;
 use mainstay_protocol::health::Health;
 use mainstay_protocol::session::{AgentMessage, StationMessage};
 use mainstay_supervisor::Observation;
@@ -35,6 +36,7 @@ pub enum Happening {
     },
     LogSaysLost {
         life: u64,
+        proposal: ProposalId,
     },
     Leads {
         life: u64,

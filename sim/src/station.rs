@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mainstay_coordinator::{
-    CoreConfig, Effect, Entry, Event, Found, LeaderCore, LogEvent, Monotonic, Ticket,
+    CoreConfig, Effect, Entry, Event, Found, LeaderCore, LogEvent, Monotonic, ProposalId, Ticket,
 };
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{Acknowledged, StationMessage, Welcome};
@@ -206,12 +206,12 @@ impl World {
         Ok(())
     }
 
-    pub fn log_says_lost(&mut self, life: u64) -> Held {
+    pub fn log_says_lost(&mut self, life: u64, proposal: ProposalId) -> Held {
         if life != self.station.life {
             return Ok(());
         }
         trace!(self, "the log says the proposal is lost");
-        self.tell_core(LogEvent::Lost)?;
+        self.tell_core(LogEvent::Lost(proposal))?;
         self.pump()
     }
 
@@ -301,7 +301,16 @@ impl World {
 
     fn proposal_is_lost(&mut self, entry: Entry, life: u64) -> Held {
         let told = self.now + self.dice.between(1, 50) * MS;
-        self.queue.put(told, Happening::LogSaysLost { life });
+        let proposal = entry.proposal();
+        self.queue
+            .put(told, Happening::LogSaysLost { life, proposal });
+        if self.dice.per_mille(300) {
+            // The word comes once more, when another proposal may be in flight.
+            self.counts.fault(Fault::LostToldTwice);
+            let again = told + self.dice.between(1, 20) * MS;
+            self.queue
+                .put(again, Happening::LogSaysLost { life, proposal });
+        }
         if self.dice.per_mille(500) {
             self.counts.fault(Fault::ProposalLostThenCommitted);
             let up_to = self.station.disk.write(entry);

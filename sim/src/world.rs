@@ -130,7 +130,7 @@ impl World {
             Happening::StationSeesEnd(link) => self.station_sees_end(link)?,
             Happening::AgentSeesEnd(link) => self.agent_sees_end(link)?,
             Happening::Synced { life, up_to } => self.synced(life, up_to)?,
-            Happening::LogSaysLost { life } => self.log_says_lost(life)?,
+            Happening::LogSaysLost { life, proposal } => self.log_says_lost(life, proposal)?,
             Happening::Leads { life } => self.leads(life)?,
             Happening::StationWakes { life } => self.station_wakes(life)?,
             Happening::StationStarts => self.station_starts()?,

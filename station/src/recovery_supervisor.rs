@@ -152,7 +152,7 @@ async fn until_leading(
     loop {
         match inputs.log.recv().await? {
             LogEvent::Leading(term) => return Some(term),
-            LogEvent::Following | LogEvent::Lost => {}
+            LogEvent::Following | LogEvent::Lost(_) => {}
             LogEvent::Committed(entry) => {
                 graph.apply(&entry.delta);
                 *log_time = entry.log_time.max(*log_time);

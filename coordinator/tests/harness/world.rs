@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mainstay_coordinator::{
     Answer, CoreConfig, Decision, Effect, Entry, Event, Found, LeaderCore, LogEvent, Monotonic,
-    Rules, Ticket,
+    ProposalId, Rules, Ticket,
 };
 use mainstay_protocol::command::Command;
 use mainstay_protocol::{
@@ -299,8 +299,13 @@ impl World {
     /// The proposal in flight is said to be lost. It may still turn up: `arrive_late`.
     pub fn lose(&mut self) {
         let entry = self.log.held.pop_front().expect("a proposal is held");
+        let proposal = entry.proposal();
         self.log.lost.push_back(entry);
-        let effects = self.core.log_event(LogEvent::Lost, self.now);
+        self.say_lost(proposal);
+    }
+
+    pub fn say_lost(&mut self, proposal: ProposalId) {
+        let effects = self.core.log_event(LogEvent::Lost(proposal), self.now);
         self.take(effects);
     }
 

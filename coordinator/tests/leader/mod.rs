@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use mainstay_coordinator::{Effect, Event, LogEvent, Operation, record};
+use mainstay_coordinator::{Effect, Event, LogEvent, Operation, ProposalId, record};
 use mainstay_protocol::report::{CommandOutcome, Report};
-use mainstay_protocol::{InstanceKey, Sequence, code, limits};
+use mainstay_protocol::{InstanceKey, Leadership, Sequence, Term, code, limits};
 use mainstay_resource_graph::{Cause, InstanceState, Kind, View};
 
 use crate::harness::{Mode, World, at, node_name, start};
@@ -119,6 +119,41 @@ fn nothing_is_acknowledged_on_behalf_of_another_proposal() {
     world.release();
     assert!(world.answers[&later].is_ok());
     assert_eq!(world.state("other@n1"), InstanceState::Starting);
+    assert_eq!(world.received("web@n1"), ["start 1", "stop 1"]);
+}
+
+/// Word of a proposal that came late, of this leadership or an older one, says nothing of the one in flight.
+// proves: S22
+#[test]
+fn only_the_proposal_in_flight_can_be_lost() {
+    let mut world = running();
+    world.hold();
+    world.stop_in_line("web@n1");
+    let lost = world.log.held[0].proposal();
+    world.lose();
+    world.run();
+    let in_flight = world.log.held[0].proposal();
+    assert_ne!(lost, in_flight);
+    let of_an_older_term = ProposalId {
+        leadership: Leadership {
+            term: Term(0),
+            ..in_flight.leadership
+        },
+        ..in_flight
+    };
+    for stale in [lost, of_an_older_term] {
+        world.say_lost(stale);
+        world.run();
+        assert_eq!(world.log.held.len(), 1, "{stale:?} was not in flight");
+    }
+    world.say_lost(in_flight);
+    world.run();
+    assert_eq!(
+        world.log.held.len(),
+        2,
+        "this one was, and its events go again"
+    );
+    world.release();
     assert_eq!(world.received("web@n1"), ["start 1", "stop 1"]);
 }
 

@@ -96,12 +96,13 @@ impl Running {
 
     pub(crate) fn propose(&self, entry: Entry) {
         let (raft, events) = (self.raft.clone(), self.events.clone());
+        let proposal = entry.proposal();
         self.runtime.spawn(async move {
             if let Err(error) = raft.client_write(Proposal(Arc::new(entry))).await {
                 tracing::debug!(%error, "a proposal is lost");
                 if let Some(events) = events.upgrade() {
                     // Without a driver nobody waits for it.
-                    let _ = events.send(LogEvent::Lost).await;
+                    let _ = events.send(LogEvent::Lost(proposal)).await;
                 }
             }
         });

@@ -93,7 +93,7 @@ impl Driver {
                 None
             }
             LogEvent::Committed(entry) => Some(self.apply(&entry)),
-            LogEvent::Lost => Some(Fate::Lost),
+            LogEvent::Lost(_) => Some(Fate::Lost),
             LogEvent::Replaced { graph, log_time } => {
                 self.graph = *graph;
                 self.log_time = log_time;
