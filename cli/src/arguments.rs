@@ -2,6 +2,7 @@
 
 mod changes;
 mod daemons;
+mod local;
 mod looks;
 mod values;
 
@@ -16,6 +17,9 @@ pub use changes::{
 pub use daemons::{
     AgentArguments, AgentCommand, DaemonArguments, DevArguments, DevCommand, ReaperArguments,
     StationArguments, StationCommand, StationRunArguments,
+};
+pub use local::{
+    CompletionArguments, ExplainArguments, NewArguments, NewCommand, NewServiceArguments,
 };
 pub use looks::{
     CheckArguments, DecisionsArguments, EventsArguments, GetArguments, OneArguments,
@@ -130,6 +134,12 @@ pub enum Command {
     Parked(ParkedArguments),
     /// Break something on purpose
     Chaos(ChaosArguments),
+    /// What a reason code means and what to do about it
+    Explain(ExplainArguments),
+    /// Write the beginnings of a program of your own
+    New(NewArguments),
+    /// Let a shell complete commands, flags and kinds
+    Completion(CompletionArguments),
     /// The build of this program and of the station
     #[command(after_help = "Example:\n  mainstay version -o json")]
     Version,
@@ -186,6 +196,12 @@ impl Command {
                 ChaosCommand::Hang(target) => one("chaos hang", &target.reference),
                 ChaosCommand::Stop(target) => one("chaos stop", &target.reference),
             },
+            Self::Explain(explain) => format!("explain {}", explain.code),
+            Self::New(new) => {
+                let NewCommand::Service(service) = &new.command;
+                format!("new service {}", service.name)
+            }
+            Self::Completion(_) => "completion".to_owned(),
             Self::Version => "version".to_owned(),
         }
     }

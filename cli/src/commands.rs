@@ -3,10 +3,13 @@
 mod ask;
 mod change;
 mod chaos;
+mod completion;
 mod decisions;
 mod describe;
 mod events;
+mod explain;
 mod get;
+mod new;
 mod parked;
 mod several;
 mod start;
@@ -39,6 +42,9 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Wait(arguments) => wait::run(app, &arguments).await,
         Command::Parked(arguments) => parked::run(app, arguments).await,
         Command::Chaos(arguments) => chaos::run(app, arguments).await,
+        Command::Explain(arguments) => explain::run(app, &arguments.code),
+        Command::New(arguments) => new::run(app, &arguments.command),
+        Command::Completion(arguments) => completion::run(app, arguments.shell),
         Command::Version => version::run(app).await,
         Command::Dev(_)
         | Command::Station(_)

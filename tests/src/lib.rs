@@ -17,6 +17,7 @@ pub mod daemons;
 pub mod outside;
 pub mod shared;
 pub mod until;
+pub mod users_crate;
 
 pub use cluster::{Cluster, DevOptions};
 pub use command::{Run, mainstay_binary};

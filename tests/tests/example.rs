@@ -1,20 +1,10 @@
 //! The example of a user's own agent, copied away from here: it builds, passes its test, and runs.
 
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
+use mainstay_tests::users_crate::{cargo, lock_versions, workspace};
 use mainstay_tests::{Cluster, DevOptions, command};
-
-/// The root of this workspace.
-fn workspace() -> PathBuf {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests
-        .parent()
-        .expect("this package lies in the workspace")
-        .to_owned()
-}
 
 /// The copy, as a user has it: only the paths to Mainstay are other ones.
 fn copy_to(directory: &Path) -> PathBuf {
@@ -38,53 +28,8 @@ fn copy_to(directory: &Path) -> PathBuf {
         "it stands alone:\n{moved}"
     );
     fs::write(to.join("Cargo.toml"), moved).expect("a manifest");
-    // The same versions as here: they are on this machine, and are built already.
-    fs::copy(workspace().join("Cargo.lock"), to.join("Cargo.lock")).expect("a lock file");
+    lock_versions(&to);
     to
-}
-
-/// The workspace's profile for dependencies, so that what is built already is used.
-fn profile() -> Vec<OsString> {
-    [
-        "profile.dev.opt-level=1",
-        "profile.dev.debug=\"line-tables-only\"",
-        "profile.dev.package.\"*\".opt-level=2",
-        "profile.dev.package.\"*\".debug=false",
-    ]
-    .into_iter()
-    .flat_map(|line| ["--config".into(), line.into()])
-    .collect()
-}
-
-/// Cargo's own binary and folders, and nothing that `cargo test` said to this process.
-fn cargo(directory: &Path, words: &[&str]) {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let programs = command::programs();
-    let target = programs
-        .parent()
-        .expect("programs are built below the target directory");
-    let mut run = Command::new(cargo);
-    for (name, _) in std::env::vars_os() {
-        let said = name.to_string_lossy();
-        if said.starts_with("CARGO_PKG_") || said.starts_with("CARGO_MANIFEST_") {
-            run.env_remove(&name);
-        }
-    }
-    let output = run
-        .args(words)
-        .arg("--offline")
-        .args(profile())
-        .current_dir(directory)
-        .env("CARGO_TARGET_DIR", target)
-        .stdin(Stdio::null())
-        .output()
-        .expect("cargo can be run");
-    assert!(
-        output.status.success(),
-        "cargo {words:?}: {}\n{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
 }
 
 // acceptance: 11

@@ -49,6 +49,8 @@ struct Book {
     /// The highest revision a change was acknowledged with.
     revision: u64,
     acknowledged: usize,
+    /// For the message when something is wrong.
+    last: Option<Act>,
     panics_sent: usize,
     panics_answered: usize,
     /// An incarnation later than this one was promised.
@@ -106,6 +108,7 @@ impl Clients {
                     open: false,
                     revision: 0,
                     acknowledged: 0,
+                    last: None,
                     panics_sent: 0,
                     panics_answered: 0,
                     later_than: 0,
@@ -327,11 +330,19 @@ impl One {
             );
             book.revision = accepted.revision;
             book.acknowledged += 1;
+            book.last = Some(act);
             match act {
-                Act::Start | Act::Restart => {
+                Act::Restart => {
                     book.wish = Wish::Running;
                     book.clean = true;
                     book.later_than = before;
+                }
+                // Of a node that was not heard the Stop before may not have been carried out, and then the same one
+                // lives on.
+                Act::Start => {
+                    book.wish = Wish::Running;
+                    book.clean = true;
+                    book.later_than = before.saturating_sub(1);
                 }
                 Act::Stop => book.wish = Wish::Stopped,
                 Act::Panic | Act::Check => {}
