@@ -121,7 +121,7 @@ impl Driver {
             let stepped = tokio::select! {
                 Some(happened) = happened.recv() => self.happened(happened),
                 Some(observation) = observed.recv() => self.step(Input::Observed(observation)),
-                _ = tick.tick() => self.step(Input::Tick),
+                _ = tick.tick(), if self.core.has_unsaid() => self.step(Input::Tick),
                 () = &mut signals => return Ended::Asked,
                 Some(()) = asked_to_end.recv() => return Ended::Asked,
                 _ = &mut host_ended => {

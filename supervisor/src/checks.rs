@@ -1,5 +1,6 @@
 //! When each instance is checked, and what its answers mean: at once after its start, then after 1, 2, 4 .. up to
-//! its interval, jittered, with at most one Check under way per instance. Only a change is worth a word.
+//! its interval, jittered and on marks that all instances share, with at most one Check under way per instance. Only
+//! a change is worth a word.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,6 +44,10 @@ struct Row {
     failed_in_a_row: u32,
     answered_ms: Option<u64>,
 }
+
+/// Instances are checked together on marks a tenth of the gap apart, at most so far: what costs an idle node is the
+/// waking, not the asking.
+const MARK_MS_MAX: u64 = 500;
 
 /// A probe that says `failed` so often in a row has failed.
 const FAILED_IN_A_ROW: u32 = 2;
@@ -234,7 +239,10 @@ impl CheckTable {
         let Some(row) = self.rows.get_mut(instance) else {
             return;
         };
-        let due_ms = now_ms + jittered(row.gap_ms, instance, row.begun);
+        let due_ms = on_mark(
+            now_ms + jittered(row.gap_ms, instance, row.begun),
+            row.gap_ms,
+        );
         row.gap_ms = row
             .gap_ms
             .saturating_mul(2)
@@ -249,6 +257,12 @@ fn jittered(gap_ms: u64, instance: &InstanceKey, begun: u64) -> u64 {
     let seed = hash(SEED, instance.to_string().as_bytes());
     let spread = gap_ms / 10;
     gap_ms - hash(seed, &begun.to_be_bytes()) % (spread + 1)
+}
+
+/// The last mark before that: between eight tenths and the whole of the gap from now.
+fn on_mark(at_ms: u64, gap_ms: u64) -> u64 {
+    let mark_ms = (gap_ms / 10).clamp(1, MARK_MS_MAX);
+    at_ms - at_ms % mark_ms
 }
 
 #[cfg(test)]

@@ -159,6 +159,11 @@ impl AgentCore {
         self.state.outbox.len() as u64
     }
 
+    /// Whether something could not be said for want of room: then it wants a tick now and then.
+    pub fn has_unsaid(&self) -> bool {
+        self.health_unsaid || self.supervisor_unsaid.is_some()
+    }
+
     /// The whole file, shorter: written to a new file that then takes the old one's place.
     pub fn snapshot_records(&self) -> Vec<FileRecord> {
         self.state.records()

@@ -217,6 +217,28 @@ async fn missed_checks_are_said_and_the_neighbours_are_not_held_up() {
     assert!(!machine.supervisor.checked_ages().contains_key(&key(2)));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_asked_together_each_is_heard_and_a_hanging_one_holds_up_none() {
+    const INSTANCES: u64 = 300;
+    let mut machine = Machine::new().await;
+    machine.start(0, ChecksAre::Hanging).await;
+    let mut instances = Vec::new();
+    for number in 1..=INSTANCES {
+        instances.push(machine.start(number, ChecksAre::Ok).await);
+    }
+    let mut well = BTreeMap::new();
+    while well.len() < INSTANCES as usize {
+        if let Observation::HealthChanged {
+            instance, health, ..
+        } = machine.next().await
+        {
+            assert_eq!(health, Health::Ok);
+            *well.entry(instance).or_insert(0) += 1;
+        }
+    }
+    assert!(well.values().all(|times| *times == 1), "{well:?}");
+}
+
 // acceptance: 8
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_probe_that_never_yields_is_asked_once_and_missed_ever_after() {

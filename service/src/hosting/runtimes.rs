@@ -14,7 +14,8 @@ use super::panics;
 
 /// Fewer would let few blocking services stop all others.
 const SERVICE_THREADS_MIN: usize = 4;
-const PROBE_THREADS: usize = 3;
+/// More would be woken for nothing whenever a Check is due.
+const PROBE_THREADS: usize = 2;
 
 /// Owns the threads. Dropped, it waits for none of them.
 #[derive(Debug)]
