@@ -1,6 +1,7 @@
 //! The agent as a whole: types, start-up, the control thread, the end.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
@@ -8,7 +9,7 @@ use mainstay_protocol::code;
 use mainstay_protocol::limits;
 use mainstay_service::hosting::{self, Runtimes};
 use mainstay_service::{Service, TypeSet, TypesClash};
-use mainstay_supervisor::{AgentCore, SupervisorConfig, supervise};
+use mainstay_supervisor::{AgentCore, Clock, SupervisorConfig, supervise};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -119,22 +120,17 @@ async fn live(
         .map_err(|error| broken("start its host", &error))?;
     let stage = runtimes.stage(host);
     let (observations, observed) = mpsc::channel(limits::OBSERVATIONS_MAX);
-    let supervisor = supervise(SupervisorConfig {
+    let (supervisor, supervision_ended) = supervise(SupervisorConfig {
         probes: stage.probes.clone(),
         observations: observations.clone(),
+        pacing: Arc::new(Clock),
     })
     .await
     .map_err(|error| broken("start its supervisor", &error))?;
 
-    let unlearned = |error| broken("learn about its machine", &error);
-    let identity = machine::identity(&options, types.declarations()).map_err(unlearned)?;
-    let process = machine::process().map_err(unlearned)?;
-    let (mut file, recovered) =
-        AgentFile::open(directory.path()).map_err(|error| broken("open its file", &error))?;
-    let (core, output) = AgentCore::new(identity, recovered);
-    file.append(&output.persist)
-        .map_err(|error| broken("write its file", &error))?;
-
+    let (core, file) = recall(&options, &types, &directory)?;
+    let process =
+        machine::process().map_err(|error| broken("learn about its own process", &error))?;
     let (ask_to_end, asked_to_end) = mpsc::channel(1);
     let instances = Instances::new(
         types,
@@ -171,6 +167,7 @@ async fn live(
                 signals,
                 asked_to_end,
                 host_ended,
+                supervision_ended,
             },
         )
         .await;
@@ -179,6 +176,22 @@ async fn live(
         instances.farewell(FAREWELL).await;
     }
     Ok(ended)
+}
+
+/// What the agent knows from its earlier life.
+fn recall(
+    options: &AgentOptions,
+    types: &TypeSet,
+    directory: &Directory,
+) -> Result<(AgentCore, AgentFile), CannotRun> {
+    let identity = machine::identity(options, types.declarations())
+        .map_err(|error| broken("learn about its machine", &error))?;
+    let (mut file, recovered) =
+        AgentFile::open(directory.path()).map_err(|error| broken("open its file", &error))?;
+    let (core, output) = AgentCore::new(identity, recovered);
+    file.append(&output.persist)
+        .map_err(|error| broken("write its file", &error))?;
+    Ok((core, file))
 }
 
 fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, CannotRun> {

@@ -66,7 +66,8 @@ impl Line {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
     Asked,
-    /// The host is gone, or the file cannot be written: nothing that this process says would be true any more.
+    /// The host or the supervision is gone, or the file cannot be written: nothing that this process says would be
+    /// true any more.
     Broken,
 }
 
@@ -75,6 +76,7 @@ pub(crate) struct Endings<S> {
     pub(crate) signals: S,
     pub(crate) asked_to_end: mpsc::Receiver<()>,
     pub(crate) host_ended: JoinHandle<()>,
+    pub(crate) supervision_ended: JoinHandle<()>,
 }
 
 pub(crate) struct Driver {
@@ -113,6 +115,7 @@ impl Driver {
             signals,
             mut asked_to_end,
             mut host_ended,
+            mut supervision_ended,
         } = endings;
         let mut signals = std::pin::pin!(signals);
         let mut tick = interval(TICK);
@@ -126,6 +129,10 @@ impl Driver {
                 Some(()) = asked_to_end.recv() => return Ended::Asked,
                 _ = &mut host_ended => {
                     tracing::error!("the host ended; the agent ends with it");
+                    return Ended::Broken;
+                }
+                _ = &mut supervision_ended => {
+                    tracing::error!("nobody watches this node any more; the agent ends");
                     return Ended::Broken;
                 }
             };

@@ -167,10 +167,7 @@ impl Requests {
         let (health, detail, count) = match status {
             Some(status) => (Health::Ok, status.text, status.incarnation),
             None => {
-                let text = format!(
-                    "the supervisor did not answer within {} ms",
-                    deadline.as_millis()
-                );
+                let text = self.no_answer(deadline);
                 (Health::Unresponsive, text, self.supervisor.incarnation())
             }
         };
@@ -196,11 +193,16 @@ impl Requests {
                 );
                 Ok(Answer::Status { text: status.text })
             }
-            None => Err(Refusal::new(
-                code::TIMEOUT,
-                "the supervisor did not answer in time",
-            )),
+            None => Err(Refusal::new(code::TIMEOUT, self.no_answer(deadline))),
         }
+    }
+
+    /// Why the supervisor said nothing of itself.
+    fn no_answer(&self, deadline: Duration) -> String {
+        self.supervisor.vacancy().unwrap_or_else(|| {
+            let deadline_ms = deadline.as_millis();
+            format!("the supervisor did not answer within {deadline_ms} ms")
+        })
     }
 
     async fn chaos(&self, target: ChaosTarget, act: ChaosAct) -> Result<Answer, Refusal> {
@@ -215,6 +217,9 @@ impl Requests {
                 format!("{instance}: {}", past(act))
             }
             ChaosTarget::Supervisor => {
+                if let Some(vacancy) = self.supervisor.vacancy() {
+                    return Err(Refusal::new(code::NOT_RUNNING, vacancy));
+                }
                 match act {
                     ChaosAct::Kill => self.supervisor.kill_supervisor(),
                     ChaosAct::Panic => self.supervisor.panic_supervisor(),

@@ -26,6 +26,13 @@ pub const COMMANDS_KEPT_MAX: usize = 64 * 1024;
 pub const FLOORS_KEPT_MAX: usize = 2 * INSTANCES_PER_NODE_MAX;
 /// Observations of the supervisor, the starter and the host waiting for the agent core.
 pub const OBSERVATIONS_MAX: usize = 1024;
+/// Ends of an agent's supervisor in a row before the agent gives up: whoever cannot watch must not look as if it did.
+pub const SUPERVISOR_DEATHS_MAX: u32 = 10;
+/// A supervisor that lived for so long was well: it has looked at everything, and the next end is the first again.
+pub const SUPERVISOR_WELL_MS: u64 = 10_000;
+/// Before the second restart in a row, then twice as long each time.
+pub const SUPERVISOR_PAUSE_MS_MIN: u64 = 100;
+pub const SUPERVISOR_PAUSE_MS_MAX: u64 = 5_000;
 /// Bytes of an agent's file before it is written anew without what is settled.
 pub const AGENT_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Bytes of a failure's own words and of a tail of standard error.

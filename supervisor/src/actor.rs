@@ -11,11 +11,13 @@
 //!
 //! The supervisor is linked to the keeper, instances are linked to the host: neither dies with the supervisor.
 //! The set it watches outlives it, so the next one goes on where it ended. An end is taken out of the table and
-//! handed to the agent core in one step without an await: it is said once, whoever is killed when.
+//! handed to the agent core in one step without an await: it is said once, whoever is killed when. While there is no
+//! supervisor (the keeper makes ever longer pauses between those that do not live) the table keeps what happens.
 
 mod checking;
 mod keeper;
 mod observer;
+mod pacing;
 mod table;
 mod watch;
 
@@ -27,6 +29,7 @@ use mainstay_protocol::InstanceKey;
 use ractor::{Actor, ActorCell, SpawnErr};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::core::Observation;
@@ -34,6 +37,7 @@ use keeper::Keeper;
 use observer::Message;
 use table::Shared;
 
+pub use pacing::{Clock, Pacing, PauseFuture};
 pub use watch::{Answered, CheckFuture, ExitFact, ExitHow, Probe, SupervisorStatus, Watched};
 
 /// What the supervisor needs from the agent.
@@ -43,16 +47,22 @@ pub struct SupervisorConfig {
     pub probes: Handle,
     /// To the agent core, of `limits::OBSERVATIONS_MAX`. Whoever receives must not wait for the supervisor.
     pub observations: mpsc::Sender<Observation>,
+    /// How the time between a supervisor and the next one passes.
+    pub pacing: Arc<dyn Pacing>,
 }
 
-/// Starts the keeper and the first supervisor on the calling runtime.
-pub async fn supervise(config: SupervisorConfig) -> Result<SupervisorHandle, SpawnErr> {
+/// Starts the keeper and the first supervisor on the calling runtime. When the handle beside it finishes, there is no
+/// supervisor any more and never will be: the agent must end.
+pub async fn supervise(
+    config: SupervisorConfig,
+) -> Result<(SupervisorHandle, JoinHandle<()>), SpawnErr> {
     let shared = Arc::new(Shared::new(config));
-    let (keeper, _join) = Actor::spawn(None, Keeper, Arc::clone(&shared)).await?;
-    Ok(SupervisorHandle {
+    let (keeper, ended) = Actor::spawn(None, Keeper, Arc::clone(&shared)).await?;
+    let handle = SupervisorHandle {
         shared,
         keeper: keeper.get_cell(),
-    })
+    };
+    Ok((handle, ended))
 }
 
 /// Cheap to clone; every call but the checks returns at once.
@@ -111,6 +121,11 @@ impl SupervisorHandle {
         let (reply, answer) = oneshot::channel();
         self.shared.tell(Message::Status(reply));
         timeout(deadline, answer).await.ok()?.ok()
+    }
+
+    /// Why there is no supervisor now; none while one lives.
+    pub fn vacancy(&self) -> Option<String> {
+        self.shared.vacancy()
     }
 
     /// How many milliseconds ago each instance last answered a Check.

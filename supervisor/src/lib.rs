@@ -32,10 +32,11 @@ pub mod core;
 pub mod file;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
+pub mod restarts;
 
 pub use actor::{
-    Answered, CheckFuture, ExitFact, ExitHow, Probe, SupervisorConfig, SupervisorHandle,
-    SupervisorStatus, Watched, supervise,
+    Answered, CheckFuture, Clock, ExitFact, ExitHow, Pacing, PauseFuture, Probe, SupervisorConfig,
+    SupervisorHandle, SupervisorStatus, Watched, supervise,
 };
 pub use checks::{CheckTable, DueCheck};
 pub use core::{Action, AgentCore, Identity, Input, Observation, Output};

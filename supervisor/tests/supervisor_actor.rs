@@ -5,9 +5,9 @@ mod machine;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mainstay_protocol::Incarnation;
 use mainstay_protocol::health::{FailureKind, Health};
 use mainstay_protocol::report::{Ending, Presence};
+use mainstay_protocol::{Incarnation, limits};
 use mainstay_supervisor::Observation;
 
 use machine::{ChecksAre, Machine, Told, first, key};
@@ -122,9 +122,10 @@ async fn ends_amid_dying_supervisors_are_each_reported_once() {
         instances.push(machine.start(number, ChecksAre::Ok).await);
     }
     for (number, instance) in instances.iter().enumerate() {
-        match number % 4 {
+        // Fewer in all than would make the keeper give up.
+        match number % 50 {
             0 => machine.supervisor.kill_supervisor(),
-            2 => machine.supervisor.panic_supervisor(),
+            25 => machine.supervisor.panic_supervisor(),
             _ => tokio::task::yield_now().await,
         }
         instance.tell(Told::Panic(format!("number {number}")));
@@ -146,6 +147,83 @@ async fn ends_amid_dying_supervisors_are_each_reported_once() {
         Observation::Ended { .. }
     ));
     assert!(ends.values().all(|times| *times == 1));
+}
+
+// proves: S10, S11
+// case: services 27
+// acceptance: 5
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fails_while_there_is_no_supervisor_is_reported_once_by_the_next() {
+    const INSTANCES: u64 = 8;
+    let mut machine = Machine::new().await;
+    let mut instances = Vec::new();
+    for number in 0..INSTANCES {
+        instances.push(machine.start(number, ChecksAre::Ok).await);
+        assert!(matches!(
+            machine.next().await,
+            Observation::HealthChanged { .. }
+        ));
+    }
+    machine.without_supervisor().await;
+    for (number, instance) in instances.iter().enumerate() {
+        instance.tell(Told::Panic(format!("number {number}")));
+    }
+    for instance in &instances {
+        instance.gone().await;
+    }
+    // All are gone, and nobody has said a word.
+    machine.assert_silent();
+    let status = machine.supervisor.supervisor_status(PATIENCE).await;
+    assert_eq!(status, None, "there is no supervisor");
+
+    machine.gate.open();
+    let mut ends = BTreeMap::new();
+    let mut succeeded = None;
+    while ends.len() < INSTANCES as usize || succeeded.is_none() {
+        match machine.next().await {
+            Observation::Failed {
+                instance, evidence, ..
+            } => {
+                let before = ends.insert(instance, evidence.text);
+                assert_eq!(before, None, "said once");
+            }
+            Observation::SupervisorChanged {
+                incarnation,
+                watches,
+                ..
+            } => succeeded = Some((incarnation, watches)),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(succeeded, Some((2, INSTANCES as u32)));
+    for (number, (instance, text)) in (0..).zip(&ends) {
+        assert_eq!(*instance, key(number));
+        assert!(text.contains(&format!("number {number}")), "{text}");
+    }
+    // Whatever would come twice comes before the end of one that ends last.
+    let last = machine.start(INSTANCES, ChecksAre::Ok).await;
+    last.tell(Told::End);
+    assert_eq!(machine.next_end_key().await, key(INSTANCES));
+}
+
+// proves: S11
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_supervisor_that_never_lives_is_given_up_after_a_bounded_number_of_tries() {
+    let mut machine = Machine::new().await;
+    let instance = machine.start(1, ChecksAre::Ok).await;
+    for deaths in 1..limits::SUPERVISOR_DEATHS_MAX {
+        machine.supervisor.panic_supervisor();
+        let (incarnation, watches, why) = machine.next_supervisor().await;
+        assert_eq!((incarnation, watches), (u64::from(deaths) + 1, 1));
+        assert!(why.contains("told to panic"), "{why}");
+        let counted = why.contains(&format!("{deaths} in a row"));
+        assert_eq!(counted, deaths > 1, "{why}");
+    }
+    machine.supervisor.panic_supervisor();
+    machine.given_up().await;
+    let vacancy = machine.supervisor.vacancy().unwrap();
+    assert!(vacancy.contains("10 times in a row"), "{vacancy}");
+    assert_eq!(instance.count().await, 0, "that is its agent's business");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,7 @@
 
 use std::thread;
 
+use mainstay_protocol::limits;
 use mainstay_tests::cluster::signal;
 use mainstay_tests::{Cluster, DevOptions, Shared, Witness, until};
 use rustix::process::Signal;
@@ -86,18 +87,38 @@ fn a_supervisor_that_panics_is_replaced_and_its_instances_do_not_notice() {
     survives(&SHARED.get(&two_nodes()), "panic", "n2");
 }
 
+/// Breaks a node's supervisor, and returns the number of the next one.
+fn followed(cluster: &Cluster, act: &str, node: &str) -> u64 {
+    let before = supervisor_incarnation(cluster, node);
+    cluster.sh(&format!("chaos {act} supervisor/{node}")).ok();
+    until(
+        "the next supervisor is reported",
+        || supervisor_incarnation(cluster, node),
+        |now| *now > before,
+    )
+}
+
+/// What a Check of a node's supervisor says while there is none.
+fn vacancy(cluster: &Cluster, node: &str) -> Option<String> {
+    let check = cluster.sh(&format!("check supervisor/{node} -o json"));
+    check.stdout.contains(" in a row").then_some(check.stdout)
+}
+
 // acceptance: 5
 // case: services 27
 // proves: S10
 #[test]
 fn what_fails_while_no_supervisor_lives_is_reported_too() {
-    const INSTANCES: usize = 8;
+    const INSTANCES: usize = 4;
+    /// The next end in a row is followed by nobody for five seconds.
+    const ENDS: u64 = 7;
     let cluster = Cluster::with(&DevOptions {
         nodes: 1,
         ..DevOptions::default()
     });
     let file = cluster.home().join("gap.witness");
     let name = |at: usize| format!("gap{at}");
+    let reference = |at: usize| format!("{}@n1", name(at));
     for at in 0..INSTANCES {
         let line = format!(
             "start flaky --name {} --on n1 --config witness={}",
@@ -106,21 +127,44 @@ fn what_fails_while_no_supervisor_lives_is_reported_too() {
         );
         cluster.sh(&line).ok();
     }
+    for end in 1..=ENDS {
+        assert_eq!(followed(&cluster, "kill", "n1"), end + 1);
+    }
+    cluster.sh("chaos kill supervisor/n1").ok();
+    until(
+        "there is no supervisor",
+        || vacancy(&cluster, "n1"),
+        Option::is_some,
+    );
     thread::scope(|scope| {
         for at in 0..INSTANCES {
             let cluster = &cluster;
-            scope.spawn(move || {
-                cluster.sh("chaos kill supervisor/n1");
-                cluster.sh(&format!(
-                    "call {}@n1 panic '{{\"text\":\"gap number {at}\"}}'",
-                    name(at)
-                ));
-                cluster.sh("chaos kill supervisor/n1");
-            });
+            let line = format!(
+                "call {} panic '{{\"text\":\"gap number {at}\"}}'",
+                reference(at)
+            );
+            scope.spawn(move || cluster.sh(&line));
         }
     });
+    let unreported: Vec<(String, u64)> = (0..INSTANCES)
+        .map(|at| {
+            let reference = reference(at);
+            (cluster.state(&reference), cluster.incarnation(&reference))
+        })
+        .collect();
+    // There was none all the while: so all of them failed, and were looked at, unwatched.
+    let vacancy = vacancy(&cluster, "n1").expect("there still is no supervisor");
+    assert!(
+        vacancy.contains(&format!("supervisor {} ended", ENDS + 1)),
+        "{vacancy}"
+    );
+    assert_eq!(
+        unreported,
+        vec![("Running".to_owned(), 1); INSTANCES],
+        "nobody has seen it"
+    );
     for at in 0..INSTANCES {
-        let reference = format!("{}@n1", name(at));
+        let reference = reference(at);
         cluster.until_restarted(&reference, 1);
         cluster.expect_root(&reference, &format!("gap number {at}"));
         assert_eq!(
@@ -129,9 +173,34 @@ fn what_fails_while_no_supervisor_lives_is_reported_too() {
             "one failure, one restart"
         );
     }
-    for ((who, incarnation), starts) in Witness::read(&file).starts() {
+    assert_eq!(supervisor_incarnation(&cluster, "n1"), ENDS + 2);
+    let starts = Witness::read(&file).starts();
+    assert_eq!(starts.len(), 2 * INSTANCES, "{starts:#?}");
+    for ((who, incarnation), starts) in starts {
         assert_eq!(starts, 1, "{who} {incarnation}");
     }
+}
+
+// proves: S11, S23
+#[test]
+fn an_agent_whose_supervisors_do_not_live_ends_and_its_instances_are_recovered() {
+    let cluster = Cluster::with(&two_nodes());
+    cluster.sh("start greeter --all").ok();
+    let pid = cluster.agent_pid("n1");
+    for end in 1..u64::from(limits::SUPERVISOR_DEATHS_MAX) {
+        assert_eq!(followed(&cluster, "panic", "n1"), end + 1);
+        assert_eq!(
+            cluster.incarnation("greeter@n1"),
+            1,
+            "nothing was restarted"
+        );
+    }
+    cluster.sh("chaos panic supervisor/n1").ok();
+    cluster.until_restarted("greeter@n1", 1);
+    assert_ne!(cluster.agent_pid("n1"), pid, "another process");
+    cluster.expect_decision("greeter@n1", "restart", "MS-AGENT-ENDED");
+    cluster.sh("check supervisor/n1").ok();
+    assert_eq!(cluster.incarnation("greeter@n2"), 1, "it is another node");
 }
 
 // acceptance: 5

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mainstay_protocol::health::{Evidence, FailureKind, Health};
 use mainstay_protocol::report::Presence;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::SupervisorConfig;
 use super::observer::Message;
+use super::pacing::Pacing;
 use super::watch::{ExitFact, ExitHow, Watched};
 use crate::checks::{CheckTable, DueCheck};
 use crate::core::Observation;
@@ -23,6 +24,7 @@ use crate::core::Observation;
 pub(super) struct Shared {
     pub observations: mpsc::Sender<Observation>,
     pub probes: Handle,
+    pub pacing: Arc<dyn Pacing>,
     /// Something may be due earlier than was known.
     pub schedule_changed: Notify,
     began: Instant,
@@ -37,6 +39,8 @@ struct Table {
     overdue: BTreeMap<InstanceKey, (Incarnation, AbortHandle)>,
     incarnation: u64,
     supervisor: Option<ActorRef<Message>>,
+    /// Why there is none.
+    vacancy: Option<String>,
 }
 
 /// What is to be checked now, and when to look again.
@@ -56,6 +60,7 @@ impl Shared {
         Self {
             observations: config.observations,
             probes: config.probes,
+            pacing: config.pacing,
             schedule_changed: Notify::new(),
             began: Instant::now(),
             table: Mutex::default(),
@@ -117,6 +122,17 @@ impl Shared {
         self.lock().supervisor.clone()
     }
 
+    /// There is no supervisor, for this reason, until the next succeeds.
+    pub fn vacant(&self, why: String) {
+        let mut table = self.lock();
+        table.supervisor = None;
+        table.vacancy = Some(why);
+    }
+
+    pub fn vacancy(&self) -> Option<String> {
+        self.lock().vacancy.clone()
+    }
+
     pub fn incarnation(&self) -> u64 {
         self.lock().incarnation
     }
@@ -132,6 +148,7 @@ impl Shared {
         let mut table = self.lock();
         table.incarnation = incarnation;
         table.supervisor = Some(supervisor);
+        table.vacancy = None;
         table.checks.forget_under_way(now_ms);
         table.watched.len() as u32
     }

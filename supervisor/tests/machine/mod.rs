@@ -14,8 +14,8 @@ use mainstay_protocol::health::{Evidence, FailureKind, Health};
 use mainstay_protocol::report::Ending;
 use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName, limits};
 use mainstay_supervisor::{
-    CheckFuture, ExitFact, ExitHow, Observation, Probe, SupervisorConfig, SupervisorHandle,
-    Watched, supervise,
+    CheckFuture, ExitFact, ExitHow, Observation, Pacing, PauseFuture, Probe, SupervisorConfig,
+    SupervisorHandle, Watched, supervise,
 };
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::runtime::Runtime;
@@ -167,6 +167,7 @@ pub struct Instance {
     pub cell: ActorCell,
     asked: Arc<AtomicU64>,
     let_go: Arc<AtomicBool>,
+    exited: watch::Receiver<Option<ExitFact>>,
     /// Of an instance whose end the test confirms itself.
     exit: Option<Exit>,
 }
@@ -190,6 +191,13 @@ impl Instance {
         self.let_go.store(true, Ordering::Relaxed);
     }
 
+    /// Waits until the host has confirmed that nothing is left of it.
+    pub async fn gone(&self) {
+        let mut exited = self.exited.clone();
+        let fact = timeout(PATIENCE, exited.wait_for(Option::is_some)).await;
+        fact.expect("it is gone in time").unwrap();
+    }
+
     pub fn confirm(&self, ending: Ending) {
         let fact = ExitFact {
             how: ExitHow::Ended(ending),
@@ -199,8 +207,35 @@ impl Instance {
     }
 }
 
+/// Supervisors follow each other at once, unless a test holds the next one back.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    open: Arc<watch::Sender<bool>>,
+}
+
+impl Pacing for Gate {
+    fn pause(&self, _: Duration) -> PauseFuture {
+        let mut open = self.open.subscribe();
+        Box::pin(async move {
+            open.wait_for(|open| *open).await.unwrap();
+        })
+    }
+}
+
+impl Gate {
+    pub fn close(&self) {
+        self.open.send_replace(false);
+    }
+
+    pub fn open(&self) {
+        self.open.send_replace(true);
+    }
+}
+
 pub struct Machine {
     pub supervisor: SupervisorHandle,
+    pub gate: Gate,
+    ended: JoinHandle<()>,
     host: ActorRef<()>,
     hosted: Hosted,
     observations: mpsc::Receiver<Observation>,
@@ -215,9 +250,13 @@ impl Machine {
             .build()
             .unwrap();
         let (sender, observations) = mpsc::channel(limits::OBSERVATIONS_MAX);
-        let supervisor = supervise(SupervisorConfig {
+        let gate = Gate {
+            open: Arc::new(watch::Sender::new(true)),
+        };
+        let (supervisor, ended) = supervise(SupervisorConfig {
             probes: probes.handle().clone(),
             observations: sender,
+            pacing: Arc::new(gate.clone()),
         })
         .await
         .unwrap();
@@ -225,6 +264,8 @@ impl Machine {
         let (host, _join) = Actor::spawn(None, Host, Arc::clone(&hosted)).await.unwrap();
         Self {
             supervisor,
+            gate,
+            ended,
             host,
             hosted,
             observations,
@@ -271,6 +312,7 @@ impl Machine {
         exit: watch::Receiver<Option<ExitFact>>,
     ) -> Instance {
         let (asked, let_go) = (Arc::default(), Arc::default());
+        let exited = exit.clone();
         let probe = TestProbe {
             checks,
             asked: Arc::clone(&asked),
@@ -299,8 +341,36 @@ impl Machine {
             actor,
             asked,
             let_go,
+            exited,
             exit: None,
         }
+    }
+
+    /// Kills the supervisor and returns when there is none; there will be none until the gate opens.
+    pub async fn without_supervisor(&mut self) {
+        self.gate.close();
+        self.supervisor.kill_supervisor();
+        timeout(PATIENCE, async {
+            while self.supervisor.vacancy().is_none() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("a killed supervisor ends");
+    }
+
+    /// Waits until the keeper gives up.
+    pub async fn given_up(&mut self) {
+        timeout(PATIENCE, &mut self.ended)
+            .await
+            .expect("the keeper ends in time")
+            .unwrap();
+    }
+
+    /// Nothing at all was observed since the last look.
+    pub fn assert_silent(&mut self) {
+        let observed = self.observations.try_recv();
+        assert!(observed.is_err(), "{observed:?}");
     }
 
     pub async fn next(&mut self) -> Observation {
