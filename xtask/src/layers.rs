@@ -113,7 +113,14 @@ const LAYERS: [Layer; 18] = [
     layer("hold", MayUse::Only(&[])),
     layer(
         "node-agent",
-        MayUse::Only(&["protocol", "supervisor", "service", "interfaces", "broker"]),
+        MayUse::Only(&[
+            "protocol",
+            "supervisor",
+            "service",
+            "interfaces",
+            "broker",
+            "hold",
+        ]),
     ),
     layer(
         "store",

@@ -1,0 +1,215 @@
+//! A slot: the directory of one exclusive name on one node.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use rustix::io::{FdFlags, fcntl_setfd};
+
+use crate::fields::{BadFields, Fields};
+use crate::limits;
+use crate::records::{Exit, State};
+use crate::spec::Spec;
+
+/// The socket's name in its slot.
+pub(crate) const SOCKET: &str = "sock";
+
+/// Where the files of one name are. Nothing is there until it is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    path: PathBuf,
+}
+
+/// The name is ours while this lives, or anything that inherited it.
+#[derive(Debug)]
+pub struct SlotLock {
+    file: File,
+}
+
+impl Slot {
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Made for its owner alone; its path becomes absolute, since it is the mark in environments.
+    pub fn make(path: &Path) -> io::Result<Self> {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o700);
+        builder.create(path.join("log"))?;
+        fs::canonicalize(path).map(Self::at)
+    }
+
+    /// All slots below a directory, by name.
+    pub fn all(slots: &Path) -> io::Result<Vec<Self>> {
+        let entries = match fs::read_dir(slots) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let slots = fs::canonicalize(slots)?;
+        let mut all = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                all.push(Self::at(slots.join(entry.file_name())));
+            }
+        }
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(all)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The exclusive name, which the slot's directory has.
+    pub fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    pub fn log_directory(&self) -> PathBuf {
+        self.path.join("log")
+    }
+
+    /// The lock file is never removed: whoever removed it could let two have the name.
+    pub fn lock(&self) -> io::Result<Option<SlotLock>> {
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.path.join("lock"))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(SlotLock { file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    pub fn write_spec(&self, spec: &Spec) -> io::Result<()> {
+        self.write("spec", &spec.to_fields())
+    }
+
+    pub fn spec(&self) -> io::Result<Option<Spec>> {
+        self.read("spec", limits::SPEC_BYTES_MAX, Spec::from_fields)
+    }
+
+    pub fn write_state(&self, state: &State) -> io::Result<()> {
+        self.write("state", &state.to_fields())
+    }
+
+    pub fn state(&self) -> io::Result<Option<State>> {
+        self.read("state", limits::RECORD_BYTES_MAX, State::from_fields)
+    }
+
+    pub fn write_exit(&self, exit: &Exit) -> io::Result<()> {
+        self.write("exit", &exit.to_fields())
+    }
+
+    pub fn exit(&self) -> io::Result<Option<Exit>> {
+        self.read("exit", limits::RECORD_BYTES_MAX, Exit::from_fields)
+    }
+
+    /// Of an older incarnation, before a new one begins.
+    pub fn remove_exit(&self) -> io::Result<()> {
+        match fs::remove_file(self.path.join("exit")) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Also where the path is longer than a socket's address may be.
+    pub fn connect(&self) -> io::Result<UnixStream> {
+        let directory = File::open(&self.path)?;
+        let path = format!("/proc/self/fd/{}/{SOCKET}", directory.as_fd().as_raw_fd());
+        UnixStream::connect(path)
+    }
+
+    /// Beside it and renamed, so that it is there whole or not at all.
+    fn write(&self, name: &str, fields: &Fields) -> io::Result<()> {
+        let new = self.path.join(format!("{name}.new"));
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)?;
+        file.write_all(fields.to_file().as_bytes())?;
+        fs::rename(new, self.path.join(name))
+    }
+
+    fn read<T>(
+        &self,
+        name: &str,
+        bytes_max: usize,
+        parse: impl FnOnce(&Fields) -> Result<T, BadFields>,
+    ) -> io::Result<Option<T>> {
+        let path = self.path.join(name);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut text = String::new();
+        let more = bytes_max as u64 + 1;
+        file.take(more).read_to_string(&mut text)?;
+        let bad = |why: String| {
+            let text = format!("{} cannot be read: {why}", path.display());
+            io::Error::new(ErrorKind::InvalidData, text)
+        };
+        if text.len() > bytes_max {
+            return Err(bad(format!("it has more than {bytes_max} bytes")));
+        }
+        Fields::from_file(&text)
+            .and_then(|fields| parse(&fields))
+            .map(Some)
+            .map_err(|error| bad(error.0))
+    }
+}
+
+impl SlotLock {
+    /// From now on what is executed has it too.
+    pub fn inherit(&self) -> io::Result<()> {
+        Ok(fcntl_setfd(&self.file, FdFlags::empty())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_has_one_holder_and_its_files_are_whole_or_not_there() {
+        // proves: S4
+        let dir = tempfile::tempdir().unwrap();
+        let slot = Slot::make(&dir.path().join("slots/web")).unwrap();
+        assert_eq!(slot.name(), "web");
+        let lock = slot.lock().unwrap().unwrap();
+        assert!(slot.lock().unwrap().is_none());
+        drop(lock);
+        assert!(slot.lock().unwrap().is_some());
+        assert_eq!(slot.spec().unwrap(), None);
+        let spec = Spec {
+            instance: "web@n1".to_owned(),
+            incarnation: "1".to_owned(),
+            command: vec!["true".to_owned()],
+            ..Spec::default()
+        };
+        slot.write_spec(&spec).unwrap();
+        assert_eq!(slot.spec().unwrap(), Some(spec));
+        fs::write(slot.path().join("exit"), "code=x\n").unwrap();
+        let error = slot.exit().unwrap_err().to_string();
+        assert!(
+            error.contains("/exit cannot be read: code is \"x\""),
+            "{error}"
+        );
+        slot.remove_exit().unwrap();
+        slot.remove_exit().unwrap();
+        assert_eq!(Slot::all(&dir.path().join("slots")).unwrap(), [slot]);
+        assert_eq!(Slot::all(&dir.path().join("none")).unwrap(), []);
+    }
+}
