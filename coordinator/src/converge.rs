@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use mainstay_protocol::code::{self, Code};
-use mainstay_protocol::limits;
+use mainstay_protocol::code::{self, Code, Reason};
+use mainstay_protocol::{codec, limits};
 use mainstay_resource_graph::{
     Cause, Key, Parked, ParkedId, ParkedWhat, Record, StandingRefusal, Txn, Vertex, View, ViewExt,
 };
@@ -24,10 +24,20 @@ use crate::rule::{RuleEntry, Rules, Verdict};
 pub struct Converged {
     pub decisions: Vec<Decision>,
     pub rest: BTreeSet<Key>,
+    /// What was written and decided so far.
+    bytes: usize,
 }
 
-/// What a judged subject adds to an entry at most, near enough: two records and a decision.
-const SUBJECT_BYTES: usize = 2048;
+impl Converged {
+    fn is_full(&self) -> bool {
+        self.bytes >= limits::STEP_BYTES_MAX || self.decisions.len() >= limits::STEP_DECISIONS_MAX
+    }
+
+    fn decided(&mut self, decision: Decision) {
+        self.bytes += codec::encoded_len(&decision);
+        self.decisions.push(decision);
+    }
+}
 
 pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &Env) -> Converged {
     let mut done = Converged::default();
@@ -42,12 +52,12 @@ pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &En
         let mut next = BTreeSet::new();
         for rule in rules.entries() {
             for subject in subjects(rule, &current, txn) {
-                if done.decisions.len() * SUBJECT_BYTES >= limits::STEP_BYTES_MAX {
+                if done.is_full() {
                     done.rest.append(&mut current);
                     done.rest.append(&mut next);
                     return done;
                 }
-                let changed = judge(rule, &subject, txn, env, &mut done.decisions);
+                let changed = judge(rule, &subject, txn, env, &mut done);
                 if !changed.is_empty() {
                     if round >= limits::CONVERGE_ROUNDS_MAX / 2 {
                         wrote.insert((rule.name, subject));
@@ -63,15 +73,8 @@ pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &En
             "after {} rounds it still writes",
             limits::CONVERGE_ROUNDS_MAX
         );
-        park(
-            txn,
-            rule,
-            &subject,
-            code::RULES_OSCILLATE,
-            text,
-            env,
-            &mut done.decisions,
-        );
+        let why = Reason::new(code::RULES_OSCILLATE, text);
+        park(txn, rule, &subject, why, env, &mut done);
     }
     // What the others make of where it ended is for the next step.
     done.rest.append(&mut current);
@@ -113,7 +116,7 @@ fn judge(
     subject: &Key,
     txn: &mut Txn<'_>,
     env: &Env,
-    decisions: &mut Vec<Decision>,
+    done: &mut Converged,
 ) -> Vec<Key> {
     let Some(before) = txn.record(subject) else {
         return Vec::new();
@@ -130,29 +133,28 @@ fn judge(
     txn.set_cause(Cause::Rule(rule.name.to_owned()));
     let judged = catch_unwind(AssertUnwindSafe(|| (rule.judge)(subject, txn, env)));
     let reads: Vec<Key> = txn.take_reads().into_iter().map(|(key, _)| key).collect();
+    let bytes = txn.bytes_since(point);
+    let judged = match judged {
+        Ok(_) if bytes > limits::JUDGEMENT_BYTES_MAX => Err(too_large(bytes)),
+        Ok(verdict) => Ok(verdict),
+        Err(panic) => Err(Reason::new(code::RULE_PANICKED, panic_text(panic.as_ref()))),
+    };
     let (code, text, did) = match judged {
-        Err(panic) => {
+        Err(why) => {
             txn.rollback(point);
-            let text = panic_text(panic.as_ref());
-            park(
-                txn,
-                rule.name,
-                subject,
-                code::RULE_PANICKED,
-                text,
-                env,
-                decisions,
-            );
+            park(txn, rule.name, subject, why, env, done);
             return Vec::new();
         }
         Ok(Verdict::Nothing) => {
             // It judged without a panic: what was parked for an earlier state is over.
             txn.remove(&parked);
+            done.bytes += bytes;
             return txn.changed_since(point);
         }
         Ok(Verdict::Did { code, text }) => (code, text, true),
         Ok(Verdict::Declined { code, text }) => {
             if !begins_to_stand(txn, rule.name, subject, &code) {
+                done.bytes += bytes;
                 return txn.changed_since(point);
             }
             (code, text, false)
@@ -164,8 +166,17 @@ fn judge(
     } else {
         Outcome::Declined { code, text }
     };
-    decisions.push(decision(rule.name, &before, &reads, outcome, txn));
+    done.bytes += bytes;
+    done.decided(decision(rule.name, &before, &reads, outcome, txn));
     txn.changed_since(point)
+}
+
+fn too_large(bytes: usize) -> Reason {
+    let text = format!(
+        "it would write {bytes} bytes at once, and at most {} fit",
+        limits::JUDGEMENT_BYTES_MAX
+    );
+    Reason::new(code::ENTRY_TOO_LARGE, text)
 }
 
 /// A refusal is recorded when it begins: the subject remembers the one that stands.
@@ -256,29 +267,28 @@ fn park(
     txn: &mut Txn<'_>,
     rule: &str,
     subject: &Key,
-    code: Code,
-    mut text: String,
+    mut why: Reason,
     env: &Env,
-    decisions: &mut Vec<Decision>,
+    done: &mut Converged,
 ) {
     let Some(record) = txn.record(subject) else {
         return;
     };
-    cut(&mut text, limits::EVIDENCE_BYTES_MAX);
+    cut(&mut why.text, limits::EVIDENCE_BYTES_MAX);
     let parked = Parked {
         what: ParkedWhat::Rule {
             rule: rule.to_owned(),
             subject: subject.clone(),
             rev: record.rev,
         },
-        text: text.clone(),
-        backtrace: String::new(),
+        why: why.clone(),
         at: env.now,
     };
     txn.put(parked_key(rule, subject), Vertex::Parked(parked))
         .expect("what is parked has no transitions");
+    let Reason { code, text, .. } = why;
     let outcome = Outcome::Declined { code, text };
-    decisions.push(decision(rule, &record, &[], outcome, txn));
+    done.decided(decision(rule, &record, &[], outcome, txn));
 }
 
 /// A panic's own words.

@@ -339,7 +339,7 @@ impl LeaderCore {
             return Vec::new();
         }
         office.judged_until = log_now;
-        let tickets = take_batch(&mut office.inbox);
+        let mut tickets = take_batch(&mut office.inbox);
         let events: Vec<Event> = tickets.iter().map(|(event, _)| event.clone()).collect();
         let env = Env::new(
             log_now,
@@ -354,6 +354,10 @@ impl LeaderCore {
             outcomes,
             rest,
         } = stepped;
+        // What did not fit this entry is for the next.
+        for event in tickets.drain(outcomes.len()..).rev() {
+            office.inbox.push_front(event);
+        }
         let flight = InFlight {
             log_time: log_now,
             events: tickets,

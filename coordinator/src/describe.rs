@@ -49,6 +49,6 @@ pub fn record(record: &Record) -> String {
         Vertex::Cluster(cluster) => format!("epoch {}", cluster.epoch),
         Vertex::Station(station) => station.build.clone(),
         Vertex::Outbox(outbox) => format!("up to {}", outbox.watermark),
-        Vertex::Parked(parked) => parked.text.clone(),
+        Vertex::Parked(parked) => parked.why.text.clone(),
     }
 }

@@ -84,10 +84,10 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
             }
         }
         Vertex::Parked(parked) => {
-            let reason = Reason::new(mainstay_protocol::code::RULE_PANICKED, parked.text.clone());
+            let reason = Some(why::parked_reason(parked));
             status
                 .problems
-                .push(problem(record, Some(reason), record.key.clone()));
+                .push(problem(record, reason, record.key.clone()));
         }
         Vertex::Instance(instance) => {
             status.instances.total += 1;

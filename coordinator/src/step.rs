@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use mainstay_protocol::code;
+use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::report::{Numbered, Reports};
+use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{NodeName, codec, limits};
 use mainstay_resource_graph::{
-    Delta, Graph, Key, Kind, Parked, ParkedId, ParkedWhat, Txn, Vertex, View,
+    Delta, Graph, Key, Kind, Parked, ParkedId, ParkedWhat, Savepoint, Txn, Vertex, View, ViewExt,
 };
 
 use crate::converge::{self, converge};
@@ -17,12 +18,13 @@ use crate::event::{Event, Operation};
 use crate::hash;
 use crate::record::{self, Outcome};
 use crate::rule::Rules;
+use crate::verb;
 
 #[derive(Debug)]
 pub struct Stepped {
     pub delta: Delta,
     pub decisions: Vec<Decision>,
-    /// One per event, in their order.
+    /// One per event, in their order; the events behind them did not fit and are to be taken by the next step.
     pub outcomes: Vec<Outcome>,
     /// Subjects over the bound: to be judged in the next step.
     pub rest: BTreeSet<Key>,
@@ -38,9 +40,16 @@ pub fn step(
     let mut txn = graph.begin(env.now, mainstay_resource_graph::Cause::Start);
     let mut dirty = dirty;
     let mut outcomes = Vec::with_capacity(events.len());
+    let mut bytes = 0;
     for event in events {
+        // The first is taken whatever it writes: `take` sees to its own bound.
+        if bytes >= limits::STEP_BYTES_MAX {
+            break;
+        }
         dirty.extend(requeued_subject(&txn, event));
+        let point = txn.savepoint();
         outcomes.push(take(&mut txn, event, env));
+        bytes += txn.bytes_since(point);
     }
     dirty.extend(txn.dirty_keys());
     let converged = converge(&mut txn, rules, dirty, env);
@@ -52,7 +61,7 @@ pub fn step(
     }
 }
 
-/// Records one event in a savepoint; one that panics is parked and changes nothing else.
+/// Records one event in a savepoint; one that panics, or writes too much, is parked and changes nothing else.
 fn take(txn: &mut Txn<'_>, event: &Event, env: &Env) -> Outcome {
     if let Event::Reports { node, reports } = event {
         take_reports(txn, node, reports, env);
@@ -60,6 +69,10 @@ fn take(txn: &mut Txn<'_>, event: &Event, env: &Env) -> Outcome {
     }
     let point = txn.savepoint();
     let recorded = catch_unwind(AssertUnwindSafe(|| record::event(txn, event, env)));
+    let recorded = match recorded {
+        Ok(outcome) => fits(txn, point).map(|()| outcome),
+        Err(panic) => Err(panicked(panic.as_ref())),
+    };
     match recorded {
         Ok(Outcome::Answer(Ok(recorded))) => {
             if let Some(again) = recorded.requeued.as_deref().and_then(decode) {
@@ -72,16 +85,45 @@ fn take(txn: &mut Txn<'_>, event: &Event, env: &Env) -> Outcome {
             Outcome::Answer(Err(refusal))
         }
         Ok(outcome) => outcome,
-        Err(panic) => {
+        Err(why) => {
             txn.rollback(point);
-            let text = converge::panic_text(panic.as_ref());
-            park(txn, event, text.clone(), env);
-            Outcome::Answer(Err(mainstay_protocol::request::Refusal::new(
-                code::EVENT_PARKED,
-                format!("recording it failed: {text}; see mainstay parked list"),
-            )))
+            let text = format!(
+                "recording it failed: {}; see mainstay parked list",
+                why.text
+            );
+            let refusal = Refusal::new(why.code.clone(), text);
+            park(txn, event, why, env);
+            Outcome::Answer(Err(refusal))
         }
     }
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Reason {
+    Reason::new(code::EVENT_PARKED, converge::panic_text(panic))
+}
+
+/// What one event writes goes into one entry. When a node with thousands of instances goes or comes, the words of
+/// their old failures are what makes it large, and are cut short.
+fn fits(txn: &mut Txn<'_>, point: Savepoint) -> Result<(), Reason> {
+    if txn.bytes_since(point) <= limits::EVENT_BYTES_MAX {
+        return Ok(());
+    }
+    for key in txn.changed_since(point) {
+        if let Key::Instance(key) = &key
+            && txn.instance(key).is_some()
+        {
+            verb::change(txn, key, verb::cut_words);
+        }
+    }
+    let bytes = txn.bytes_since(point);
+    if bytes <= limits::EVENT_BYTES_MAX {
+        return Ok(());
+    }
+    let text = format!(
+        "it would write {bytes} bytes at once, and at most {} fit; nothing was changed",
+        limits::EVENT_BYTES_MAX
+    );
+    Err(Reason::new(code::ENTRY_TOO_LARGE, text))
 }
 
 /// Each report counts once: the watermark moves even if the report itself has to be parked.
@@ -115,7 +157,7 @@ fn take_report(
             node: node.clone(),
             reports,
         };
-        park(txn, &event, converge::panic_text(panic.as_ref()), env);
+        park(txn, &event, panicked(panic.as_ref()), env);
     }
 }
 
@@ -139,12 +181,16 @@ fn decode(payload: &[u8]) -> Option<Event> {
 
 /// Sets an event aside. An introduction comes again and again, so a node has one place for it; beyond the bound
 /// nothing more is kept.
-fn park(txn: &mut Txn<'_>, event: &Event, mut text: String, env: &Env) {
+fn park(txn: &mut Txn<'_>, event: &Event, mut why: Reason, env: &Env) {
     if txn.keys(Kind::Parked).len() >= limits::PARKED_MAX {
         return;
     }
-    converge::cut(&mut text, limits::EVIDENCE_BYTES_MAX);
+    converge::cut(&mut why.text, limits::EVIDENCE_BYTES_MAX);
     let payload = codec::encode(event);
+    // Nothing that came in over a session is as large.
+    if payload.len() > limits::NODE_UP_BYTES_MAX {
+        return;
+    }
     let id = hash::stable(&match event {
         Event::NodeUp { up, .. } => format!("event node_up {}", up.node),
         Event::Found(_) | Event::Reports { .. } | Event::AgentGone { .. } | Event::Operator(_) => {
@@ -156,8 +202,7 @@ fn park(txn: &mut Txn<'_>, event: &Event, mut text: String, env: &Env) {
             name: event.name().to_owned(),
             payload,
         },
-        text,
-        backtrace: String::new(),
+        why,
         at: env.now,
     };
     txn.put(

@@ -12,6 +12,7 @@ use mainstay_resource_graph::{
     Vertex, ViewExt, slot_of,
 };
 
+use crate::converge::cut;
 use crate::env::Env;
 
 /// Changes an instance that is known to exist and to be in a state from which the change is legal.
@@ -241,6 +242,19 @@ pub fn forget_old_attempts(instance: &mut Instance, env: &Env) {
     }
     let window = env.settings.restart_window();
     instance.attempts.retain(|at| env.now.since(*at) < window);
+}
+
+/// Keeps the beginning of every long text of an instance.
+pub fn cut_words(instance: &mut Instance) {
+    let short = limits::EVIDENCE_SHORT_BYTES;
+    cut(&mut instance.health_detail, short);
+    if let Some(reason) = &mut instance.reason {
+        cut(&mut reason.text, short);
+    }
+    if let Some(failure) = &mut instance.failure {
+        cut(&mut failure.evidence.text, short);
+        failure.evidence.stderr_tail = String::new();
+    }
 }
 
 /// Counts one restart.

@@ -6,7 +6,7 @@
 mod action;
 mod instance;
 
-use mainstay_protocol::code::{self, Reason};
+use mainstay_protocol::code::Reason;
 use mainstay_protocol::{Timestamp, limits};
 use mainstay_resource_graph::{
     Desired, Key, Kind, NodeState, Parked, ParkedWhat, Record, Vertex, View, ViewExt,
@@ -100,7 +100,7 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
         }
         Vertex::Parked(parked) => Cause {
             reason: Some(parked_reason(parked)),
-            evidence: Some(parked.text.clone()),
+            evidence: Some(parked.why.text.clone()),
             ..plain(&record, "Parked")
         },
         Vertex::Cluster(_)
@@ -117,7 +117,7 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
             reason: Some(parked_reason(&parked)),
             since: parked.at,
             because: Vec::new(),
-            evidence: Some(parked.text),
+            evidence: Some(parked.why.text),
         });
     }
     Some(found)
@@ -229,15 +229,18 @@ fn affects(view: &dyn View, key: &Key) -> Vec<Key> {
     instances.into_iter().map(Key::Instance).collect()
 }
 
-/// Names what is set aside, and for whom; panics and oscillations alike.
-fn parked_reason(parked: &Parked) -> Reason {
+/// Names what is set aside, for whom, and what went wrong.
+pub fn parked_reason(parked: &Parked) -> Reason {
     let what = match &parked.what {
         ParkedWhat::Rule { rule, subject, .. } => {
             format!("the rule {rule} is set aside for {subject}")
         }
         ParkedWhat::Event { name, .. } => format!("the event {name} is set aside"),
     };
-    Reason::new(code::RULE_PANICKED, format!("{what}: {}", parked.text))
+    Reason::new(
+        parked.why.code.clone(),
+        format!("{what}: {}", parked.why.text),
+    )
 }
 
 /// Rules that are parked for this subject.

@@ -5,6 +5,7 @@
 mod harness;
 
 mod explain;
+mod large;
 mod leader;
 mod life;
 mod parked;

@@ -79,6 +79,7 @@ codes! {
     SUPERVISOR_RESTARTED = "MS-SUPERVISOR-RESTARTED": "The node's supervisor was replaced by its next incarnation.";
     RULE_PANICKED = "MS-RULE-PANICKED": "A rule panicked on this subject and is parked for it.";
     RULES_OSCILLATE = "MS-RULES-OSCILLATE": "Rules undid each other's work on this subject and are parked for it.";
+    ENTRY_TOO_LARGE = "MS-ENTRY-TOO-LARGE": "An event or a rule would write more than fits one entry of the log.";
     EVENT_PARKED = "MS-EVENT-PARKED": "An event could not be recorded and was set aside.";
     OWN_PART = "MS-OWN-PART": "A part of the runtime itself; it is not started or stopped by hand.";
     // Errors of the API and the CLI.

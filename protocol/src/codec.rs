@@ -5,6 +5,7 @@
 //! codec take its place one body at a time.
 
 use bincode::config::{self, Config};
+use bincode::enc::write::SizeWriter;
 use bincode::error::DecodeError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -50,6 +51,14 @@ impl TryFrom<u8> for CodecId {
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     bincode::serde::encode_to_vec(value, config::standard())
         .expect("our types serialise: lengths are known and a Vec takes every write")
+}
+
+/// How many bytes `encode` would make, without making them.
+pub fn encoded_len<T: Serialize>(value: &T) -> usize {
+    let mut size = SizeWriter::default();
+    bincode::serde::encode_into_writer(value, &mut size, config::standard())
+        .expect("our types serialise, and counting takes every write");
+    size.bytes_written
 }
 
 /// Reads a value that is exactly these bytes.

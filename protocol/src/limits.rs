@@ -53,8 +53,22 @@ pub const BATCH_EVENTS_MAX: usize = 512;
 pub const INBOX_EVENTS_MAX: usize = 8 * 1024;
 /// Subjects one step judges; the rest stays dirty for the next.
 pub const STEP_SUBJECTS_MAX: usize = 4 * 1024;
-/// Bytes of one step's output; the rest stays dirty for the next.
+/// Bytes of one step's output, after which it takes no further event and judges no further subject: what is left
+/// is for the next. An event, and a judgement, is recorded whole.
 pub const STEP_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes that one event may write: what a node with `INSTANCES_PER_NODE_MAX` instances changes fits.
+pub const EVENT_BYTES_MAX: usize = 24 * 1024 * 1024;
+/// Bytes that one judgement may write: instances on thousands of nodes fit.
+pub const JUDGEMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of an entry: a step that is full, with one event and one judgement of the largest size on top; below what
+/// the codec reads.
+pub const ENTRY_BYTES_MAX: usize =
+    EVENT_BYTES_MAX + JUDGEMENT_BYTES_MAX + 2 * STEP_BYTES_MAX + NODE_UP_BYTES_MAX;
+/// Bytes kept of a failure's words and of a health's detail when so many instances change at once that whole texts
+/// would not fit an entry. The failure's own event and the decisions about it have them in full.
+pub const EVIDENCE_SHORT_BYTES: usize = 256;
+/// Decisions of one step; the rest stays dirty for the next.
+pub const STEP_DECISIONS_MAX: usize = 512;
 /// Rounds of rules over what rules changed, before the oscillating ones are parked.
 pub const CONVERGE_ROUNDS_MAX: usize = 16;
 /// Keys a decision's read set holds.

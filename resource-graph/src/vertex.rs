@@ -389,13 +389,12 @@ pub struct CommandVertex {
     pub deadline: Option<Timestamp>,
 }
 
-/// Something set aside because judging it panicked.
+/// Something set aside because recording or judging it came to no end that could be kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parked {
     pub what: ParkedWhat,
-    /// The panic's words.
-    pub text: String,
-    pub backtrace: String,
+    /// What went wrong: a panic with its words, rules that undo each other, more than fits an entry.
+    pub why: Reason,
     pub at: Timestamp,
 }
 

@@ -59,8 +59,7 @@ fn put_parts(txn: &mut Txn<'_>) {
             subject: key("web@n1"),
             rev: Revision(1),
         },
-        text: "index out of bounds".to_owned(),
-        backtrace: String::new(),
+        why: Reason::new(code::RULE_PANICKED, "index out of bounds"),
         at: seconds(2),
     };
     txn.put(key("parked/ff"), Vertex::Parked(parked)).unwrap();

@@ -22,8 +22,8 @@ impl Present<'_> {
             rule,
             subject,
             event,
-            text: parked.text.clone(),
-            backtrace: parked.backtrace.clone(),
+            code: parked.why.code.to_string(),
+            text: parked.why.text.clone(),
             since: self.live.time(parked.at),
         })
     }
@@ -44,6 +44,9 @@ mod tests {
             .unwrap();
         assert_eq!(parked.rule.as_deref(), Some("restart"));
         assert_eq!(parked.subject.as_deref(), Some("web@n1"));
-        assert_eq!((parked.event, parked.text.as_str()), (None, "boom"));
+        assert_eq!(
+            (parked.event, parked.code.as_str(), parked.text.as_str()),
+            (None, "MS-RULE-PANICKED", "boom")
+        );
     }
 }

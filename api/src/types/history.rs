@@ -44,7 +44,7 @@ pub struct Saw {
     pub text: String,
 }
 
-/// Something set aside because judging it panicked.
+/// Something set aside because recording or judging it came to no end that could be kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parked {
     pub id: String,
@@ -53,9 +53,10 @@ pub struct Parked {
     pub subject: Option<String>,
     /// The event's name, where it is one.
     pub event: Option<String>,
-    /// The panic's words.
+    /// What went wrong: a panic, rules that undo each other, more than fits an entry.
+    pub code: String,
+    /// A panic's own words.
     pub text: String,
-    pub backtrace: String,
     pub since: Time,
 }
 

@@ -1,4 +1,4 @@
-//! `parked`: what was set aside because judging it panicked; look at it, judge it again, or throw it away.
+//! `parked`: what was set aside because a rule or the recording of an event failed on it; look at it, judge it again, or throw it away.
 
 use std::io::{self, BufRead, IsTerminal};
 
@@ -59,12 +59,12 @@ fn text(parked: &Parked) -> String {
         (None, _, None) => "-".to_owned(),
     };
     format!(
-        "id:     {}\nwhat:   {what}\nsince:  {} ({})\ntext:   {}\n{}\n",
+        "id:     {}\nwhat:   {what}\nsince:  {} ({})\nwhy:    {}\ntext:   {}\n",
         parked.id,
         parked.since,
         age_of(parked.since),
+        parked.code,
         printable(&parked.text),
-        printable(&parked.backtrace),
     )
 }
 

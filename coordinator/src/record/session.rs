@@ -1,6 +1,6 @@
 //! Sessions: an agent introduces itself, or is gone. Facts about the node, and about what lives on it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mainstay_protocol::code::{self, Reason};
@@ -38,17 +38,23 @@ pub fn node_up(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId, env: &Env) -> Out
         Vertex::Supervisor(supervisor),
     )
     .expect("a supervisor has no transitions");
+    let mut orders = orders_by_instance(txn, &up.node);
     for key in txn.instances_on(&up.node) {
         let instance = txn.instance(&key).expect("the index named it");
         if instance.state.may_be_live() {
+            let mut open = orders.remove(&key).unwrap_or_default();
+            open.retain(|order| order.instance().1 == instance.incarnation);
+            let believed = Believed {
+                instance: &instance,
+                open: &open,
+            };
             let entry = up.digest.get(&key);
-            compare(txn, &key, &instance, entry, file_goes_on, env);
+            compare(txn, &key, believed, entry, file_goes_on, env);
         }
     }
     if !file_goes_on {
         drop_past_starts(txn, &up.node);
     }
-    resend_soon(txn, &up.node, env);
     Outcome::Welcome {
         node: up.node.clone(),
         agent_run: up.agent_run,
@@ -137,22 +143,30 @@ fn is_news(txn: &Txn<'_>, declared: &TypeDeclaration) -> bool {
     })
 }
 
+/// What the graph has of an instance, with the orders about this incarnation that are not answered.
+#[derive(Clone, Copy)]
+struct Believed<'a> {
+    instance: &'a Instance,
+    open: &'a [Order],
+}
+
 /// What the graph believes of an instance, beside what its node says now. If the node's file goes on, what became of an
 /// instance that the digest lacks is in the reports that follow, in its own words; if the file is void, nobody can say,
 /// and `node_return` decides.
 fn compare(
     txn: &mut Txn<'_>,
     key: &InstanceKey,
-    instance: &Instance,
+    believed: Believed<'_>,
     entry: Option<&DigestEntry>,
     file_goes_on: bool,
     env: &Env,
 ) {
+    let instance = believed.instance;
     let live = entry
         .and_then(|entry| entry.live.as_ref())
         .filter(|live| live.incarnation == instance.incarnation);
     if let Some(live) = live {
-        restore(txn, key, instance, live, env);
+        restore(txn, key, believed, live, env);
         return;
     }
     let was = known_life(instance);
@@ -160,7 +174,7 @@ fn compare(
     // above itself; the end of the incarnation before has raised it to this one.
     let undelivered =
         was == LiveState::Starting && entry.is_none_or(|entry| entry.floor <= instance.incarnation);
-    if undelivered && has_open_start(txn, key, instance) {
+    if undelivered && has_start(believed.open) {
         starting_again(txn, key, env);
         return;
     }
@@ -178,7 +192,7 @@ fn compare(
     if !matches!(instance.state, InstanceState::Unknown { .. }) {
         return;
     }
-    match open_stop(txn, key, instance) {
+    match stop_among(believed.open) {
         // It is answered, also if nothing is left to stop.
         Some(why) => stopping_again(txn, key, why, env),
         None => {
@@ -219,14 +233,14 @@ fn known_life(instance: &Instance) -> LiveState {
 fn restore(
     txn: &mut Txn<'_>,
     key: &InstanceKey,
-    instance: &Instance,
+    Believed { instance, open }: Believed<'_>,
     live: &LiveInstance,
     env: &Env,
 ) {
     if !matches!(instance.state, InstanceState::Unknown { .. }) {
         return;
     }
-    let stop = open_stop(txn, key, instance);
+    let stop = stop_among(open);
     match (live.state, stop) {
         (LiveState::Stopping, stop) => {
             let why = stop.unwrap_or_else(|| likely_why(instance));
@@ -302,16 +316,14 @@ fn starting_again(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
 
 /// Why an instance was to be stopped: its open Stop says so; without one, what is wanted does.
 pub fn stop_why(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> StopWhy {
-    open_stop(txn, key, instance).unwrap_or_else(|| likely_why(instance))
+    stop_among(&open_orders(txn, key, instance)).unwrap_or_else(|| likely_why(instance))
 }
 
-fn open_stop(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> Option<StopWhy> {
-    open_orders(txn, key, instance)
-        .into_iter()
-        .find_map(|order| match order {
-            Order::Stop(stop) => Some(stop.why),
-            Order::Start(_) => None,
-        })
+fn stop_among(orders: &[Order]) -> Option<StopWhy> {
+    orders.iter().find_map(|order| match order {
+        Order::Stop(stop) => Some(stop.why),
+        Order::Start(_) => None,
+    })
 }
 
 fn likely_why(instance: &Instance) -> StopWhy {
@@ -322,19 +334,28 @@ fn likely_why(instance: &Instance) -> StopWhy {
     }
 }
 
-fn has_open_start(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> bool {
-    open_orders(txn, key, instance)
-        .iter()
-        .any(|order| matches!(order, Order::Start(_)))
+fn has_start(orders: &[Order]) -> bool {
+    orders.iter().any(|order| matches!(order, Order::Start(_)))
+}
+
+/// A node's unanswered orders, looked up once for all its instances.
+fn orders_by_instance(txn: &Txn<'_>, node: &NodeName) -> BTreeMap<InstanceKey, Vec<Order>> {
+    let mut orders: BTreeMap<InstanceKey, Vec<Order>> = BTreeMap::new();
+    for key in txn.commands_for(node) {
+        if let Some(command) = txn.command(&key) {
+            let instance = command.order.instance().0.clone();
+            orders.entry(instance).or_default().push(command.order);
+        }
+    }
+    orders
 }
 
 fn open_orders(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> Vec<Order> {
-    txn.commands_for(&key.node)
-        .iter()
-        .filter_map(|command| txn.command(command))
-        .map(|command| command.order)
-        .filter(|order| order.instance() == (key, instance.incarnation))
-        .collect()
+    let mut orders = orders_by_instance(txn, &key.node)
+        .remove(key)
+        .unwrap_or_default();
+    orders.retain(|order| order.instance().1 == instance.incarnation);
+    orders
 }
 
 /// A node whose file is void has no floors: it would carry out a Start whose incarnation is over, beside the next one.
@@ -351,16 +372,6 @@ fn drop_past_starts(txn: &mut Txn<'_>, node: &NodeName) {
         if !goes_on {
             txn.remove(&key);
         }
-    }
-}
-
-/// Open commands go out with the welcome; the clock for the next time begins now.
-fn resend_soon(txn: &mut Txn<'_>, node: &NodeName, env: &Env) {
-    for key in txn.commands_for(node) {
-        let mut command = txn.command(&key).expect("the index named it");
-        command.deadline = Some(env.now + Duration::from_millis(env.settings.resend_ms));
-        txn.put(key, Vertex::Command(command))
-            .expect("a command has no transitions");
     }
 }
 
@@ -397,12 +408,6 @@ pub fn agent_gone(
             let reason = Reason::new(code::NODE_AWAY, text).about(Key::Node(name.clone()));
             cut_off(txn, &key, &instance, reason, env);
         }
-    }
-    for key in txn.commands_for(name) {
-        let mut command = txn.command(&key).expect("the index named it");
-        command.deadline = None;
-        txn.put(key, Vertex::Command(command))
-            .expect("a command has no transitions");
     }
     let supervisor = match txn
         .record(&Key::Supervisor(name.clone()))

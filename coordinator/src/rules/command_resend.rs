@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mainstay_protocol::CommandId;
 use mainstay_protocol::code;
-use mainstay_resource_graph::{Key, NodeState, Txn, Vertex, ViewExt};
+use mainstay_resource_graph::{CommandVertex, Key, NodeState, Txn, Vertex, View, ViewExt};
 
 use crate::env::Env;
 use crate::rule::{Rule, Verdict, Watch};
@@ -16,7 +16,21 @@ impl Rule for CommandResend {
     type Subject = CommandId;
 
     fn watches() -> Watch {
-        Watch::commands(|command| command.deadline.is_some())
+        Watch::commands(|_| true)
+    }
+
+    /// The clock of a node's commands stands still while the node is away.
+    fn subjects_of(changed: &Key, view: &dyn View) -> Vec<CommandId> {
+        let Key::Node(node) = changed else {
+            return Vec::new();
+        };
+        view.commands_for(node)
+            .into_iter()
+            .filter_map(|key| match key {
+                Key::Command(id) => Some(id),
+                _ => None,
+            })
+            .collect()
     }
 
     fn judge(subject: CommandId, txn: &mut Txn<'_>, env: &Env) -> Verdict {
@@ -24,18 +38,23 @@ impl Rule for CommandResend {
         let Some(mut command) = txn.command(&key) else {
             return Verdict::Nothing;
         };
-        if command.deadline.is_none_or(|at| at > env.now) {
-            return Verdict::Nothing;
-        }
         let online = txn
             .node(&command.node)
             .is_some_and(|node| node.state == NodeState::Online);
-        if !online {
-            // `record` sets the time anew when the node is back.
-            command.deadline = None;
-            txn.put(key, Vertex::Command(command))
-                .expect("a command has no transitions");
-            return Verdict::Nothing;
+        match command.deadline {
+            Some(_) if !online => {
+                command.deadline = None;
+                put(txn, key, command);
+                return Verdict::Nothing;
+            }
+            // It goes out with the welcome of its node.
+            None if online => {
+                command.deadline = Some(env.now + Duration::from_millis(env.settings.resend_ms));
+                put(txn, key, command);
+                return Verdict::Nothing;
+            }
+            Some(at) if at <= env.now => {}
+            Some(_) | None => return Verdict::Nothing,
         }
         let doubled = 1u64.checked_shl(command.sends).unwrap_or(u64::MAX);
         let wait = env
@@ -52,8 +71,12 @@ impl Rule for CommandResend {
             command.sends,
             wait / 1000
         );
-        txn.put(key, Vertex::Command(command))
-            .expect("a command has no transitions");
+        put(txn, key, command);
         Verdict::did(code::RESENT, text)
     }
+}
+
+fn put(txn: &mut Txn<'_>, key: Key, command: CommandVertex) {
+    txn.put(key, Vertex::Command(command))
+        .expect("a command has no transitions");
 }

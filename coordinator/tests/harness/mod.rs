@@ -11,5 +11,5 @@ mod world;
 
 pub use log::Mode;
 pub use print::{decision_line, why_lines};
-pub use types::{at, key, node_name, rules_of};
+pub use types::{at, declaration, key, node_name, rules_of};
 pub use world::{World, start};

@@ -146,7 +146,7 @@ pub fn show(view: &dyn View, only: Option<&Key>, now: Timestamp) -> Vec<String> 
             match (&key, &record.vertex) {
                 (Key::Instance(instance), _) => lines.push(instance_line(view, instance, now)),
                 (Key::Node(name), Vertex::Node(node)) => lines.push(node_line(name.as_str(), node)),
-                (_, Vertex::Parked(parked)) => lines.push(format!("{key} {}", parked.text)),
+                (_, Vertex::Parked(parked)) => lines.push(format!("{key} {}", parked.why.text)),
                 (_, _) => {}
             }
         }

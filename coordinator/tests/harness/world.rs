@@ -13,6 +13,7 @@ use mainstay_coordinator::{
 use mainstay_protocol::command::Command;
 use mainstay_protocol::{
     ClusterId, ClusterName, Epoch, Incarnation, Leadership, NodeName, StationId, Term, Timestamp,
+    codec, limits,
 };
 use mainstay_resource_graph::{
     CommandVertex, Graph, Instance, InstanceState, Key, Kind, Settings, View, ViewExt,
@@ -139,6 +140,11 @@ impl World {
     }
 
     fn commit(&mut self, entry: Entry) {
+        let bytes = codec::encoded_len(&entry);
+        assert!(
+            bytes <= limits::ENTRY_BYTES_MAX,
+            "an entry of {bytes} bytes"
+        );
         let entry = Arc::new(entry);
         let effects = self
             .core
@@ -160,6 +166,12 @@ impl World {
                 "a full pass after the entry of revision {revision} writes"
             );
         }
+        if self.checks {
+            self.replica_is_equal();
+        }
+    }
+
+    pub fn replica_is_equal(&self) {
         let difference = self.replica.first_difference(self.graph());
         assert_eq!(difference, None, "a replica that only applies differs");
     }

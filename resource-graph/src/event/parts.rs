@@ -163,11 +163,11 @@ pub(super) fn parked(old: Option<&Record>, new: &Record, now: &Parked) -> Option
     }
     let message = match &now.what {
         ParkedWhat::Rule { rule, subject, .. } => {
-            format!("rule {rule} is parked for {subject}: {}", now.text)
+            format!("rule {rule} is parked for {subject}: {}", now.why.text)
         }
-        ParkedWhat::Event { name, .. } => format!("an event {name} is parked: {}", now.text),
+        ParkedWhat::Event { name, .. } => format!("an event {name} is parked: {}", now.why.text),
     };
-    Some(told(new, "parked.added", message).with("text", &now.text))
+    Some(told(new, "parked.added", message).with("text", &now.why.text))
 }
 
 fn told(new: &Record, kind: &str, message: String) -> Told {

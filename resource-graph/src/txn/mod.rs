@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mainstay_protocol::{Revision, Timestamp};
+use mainstay_protocol::{Revision, Timestamp, codec};
 
 use self::overlay::Overlay;
 use crate::delta::{Change, Delta};
@@ -22,6 +22,9 @@ use crate::vertex::{Cause, Edge, Record};
 use crate::view::View;
 
 pub use write::WriteError;
+
+/// Bytes of a change beside its keys and its vertex: which change it is, when, by which revision.
+const BOOKKEEPING: usize = 24;
 
 pub struct Txn<'g> {
     base: &'g Graph,
@@ -102,6 +105,17 @@ impl<'g> Txn<'g> {
             }
         }
         changed.into_iter().collect()
+    }
+
+    /// Bytes that what was written since the savepoint adds to a delta, near enough.
+    pub fn bytes_since(&self, point: Savepoint) -> usize {
+        let records = self.overlay.records_at(point.0).into_keys().map(|key| {
+            self.current(key)
+                .map_or_else(|| codec::encoded_len(key), |it| codec::encoded_len(&*it))
+        });
+        let edges = self.overlay.edges_before(point.0).into_keys();
+        let edges = edges.map(|(from, _, to)| codec::encoded_len(from) + codec::encoded_len(to));
+        records.chain(edges).map(|bytes| bytes + BOOKKEEPING).sum()
     }
 
     /// The vertices that differ, or whose edges differ, from the committed graph, in key order.
