@@ -327,14 +327,7 @@ impl LeaderCore {
             .log_now(now)
             .max(self.log_time)
             .max(Timestamp(office.proposed.0 + 1));
-        let mut dirty = std::mem::take(&mut office.dirty);
-        if self
-            .graph
-            .next_deadline_after(office.judged_until)
-            .is_some_and(|at| at <= log_now)
-        {
-            dirty.extend(self.graph.due(log_now));
-        }
+        let dirty = office.take_dirty(&self.graph, log_now);
         if office.inbox.is_empty() && dirty.is_empty() {
             return Vec::new();
         }
@@ -548,6 +541,16 @@ impl Office {
         if let Some(session) = self.sessions.get_mut(node) {
             session.heard = Some(now);
         }
+    }
+
+    /// What was left over, and what is due.
+    fn take_dirty(&mut self, graph: &Graph, log_now: Timestamp) -> BTreeSet<Key> {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        let next = graph.next_deadline_after(self.judged_until);
+        if next.is_some_and(|at| at <= log_now) {
+            dirty.extend(graph.due(log_now));
+        }
+        dirty
     }
 
     fn log_now(&self, now: Monotonic) -> Timestamp {
