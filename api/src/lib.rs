@@ -22,7 +22,6 @@ pub mod time;
 pub mod types;
 
 pub mod client;
-pub mod nearest;
 pub mod own_parts;
 pub mod present;
 

@@ -14,8 +14,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use mainstay_api::Problem;
-use mainstay_api::nearest::nearest;
 use mainstay_protocol::code;
+use mainstay_protocol::words::nearest;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 use mainstay_api::Problem;
-use mainstay_api::nearest::nearest;
+use mainstay_protocol::words::nearest;
 
 use crate::arguments::Arguments;
 use crate::outcome::usage;

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use mainstay_protocol::code::{self, Code, Reason};
-use mainstay_protocol::{codec, limits};
+use mainstay_protocol::{codec, limits, words};
 use mainstay_resource_graph::{
     Cause, Key, Parked, ParkedId, ParkedWhat, Record, StandingRefusal, Txn, Vertex, View, ViewExt,
 };
@@ -137,7 +137,10 @@ fn judge(
     let judged = match judged {
         Ok(_) if bytes > limits::JUDGEMENT_BYTES_MAX => Err(too_large(bytes)),
         Ok(verdict) => Ok(verdict),
-        Err(panic) => Err(Reason::new(code::RULE_PANICKED, panic_text(panic.as_ref()))),
+        Err(panic) => Err(Reason::new(
+            code::RULE_PANICKED,
+            words::of_panic(panic.as_ref()),
+        )),
     };
     let (code, text, did) = match judged {
         Err(why) => {
@@ -229,22 +232,11 @@ fn decision(
 
 fn saw(record: &Record) -> Saw {
     let mut text = describe::record(record);
-    cut(&mut text, limits::DECISION_BYTES_MAX / 8);
+    words::cut(&mut text, limits::DECISION_BYTES_MAX / 8);
     Saw {
         key: record.key.clone(),
         rev: record.rev,
         text,
-    }
-}
-
-/// Cuts a text at a character's border.
-pub fn cut(text: &mut String, bytes_max: usize) {
-    if text.len() > bytes_max {
-        let end = (0..=bytes_max)
-            .rev()
-            .find(|at| text.is_char_boundary(*at))
-            .unwrap_or(0);
-        text.truncate(end);
     }
 }
 
@@ -274,7 +266,7 @@ fn park(
     let Some(record) = txn.record(subject) else {
         return;
     };
-    cut(&mut why.text, limits::EVIDENCE_BYTES_MAX);
+    words::cut(&mut why.text, limits::EVIDENCE_BYTES_MAX);
     let parked = Parked {
         what: ParkedWhat::Rule {
             rule: rule.to_owned(),
@@ -289,15 +281,6 @@ fn park(
     let Reason { code, text, .. } = why;
     let outcome = Outcome::Declined { code, text };
     done.decided(decision(rule, &record, &[], outcome, txn));
-}
-
-/// A panic's own words.
-pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a text".to_owned())
 }
 
 /// How many of each rule's decisions there are: what the simulator shows to have fired.

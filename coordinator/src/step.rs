@@ -6,12 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::report::{Numbered, Reports};
 use mainstay_protocol::request::Refusal;
-use mainstay_protocol::{NodeName, codec, limits};
+use mainstay_protocol::{NodeName, codec, limits, words};
 use mainstay_resource_graph::{
     Delta, Graph, Key, Kind, Parked, ParkedId, ParkedWhat, Savepoint, Txn, Vertex, View, ViewExt,
 };
 
-use crate::converge::{self, converge};
+use crate::converge::converge;
 use crate::entry::Decision;
 use crate::env::Env;
 use crate::event::{Event, Operation};
@@ -99,7 +99,7 @@ fn take(txn: &mut Txn<'_>, event: &Event, env: &Env) -> Outcome {
 }
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Reason {
-    Reason::new(code::EVENT_PARKED, converge::panic_text(panic))
+    Reason::new(code::EVENT_PARKED, words::of_panic(panic))
 }
 
 /// What one event writes goes into one entry. When a node with thousands of instances goes or comes, the words of
@@ -185,7 +185,7 @@ fn park(txn: &mut Txn<'_>, event: &Event, mut why: Reason, env: &Env) {
     if txn.keys(Kind::Parked).len() >= limits::PARKED_MAX {
         return;
     }
-    converge::cut(&mut why.text, limits::EVIDENCE_BYTES_MAX);
+    words::cut(&mut why.text, limits::EVIDENCE_BYTES_MAX);
     let payload = codec::encode(event);
     // Nothing that came in over a session is as large.
     if payload.len() > limits::NODE_UP_BYTES_MAX {

@@ -6,13 +6,13 @@ use mainstay_protocol::code::{self, Code, Reason};
 use mainstay_protocol::command::{Order, Start, Stop, StopManner, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
 use mainstay_protocol::report::{Presence, RestartWhen};
+use mainstay_protocol::words::cut;
 use mainstay_protocol::{InstanceKey, limits};
 use mainstay_resource_graph::{
     CommandVertex, Failure, FailureCause, Instance, InstanceState, Key, NodeState, Relation, Txn,
     Vertex, ViewExt, slot_of,
 };
 
-use crate::converge::cut;
 use crate::env::Env;
 
 /// Changes an instance that is known to exist and to be in a state from which the change is legal.

@@ -215,7 +215,8 @@ fn die_with(parent: u32) -> Result<(), CannotRun> {
     Ok(())
 }
 
-fn log_to_stderr(filter: Option<&str>) {
+/// What a daemon has to tell goes to stderr, structured and without colour: it ends in files and journals.
+pub fn log_to_stderr(filter: Option<&str>) {
     let filter = filter.map_or_else(
         || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
         EnvFilter::new,

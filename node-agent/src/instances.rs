@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use mainstay_protocol::command::{CheckSchedule, Start, Stop, StopManner, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, ProcessIdentity, RefusedStart};
-use mainstay_protocol::report::Presence;
+use mainstay_protocol::report::{Presence, Report};
 use mainstay_protocol::{Incarnation, InstanceKey};
 use mainstay_service::hosting::{
-    self, ExitFact, ExitHow, Hosted, Launch, NotStarted, Phase, Rechecks, Running, Stage,
-    StopOrder, StopOutcome,
+    self, ExitFact, Hosted, Launch, NotStarted, Phase, Rechecks, Running, Stage, StopOrder,
+    StopOutcome,
 };
 use mainstay_service::{Identity, StopReason, TypeSet};
 use mainstay_supervisor::{CheckFuture, Observation, Probe, SupervisorHandle, Watched};
@@ -102,7 +102,7 @@ impl Instances {
     fn attempt(&self, start: &Start) -> Result<Attempt, Observation> {
         let (instance, incarnation) = (start.instance.clone(), start.incarnation);
         let Some(declared) = self.shared.types.get(&start.service_type) else {
-            return Err(Observation::CouldNotStart {
+            return Err(Observation::Seen(Report::CouldNotStart {
                 instance,
                 incarnation,
                 refused: RefusedStart::NoSuchType,
@@ -110,25 +110,25 @@ impl Instances {
                     "this agent does not have the service type {}",
                     start.service_type
                 ),
-            });
+            }));
         };
         let held = match self.shared.directory.hold(&start.name) {
             Ok(Some(held)) => held,
             Ok(None) => {
-                return Err(Observation::NameTaken {
+                return Err(Observation::Seen(Report::NameTaken {
                     instance,
                     incarnation,
                     name: start.name.clone(),
                     holder: None,
-                });
+                }));
             }
             Err(error) => {
-                return Err(Observation::CouldNotStart {
+                return Err(Observation::Seen(Report::CouldNotStart {
                     instance,
                     incarnation,
                     refused: RefusedStart::NotNow,
                     text: format!("the name {} cannot be locked: {error}", start.name),
-                });
+                }));
             }
         };
         let launch = Launch {
@@ -265,13 +265,13 @@ impl Keeper {
             incarnation,
             ..
         } = self.hosted.identity().clone();
-        let observation = Observation::Started {
+        let observation = Observation::Seen(Report::Started {
             instance: instance.clone(),
             incarnation,
             version: self.version.clone(),
             config: running.config.clone(),
             process: vec![self.instances.shared.process.clone()],
-        };
+        });
         self.instances.observe(observation).await;
         let (exit, exited) = watch::channel(None);
         let supervisor = &self.instances.shared.supervisor;
@@ -316,12 +316,12 @@ impl Keeper {
         self.instances.forget(&instance, incarnation);
         drop(self.held);
         let NotStarted { refused, text } = why;
-        let observation = Observation::CouldNotStart {
+        let observation = Observation::Seen(Report::CouldNotStart {
             instance,
             incarnation,
             refused,
             text,
-        };
+        });
         self.instances.observe(observation).await;
     }
 
@@ -333,20 +333,7 @@ impl Keeper {
         } = self.hosted.identity().clone();
         self.instances.forget(&instance, incarnation);
         drop(self.held);
-        let observation = match fact.how {
-            ExitHow::Ended(ending) => Observation::Ended {
-                instance,
-                incarnation,
-                ending,
-            },
-            ExitHow::Failed(kind, evidence) => Observation::Failed {
-                instance,
-                incarnation,
-                kind,
-                presence: Presence::Gone,
-                evidence,
-            },
-        };
+        let observation = fact.observed(instance, incarnation);
         self.instances.observe(observation).await;
     }
 }
@@ -368,13 +355,13 @@ async fn tell_failure(instances: &Instances, hosted: &Hosted) {
         ..
     } = hosted.identity().clone();
     tracing::warn!(%instance, %incarnation, failure = text, "reports its failure");
-    let observation = Observation::Failed {
+    let observation = Observation::Seen(Report::Failed {
         instance,
         incarnation,
         kind: FailureKind::Reported,
         presence: Presence::Living,
         evidence: Evidence::text(text),
-    };
+    });
     instances.observe(observation).await;
 }
 

@@ -47,6 +47,6 @@ mod machine;
 
 pub mod types;
 
-pub use agent::{Agent, run};
+pub use agent::{Agent, log_to_stderr, run};
 pub use arguments::AgentArguments;
 pub use options::{AgentOptions, CannotRun, Endpoint};

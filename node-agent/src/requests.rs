@@ -9,7 +9,7 @@ use mainstay_protocol::code;
 use mainstay_protocol::health::Health;
 use mainstay_protocol::request::{Answer, Ask, ChaosAct, ChaosTarget, Refusal, Request};
 use mainstay_protocol::session::AgentMessage;
-use mainstay_protocol::{Incarnation, InstanceKey, limits};
+use mainstay_protocol::{Incarnation, InstanceKey, limits, words};
 use mainstay_service::hosting::{Breakage, Hosted};
 use mainstay_supervisor::SupervisorHandle;
 use rustix::process::{Signal, getpid, kill_process};
@@ -104,10 +104,9 @@ impl Requests {
                 .iter()
                 .map(ToString::to_string)
                 .collect();
-            let wanted = instance.to_string();
-            let near = |name: &String| strsim::damerau_levenshtein(&wanted, name) <= 2;
+            let here = here.iter().map(String::as_str);
             Refusal {
-                nearest: here.into_iter().filter(near).collect(),
+                nearest: words::nearest(&instance.to_string(), here),
                 ..Refusal::new(
                     code::NOT_RUNNING,
                     format!("{instance} does not run on this node"),

@@ -34,6 +34,7 @@ pub mod limits;
 
 pub mod code;
 pub mod health;
+pub mod words;
 
 pub mod command;
 pub mod report;

@@ -9,11 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use mainstay_protocol::limits;
 use mainstay_protocol::report::MessageDeclaration;
-
-/// So many near misses are worth showing.
-const NEAREST_MAX: usize = 3;
+use mainstay_protocol::{limits, words};
 
 /// A message that cannot be given to the service.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -118,26 +115,10 @@ impl MessageList {
     }
 
     fn unknown(&self, name: &str) -> MessageError {
-        let wanted = kebab(name);
-        let mut near: Vec<(usize, String)> = self
-            .variants
-            .iter()
-            .map(|v| {
-                (
-                    strsim::damerau_levenshtein(&wanted, &v.kebab),
-                    v.kebab.clone(),
-                )
-            })
-            .filter(|(distance, kebab)| *distance <= (kebab.len() / 3).max(1))
-            .collect();
-        near.sort();
+        let known = self.variants.iter().map(|v| v.kebab.as_str());
         MessageError::Unknown {
             name: name.to_owned(),
-            nearest: near
-                .into_iter()
-                .take(NEAREST_MAX)
-                .map(|(_, name)| name)
-                .collect(),
+            nearest: words::nearest(&kebab(name), known),
             known: self.names(),
         }
     }

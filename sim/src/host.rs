@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use mainstay_protocol::command::{Start, Stop, StopManner};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
-use mainstay_protocol::report::{Ending, Presence};
+use mainstay_protocol::report::{Ending, Presence, Report};
 use mainstay_protocol::{Incarnation, InstanceKey};
 use mainstay_supervisor::{CheckTable, Input, Observation};
 
@@ -165,11 +165,13 @@ impl World {
             start_deadline_ms,
             ..
         } = start;
-        let refusal = |refused| Observation::CouldNotStart {
-            instance: instance.clone(),
-            incarnation,
-            refused,
-            text: format!("the simulator says {refused:?}"),
+        let refusal = |refused| {
+            Observation::Seen(Report::CouldNotStart {
+                instance: instance.clone(),
+                incarnation,
+                refused,
+                text: format!("the simulator says {refused:?}"),
+            })
         };
         let (after_ms, over) = match fault {
             Some(Fault::StartSilent) => return,
@@ -178,23 +180,23 @@ impl World {
             Some(Fault::StartNotNow) => (soon_ms, refusal(RefusedStart::NotNow)),
             Some(Fault::StartPanic) => (soon_ms, refusal(RefusedStart::Panic)),
             Some(Fault::StartNameTaken) => {
-                let taken = Observation::NameTaken {
+                let taken = Observation::Seen(Report::NameTaken {
                     instance,
                     incarnation,
                     name,
                     holder: None,
-                };
+                });
                 (soon_ms, taken)
             }
             Some(other) => unreachable!("{other:?} is no fault of a start"),
             None => {
-                let started = Observation::Started {
+                let started = Observation::Seen(Report::Started {
                     instance,
                     incarnation,
                     version: "1.0.0".to_owned(),
                     config,
                     process: Vec::new(),
-                };
+                });
                 (soon_ms, started)
             }
         };
@@ -226,11 +228,11 @@ impl World {
         let (deaf, endless) = (actor.deaf, actor.endless);
         let slow = fault == Some(Fault::StopSlow) || actor.hung;
         let ended = |ending| {
-            Act::Gone(Observation::Ended {
+            Act::Gone(Observation::Seen(Report::Ended {
                 instance: stop.instance.clone(),
                 incarnation: stop.incarnation,
                 ending,
-            })
+            }))
         };
         let deadline = stop.deadline_ms * MS;
         match stop.manner {
@@ -287,7 +289,7 @@ impl World {
             // A start that is being stopped says nothing any more; its end is told.
             return Ok(());
         }
-        let started = matches!(observation, Observation::Started { .. });
+        let started = matches!(observation, Observation::Seen(Report::Started { .. }));
         if !started {
             host.actors.remove(&id);
             return self.agent_step(at, Input::Observed(observation));
@@ -319,12 +321,14 @@ impl World {
             return Ok(());
         };
         let (instance, incarnation) = (actor.start.instance.clone(), actor.start.incarnation);
-        let failed = |kind, presence, text: &str| Observation::Failed {
-            instance: instance.clone(),
-            incarnation,
-            kind,
-            presence,
-            evidence: Evidence::text(text),
+        let failed = |kind, presence, text: &str| {
+            Observation::Seen(Report::Failed {
+                instance: instance.clone(),
+                incarnation,
+                kind,
+                presence,
+                evidence: Evidence::text(text),
+            })
         };
         self.counts.fault(fault);
         match fault {
@@ -333,11 +337,11 @@ impl World {
                 return self.gone(at, id, panic);
             }
             Fault::EndsCleanly => {
-                let ended = Observation::Ended {
+                let ended = Observation::Seen(Report::Ended {
                     instance,
                     incarnation,
                     ending: Ending::ByItself,
-                };
+                });
                 return self.gone(at, id, ended);
             }
             Fault::ReportsFailure => {
@@ -410,11 +414,11 @@ impl World {
         host.supervisor += 1;
         host.checks.forget_under_way(now_ms);
         let facts = std::mem::take(&mut host.facts);
-        let changed = Observation::SupervisorChanged {
+        let changed = Observation::Seen(Report::SupervisorChanged {
             incarnation: host.supervisor,
             watches: host.actors.len() as u32,
             why: "it died".to_owned(),
-        };
+        });
         self.schedule_checks(at);
         for observation in std::iter::once(changed).chain(facts) {
             self.agent_step(at, Input::Observed(observation))?;

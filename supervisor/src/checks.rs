@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_protocol::command::CheckSchedule;
 use mainstay_protocol::health::{Evidence, FailureKind, Health};
-use mainstay_protocol::report::Presence;
+use mainstay_protocol::report::{Presence, Report};
 use mainstay_protocol::revision::{SEED, hash};
 use mainstay_protocol::{Incarnation, InstanceKey};
 
@@ -133,21 +133,21 @@ impl CheckTable {
         // The detail alone may change with every answer ("busy for 3 s"); that is no change of health.
         if row.health != health {
             row.health = health;
-            seen.push(Observation::HealthChanged {
+            seen.push(Observation::Seen(Report::HealthChanged {
                 instance: instance.clone(),
                 incarnation,
                 health,
                 detail: detail.clone(),
-            });
+            }));
         }
         if row.failed_in_a_row == FAILED_IN_A_ROW {
-            seen.push(Observation::Failed {
+            seen.push(Observation::Seen(Report::Failed {
                 instance: instance.clone(),
                 incarnation,
                 kind: FailureKind::Reported,
                 presence: Presence::Living,
                 evidence: Evidence::text(detail),
-            });
+            }));
         }
         self.schedule_next(instance, now_ms);
         seen
@@ -168,12 +168,12 @@ impl CheckTable {
         }
         row.health = health;
         row.misses = 0;
-        Some(Observation::HealthChanged {
+        Some(Observation::Seen(Report::HealthChanged {
             instance: instance.clone(),
             incarnation,
             health,
             detail: detail.to_owned(),
-        })
+        }))
     }
 
     /// The probe did not answer within its deadline. Said at the first miss, and again at the limit.
@@ -193,7 +193,7 @@ impl CheckTable {
         let missed = row.misses;
         let mut seen = Vec::new();
         if missed == 1 || missed == limit {
-            seen.push(Observation::Unresponsive {
+            seen.push(Observation::Seen(Report::Unresponsive {
                 instance: instance.clone(),
                 incarnation,
                 missed,
@@ -202,7 +202,7 @@ impl CheckTable {
                     "no answer to {missed} of {limit} Checks in a row within {} ms",
                     row.schedule.deadline_ms
                 ),
-            });
+            }));
         }
         self.schedule_next(instance, now_ms);
         seen

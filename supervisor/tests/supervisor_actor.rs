@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mainstay_protocol::health::{FailureKind, Health};
-use mainstay_protocol::report::{Ending, Presence};
+use mainstay_protocol::report::{Ending, Presence, Report};
 use mainstay_protocol::{Incarnation, limits};
 use mainstay_supervisor::Observation;
 
@@ -23,12 +23,12 @@ async fn an_instance_that_panics_is_reported_once_with_its_own_words() {
         let instance = machine.start(text.len() as u64, ChecksAre::Ok).await;
         instance.tell(Told::Panic(text.to_owned()));
         let end = machine.next_end().await;
-        let Observation::Failed {
+        let Observation::Seen(Report::Failed {
             kind,
             presence,
             evidence,
             ..
-        } = &end
+        }) = &end
         else {
             panic!("{end:?}");
         };
@@ -46,11 +46,11 @@ async fn a_clean_end_and_a_kill_from_outside_are_told_apart() {
     instance.tell(Told::End);
     assert_eq!(
         machine.next_end().await,
-        Observation::Ended {
+        Observation::Seen(Report::Ended {
             instance: key(1),
             incarnation: first(),
             ending: Ending::ByItself
-        }
+        })
     );
     let instance = machine.start(2, ChecksAre::Ok).await;
     instance.cell.kill();
@@ -58,10 +58,10 @@ async fn a_clean_end_and_a_kill_from_outside_are_told_apart() {
     assert!(
         matches!(
             end,
-            Observation::Failed {
+            Observation::Seen(Report::Failed {
                 kind: FailureKind::Killed,
                 ..
-            }
+            })
         ),
         "{end:?}"
     );
@@ -95,9 +95,9 @@ async fn a_supervisor_that_is_killed_or_panics_leaves_its_instances_as_they_were
     }
     instances[1].tell(Told::Panic("later".to_owned()));
     let end = machine.next_end().await;
-    let Observation::Failed {
+    let Observation::Seen(Report::Failed {
         instance, evidence, ..
-    } = end
+    }) = end
     else {
         panic!("{end:?}")
     };
@@ -132,7 +132,7 @@ async fn ends_amid_dying_supervisors_are_each_reported_once() {
     }
     let mut ends: BTreeMap<_, u32> = BTreeMap::new();
     while ends.len() < INSTANCES as usize {
-        let Observation::Failed { instance, .. } = machine.next_end().await else {
+        let Observation::Seen(Report::Failed { instance, .. }) = machine.next_end().await else {
             panic!()
         };
         *ends.entry(instance).or_default() += 1;
@@ -144,7 +144,7 @@ async fn ends_amid_dying_supervisors_are_each_reported_once() {
         .tell(Told::End);
     assert!(matches!(
         machine.next_end().await,
-        Observation::Ended { .. }
+        Observation::Seen(Report::Ended { .. })
     ));
     assert!(ends.values().all(|times| *times == 1));
 }
@@ -161,7 +161,7 @@ async fn what_fails_while_there_is_no_supervisor_is_reported_once_by_the_next() 
         instances.push(machine.start(number, ChecksAre::Ok).await);
         assert!(matches!(
             machine.next().await,
-            Observation::HealthChanged { .. }
+            Observation::Seen(Report::HealthChanged { .. })
         ));
     }
     machine.without_supervisor().await;
@@ -181,17 +181,17 @@ async fn what_fails_while_there_is_no_supervisor_is_reported_once_by_the_next() 
     let mut succeeded = None;
     while ends.len() < INSTANCES as usize || succeeded.is_none() {
         match machine.next().await {
-            Observation::Failed {
+            Observation::Seen(Report::Failed {
                 instance, evidence, ..
-            } => {
+            }) => {
                 let before = ends.insert(instance, evidence.text);
                 assert_eq!(before, None, "said once");
             }
-            Observation::SupervisorChanged {
+            Observation::Seen(Report::SupervisorChanged {
                 incarnation,
                 watches,
                 ..
-            } => succeeded = Some((incarnation, watches)),
+            }) => succeeded = Some((incarnation, watches)),
             other => panic!("{other:?}"),
         }
     }
@@ -251,10 +251,10 @@ async fn a_host_that_lets_go_without_a_word_is_a_vanished_instance() {
     assert!(
         matches!(
             end,
-            Observation::Failed {
+            Observation::Seen(Report::Failed {
                 kind: FailureKind::Vanished,
                 ..
-            }
+            })
         ),
         "{end:?}"
     );
@@ -271,18 +271,18 @@ async fn missed_checks_are_said_and_the_neighbours_are_not_held_up() {
     let mut neighbour = Vec::new();
     while missed.len() < 2 {
         match machine.next().await {
-            Observation::Unresponsive {
+            Observation::Seen(Report::Unresponsive {
                 instance,
                 missed: times,
                 limit,
                 ..
-            } => {
+            }) => {
                 assert_eq!(instance, key(2));
                 missed.push((times, limit));
             }
-            Observation::HealthChanged {
+            Observation::Seen(Report::HealthChanged {
                 instance, health, ..
-            } => {
+            }) => {
                 assert_eq!(instance, key(1));
                 neighbour.push(health);
             }
@@ -306,9 +306,9 @@ async fn of_many_asked_together_each_is_heard_and_a_hanging_one_holds_up_none() 
     }
     let mut well = BTreeMap::new();
     while well.len() < INSTANCES as usize {
-        if let Observation::HealthChanged {
+        if let Observation::Seen(Report::HealthChanged {
             instance, health, ..
-        } = machine.next().await
+        }) = machine.next().await
         {
             assert_eq!(health, Health::Ok);
             *well.entry(instance).or_insert(0) += 1;
@@ -323,7 +323,7 @@ async fn a_probe_that_never_yields_is_asked_once_and_missed_ever_after() {
     let mut machine = Machine::new().await;
     let instance = machine.start(1, ChecksAre::Spinning).await;
     loop {
-        if let Observation::Unresponsive { missed: 3, .. } = machine.next().await {
+        if let Observation::Seen(Report::Unresponsive { missed: 3, .. }) = machine.next().await {
             break;
         }
     }
@@ -347,9 +347,9 @@ async fn a_probe_that_says_failed_or_panics_is_a_failure_of_the_living() {
     ] {
         machine.start(number, checks).await;
         let end = machine.next_end().await;
-        let Observation::Failed {
+        let Observation::Seen(Report::Failed {
             presence, evidence, ..
-        } = &end
+        }) = &end
         else {
             panic!("{end:?}")
         };
@@ -397,5 +397,7 @@ async fn the_next_incarnation_is_watched_in_the_place_of_the_last() {
     again.tell(Told::End);
     let end = machine.next_end().await;
     let expected: Incarnation = first().next();
-    assert!(matches!(end, Observation::Ended { incarnation, .. } if incarnation == expected));
+    assert!(
+        matches!(end, Observation::Seen(Report::Ended { incarnation, .. }) if incarnation == expected)
+    );
 }

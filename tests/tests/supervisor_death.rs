@@ -104,6 +104,16 @@ fn vacancy(cluster: &Cluster, node: &str) -> Option<String> {
     check.stdout.contains(" in a row").then_some(check.stdout)
 }
 
+/// Makes them panic, each with its place in the list in its words.
+fn panic_at_once(cluster: &Cluster, references: &[String]) {
+    thread::scope(|scope| {
+        for (at, reference) in references.iter().enumerate() {
+            let line = format!("call {reference} panic '{{\"text\":\"gap number {at}\"}}'");
+            scope.spawn(move || cluster.sh(&line));
+        }
+    });
+}
+
 // acceptance: 5
 // case: services 27
 // proves: S10
@@ -136,16 +146,8 @@ fn what_fails_while_no_supervisor_lives_is_reported_too() {
         || vacancy(&cluster, "n1"),
         Option::is_some,
     );
-    thread::scope(|scope| {
-        for at in 0..INSTANCES {
-            let cluster = &cluster;
-            let line = format!(
-                "call {} panic '{{\"text\":\"gap number {at}\"}}'",
-                reference(at)
-            );
-            scope.spawn(move || cluster.sh(&line));
-        }
-    });
+    let all: Vec<String> = (0..INSTANCES).map(reference).collect();
+    panic_at_once(&cluster, &all);
     let unreported: Vec<(String, u64)> = (0..INSTANCES)
         .map(|at| {
             let reference = reference(at);

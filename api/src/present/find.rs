@@ -1,10 +1,10 @@
 //! From what a person typed to a resource that exists; otherwise to the nearest that do.
 
 use mainstay_protocol::code;
+use mainstay_protocol::words::nearest;
 use mainstay_resource_graph::{BadReference, Key, Kind};
 
 use super::Present;
-use crate::nearest::nearest;
 use crate::problem::Problem;
 
 /// Kinds a person can ask for.

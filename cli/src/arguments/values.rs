@@ -4,8 +4,8 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use clap::ValueEnum;
-use mainstay_api::nearest::nearest;
 use mainstay_api::types::{BadUntil, STATES, Until};
+use mainstay_protocol::words::nearest;
 use mainstay_protocol::{ClusterName, NodeName, PlacementName, SlotName, TypeName};
 use mainstay_resource_graph::{BadReference, Key, Kind};
 use serde_json::Value;

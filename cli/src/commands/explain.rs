@@ -1,8 +1,8 @@
 //! `explain CODE`: the page of a reason code, as it is in `docs/codes`. Needs no station.
 
-use mainstay_api::nearest::nearest;
 use mainstay_api::{Exit, Problem};
 use mainstay_protocol::code;
+use mainstay_protocol::words::nearest;
 use serde::Serialize;
 
 use crate::app::App;

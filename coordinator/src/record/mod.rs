@@ -7,6 +7,7 @@ mod session;
 
 use mainstay_protocol::code::Code;
 use mainstay_protocol::request::Refusal;
+use mainstay_protocol::words::nearest;
 use mainstay_protocol::{AgentRunId, InstanceKey, NodeEpoch, NodeId, NodeName, Sequence};
 use mainstay_resource_graph::{Cause, Key, Kind, NodeState, Outbox, Txn, Vertex, View, ViewExt};
 
@@ -94,20 +95,6 @@ pub fn outbox(txn: &Txn<'_>, node: &NodeName) -> Option<Outbox> {
         Vertex::Outbox(outbox) => Some(outbox.clone()),
         _ => None,
     }
-}
-
-/// The valid names nearest to one that is not.
-fn nearest<'a>(wrong: &str, valid: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut scored: Vec<(usize, &str)> = valid
-        .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 3)
-        .collect();
-    scored.sort_unstable();
-    scored
-        .into_iter()
-        .take(3)
-        .map(|(_, name)| name.to_owned())
-        .collect()
 }
 
 /// "There is no such thing", with the nearest there is.

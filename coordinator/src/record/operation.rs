@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::request::Refusal;
+use mainstay_protocol::words::nearest;
 use mainstay_protocol::{Generation, InstanceKey, NodeName, SlotName};
 use mainstay_resource_graph::{
     Configuration, Desired, InstanceState, Key, Kind, Parked, ParkedId, ParkedWhat, Placement,
     Relation, Target, Txn, Vertex, View, ViewExt,
 };
 
-use super::{is_online, nearest, unknown};
+use super::{is_online, unknown};
 use crate::config;
 use crate::env::Env;
 use crate::event::{Operation, StartOn, StartPlacement};

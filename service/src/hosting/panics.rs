@@ -12,7 +12,7 @@ use std::sync::Once;
 use std::task::Poll;
 
 use mainstay_protocol::health::Evidence;
-use mainstay_protocol::limits;
+use mainstay_protocol::{limits, words};
 
 thread_local! {
     /// Where this thread's last panic was.
@@ -60,13 +60,8 @@ pub(crate) async fn guarded<F: Future>(future: F) -> Result<F::Output, Evidence>
 
 /// Must be called on the thread that panicked, before it panics again.
 fn evidence(payload: &(dyn Any + Send)) -> Evidence {
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without words".to_owned());
     Evidence {
-        text: cut(text),
+        text: cut(words::of_panic(payload)),
         location: PLACE.with_borrow_mut(Option::take),
         ..Evidence::default()
     }
@@ -74,6 +69,6 @@ fn evidence(payload: &(dyn Any + Send)) -> Evidence {
 
 /// The first `EVIDENCE_BYTES_MAX` of a text, whole characters.
 pub(crate) fn cut(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(limits::EVIDENCE_BYTES_MAX));
+    words::cut(&mut text, limits::EVIDENCE_BYTES_MAX);
     text
 }

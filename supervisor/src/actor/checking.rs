@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mainstay_protocol::health::Health;
+use mainstay_protocol::report::Report;
+use mainstay_protocol::words;
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -142,7 +144,7 @@ fn noted(
         Err(excuse) => {
             let mut seen = checks.missed(instance, incarnation, now_ms);
             for observation in &mut seen {
-                if let (Observation::Unresponsive { detail, .. }, Some(excuse)) =
+                if let (Observation::Seen(Report::Unresponsive { detail, .. }), Some(excuse)) =
                     (observation, &excuse)
                 {
                     *detail = format!("{excuse}; {detail}");
@@ -272,10 +274,5 @@ fn panic_text(error: JoinError) -> String {
     let Ok(panic) = error.try_into_panic() else {
         return "the runtime of the probes has ended".to_owned();
     };
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "without a text".to_owned());
-    format!("the probe panicked: {text}")
+    format!("the probe panicked: {}", words::of_panic(panic.as_ref()))
 }

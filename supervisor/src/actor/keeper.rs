@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use mainstay_protocol::report::Report;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -59,11 +60,11 @@ impl Actor for Keeper {
         let watches = kept.next(&myself).await?;
         let incarnation = kept.incarnation;
         tracing::warn!(incarnation, watches, %why, "the supervisor was replaced");
-        let changed = Observation::SupervisorChanged {
+        let changed = Observation::Seen(Report::SupervisorChanged {
             incarnation,
             watches,
             why,
-        };
+        });
         if kept.shared.observations.send(changed).await.is_err() {
             tracing::debug!("the agent core has ended");
         }

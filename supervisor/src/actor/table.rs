@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mainstay_protocol::health::{Evidence, FailureKind, Health};
-use mainstay_protocol::report::Presence;
 use mainstay_protocol::{Incarnation, InstanceKey};
 use ractor::ActorRef;
 use tokio::runtime::Handle;
@@ -271,21 +270,5 @@ fn ended(watched: &Watched, fact: Option<ExitFact>) -> Observation {
         ),
         ran_ms: 0,
     });
-    match fact.how {
-        ExitHow::Ended(ending) => Observation::Ended {
-            instance,
-            incarnation,
-            ending,
-        },
-        ExitHow::Failed(kind, evidence) => Observation::Failed {
-            instance,
-            incarnation,
-            kind,
-            presence: Presence::Gone,
-            evidence: Evidence {
-                ran_ms: fact.ran_ms,
-                ..evidence
-            },
-        },
-    }
+    fact.observed(instance, incarnation)
 }

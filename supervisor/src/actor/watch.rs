@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use mainstay_protocol::command::CheckSchedule;
 use mainstay_protocol::health::{Evidence, FailureKind, Health};
-use mainstay_protocol::report::Ending;
+use mainstay_protocol::report::{Ending, Presence, Report};
 use mainstay_protocol::{Incarnation, InstanceKey};
 use ractor::ActorCell;
 use tokio::sync::watch;
+
+use crate::core::Observation;
 
 /// The answer of a probe: health and what it has to say about it.
 pub type CheckFuture = Pin<Box<dyn Future<Output = (Health, String)> + Send + 'static>>;
@@ -33,6 +35,29 @@ pub struct ExitFact {
     pub how: ExitHow,
     /// How long this incarnation had run.
     pub ran_ms: u64,
+}
+
+impl ExitFact {
+    /// How it is said: nothing is left of this incarnation.
+    pub fn observed(self, instance: InstanceKey, incarnation: Incarnation) -> Observation {
+        Observation::Seen(match self.how {
+            ExitHow::Ended(ending) => Report::Ended {
+                instance,
+                incarnation,
+                ending,
+            },
+            ExitHow::Failed(kind, evidence) => Report::Failed {
+                instance,
+                incarnation,
+                kind,
+                presence: Presence::Gone,
+                evidence: Evidence {
+                    ran_ms: self.ran_ms,
+                    ..evidence
+                },
+            },
+        })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -120,12 +120,12 @@ fn at_most_one_check_of_an_instance_is_under_way() {
 fn only_a_change_of_health_is_said() {
     let (mut table, web, incarnation) = table();
     let changed = |health, detail: &str| {
-        vec![Observation::HealthChanged {
+        vec![Observation::Seen(Report::HealthChanged {
             instance: web.clone(),
             incarnation,
             health,
             detail: detail.to_owned(),
-        }]
+        })]
     };
     assert_eq!(
         answer(&mut table, Health::Ok, "").1,
@@ -149,12 +149,12 @@ fn a_probe_that_says_failed_twice_in_a_row_has_failed_once() {
     assert_eq!(answer(&mut table, Health::Failed, "no disk").1.len(), 1);
     let seen = answer(&mut table, Health::Failed, "no disk").1;
     let [
-        Observation::Failed {
+        Observation::Seen(Report::Failed {
             kind,
             presence,
             evidence,
             ..
-        },
+        }),
     ] = &seen[..]
     else {
         panic!("{seen:?}");
@@ -174,7 +174,7 @@ fn one_failed_answer_between_good_ones_is_a_change_of_health_only() {
     answer(&mut table, Health::Ok, "");
     let seen = answer(&mut table, Health::Failed, "x").1;
     assert!(
-        matches!(&seen[..], [Observation::HealthChanged { .. }]),
+        matches!(&seen[..], [Observation::Seen(Report::HealthChanged { .. })]),
         "{seen:?}"
     );
 }
@@ -187,9 +187,9 @@ fn misses_are_said_at_the_first_and_at_the_limit_and_an_answer_ends_them() {
     let said: Vec<Option<u32>> = (0..5)
         .map(|_| match &miss(&mut table)[..] {
             [
-                Observation::Unresponsive {
+                Observation::Seen(Report::Unresponsive {
                     missed, limit: 3, ..
-                },
+                }),
             ] => Some(*missed),
             [] => None,
             other => panic!("{other:?}"),
@@ -199,10 +199,10 @@ fn misses_are_said_at_the_first_and_at_the_limit_and_an_answer_ends_them() {
     let seen = answer(&mut table, Health::Ok, "").1;
     assert!(matches!(
         &seen[..],
-        [Observation::HealthChanged {
+        [Observation::Seen(Report::HealthChanged {
             health: Health::Ok,
             ..
-        }]
+        })]
     ));
     assert_eq!(miss(&mut table).len(), 1);
 }

@@ -1,10 +1,9 @@
 //! What goes into the agent core and what comes out of it.
 
 use mainstay_protocol::command::{Command, Start, Stop};
-use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity, RefusedStart};
-use mainstay_protocol::report::{Ending, Presence, Reports, SysInfo, TypeDeclaration};
+use mainstay_protocol::report::{Report, Reports, SysInfo, TypeDeclaration};
 use mainstay_protocol::session::{Acknowledged, Welcome};
-use mainstay_protocol::{AgentRunId, BootId, Incarnation, InstanceKey, NodeName, SlotName};
+use mainstay_protocol::{AgentRunId, BootId, Incarnation, InstanceKey, NodeName};
 
 use crate::file::FileRecord;
 
@@ -37,65 +36,14 @@ pub enum Input {
 /// is dropped, so each may be said twice without harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation {
-    /// From the starter: `start` returned and the instance answers.
-    Started {
-        instance: InstanceKey,
-        incarnation: Incarnation,
-        version: String,
-        /// Canonical JSON.
-        config: String,
-        process: Vec<ProcessIdentity>,
-    },
-    /// From the starter: nothing of this incarnation is left.
-    CouldNotStart {
-        instance: InstanceKey,
-        incarnation: Incarnation,
-        refused: RefusedStart,
-        text: String,
-    },
-    /// From the starter: the lock on the name is held by somebody else; nothing of this incarnation is left.
-    NameTaken {
-        instance: InstanceKey,
-        incarnation: Incarnation,
-        name: SlotName,
-        holder: Option<InstanceKey>,
-    },
-    /// From the supervisor (or the host, for a start that was stopped): gone, and it did not fail.
-    Ended {
-        instance: InstanceKey,
-        incarnation: Incarnation,
-        ending: Ending,
-    },
-    /// `Gone`: nothing is left of it. `Living`: it says that it failed, and is still there.
-    Failed {
-        instance: InstanceKey,
-        incarnation: Incarnation,
-        kind: FailureKind,
-        presence: Presence,
-        evidence: Evidence,
-    },
-    HealthChanged {
-        instance: InstanceKey,
-        incarnation: Incarnation,
-        health: Health,
-        detail: String,
-    },
-    Unresponsive {
-        instance: InstanceKey,
-        incarnation: Incarnation,
-        missed: u32,
-        limit: u32,
-        detail: String,
-    },
+    /// What becomes a report. From the starter: `Started`, or `CouldNotStart` and `NameTaken` when nothing of the
+    /// incarnation is left. From the supervisor, or from the host for what was never watched: how it ended, how it
+    /// is, and who watches it.
+    Seen(Report),
     /// From the host: stopping and aborting both failed; the task is still there and keeps its name.
     WillNotEnd {
         instance: InstanceKey,
         incarnation: Incarnation,
-    },
-    SupervisorChanged {
-        incarnation: u64,
-        watches: u32,
-        why: String,
     },
 }
 

@@ -2,7 +2,7 @@
 
 use mainstay_protocol::health::Health;
 use mainstay_protocol::report::{CommandOutcome, Presence, Report};
-use mainstay_protocol::{CommandId, Incarnation, InstanceKey, code, limits};
+use mainstay_protocol::{CommandId, Incarnation, InstanceKey, code, limits, words};
 
 use super::AgentCore;
 use super::input::Observation;
@@ -15,9 +15,12 @@ pub(super) struct Awaiting {
 
 impl AgentCore {
     pub(super) fn observed(&mut self, observation: Observation) {
-        match said(observation) {
-            Ok(report) => self.reported(fitted(report)),
-            Err((instance, incarnation)) => self.will_not_end(&instance, incarnation),
+        match observation {
+            Observation::Seen(report) => self.reported(fitted(report)),
+            Observation::WillNotEnd {
+                instance,
+                incarnation,
+            } => self.will_not_end(&instance, incarnation),
         }
     }
 
@@ -223,31 +226,9 @@ impl AgentCore {
     }
 }
 
-macro_rules! said {
-    ($observation:expr, $($variant:ident { $($field:ident),* })*) => {
-        match $observation {
-            $(Observation::$variant { $($field),* } => Ok(Report::$variant { $($field),* }),)*
-            Observation::WillNotEnd { instance, incarnation } => Err((instance, incarnation)),
-        }
-    };
-}
-
-/// The report that says what was observed; what will not end is said by answers alone.
-fn said(observation: Observation) -> Result<Report, (InstanceKey, Incarnation)> {
-    said!(observation,
-        Started { instance, incarnation, version, config, process }
-        CouldNotStart { instance, incarnation, refused, text }
-        NameTaken { instance, incarnation, name, holder }
-        Ended { instance, incarnation, ending }
-        Failed { instance, incarnation, kind, presence, evidence }
-        HealthChanged { instance, incarnation, health, detail }
-        Unresponsive { instance, incarnation, missed, limit, detail }
-        SupervisorChanged { incarnation, watches, why }
-    )
-}
-
 /// Cut to what fits a frame: a report that fits none would hold up all behind it.
 fn fitted(mut report: Report) -> Report {
+    let cut = |text: &mut String| words::cut(text, limits::EVIDENCE_BYTES_MAX);
     match &mut report {
         Report::Started {
             version, config, ..
@@ -271,10 +252,4 @@ fn fitted(mut report: Report) -> Report {
         Report::NameTaken { .. } | Report::Ended { .. } | Report::CommandDone { .. } => {}
     }
     report
-}
-
-/// Cuts a text where a character begins.
-fn cut(text: &mut String) {
-    let at = text.floor_char_boundary(limits::EVIDENCE_BYTES_MAX);
-    text.truncate(at);
 }

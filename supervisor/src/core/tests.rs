@@ -6,7 +6,7 @@ mod recovery;
 
 use mainstay_protocol::command::{CheckSchedule, Command, Order, Start, Stop, StopManner, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
-use mainstay_protocol::report::{Ending, Presence, SysInfo};
+use mainstay_protocol::report::{Ending, Presence, Report, SysInfo};
 use mainstay_protocol::session::{Acknowledged, Welcome};
 use mainstay_protocol::{
     AgentRunId, BootId, Epoch, Incarnation, Leadership, NodeEpoch, NodeId, NodeName, PlacementName,
@@ -184,49 +184,49 @@ pub(super) fn stop(placement: &str, count: u64) -> Order {
 }
 
 pub(super) fn started(placement: &str, count: u64) -> Observation {
-    Observation::Started {
+    Observation::Seen(Report::Started {
         instance: key(placement),
         incarnation: incarnation(count),
         version: "1.0.0".to_owned(),
         config: "{}".to_owned(),
         process: Vec::new(),
-    }
+    })
 }
 
 pub(super) fn ended(placement: &str, count: u64) -> Observation {
-    Observation::Ended {
+    Observation::Seen(Report::Ended {
         instance: key(placement),
         incarnation: incarnation(count),
         ending: Ending::Asked,
-    }
+    })
 }
 
 pub(super) fn failed(placement: &str, count: u64, presence: Presence) -> Observation {
-    Observation::Failed {
+    Observation::Seen(Report::Failed {
         instance: key(placement),
         incarnation: incarnation(count),
         kind: FailureKind::Panic,
         presence,
         evidence: Evidence::text("boom"),
-    }
+    })
 }
 
 pub(super) fn could_not_start(placement: &str, count: u64) -> Observation {
-    Observation::CouldNotStart {
+    Observation::Seen(Report::CouldNotStart {
         instance: key(placement),
         incarnation: incarnation(count),
         refused: RefusedStart::NotNow,
         text: "no".to_owned(),
-    }
+    })
 }
 
 pub(super) fn health(placement: &str, count: u64, health: Health) -> Observation {
-    Observation::HealthChanged {
+    Observation::Seen(Report::HealthChanged {
         instance: key(placement),
         incarnation: incarnation(count),
         health,
         detail: String::new(),
-    }
+    })
 }
 
 pub(super) fn will_not_end(placement: &str, count: u64) -> Observation {

@@ -493,53 +493,55 @@ const CREDITS: usize = 16;
 
 fn observation(instance: &InstanceKey, incarnation: Incarnation, what: Seen) -> Observation {
     let instance = instance.clone();
-    let failed = |instance, presence| Observation::Failed {
-        instance,
-        incarnation,
-        kind: FailureKind::Panic,
-        presence,
-        evidence: Evidence::text("boom"),
+    let failed = |instance, presence| {
+        Observation::Seen(Report::Failed {
+            instance,
+            incarnation,
+            kind: FailureKind::Panic,
+            presence,
+            evidence: Evidence::text("boom"),
+        })
     };
     match what {
-        Seen::Started => Observation::Started {
+        Seen::Started => Observation::Seen(Report::Started {
             instance,
             incarnation,
             version: "1".to_owned(),
             config: "{}".to_owned(),
             process: Vec::new(),
-        },
-        Seen::CouldNotStart => Observation::CouldNotStart {
+        }),
+        Seen::CouldNotStart => Observation::Seen(Report::CouldNotStart {
             instance,
             incarnation,
             refused: RefusedStart::NotNow,
             text: String::new(),
-        },
-        Seen::NameTaken => Observation::NameTaken {
+        }),
+        Seen::NameTaken => Observation::Seen(Report::NameTaken {
             instance,
             incarnation,
             name: SlotName::new("s0").unwrap(),
             holder: None,
-        },
-        Seen::Ended => Observation::Ended {
+        }),
+        Seen::Ended => Observation::Seen(Report::Ended {
             instance,
             incarnation,
             ending: Ending::Asked,
-        },
+        }),
         Seen::FailedGone => failed(instance, Presence::Gone),
         Seen::FailedLiving => failed(instance, Presence::Living),
-        Seen::Health(health) => Observation::HealthChanged {
+        Seen::Health(health) => Observation::Seen(Report::HealthChanged {
             instance,
             incarnation,
             health,
             detail: String::new(),
-        },
-        Seen::Unresponsive => Observation::Unresponsive {
+        }),
+        Seen::Unresponsive => Observation::Seen(Report::Unresponsive {
             instance,
             incarnation,
             missed: 1,
             limit: 3,
             detail: String::new(),
-        },
+        }),
         Seen::WillNotEnd => Observation::WillNotEnd {
             instance,
             incarnation,

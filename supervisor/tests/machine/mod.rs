@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mainstay_protocol::command::CheckSchedule;
 use mainstay_protocol::health::{Evidence, FailureKind, Health};
-use mainstay_protocol::report::Ending;
+use mainstay_protocol::report::{Ending, Report};
 use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName, limits};
 use mainstay_supervisor::{
     CheckFuture, ExitFact, ExitHow, Observation, Pacing, PauseFuture, Probe, SupervisorConfig,
@@ -383,7 +383,10 @@ impl Machine {
     pub async fn next_end(&mut self) -> Observation {
         loop {
             let next = self.next().await;
-            if matches!(next, Observation::Ended { .. } | Observation::Failed { .. }) {
+            if matches!(
+                next,
+                Observation::Seen(Report::Ended { .. }) | Observation::Seen(Report::Failed { .. })
+            ) {
                 return next;
             }
         }
@@ -391,18 +394,19 @@ impl Machine {
 
     pub async fn next_end_key(&mut self) -> InstanceKey {
         match self.next_end().await {
-            Observation::Ended { instance, .. } | Observation::Failed { instance, .. } => instance,
+            Observation::Seen(Report::Ended { instance, .. })
+            | Observation::Seen(Report::Failed { instance, .. }) => instance,
             other => panic!("{other:?}"),
         }
     }
 
     pub async fn next_supervisor(&mut self) -> (u64, u32, String) {
         loop {
-            if let Observation::SupervisorChanged {
+            if let Observation::Seen(Report::SupervisorChanged {
                 incarnation,
                 watches,
                 why,
-            } = self.next().await
+            }) = self.next().await
             {
                 return (incarnation, watches, why);
             }

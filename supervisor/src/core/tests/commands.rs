@@ -72,12 +72,12 @@ fn a_name_that_is_held_is_refused_with_its_holder_and_free_after_its_end() {
 fn a_name_taken_by_a_stranger_frees_ours_again() {
     let mut agent = Agent::new();
     agent.command(1, start("web", "web", 1));
-    agent.seen(Observation::NameTaken {
+    agent.seen(Observation::Seen(Report::NameTaken {
         instance: key("web"),
         incarnation: incarnation(1),
         name: SlotName::new("web").unwrap(),
         holder: None,
-    });
+    }));
     assert_eq!(
         agent.outbox(),
         [

@@ -129,12 +129,12 @@ fn a_frame_holds_no_more_than_it_may() {
     let mut agent = Agent::new();
     for count in 1..=60 {
         agent.command(count, start("web", "web", count));
-        agent.seen(Observation::CouldNotStart {
+        agent.seen(Observation::Seen(Report::CouldNotStart {
             instance: key("web"),
             incarnation: incarnation(count),
             refused: RefusedStart::NotNow,
             text: "x".repeat(100_000),
-        });
+        }));
     }
     let actions = agent.up(1, 0);
     assert_eq!(numbers(&actions), (1..=120).collect::<Vec<_>>());
@@ -193,11 +193,11 @@ fn health_without_room_is_said_when_there_is_some() {
     let mut agent = full_agent();
     agent.seen(health("web", 1, Health::Degraded));
     agent.seen(health("web", 1, Health::Failed));
-    agent.seen(Observation::SupervisorChanged {
+    agent.seen(Observation::Seen(Report::SupervisorChanged {
         incarnation: 2,
         watches: 1,
         why: String::new(),
-    });
+    }));
     assert_eq!(agent.core.outbox_depth(), limits::OUTBOX_REPORTS_MAX as u64);
     agent.up(1, 0);
     agent.acknowledge(100);

@@ -1,11 +1,27 @@
-//! The nearest valid names to a wrong one.
+//! Words for people: a text cut to its bound, what a panic said, the nearest valid names to a wrong one.
 
-use mainstay_protocol::limits;
+use std::any::Any;
+
+use crate::limits;
 
 /// How like two texts must be for one to be offered for the other.
 const LIKENESS_MIN: f64 = 0.5;
 
-/// At most `NEAREST_MAX`, the likest first.
+/// Cuts a text to so many bytes, where a character begins.
+pub fn cut(text: &mut String, bytes_max: usize) {
+    text.truncate(text.floor_char_boundary(bytes_max));
+}
+
+/// What a panic left to read, from its payload.
+pub fn of_panic(payload: &(dyn Any + Send)) -> String {
+    payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".to_owned())
+}
+
+/// The valid names that a wrong one may have meant: at most `NEAREST_MAX`, the likest first.
 pub fn nearest<'a>(wrong: &str, valid: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut scored: Vec<(f64, &str)> = valid
         .into_iter()
@@ -30,6 +46,22 @@ fn likeness(wrong: &str, name: &str) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_cut_at_a_whole_character() {
+        for (bytes_max, expected) in [(0, ""), (1, "a"), (2, "a"), (3, "aß"), (9, "aßc")] {
+            let mut text = "aßc".to_owned();
+            cut(&mut text, bytes_max);
+            assert_eq!(text, expected);
+        }
+    }
+
+    #[test]
+    fn a_panic_speaks_in_either_kind_of_text_or_not_at_all() {
+        assert_eq!(of_panic(&"no luck"), "no luck");
+        assert_eq!(of_panic(&"no luck".to_owned()), "no luck");
+        assert_eq!(of_panic(&7_u8), "a panic without words");
+    }
 
     #[test]
     fn the_likest_name_comes_first_and_strangers_are_not_offered() {
