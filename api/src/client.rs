@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::problem::Problem;
 use crate::routes::{Method, NEXT_CURSOR_HEADER};
+use crate::time::span;
 use connection::{Asked, Received};
 
 pub use calls::{DecisionFilter, EventFilter, InstanceFilter};
@@ -137,18 +138,18 @@ impl Client {
     async fn silent(&self, what: String, timeout: Duration) -> Problem {
         let alive = Asked::get(crate::routes::HEALTHZ.path);
         let probe = tokio::time::timeout(PROBE_TIMEOUT, connection::ask(&self.socket, alive));
-        let spent = timeout.as_millis();
+        let spent = span(timeout);
         match probe.await {
             Ok(Ok(_)) => Problem::new(
                 code::TIMEOUT,
                 what,
-                format!("the station answers, but gave no answer to this within {spent} ms"),
+                format!("the station answers, but gave no answer to this within {spent}"),
             ),
             Ok(Err(_)) | Err(_) => Problem::new(
                 code::NO_SERVER,
                 what,
                 format!(
-                    "the station on {} says nothing: no answer within {spent} ms",
+                    "the station on {} says nothing: no answer within {spent}",
                     self.socket.display()
                 ),
             )

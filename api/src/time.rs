@@ -25,6 +25,17 @@ impl Time {
     }
 }
 
+/// How long something took: `420 ms`, `17.1 s`.
+pub fn span(took: Duration) -> String {
+    let ms = took.as_millis();
+    // What rounds to a second is one: `999 ms` says nothing that `1.0 s` does not.
+    if ms < 950 {
+        return format!("{ms} ms");
+    }
+    let tenths = (ms + 50) / 100;
+    format!("{}.{} s", tenths / 10, tenths % 10)
+}
+
 /// `2026-11-21T05:36:43.120Z`
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,6 +112,15 @@ mod tests {
     use super::*;
 
     const SECOND: u64 = 1_000_000;
+
+    #[test]
+    fn spans_are_rounded_to_what_matters() {
+        let shown = |ms| span(Duration::from_millis(ms));
+        assert_eq!(
+            [shown(420), shown(999), shown(17_070), shown(59_999)],
+            ["420 ms", "1.0 s", "17.1 s", "60.0 s"]
+        );
+    }
 
     #[test]
     fn a_time_is_written_in_rfc_3339_and_read_back() {

@@ -89,7 +89,11 @@ fn cause(error: &clap::Error, command: &clap::Command) -> (String, Vec<String>) 
                 .unwrap_or_default();
             alone(format!("{cause}, for {argument}"))
         }
-        ErrorKind::MissingRequiredArgument => alone(format!("{argument} is missing")),
+        ErrorKind::MissingRequiredArgument => alone(match argument.starts_with("--on ") {
+            // clap does not name what may stand instead.
+            true => format!("where to run it is missing: {argument}, or --all"),
+            false => format!("{argument} is missing"),
+        }),
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             alone(format!(
                 "a command is missing: {}",

@@ -176,6 +176,18 @@ fn only_the_commands_of_this_version_appear() {
     assert_eq!(top, expected);
 }
 
+#[test]
+fn a_start_without_a_place_says_both_ways_to_name_one() {
+    let problem = wrong("mainstay start greeter");
+    assert_eq!(problem.exit, Exit::Usage);
+    assert!(
+        ["--on", "--all"]
+            .iter()
+            .all(|flag| problem.why.contains(flag)),
+        "{problem}"
+    );
+}
+
 // acceptance: 12
 #[test]
 fn wrong_words_end_with_2_and_the_nearest_name() {

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use mainstay_api::Time;
+pub use mainstay_api::time::span;
 
 /// On one line, without control characters: evidence and replies must not steer the terminal.
 pub fn one_line(text: &str) -> String {
@@ -25,16 +26,6 @@ pub fn printable(text: &str) -> String {
     text.chars()
         .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
         .collect()
-}
-
-/// How long something took: `420 ms`, `17.1 s`.
-pub fn span(took: Duration) -> String {
-    let ms = took.as_millis();
-    if ms < 1000 {
-        return format!("{ms} ms");
-    }
-    let tenths = (ms + 50) / 100;
-    format!("{}.{} s", tenths / 10, tenths % 10)
 }
 
 /// How long ago, in the two largest units: `4m10s`.
@@ -66,15 +57,6 @@ mod tests {
     fn foreign_text_becomes_one_line_without_control_characters() {
         assert_eq!(one_line("a\n\n  b\r\n\u{1b}[2Jc\u{7}"), "a / b / [2Jc");
         assert_eq!(printable("a\n\u{1b}b\tc"), "a\nb\tc");
-    }
-
-    #[test]
-    fn spans_are_rounded_to_what_matters() {
-        let shown = |ms| span(Duration::from_millis(ms));
-        assert_eq!(
-            [shown(420), shown(17_070), shown(59_999)],
-            ["420 ms", "17.1 s", "60.0 s"]
-        );
     }
 
     #[test]

@@ -213,7 +213,7 @@ impl Requests {
         let text = match target {
             ChaosTarget::Instance(instance) => {
                 self.instance(&instance)?.break_it(breakage(act))?;
-                format!("{instance}: {}", past(act))
+                past(act).to_owned()
             }
             ChaosTarget::Supervisor => {
                 if let Some(vacancy) = self.supervisor.vacancy() {
@@ -227,7 +227,7 @@ impl Requests {
                         return Err(Refusal::new(code::BAD_REQUEST, text));
                     }
                 }
-                format!("supervisor: {}", past(act))
+                past(act).to_owned()
             }
             ChaosTarget::Agent => self.break_agent(act).await?,
         };
@@ -255,7 +255,7 @@ impl Requests {
                 let _ = self.ask_to_end.try_send(());
             }
         }
-        Ok(format!("agent: {}", past(act)))
+        Ok(past(act).to_owned())
     }
 }
 

@@ -173,6 +173,11 @@ impl Sessions {
         }
     }
 
+    /// Whether a node's agent has a session on which it can be asked.
+    pub fn has(&self, node: &NodeName) -> bool {
+        self.find(node).is_some_and(|link| link.is_welcome())
+    }
+
     /// Puts a question to a node's agent. There is always an answer: at the latest that there was none in time.
     pub async fn ask(&self, node: &NodeName, ask: Ask, deadline: Duration) -> Answer {
         let Some(link) = self.find(node).filter(|link| link.is_welcome()) else {

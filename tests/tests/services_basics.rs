@@ -368,21 +368,35 @@ fn the_graph_as_json_agrees_with_status() {
 #[test]
 fn who_follows_events_sees_what_the_rules_decide() {
     let cluster = cluster();
+    let past = cluster.list("events");
+    let last = past.last().and_then(|event| event["seq"].as_u64());
+    assert!(last.is_some(), "something has happened before");
     let mut sink = command::command(&mainstay_tests::mainstay_binary(), cluster.home())
         .args(["events", "-f", "-o", "json"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("the sink can be started");
+    let talk = BufReader::new(sink.stderr.take().expect("it is piped"));
+    talk.lines()
+        .map_while(Result::ok)
+        .find(|line| line.contains("waiting for what happens"))
+        .expect("it says from when on it follows");
     let output = BufReader::new(sink.stdout.take().expect("it is piped"));
     cluster.sh("start flaky --name watched --on n2").ok();
+    let mut seen = Vec::new();
     let entry = output
         .lines()
         .map_while(Result::ok)
         .filter_map(|line| serde_json::from_str::<Value>(&line).ok())
+        .inspect(|event| seen.push(event["seq"].as_u64()))
         .find(|event| event["subject"] == "watched@n2" && event["rule"] == "start")
         .expect("the rule's entry comes");
+    assert!(
+        seen.iter().all(|seq| *seq > last),
+        "without --since it begins with what comes: {seen:?} after {last:?}"
+    );
     assert!(
         entry["cause"]
             .as_str()

@@ -75,7 +75,11 @@ impl Present<'_> {
             Key::Type(_) => code::UNKNOWN_TYPE,
             _ => code::NOT_FOUND,
         };
-        let why = format!("there is no {} {reference}", word(kind));
+        let why = match reference.contains('/') {
+            // `node/n9` says already what it is.
+            true => format!("there is no {reference}"),
+            false => format!("there is no {} {reference}", word(kind)),
+        };
         Problem::new(code, format!("find {reference}"), why)
             .near(near)
             .to_do(list_command(kind))
@@ -137,5 +141,7 @@ mod tests {
             Exit::Usage
         );
         assert_eq!(present.find("n1").unwrap_err().nearest[0], "node/n1");
+        let node = present.find("node/n9").unwrap_err();
+        assert_eq!(node.why, "there is no node/n9");
     }
 }

@@ -87,7 +87,7 @@ pub enum ChaosCommand {
         after_help = "Examples:\n  mainstay chaos panic greeter@n2\n  mainstay chaos panic supervisor/n2"
     )]
     Panic(BreakArguments),
-    /// Make it stop answering
+    /// Make it stop answering: an instance, or an agent (for ten seconds)
     #[command(after_help = "Example:\n  mainstay chaos hang greeter@n2")]
     Hang(BreakArguments),
     /// Let it end cleanly, as if by itself
@@ -97,7 +97,7 @@ pub enum ChaosCommand {
 
 #[derive(Debug, Args)]
 pub struct BreakArguments {
-    /// PLACEMENT@NODE, supervisor/NODE, or node/NODE for its agent
+    /// PLACEMENT@NODE, supervisor/NODE, node/NODE for its agent, or station/ID
     #[arg(value_name = "REF", value_parser = values::breakable)]
     pub reference: Key,
     /// Also where the cluster is not a dev cluster

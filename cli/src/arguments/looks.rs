@@ -20,7 +20,7 @@ pub struct GetArguments {
     /// nodes, stations, types, placements, instances, names, supervisors or configurations
     #[arg(value_enum, value_name = "KIND", hide_possible_values = true)]
     pub kind: Table,
-    /// Only this one, or what belongs to it
+    /// Only this one; of instances also those of PLACEMENT, node/NODE or type/TYPE
     #[arg(value_name = "REF")]
     pub reference: Option<String>,
 }
@@ -56,7 +56,13 @@ pub struct DecisionsArguments {
     /// Only those about this
     #[arg(value_name = "REF", value_parser = values::reference)]
     pub reference: Option<Key>,
+    /// So many at most, the newest; else 20 (as JSON: as many as the station gives)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=DECISIONS_MAX))]
+    pub limit: Option<u16>,
 }
+
+/// One fewer than a page: one more is asked for, to know whether there are more.
+const DECISIONS_MAX: i64 = mainstay_protocol::limits::PAGE_ROWS_MAX as i64 - 1;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  mainstay why flaky@n2\n  mainstay why")]

@@ -77,16 +77,16 @@ pub fn instance(text: &str) -> Result<mainstay_protocol::InstanceKey, String> {
     }
 }
 
-/// What chaos can break: an instance, a node's supervisor, a node's agent.
+/// What chaos can break: an instance, a node's supervisor, a node's agent, a station.
 pub fn breakable(text: &str) -> Result<Key, String> {
     let key = reference(text)?;
     match key.kind() {
-        Kind::Instance | Kind::Supervisor | Kind::Node => Ok(key),
+        Kind::Instance | Kind::Supervisor | Kind::Node | Kind::Station => Ok(key),
         Kind::Placement => Err(format!(
             "\"{text}\" is a placement; say on which node: {text}@NODE"
         )),
         other => Err(format!(
-            "\"{text}\" is a {}; write PLACEMENT@NODE, supervisor/NODE or node/NODE",
+            "\"{text}\" is a {}; write PLACEMENT@NODE, supervisor/NODE, node/NODE or station/ID",
             other.as_str()
         )),
     }

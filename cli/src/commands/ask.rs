@@ -14,7 +14,7 @@ use crate::commands::{change, several};
 use crate::outcome::{Outcome, four_lines, worst};
 use crate::program::is_of_a_route;
 use crate::table::{Cell, Table};
-use crate::text::printable;
+use crate::text::{printable, span};
 
 pub async fn check(app: &mut App<'_>, arguments: &CheckArguments) -> Outcome {
     let client = app.client().await?;
@@ -179,7 +179,8 @@ pub async fn call(app: &mut App<'_>, arguments: CallArguments) -> Outcome {
     let answer = match answer {
         Ok(answer) => answer,
         Err(problem) => {
-            let problem = late(&client, &arguments.reference, problem);
+            let mut problem = late(&client, &arguments.reference, problem);
+            problem.what = format!("call {} {}", arguments.reference, arguments.message);
             return Err(advised(&client, &arguments.reference, problem).await);
         }
     };
@@ -201,8 +202,8 @@ pub async fn call(app: &mut App<'_>, arguments: CallArguments) -> Outcome {
 fn late(client: &Client, key: &InstanceKey, mut problem: Problem) -> Problem {
     if problem.code == code::TIMEOUT && is_of_a_route(&problem) {
         problem.why = format!(
-            "{key} did not answer within {} ms; what was asked may be done all the same",
-            client.timeout().as_millis()
+            "{key} did not answer within {}; what was asked may be done all the same",
+            span(client.timeout())
         );
     }
     problem

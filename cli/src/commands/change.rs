@@ -2,10 +2,10 @@
 //! stdout, four lines for each that did not come to what was wanted.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mainstay_api::client::{InstanceFilter, NOBODY_ANSWERS};
-use mainstay_api::types::{Accepted, Instance, Until, WaitRequest};
+use mainstay_api::types::{Accepted, Health, Instance, Until, WaitRequest};
 use mainstay_api::{Client, Exit, Problem};
 use mainstay_protocol::{InstanceKey, code};
 use mainstay_resource_graph::Key;
@@ -49,6 +49,10 @@ pub struct Row {
     pub instance: Option<Instance>,
     pub problem: Option<Problem>,
 }
+
+/// What was started is looked at for so long, so often, until its first Check is in.
+const FIRST_CHECK_MAX: Duration = Duration::from_millis(300);
+const FIRST_CHECK_LOOK: Duration = Duration::from_millis(10);
 
 /// So often people are told how it goes.
 const PROGRESS: Duration = Duration::from_millis(200);
@@ -173,8 +177,9 @@ pub async fn settle(
             }
             Err(problem) => (None, String::new(), Some(problem)),
         };
+        let runs = settling.wait && settling.until == Until::Running && problem.is_none();
         rows.push(Row {
-            instance: instance(client, &reference).await,
+            instance: instance(client, &reference, runs).await,
             changed,
             text,
             exit: problem.as_ref().map_or(Exit::Ok, |problem| problem.exit),
@@ -190,9 +195,19 @@ fn awaits(settling: &Settling, accepted: &Accepted) -> bool {
     settling.wait && !accepted.instances.is_empty() && (settling.unchanged || accepted.changed)
 }
 
-async fn instance(client: &Client, reference: &str) -> Option<Instance> {
+/// As it is now. Where it runs as was wanted, its first Check is worth a moment: it comes right after the start, and
+/// `unknown` would be told of what is well.
+async fn instance(client: &Client, reference: &str, runs: bool) -> Option<Instance> {
     let (placement, node) = reference.split_once('@')?;
-    client.instance(node, placement).await.ok()
+    let started = Instant::now();
+    loop {
+        let instance = client.instance(node, placement).await.ok()?;
+        let unchecked = instance.health == Health::Unknown && instance.state == "Running";
+        if !runs || !unchecked || started.elapsed() >= FIRST_CHECK_MAX {
+            return Some(instance);
+        }
+        tokio::time::sleep(FIRST_CHECK_LOOK).await;
+    }
 }
 
 /// Of a target that failed, `why` tells more than the cluster's status.

@@ -7,45 +7,71 @@ use mainstay_api::types::{Decision, Reason};
 use crate::app::App;
 use crate::arguments::DecisionsArguments;
 use crate::outcome::Outcome;
-use crate::table::{Cell, Table};
+use crate::text::one_line;
 
-/// More than anybody reads at once; JSON has no other bound than the station's.
-const SHOWN_MAX: usize = 100;
+/// As many as somebody reads at once. JSON has no other bound than the station's.
+const SHOWN: usize = 20;
 
 pub async fn run(app: &mut App<'_>, arguments: &DecisionsArguments) -> Outcome {
+    let json = app.console.style.json;
+    let limit = arguments
+        .limit
+        .map(usize::from)
+        .or((!json).then_some(SHOWN));
     let filter = DecisionFilter {
         reference: arguments.reference.as_ref().map(ToString::to_string),
-        limit: (!app.console.style.json).then_some(SHOWN_MAX),
+        // One more tells whether there are more.
+        limit: limit.map(|limit| if json { limit } else { limit + 1 }),
         ..DecisionFilter::default()
     };
-    let decisions = app.client().await?.decisions(&filter).await?;
-    let table = table(&decisions);
-    app.console
-        .list(&decisions, &table, "no decision is recorded")?;
+    let mut decisions = app.client().await?.decisions(&filter).await?;
+    if json {
+        app.console.json(&decisions)?;
+        return Ok(Exit::Ok);
+    }
+    if decisions.is_empty() {
+        app.console.say("no decision is recorded");
+        return Ok(Exit::Ok);
+    }
+    let limit = limit.unwrap_or(SHOWN);
+    let more = decisions.len() > limit;
+    decisions.truncate(limit);
+    app.console.data(&text(&decisions))?;
+    if more {
+        app.console.say(&format!(
+            "the newest {limit}; --limit {} shows more",
+            limit.saturating_mul(5)
+        ));
+    }
     Ok(Exit::Ok)
 }
 
-pub fn table(decisions: &[Decision]) -> Table {
-    let mut table = Table::new(&["TIME", "RULE", "SUBJECT", "DID", "DECLINED", "SAW"]);
+/// A line for each decision; below it what was done or declined, and a line for everything the rule saw: what it
+/// saw is long, and no terminal is wide enough for it beside the rest.
+pub fn text(decisions: &[Decision]) -> String {
+    let mut out = String::new();
     for decision in decisions {
-        let saw: Vec<String> = decision
-            .saw
-            .iter()
-            .map(|saw| match saw.text.is_empty() {
-                true => saw.reference.clone(),
-                false => format!("{} {}", saw.reference, saw.text),
-            })
-            .collect();
-        table.row(vec![
-            Cell::new(decision.time.to_string()),
-            Cell::new(&decision.rule),
-            Cell::new(&decision.subject),
-            Cell::new(told(decision.did.as_ref())),
-            Cell::new(told(decision.declined.as_ref())),
-            Cell::new(saw.join("; ")),
-        ]);
+        out.push_str(&format!(
+            "{}  {}  {}\n",
+            decision.time,
+            one_line(&decision.rule),
+            one_line(&decision.subject)
+        ));
+        for (word, reason) in [("did", &decision.did), ("declined", &decision.declined)] {
+            if let Some(reason) = reason {
+                push_line(&mut out, word, &told(Some(reason)));
+            }
+        }
+        for (at, saw) in decision.saw.iter().enumerate() {
+            let word = if at == 0 { "saw" } else { "" };
+            push_line(&mut out, word, &format!("{} {}", saw.reference, saw.text));
+        }
     }
-    table
+    out
+}
+
+fn push_line(out: &mut String, word: &str, text: &str) {
+    out.push_str(&format!("    {word:<10}{}\n", one_line(text)));
 }
 
 pub fn told(reason: Option<&Reason>) -> String {
@@ -53,5 +79,57 @@ pub fn told(reason: Option<&Reason>) -> String {
         None => String::new(),
         Some(reason) if reason.text.is_empty() => reason.code.to_string(),
         Some(reason) => format!("{}: {}", reason.code, reason.text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_api::Time;
+    use mainstay_api::types::Saw;
+    use mainstay_protocol::code;
+
+    use super::*;
+
+    fn saw(reference: &str, text: &str) -> Saw {
+        Saw {
+            reference: reference.to_owned(),
+            rev: 1,
+            text: text.to_owned(),
+        }
+    }
+
+    fn decision(did: Option<Reason>, declined: Option<Reason>) -> Decision {
+        Decision {
+            id: "1.0".to_owned(),
+            time: Time::from_wall_ms(0),
+            rule: "restart".to_owned(),
+            subject: "a@n1".to_owned(),
+            saw: vec![
+                saw("a@n1", "Failed: panicked: two\nlines"),
+                saw("node/n1", "Online"),
+            ],
+            did,
+            declined,
+            events: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_decision_shows_what_was_done_and_everything_that_was_seen() {
+        let done = decision(Some(Reason::new(code::BACKOFF, "in 1.0 s")), None);
+        let declined = decision(None, Some(Reason::new(code::CONFIG_REFUSED, "change it")));
+        assert_eq!(
+            text(&[done, declined]),
+            "\
+1970-01-01T00:00:00.000Z  restart  a@n1
+    did       MS-BACKOFF: in 1.0 s
+    saw       a@n1 Failed: panicked: two / lines
+              node/n1 Online
+1970-01-01T00:00:00.000Z  restart  a@n1
+    declined  MS-CONFIG-REFUSED: change it
+    saw       a@n1 Failed: panicked: two / lines
+              node/n1 Online
+"
+        );
     }
 }

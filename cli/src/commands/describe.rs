@@ -1,9 +1,9 @@
 //! `describe`: everything known about one resource, with what last happened to it and what was last decided.
 
 use mainstay_api::client::{DecisionFilter, EventFilter};
-use mainstay_api::types::{Decision, Described, Event};
+use mainstay_api::types::{Decision, Described, Event, Reason};
 use mainstay_api::{Client, Exit};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::app::App;
@@ -47,7 +47,7 @@ pub async fn run(app: &mut App<'_>, arguments: &OneArguments) -> Outcome {
     }
     if !whole.decisions.is_empty() {
         text.push_str("\nlatest decisions\n");
-        text.push_str(&decisions::table(&whole.decisions).render(colour));
+        text.push_str(&decisions::text(&whole.decisions));
     }
     app.console.data(&text)?;
     Ok(Exit::Ok)
@@ -71,9 +71,15 @@ async fn latest(client: &Client, reference: &str) -> (Vec<Event>, Vec<Decision>)
     )
 }
 
-/// As people want it: a type's schemas become a line for each message and each key. JSON has all of them.
+/// As people want it: a reason is a line; a type's schemas become a line for each message and each key. JSON has
+/// all of them.
 fn folded(described: &Described) -> Value {
     let mut value = described.value.clone();
+    if let Some(reason) = value.get_mut("reason")
+        && let Ok(known) = Reason::deserialize(&*reason)
+    {
+        *reason = Value::String(decisions::told(Some(&known)));
+    }
     if described.kind != "type" {
         return value;
     }
@@ -124,11 +130,54 @@ fn key_text(key: &str, schema: &Value, required: &[&str]) -> String {
     }
 }
 
+/// The order in which people want to read a resource: what it is, how it is, what it is made of.
+const ORDER: [&str; 29] = [
+    "ref",
+    "name",
+    "hash",
+    "id",
+    "node",
+    "type",
+    "version",
+    "target",
+    "desired",
+    "state",
+    "health",
+    "reason",
+    "since",
+    "checked_ms",
+    "heard_ms",
+    "incarnation",
+    "attempts",
+    "next_try",
+    "generation",
+    "want",
+    "have",
+    "healthy",
+    "waiting_on",
+    "role",
+    "holder",
+    "waiting",
+    "watches",
+    "config",
+    "config_wanted",
+];
+
+/// Keys without a place of their own come last, in their alphabet.
+fn place(key: &str) -> usize {
+    ORDER
+        .iter()
+        .position(|known| *known == key)
+        .unwrap_or(ORDER.len())
+}
+
 /// Keys and values, indented; whatever fits a line stays on one.
 fn push(out: &mut String, value: &Value, depth: usize) {
     let indent = "  ".repeat(depth);
     match value {
         Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_by_key(|(key, _)| place(key));
             for (key, value) in fields {
                 match short(value) {
                     Some(text) => out.push_str(&format!("{indent}{key}: {text}\n")),
@@ -200,6 +249,27 @@ mod tests {
                 "messages": ["greet  {how?, name: string}  Greets.", "end"],
                 "schema": "{greeting?: string}",
             })
+        );
+    }
+
+    #[test]
+    fn a_resource_begins_with_what_it_is_and_how_it_is() {
+        let described = Described {
+            kind: "instance".to_owned(),
+            reference: "a@n1".to_owned(),
+            value: json!({
+                "attempts": 1,
+                "ref": "a@n1",
+                "reason": {"code": "MS-PANICKED", "text": "panicked: boom", "refs": []},
+                "state": "Failed",
+                "uses": [],
+            }),
+        };
+        let mut out = String::new();
+        push(&mut out, &folded(&described), 0);
+        assert_eq!(
+            out,
+            "ref: a@n1\nstate: Failed\nreason: MS-PANICKED: panicked: boom\nattempts: 1\nuses: []\n"
         );
     }
 

@@ -13,35 +13,48 @@ use crate::outcome::{Outcome, usage};
 use crate::table::{Cell, Table};
 use crate::text::one_line;
 
-/// Without `--since`: the newest so many; when following, a few to stand on.
+/// Without `--since`: the newest so many.
 const NEWEST: usize = 100;
-const NEWEST_FOLLOWED: usize = 10;
 /// Between two tries to reach a station that went away.
 const RETRY: Duration = Duration::from_millis(200);
 
 pub async fn run(app: &mut App<'_>, arguments: &EventsArguments) -> Outcome {
     let client = app.client().await?;
-    let events = match arguments.since {
-        Some(since) => since_then(&client, moment(since)?).await?,
-        None => {
-            let limit = if arguments.follow {
-                NEWEST_FOLLOWED
-            } else {
-                NEWEST
-            };
-            newest(&client, limit).await?
-        }
-    };
+    let since = arguments.since.map(moment).transpose()?;
     if arguments.follow {
-        for event in &events {
-            show(app, event)?;
-        }
-        let after = events.last().map_or(0, |event| event.seq);
-        return follow(app, &client, after).await;
+        return from_now(app, &client, since).await;
+    }
+    let mut events = match since {
+        Some(since) => since_then(&client, since).await?,
+        // One more tells whether there are more.
+        None => newest(&client, NEWEST + 1).await?,
+    };
+    let more = since.is_none() && events.len() > NEWEST;
+    if more {
+        events.remove(0);
     }
     let table = table(&events);
     app.console.list(&events, &table, "nothing happened")?;
+    if more {
+        app.console.say(&format!(
+            "the newest {NEWEST}; --since shows more, as in --since 1h"
+        ));
+    }
     Ok(Exit::Ok)
+}
+
+/// What is to come; before it, only what `--since` asks for.
+async fn from_now(app: &mut App<'_>, client: &Client, since: Option<SystemTime>) -> Outcome {
+    let mut after = newest(client, 1).await?.last().map_or(0, |last| last.seq);
+    if let Some(since) = since {
+        for event in since_then(client, since).await? {
+            after = after.max(event.seq);
+            show(app, &event)?;
+        }
+    }
+    app.console
+        .say("waiting for what happens; Ctrl-C ends this");
+    follow(app, client, after).await
 }
 
 fn moment(since: Since) -> Result<SystemTime, Problem> {

@@ -91,7 +91,12 @@ fn branch(out: &mut String, node: &WhyNode, first: &str, rest: &str, colour: boo
         .and_then(|rest| rest.strip_suffix(" failed"));
     out.push_str(&match failed {
         Some(incarnation) => {
-            format!("{first}incarnation {incarnation} of {reference} failed{since}\n")
+            // A failure is a moment, not something that lasts.
+            let ago = node
+                .since
+                .map(|since| format!(" {} ago", age_of(since)))
+                .unwrap_or_default();
+            format!("{first}incarnation {incarnation} of {reference} failed{ago}\n")
         }
         None => format!(
             "{first}{reference} is {}{since}\n",
@@ -144,6 +149,7 @@ fn branch(out: &mut String, node: &WhyNode, first: &str, rest: &str, colour: boo
 
 #[cfg(test)]
 mod tests {
+    use mainstay_api::Time;
     use mainstay_api::types::{Reason, SystemWill};
     use mainstay_protocol::code;
 
@@ -171,8 +177,15 @@ mod tests {
         };
         let well = why(node("a@n1", "Running", Vec::new()));
         assert_eq!(text(&well, false), "a@n1 is Running\n");
-        let failed = why(node("a@n1", "incarnation 1 failed", Vec::new()));
+        let mut failed = why(node("a@n1", "incarnation 1 failed", Vec::new()));
         assert!(text(&failed, false).starts_with("incarnation 1 of a@n1 failed\n"));
+        failed.tree.since = Some(Time::from_wall_ms(0));
+        let told = text(&failed, false);
+        let first = told.lines().next().unwrap();
+        assert!(
+            first.starts_with("incarnation 1 of a@n1 failed ") && first.ends_with(" ago"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -7,6 +7,8 @@ use mainstay_api::{Client, Problem};
 use mainstay_protocol::code;
 use serde_json::json;
 
+use crate::text::span;
+
 /// Between two looks at a cluster that is coming up.
 const LOOK: Duration = Duration::from_millis(20);
 /// One look.
@@ -60,7 +62,7 @@ impl Wanted {
                 return Err(Problem::new(
                     code::TIMEOUT,
                     "bring the dev cluster up",
-                    format!("{seen} after {} ms", self.timeout.as_millis()),
+                    format!("{seen} after {}", span(self.timeout)),
                 )
                 .to_do("mainstay dev -v"));
             }

@@ -136,22 +136,26 @@ pub async fn chaos(State(api): State<Api>, bytes: Bytes) -> Reply {
         types::ChaosAct::Hang => ChaosAct::Hang,
         types::ChaosAct::Stop => ChaosAct::Stop,
     };
-    let what = format!("chaos on {}", request.reference);
+    let word = match request.act {
+        types::ChaosAct::Kill => "kill",
+        types::ChaosAct::Panic => "panic",
+        types::ChaosAct::Hang => "hang",
+        types::ChaosAct::Stop => "stop",
+    };
+    let what = format!("chaos {word} {}", request.reference);
     let target = chaos_target(&api, &what, request.reference.clone()).await?;
     let (node, target) = match target {
         Struck::OnNode(node, target) => (node, target),
         Struck::ThisStation => return strike_station(&what, request.reference, request.act),
     };
-    let of_agent = target == ChaosTarget::Agent;
+    let strikes_agent = target == ChaosTarget::Agent && api.shared.sessions.has(&node);
     let text = match put(&api, &node, Ask::Chaos { target, act }).await {
-        Answer::Done { text } => text,
+        Answer::Done { text } => format!("{}: {text}", request.reference),
         // An agent that is killed or stopped has no more to say.
         Answer::Refused(refusal)
-            if of_agent
-                && [code::AGENT_DOWN, code::TIMEOUT].contains(&refusal.code)
-                && was_there(&api, &node) =>
+            if strikes_agent && [code::AGENT_DOWN, code::TIMEOUT].contains(&refusal.code) =>
         {
-            format!("the agent of {node} went silent")
+            format!("{}: its agent says nothing any more", request.reference)
         }
         other => return Err(not_an_answer(what, other, started)),
     };
@@ -188,18 +192,9 @@ fn strike_station(what: &str, reference: String, act: types::ChaosAct) -> Reply 
         }
     });
     json(&Done {
-        text: format!("{reference} is struck"),
+        text: format!("{reference}: struck"),
         reference,
     })
-}
-
-/// Something was heard of it lately: what is silent now was struck.
-fn was_there(api: &Api, node: &NodeName) -> bool {
-    use mainstay_api::present::Live;
-    let limit = ASK_DEADLINE + Duration::from_secs(5);
-    api.shared
-        .heard_ms(node)
-        .is_some_and(|ms| u128::from(ms) < limit.as_millis())
 }
 
 async fn chaos_target(api: &Api, what: &str, reference: String) -> Result<Struck, Failure> {

@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use mainstay_api::Problem;
 use mainstay_api::present::{self, Present, find};
+use mainstay_api::time::span;
 use mainstay_api::types::{Until, WaitAnswer, WaitRequest};
 use mainstay_protocol::code::{self, Code, Reason};
 use mainstay_protocol::report::Presence;
@@ -82,7 +83,7 @@ fn possible(key: &Key, request: &WaitRequest) -> Result<(), Failure> {
 }
 
 fn timed_out(request: &WaitRequest, state: &str, timeout: Duration) -> Problem {
-    let why = format!("after {} ms {state}", timeout.as_millis());
+    let why = format!("after {} {state}", span(timeout));
     Problem::new(code::TIMEOUT, what(request), why)
         .to_do(format!("mainstay why {}", request.reference))
 }

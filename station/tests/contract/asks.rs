@@ -122,7 +122,8 @@ async fn chaos_reaches_instances_supervisors_and_agents() {
             act: ChaosAct::Kill,
         };
         let done = cluster.client.chaos(&request).await.unwrap();
-        assert!(done.text.starts_with(hit), "{}", done.text);
+        let told = format!("{reference}: {hit}");
+        assert!(done.text.starts_with(&told), "{}", done.text);
     }
     let nowhere = ChaosRequest {
         reference: "greeter".to_owned(),
