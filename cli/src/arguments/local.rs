@@ -15,8 +15,8 @@ pub struct ExplainArguments {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  mainstay completion bash > /etc/bash_completion.d/mainstay\n  \
-                  source <(mainstay completion zsh)"
+    after_help = "It prints a script, which `source <(mainstay completion bash)` loads; in a file of your\n\
+                  shell's completion folder it is there for good.\n\nExample:\n  mainstay completion bash"
 )]
 pub struct CompletionArguments {
     /// bash, zsh, fish, elvish or powershell
@@ -25,6 +25,11 @@ pub struct CompletionArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  mainstay new service billing",
+    subcommand_required = true,
+    disable_help_subcommand = true
+)]
 pub struct NewArguments {
     #[command(subcommand)]
     pub command: NewCommand,
