@@ -10,7 +10,7 @@ use std::sync::Arc;
 use mainstay_protocol::code::{self, Code, Reason};
 use mainstay_protocol::{codec, limits, words};
 use mainstay_resource_graph::{
-    Cause, Key, Parked, ParkedId, ParkedWhat, Record, StandingRefusal, Txn, Vertex, View, ViewExt,
+    Cause, Key, Kind, Parked, ParkedId, ParkedWhat, Record, Txn, Vertex, View, ViewExt,
 };
 
 use crate::describe;
@@ -49,6 +49,7 @@ pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &En
         if current.is_empty() {
             return done;
         }
+        release_parked(txn, rules, &current);
         let mut next = BTreeSet::new();
         for rule in rules.entries() {
             for subject in subjects(rule, &current, txn) {
@@ -79,6 +80,27 @@ pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &En
     // What the others make of where it ended is for the next step.
     done.rest.append(&mut current);
     done
+}
+
+/// Who changed and left what a rule watches does not concern it any more: nothing is set aside for that pair.
+fn release_parked(txn: &mut Txn<'_>, rules: &Rules, changed: &BTreeSet<Key>) {
+    if txn.keys(Kind::Parked).is_empty() {
+        return;
+    }
+    for key in changed {
+        let subject = txn.record(key);
+        for rule in rules.entries() {
+            let parked = parked_key(rule.name, key);
+            let stands = txn.record(&parked).is_none_or(|parked| {
+                subject.as_ref().is_some_and(|subject| {
+                    is_parked_at(&parked, subject) || (rule.watch)().matches(subject)
+                })
+            });
+            if !stands {
+                txn.remove(&parked);
+            }
+        }
+    }
 }
 
 fn hold_back(current: &mut BTreeSet<Key>, rest: &mut BTreeSet<Key>) {
@@ -182,7 +204,7 @@ fn too_large(bytes: usize) -> Reason {
     Reason::new(code::ENTRY_TOO_LARGE, text)
 }
 
-/// A refusal is recorded when it begins: the subject remembers the one that stands.
+/// A refusal is recorded when it begins: the subject remembers, for each rule, the one that stands.
 fn begins_to_stand(txn: &mut Txn<'_>, rule: &str, subject: &Key, code: &Code) -> bool {
     let Key::Instance(key) = subject else {
         return false;
@@ -190,15 +212,13 @@ fn begins_to_stand(txn: &mut Txn<'_>, rule: &str, subject: &Key, code: &Code) ->
     let Some(instance) = txn.instance(key) else {
         return false;
     };
-    let refusal = StandingRefusal {
-        rule: rule.to_owned(),
-        code: code.clone(),
-    };
-    if instance.refusal.as_ref() == Some(&refusal) {
+    if instance.refusals.get(rule) == Some(code) {
         return false;
     }
-    txn.update_instance(key, |instance| instance.refusal = Some(refusal))
-        .is_ok()
+    txn.update_instance(key, |instance| {
+        instance.refusals.insert(rule.to_owned(), code.clone());
+    })
+    .is_ok()
 }
 
 fn decision(

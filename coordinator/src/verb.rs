@@ -9,8 +9,8 @@ use mainstay_protocol::report::{Presence, RestartWhen};
 use mainstay_protocol::words::cut;
 use mainstay_protocol::{InstanceKey, limits};
 use mainstay_resource_graph::{
-    CommandVertex, Failure, FailureCause, Instance, InstanceState, Key, NodeState, Relation, Txn,
-    Vertex, ViewExt, slot_of,
+    CommandVertex, Desired, Failure, FailureCause, Instance, InstanceState, Key, NodeState,
+    Relation, Txn, Vertex, ViewExt, slot_of,
 };
 
 use crate::env::Env;
@@ -78,7 +78,7 @@ pub fn begin_start(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
         instance.state = InstanceState::Starting;
         instance.reason = Some(Reason::new(
             code::STARTING,
-            format!("incarnation {incarnation} is starting"),
+            format!("incarnation {incarnation}; its answer is awaited"),
         ));
         instance.health = Health::Unknown;
         instance.health_detail = String::new();
@@ -87,7 +87,7 @@ pub fn begin_start(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
         instance.deadline = Some(env.now + start_deadline + env.settings.answer_margin());
         instance.process = Vec::new();
         instance.restart_asked = false;
-        instance.refusal = None;
+        instance.refusals.clear();
     });
     command(
         txn,
@@ -113,6 +113,19 @@ fn wanted_config(txn: &Txn<'_>, key: &InstanceKey) -> String {
         .unwrap_or_else(|| "{}".to_owned())
 }
 
+/// Why it is stopping, by what is wanted of it.
+pub fn stopping(desired: Desired) -> Reason {
+    match desired {
+        Desired::Running => Reason::new(
+            code::RESTART_ASKED,
+            "stopping, to be started again on request",
+        ),
+        Desired::Stopped | Desired::Absent => {
+            Reason::new(code::STOPPED_BY_OPERATOR, "stopping on request")
+        }
+    }
+}
+
 /// Commands the Stop of what may live, asking first.
 pub fn begin_stop(txn: &mut Txn<'_>, key: &InstanceKey, why: StopWhy, reason: Reason, env: &Env) {
     let instance = txn.instance(key).expect("the caller read it");
@@ -125,7 +138,7 @@ pub fn begin_stop(txn: &mut Txn<'_>, key: &InstanceKey, why: StopWhy, reason: Re
         instance.next_try = None;
         instance.deadline =
             Some(env.now + Duration::from_millis(deadline_ms) + env.settings.answer_margin());
-        instance.refusal = None;
+        instance.refusals.clear();
     });
     order_stop(txn, key, why, StopManner::AskThenKill, deadline_ms, env);
 }
@@ -190,13 +203,13 @@ pub fn quiet(instance: &mut Instance) {
     instance.next_try = None;
     instance.deadline = None;
     instance.process = Vec::new();
-    instance.refusal = None;
+    instance.refusals.clear();
 }
 
-/// Back to the beginning, with a clean sheet.
-pub fn renew(txn: &mut Txn<'_>, key: &InstanceKey, reason: Reason) {
+/// Back to the beginning, with a clean sheet: Pending, or Stopped for a moment if it keeps its name.
+pub fn renew(txn: &mut Txn<'_>, key: &InstanceKey, state: InstanceState, reason: Reason) {
     change(txn, key, |instance| {
-        instance.state = InstanceState::Pending;
+        instance.state = state;
         instance.reason = Some(reason);
         instance.attempts.clear();
         instance.restart_asked = false;

@@ -46,6 +46,6 @@ pub use txn::{Savepoint, Txn, WriteError};
 pub use vertex::{
     Cause, Cluster, CommandVertex, Configuration, Desired, Edge, Failure, FailureCause, Instance,
     InstanceState, Name, Node, NodeState, Outbox, Parked, ParkedWhat, Placement, Record, Relation,
-    ServiceType, StandingRefusal, Station, Supervisor, SupervisorState, Target, Vertex, slot_of,
+    ServiceType, Station, Supervisor, SupervisorState, Target, Vertex, slot_of,
 };
 pub use view::{View, ViewExt};

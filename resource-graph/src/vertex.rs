@@ -188,8 +188,10 @@ pub struct Instance {
     pub failure: Option<Failure>,
     /// An operator asked for a restart that has not been carried out.
     pub restart_asked: bool,
-    /// What the last rule declined, recorded once while it stands.
-    pub refusal: Option<StandingRefusal>,
+    /// What each rule declined, by the rule's name: recorded once while it stands.
+    pub refusals: BTreeMap<String, Code>,
+    /// When an incarnation of it last said that it runs.
+    pub started: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -336,12 +338,6 @@ impl FailureCause {
             Self::StartDeadline => "the start is overdue",
         }
     }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StandingRefusal {
-    pub rule: String,
-    pub code: Code,
 }
 
 /// Exists while it is held or waited for; `Holds` and `Waits` say by whom.
@@ -546,7 +542,8 @@ impl Instance {
             process: Vec::new(),
             failure: None,
             restart_asked: false,
-            refusal: None,
+            refusals: BTreeMap::new(),
+            started: None,
         }
     }
 }

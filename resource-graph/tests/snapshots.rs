@@ -11,7 +11,7 @@ use mainstay_resource_graph::snapshot::SnapshotError;
 use mainstay_resource_graph::stored::{self, StoredError};
 use mainstay_resource_graph::{
     Cause, Cluster, Failure, FailureCause, Graph, Key, Kind, Outbox, Parked, ParkedWhat, Record,
-    Relation, Settings, StandingRefusal, Station, Supervisor, SupervisorState, Txn, Vertex, View,
+    Relation, Settings, Station, Supervisor, SupervisorState, Txn, Vertex, View,
 };
 
 use world::{at, commit, incarnation, key, name_of, seconds, small, stop_command};
@@ -75,10 +75,9 @@ fn fill_and_link(txn: &mut Txn<'_>) {
             cause: FailureCause::Failed(FailureKind::Panic),
             evidence: Evidence::text("boom"),
         });
-        instance.refusal = Some(StandingRefusal {
-            rule: "start".to_owned(),
-            code: code::NAME_HELD,
-        });
+        instance
+            .refusals
+            .insert("start".to_owned(), code::NAME_HELD);
         instance.attempts = vec![seconds(1), seconds(2)];
     })
     .unwrap();

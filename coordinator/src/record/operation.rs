@@ -7,8 +7,8 @@ use mainstay_protocol::request::Refusal;
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{Generation, InstanceKey, NodeName, SlotName};
 use mainstay_resource_graph::{
-    Configuration, Desired, InstanceState, Key, Kind, Parked, ParkedId, ParkedWhat, Placement,
-    Relation, Target, Txn, Vertex, View, ViewExt,
+    Configuration, Desired, Instance, InstanceState, Key, Kind, Parked, ParkedId, ParkedWhat,
+    Placement, Relation, Target, Txn, Vertex, View, ViewExt,
 };
 
 use super::{is_online, unknown};
@@ -216,11 +216,15 @@ fn wake(txn: &mut Txn<'_>, wish: &StartPlacement) -> Recorded {
                     said.push(format!("{key} is already {state}"));
                     continue;
                 }
-                verb::change(txn, key, |instance| instance.desired = Desired::Running);
+                verb::change(txn, key, |instance| {
+                    instance.desired = Desired::Running;
+                    tell_stopping(instance);
+                });
                 if needs_waking(&instance.state) {
                     // What failed in this same step still holds its name.
                     verb::free_name(txn, key);
-                    verb::renew(txn, key, Reason::new(code::WANTED, "a start was asked for"));
+                    let reason = Reason::new(code::WANTED, "a start was asked for");
+                    verb::renew(txn, key, InstanceState::Pending, reason);
                 }
                 said.push(format!("{key} is to start again"));
             }
@@ -247,7 +251,7 @@ fn needs_waking(state: &InstanceState) -> bool {
     }
 }
 
-fn known(txn: &Txn<'_>, key: &InstanceKey) -> Result<mainstay_resource_graph::Instance, Refusal> {
+fn known(txn: &Txn<'_>, key: &InstanceKey) -> Result<Instance, Refusal> {
     txn.instance(key).ok_or_else(|| {
         let text = key.to_string();
         let names: Vec<String> = txn
@@ -270,6 +274,7 @@ fn stop(txn: &mut Txn<'_>, key: &InstanceKey) -> Result_ {
     verb::change(txn, key, |instance| {
         instance.desired = Desired::Stopped;
         instance.restart_asked = false;
+        tell_stopping(instance);
     });
     let text = if matches!(instance.state, InstanceState::Stopped { .. }) {
         format!("{key} is not running")
@@ -281,6 +286,13 @@ fn stop(txn: &mut Txn<'_>, key: &InstanceKey) -> Result_ {
         format!("{key} is to stop when {} is back", key.node)
     };
     Ok(recorded(vec![key.clone()], text))
+}
+
+/// A stop that is under way ends as is wanted by now, and says so.
+fn tell_stopping(instance: &mut Instance) {
+    if let InstanceState::Stopping { stuck: false, .. } = instance.state {
+        instance.reason = Some(verb::stopping(instance.desired));
+    }
 }
 
 fn restart(txn: &mut Txn<'_>, key: &InstanceKey) -> Result_ {
@@ -298,6 +310,7 @@ fn restart(txn: &mut Txn<'_>, key: &InstanceKey) -> Result_ {
     verb::change(txn, key, |instance| {
         instance.desired = Desired::Running;
         instance.restart_asked = true;
+        tell_stopping(instance);
     });
     Ok(recorded(vec![key.clone()], format!("{key} is to restart")))
 }
@@ -327,11 +340,8 @@ fn clear(txn: &mut Txn<'_>, key: &InstanceKey) -> Result_ {
         ));
     }
     verb::free_name(txn, key);
-    verb::renew(
-        txn,
-        key,
-        Reason::new(code::CLEARED, "its failures were cleared"),
-    );
+    let reason = Reason::new(code::CLEARED, "its failures were cleared");
+    verb::renew(txn, key, InstanceState::Pending, reason);
     Ok(recorded(
         vec![key.clone()],
         format!("{key} starts with a clean sheet"),

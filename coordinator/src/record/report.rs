@@ -65,7 +65,7 @@ fn about_instance(
             process,
             ..
         } => {
-            started(txn, key, instance, version, config, process);
+            started(txn, key, instance, version, config, process, env);
         }
         Report::CouldNotStart { refused, text, .. } => {
             could_not_start(txn, key, instance, *refused, text, env);
@@ -109,6 +109,7 @@ fn started(
     version: &str,
     config: &str,
     process: &[mainstay_protocol::health::ProcessIdentity],
+    env: &Env,
 ) {
     let begins = matches!(
         instance.state,
@@ -129,7 +130,8 @@ fn started(
         instance.version = Some(version.to_owned());
         instance.process = process.to_vec();
         instance.deadline = None;
-        instance.refusal = None;
+        instance.refusals.clear();
+        instance.started = Some(env.now);
     });
 }
 
@@ -312,13 +314,14 @@ pub fn finish_stop(txn: &mut Txn<'_>, key: &InstanceKey, why: StopWhy, env: &Env
         return;
     }
     match why {
-        // Wanted again by now, or asked to restart: from the beginning.
+        // Wanted again by now, or asked to restart: from the beginning, and the name is not let go in between.
         StopWhy::NotWanted | StopWhy::Restart => {
-            verb::free_name(txn, key);
+            let reason = Reason::new(code::RESTART_ASKED, "ended on request, to start again");
             verb::renew(
                 txn,
                 key,
-                Reason::new(code::RESTART_ASKED, "ended on request, to start again"),
+                InstanceState::Stopped { by_itself: false },
+                reason,
             );
         }
         // The failure was noted when the stop was decided; now it is gone.
@@ -356,7 +359,7 @@ fn health_changed(
     verb::change(txn, key, |instance| {
         instance.health = health;
         instance.health_detail = detail.to_owned();
-        instance.refusal = None;
+        instance.refusals.clear();
         match health {
             Health::Ok => {
                 instance.state = InstanceState::Running;

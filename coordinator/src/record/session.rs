@@ -432,6 +432,6 @@ fn cut_off(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, reason: Re
         instance.health = Health::Unknown;
         verb::end_health(instance, env);
         instance.deadline = None;
-        instance.refusal = None;
+        instance.refusals.clear();
     });
 }

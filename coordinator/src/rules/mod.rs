@@ -12,7 +12,7 @@ mod restart;
 mod start;
 mod start_deadline;
 mod stop;
-mod stop_escalate;
+pub mod stop_escalate;
 mod unresponsive;
 
 use crate::rule::RuleEntry;

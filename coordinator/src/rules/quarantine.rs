@@ -37,7 +37,8 @@ impl Rule for Quarantine {
                 presence: Presence::Gone
             }
         );
-        let exempt = could_not_start::is_final(&instance) || restart::is_not_its_fault(&instance);
+        let exempt = could_not_start::is_final(&instance)
+            || restart::is_not_its_fault(&subject, &instance, txn, env);
         if !failed || exempt || instance.desired != Desired::Running {
             return Verdict::Nothing;
         }

@@ -99,7 +99,7 @@ fn after_failure(
         return Verdict::declined(code::NO_RESTART, "its type says: never restart");
     }
     let count = instance.attempts.len() as u32;
-    if is_not_its_fault(instance) {
+    if is_not_its_fault(subject, instance, txn, env) {
         return again(subject, txn, env, Count::Not, WITH_ITS_AGENT);
     }
     if count == 0 {
@@ -174,13 +174,31 @@ fn when_due(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>, env: 
     again(subject, txn, env, Count::Attempt, WHEN_DUE)
 }
 
-/// It had begun well, and then its agent ended.
-pub fn is_not_its_fault(instance: &Instance) -> bool {
-    let agent_ended = instance
+/// It had begun well, and then its agent ended: not its fault, unless it was the last to begin there and that was not
+/// long ago. A service that ends its whole agent soon after each start is always the last of those that begin: once
+/// it waits for its next try, and also when a neighbour was taken for it, it begins after all the others.
+pub fn is_not_its_fault(
+    subject: &InstanceKey,
+    instance: &Instance,
+    view: &dyn View,
+    env: &Env,
+) -> bool {
+    let ended_with_agent = instance
         .failure
         .as_ref()
-        .is_some_and(|failure| failure.cause == FailureCause::Failed(FailureKind::AgentEnded));
-    agent_ended && instance.version.is_some()
+        .filter(|failure| failure.cause == FailureCause::Failed(FailureKind::AgentEnded));
+    let (Some(_), Some(_), Some(started)) = (ended_with_agent, &instance.version, instance.started)
+    else {
+        return false;
+    };
+    let soon = env.now.since(started) < env.settings.healthy_after();
+    let began_last = || {
+        view.instances_on(&subject.node)
+            .iter()
+            .filter_map(|key| view.instance(key)?.started)
+            .all(|other| other <= started)
+    };
+    !(soon && began_last())
 }
 
 /// When a restart happens, in a code and in words.

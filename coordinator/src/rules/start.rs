@@ -55,9 +55,11 @@ impl Rule for Start {
                 instance.reason = Some(Reason::new(code::WANTED, "it is wanted and can begin"));
             });
         }
+        // What is restarted on request has its name already, whoever waits for it.
+        let holds = txn.holder(&slot_of(&subject, &instance)).as_ref() == Some(&subject);
         let taken = verb::held_by_another(txn, &subject, &instance)
             .or_else(|| verb::waits_longer(txn, &subject, &instance));
-        if taken.is_some() {
+        if taken.is_some() && !holds {
             // `name_conflict` has what is Pending.
             return Verdict::Nothing;
         }

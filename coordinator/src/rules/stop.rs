@@ -91,34 +91,22 @@ impl Rule for Stop {
 }
 
 fn living(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>, env: &Env) -> Verdict {
-    let (why, code, text) = if instance.desired != Desired::Running {
-        (
-            StopWhy::NotWanted,
-            code::STOPPED_BY_OPERATOR,
-            "stopping on request",
-        )
-    } else if instance.restart_asked {
-        (
-            StopWhy::Restart,
-            code::RESTART_ASKED,
-            "stopping, to be started again on request",
-        )
-    } else {
-        return Verdict::Nothing;
+    let why = match instance.desired {
+        Desired::Stopped | Desired::Absent => StopWhy::NotWanted,
+        Desired::Running if instance.restart_asked => StopWhy::Restart,
+        Desired::Running => return Verdict::Nothing,
     };
+    let reason = verb::stopping(instance.desired);
     verb::change(txn, subject, |instance| instance.restart_asked = false);
-    verb::begin_stop(txn, subject, why, Reason::new(code.clone(), text), env);
-    Verdict::did(code, text)
+    verb::begin_stop(txn, subject, why, reason.clone(), env);
+    Verdict::did(reason.code, reason.text)
 }
 
 /// A restart of what does not run is a start with a clean sheet.
 fn fresh(subject: &InstanceKey, txn: &mut Txn<'_>) -> Verdict {
     verb::free_name(txn, subject);
-    verb::renew(
-        txn,
-        subject,
-        Reason::new(code::RESTART_ASKED, "a restart was asked for"),
-    );
+    let reason = Reason::new(code::RESTART_ASKED, "a restart was asked for");
+    verb::renew(txn, subject, InstanceState::Pending, reason);
     Verdict::did(
         code::RESTART_ASKED,
         "it was not running; it starts with a clean sheet",

@@ -65,10 +65,11 @@ impl Rule for StopEscalate {
     }
 }
 
-fn kill_is_under_way(txn: &Txn<'_>, subject: &InstanceKey, instance: &Instance) -> bool {
-    txn.commands_for(&subject.node)
+/// The node was told to kill it at once.
+pub fn kill_is_under_way(view: &dyn View, subject: &InstanceKey, instance: &Instance) -> bool {
+    view.commands_for(&subject.node)
         .iter()
-        .filter_map(|key| txn.command(key))
+        .filter_map(|key| view.command(key))
         .any(|command| match &command.order {
             Order::Stop(stop) => {
                 stop.instance == *subject

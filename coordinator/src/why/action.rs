@@ -1,5 +1,7 @@
 //! What will happen by itself, and what a person can do: every command printed here parses.
 
+use std::time::Duration;
+
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code;
 use mainstay_resource_graph::{
@@ -7,6 +9,7 @@ use mainstay_resource_graph::{
 };
 
 use super::{SystemWill, wants_running};
+use crate::rules::stop_escalate;
 
 pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
     let facts = view.instance(key)?;
@@ -26,11 +29,15 @@ pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
             facts.deadline,
             "start_deadline",
         ),
-        InstanceState::Stopping { stuck: false, .. } => will(
-            "kill it if it does not end",
-            facts.deadline,
-            "stop_escalate",
-        ),
+        InstanceState::Stopping { stuck: false, .. } => {
+            if stop_escalate::kill_is_under_way(view, key, &facts) {
+                return will("say that it will not end", facts.deadline, "stop_escalate");
+            }
+            // Its agent does it, a margin before the coordinator would ask for it.
+            let margin = margin(view);
+            let at = facts.deadline.map(|at| at - margin);
+            will("kill it if it does not end", at, "stop")
+        }
         InstanceState::Unresponsive { .. } => will(
             "stop and restart it if it goes on missing Checks",
             None,
@@ -55,6 +62,16 @@ pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
         | InstanceState::Stopped { .. }
         | InstanceState::Failed { .. }
         | InstanceState::Quarantined => None,
+    }
+}
+
+fn margin(view: &dyn View) -> Duration {
+    match view
+        .record(&Key::Cluster)
+        .map(|record| record.vertex.clone())
+    {
+        Some(Vertex::Cluster(cluster)) => cluster.settings.answer_margin(),
+        Some(_) | None => Duration::ZERO,
     }
 }
 

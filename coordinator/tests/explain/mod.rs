@@ -4,10 +4,11 @@ mod lists;
 
 use mainstay_coordinator::status::{self, Verdict};
 use mainstay_coordinator::why::{self, Cause};
+use mainstay_coordinator::{Env, Rule, Rules, Verdict as Judged, Watch};
 use mainstay_protocol::health::{FailureKind, Health};
 use mainstay_protocol::report::{Presence, Report};
-use mainstay_protocol::{Timestamp, code};
-use mainstay_resource_graph::{InstanceState, Key, NodeState, ViewExt};
+use mainstay_protocol::{InstanceKey, Timestamp, code};
+use mainstay_resource_graph::{InstanceState, Key, NodeState, Txn, ViewExt};
 
 use crate::harness::{World, at, decision_line, key, node_name};
 
@@ -285,10 +286,58 @@ fn a_standing_refusal_is_recorded_once() {
     }
     assert_eq!(world.times("start", &subject), 1);
     assert_eq!(
-        world.instance("web@n1").refusal.unwrap().code,
+        world.instance("web@n1").refusals["start"],
         code::WAITING_FOR_NODE
     );
     world.up("n1");
     assert_eq!(world.state("web@n1"), InstanceState::Starting);
-    assert_eq!(world.instance("web@n1").refusal, None, "it stands no more");
+    assert!(
+        world.instance("web@n1").refusals.is_empty(),
+        "it stands no more"
+    );
+}
+
+/// Declines, and so writes, whenever it is asked.
+struct Cautious<const N: u8>;
+
+impl Rule for Cautious<1> {
+    const NAME: &'static str = "cautious_one";
+    type Subject = InstanceKey;
+
+    fn watches() -> Watch {
+        Watch::instances(|instance| instance.state == InstanceState::Starting)
+    }
+
+    fn judge(_: InstanceKey, _: &mut Txn<'_>, _: &Env) -> Judged {
+        Judged::declined(code::WANTED, "one would rather not")
+    }
+}
+
+impl Rule for Cautious<2> {
+    const NAME: &'static str = "cautious_two";
+    type Subject = InstanceKey;
+
+    fn watches() -> Watch {
+        Cautious::<1>::watches()
+    }
+
+    fn judge(_: InstanceKey, _: &mut Txn<'_>, _: &Env) -> Judged {
+        Judged::declined(code::WITHIN_BUDGET, "two would rather not")
+    }
+}
+
+/// Each remembers its own refusal, so neither takes the other's for news.
+// proves: S21, S24
+#[test]
+fn two_rules_that_both_decline_are_each_recorded_once() {
+    let rules = Rules::shipped().with::<Cautious<1>>().with::<Cautious<2>>();
+    let mut world = World::with(rules);
+    world.up("n1");
+    world.start("flaky", "web", "n1").unwrap();
+    world.wait_ms(1000);
+    world.fail_over();
+    let subject = Key::Instance(at("web@n1"));
+    assert_eq!(world.times("cautious_one", &subject), 1);
+    assert_eq!(world.times("cautious_two", &subject), 1);
+    assert!(world.parked().is_empty(), "{:?}", world.parked());
 }

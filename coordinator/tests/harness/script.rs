@@ -351,6 +351,7 @@ fn failed(instance: InstanceKey, incarnation: Incarnation, words: &Words<'_>) ->
         "reported" => FailureKind::Reported,
         "vanished" => FailureKind::Vanished,
         "killed" => FailureKind::Killed,
+        "agent_ended" => FailureKind::AgentEnded,
         word => panic!("no such failure: {word}"),
     };
     let presence = match words.get(3) {

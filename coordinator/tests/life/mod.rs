@@ -28,6 +28,10 @@ told! {
     // case: services 27, 31
     panics_restart_at_once_then_wait_longer_each_time_then_are_quarantined = "crash_loop";
     // proves: S20
+    a_service_that_ends_its_agent_is_counted_and_its_neighbours_are_not = "ends_its_agent";
+    // proves: S4, S9
+    a_restart_asked_for_keeps_the_name_whoever_waits_for_it = "restart_keeps_name";
+    // proves: S20
     // case: services 26
     a_minute_of_health_forgets_earlier_failures = "sustained_health";
     // proves: S20

@@ -62,6 +62,17 @@ fn cursed_world() -> World {
     world
 }
 
+/// Who is stopped does not run any more: what was set aside for its running is of no concern.
+// proves: S21
+#[test]
+fn what_was_parked_goes_when_its_subject_leaves_what_the_rule_watches() {
+    let mut world = cursed_world();
+    assert_eq!(world.parked().len(), 1);
+    world.stop("web@n1").unwrap();
+    assert_eq!(world.state("web@n1").as_str(), "Stopping");
+    assert!(world.parked().is_empty(), "{:?}", world.parked());
+}
+
 fn panics_told(world: &World) -> usize {
     world
         .decisions()

@@ -189,7 +189,7 @@ pub fn restart_after_backoff() -> Story {
         says: code::BACKOFF,
         declines: false,
         saw: &["node/n1"],
-        why: ("web@n1", "incarnation 3 is starting"),
+        why: ("web@n1", "incarnation 3; its answer"),
     }
 }
 
@@ -197,8 +197,13 @@ pub fn restart_with_its_agent() -> Story {
     Story {
         rule: "restart",
         subject: web,
-        // Its attempts are used up, and that its agent ends is not its fault.
-        under: last_attempt,
+        // Its attempts are used up, and that its agent ends is not its fault: another began after it.
+        under: || {
+            let mut world = last_attempt();
+            world.start("noisy", "later", "n1").unwrap();
+            world.started("later@n1");
+            world
+        },
         straw: |world| {
             world.failed(
                 "web@n1",
@@ -349,7 +354,7 @@ pub fn start() -> Story {
         says: code::WANTED,
         declines: false,
         saw: &["node/n1", "type/flaky", "web"],
-        why: ("web@n1", "incarnation 1 is starting"),
+        why: ("web@n1", "incarnation 1; its answer"),
     }
 }
 
@@ -424,7 +429,7 @@ pub fn name_conflict_ends() -> Story {
         says: code::NAME_FREED,
         declines: false,
         saw: &[],
-        why: ("other@n1", "incarnation 1 is starting"),
+        why: ("other@n1", "incarnation 1; its answer"),
     }
 }
 

@@ -39,9 +39,13 @@ enum Hold {
     MustNot,
 }
 
-/// Held from the decision to start through back-off; a failure that was just seen keeps it until it is judged.
-fn hold(state: &InstanceState) -> Hold {
-    match state {
+/// Held from the decision to start through back-off; a failure that was just seen keeps it until it is judged, and a
+/// stop for a restart until the next start.
+fn hold(instance: &Instance) -> Hold {
+    match instance.state {
+        InstanceState::Stopped { by_itself: false } if instance.desired == Desired::Running => {
+            Hold::May
+        }
         InstanceState::Starting
         | InstanceState::Running
         | InstanceState::Degraded
@@ -81,7 +85,7 @@ fn name(
     problems.demand(held.is_none() || awaited.is_none(), &key, || {
         format!("holds {slot} and waits for it")
     });
-    match hold(&instance.state) {
+    match hold(instance) {
         Hold::Must => {
             problems.demand(held.is_some(), &key, || {
                 format!("is {state} and does not hold {slot}")
