@@ -316,7 +316,7 @@ pub fn stop_escalate() -> Story {
         says: code::STOPPING,
         declines: false,
         saw: &[],
-        why: ("web@n1", "stop_escalate will kill it"),
+        why: ("web@n1", "stop_escalate will say"),
     }
 }
 
