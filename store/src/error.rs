@@ -29,7 +29,7 @@ pub enum OpenError {
         known: u32,
     },
     #[error(
-        "the data directory {dir} is damaged ({what}): what stands behind the damage was acknowledged and cannot be left out silently; \
+        "the data directory {dir} is damaged ({what}): what stands behind may have been acknowledged and cannot be left out silently; \
          keep the directory, then either run `station repair` on a copy of it, or `restore` a backup into an empty directory"
     )]
     Damaged { dir: PathBuf, what: String },

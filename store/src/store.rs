@@ -60,8 +60,9 @@ pub struct Report {
     pub applied: Option<LogPoint>,
     /// Entries behind it that wait for the new term to be committed.
     pub entries_to_apply: u64,
-    /// The end of the write-ahead log was torn, and is cut off.
-    pub torn: Option<Tear>,
+    /// The end of the write-ahead log was torn, and is cut off: of one file, or of several without a whole entry
+    /// behind the first of them.
+    pub torn: Vec<Tear>,
 }
 
 /// The leader core's way into the log.
@@ -210,27 +211,30 @@ impl Drop for Store {
 }
 
 /// Looks at the write-ahead log before RocksDB does: cuts a torn end off, refuses anything else.
-fn mend(dir: &std::path::Path, directory: &Directory) -> Result<Option<Tear>, OpenError> {
+fn mend(dir: &std::path::Path, directory: &Directory) -> Result<Vec<Tear>, OpenError> {
     let database: PathBuf = directory.database();
     let verdict =
         wal::examine(&database).map_err(OpenError::io("reading the logs in", &database))?;
     match verdict {
-        Verdict::Whole => Ok(None),
-        Verdict::Torn(tear) => {
-            tear.cut()
-                .map_err(OpenError::io("cutting the torn end off", &tear.file))?;
-            tracing::warn!(
-                file = %tear.file.display(),
-                kept_bytes = tear.whole_bytes,
-                cut_bytes = tear.torn_bytes,
-                "the log's end was torn by a crash and is cut off at the last whole entry; nothing acknowledged stood behind it"
-            );
-            Ok(Some(tear))
+        Verdict::Whole => Ok(Vec::new()),
+        Verdict::Torn(torn) => {
+            for tear in &torn {
+                tear.cut()
+                    .map_err(OpenError::io("cutting the torn end off", &tear.file))?;
+                tracing::warn!(
+                    file = %tear.file.display(),
+                    kept_bytes = tear.whole_bytes,
+                    cut_bytes = tear.torn_bytes,
+                    "the log's end was torn by a crash and is cut off at the last whole entry; nothing acknowledged stood behind it"
+                );
+            }
+            Ok(torn)
         }
         Verdict::Damaged { file, at } => Err(OpenError::Damaged {
             dir: dir.to_owned(),
             what: format!(
-                "{} does not match its checksum at byte {at}, with whole entries behind it",
+                "{} is not whole at byte {at}, with whole entries behind it: it was damaged, or power failed while \
+                 the system wrote its end out of order",
                 file.display()
             ),
         }),

@@ -2,8 +2,11 @@
 //!
 //! RocksDB's default recovery stops at the first bad record and silently drops everything behind it, which is right
 //! for a torn tail and wrong for a flipped bit in the middle. So the records are read here first, by their
-//! checksums. Nothing whole behind the bad place: a write was under way when the power went, and it is cut off.
-//! Something whole behind it: that was written later, perhaps acknowledged; opening is refused.
+//! checksums. Nothing whole behind the bad place, in its file or a later one: a write was under way when the power
+//! went, and what is torn is cut off, in later files too. Something whole behind it: that was written later, perhaps
+//! acknowledged; opening is refused. It may also be pages of the unsynced tail that the kernel wrote out of order
+//! before the power went. Those look the same: the last sync leaves no mark that is itself sure to be on disk, short
+//! of a second sync for each. So it is not guessed (`docs/semantics.md`, Power loss).
 //!
 //! A file is blocks of 32 KiB; a record is `crc32c u32 masked | length u16 | type u8 | bytes`, little-endian, never
 //! across blocks: a longer one is First, Middle.., Last.
@@ -26,8 +29,9 @@ const IGNORABLE: u8 = 1 << 7;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Whole,
-    /// The end of the last log is not whole; nothing whole follows.
-    Torn(Tear),
+    /// A log's end is not whole, and nothing whole follows: what is to be cut, oldest first. Later logs are
+    /// among them where they hold torn bytes of their own.
+    Torn(Vec<Tear>),
     /// Something whole follows a bad place.
     Damaged {
         file: PathBuf,
@@ -54,11 +58,11 @@ impl Tear {
 
 /// Reads every log of a database. A database that is not there has none.
 pub(crate) fn examine(database: &Path) -> io::Result<Verdict> {
-    let mut torn: Option<Tear> = None;
+    let mut torn: Vec<Tear> = Vec::new();
     for file in logs(database)? {
         let bytes = fs::read(&file)?;
         let scan = scan(&bytes);
-        if let Some(tear) = &torn
+        if let Some(tear) = torn.first()
             && scan.records > 0
         {
             return Ok(Verdict::Damaged {
@@ -74,17 +78,17 @@ pub(crate) fn examine(database: &Path) -> io::Result<Verdict> {
                     at: bad as u64,
                 });
             }
-            Some(_) if torn.is_some() => {}
-            Some(_) => {
-                torn = Some(Tear {
-                    file,
-                    whole_bytes: scan.whole as u64,
-                    torn_bytes: (bytes.len() - scan.whole) as u64,
-                });
-            }
+            Some(_) => torn.push(Tear {
+                file,
+                whole_bytes: scan.whole as u64,
+                torn_bytes: (bytes.len() - scan.whole) as u64,
+            }),
         }
     }
-    Ok(torn.map_or(Verdict::Whole, Verdict::Torn))
+    Ok(match torn.is_empty() {
+        true => Verdict::Whole,
+        false => Verdict::Torn(torn),
+    })
 }
 
 /// The write-ahead logs, oldest first.
@@ -260,6 +264,51 @@ mod tests {
             let bad = scan(&bytes).bad.expect("a checksum covers every byte");
             assert!(whole_behind(&bytes, bad), "{at}");
         }
+    }
+
+    /// The verdict on logs of these bytes, with each tear as (file, whole, torn).
+    fn verdict_on(logs: &[&[u8]]) -> Option<Vec<(String, u64, u64)>> {
+        let dir = tempfile::tempdir().unwrap();
+        for (number, bytes) in (1..).zip(logs) {
+            fs::write(dir.path().join(format!("{number:06}.log")), bytes).unwrap();
+        }
+        let torn = match examine(dir.path()).unwrap() {
+            Verdict::Whole => Vec::new(),
+            Verdict::Torn(torn) => torn,
+            Verdict::Damaged { .. } => return None,
+        };
+        for tear in &torn {
+            tear.cut().unwrap();
+        }
+        assert_eq!(examine(dir.path()).unwrap(), Verdict::Whole, "once cut");
+        let name = |file: &Path| file.file_name().unwrap().to_str().unwrap().to_owned();
+        let told = |tear: &Tear| (name(&tear.file), tear.whole_bytes, tear.torn_bytes);
+        Some(torn.iter().map(told).collect())
+    }
+
+    #[test]
+    fn every_torn_log_is_cut_as_long_as_nothing_whole_follows_the_first() {
+        let (whole, ends) = three();
+        let end = ends[2] as u64;
+        let torn = [&whole[..], &whole[..9]].concat();
+        let (one, two) = ("000001.log".to_owned(), "000002.log".to_owned());
+        let first = (one, end, 9);
+        assert_eq!(verdict_on(&[&whole, &[]]), Some(vec![]));
+        assert_eq!(verdict_on(&[&torn, &[]]), Some(vec![first.clone()]));
+        assert_eq!(
+            verdict_on(&[&torn, &whole[..5]]),
+            Some(vec![first.clone(), (two.clone(), 0, 5)])
+        );
+        assert_eq!(
+            verdict_on(&[&torn, &[], &whole[..5]]),
+            Some(vec![first, ("000003.log".to_owned(), 0, 5)])
+        );
+        assert_eq!(verdict_on(&[&whole, &torn]), Some(vec![(two, end, 9)]));
+        assert_eq!(verdict_on(&[&torn, &whole]), None, "a whole record behind");
+        assert_eq!(verdict_on(&[&torn, &torn]), None);
+        assert_eq!(verdict_on(&[&torn, &[], &whole]), None);
+        let behind_a_gap = [&[0; 9][..], &whole].concat();
+        assert_eq!(verdict_on(&[&torn, &behind_a_gap]), None);
     }
 
     #[test]

@@ -64,7 +64,7 @@ fn a_torn_tail_is_cut_off_and_said_at_any_length() {
             .set_len(length - cut)
             .unwrap();
         let driver = Driver::open_leading(config(dir.path()));
-        let torn = driver.report.torn.clone().expect("a cut inside a record");
+        let torn = driver.report.torn.first().expect("a cut inside a record");
         assert_eq!(torn.whole_bytes + torn.torn_bytes, length - cut);
         driver.assert_stored();
         let last = watermark(&driver.graph, 1).unwrap();
@@ -75,10 +75,58 @@ fn a_torn_tail_is_cut_off_and_said_at_any_length() {
         drop(driver);
         assert_eq!(
             Driver::open_leading(config(dir.path())).report.torn,
-            None,
+            [],
             "it is whole again"
         );
     }
+}
+
+/// The log a database would have begun next.
+fn next_log(dir: &Path) -> PathBuf {
+    let logs = files(dir, "log");
+    let newest: u64 = logs
+        .last()
+        .and_then(|log| log.file_stem()?.to_str()?.parse().ok())
+        .expect("there is a log");
+    dir.join("db").join(format!("{:06}.log", newest + 1))
+}
+
+#[test]
+fn a_torn_log_may_be_followed_by_empty_and_torn_ones() {
+    let original = written();
+    let last = fs::read(last_log(original.path())).unwrap();
+    for newer in [&[][..], &last[..1], &last[..40]] {
+        let dir = TempDir::new().unwrap();
+        copy(original.path(), dir.path());
+        let log = last_log(dir.path());
+        fs::write(&log, &last[..last.len() - 5]).unwrap();
+        fs::write(next_log(dir.path()), newer).unwrap();
+        let driver = Driver::open_leading(config(dir.path()));
+        let torn: u64 = driver.report.torn.iter().map(|tear| tear.torn_bytes).sum();
+        assert!(torn > newer.len() as u64, "{:?}", driver.report.torn);
+        driver.assert_stored();
+        assert!(watermark(&driver.graph, 1).unwrap() + 5 >= ENTRIES);
+        drop(driver);
+        let again = Driver::open_leading(config(dir.path()));
+        assert_eq!(again.report.torn, [], "it is whole again");
+    }
+}
+
+#[test]
+fn whole_entries_behind_a_torn_log_are_refused_with_both_causes_named() {
+    let dir = written();
+    let log = last_log(dir.path());
+    let last = fs::read(&log).unwrap();
+    fs::write(&log, &last[..last.len() - 5]).unwrap();
+    fs::write(next_log(dir.path()), &last).unwrap();
+    let error = Store::open(config(dir.path())).err().expect("refused");
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains("damaged") && text.contains("power failed"),
+        "{text}"
+    );
+    assert_eq!(fs::read(&log).unwrap().len(), last.len() - 5, "untouched");
 }
 
 #[test]
@@ -104,7 +152,7 @@ fn a_flipped_byte_in_the_log_is_never_passed_over() {
                 refused += 1;
             }
             Ok((_store, Opened { report, .. })) => {
-                let tear = report.torn.expect("whatever is left out is said");
+                let tear = report.torn.first().expect("whatever is left out is said");
                 assert!(tear.whole_bytes <= at, "byte {at} stood before {tear:?}");
                 torn += 1;
             }
