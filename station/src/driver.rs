@@ -34,8 +34,10 @@ pub struct Inputs {
 pub enum Ended {
     /// Leadership was lost.
     Following,
-    /// The log is closed: the station stops.
-    Closed,
+    /// The station stops.
+    Stopped,
+    /// The log ended, and nobody had asked for it.
+    LogClosed,
     /// The core panicked: its state cannot be trusted, and nobody else has one.
     CorePanicked,
 }
@@ -129,7 +131,8 @@ impl Drive {
                 return Ended::CorePanicked;
             }
             let taken = match input {
-                Input::Log(None) | Input::End => return Ended::Closed,
+                Input::Log(None) => return Ended::LogClosed,
+                Input::End => return Ended::Stopped,
                 Input::Log(Some(event)) => {
                     let follows = matches!(event, LogEvent::Following | LogEvent::Replaced { .. });
                     let taken = self.gather(inputs).and_then(|()| self.log_event(event));
@@ -139,7 +142,7 @@ impl Drive {
                     taken
                 }
                 // The shared state holds a sender for as long as there is a station.
-                Input::Submitted(None) => return Ended::Closed,
+                Input::Submitted(None) => return Ended::Stopped,
                 Input::Submitted(Some(submitted)) => self.enqueue(submitted),
                 Input::Time => Ok(()),
             };

@@ -43,6 +43,8 @@ pub struct RecoverySupervisor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Over {
     Stopped,
+    /// The log ended by itself: nothing can be decided any more.
+    LogClosed,
     CorePanicked,
 }
 
@@ -65,10 +67,10 @@ impl RecoverySupervisor {
         loop {
             let term = tokio::select! {
                 term = until_leading(&inputs, &mut graph, &mut log_time, &shared) => term,
-                _ = end.wait_for(|end| *end) => None,
+                _ = end.wait_for(|end| *end) => return Over::Stopped,
             };
             let Some(term) = term else {
-                return Over::Stopped;
+                return Over::LogClosed;
             };
             let mut pause = FIRST_PAUSE;
             loop {
@@ -93,7 +95,8 @@ impl RecoverySupervisor {
                 shared.sessions.close_all("this station no longer leads");
                 match ended {
                     Some(Ended::CorePanicked) => return Over::CorePanicked,
-                    Some(Ended::Closed) => return Over::Stopped,
+                    Some(Ended::Stopped) => return Over::Stopped,
+                    Some(Ended::LogClosed) => return Over::LogClosed,
                     Some(Ended::Following) => break,
                     None => {
                         tracing::error!(

@@ -27,8 +27,9 @@ use crate::shared::{Shared, SharedParts, Submitted};
 use crate::watchdog::Watchdog;
 use crate::{cluster, peers};
 
-/// What the process ends with when the leader core panicked; its starter may start it again.
-pub const EXIT_CORE_PANICKED: u8 = 70;
+/// What the process ends with when its leader core panicked or its log closed by itself; its starter may start it
+/// again.
+pub const EXIT_CORE_GONE: u8 = 70;
 /// Time for open requests to be answered when the station stops.
 const STOP_GRACE: Duration = Duration::from_millis(500);
 
@@ -246,20 +247,18 @@ impl Running {
             tracing::error!("signals cannot be received");
             return ExitCode::FAILURE;
         };
-        let over = tokio::select! {
-            _ = terminate.recv() => Over::Stopped,
-            _ = interrupt.recv() => Over::Stopped,
-            over = &mut self.coordinator => over.unwrap_or(Over::CorePanicked),
+        let unasked = tokio::select! {
+            _ = terminate.recv() => None,
+            _ = interrupt.recv() => None,
+            over = &mut self.coordinator => Some(over.unwrap_or(Over::CorePanicked)),
         };
-        match over {
-            Over::Stopped => {
+        match unasked {
+            None => {
                 self.stop().await;
                 ExitCode::SUCCESS
             }
-            Over::CorePanicked => {
-                tracing::error!("the leader core panicked; the process ends and the log stands");
-                ExitCode::from(EXIT_CORE_PANICKED)
-            }
+            // The coordinator has been waited for; there is nothing left to stop in order.
+            Some(over) => ended_unasked(over),
         }
     }
 
@@ -286,6 +285,21 @@ impl Running {
         let shared = self.shared;
         end_log(move || shared.store.shutdown()).await;
     }
+}
+
+/// A coordinator that is gone without anybody's wish leaves a station that can decide nothing: the process ends, and
+/// whoever started it starts it again from disk.
+fn ended_unasked(over: Over) -> ExitCode {
+    let why = match over {
+        Over::CorePanicked => "the leader core panicked",
+        Over::LogClosed => "the log closed by itself",
+        Over::Stopped => "the coordinator ended by itself",
+    };
+    tracing::error!(why, "the process ends; what is on disk stands");
+    eprintln!(
+        "mainstay: {why}; the station ends and must be started again, what is on disk stands"
+    );
+    ExitCode::from(EXIT_CORE_GONE)
 }
 
 async fn open(options: &StationOptions, cluster: ClusterId) -> Result<(Store, Opened), StartError> {
@@ -350,4 +364,23 @@ fn failed(dir: &Path, error: &StartError) -> ExitCode {
     tracing::error!(%error, "the station did not start");
     eprintln!("{problem}");
     problem.exit.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainstay_protocol::ClusterName;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_log_that_closes_by_itself_ends_the_station_with_its_own_code() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StationOptions::new(dir.path(), ClusterName::new("test").unwrap());
+        let running = Station::new().start(options).await.unwrap();
+        let shared = Arc::clone(&running.shared);
+        let ended = tokio::spawn(running.until_signal());
+        end_log(move || shared.store.shutdown()).await;
+        let code = tokio::time::timeout(Duration::from_secs(60), ended).await;
+        let code = code.expect("it ends").expect("it does not panic");
+        assert_eq!(code, ExitCode::from(EXIT_CORE_GONE));
+    }
 }
