@@ -67,25 +67,30 @@ impl Client {
 
     /// All pages of a list.
     pub async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, Problem> {
-        let mut rows = Vec::new();
-        let mut cursor: Option<String> = None;
+        let pages = self.pages(path, usize::MAX).await?;
+        Ok(pages.into_iter().flatten().collect())
+    }
+
+    /// Page after page until there are so many rows, or no more.
+    async fn pages<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        rows: usize,
+    ) -> Result<Vec<Vec<T>>, Problem> {
+        let mut pages: Vec<Vec<T>> = Vec::new();
+        let mut found = 0;
+        let mut next = path.to_owned();
         loop {
-            let page = match &cursor {
-                None => path.to_owned(),
-                Some(cursor) => {
-                    let mark = if path.contains('?') { '&' } else { '?' };
-                    format!(
-                        "{path}{mark}{}",
-                        &crate::routes::query(&[("cursor", cursor)])[1..]
-                    )
-                }
+            let received = self.ask(Asked::get(&next), self.timeout).await?;
+            let page: Vec<T> = received.json()?;
+            found += page.len();
+            pages.push(page);
+            let Some(cursor) = received.header(NEXT_CURSOR_HEADER).filter(|_| found < rows) else {
+                return Ok(pages);
             };
-            let received = self.ask(Asked::get(&page), self.timeout).await?;
-            cursor = received.header(NEXT_CURSOR_HEADER);
-            rows.extend(received.json::<Vec<T>>()?);
-            if cursor.is_none() {
-                return Ok(rows);
-            }
+            let mark = if path.contains('?') { '&' } else { '?' };
+            let query = crate::routes::query(&[("cursor", &cursor)]);
+            next = format!("{path}{mark}{}", &query[1..]);
         }
     }
 

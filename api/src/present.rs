@@ -63,6 +63,11 @@ impl<'a> Present<'a> {
     }
 }
 
+/// A text that is kept as empty where it is not known.
+pub fn known(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
 /// A configuration as it is written; as text, should it be no JSON.
 fn json(text: &str) -> serde_json::Value {
     serde_json::from_str(text).unwrap_or_else(|_| text.into())

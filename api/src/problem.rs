@@ -111,7 +111,7 @@ const MEANINGS: &[(Code, u16, Exit)] = &[
     (code::NO_SERVER, 503, Exit::NoServer),
     (code::NO_QUORUM, 503, Exit::NoQuorum),
     (code::TIMEOUT, 504, Exit::TimedOut),
-    (code::OVERLOADED, 429, Exit::TimedOut),
+    (code::OVERLOADED, 503, Exit::TimedOut),
     (code::TARGET_FAILED, 409, Exit::TargetFailed),
     (code::MESSAGE_REFUSED, 422, Exit::TargetFailed),
     (code::OWN_PART, 409, Exit::Refused),

@@ -52,9 +52,10 @@ routes! {
     RESOURCE: Get "/v1/resource";
     /// `ref=`: one tree; without: a tree for each root problem.
     WHY: Get "/v1/why";
-    /// `after=`, `limit=`, `ref=`; a stream with `accept: text/event-stream`.
+    /// `after=`, `limit=`, `ref=`, `cursor=`; a stream with `accept: text/event-stream`. A page may be short, even
+    /// empty, and yet say where it goes on: one request looks at so many rows.
     EVENTS: Get "/v1/events";
-    /// `ref=`, `limit=`; newest first.
+    /// `ref=`, `rule=`, `limit=`, `cursor=`; newest first, in pages like those of events.
     DECISIONS: Get "/v1/decisions";
     START: Post "/v1/start";
     INSTANCE_STOP: Post "/v1/instances/{node}/{placement}/stop";

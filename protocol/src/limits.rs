@@ -139,15 +139,30 @@ pub const BAD_PEERS_MAX: usize = 256;
 pub const BAD_FRAMES_PER_SESSION_MAX: u64 = 1_000;
 /// Answers kept for requests that may be repeated with the same key.
 pub const IDEMPOTENCY_KEYS_MAX: usize = 1024;
-/// Requests of the API that wait for something at a time; one more is told to come back.
-pub const WAITERS_MAX: usize = 4 * 1024;
+/// Requests of the API that wait for something at a time, each on a connection; one more is told to come back.
+pub const WAITERS_MAX: usize = 1024;
 /// The longest a request of the API waits.
 pub const WAIT_MS_MAX: u64 = 24 * 3600 * 1000;
 /// Between two starts of a coordinator that failed: doubled each time up to this.
 pub const COORDINATOR_RESTART_MS_MAX: u64 = 10_000;
 /// One call of the leader core takes far less; an endless one ends the process.
 pub const CORE_CALL_MS_MAX: u64 = 30_000;
-/// Rows of events or decisions in one answer, unless asked for fewer.
-pub const HISTORY_ROWS_DEFAULT: usize = 200;
+/// Rows of events or decisions in one answer, unless the asker says how many.
+pub const HISTORY_ROWS_DEFAULT: usize = 100;
+/// Rows of events or decisions one request looks at, wanted or not; the answer says where to go on. So a question
+/// about one subject among a million does not hold a thread and old data for long.
+pub const HISTORY_SCAN_ROWS_MAX: usize = 20_000;
+/// Trees of one `why` without a subject.
+pub const WHY_TREES_MAX: usize = 200;
+/// Events read at a time for one follower, and held until it has taken them.
+pub const FOLLOWER_EVENTS_MAX: usize = 64;
+/// Followers of events at a time; well below the connections, so that questions still come through.
+pub const FOLLOWERS_MAX: usize = 256;
+/// Connections to the API at a time; one more is told to come back.
+pub const API_CONNECTIONS_MAX: usize = 2048;
+/// Of those that are told to come back, how many at a time; one more is closed without a word.
+pub const API_REFUSALS_MAX: usize = 64;
+/// Instances whose recovery is measured at a time; that of one more is not.
+pub const RECOVERIES_FOLLOWED_MAX: usize = 16 * 1024;
 /// Rules and events set aside; beyond it an event that cannot be recorded is dropped, and the logs say so.
 pub const PARKED_MAX: usize = 1024;

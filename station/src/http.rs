@@ -1,6 +1,7 @@
 //! The HTTP API on its Unix socket: reads from store snapshots, changes through the inbox, questions through the
 //! sessions.
 
+mod admission;
 mod asks;
 mod changes;
 mod history;
@@ -12,20 +13,18 @@ mod stream;
 mod wait;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{MethodRouter, delete, get, post};
-use axum::serve::Listener;
 use mainstay_api::routes::{self, Method, Route};
 use mainstay_protocol::limits;
-use tokio::net::{UnixListener, UnixStream, unix::SocketAddr};
+use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, watch};
 
-use crate::peers;
 use crate::shared::Shared;
+use admission::Admitting;
 use idempotency::Keys;
 
 /// What handlers share.
@@ -34,6 +33,7 @@ pub struct Api {
     pub shared: Arc<Shared>,
     keys: Arc<Keys>,
     waiters: Arc<Semaphore>,
+    followers: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
 }
 
@@ -43,13 +43,15 @@ pub async fn serve(listener: UnixListener, shared: Arc<Shared>, stop: watch::Rec
         shared,
         keys: Arc::new(Keys::default()),
         waiters: Arc::new(Semaphore::new(limits::WAITERS_MAX)),
+        followers: Arc::new(Semaphore::new(limits::FOLLOWERS_MAX)),
         stop: stop.clone(),
     };
     let mut stopping = stop;
-    let served = axum::serve(Admitting(listener), router(api)).with_graceful_shutdown(async move {
-        // A sender that is gone means the same as one that says so.
-        drop(stopping.wait_for(|stop| *stop).await);
-    });
+    let served =
+        axum::serve(Admitting::new(listener), router(api)).with_graceful_shutdown(async move {
+            // A sender that is gone means the same as one that says so.
+            drop(stopping.wait_for(|stop| *stop).await);
+        });
     if let Err(error) = served.await {
         tracing::error!(%error, "the API ended");
     }
@@ -109,34 +111,4 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         })
     );
     handlers
-}
-
-/// The listener, letting in only whom the socket is for.
-struct Admitting(UnixListener);
-
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-impl Listener for Admitting {
-    type Io = UnixStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (UnixStream, SocketAddr) {
-        loop {
-            match self.0.accept().await {
-                Ok((stream, address)) => match peers::admit(&stream) {
-                    Ok(Ok(_pid)) => return (stream, address),
-                    Ok(Err(stranger)) => tracing::warn!(%stranger, "a request was refused"),
-                    Err(error) => tracing::debug!(%error, "a peer left before it was looked at"),
-                },
-                Err(error) => {
-                    tracing::warn!(%error, "accepting a request failed");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
 }

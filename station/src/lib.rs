@@ -15,7 +15,7 @@
 //! What must hold:
 //! - The driver task is the one owner of graph and core; everybody else reads store snapshots.
 //! - Nothing is acknowledged, sent or answered before the entry that justifies it is committed.
-//! - Every queue has a bound: a full inbox slows sessions down and answers 429 to the API, a session that does not
+//! - Every queue has a bound: a full inbox slows sessions down and answers 503 to the API, a session that does not
 //!   read is closed; heartbeats, Checks and kills pass by the inbox.
 //! - No frame, however broken, ends more than its own session.
 //! - A panic of the leader core ends the process; the log is what survives it.
@@ -25,6 +25,7 @@
 
 mod clock;
 mod cluster;
+mod descriptors;
 mod driver;
 mod http;
 mod metrics;

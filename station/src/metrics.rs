@@ -1,11 +1,14 @@
 //! Counters and histograms of this station, and their text for Prometheus.
 
+mod recoveries;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mainstay_coordinator::{Entry, Outcome};
+use recoveries::{Recoveries, Stage, Step};
 
 /// What is counted as it happens.
 #[derive(Debug, Default)]
@@ -21,6 +24,9 @@ struct Counted {
     leader_changes: u64,
     bad_frames: u64,
     checks: BTreeMap<&'static str, u64>,
+    recoveries: Recoveries,
+    restarts: BTreeMap<&'static str, u64>,
+    recovery_seconds: BTreeMap<Stage, Histogram>,
 }
 
 /// Bounds of seconds and of sizes; one scale serves both.
@@ -70,6 +76,16 @@ impl Metrics {
                 .decisions
                 .entry((decision.rule.clone(), outcome))
                 .or_default() += 1;
+        }
+        for step in counted.recoveries.take(entry) {
+            match step {
+                Step::Restarted(reason) => *counted.restarts.entry(reason).or_default() += 1,
+                Step::Took(stage, took) => counted
+                    .recovery_seconds
+                    .entry(stage)
+                    .or_default()
+                    .take(took.as_secs_f64()),
+            }
         }
         if let Some(took) = took {
             counted.commit_seconds.take(took.as_secs_f64());
@@ -141,13 +157,27 @@ impl Counted {
         let name = "mainstay_bad_frames_total";
         text.family(name, "counter", "Frames that could not be read.");
         text.sample(name, &[], self.bad_frames as f64);
-        let (name, help) = ("mainstay_commit_seconds", "From proposal to commit.");
-        text.histogram(name, help, &self.commit_seconds);
-        let (name, help) = (
-            "mainstay_batch_size",
-            "Events in one batch of the leader core.",
-        );
-        text.histogram(name, help, &self.batch_size);
+        let name = "mainstay_restarts_total";
+        let help = "Restarts that were decided, by what made them necessary: a kind of failure, ended (a clean end \
+                    of what always runs) or asked (by a person).";
+        text.family(name, "counter", help);
+        for (reason, count) in &self.restarts {
+            text.sample(name, &[("reason", reason)], *count as f64);
+        }
+        let name = "mainstay_recovery_duration_seconds";
+        let help = "From a failure, once reported, to running again, by stage: decide (until the start is decided, \
+                    with back-off), start (from there until it runs), total.";
+        text.family(name, "histogram", help);
+        for (stage, seconds) in &self.recovery_seconds {
+            text.histogram(name, &[("stage", stage.as_str())], seconds);
+        }
+        let name = "mainstay_commit_seconds";
+        text.family(name, "histogram", "From proposal to commit.");
+        text.histogram(name, &[], &self.commit_seconds);
+        let name = "mainstay_batch_size";
+        let help = "Events in one batch of the leader core.";
+        text.family(name, "histogram", help);
+        text.histogram(name, &[], &self.batch_size);
     }
 }
 
@@ -177,15 +207,16 @@ impl Text {
         }
     }
 
-    fn histogram(&mut self, name: &str, help: &str, histogram: &Histogram) {
-        self.family(name, "histogram", help);
+    fn histogram(&mut self, name: &str, labels: &[(&str, &str)], histogram: &Histogram) {
         let bucket = format!("{name}_bucket");
-        for (count, bound) in histogram.buckets.iter().zip(BOUNDS) {
-            self.sample(&bucket, &[("le", &bound.to_string())], *count as f64);
+        let bounds = BOUNDS.iter().map(ToString::to_string);
+        let all = [("+Inf".to_owned(), histogram.count)];
+        for (bound, count) in bounds.zip(histogram.buckets).chain(all) {
+            let labels = [labels, &[("le", bound.as_str())]].concat();
+            self.sample(&bucket, &labels, count as f64);
         }
-        self.sample(&bucket, &[("le", "+Inf")], histogram.count as f64);
-        self.sample(&format!("{name}_sum"), &[], histogram.sum);
-        self.sample(&format!("{name}_count"), &[], histogram.count as f64);
+        self.sample(&format!("{name}_sum"), labels, histogram.sum);
+        self.sample(&format!("{name}_count"), labels, histogram.count as f64);
     }
 
     fn line(&mut self, text: std::fmt::Arguments<'_>) {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use mainstay_protocol::{ClusterName, NodeName, StationId};
+use mainstay_protocol::{ClusterName, NodeName, StationId, limits};
 use mainstay_resource_graph::Settings;
 
 /// Which table of timers a new cluster begins with.
@@ -36,6 +36,12 @@ pub struct StationOptions {
     pub station: StationId,
     /// The node it runs on, if its machine is one.
     pub node: Option<NodeName>,
+    /// Let it, and through it agents and their instances, be broken on purpose (`mainstay chaos`).
+    pub chaos: bool,
+    /// The log is cut, and history beyond its bounds let go of, after so many entries.
+    pub snapshot_entries: u64,
+    /// Bytes of decisions and events kept.
+    pub history_bytes: u64,
     /// End when the process that started this one ends.
     pub die_with_parent: bool,
 }
@@ -52,6 +58,9 @@ impl StationOptions {
             profile: Profile::Lan,
             station: StationId(1),
             node: None,
+            chaos: false,
+            snapshot_entries: limits::LOG_SNAPSHOT_ENTRIES,
+            history_bytes: limits::HISTORY_BYTES_MAX,
             die_with_parent: false,
         }
     }

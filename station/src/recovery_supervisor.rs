@@ -98,15 +98,7 @@ impl RecoverySupervisor {
                     Some(Ended::Stopped) => return Over::Stopped,
                     Some(Ended::LogClosed) => return Over::LogClosed,
                     Some(Ended::Following) => break,
-                    None => {
-                        tracing::error!(
-                            pause_ms = pause.as_millis(),
-                            "the coordinator's driver panicked; it starts again"
-                        );
-                        tokio::time::sleep(pause).await;
-                        pause = (pause * 2)
-                            .min(Duration::from_millis(limits::COORDINATOR_RESTART_MS_MAX));
-                    }
+                    None => pause = rest(pause).await,
                 }
                 let Some((found, at)) = from_store(&shared) else {
                     return Over::CorePanicked;
@@ -120,6 +112,16 @@ impl RecoverySupervisor {
             (graph, log_time) = (found, at);
         }
     }
+}
+
+/// Between a driver that panicked and the next; says how long the one after it would be.
+async fn rest(pause: Duration) -> Duration {
+    tracing::error!(
+        pause_ms = pause.as_millis(),
+        "the coordinator's driver panicked; it starts again"
+    );
+    tokio::time::sleep(pause).await;
+    (pause * 2).min(Duration::from_millis(limits::COORDINATOR_RESTART_MS_MAX))
 }
 
 /// None if the driver panicked outside the core.

@@ -13,7 +13,7 @@ use mainstay_protocol::{
     InstanceKey, Leadership, NodeName, Revision, StationId, Timestamp, limits,
 };
 use mainstay_resource_graph::View;
-use mainstay_store::Store;
+use mainstay_store::{Reading, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::metrics::Metrics;
@@ -37,9 +37,7 @@ pub struct Standing {
 /// Everything that is not the driver's own.
 pub struct Shared {
     pub store: Store,
-    pub station: StationId,
-    pub node: Option<NodeName>,
-    pub rules: Vec<String>,
+    pub about: About,
     pub inbox: mpsc::Sender<Submitted>,
     pub sessions: Sessions,
     pub metrics: Metrics,
@@ -59,34 +57,24 @@ struct Memory {
     led_until: Option<Instant>,
 }
 
-/// What a shared state begins with.
-pub struct SharedParts {
-    pub store: Store,
+/// What this station is, for as long as it runs.
+#[derive(Debug, Clone)]
+pub struct About {
     pub station: StationId,
     pub node: Option<NodeName>,
     pub rules: Vec<String>,
-    pub inbox: mpsc::Sender<Submitted>,
-    pub sessions: Sessions,
+    /// It may be broken on purpose.
+    pub chaos: bool,
 }
 
 impl Shared {
-    pub fn new(parts: SharedParts) -> Arc<Self> {
-        let SharedParts {
-            store,
-            station,
-            node,
-            rules,
-            inbox,
-            sessions,
-        } = parts;
+    pub fn new(store: Store, about: About, inbox: mpsc::Sender<Submitted>) -> Arc<Self> {
         let wall = wall_clock(&store);
         Arc::new(Self {
             store,
-            station,
-            node,
-            rules,
+            about,
             inbox,
-            sessions,
+            sessions: Sessions::default(),
             metrics: Metrics::default(),
             standing: watch::Sender::new(Standing::default()),
             memory: Mutex::new(Memory {
@@ -199,9 +187,13 @@ fn wall_clock(store: &Store) -> WallClock {
     let newest = view.revision().0;
     let first = Revision(newest.saturating_sub(limits::WALL_REVISIONS_READ));
     let mut after = (first, 0);
+    let page = Reading {
+        rows: limits::PAGE_ROWS_MAX,
+        scanned: limits::PAGE_ROWS_MAX,
+    };
     loop {
-        let rows = match view.events(Some(after), limits::PAGE_ROWS_MAX) {
-            Ok(rows) => rows,
+        let rows = match view.events_after(Some(after), page, |_| true) {
+            Ok(page) => page.rows,
             Err(error) => {
                 tracing::warn!(%error, "old events cannot be read; old times are shown by today's clock");
                 return wall;
@@ -241,10 +233,13 @@ impl Live for Shared {
     }
 
     fn node_of(&self, station: StationId) -> Option<NodeName> {
-        self.node.clone().filter(|_| station == self.station)
+        self.about
+            .node
+            .clone()
+            .filter(|_| station == self.about.station)
     }
 
     fn leader(&self) -> Option<StationId> {
-        self.leads().then_some(self.station)
+        self.leads().then_some(self.about.station)
     }
 }

@@ -22,10 +22,10 @@ use crate::driver::Inputs;
 use crate::http;
 use crate::options::StationOptions;
 use crate::recovery_supervisor::{Over, RecoverySupervisor};
-use crate::sessions::{self, ListenerConfig, Sessions};
-use crate::shared::{Shared, SharedParts, Submitted};
+use crate::sessions::{self, ListenerConfig};
+use crate::shared::{About, Shared, Submitted};
 use crate::watchdog::Watchdog;
-use crate::{cluster, peers};
+use crate::{cluster, descriptors, peers};
 
 /// What the process ends with when its leader core panicked or its log closed by itself; its starter may start it
 /// again.
@@ -108,6 +108,7 @@ impl Station {
             rustix::process::set_parent_process_death_signal(signal)
                 .map_err(|error| StartError::Process(error.into()))?;
         }
+        descriptors::allow();
         let cluster = cluster::of_directory(&options.dir)?;
         let (store, opened) = open(&options, cluster).await?;
         let clock = Clock::new();
@@ -175,8 +176,7 @@ fn share(
         let view = store.view();
         (view.log_time(), view.wall_ms())
     };
-    let shared = Shared::new(SharedParts {
-        store,
+    let about = About {
         station: options.station,
         node: options.node.clone(),
         rules: rules
@@ -184,9 +184,9 @@ fn share(
             .iter()
             .map(|rule| rule.name.to_owned())
             .collect(),
-        inbox,
-        sessions: Sessions::default(),
-    });
+        chaos: options.chaos,
+    };
+    let shared = Shared::new(store, about, inbox);
     if wall_ms > 0 {
         shared.pin_wall(log_time, wall_ms);
     }
@@ -305,6 +305,8 @@ fn ended_unasked(over: Over) -> ExitCode {
 async fn open(options: &StationOptions, cluster: ClusterId) -> Result<(Store, Opened), StartError> {
     let mut config = StoreConfig::new(&options.dir, cluster, options.station);
     config.address = address(options);
+    config.snapshot_entries = options.snapshot_entries;
+    config.history_bytes = options.history_bytes;
     let opened = tokio::task::spawn_blocking(move || Store::open(config)).await;
     Ok(opened.map_err(|panic| StartError::Process(std::io::Error::other(panic)))??)
 }

@@ -28,6 +28,8 @@ pub(crate) const META_VOTE: &[u8] = b"vote";
 pub(crate) const META_PURGED: &[u8] = b"purged";
 pub(crate) const META_SNAPSHOT: &[u8] = b"snapshot";
 pub(crate) const META_HISTORY: &[u8] = b"history";
+/// The place of the newest event that was let go of.
+pub(crate) const META_TRIMMED: &[u8] = b"trimmed";
 
 /// Bytes of unflushed writes per family, and of blocks kept in memory.
 const WRITE_BUFFER_BYTES: usize = 16 * 1024 * 1024;

@@ -34,33 +34,37 @@ impl DecisionFilter {
     }
 }
 
+/// How much one question may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// Rows wanted.
+    pub rows: usize,
+    /// Rows looked at for them.
+    pub scanned: usize,
+}
+
+/// What was found, in the order it was looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    pub rows: Vec<T>,
+    /// The last row looked at, where the question goes on behind it; none once all that is kept was looked at.
+    pub next: Option<(Revision, u32)>,
+}
+
 impl StoreView<'_> {
-    /// The newest first, at most `limit`; `before` (the id of the last row seen) continues an answer.
+    /// The newest first; `before` (the id of the last row looked at) continues an answer.
     pub fn decisions(
         &self,
         filter: &DecisionFilter,
-        limit: usize,
+        reading: Reading,
         before: Option<(Revision, u32)>,
-    ) -> io::Result<Vec<DecisionRow>> {
-        let end = before.map_or([u8::MAX; 12], |(revision, number)| {
-            keys::numbered(revision, number)
+    ) -> io::Result<Page<DecisionRow>> {
+        let newer = self.before(db::DECISIONS, before);
+        let recent = newer.take_while(|row: &io::Result<DecisionRow>| match (row, filter.since) {
+            (Ok(row), Some(since)) => row.log_time >= since,
+            (Ok(_) | Err(_), _) => true,
         });
-        let mut rows = Vec::new();
-        for item in self.backwards(db::DECISIONS, &end) {
-            let (key, bytes) = item?;
-            if key[..] >= end[..] {
-                continue;
-            }
-            let row: DecisionRow = decode(&bytes)?;
-            let old = filter.since.is_some_and(|since| row.log_time < since);
-            if old || rows.len() == limit {
-                break;
-            }
-            if filter.takes(&row) {
-                rows.push(row);
-            }
-        }
-        Ok(rows)
+        page(recent, reading, |row| filter.takes(row))
     }
 
     /// One decision by its id.
@@ -68,27 +72,65 @@ impl StoreView<'_> {
         self.read(db::DECISIONS, &keys::numbered(revision, number))
     }
 
-    /// Oldest first, behind `after`, at most `limit`.
-    pub fn events(
+    /// Those taken, oldest first, behind `after`.
+    pub fn events_after(
         &self,
         after: Option<(Revision, u32)>,
-        limit: usize,
-    ) -> io::Result<Vec<EventRow>> {
+        reading: Reading,
+        takes: impl FnMut(&EventRow) -> bool,
+    ) -> io::Result<Page<EventRow>> {
         let start = after.map_or(keys::numbered(Revision(0), 0), |(revision, number)| {
             keys::numbered(revision, number)
         });
         let seen = after.is_some();
-        self.range(db::EVENTS, &start, &[])
-            .filter(|item| !(seen && item.as_ref().is_ok_and(|(key, _)| key[..] == start)))
-            .take(limit)
+        let rows = self
+            .range(db::EVENTS, &start, &[])
+            .filter(move |item| !(seen && item.as_ref().is_ok_and(|(key, _)| key[..] == start)))
+            .map(|item| decode(&item?.1));
+        page(rows, reading, takes)
+    }
+
+    /// Those taken, newest first, before this one.
+    pub fn events_before(
+        &self,
+        before: Option<(Revision, u32)>,
+        reading: Reading,
+        takes: impl FnMut(&EventRow) -> bool,
+    ) -> io::Result<Page<EventRow>> {
+        page(self.before(db::EVENTS, before), reading, takes)
+    }
+
+    /// All events of one entry.
+    pub fn events_of(&self, revision: Revision) -> io::Result<Vec<EventRow>> {
+        let entry = revision.0.to_be_bytes();
+        self.range(db::EVENTS, &entry, &entry)
             .map(|item| decode(&item?.1))
             .collect()
+    }
+
+    fn before<T: Record>(
+        &self,
+        family: &str,
+        before: Option<(Revision, u32)>,
+    ) -> impl Iterator<Item = io::Result<T>> {
+        let end = before.map_or([u8::MAX; 12], |(revision, number)| {
+            keys::numbered(revision, number)
+        });
+        self.backwards(family, &end)
+            .filter(move |item| item.as_ref().map_or(true, |(key, _)| key[..] < end[..]))
+            .map(|item| decode(&item?.1))
     }
 
     /// The sequence number of the oldest event that is still there: below it is a gap.
     pub fn first_event(&self) -> io::Result<Option<(Revision, u32)>> {
         let first = self.range(db::EVENTS, &[], &[]).next().transpose()?;
         Ok(first.and_then(|(key, _)| keys::read_numbered(&key)))
+    }
+
+    /// The newest event that was let go of: who has not seen it yet has missed something.
+    pub fn trimmed_event(&self) -> io::Result<Option<(Revision, u32)>> {
+        let trimmed = self.raw(db::META, db::META_TRIMMED)?;
+        Ok(trimmed.and_then(|bytes| keys::read_numbered(&bytes)))
     }
 
     pub fn last_event(&self) -> io::Result<Option<(Revision, u32)>> {
@@ -98,6 +140,31 @@ impl StoreView<'_> {
             .transpose()?;
         Ok(last.and_then(|(key, _)| keys::read_numbered(&key)))
     }
+}
+
+/// Goes on until there is enough, or enough was looked at.
+fn page<T: Row>(
+    rows: impl Iterator<Item = io::Result<T>>,
+    reading: Reading,
+    mut takes: impl FnMut(&T) -> bool,
+) -> io::Result<Page<T>> {
+    let mut page = Page {
+        rows: Vec::new(),
+        next: None,
+    };
+    let mut last = None;
+    for (looked_at, row) in rows.enumerate() {
+        if looked_at == reading.scanned || page.rows.len() == reading.rows {
+            page.next = last;
+            break;
+        }
+        let row = row?;
+        last = Some(row.place());
+        if takes(&row) {
+            page.rows.push(row);
+        }
+    }
+    Ok(page)
 }
 
 /// What is let go of: what is older than this log time, and then the oldest until no more bytes are kept than that.
@@ -139,17 +206,26 @@ pub(crate) fn trim(db: &Db, keep: Keep) -> io::Result<u64> {
     }
     let bytes = history.bytes.saturating_sub(gone);
     db.put(&mut batch, db::META, db::META_HISTORY, &History { bytes });
+    if let Some((revision, number)) = events.passed {
+        let place = keys::numbered(revision, number);
+        batch.put_cf(db.family(db::META), db::META_TRIMMED, place);
+    }
     db.write(batch)?;
     Ok(gone)
 }
 
 trait Row: Record {
     fn at(&self) -> (Revision, Timestamp);
+    fn place(&self) -> (Revision, u32);
 }
 
 impl Row for DecisionRow {
     fn at(&self) -> (Revision, Timestamp) {
         (self.revision, self.log_time)
+    }
+
+    fn place(&self) -> (Revision, u32) {
+        (self.revision, self.number)
     }
 }
 
@@ -157,12 +233,17 @@ impl Row for EventRow {
     fn at(&self) -> (Revision, Timestamp) {
         (self.revision, self.log_time)
     }
+
+    fn place(&self) -> (Revision, u32) {
+        (self.revision, self.number)
+    }
 }
 
 /// A walk over one family, a step at a time, that counts bytes.
 struct Rows<'a, T> {
     rest: Box<dyn Iterator<Item = io::Result<Pair>> + 'a>,
     next: Option<(T, u64)>,
+    passed: Option<(Revision, u32)>,
 }
 
 impl<'a, T: Row> Rows<'a, T> {
@@ -170,6 +251,7 @@ impl<'a, T: Row> Rows<'a, T> {
         let mut rows = Self {
             rest: Box::new(view.range(family, &[], &[])),
             next: None,
+            passed: None,
         };
         rows.step()?;
         Ok(rows)
@@ -186,6 +268,7 @@ impl<'a, T: Row> Rows<'a, T> {
             && row.at().0 <= revision
         {
             passed += bytes;
+            self.passed = Some(row.place());
             self.step()?;
         }
         Ok(passed)

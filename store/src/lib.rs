@@ -53,7 +53,7 @@ pub use config::StoreConfig;
 pub use directory::{FORMAT, Identity, identity};
 pub use error::OpenError;
 pub use fatal::EXIT_STORAGE;
-pub use history::DecisionFilter;
+pub use history::{DecisionFilter, Page, Reading};
 pub use records::{Counters, DecisionRow, EventRow, LogPoint};
 pub use replay::{Replayed, replay};
 pub use store::{LogHandle, LogStatus, Opened, Report, Store};

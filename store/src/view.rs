@@ -81,6 +81,12 @@ impl<'a> StoreView<'a> {
             .transpose()
     }
 
+    pub(crate) fn raw(&self, family: &str, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        self.snapshot
+            .get_cf(self.db.family(family), key)
+            .map_err(io_error)
+    }
+
     pub(crate) fn range<'s>(
         &'s self,
         family: &str,

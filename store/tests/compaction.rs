@@ -5,9 +5,14 @@ mod support;
 
 use mainstay_protocol::Revision;
 use mainstay_resource_graph::View;
-use mainstay_store::{DecisionFilter, DecisionRow, LogStatus, replay};
+use mainstay_store::{DecisionFilter, DecisionRow, LogStatus, Reading, replay};
 use support::{Driver, Fate, config, wait_until};
 use tempfile::TempDir;
+
+const ALL: Reading = Reading {
+    rows: usize::MAX,
+    scanned: usize::MAX,
+};
 
 const THRESHOLD: u64 = 64;
 
@@ -118,8 +123,9 @@ fn write_until_trimmed(driver: &mut Driver) -> Vec<DecisionRow> {
         let rows = driver
             .store
             .view()
-            .decisions(&DecisionFilter::default(), usize::MAX, None)
-            .unwrap();
+            .decisions(&DecisionFilter::default(), ALL, None)
+            .unwrap()
+            .rows;
         if (rows.len() as u64) < number {
             return rows;
         }

@@ -5,9 +5,18 @@ mod support;
 
 use mainstay_protocol::{Revision, StationId};
 use mainstay_resource_graph::{Delta, Key, View};
-use mainstay_store::{DecisionFilter, OpenError, Store, StoreConfig, replay};
+use mainstay_store::{DecisionFilter, OpenError, Reading, Store, StoreConfig, replay};
 use support::{Driver, Fate, config, node_name, watermark};
 use tempfile::TempDir;
+
+const TEN: Reading = Reading {
+    rows: 10,
+    scanned: 10,
+};
+const ALL: Reading = Reading {
+    rows: 1000,
+    scanned: 1000,
+};
 
 // proves: S17
 #[test]
@@ -68,8 +77,9 @@ fn a_stale_entry_changes_nothing_but_its_counter() {
     assert_eq!(view.revision(), Revision(1));
     assert_eq!((view.counters().entries, view.counters().stale), (1, 1));
     let decisions = view
-        .decisions(&DecisionFilter::default(), 10, None)
-        .unwrap();
+        .decisions(&DecisionFilter::default(), TEN, None)
+        .unwrap()
+        .rows;
     assert_eq!(decisions.len(), 1, "a stale entry decides nothing");
     drop(view);
     // A delta that is not stale and still does not fit is refused by every replica alike, too.
@@ -103,8 +113,9 @@ fn decisions_and_events_are_found_again_after_a_restart() {
     let driver = Driver::open_leading(config(dir.path()));
     let view = driver.store.view();
     let all = view
-        .decisions(&DecisionFilter::default(), 10, None)
-        .unwrap();
+        .decisions(&DecisionFilter::default(), TEN, None)
+        .unwrap()
+        .rows;
     let revisions: Vec<u64> = all.iter().map(|row| row.revision.0).collect();
     assert_eq!(revisions, [6, 5, 4, 3, 2], "the newest first");
     assert_eq!(all[0].decision, support::decision(1, 5));
@@ -112,23 +123,23 @@ fn decisions_and_events_are_found_again_after_a_restart() {
         subject: Some(support::decision(0, 0).subject),
         ..DecisionFilter::default()
     };
-    let of_one = view.decisions(&filter, 10, None).unwrap();
+    let of_one = view.decisions(&filter, TEN, None).unwrap().rows;
     assert_eq!(of_one.len(), 2);
     let page = view
-        .decisions(&filter, 10, Some((of_one[0].revision, of_one[0].number)))
+        .decisions(&filter, TEN, Some((of_one[0].revision, of_one[0].number)))
         .unwrap();
-    assert_eq!(page, of_one[1..]);
+    assert_eq!((&page.rows[..], page.next), (&of_one[1..], None));
     assert_eq!(
         view.decision(Revision(3), 0).unwrap().as_ref(),
         Some(&all[3])
     );
-    let events = view.events(None, 1000).unwrap();
+    let events = view.events_after(None, ALL, |_| true).unwrap().rows;
     assert_eq!(events.len() as u64, view.counters().events);
     if let Some(first) = events.first() {
         let rest = view
-            .events(Some((first.revision, first.number)), 1000)
+            .events_after(Some((first.revision, first.number)), ALL, |_| true)
             .unwrap();
-        assert_eq!(rest, events[1..]);
+        assert_eq!(rest.rows, events[1..]);
     }
     assert_eq!(
         view.first_event().unwrap(),
@@ -246,4 +257,51 @@ fn an_only_voter_leads_at_once_after_a_restart() {
         took_ms
     });
     assert!(took_ms.iter().any(|ms| *ms < 1000), "{took_ms:?} ms");
+}
+
+#[test]
+fn a_question_looks_at_so_many_rows_and_says_where_to_go_on() {
+    let dir = TempDir::new().unwrap();
+    let mut driver = Driver::open_leading(config(dir.path()));
+    for number in 1..=40 {
+        driver.write(number % 4, number);
+    }
+    for number in 10..20 {
+        driver.station_joins(number);
+    }
+    let view = driver.store.view();
+    let filter = DecisionFilter {
+        subject: Some(support::decision(0, 0).subject),
+        ..DecisionFilter::default()
+    };
+    let reading = Reading {
+        rows: 100,
+        scanned: 7,
+    };
+    let whole = Reading {
+        rows: 100,
+        scanned: 100,
+    };
+    let at_once = view.decisions(&filter, whole, None).unwrap();
+    assert!(at_once.rows.len() > 3 && at_once.next.is_none());
+    let (mut rows, mut before, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let page = view.decisions(&filter, reading, before).unwrap();
+        assert!(page.rows.len() <= 7);
+        rows.extend(page.rows);
+        pages += 1;
+        let Some(next) = page.next else { break };
+        before = Some(next);
+    }
+    assert_eq!(rows, at_once.rows, "nothing left out, nothing twice");
+    assert!(pages >= 5, "{pages} pages of 40 rows");
+    let all = view.events_after(None, ALL, |_| true).unwrap().rows;
+    let mut back = view.events_before(None, ALL, |_| true).unwrap().rows;
+    back.reverse();
+    assert_eq!(back, all);
+    let of_last = view.events_of(all.last().unwrap().revision).unwrap();
+    assert!(!of_last.is_empty() && all.ends_with(&of_last));
+    let none = view.events_after(None, reading, |_| false).unwrap();
+    let place = (all[6].revision, all[6].number);
+    assert_eq!((none.rows.len(), none.next), (0, Some(place)));
 }

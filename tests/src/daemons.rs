@@ -68,6 +68,7 @@ impl Daemons {
         let words = [
             "station".into(),
             "run".into(),
+            "--chaos".into(),
             "--cluster".into(),
             CONTEXT.into(),
             "--profile".into(),

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use mainstay_protocol::limits;
 use serde_json::Value;
 
 use super::connection::{self, Asked};
@@ -124,8 +125,26 @@ impl Client {
         self.get(routes::WHY.path).await
     }
 
-    /// One page of events, oldest first.
+    /// So many events as asked for, oldest first, over as many pages as it takes.
     pub async fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, Problem> {
+        let path = events_path(filter);
+        let pages = self.pages(&path, rows_wanted(filter.limit)).await?;
+        let in_order: Vec<Vec<Event>> = match filter.after {
+            Some(_) => pages,
+            // Without a beginning each page is older than the one before.
+            None => pages.into_iter().rev().collect(),
+        };
+        let mut events: Vec<Event> = in_order.into_iter().flatten().collect();
+        let surplus = events.len().saturating_sub(rows_wanted(filter.limit));
+        match filter.after {
+            Some(_) => events.truncate(events.len() - surplus),
+            None => drop(events.drain(..surplus)),
+        }
+        Ok(events)
+    }
+
+    /// What one request finds among the newest of a long history, oldest first: quick, and maybe not all.
+    pub async fn recent_events(&self, filter: &EventFilter) -> Result<Vec<Event>, Problem> {
         self.get(&events_path(filter)).await
     }
 
@@ -136,20 +155,25 @@ impl Client {
         let what = asked.what();
         let (request_id, response) = connection::open(self.socket(), asked).await?;
         if !response.status().is_success() {
-            // The same question without the stream says what is wrong with it.
-            self.events(filter).await?;
+            let refused = connection::receive(what, request_id, response).await?;
+            return Err(refused.problem());
         }
         Ok(EventStream::new(what, request_id, response.into_body()))
     }
 
+    /// So many decisions as asked for, over as many pages as it takes.
     pub async fn decisions(&self, filter: &DecisionFilter) -> Result<Vec<Decision>, Problem> {
-        let limit = filter.limit.map(|limit| limit.to_string());
-        let pairs = [
-            ("ref", &filter.reference),
-            ("rule", &filter.rule),
-            ("limit", &limit),
-        ];
-        self.get(&with_query(&routes::DECISIONS, &pairs)).await
+        let wanted = rows_wanted(filter.limit);
+        let pages = self.pages(&decisions_path(filter), wanted).await?;
+        Ok(pages.into_iter().flatten().take(wanted).collect())
+    }
+
+    /// What one request finds among the newest of a long history: quick, and maybe not all.
+    pub async fn recent_decisions(
+        &self,
+        filter: &DecisionFilter,
+    ) -> Result<Vec<Decision>, Problem> {
+        self.get(&decisions_path(filter)).await
     }
 
     pub async fn start(&self, request: &StartRequest) -> Result<Accepted, Problem> {
@@ -270,6 +294,21 @@ impl Client {
     pub async fn ready(&self) -> Result<(), Problem> {
         self.get::<Value>(routes::READYZ.path).await.map(drop)
     }
+}
+
+/// As many as the station gives by itself, where nobody says how many.
+fn rows_wanted(limit: Option<usize>) -> usize {
+    limit.unwrap_or(limits::HISTORY_ROWS_DEFAULT)
+}
+
+fn decisions_path(filter: &DecisionFilter) -> String {
+    let limit = filter.limit.map(|limit| limit.to_string());
+    let pairs = [
+        ("ref", &filter.reference),
+        ("rule", &filter.rule),
+        ("limit", &limit),
+    ];
+    with_query(&routes::DECISIONS, &pairs)
 }
 
 fn events_path(filter: &EventFilter) -> String {

@@ -111,6 +111,15 @@ impl Received {
 pub async fn ask(socket: &Path, asked: Asked<'_>) -> Result<Received, Problem> {
     let what = asked.what();
     let (request_id, response) = open(socket, asked).await?;
+    receive(what, request_id, response).await
+}
+
+/// The rest of an answer whose head is there.
+pub async fn receive(
+    what: String,
+    request_id: String,
+    response: Response<Incoming>,
+) -> Result<Received, Problem> {
     let (parts, body) = response.into_parts();
     let body = Limited::new(body, limits::ANSWER_BYTES_MAX)
         .collect()

@@ -40,16 +40,17 @@ pub fn event(seq: u64, time: Time, event: &Event, live: &dyn Live) -> types::Eve
     }
 }
 
-/// Moments are kept in log time and shown in wall time.
+/// Kept as texts: numbers are shown as numbers, moments of log time in wall time. The name decides, so that a version
+/// "2" stays the text it is.
 fn datum(name: &str, value: &str, live: &dyn Live) -> Value {
-    let moment = match name {
-        "next_try" | "deadline" => log_time(value),
+    let shown = match name {
+        "next_try" | "deadline" => log_time(value).map(|at| live.time(at).to_string().into()),
+        "epoch" | "exit_code" | "generation" | "incarnation" | "ran_ms" | "sends" | "signal" => {
+            value.parse::<i64>().ok().map(Value::from)
+        }
         _ => None,
     };
-    match moment {
-        Some(at) => live.time(at).to_string().into(),
-        None => value.into(),
-    }
+    shown.unwrap_or_else(|| value.into())
 }
 
 /// `12.000345s`, as a log time prints itself.
@@ -64,13 +65,28 @@ fn log_time(text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::present::sample::Sample;
 
     #[test]
     fn sequence_numbers_rise_and_lead_back() {
         assert!(seq(Revision(1), 7) < seq(Revision(1), 8));
         assert!(seq(Revision(1), u32::MAX) < seq(Revision(2), 0));
         assert_eq!(place_of(seq(Revision(70_000), 12)), (Revision(70_000), 12));
+    }
+
+    #[test]
+    fn numbers_are_numbers_and_texts_that_look_like_one_are_texts() {
+        let sample = Sample::new();
+        let shown = |name, value| datum(name, value, sample.present().live);
+        assert_eq!(shown("ran_ms", "0"), json!(0));
+        assert_eq!(shown("exit_code", "-1"), json!(-1));
+        assert_eq!(shown("incarnation", "3"), json!(3));
+        assert_eq!(shown("version", "2"), json!("2"));
+        assert_eq!(shown("text", "7"), json!("7"));
+        assert_eq!(shown("ran_ms", "long"), json!("long"));
     }
 
     #[test]

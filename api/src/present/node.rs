@@ -3,7 +3,7 @@
 use mainstay_protocol::NodeName;
 use mainstay_resource_graph::{Key, Kind, Vertex, ViewExt};
 
-use super::{Present, is_as_wanted};
+use super::{Present, is_as_wanted, known};
 use crate::types;
 
 impl Present<'_> {
@@ -18,7 +18,7 @@ impl Present<'_> {
             state: node.state.as_str().to_owned(),
             role: self.role(name).to_owned(),
             build: node.build.clone(),
-            address: node.address.clone(),
+            address: known(&node.address),
             labels: node.labels.clone(),
             schedulable: node.schedulable,
             maintenance: node.maintenance,

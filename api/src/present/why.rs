@@ -25,7 +25,7 @@ impl Present<'_> {
         problems
             .into_iter()
             .filter(|problem| seen.insert(problem.root.clone()))
-            .take(limits::HISTORY_ROWS_DEFAULT)
+            .take(limits::WHY_TREES_MAX)
             .filter_map(|problem| self.why_key(&problem.root))
             .collect()
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use mainstay_protocol::health::Health;
+use mainstay_resource_graph::Kind;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
@@ -76,7 +77,8 @@ pub struct CheckAnswer {
     #[serde(rename = "ref")]
     pub reference: String,
     pub health: Health,
-    pub detail: String,
+    /// In its own words; null where it had none.
+    pub detail: Option<String>,
     pub took_ms: u64,
 }
 
@@ -145,8 +147,7 @@ impl fmt::Display for BadUntil {
 
 impl std::error::Error for BadUntil {}
 
-/// The states an instance or a node can be waited into, as they are written.
-pub const STATES: [&str; 14] = [
+const OF_INSTANCES: [&str; 12] = [
     "Pending",
     "Blocked",
     "Starting",
@@ -159,9 +160,31 @@ pub const STATES: [&str; 14] = [
     "Backoff",
     "Quarantined",
     "Unknown",
-    "Online",
-    "AgentDown",
 ];
+const OF_NODES: [&str; 2] = ["Online", "AgentDown"];
+const OF_SUPERVISORS: [&str; 2] = ["Running", "Unknown"];
+
+/// The states something of a kind can be waited into, as they are written; none where it has no state.
+pub fn states_of(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Instance | Kind::Placement => &OF_INSTANCES,
+        Kind::Node => &OF_NODES,
+        Kind::Supervisor => &OF_SUPERVISORS,
+        Kind::Cluster
+        | Kind::Station
+        | Kind::Outbox
+        | Kind::Type
+        | Kind::Name
+        | Kind::Configuration
+        | Kind::Command
+        | Kind::Parked => &[],
+    }
+}
+
+/// Every state that can be waited for.
+pub fn states() -> impl Iterator<Item = &'static str> {
+    OF_INSTANCES.into_iter().chain(OF_NODES)
+}
 
 impl FromStr for Until {
     type Err = BadUntil;
@@ -173,12 +196,8 @@ impl FromStr for Until {
             "gone" => Ok(Self::Gone),
             text => text
                 .strip_prefix("state=")
-                .and_then(|state| {
-                    STATES
-                        .iter()
-                        .find(|known| known.eq_ignore_ascii_case(state))
-                })
-                .map(|state| Self::State((*state).to_owned()))
+                .and_then(|state| states().find(|known| known.eq_ignore_ascii_case(state)))
+                .map(|state| Self::State(state.to_owned()))
                 .ok_or_else(|| BadUntil(text.to_owned())),
         }
     }

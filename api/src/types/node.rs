@@ -15,7 +15,8 @@ pub struct Node {
     /// `agent`, or `agent+station` where a station runs too.
     pub role: String,
     pub build: String,
-    pub address: String,
+    /// Null where its agent has said none.
+    pub address: Option<String>,
     pub labels: BTreeMap<String, String>,
     pub schedulable: bool,
     pub maintenance: bool,

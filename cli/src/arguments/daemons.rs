@@ -121,6 +121,9 @@ pub struct StationRunArguments {
         hide_possible_values = true
     )]
     pub profile: ProfileName,
+    /// Let it, and through it agents and instances, be broken on purpose (`mainstay chaos`)
+    #[arg(long)]
+    pub chaos: bool,
     /// What to log, as RUST_LOG has it
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
@@ -155,6 +158,7 @@ impl From<&StationRunArguments> for StationOptions {
                 .unwrap_or_else(|| default.sessions_socket.clone()),
             profile: arguments.profile.into(),
             node: arguments.node.clone(),
+            chaos: arguments.chaos,
             ..default
         }
     }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use clap::ValueEnum;
-use mainstay_api::types::{BadUntil, STATES, Until};
+use mainstay_api::types::{self, BadUntil, Until};
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{ClusterName, NodeName, PlacementName, SlotName, TypeName};
 use mainstay_resource_graph::{BadReference, Key, Kind};
@@ -189,7 +189,7 @@ pub fn config_pair(text: &str) -> Result<ConfigPair, String> {
 /// What `wait` waits for, with the nearest word for a wrong one.
 pub fn goal(text: &str) -> Result<Until, String> {
     text.parse().map_err(|bad: BadUntil| {
-        let states = STATES.iter().map(|state| format!("state={state}"));
+        let states = types::states().map(|state| format!("state={state}"));
         let words: Vec<String> = ["running", "healthy", "gone"]
             .into_iter()
             .map(str::to_owned)

@@ -32,7 +32,7 @@ pub async fn check(app: &mut App<'_>, arguments: &CheckArguments) -> Outcome {
     let without = |reference, why| CheckAnswer {
         reference,
         health: Health::Unknown,
-        detail: why,
+        detail: Some(why),
         took_ms: 0,
     };
     show_checks(app, one, completed(one, answers, without))
@@ -71,7 +71,7 @@ async fn checked(client: &Client, key: &InstanceKey) -> Result<CheckAnswer, Prob
         Err(problem) if problem.code == code::UNRESPONSIVE => Ok(CheckAnswer {
             reference: key.to_string(),
             health: Health::Unresponsive,
-            detail: problem.why,
+            detail: Some(problem.why),
             took_ms: u64::try_from(client.timeout().as_millis()).unwrap_or(u64::MAX),
         }),
         answer => answer,
@@ -88,7 +88,7 @@ fn show_checks(
         vec![
             Cell::new(&answer.reference),
             Cell::state(answer.health.as_str()),
-            Cell::new(&answer.detail),
+            Cell::new(answer.detail.as_deref().unwrap_or_default()),
             Cell::new(format!("{} ms", answer.took_ms)),
         ]
     };

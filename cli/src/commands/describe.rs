@@ -66,8 +66,11 @@ async fn latest(client: &Client, reference: &str) -> (Vec<Event>, Vec<Decision>)
         ..DecisionFilter::default()
     };
     (
-        client.events(&events).await.unwrap_or_default(),
-        client.decisions(&decisions).await.unwrap_or_default(),
+        client.recent_events(&events).await.unwrap_or_default(),
+        client
+            .recent_decisions(&decisions)
+            .await
+            .unwrap_or_default(),
     )
 }
 

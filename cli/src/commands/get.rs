@@ -241,7 +241,7 @@ fn node_table(rows: &[Node]) -> Table {
             Cell::new(ago(one.heard_ms)),
             Cell::new(age_of(one.since)),
             Cell::new(&one.build),
-            Cell::new(&one.address),
+            Cell::new(one.address.as_deref().unwrap_or_default()),
             Cell::new(told(one.reason.as_ref())),
         ]);
     }

@@ -238,6 +238,7 @@ fn daemons(arguments: &DevArguments, program: &Path, layout: &Layout) -> Vec<Dae
     let mut station: Vec<OsString> = [
         "station",
         "run",
+        "--chaos",
         "--cluster",
         "dev",
         "--profile",

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use mainstay_api::Problem;
+use mainstay_api::present;
 use mainstay_api::types::{self, CallAnswer, ChaosRequest, CheckAnswer, Done, StatusAnswer};
 use mainstay_protocol::request::{Answer, Ask, ChaosAct, ChaosTarget, Refusal};
 use mainstay_protocol::{InstanceKey, NodeName, code, limits};
@@ -46,7 +47,7 @@ async fn check_of(api: &Api, node: NodeName, reference: String, ask: Ask) -> Rep
             json(&CheckAnswer {
                 reference,
                 health,
-                detail,
+                detail: present::known(&detail),
                 took_ms,
             })
         }
@@ -143,6 +144,7 @@ pub async fn chaos(State(api): State<Api>, bytes: Bytes) -> Reply {
         types::ChaosAct::Stop => "stop",
     };
     let what = format!("chaos {word} {}", request.reference);
+    permitted(&api, &what)?;
     let target = chaos_target(&api, &what, request.reference.clone()).await?;
     let (node, target) = match target {
         Struck::OnNode(node, target) => (node, target),
@@ -163,6 +165,16 @@ pub async fn chaos(State(api): State<Api>, bytes: Bytes) -> Reply {
         reference: request.reference,
         text,
     })
+}
+
+fn permitted(api: &Api, what: &str) -> Result<(), Failure> {
+    if api.shared.about.chaos {
+        return Ok(());
+    }
+    let why = "this station was not started to be broken on purpose; only `mainstay dev` and `station run --chaos` do so";
+    Err(Problem::new(code::REFUSED_BY_SAFETY, what, why)
+        .to_do("mainstay dev")
+        .into())
 }
 
 /// What chaos strikes.
@@ -209,7 +221,7 @@ async fn chaos_target(api: &Api, what: &str, reference: String) -> Result<Struck
         }
         Key::Supervisor(node) => Ok(Struck::OnNode(node, ChaosTarget::Supervisor)),
         Key::Node(node) => Ok(Struck::OnNode(node, ChaosTarget::Agent)),
-        Key::Station(station) if station == api.shared.station => Ok(Struck::ThisStation),
+        Key::Station(station) if station == api.shared.about.station => Ok(Struck::ThisStation),
         other => {
             let why = format!("{other} is no instance, supervisor, node or station");
             Err(Problem::new(code::BAD_REQUEST, what, why).into())

@@ -8,34 +8,73 @@ use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 use mainstay_api::Problem;
 use mainstay_api::present::{self, Live, find};
+use mainstay_api::routes::NEXT_CURSOR_HEADER;
 use mainstay_api::time::Time;
 use mainstay_api::types;
 use mainstay_protocol::{Revision, code, limits};
 use mainstay_resource_graph::Key;
-use mainstay_store::{DecisionFilter, DecisionRow, EventRow, StoreView};
+use mainstay_store::{DecisionFilter, DecisionRow, EventRow, Reading, StoreView};
 
 use super::Api;
-use super::reply::{Failure, Reply, json, query};
+use super::reply::{Failure, Reply, paged, query};
 use super::stream;
 use crate::shared::Shared;
 
 type Pairs = Query<BTreeMap<String, String>>;
-/// Rows read at a time while looking for those of one subject.
-const SCAN_ROWS: usize = 512;
 
 /// Which events are wanted.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    pub after: Option<u64>,
+    pub way: Way,
     pub subject: Option<Key>,
     pub limit: usize,
 }
 
+/// From where, and in which direction. As a cursor: `after-17`, `before-17`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// What follows this one.
+    After(u64),
+    /// The newest; before this one.
+    Before(Option<u64>),
+}
+
+impl Way {
+    fn cursor(self) -> Option<String> {
+        match self {
+            Self::After(seq) => Some(format!("after-{seq}")),
+            Self::Before(seq) => seq.map(|seq| format!("before-{seq}")),
+        }
+    }
+
+    fn parse(cursor: &str) -> Result<Self, Problem> {
+        let way = cursor.split_once('-').and_then(|(way, seq)| {
+            let seq = seq.parse().ok()?;
+            match way {
+                "after" => Some(Self::After(seq)),
+                "before" => Some(Self::Before(Some(seq))),
+                _ => None,
+            }
+        });
+        way.ok_or_else(|| {
+            let why = format!(
+                "cursor={cursor} is none; it is what an answer's {NEXT_CURSOR_HEADER} says"
+            );
+            Problem::new(code::BAD_REQUEST, "list events", why)
+        })
+    }
+}
+
 pub async fn events(State(api): State<Api>, headers: HeaderMap, pairs: Pairs) -> Reply {
-    let pairs = query("list events", pairs, &["after", "limit", "ref"])?;
+    let pairs = query("list events", pairs, &["after", "limit", "ref", "cursor"])?;
     let subject = pairs.text("ref").as_deref().map(find::parse).transpose()?;
+    let way = match (pairs.text("cursor"), pairs.number("after")?) {
+        (Some(cursor), _) => Way::parse(&cursor)?,
+        (None, Some(after)) => Way::After(after),
+        (None, None) => Way::Before(None),
+    };
     let wanted = Wanted {
-        after: pairs.number("after")?,
+        way,
         subject,
         limit: pairs.limit(limits::HISTORY_ROWS_DEFAULT)?,
     };
@@ -45,77 +84,40 @@ pub async fn events(State(api): State<Api>, headers: HeaderMap, pairs: Pairs) ->
     if streams {
         return stream::stream(api, wanted).await;
     }
-    json(&page(&api, wanted).await?)
+    let (events, next) = read(&api, move |view, shared| page(view, shared, &wanted)).await?;
+    paged(&events, next.and_then(Way::cursor))
 }
 
-/// One page, oldest first; without `after`, the newest.
-pub async fn page(api: &Api, wanted: Wanted) -> Result<Vec<types::Event>, Failure> {
-    read(api, move |view, shared| match wanted.after {
-        Some(after) => events_after(view, shared, after, &wanted),
-        None => newest_events(view, shared, &wanted),
-    })
-    .await
-}
-
-pub fn events_after(
-    view: &StoreView<'_>,
-    live: &dyn Live,
-    after: u64,
-    wanted: &Wanted,
-) -> io::Result<Vec<types::Event>> {
-    let mut place = present::place_of(after);
-    let mut found = Vec::new();
-    loop {
-        let rows = view.events(
-            Some(place),
-            SCAN_ROWS.max(wanted.limit.min(limits::PAGE_ROWS_MAX)),
-        )?;
-        let Some(last) = rows.last() else { break };
-        place = (last.revision, last.number);
-        for row in &rows {
-            if found.len() == wanted.limit {
-                return Ok(found);
-            }
-            if concerns(&row.event.subject, wanted.subject.as_ref()) {
-                found.push(shown(row, live));
-            }
-        }
-        // A subject nothing ever happened to must not read a week of events for each page.
-        if rows.len() < SCAN_ROWS {
-            break;
-        }
-    }
-    Ok(found)
-}
-
-/// Goes back until there are enough, or nothing older is kept.
-fn newest_events(
+/// One page, oldest first, and where the next one goes on.
+pub fn page(
     view: &StoreView<'_>,
     live: &dyn Live,
     wanted: &Wanted,
-) -> io::Result<Vec<types::Event>> {
-    let (Some(first), Some(last)) = (view.first_event()?, view.last_event()?) else {
-        return Ok(Vec::new());
+) -> io::Result<(Vec<types::Event>, Option<Way>)> {
+    let reading = Reading {
+        rows: wanted.limit,
+        scanned: limits::HISTORY_SCAN_ROWS_MAX,
     };
-    let mut back = (wanted.limit as u64).max(1);
-    loop {
-        let from = Revision(
-            last.0
-                .0
-                .saturating_sub(back)
-                .max(first.0.0.saturating_sub(1)),
-        );
-        let all = Wanted {
-            limit: usize::MAX,
-            ..wanted.clone()
-        };
-        let mut found = events_after(view, live, present::seq(from, u32::MAX), &all)?;
-        if found.len() >= wanted.limit || from < first.0 {
-            let surplus = found.len().saturating_sub(wanted.limit);
-            return Ok(found.split_off(surplus));
+    let takes = |row: &EventRow| concerns(&row.event.subject, wanted.subject.as_ref());
+    let found = match wanted.way {
+        Way::After(after) => view.events_after(Some(present::place_of(after)), reading, takes)?,
+        Way::Before(before) => {
+            let mut found = view.events_before(before.map(present::place_of), reading, takes)?;
+            found.rows.reverse();
+            found
         }
-        back = back.saturating_mul(4);
-    }
+    };
+    let next = found.next.map(|(revision, number)| {
+        let seq = present::seq(revision, number);
+        match wanted.way {
+            Way::After(_) => Way::After(seq),
+            Way::Before(_) => Way::Before(Some(seq)),
+        }
+    });
+    Ok((
+        found.rows.iter().map(|row| shown(row, live)).collect(),
+        next,
+    ))
 }
 
 /// Events of an instance are also those of its placement.
@@ -137,53 +139,51 @@ fn shown(row: &EventRow, live: &dyn Live) -> types::Event {
 }
 
 pub async fn decisions(State(api): State<Api>, pairs: Pairs) -> Reply {
-    let pairs = query("list decisions", pairs, &["ref", "rule", "limit", "before"])?;
+    let known = ["ref", "rule", "limit", "before", "cursor"];
+    let pairs = query("list decisions", pairs, &known)?;
     let reference = pairs.text("ref");
     let filter = DecisionFilter {
         subject: reference.as_deref().map(find::parse).transpose()?,
         rule: pairs.text("rule"),
         since: None,
     };
-    let limit = pairs.limit(limits::HISTORY_ROWS_DEFAULT)?;
+    let reading = Reading {
+        rows: pairs.limit(limits::HISTORY_ROWS_DEFAULT)?,
+        scanned: limits::HISTORY_SCAN_ROWS_MAX,
+    };
     let before = pairs
-        .text("before")
+        .text("cursor")
+        .or_else(|| pairs.text("before"))
         .map(|id| decision_id(&id))
         .transpose()?;
-    if let Some(reference) = reference {
-        // Something that is gone may still have decisions; what never was has not.
-        let asked = filter.clone();
-        let any = read(&api, move |view, _| view.decisions(&asked, 1, None)).await?;
-        if any.is_empty() {
-            api.read(move |present| present.find(&reference)).await?;
-        }
-    }
-    let decisions = read(&api, move |view, _| {
-        let rows = view.decisions(&filter, limit, before)?;
-        rows.iter()
-            .map(|row| decision(view, row))
-            .collect::<io::Result<Vec<_>>>()
+    let (decisions, next) = read(&api, move |view, _| {
+        let found = view.decisions(&filter, reading, before)?;
+        let shown: io::Result<Vec<_>> = found.rows.iter().map(|row| decision(view, row)).collect();
+        Ok((shown?, found.next))
     })
     .await?;
-    json(&decisions)
+    // Something that is gone may still have decisions; what never was has not.
+    if let Some(reference) = reference
+        && decisions.is_empty()
+        && next.is_none()
+        && before.is_none()
+    {
+        api.read(move |present| present.find(&reference)).await?;
+    }
+    paged(
+        &decisions,
+        next.map(|(revision, number)| format!("{revision}.{number}")),
+    )
 }
 
 /// With the events of its entry that are about its subject.
 fn decision(view: &StoreView<'_>, row: &DecisionRow) -> io::Result<types::Decision> {
-    let mut events = Vec::new();
-    let mut after = (Revision(row.revision.0.saturating_sub(1)), u32::MAX);
-    'entry: loop {
-        let rows = view.events(Some(after), SCAN_ROWS)?;
-        for event in &rows {
-            if event.revision != row.revision {
-                break 'entry;
-            }
-            if event.event.subject == row.decision.subject {
-                events.push(present::seq(event.revision, event.number));
-            }
-        }
-        let Some(last) = rows.last() else { break };
-        after = (last.revision, last.number);
-    }
+    let events = view
+        .events_of(row.revision)?
+        .iter()
+        .filter(|event| event.event.subject == row.decision.subject)
+        .map(|event| present::seq(event.revision, event.number))
+        .collect();
     let id = format!("{}.{}", row.revision, row.number);
     Ok(present::decision(
         id,
@@ -198,7 +198,7 @@ fn decision_id(text: &str) -> Result<(Revision, u32), Problem> {
         Some((Revision(revision.parse().ok()?), number.parse().ok()?))
     });
     parsed.ok_or_else(|| {
-        let why = format!("before={text} is no decision's id, such as 42.0");
+        let why = format!("{text} is no decision's id, such as 42.0");
         Problem::new(code::BAD_REQUEST, "list decisions", why)
     })
 }
@@ -218,11 +218,4 @@ pub async fn read<T: Send + 'static>(
         .map_err(|_panic| super::reply::internal("read the history"))?;
     outcome
         .map_err(|error| Problem::new(code::INTERNAL, "read the history", error.to_string()).into())
-}
-
-/// The place of the oldest event that is kept.
-pub fn first_kept(present: &StoreView<'_>) -> io::Result<Option<u64>> {
-    Ok(present
-        .first_event()?
-        .map(|(revision, number)| present::seq(revision, number)))
 }

@@ -64,11 +64,7 @@ pub async fn once_per_key(State(api): State<Api>, request: Request, next: Next) 
     let kept = cell
         .get_or_try_init(|| async {
             let kept = keep(next.run(request).await).await?;
-            let again = [
-                StatusCode::TOO_MANY_REQUESTS,
-                StatusCode::SERVICE_UNAVAILABLE,
-            ];
-            if again.contains(&kept.status) {
+            if kept.status == StatusCode::SERVICE_UNAVAILABLE {
                 Err(kept.into_response())
             } else {
                 Ok(kept)

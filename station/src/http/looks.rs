@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderName, HeaderValue};
 use axum::routing::{MethodRouter, get};
 use mainstay_api::Problem;
 use mainstay_api::present::{ListQuery, find};
-use mainstay_api::routes::{self, NEXT_CURSOR_HEADER, Route};
+use mainstay_api::routes::{self, Route};
 use mainstay_protocol::{code, limits};
 use mainstay_resource_graph::Kind;
 
 use super::Api;
-use super::reply::{Failure, Reply, json, query};
+use super::reply::{Reply, json, paged, query};
 
 type Pairs = Query<BTreeMap<String, String>>;
 
@@ -52,13 +51,7 @@ fn list(kind: Kind) -> MethodRouter<Api> {
             rows_max: pairs.limit(limits::PAGE_ROWS_MAX)?,
         };
         let page = api.read(move |present| present.list(kind, &wanted)).await?;
-        let mut response = json(&page.rows)?;
-        if let Some(next) = page.next.and_then(|next| HeaderValue::from_str(&next).ok()) {
-            response
-                .headers_mut()
-                .insert(HeaderName::from_static(NEXT_CURSOR_HEADER), next);
-        }
-        Ok::<_, Failure>(response)
+        paged(&page.rows, page.next)
     })
 }
 

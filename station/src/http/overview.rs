@@ -36,9 +36,9 @@ pub async fn version(State(api): State<Api>) -> Reply {
         api: "v1".to_owned(),
         cluster: cluster.as_ref().map(|cluster| cluster.name.to_string()),
         cluster_id: cluster.as_ref().map(|cluster| cluster.id.to_string()),
-        station: Some(api.shared.station.to_string()),
+        station: Some(api.shared.about.station.to_string()),
         revision: revision::current().revision,
-        rules: api.shared.rules.clone(),
+        rules: api.shared.about.rules.clone(),
     })
 }
 
@@ -108,29 +108,25 @@ fn bad_peer(bad: &BadFrames) -> BadPeer {
 }
 
 fn states(view: &dyn View) -> Gauges {
-    let mut instance_states = BTreeMap::<String, u64>::new();
-    for key in view.keys(Kind::Instance) {
-        if let Key::Instance(key) = key
-            && let Some(instance) = view.instance(&key)
-        {
-            *instance_states
-                .entry(instance.state.as_str().to_owned())
-                .or_default() += 1;
-        }
-    }
-    let mut node_states = BTreeMap::<String, u64>::new();
-    for key in view.keys(Kind::Node) {
-        if let Key::Node(name) = key
-            && let Some(node) = view.node(&name)
-        {
-            *node_states
-                .entry(node.state.as_str().to_owned())
-                .or_default() += 1;
-        }
-    }
+    let instances = view.keys(Kind::Instance).into_iter().filter_map(|key| {
+        let Key::Instance(key) = key else { return None };
+        Some(view.instance(&key)?.state.as_str())
+    });
+    let nodes = view.keys(Kind::Node).into_iter().filter_map(|key| {
+        let Key::Node(name) = key else { return None };
+        Some(view.node(&name)?.state.as_str())
+    });
     Gauges {
         inbox_depth: 0,
-        instance_states,
-        node_states,
+        instance_states: tally(instances),
+        node_states: tally(nodes),
     }
+}
+
+fn tally(states: impl Iterator<Item = &'static str>) -> BTreeMap<String, u64> {
+    let mut tally = BTreeMap::new();
+    for state in states {
+        *tally.entry(state.to_owned()).or_default() += 1;
+    }
+    tally
 }

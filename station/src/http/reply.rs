@@ -1,6 +1,7 @@
 //! Answers and errors: JSON either way, each with its request id.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, Request, State};
@@ -10,11 +11,12 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use mainstay_api::Problem;
 use mainstay_api::present::Present;
-use mainstay_api::routes::{self, DATA_AGE_HEADER, REQUEST_ID_HEADER};
+use mainstay_api::routes::{self, DATA_AGE_HEADER, NEXT_CURSOR_HEADER, REQUEST_ID_HEADER};
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{code, limits};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::Api;
@@ -50,6 +52,26 @@ pub fn json(value: &impl Serialize) -> Reply {
     let bytes = serde_json::to_vec(value)
         .map_err(|error| Problem::new(code::INTERNAL, "write the answer", error.to_string()))?;
     Ok(([(CONTENT_TYPE, "application/json")], bytes).into_response())
+}
+
+/// A page of a list, and where it goes on.
+pub fn paged(rows: &impl Serialize, next: Option<String>) -> Reply {
+    let mut response = json(rows)?;
+    if let Some(next) = next.and_then(|next| HeaderValue::from_str(&next).ok()) {
+        let name = HeaderName::from_static(NEXT_CURSOR_HEADER);
+        response.headers_mut().insert(name, next);
+    }
+    Ok(response)
+}
+
+/// A place among a bounded number; whoever finds none is told to come back.
+pub fn place(
+    places: &Arc<Semaphore>,
+    what: String,
+    why: &str,
+) -> Result<OwnedSemaphorePermit, Problem> {
+    let place = Arc::clone(places).try_acquire_owned();
+    place.map_err(|_full| Problem::new(code::OVERLOADED, what, why))
 }
 
 /// A request's body. Line and column are left out: whoever used the program never saw this JSON.

@@ -2,59 +2,55 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::io;
 use std::time::Duration;
 
 use axum::response::IntoResponse;
 use axum::response::sse::{self, KeepAlive, Sse};
 use futures::stream;
-use mainstay_api::present::{self, Live};
+use mainstay_api::present;
 use mainstay_api::time::Time;
 use mainstay_api::types;
-use serde_json::Value;
-use tokio::sync::watch;
+use mainstay_protocol::limits;
+use mainstay_resource_graph::Key;
+use mainstay_store::StoreView;
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::Api;
-use super::history::{self, Wanted};
-use super::reply::{Failure, Reply};
+use super::history::{self, Wanted, Way};
+use super::reply::{Failure, Reply, place};
 use crate::clock::wall_ms;
 use crate::shared::Standing;
 
 /// So often something is sent, so that a reader knows that the station lives.
 const ALIVE_EVERY: Duration = Duration::from_secs(10);
 
-/// Where a reader is.
+/// Where a reader is. It reads on only when what it has is taken, so that a slow one holds `FOLLOWER_EVENTS_MAX`
+/// events and its place; the rest waits on disk, and what is let go of there meanwhile is told.
 struct Follower {
     api: Api,
-    wanted: Wanted,
+    subject: Option<Key>,
     after: u64,
     ready: VecDeque<types::Event>,
     changes: watch::Receiver<Standing>,
     stop: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
 }
 
 pub async fn stream(api: Api, wanted: Wanted) -> Reply {
+    let why = "too many follow the events already";
+    let place = place(&api.followers, "follow events".to_owned(), why)?;
     let changes = api.shared.standing.subscribe();
-    let mut ready = VecDeque::new();
-    let after = match wanted.after {
-        Some(after) => {
-            ready.extend(gap(&api, after).await?);
-            after
-        }
-        // The newest page first, then what follows it.
-        None => {
-            let newest = history::read(&api, |view, _| view.last_event()).await?;
-            ready.extend(history::page(&api, wanted.clone()).await?);
-            newest.map_or(0, |(revision, number)| present::seq(revision, number))
-        }
-    };
-    let stop = api.stop.clone();
+    let subject = wanted.subject.clone();
     let follower = Follower {
-        api,
-        wanted,
-        after,
-        ready,
+        after: begin(&api, wanted).await?,
+        subject,
+        ready: VecDeque::new(),
         changes,
-        stop,
+        stop: api.stop.clone(),
+        api,
+        _place: place,
     };
     let events = stream::unfold(follower, |mut follower| async move {
         let event = follower.next().await?;
@@ -62,6 +58,27 @@ pub async fn stream(api: Api, wanted: Wanted) -> Reply {
     });
     let alive = KeepAlive::new().interval(ALIVE_EVERY).text("alive");
     Ok(Sse::new(events).keep_alive(alive).into_response())
+}
+
+/// Behind which event it begins: the one that was named, or so that the newest page comes first.
+async fn begin(api: &Api, wanted: Wanted) -> Result<u64, Failure> {
+    if let Way::After(after) = wanted.way {
+        return Ok(after);
+    }
+    history::read(api, move |view, shared| {
+        let (events, _) = history::page(view, shared, &wanted)?;
+        let first = events.first().map(|event| event.seq.saturating_sub(1));
+        Ok(match first {
+            Some(before_first) => before_first,
+            None => newest(view)?,
+        })
+    })
+    .await
+}
+
+fn newest(view: &StoreView<'_>) -> io::Result<u64> {
+    let newest = view.last_event()?;
+    Ok(newest.map_or(0, |(revision, number)| present::seq(revision, number)))
 }
 
 fn frame(event: &types::Event) -> sse::Event {
@@ -72,27 +89,21 @@ fn frame(event: &types::Event) -> sse::Event {
         .data(data)
 }
 
-/// What is said when events behind `after` are no longer kept.
-async fn gap(api: &Api, after: u64) -> Result<Option<types::Event>, Failure> {
-    let first = history::read(api, |view, _| history::first_kept(view)).await?;
-    // Right behind `after` comes the next entry at the latest; a first event far behind it means a gap.
-    let next_entry = present::seq(
-        mainstay_protocol::Revision(present::place_of(after).0.0 + 1),
-        u32::MAX,
-    );
-    let Some(first) = first.filter(|first| after > 0 && *first > next_entry) else {
-        return Ok(None);
-    };
-    Ok(Some(types::Event {
-        seq: first.saturating_sub(1),
+/// What is said when events behind `after` were let go of unseen. Its own number is where it goes on.
+fn trimmed(after: u64, trimmed: u64) -> types::Event {
+    types::Event {
+        seq: trimmed,
         time: Time::from_wall_ms(wall_ms()),
         subject: "cluster".to_owned(),
         kind: "events.trimmed".to_owned(),
         cause: "retention".to_owned(),
         rule: None,
-        message: format!("events behind {after} and before {first} are no longer kept"),
-        data: Value::Object(serde_json::Map::new()),
-    }))
+        message: format!(
+            "events behind {after} up to {trimmed} are no longer kept and are left out; what follows begins behind \
+             {trimmed}"
+        ),
+        data: json!({ "after": after, "continue_after": trimmed }),
+    }
 }
 
 impl Follower {
@@ -104,8 +115,8 @@ impl Follower {
             }
             // Marked as seen before reading: what is committed meanwhile wakes us again.
             self.changes.borrow_and_update();
-            self.read().await?;
-            if !self.ready.is_empty() {
+            let more = self.read().await?;
+            if more || !self.ready.is_empty() {
                 continue;
             }
             tokio::select! {
@@ -115,23 +126,33 @@ impl Follower {
         }
     }
 
-    async fn read(&mut self) -> Option<()> {
-        let (after, wanted) = (self.after, self.wanted.clone());
-        let (events, last) = history::read(&self.api, move |view, shared| {
-            let live: &dyn Live = shared;
-            let last = view.last_event()?;
-            Ok((history::events_after(view, live, after, &wanted)?, last))
+    /// The next few; whether there is more to look at.
+    async fn read(&mut self) -> Option<bool> {
+        let (mut after, subject) = (self.after, self.subject.clone());
+        let (lost, events, next, newest) = history::read(&self.api, move |view, shared| {
+            let let_go = view
+                .trimmed_event()?
+                .map_or(0, |(revision, number)| present::seq(revision, number));
+            // Who begins at the beginning has not lost what went before.
+            let lost = (after > 0 && let_go > after).then(|| trimmed(after, let_go));
+            after = after.max(let_go);
+            let wanted = Wanted {
+                way: Way::After(after),
+                subject,
+                limit: limits::FOLLOWER_EVENTS_MAX,
+            };
+            let (events, next) = history::page(view, shared, &wanted)?;
+            Ok((lost, events, next, newest(view)?.max(after)))
         })
         .await
         .ok()?;
-        let full = events.len() >= self.wanted.limit;
-        let last = last.map_or(after, |(revision, number)| present::seq(revision, number));
-        // Of a page that is full there may be more; otherwise everything up to the newest was looked at.
-        self.after = match events.last() {
-            Some(event) if full => event.seq,
-            Some(_) | None => last.max(after),
-        };
+        self.ready.extend(lost);
         self.ready.extend(events);
-        Some(())
+        self.after = match next {
+            Some(Way::After(after)) => after,
+            // Everything up to the newest was looked at.
+            Some(Way::Before(_)) | None => newest,
+        };
+        Some(next.is_some())
     }
 }

@@ -7,26 +7,21 @@ use axum::extract::State;
 use mainstay_api::Problem;
 use mainstay_api::present::{self, Present, find};
 use mainstay_api::time::span;
-use mainstay_api::types::{Until, WaitAnswer, WaitRequest};
+use mainstay_api::types::{self, Until, WaitAnswer, WaitRequest};
 use mainstay_protocol::code::{self, Code, Reason};
 use mainstay_protocol::report::Presence;
 use mainstay_protocol::{InstanceKey, limits};
 use mainstay_resource_graph::{Desired, Instance, InstanceState, Key, Vertex, ViewExt};
 
 use super::Api;
-use super::reply::{Failure, Reply, body, json};
+use super::reply::{Failure, Reply, body, json, place};
 
 pub async fn wait(State(api): State<Api>, bytes: Bytes) -> Reply {
     let request: WaitRequest = body("wait", &bytes)?;
     let key = find::parse(&request.reference)?;
     possible(&key, &request)?;
-    let _place = api.waiters.clone().try_acquire_owned().map_err(|_full| {
-        Problem::new(
-            code::OVERLOADED,
-            what(&request),
-            "too many requests wait already",
-        )
-    })?;
+    let why = "too many requests wait already";
+    let _place = place(&api.waiters, what(&request), why)?;
     let started = Instant::now();
     let timeout = Duration::from_millis(request.timeout_ms.min(limits::WAIT_MS_MAX));
     let deadline = tokio::time::sleep(timeout);
@@ -65,18 +60,24 @@ fn what(request: &WaitRequest) -> String {
     format!("wait for {} to be {wanted}", request.reference)
 }
 
-/// What has no state, or does not run, would be waited for in vain, or be there at once without meaning anything.
+/// What has no state, does not run, or has no such state would be waited for in vain, or be there at once without
+/// meaning anything.
 fn possible(key: &Key, request: &WaitRequest) -> Result<(), Failure> {
     let runs = matches!(key, Key::Instance(_) | Key::Placement(_));
-    let has_state = runs || matches!(key, Key::Node(_) | Key::Supervisor(_));
-    let can = match request.until {
-        Until::Running | Until::Healthy | Until::Gone => runs,
-        Until::State(_) => has_state,
+    let states = types::states_of(key.kind());
+    let why = match &request.until {
+        Until::Running | Until::Healthy | Until::Gone if runs => return Ok(()),
+        Until::State(state) if states.contains(&state.as_str()) => return Ok(()),
+        Until::State(state) if !states.is_empty() => format!(
+            "{} is never {state}; it can be {}",
+            key.kind().as_str(),
+            states.join(", ")
+        ),
+        Until::Running | Until::Healthy | Until::Gone | Until::State(_) => {
+            "instances and placements can be waited for; nodes and supervisors with state=STATE"
+                .to_owned()
+        }
     };
-    if can {
-        return Ok(());
-    }
-    let why = "instances and placements can be waited for; nodes and supervisors with state=STATE";
     Err(Problem::new(code::BAD_REQUEST, what(request), why)
         .to_do("mainstay wait --help")
         .into())
@@ -115,11 +116,7 @@ fn judge(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Seen {
         .filter_map(|key| Some((key.clone(), present.view.instance(&key)?)))
         .collect();
     if request.until == Until::Gone {
-        let left = found.iter().find(|(_, instance)| !is_gone(instance));
-        return match left {
-            Some((key, instance)) => Seen::NotYet(format!("{key} is {}", instance.state.as_str())),
-            None => there(present, &found, request),
-        };
+        return judge_gone(present, &found, request);
     }
     let wanted: Vec<&(InstanceKey, Instance)> = match key {
         // Instances somebody stopped do not keep their placement from being as wanted.
@@ -147,6 +144,27 @@ fn judge(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Seen {
     match waiting {
         Some(text) => Seen::NotYet(text),
         None => there(present, &found, request),
+    }
+}
+
+fn judge_gone(
+    present: &Present<'_>,
+    found: &[(InstanceKey, Instance)],
+    request: &WaitRequest,
+) -> Seen {
+    let left: Vec<_> = found
+        .iter()
+        .filter(|(_, instance)| !is_gone(instance))
+        .collect();
+    if let Some(problem) = left
+        .iter()
+        .find_map(|(key, instance)| never(key, instance, request))
+    {
+        return Seen::Never(Box::new(problem));
+    }
+    match left.first() {
+        Some((key, instance)) => Seen::NotYet(in_words(key, instance)),
+        None => there(present, found, request),
     }
 }
 
@@ -197,31 +215,35 @@ fn is_gone(instance: &Instance) -> bool {
     !instance.state.may_be_live() && instance.desired != Desired::Running
 }
 
-/// What will not come right without a person.
+/// What will not come without a person: it rests in a state that nothing else leaves.
 fn never(key: &InstanceKey, instance: &Instance, request: &WaitRequest) -> Option<Problem> {
-    let wants_life = matches!(request.until, Until::Running | Until::Healthy);
-    if !wants_life {
-        return None;
-    }
-    let problem = |code: Code, why: String| {
-        let to_do = format!("mainstay why {key}");
-        Some(Problem::new(code, what(request), why).to_do(to_do))
+    let code = match request.until {
+        Until::Running | Until::Healthy | Until::State(_) => rests(instance, request)?,
+        // A wish to stop may come yet, whatever it rests in; only what cannot be ended never goes.
+        Until::Gone if is_stuck(instance) => code::TARGET_FAILED,
+        Until::Gone => return None,
     };
-    let text = in_words(key, instance);
+    let problem = Problem::new(code, what(request), in_words(key, instance));
+    Some(problem.to_do(format!("mainstay why {key}")))
+}
+
+fn is_stuck(instance: &Instance) -> bool {
+    matches!(instance.state, InstanceState::Stopping { stuck: true, .. })
+}
+
+fn rests(instance: &Instance, request: &WaitRequest) -> Option<Code> {
     match instance.state {
         InstanceState::Quarantined
         | InstanceState::Failed {
             presence: Presence::Gone,
-        } => problem(code::TARGET_FAILED, text),
-        InstanceState::Stopped { .. } if !instance.restart_asked => {
-            problem(code::TARGET_FAILED, text)
         }
-        InstanceState::Stopping { stuck: true, .. } => problem(code::TARGET_FAILED, text),
+        | InstanceState::Stopping { stuck: true, .. } => Some(code::TARGET_FAILED),
+        InstanceState::Stopped { .. } if !instance.restart_asked => Some(code::TARGET_FAILED),
         InstanceState::Blocked => match instance.reason.as_ref().map(|reason| &reason.code) {
             Some(code) if *code == code::NAME_HELD && request.unless_blocked => {
-                problem(code::NAME_HELD, text)
+                Some(code::NAME_HELD)
             }
-            Some(code) if *code == code::CONFIG_REFUSED => problem(code::TARGET_FAILED, text),
+            Some(code) if *code == code::CONFIG_REFUSED => Some(code::TARGET_FAILED),
             Some(_) | None => None,
         },
         InstanceState::Pending

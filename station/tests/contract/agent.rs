@@ -1,5 +1,5 @@
 //! An agent as the station sees one: a session that speaks the protocol. It carries commands out in memory, at
-//! once; services named `stubborn` refuse to start.
+//! once; services named `stubborn` refuse to start, and placements named `immortal` do not end.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,6 +36,9 @@ pub struct AgentConfig {
     pub node_epoch: Option<NodeEpoch>,
     pub types: Vec<TypeDeclaration>,
     pub cluster: Option<ClusterId>,
+    pub address: String,
+    /// What Checks say beside ok.
+    pub detail: String,
 }
 
 impl AgentConfig {
@@ -52,6 +55,8 @@ impl AgentConfig {
                 service_type("generic", None),
             ],
             cluster: None,
+            address: "unix:test".to_owned(),
+            detail: "fine".to_owned(),
         }
     }
 
@@ -104,6 +109,8 @@ pub struct Seen {
     pub starts: u64,
     pub acknowledged: Sequence,
     pub unsupported: u64,
+    /// Requests of chaos.
+    pub struck: u64,
     pub closed: bool,
 }
 
@@ -226,7 +233,7 @@ pub fn node_up(config: &AgentConfig) -> NodeUp {
         agent_run: config.agent_run,
         node_epoch: config.node_epoch,
         build: "test".to_owned(),
-        address: "unix:test".to_owned(),
+        address: config.address.clone(),
         sysinfo: SysInfo::default(),
         provides: config.types.clone(),
         digest: BTreeMap::new(),
@@ -347,6 +354,9 @@ impl Life {
                 request_id,
                 request,
             } => {
+                if matches!(request.ask, Ask::Chaos { .. }) {
+                    self.tell.send_modify(|seen| seen.struck += 1);
+                }
                 if let Some(answer) = self.answer(request) {
                     send(
                         &mut self.writer,
@@ -398,6 +408,10 @@ impl Life {
                 })
                 .await;
             }
+            Order::Stop(stop) if stop.instance.placement.as_str() == "immortal" => {
+                self.done(&command, CommandOutcome::WillNotEnd).await;
+                return;
+            }
             Order::Stop(stop) => {
                 self.live.remove(&stop.instance);
                 self.report(Report::Ended {
@@ -408,11 +422,12 @@ impl Life {
                 .await;
             }
         }
-        self.report(Report::CommandDone {
-            command: command.id,
-            outcome: CommandOutcome::Done,
-        })
-        .await;
+        self.done(&command, CommandOutcome::Done).await;
+    }
+
+    async fn done(&mut self, command: &Command, outcome: CommandOutcome) {
+        let command = command.id;
+        self.report(Report::CommandDone { command, outcome }).await;
     }
 
     /// None where the service hangs.
@@ -425,7 +440,7 @@ impl Life {
         };
         Some(match request.ask {
             Ask::Check { instance } => match self.live.get(&instance) {
-                Some(entry) => health(entry.floor),
+                Some(entry) => health(entry.floor, &self.config.detail),
                 None => no_such(&instance),
             },
             Ask::Status { instance } if self.live.contains_key(&instance) => Answer::Status {
@@ -446,7 +461,7 @@ impl Life {
             Ask::Chaos { target, act } => Answer::Done {
                 text: format!("{act:?} {target:?}"),
             },
-            Ask::SupervisorCheck => health(Incarnation::default()),
+            Ask::SupervisorCheck => health(Incarnation::default(), &self.config.detail),
             Ask::SupervisorStatus => Answer::Status {
                 text: "watches".to_owned(),
             },
@@ -488,10 +503,10 @@ fn running(incarnation: Incarnation) -> DigestEntry {
     }
 }
 
-fn health(incarnation: Incarnation) -> Answer {
+fn health(incarnation: Incarnation, detail: &str) -> Answer {
     Answer::Health {
         health: Health::Ok,
-        detail: "fine".to_owned(),
+        detail: detail.to_owned(),
         took_ms: 1,
         incarnation,
     }

@@ -5,6 +5,7 @@ use mainstay_api::types::{ChaosAct, ChaosRequest, Health};
 use mainstay_protocol::code;
 use serde_json::json;
 
+use crate::agent::AgentConfig;
 use crate::cluster::{Cluster, contract, keys};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,4 +134,35 @@ async fn chaos_reaches_instances_supervisors_and_agents() {
         cluster.client.chaos(&nowhere).await.unwrap_err().exit,
         Exit::Usage
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chaos_is_refused_by_a_station_that_was_not_started_for_it() {
+    let mut cluster = Cluster::unstarted();
+    cluster.options.chaos = false;
+    cluster.start().await;
+    let agent = cluster.agent(AgentConfig::named("n1")).await;
+    cluster.run_on("greeter", &["n1"]).await;
+    for (reference, act) in [
+        ("greeter@n1", ChaosAct::Kill),
+        ("supervisor/n1", ChaosAct::Panic),
+        ("node/n1", ChaosAct::Stop),
+        ("station/s1", ChaosAct::Kill),
+        ("nonsense/", ChaosAct::Hang),
+    ] {
+        let request = ChaosRequest {
+            reference: reference.to_owned(),
+            act,
+        };
+        let problem = cluster.client.chaos(&request).await.unwrap_err();
+        assert_eq!(
+            (problem.exit, problem.code),
+            (Exit::Refused, code::REFUSED_BY_SAFETY),
+            "{reference}"
+        );
+        assert!(problem.why.contains("--chaos"), "{}", problem.why);
+    }
+    // Nothing reached the node, and the station is still there.
+    cluster.client.check("n1", "greeter").await.unwrap();
+    assert_eq!(agent.seen().struck, 0);
 }

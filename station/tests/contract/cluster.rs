@@ -6,10 +6,12 @@ use std::time::Duration;
 use mainstay_api::Client;
 use mainstay_api::Problem;
 use mainstay_api::types::{Accepted, On, StartRequest, Until, WaitAnswer, WaitRequest};
-use mainstay_protocol::{ClusterName, NodeName};
+use mainstay_protocol::{ClusterName, InstanceKey, NodeName};
 use mainstay_station::{Profile, Running, Station, StationOptions};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 
 use crate::agent::{Agent, AgentConfig};
 
@@ -36,6 +38,7 @@ impl Cluster {
         let mut options =
             StationOptions::new(dir.path().join("s1"), ClusterName::new("test").unwrap());
         options.profile = Profile::Dev;
+        options.chaos = true;
         options.node = Some(NodeName::new("n1").unwrap());
         let client = Client::new(&options.api_socket).with_timeout(Duration::from_secs(20));
         Self {
@@ -124,7 +127,17 @@ impl Cluster {
         self.client.wait(&request).await
     }
 
-    /// A route as it stands on the wire.
+    /// A route's whole answer, head and body, as it stands on the wire.
+    pub async fn raw(&self, path: &str) -> String {
+        let mut stream = UnixStream::connect(&self.options.api_socket).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    /// A route's JSON.
     pub async fn json(&self, path: &str) -> Value {
         self.client.get(path).await.unwrap()
     }
@@ -137,6 +150,30 @@ pub fn request(service_type: &str, nodes: &[&str]) -> StartRequest {
         holds: None,
         on: On::Nodes(nodes.iter().map(|node| (*node).to_owned()).collect()),
         config: Value::Null,
+    }
+}
+
+/// Tries until it holds; panics if it never does.
+pub async fn until<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
+    let trying = async {
+        while !holds().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    let over = tokio::time::timeout(READY_MAX, trying).await;
+    assert!(over.is_ok(), "never: {what}");
+}
+
+/// `placement@node`
+pub fn instance(reference: &str) -> InstanceKey {
+    let (placement, node) = reference.split_once('@').unwrap();
+    InstanceKey::new(node.parse().unwrap(), placement.parse().unwrap())
+}
+
+pub fn named(name: &str, nodes: &[&str]) -> StartRequest {
+    StartRequest {
+        name: Some(name.to_owned()),
+        ..request("generic", nodes)
     }
 }
 

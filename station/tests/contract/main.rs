@@ -5,11 +5,13 @@
 
 mod agent;
 mod asks;
+mod bounds;
 mod changes;
 mod cluster;
 mod history;
 mod hostile;
 mod looks;
+mod metrics;
 mod parked;
 mod restart;
 mod sessions;

@@ -4,7 +4,7 @@ use mainstay_api::Exit;
 use mainstay_api::types::{Until, WaitRequest};
 
 use crate::agent::Act;
-use crate::cluster::{Cluster, request};
+use crate::cluster::{Cluster, instance, named, request};
 
 fn short(reference: &str, until: Until) -> WaitRequest {
     WaitRequest {
@@ -65,20 +65,63 @@ async fn a_terminal_failure_ends_a_wait_at_once_with_9() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_can_never_come_ends_a_wait_at_once_with_9() {
+    let (cluster, _agents) = Cluster::with(&["n1"]).await;
+    cluster
+        .client
+        .start(&named("immortal", &["n1"]))
+        .await
+        .unwrap();
+    cluster.wait("immortal", Until::Running).await.unwrap();
+    cluster.client.stop("n1", "immortal").await.unwrap();
+    let stopped = || Until::State("Stopped".to_owned());
+    for (reference, until) in [
+        ("immortal@n1", Until::Gone),
+        ("immortal", Until::Gone),
+        ("immortal@n1", stopped()),
+        ("immortal@n1", Until::Running),
+    ] {
+        let problem = cluster.wait(reference, until).await.unwrap_err();
+        assert_eq!(problem.exit, Exit::TargetFailed, "{problem}");
+        assert!(problem.why.contains("Stopping"), "{problem}");
+        assert_eq!(problem.to_do, "mainstay why immortal@n1");
+    }
+    let stopping = Until::State("Stopping".to_owned());
+    cluster.wait("immortal@n1", stopping).await.unwrap();
+    cluster.start_on("stubborn", &["n1"]).await.unwrap();
+    let running = Until::State("Running".to_owned());
+    let problem = cluster.wait("stubborn@n1", running).await.unwrap_err();
+    assert_eq!(problem.exit, Exit::TargetFailed, "{problem}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_its_kind_does_not_have_is_a_usage_error_at_once() {
+    let (cluster, _agents) = Cluster::with(&["n1"]).await;
+    for (reference, state) in [
+        ("node/n1", "Running"),
+        ("greeter@n1", "Online"),
+        ("greeter", "AgentDown"),
+        ("supervisor/n1", "Stopped"),
+    ] {
+        let until = Until::State(state.to_owned());
+        let problem = cluster.wait(reference, until).await.unwrap_err();
+        assert_eq!(problem.exit, Exit::Usage, "{problem}");
+        assert!(problem.why.contains("it can be "), "{problem}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_crash_loop_ends_in_quarantine_and_a_clear_revives_it() {
     // acceptance: 4
     let (cluster, mut agents) = Cluster::with(&["n1"]).await;
     cluster.run_on("greeter", &["n1"]).await;
     agents[0]
-        .act(Act::Fail("greeter@n1".parse_key(), "first boom".to_owned()))
+        .act(Act::Fail(instance("greeter@n1"), "first boom".to_owned()))
         .await;
     agents[0].until(|seen| seen.starts == 2).await;
     cluster.wait("greeter@n1", Until::Running).await.unwrap();
     agents[0]
-        .act(Act::Fail(
-            "greeter@n1".parse_key(),
-            "second boom".to_owned(),
-        ))
+        .act(Act::Fail(instance("greeter@n1"), "second boom".to_owned()))
         .await;
     cluster
         .wait("greeter@n1", Until::State("Backoff".to_owned()))
@@ -119,15 +162,4 @@ async fn bad_waits_are_usage_errors() {
             .exit,
         Exit::NotFound
     );
-}
-
-trait ParseKey {
-    fn parse_key(&self) -> mainstay_protocol::InstanceKey;
-}
-
-impl ParseKey for str {
-    fn parse_key(&self) -> mainstay_protocol::InstanceKey {
-        let (placement, node) = self.split_once('@').unwrap();
-        mainstay_protocol::InstanceKey::new(node.parse().unwrap(), placement.parse().unwrap())
-    }
 }

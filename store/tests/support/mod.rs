@@ -14,7 +14,8 @@ use mainstay_protocol::{
     Timestamp,
 };
 use mainstay_resource_graph::{
-    Cause, ConfigHash, Configuration, Delta, Graph, Key, Name, NameKey, Outbox, Vertex, View,
+    Cause, ConfigHash, Configuration, Delta, Graph, Key, Name, NameKey, Outbox, Station, Vertex,
+    View,
 };
 use mainstay_store::{LogHandle, Opened, Report, Store, StoreConfig};
 use tokio::sync::mpsc;
@@ -143,6 +144,20 @@ impl Driver {
         let delta = self.watermark(node, watermark);
         let decision = decision(node, watermark);
         let entry = self.entry(delta, vec![decision]);
+        self.propose(entry)
+    }
+
+    /// An entry that is told of, unlike a watermark.
+    pub fn station_joins(&mut self, number: u64) -> Fate {
+        let mut txn = self.graph.begin(self.log_time, Cause::Start);
+        let id = StationId(number);
+        let station = Station {
+            id,
+            address: String::new(),
+            build: "test".to_owned(),
+        };
+        txn.put(Key::Station(id), Vertex::Station(station)).unwrap();
+        let entry = self.entry(txn.finish(), Vec::new());
         self.propose(entry)
     }
 

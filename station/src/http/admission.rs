@@ -1,0 +1,168 @@
+//! Who comes in to the API: only whom the socket is for, and only so many at a time. One more is not left waiting: it
+//! is told to come back, in HTTP, before any request of it is looked at.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::serve::Listener;
+use mainstay_api::Problem;
+use mainstay_protocol::{code, limits};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{UnixListener, UnixStream, unix::SocketAddr};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::peers;
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Time for who is told to come back to ask, and to take the answer.
+const REFUSAL_DEADLINE: Duration = Duration::from_secs(2);
+
+/// The listener.
+pub struct Admitting {
+    listener: UnixListener,
+    places: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+}
+
+/// A connection and the place it takes.
+pub struct Admitted {
+    stream: UnixStream,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Admitting {
+    pub fn new(listener: UnixListener) -> Self {
+        Self {
+            listener,
+            places: Arc::new(Semaphore::new(limits::API_CONNECTIONS_MAX)),
+            refusals: Arc::new(Semaphore::new(limits::API_REFUSALS_MAX)),
+        }
+    }
+
+    fn place(&self, stream: UnixStream) -> Option<Admitted> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Some(Admitted {
+                stream,
+                _place: place,
+            });
+        }
+        match Arc::clone(&self.refusals).try_acquire_owned() {
+            Ok(refusing) => {
+                // Ends within its deadline, and nobody waits for it.
+                drop(tokio::spawn(async move {
+                    let refused = tokio::time::timeout(REFUSAL_DEADLINE, refuse(stream)).await;
+                    tracing::debug!(?refused, "too many connections; one was told to come back");
+                    drop(refusing);
+                }));
+            }
+            Err(_full) => tracing::debug!("too many connections; one was closed"),
+        }
+        None
+    }
+}
+
+impl Listener for Admitting {
+    type Io = Admitted;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Admitted, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, address)) => match peers::admit(&stream) {
+                    Ok(Ok(_pid)) => {
+                        if let Some(admitted) = self.place(stream) {
+                            return (admitted, address);
+                        }
+                    }
+                    Ok(Err(stranger)) => tracing::warn!(%stranger, "a request was refused"),
+                    Err(error) => tracing::debug!(%error, "a peer left before it was looked at"),
+                },
+                Err(error) => {
+                    tracing::warn!(%error, "accepting a request failed");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// Answers the first request whatever it is. All of it is read, since closing over unread bytes would take the answer
+/// back.
+async fn refuse(mut stream: UnixStream) -> io::Result<()> {
+    let mut buffer = [0; 4096];
+    if stream.read(&mut buffer).await? == 0 {
+        return Ok(());
+    }
+    let why = format!(
+        "{} connections are open, and no more are taken",
+        limits::API_CONNECTIONS_MAX
+    );
+    let mut problem = Problem::new(code::OVERLOADED, "connect to the station", why);
+    problem = problem.in_request("-");
+    let body = serde_json::to_vec(&problem)?;
+    let head = format!(
+        "HTTP/1.1 {} Service Unavailable\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
+         retry-after: 1\r\nconnection: close\r\n\r\n",
+        problem.status,
+        body.len()
+    );
+    stream
+        .write_all(&[head.into_bytes(), body].concat())
+        .await?;
+    stream.shutdown().await?;
+    let mut left = limits::HTTP_BODY_BYTES_MAX;
+    loop {
+        let read = stream.read(&mut buffer).await?;
+        left = left.saturating_sub(read);
+        if read == 0 || left == 0 {
+            return Ok(());
+        }
+    }
+}
+
+impl AsyncRead for Admitted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Admitted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
