@@ -110,15 +110,18 @@ async fn measure(cluster: &Cluster) -> Measured {
     let mut file = File::create(cluster.home().join("syncs")).expect("a file");
     let (mut times, mut syncs, mut calls) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..INSTANCES {
+        // tidy: waits because one recovery at a time is measured
         tokio::time::sleep(BETWEEN).await;
         syncs.push(fdatasync(&mut file));
         let placement = format!("f{number}");
+        // tidy: waits because one recovery at a time is measured
         tokio::time::sleep(BETWEEN).await;
         let begun = Instant::now();
         let nothing = serde_json::json!({"ms": 0});
         let answer = client.call("n1", &placement, "slow", &nothing).await;
         answer.expect("it answers");
         calls.push(begun.elapsed());
+        // tidy: waits because one recovery at a time is measured
         tokio::time::sleep(BETWEEN).await;
         let subject = format!("{placement}@n1");
         let caller = client.clone();
