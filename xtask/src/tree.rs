@@ -73,7 +73,8 @@ fn collect(root: &Path, folder: &Path, found: &mut Vec<TextFile>) -> anyhow::Res
             if !foreign && !built {
                 collect(root, &path, found)?;
             }
-        } else if kind.is_file() {
+        } else if kind.is_file() && name != ".git" {
+            // In a second work tree `.git` is a file that names the first by its path.
             let bytes = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
             if let Ok(text) = String::from_utf8(bytes) {
                 let relative = path
