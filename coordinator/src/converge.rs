@@ -10,7 +10,8 @@ use std::sync::Arc;
 use mainstay_protocol::code::{self, Code, Reason};
 use mainstay_protocol::{codec, limits, words};
 use mainstay_resource_graph::{
-    Cause, Key, Kind, Parked, ParkedId, ParkedWhat, Record, Txn, Vertex, View, ViewExt,
+    Cause, InstanceState, Key, Kind, Parked, ParkedId, ParkedWhat, Record, Txn, Vertex, View,
+    ViewExt,
 };
 
 use crate::describe;
@@ -82,13 +83,20 @@ pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &En
     done
 }
 
-/// Who changed and left what a rule watches does not concern it any more: nothing is set aside for that pair.
+/// Who changed and left what a rule watches does not concern it any more: nothing is set aside for that pair. Of what
+/// cannot be seen for now nothing is known, so it stays.
 fn release_parked(txn: &mut Txn<'_>, rules: &Rules, changed: &BTreeSet<Key>) {
     if txn.keys(Kind::Parked).is_empty() {
         return;
     }
     for key in changed {
         let subject = txn.record(key);
+        if subject
+            .as_ref()
+            .is_some_and(|subject| is_out_of_sight(subject))
+        {
+            continue;
+        }
         for rule in rules.entries() {
             let parked = parked_key(rule.name, key);
             let stands = txn.record(&parked).is_none_or(|parked| {
@@ -101,6 +109,13 @@ fn release_parked(txn: &mut Txn<'_>, rules: &Rules, changed: &BTreeSet<Key>) {
             }
         }
     }
+}
+
+fn is_out_of_sight(subject: &Record) -> bool {
+    matches!(
+        &subject.vertex,
+        Vertex::Instance(instance) if matches!(instance.state, InstanceState::Unknown { .. })
+    )
 }
 
 fn hold_back(current: &mut BTreeSet<Key>, rest: &mut BTreeSet<Key>) {

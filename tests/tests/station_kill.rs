@@ -144,8 +144,7 @@ async fn all_events(client: &Client) -> Vec<Event> {
 fn assert_told_once(events: &[Event]) -> usize {
     let mut seen: BTreeMap<(&str, &str, u64), usize> = BTreeMap::new();
     for event in events {
-        let incarnation = event.data["incarnation"].as_str();
-        if let Some(incarnation) = incarnation.and_then(|number| number.parse().ok())
+        if let Some(incarnation) = event.data["incarnation"].as_u64()
             && ["instance.failed", "instance.running"].contains(&event.kind.as_str())
         {
             *seen
