@@ -173,7 +173,10 @@ fn judge(
     let bytes = txn.bytes_since(point);
     let judged = match judged {
         Ok(_) if bytes > limits::JUDGEMENT_BYTES_MAX => Err(too_large(bytes)),
-        Ok(verdict) => Ok(verdict),
+        Ok(verdict) => {
+            done.bytes += bytes;
+            Ok(verdict)
+        }
         Err(panic) => Err(Reason::new(
             code::RULE_PANICKED,
             words::of_panic(panic.as_ref()),
@@ -188,13 +191,11 @@ fn judge(
         Ok(Verdict::Nothing) => {
             // It judged without a panic: what was parked for an earlier state is over.
             txn.remove(&parked);
-            done.bytes += bytes;
             return txn.changed_since(point);
         }
         Ok(Verdict::Did { code, text }) => (code, text, true),
         Ok(Verdict::Declined { code, text }) => {
             if !begins_to_stand(txn, rule.name, subject, &code) {
-                done.bytes += bytes;
                 return txn.changed_since(point);
             }
             (code, text, false)
@@ -206,7 +207,6 @@ fn judge(
     } else {
         Outcome::Declined { code, text }
     };
-    done.bytes += bytes;
     done.decided(decision(rule.name, &before, &reads, outcome, txn));
     txn.changed_since(point)
 }

@@ -239,7 +239,7 @@ fn a_killed_agent_comes_back_with_its_actors_and_each_start_happens_once() {
         assert_eq!(greeter["incarnation"], round + 1, "{greeter:#}");
         let a = cluster.until_restarted("a@n1", round);
         assert_eq!(a["incarnation"], round + 1, "{a:#}");
-        // The agent's own file knew what it hosted; whoever was the last to begin may wait a moment for its turn.
+        // By the rule; whoever was the last to begin may have waited a moment for its turn.
         let decisions = cluster.list("decisions a@n1");
         let next = format!("incarnation {}", round + 1);
         let decided = decisions.iter().any(|decision| {

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mainstay_api::{Exit, Problem};
-use mainstay_protocol::code;
 
 use crate::app::App;
 use crate::arguments::{NewCommand, NewServiceArguments};
@@ -35,12 +34,11 @@ fn service(app: &mut App<'_>, arguments: &NewServiceArguments) -> Outcome {
         None => PathBuf::from(&package),
     };
     if directory.exists() {
-        return Err(Problem::new(
-            code::PLACEMENT_DIFFERS,
-            what,
-            format!("{} exists; nothing is written over", directory.display()),
-        )
-        .to_do(format!("mainstay new service {name} --dir OTHER")));
+        let why = format!("{} exists; nothing is written over", directory.display());
+        let mut problem =
+            machine(what, why).to_do(format!("mainstay new service {name} --dir OTHER"));
+        problem.exit = Exit::Conflict;
+        return Err(problem);
     }
     let filled = |text: &str| {
         text.replace("@TYPE@", &type_name(name))

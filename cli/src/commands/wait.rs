@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mainstay_api::types::{Until, WaitRequest};
+use mainstay_api::types::{self, Until, WaitRequest};
 use mainstay_api::{Exit, Problem};
 use mainstay_resource_graph::{Key, Kind};
 
@@ -47,7 +47,7 @@ pub async fn run(app: &mut App<'_>, arguments: &WaitArguments) -> Outcome {
 fn possible(reference: &Key, goal: &Until) -> Result<(), Problem> {
     let kind = reference.kind();
     let runs = matches!(kind, Kind::Instance | Kind::Placement);
-    let has_state = runs || matches!(kind, Kind::Node | Kind::Supervisor);
+    let has_state = !types::states_of(kind).is_empty();
     let can = match goal {
         Until::Running | Until::Healthy | Until::Gone => runs,
         Until::State(_) => has_state,

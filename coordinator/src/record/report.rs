@@ -338,13 +338,6 @@ pub fn finish_stop(txn: &mut Txn<'_>, key: &InstanceKey, why: StopWhy, env: &Env
     }
 }
 
-fn is_answering(instance: &Instance) -> bool {
-    matches!(
-        instance.state,
-        InstanceState::Running | InstanceState::Degraded | InstanceState::Unresponsive { .. }
-    )
-}
-
 fn health_changed(
     txn: &mut Txn<'_>,
     key: &InstanceKey,
@@ -353,7 +346,7 @@ fn health_changed(
     detail: &str,
     env: &Env,
 ) {
-    if !is_answering(instance) {
+    if !instance.state.is_up() {
         return;
     }
     verb::change(txn, key, |instance| {
@@ -389,7 +382,7 @@ fn unresponsive(
     detail: &str,
     env: &Env,
 ) {
-    if !is_answering(instance) {
+    if !instance.state.is_up() {
         return;
     }
     verb::change(txn, key, |instance| {

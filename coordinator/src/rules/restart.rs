@@ -186,9 +186,9 @@ pub fn is_not_its_fault(
     let ended_with_agent = instance
         .failure
         .as_ref()
-        .filter(|failure| failure.cause == FailureCause::Failed(FailureKind::AgentEnded));
-    let (Some(_), Some(_), Some(started)) = (ended_with_agent, &instance.version, instance.started)
-    else {
+        .is_some_and(|failure| failure.cause == FailureCause::Failed(FailureKind::AgentEnded));
+    let begun_well = ended_with_agent && instance.version.is_some();
+    let Some(started) = instance.started.filter(|_| begun_well) else {
         return false;
     };
     let soon = env.now.since(started) < env.settings.healthy_after();

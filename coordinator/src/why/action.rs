@@ -1,7 +1,5 @@
 //! What will happen by itself, and what a person can do: every command printed here parses.
 
-use std::time::Duration;
-
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code;
 use mainstay_resource_graph::{
@@ -34,7 +32,7 @@ pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
                 return will("say that it will not end", facts.deadline, "stop_escalate");
             }
             // Its agent does it, a margin before the coordinator would ask for it.
-            let margin = margin(view);
+            let margin = view.cluster()?.settings.answer_margin();
             let at = facts.deadline.map(|at| at - margin);
             will("kill it if it does not end", at, "stop")
         }
@@ -62,16 +60,6 @@ pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
         | InstanceState::Stopped { .. }
         | InstanceState::Failed { .. }
         | InstanceState::Quarantined => None,
-    }
-}
-
-fn margin(view: &dyn View) -> Duration {
-    match view
-        .record(&Key::Cluster)
-        .map(|record| record.vertex.clone())
-    {
-        Some(Vertex::Cluster(cluster)) => cluster.settings.answer_margin(),
-        Some(_) | None => Duration::ZERO,
     }
 }
 

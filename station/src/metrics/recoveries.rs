@@ -152,11 +152,7 @@ impl Recoveries {
         let of_newest = failure.incarnation == now.incarnation;
         let restarted =
             now.state == InstanceState::Starting && failure.incarnation.next() == now.incarnation;
-        let is_over = matches!(
-            now.state,
-            InstanceState::Running | InstanceState::Degraded | InstanceState::Unresponsive { .. }
-        );
-        if !restarted && (!of_newest || is_over) {
+        if !restarted && (!of_newest || now.state.is_up()) {
             return;
         }
         let reason = label(failure.cause);
