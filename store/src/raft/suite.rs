@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "the failing line is the explanation")]
 
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use mainstay_coordinator::entry::Entry;
@@ -26,11 +27,24 @@ use crate::records::{LogPoint, Payload};
 
 struct Builder;
 
-impl StoreBuilder<Types, LogStore, StateMachine, TempDir> for Builder {
-    async fn build(&self) -> Result<(TempDir, LogStore, StateMachine), StorageError<Types>> {
+/// What outlives a storage under test, dropped last. The committer is waited for: a thread that closes a database
+/// while the process ends finds RocksDB's environment gone, and RocksDB aborts.
+struct Held {
+    committer: Option<JoinHandle<()>>,
+    _dir: TempDir,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.committer.take().unwrap().join().unwrap();
+    }
+}
+
+impl StoreBuilder<Types, LogStore, StateMachine, Held> for Builder {
+    async fn build(&self) -> Result<(Held, LogStore, StateMachine), StorageError<Types>> {
         let dir = TempDir::new().unwrap();
         let db = Db::open(&dir.path().join("db")).unwrap();
-        let (committer, _thread) = Committer::start(db.clone(), Syncing::Always).unwrap();
+        let (committer, thread) = Committer::start(db.clone(), Syncing::Always).unwrap();
         let log = LogStore::new(db.clone(), committer, Arc::new(Growth::new(u64::MAX)));
         let parts = Parts {
             snapshots: Snapshots {
@@ -44,7 +58,11 @@ impl StoreBuilder<Types, LogStore, StateMachine, TempDir> for Builder {
             began: watch::channel(0).0,
         };
         let state = StateMachine::new(db, parts).unwrap();
-        Ok((dir, log, state))
+        let held = Held {
+            committer: Some(thread),
+            _dir: dir,
+        };
+        Ok((held, log, state))
     }
 }
 
@@ -56,8 +74,8 @@ async fn the_storage_passes_openrafts_suite() {
 
 #[tokio::test]
 async fn a_snapshot_carries_the_whole_state_into_a_fresh_generation() {
-    let (_from_dir, _log, mut from) = Builder.build().await.unwrap();
-    let (into_dir, _log, mut into) = Builder.build().await.unwrap();
+    let (_from_held, _log, mut from) = Builder.build().await.unwrap();
+    let (_into_held, _log, mut into) = Builder.build().await.unwrap();
     let (events, mut told) = mpsc::channel(1);
     into.tell_to(events);
     for state in [&mut from, &mut into] {
@@ -89,13 +107,12 @@ async fn a_snapshot_carries_the_whole_state_into_a_fresh_generation() {
     apply(&mut from, 1200, "after").await;
     apply(&mut into, 1200, "after").await;
     assert!(into.graph().snapshot() == from.graph().snapshot());
-    drop(into_dir);
 }
 
 #[tokio::test]
 async fn what_a_crash_left_of_an_installation_is_removed() {
-    let (_from_dir, _log, mut from) = Builder.build().await.unwrap();
-    let (_into_dir, _log, mut into) = Builder.build().await.unwrap();
+    let (_from_held, _log, mut from) = Builder.build().await.unwrap();
+    let (_into_held, _log, mut into) = Builder.build().await.unwrap();
     apply(&mut from, 1, "there").await;
     apply(&mut into, 1, "here").await;
     let mut builder = from.get_snapshot_builder().await;
