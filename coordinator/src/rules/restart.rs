@@ -16,8 +16,10 @@ use crate::rule::{Rule, Verdict, Watch};
 use crate::rules::could_not_start;
 use crate::verb;
 
-/// Between two moments at which those that wait are started; far below the shortest wait.
-const BACKOFF_MARK: Duration = Duration::from_millis(50);
+/// What jitter adds to a wait at most, and how far apart the moments are at which those that wait are started: parts
+/// of the wait itself, so that a wave of many costs four entries of the log however long they wait.
+const JITTER_PART: u64 = 5;
+const MARK_PART: u64 = 20;
 
 pub struct Restart;
 
@@ -107,7 +109,7 @@ fn after_failure(
     }
     let attempt = count + 1;
     let of = env.settings.restart_attempts;
-    let next_try = next_try(env, backoff(subject, count, &env.settings));
+    let next_try = next_try(subject, count, env);
     let why = instance
         .reason
         .as_ref()
@@ -150,7 +152,7 @@ fn after_clean_end(
         return again(subject, txn, env, Count::Attempt, AT_ONCE);
     }
     let of = env.settings.restart_attempts;
-    let next_try = next_try(env, backoff(subject, count, &env.settings));
+    let next_try = next_try(subject, count, env);
     let text = format!(
         "ended by itself and is always restarted; again in {:.1} s",
         next_try.since(env.now).as_secs_f64()
@@ -246,15 +248,10 @@ fn again(
     Verdict::did(code::WAITING_FOR_NODE, "its node cannot take it now")
 }
 
-/// 1, 2, 4 .. s up to the limit, and up to a fifth more, so that many do not come back as one.
-fn backoff(subject: &InstanceKey, restarts: u32, settings: &Settings) -> Duration {
-    let doubled = settings
-        .backoff_first_ms
-        .saturating_mul(
-            1u64.checked_shl(restarts.saturating_sub(1))
-                .unwrap_or(u64::MAX),
-        )
-        .min(settings.backoff_max_ms);
+/// 1, 2, 4 .. s up to the limit, and up to a fifth more, so that many do not come back as one; then the next mark of log
+/// time: whose time comes between two marks is started in one entry, with one sync. Never sooner than the wait.
+fn next_try(subject: &InstanceKey, restarts: u32, env: &Env) -> Timestamp {
+    let wait_us = backoff_ms(restarts, &env.settings) * 1000;
     let spread = hash::stable(&format!("{subject} {restarts}")) % 1000;
     #[cfg(feature = "planted-bugs")]
     let spread = match crate::planted::is(crate::planted::Bug::JitterOfTheMachine) {
@@ -264,23 +261,35 @@ fn backoff(subject: &InstanceKey, restarts: u32, settings: &Settings) -> Duratio
         }
         false => spread,
     };
-    Duration::from_micros(doubled * 1000 + doubled * spread / 5)
+    let wait = Duration::from_micros(wait_us + wait_us / JITTER_PART * spread / 1000);
+    let mark = (wait_us / MARK_PART).max(1);
+    Timestamp((env.now + wait).0.next_multiple_of(mark))
 }
 
-/// The next mark of log time after the wait: whose time comes between two marks is started in one entry, with one
-/// sync, so that many crash loops cost little more than a few. Never sooner than the wait.
-fn next_try(env: &Env, wait: Duration) -> Timestamp {
-    let mark = BACKOFF_MARK.as_micros() as u64;
-    Timestamp((env.now + wait).0.next_multiple_of(mark))
+fn backoff_ms(restarts: u32, settings: &Settings) -> u64 {
+    let doublings = restarts.saturating_sub(1);
+    settings
+        .backoff_first_ms
+        .saturating_mul(1u64.checked_shl(doublings).unwrap_or(u64::MAX))
+        .min(settings.backoff_max_ms)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use mainstay_protocol::{Leadership, Revision};
+
     use super::*;
 
     #[test]
-    fn backoff_doubles_up_to_the_limit_with_a_fifth_of_jitter() {
-        let key = InstanceKey::new("n1".parse().unwrap(), "web".parse().unwrap());
+    fn waits_double_up_to_the_limit_and_many_come_back_at_few_moments() {
+        let env = Env::new(
+            Timestamp(123_456_789),
+            Leadership::default(),
+            Settings::LAN,
+            Revision::default(),
+        );
         for (restarts, least_ms) in [
             (1, 1000),
             (2, 2000),
@@ -289,16 +298,20 @@ mod tests {
             (12, 60_000),
             (99, 60_000),
         ] {
-            let wait = backoff(&key, restarts, &Settings::LAN).as_micros() as u64;
-            assert!(
-                wait >= least_ms * 1000 && wait <= least_ms * 1200,
-                "{restarts}: {wait}"
-            );
+            let moments: BTreeSet<Timestamp> = (0..100)
+                .map(|at| {
+                    let name = format!("web{at}").parse().unwrap();
+                    let key = InstanceKey::new("n1".parse().unwrap(), name);
+                    next_try(&key, restarts, &env)
+                })
+                .collect();
+            for moment in &moments {
+                let wait_us = moment.since(env.now).as_micros() as u64;
+                assert!(wait_us >= least_ms * 1000, "{restarts}: {wait_us}");
+                assert!(wait_us <= least_ms * 1250, "{restarts}: {wait_us}");
+            }
+            assert!(moments.len() > 2, "jitter keeps them apart: {moments:?}");
+            assert!(moments.len() <= 5, "marks bring them together: {moments:?}");
         }
-        let other = InstanceKey::new("n2".parse().unwrap(), "web".parse().unwrap());
-        assert_ne!(
-            backoff(&key, 1, &Settings::LAN),
-            backoff(&other, 1, &Settings::LAN)
-        );
     }
 }
