@@ -103,6 +103,7 @@ const MEANINGS: &[(Code, u16, Exit)] = &[
     (code::NOT_FOUND, 404, Exit::NotFound),
     (code::UNKNOWN_MESSAGE, 404, Exit::NotFound),
     (code::PLACEMENT_DIFFERS, 409, Exit::Conflict),
+    (code::OVERTAKEN, 409, Exit::Conflict),
     (code::NAME_HELD, 409, Exit::Conflict),
     (code::NAME_HELD_ON_NODE, 409, Exit::Conflict),
     (code::NODE_ID_IN_USE, 409, Exit::Conflict),

@@ -92,6 +92,7 @@ codes! {
     UNKNOWN_MESSAGE = "MS-UNKNOWN-MESSAGE": "The type has no such message.";
     MESSAGE_REFUSED = "MS-MESSAGE-REFUSED": "The service refused the message.";
     PLACEMENT_DIFFERS = "MS-PLACEMENT-DIFFERS": "The placement exists with another type or configuration.";
+    OVERTAKEN = "MS-OVERTAKEN": "Another change wanted the opposite before this one was carried out.";
     NAME_IS_FIXED = "MS-NAME-IS-FIXED": "The type has one fixed name; --holds is for generic types.";
     NOT_RUNNING = "MS-NOT-RUNNING": "The instance is not running.";
     OVERLOADED = "MS-OVERLOADED": "Too much is queued; try again.";

@@ -135,6 +135,12 @@ fn a_failure_and_its_restart_in_one_entry_are_both_told() {
             "instance.starting: web@n1 is starting (incarnation 4): panic: boom",
         ]
     );
+    let causes: Vec<&str> = events.iter().map(|event| event.cause.as_str()).collect();
+    assert_eq!(
+        causes,
+        ["report failed", "rule restart"],
+        "the rule answered the failure and did not make it"
+    );
     assert_eq!(events[1].rule.as_deref(), Some("restart"));
     assert_eq!(events[1].data["from"], "Running");
     assert_eq!(check(&graph), []);

@@ -23,9 +23,9 @@ const SLACK_MS: u64 = 750;
 /// same work takes more of the processor's time.
 const SHARE_PROMISED: f64 = 2.0;
 const SHARE_MAX: f64 = 2.5;
-/// Entries of the log, which is what processor time goes into: far fewer than 300 starts and their 300 failures, because
-/// those that come due together are one.
-const ENTRIES_MAX: u64 = 250;
+/// Entries of the log: far fewer than 300 starts and their 300 failures, because those that come due between two marks
+/// are one.
+const ENTRIES_MAX: u64 = 120;
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// When each instance began, by its own word in a file: milliseconds, in order.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mainstay_coordinator::status;
 use mainstay_coordinator::why::{self, Cause};
 use mainstay_protocol::limits;
-use mainstay_resource_graph::Key;
+use mainstay_resource_graph::{Key, ViewExt};
 
 use super::Present;
 use super::status::ranked;
@@ -26,8 +26,23 @@ impl Present<'_> {
             .into_iter()
             .filter(|problem| seen.insert(problem.root.clone()))
             .take(limits::WHY_TREES_MAX)
-            .filter_map(|problem| self.why_key(&problem.root))
+            .filter_map(|problem| self.why_key(self.worth_showing(&problem)))
             .collect()
+    }
+
+    /// A root that is well itself, as the holder of a name that others wait for, explains nothing without them.
+    fn worth_showing<'p>(&self, problem: &'p status::Problem) -> &'p Key {
+        let root_is_well = match &problem.root {
+            Key::Instance(root) => self
+                .view
+                .instance(root)
+                .is_some_and(|facts| why::is_as_wanted(&facts)),
+            _ => false,
+        };
+        match root_is_well {
+            true => &problem.key,
+            false => &problem.root,
+        }
     }
 
     fn why_key(&self, key: &Key) -> Option<types::Why> {
@@ -77,6 +92,11 @@ mod tests {
         let json = serde_json::to_value(&why).unwrap();
         assert_eq!(json["ref"], "rival@n1");
         assert!(json["affects"].is_array() && json["you_can"].is_array());
-        assert!(!sample.present().why_all().is_empty());
+        let all = sample.present().why_all();
+        let about: Vec<&str> = all.iter().map(|why| why.tree.reference.as_str()).collect();
+        assert!(
+            about.contains(&"rival@n1") && !about.contains(&"web@n1"),
+            "the holder is well, and explains nothing alone: {about:?}"
+        );
     }
 }

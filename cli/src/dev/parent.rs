@@ -61,7 +61,8 @@ pub fn run(app: &mut App<'_>, arguments: &DevArguments) -> Outcome {
             return Err(second(&app.home));
         }
         Err(problem) => {
-            reaper.finish()?;
+            // Where there can be no lock there is nothing to remove, and the reaper complains of the same.
+            let _ = reaper.finish();
             return Err(problem);
         }
     };

@@ -41,10 +41,11 @@ impl Wanted {
         loop {
             let seen = match look.nodes().await {
                 Ok(nodes) => {
+                    // A kept graph says Online of nodes that its station has not heard yet.
                     let online = |name: &String| {
-                        nodes
-                            .iter()
-                            .any(|node| node.name == *name && node.state == "Online")
+                        nodes.iter().any(|node| {
+                            node.name == *name && node.state == "Online" && node.heard_ms.is_some()
+                        })
                     };
                     let missing: Vec<&str> = names
                         .iter()

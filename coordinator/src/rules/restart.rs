@@ -16,9 +16,10 @@ use crate::rule::{Rule, Verdict, Watch};
 use crate::rules::could_not_start;
 use crate::verb;
 
-/// What jitter adds to a wait at most, and how far apart the moments are at which those that wait are started: parts
-/// of the wait itself, so that a wave of many costs four entries of the log however long they wait.
+/// Jitter adds at most this part of the wait.
 const JITTER_PART: u64 = 5;
+/// Those that wait are started together at moments this part of the wait apart: a wave of many costs about five entries
+/// of the log, however long they wait.
 const MARK_PART: u64 = 20;
 
 pub struct Restart;
@@ -249,9 +250,9 @@ fn again(
 }
 
 /// 1, 2, 4 .. s up to the limit, and up to a fifth more, so that many do not come back as one; then the next mark of log
-/// time: whose time comes between two marks is started in one entry, with one sync. Never sooner than the wait.
+/// time, at which all whose time has come since the last mark are started in one entry. Never sooner than the wait.
 fn next_try(subject: &InstanceKey, restarts: u32, env: &Env) -> Timestamp {
-    let wait_us = backoff_ms(restarts, &env.settings) * 1000;
+    let wait_us = backoff_ms(restarts, &env.settings).saturating_mul(1000);
     let spread = hash::stable(&format!("{subject} {restarts}")) % 1000;
     #[cfg(feature = "planted-bugs")]
     let spread = match crate::planted::is(crate::planted::Bug::JitterOfTheMachine) {

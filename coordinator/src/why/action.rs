@@ -3,7 +3,7 @@
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code;
 use mainstay_resource_graph::{
-    Instance, InstanceState, Key, NodeState, Vertex, View, ViewExt, slot_of,
+    Desired, Instance, InstanceState, Key, NodeState, Vertex, View, ViewExt, slot_of,
 };
 
 use super::{SystemWill, wants_running};
@@ -41,11 +41,16 @@ pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
             None,
             "unresponsive",
         ),
-        InstanceState::Unknown { .. } => will(
-            "adopt or restart it when its agent is back",
-            None,
-            "node_return",
-        ),
+        InstanceState::Unknown { .. } => match facts.desired {
+            Desired::Running => will(
+                "adopt or restart it when its agent is back",
+                None,
+                "node_return",
+            ),
+            Desired::Stopped | Desired::Absent => {
+                will("stop it when its agent is back", None, "stop")
+            }
+        },
         InstanceState::Pending => will("start it when its node is online", None, "start"),
         InstanceState::Blocked => match blocked_by(&facts) {
             Some(code) if code == code::NAME_HELD => {

@@ -47,8 +47,14 @@ pub fn cause(
         | InstanceState::Running
         | InstanceState::Failed { .. }
         | InstanceState::Backoff { .. }
-        | InstanceState::Quarantined
-        | InstanceState::Stopping { .. } => because.extend(last_failure(key, facts)),
+        | InstanceState::Quarantined => because.extend(last_failure(key, facts)),
+        // What the incarnation before went through has nothing to do with the end of this one.
+        InstanceState::Stopping { .. } => {
+            let failed = facts.failure.as_ref().map(|failure| failure.incarnation);
+            if failed == Some(facts.incarnation) {
+                because.extend(last_failure(key, facts));
+            }
+        }
         InstanceState::Degraded
         | InstanceState::Unresponsive { .. }
         | InstanceState::Stopped { .. } => {}

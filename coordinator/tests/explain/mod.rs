@@ -33,6 +33,30 @@ fn running() -> World {
 }
 
 // proves: S24
+#[test]
+fn a_stop_is_not_explained_by_what_the_incarnation_before_went_through() {
+    let mut world = running();
+    world.panics("web@n1", "long ago");
+    world.started("web@n1");
+    world.stop("web@n1").unwrap();
+    let why = why_of(&world, "web@n1");
+    assert_eq!(why.tree.state, "Stopping");
+    assert!(why.tree.is_root(), "{:?}", why.tree);
+}
+
+// proves: S24
+#[test]
+fn what_cannot_be_seen_and_is_not_wanted_will_be_stopped_not_restarted() {
+    let mut world = running();
+    world.gone("n1");
+    let will = |world: &World| why_of(world, "web@n1").system_will.unwrap();
+    assert_eq!(will(&world).rule, "node_return");
+    world.stop_in_line("web@n1");
+    assert_eq!(world.instance("web@n1").desired.as_str(), "Stopped");
+    assert_eq!(will(&world).rule, "stop");
+}
+
+// proves: S24
 // acceptance: 2
 // case: services 27
 #[test]

@@ -1,7 +1,9 @@
 //! What became of an instance. One entry may hold a failure and the restart it led to: both are told.
 
 use super::{Event, Told};
-use crate::vertex::{Desired, Failure, Instance, InstanceState, Record, Vertex};
+use crate::vertex::{
+    Cause, Desired, Failure, FailureCause, Instance, InstanceState, Record, Vertex,
+};
 
 pub(super) fn became(old: Option<&Record>, new: &Record, now: &Instance, events: &mut Vec<Event>) {
     let was = old.and_then(|record| match &record.vertex {
@@ -51,7 +53,8 @@ fn failure(was: Option<&Instance>, new: &Record, now: &Instance) -> Option<Told>
         return None;
     }
     let message = format!("{} failed: {}", new.key, in_words(failure));
-    let told = Told::new(&new.key, "instance.failed", Some(&new.cause), message)
+    let cause = reported_by(failure.cause).unwrap_or_else(|| new.cause.clone());
+    let told = Told::new(&new.key, "instance.failed", Some(&cause), message)
         .with("incarnation", failure.incarnation)
         .with("failure", failure.cause.words())
         .with("text", &failure.evidence.text)
@@ -60,6 +63,18 @@ fn failure(was: Option<&Instance>, new: &Record, now: &Instance) -> Option<Told>
         .with_some("exit_code", failure.evidence.exit_code)
         .with_some("signal", failure.evidence.signal);
     Some(told)
+}
+
+/// The report that told of the failure: a rule that answered it in the same entry did not bring it about.
+fn reported_by(cause: FailureCause) -> Option<Cause> {
+    let name = match cause {
+        FailureCause::Failed(_) => "failed",
+        FailureCause::CouldNotStart(_) => "could_not_start",
+        FailureCause::NameTaken => "name_taken",
+        // Judged by rules, which are the record's own cause.
+        FailureCause::Unresponsive | FailureCause::StartDeadline => return None,
+    };
+    Some(Cause::Report(name.to_owned()))
 }
 
 /// `panic: boom (incarnation 3)`.

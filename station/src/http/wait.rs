@@ -217,6 +217,11 @@ fn is_gone(instance: &Instance) -> bool {
 
 /// What will not come without a person: it rests in a state that nothing else leaves.
 fn never(key: &InstanceKey, instance: &Instance, request: &WaitRequest) -> Option<Problem> {
+    if let Some(why) = overtaken(instance, request) {
+        let why = format!("{}; {why}", in_words(key, instance));
+        let problem = Problem::new(code::OVERTAKEN, what(request), why);
+        return Some(problem.to_do(format!("mainstay events --since 5m {key}")));
+    }
     let code = match request.until {
         Until::Running | Until::Healthy | Until::State(_) => rests(instance, request)?,
         // A wish to stop may come yet, whatever it rests in; only what cannot be ended never goes.
@@ -225,6 +230,24 @@ fn never(key: &InstanceKey, instance: &Instance, request: &WaitRequest) -> Optio
     };
     let problem = Problem::new(code, what(request), in_words(key, instance));
     Some(problem.to_do(format!("mainstay why {key}")))
+}
+
+/// Whoever waits for the outcome of a change of its own waits in vain once another change wants the opposite.
+fn overtaken(instance: &Instance, request: &WaitRequest) -> Option<&'static str> {
+    if request.after_revision == 0 {
+        return None;
+    }
+    let wants_running = instance.desired == Desired::Running;
+    match &request.until {
+        Until::Running | Until::Healthy if !wants_running => {
+            Some("another change wants it stopped by now")
+        }
+        Until::Gone if wants_running => Some("another change wants it running by now"),
+        Until::State(state) if state == "Stopped" && wants_running => {
+            Some("another change wants it running by now")
+        }
+        Until::Running | Until::Healthy | Until::Gone | Until::State(_) => None,
+    }
 }
 
 fn is_stuck(instance: &Instance) -> bool {
@@ -266,5 +289,52 @@ fn in_words(key: &InstanceKey, instance: &Instance) -> String {
     match &instance.reason {
         Some(Reason { text, .. }) if !text.is_empty() => format!("{key} is {state}: {text}"),
         Some(_) | None => format!("{key} is {state}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_protocol::Incarnation;
+
+    use super::*;
+
+    fn waiting(until: Until, after_revision: u64) -> WaitRequest {
+        WaitRequest {
+            reference: "web@n1".to_owned(),
+            until,
+            timeout_ms: 1000,
+            unless_blocked: true,
+            after_revision,
+        }
+    }
+
+    // case: services 19
+    #[test]
+    fn who_waits_for_a_change_is_told_when_another_wants_the_opposite() {
+        let key = InstanceKey::new("n1".parse().unwrap(), "web".parse().unwrap());
+        let mut instance = Instance::wanted(
+            "flaky".parse().unwrap(),
+            "web".parse().unwrap(),
+            Incarnation::default(),
+        );
+        let stopped = || Until::State("Stopped".to_owned());
+        for (desired, until, overtaken) in [
+            (Desired::Running, stopped(), true),
+            (Desired::Running, Until::Gone, true),
+            (Desired::Running, Until::Running, false),
+            (Desired::Stopped, Until::Running, true),
+            (Desired::Stopped, Until::Healthy, true),
+            (Desired::Stopped, stopped(), false),
+        ] {
+            instance.desired = desired;
+            let problem = never(&key, &instance, &waiting(until.clone(), 7));
+            let is_overtaken = problem.is_some_and(|problem| problem.code == code::OVERTAKEN);
+            assert_eq!(is_overtaken, overtaken, "{desired:?} {until}");
+            let other = never(&key, &instance, &waiting(until, 0));
+            assert!(
+                other.is_none_or(|problem| problem.code != code::OVERTAKEN),
+                "who did not ask for a change waits on"
+            );
+        }
     }
 }
