@@ -220,7 +220,7 @@ fn never(key: &InstanceKey, instance: &Instance, request: &WaitRequest) -> Optio
     if let Some(why) = overtaken(instance, request) {
         let why = format!("{}; {why}", in_words(key, instance));
         let problem = Problem::new(code::OVERTAKEN, what(request), why);
-        return Some(problem.to_do(format!("mainstay events --since 5m {key}")));
+        return Some(problem.to_do(format!("mainstay decisions {key}")));
     }
     let code = match request.until {
         Until::Running | Until::Healthy | Until::State(_) => rests(instance, request)?,
