@@ -307,6 +307,7 @@ fn cause_code(cause: FailureCause) -> (Code, &'static str) {
             RefusedStart::Deadline => (code::START_DEADLINE, "did not start in time"),
             RefusedStart::Panic => (code::PANICKED, "panicked while starting"),
             RefusedStart::NoSuchType => (code::TYPE_NOT_PROVIDED, "the agent has no such type"),
+            RefusedStart::NotHere => (code::CANNOT_RUN_HERE, "cannot run on this node"),
         },
         FailureCause::NameTaken => (code::NAME_HELD_ON_NODE, "the node says its name is taken"),
         FailureCause::Unresponsive => (code::UNRESPONSIVE, "does not answer its Checks"),

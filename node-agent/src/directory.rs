@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use mainstay_protocol::{SlotName, code};
+use mainstay_protocol::{PlacementName, SlotName, code};
 
 use crate::options::CannotRun;
 
@@ -51,6 +51,11 @@ impl Directory {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where a placement's instance on this node has its own files.
+    pub(crate) fn of_placement(&self, placement: &PlacementName) -> PathBuf {
+        self.path.join("instances").join(placement.as_str())
     }
 
     /// Takes a name; none if somebody has it.

@@ -139,6 +139,10 @@ impl Instances {
             },
             config: start.config.clone(),
             deadline: Duration::from_millis(start.start_deadline_ms),
+            directory: self
+                .shared
+                .directory
+                .of_placement(&start.instance.placement),
         };
         let hosted = hosting::launch(declared, &self.shared.stage, launch);
         let version = declared.declaration().version.clone();

@@ -41,6 +41,7 @@ codes! {
     TYPE_NOT_PROVIDED = "MS-TYPE-NOT-PROVIDED": "The node's agent does not have this service type.";
     NAME_HELD = "MS-NAME-HELD": "Another instance on the node holds the name.";
     NAME_HELD_ON_NODE = "MS-NAME-HELD-ON-NODE": "The node itself says the name is taken, against the graph.";
+    CANNOT_RUN_HERE = "MS-CANNOT-RUN-HERE": "Something that the service needs is missing or forbidden on this node.";
     CONFIG_REFUSED = "MS-CONFIG-REFUSED": "The service refused its configuration; it waits for a changed wish.";
     START_REFUSED = "MS-START-REFUSED": "The service said it cannot start now.";
     START_DEADLINE = "MS-START-DEADLINE": "The service did not finish starting within its deadline.";

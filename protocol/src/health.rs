@@ -88,6 +88,8 @@ pub enum RefusedStart {
     Panic,
     /// This agent does not have the type.
     NoSuchType,
+    /// Something is missing or forbidden on this node: waits for a changed wish, or for another node.
+    NotHere,
 }
 
 /// One operating-system process of an instance; actors have none of their own and name their agent's.

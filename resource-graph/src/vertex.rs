@@ -333,6 +333,7 @@ impl FailureCause {
             Self::CouldNotStart(RefusedStart::Deadline) => "the start took too long",
             Self::CouldNotStart(RefusedStart::Panic) => "panic while starting",
             Self::CouldNotStart(RefusedStart::NoSuchType) => "the agent does not have the type",
+            Self::CouldNotStart(RefusedStart::NotHere) => "it cannot run on this node",
             Self::NameTaken => "the node says the name is taken",
             Self::Unresponsive => "it missed its Checks",
             Self::StartDeadline => "the start is overdue",

@@ -1,12 +1,18 @@
 //! What an instance can ask and say while it lives.
 
 use std::fmt;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use mainstay_protocol::health::{Evidence, FailureKind};
 use mainstay_protocol::{Incarnation, InstanceKey, SlotName};
 use tracing::Span;
 
 use crate::hosting::life::Life;
+use crate::hosting::panics::cut;
 use crate::outcome::StopReason;
 use crate::probe::Busy;
 
@@ -78,6 +84,22 @@ impl Context {
 
     pub fn is_stopping(&self) -> bool {
         self.life.stop_reason().is_some()
+    }
+
+    /// A directory on this node for the instance's own files: made for its owner alone where it is missing, kept from
+    /// one incarnation to the next.
+    pub fn directory(&self) -> io::Result<PathBuf> {
+        let path = self.life.directory();
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        Ok(path.to_owned())
+    }
+
+    /// From `stop`: it could not end everything that belongs to it. What is left is told as a failure, in these words.
+    pub fn stop_failed(&self, text: impl Into<String>) {
+        let text = cut(text.into());
+        tracing::warn!(parent: &self.span, failure = %text, "its stop went wrong");
+        self.life
+            .failed(FailureKind::Reported, Evidence::text(text));
     }
 
     /// The span that this instance's log lines belong to.

@@ -15,7 +15,7 @@ mod host;
 mod hosted;
 pub(crate) mod launch;
 pub(crate) mod life;
-mod panics;
+pub(crate) mod panics;
 mod runtimes;
 
 pub use host::spawn_host;

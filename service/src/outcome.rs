@@ -12,6 +12,8 @@ pub enum CannotStart {
     Config(String),
     /// Not now (a port is taken, a disk is away): tried again, and counted.
     NotNow(String),
+    /// Not on this node (a program is not installed, a right is missing): not tried again here until the wish changes.
+    NotHere(String),
 }
 
 impl CannotStart {
@@ -21,6 +23,10 @@ impl CannotStart {
 
     pub fn not_now(why: impl fmt::Display) -> Self {
         Self::NotNow(why.to_string())
+    }
+
+    pub fn not_here(why: impl fmt::Display) -> Self {
+        Self::NotHere(why.to_string())
     }
 }
 

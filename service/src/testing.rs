@@ -7,8 +7,13 @@
 //! greeter.stop();
 //! ```
 
+use std::env;
+use std::fs;
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -41,6 +46,8 @@ pub struct TestService<S: Service> {
     hosted: Hosted,
     config: Value,
     stop_deadline: Duration,
+    /// Its directory, when it is ours to remove.
+    scratch: Option<PathBuf>,
     control: Option<Runtime>,
     _runtimes: Runtimes,
     service: PhantomData<fn() -> S>,
@@ -49,6 +56,14 @@ pub struct TestService<S: Service> {
 impl<S: Service> TestService<S> {
     /// Starts it with a configuration in JSON, as a placement would; its deadlines are those of its type.
     pub fn start(config: Value) -> Result<Self, NotStarted> {
+        let scratch = scratch();
+        let mut started = Self::start_in(&scratch, config)?;
+        started.scratch = Some(scratch);
+        Ok(started)
+    }
+
+    /// The same with a directory for its own files, in which an earlier life may have left some.
+    pub fn start_in(directory: &Path, config: Value) -> Result<Self, NotStarted> {
         let declared = Declared::of::<S>().expect("its name is one");
         let control = Builder::new_multi_thread()
             .worker_threads(1)
@@ -63,6 +78,7 @@ impl<S: Service> TestService<S> {
                 identity: identity(S::TYPE.name),
                 config: config.to_string(),
                 deadline: S::TYPE.start_deadline,
+                directory: directory.to_owned(),
             };
             let hosted = hosting::launch(&declared, &runtimes.stage(host), launch);
             // Nobody checks it but the test.
@@ -86,6 +102,7 @@ impl<S: Service> TestService<S> {
             hosted,
             config,
             stop_deadline: S::TYPE.stop_deadline,
+            scratch: None,
             control: Some(control),
             _runtimes: runtimes,
             service: PhantomData,
@@ -220,7 +237,19 @@ impl<S: Service> Drop for TestService<S> {
         if let Some(control) = self.control.take() {
             control.shutdown_background();
         }
+        if let Some(scratch) = &self.scratch {
+            // It may never have been made.
+            let _ = fs::remove_dir_all(scratch);
+        }
     }
+}
+
+/// A directory that nobody else has.
+fn scratch() -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("mainstay-test-{}-{count}", process::id());
+    env::temp_dir().join(name)
 }
 
 fn identity(type_name: &str) -> Identity {

@@ -259,6 +259,12 @@ fn failed(
     env: &Env,
 ) {
     match (instance.state, presence) {
+        (InstanceState::Stopping { .. }, Presence::Gone)
+            if kind == FailureKind::Reported && instance.desired != Desired::Running =>
+        {
+            let text = format!("stopped on request; its stop went wrong: {}", evidence.text);
+            verb::settle_stopped(txn, key, Reason::new(code::STOPPED_BY_OPERATOR, text));
+        }
         (InstanceState::Stopping { why, .. }, Presence::Gone) => finish_stop(txn, key, why, env),
         (
             InstanceState::Failed {

@@ -1,4 +1,5 @@
-//! `could_not_start`: a refused configuration waits for a changed wish; trying again would change nothing.
+//! `could_not_start`: a refused configuration waits for a changed wish, and so does what cannot run on its node; trying
+//! again would change nothing.
 
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code;
@@ -25,7 +26,7 @@ pub fn is_final(instance: &Instance) -> bool {
         .as_ref()
         .is_some_and(|failure| match failure.cause {
             FailureCause::CouldNotStart(refused) => match refused {
-                RefusedStart::Config | RefusedStart::NoSuchType => true,
+                RefusedStart::Config | RefusedStart::NoSuchType | RefusedStart::NotHere => true,
                 RefusedStart::NotNow | RefusedStart::Deadline | RefusedStart::Panic => false,
             },
             FailureCause::Failed(_)
@@ -49,12 +50,14 @@ impl Rule for CouldNotStart {
             return Verdict::Nothing;
         };
         verb::free_name(txn, &subject);
-        let no_such_type = instance.failure.is_some_and(|failure| {
-            failure.cause == FailureCause::CouldNotStart(RefusedStart::NoSuchType)
-        });
-        if no_such_type {
+        let cause = instance.failure.map(|failure| failure.cause);
+        if cause == Some(FailureCause::CouldNotStart(RefusedStart::NoSuchType)) {
             let text = "not tried again: the agent does not have the type; restart one that has it";
             return Verdict::declined(code::TYPE_NOT_PROVIDED, text);
+        }
+        if cause == Some(FailureCause::CouldNotStart(RefusedStart::NotHere)) {
+            let text = "not tried again on this node: mend what is missing there, then restart it";
+            return Verdict::declined(code::CANNOT_RUN_HERE, text);
         }
         Verdict::declined(
             code::CONFIG_REFUSED,

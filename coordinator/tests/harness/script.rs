@@ -381,6 +381,7 @@ fn refused(word: &str) -> RefusedStart {
         "deadline" => RefusedStart::Deadline,
         "panic" => RefusedStart::Panic,
         "no-such-type" => RefusedStart::NoSuchType,
+        "not-here" => RefusedStart::NotHere,
         _ => panic!("no such refusal: {word}"),
     }
 }

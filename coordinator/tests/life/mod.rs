@@ -53,6 +53,10 @@ told! {
     // proves: S8, S20
     a_start_refused_for_now_is_a_counted_attempt = "refused_start";
     // proves: S8
+    what_cannot_run_on_its_node_is_not_tried_again_there = "cannot_run_here";
+    // proves: S9
+    a_stop_that_went_wrong_says_what_it_left = "stop_went_wrong";
+    // proves: S8
     a_start_without_an_answer_is_stopped_and_tried_again = "start_deadline";
     // proves: S13
     // case: services 24

@@ -26,7 +26,7 @@ pub fn samples() -> Vec<Sample> {
     plain!(samples, "enum-failure-kind", FailureKind:
         Panic, Reported, Vanished, AgentEnded, Killed, Exit, Signal, OutOfMemory);
     plain!(samples, "enum-refused-start", RefusedStart:
-        Config, NotNow, Deadline, Panic, NoSuchType);
+        Config, NotNow, Deadline, Panic, NoSuchType, NotHere);
     plain!(samples, "enum-presence", Presence: Gone, Living);
     plain!(samples, "enum-ending", Ending: ByItself, Asked, Killed);
     plain!(samples, "enum-live-state", LiveState: Starting, Running, Stopping);

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
@@ -33,6 +34,8 @@ pub struct Launch {
     /// JSON.
     pub config: String,
     pub deadline: Duration,
+    /// For the instance's own files; made when it asks for it.
+    pub directory: PathBuf,
 }
 
 /// The whole life of one incarnation, without its type. Returns when nothing is left of it.
@@ -63,8 +66,9 @@ pub fn launch(declared: &Declared, stage: &Stage, launch: Launch) -> Hosted {
         identity,
         config,
         deadline,
+        directory,
     } = launch;
-    let life = Life::new(identity);
+    let life = Life::new(identity, directory);
     let whole_life = declared.factory().starter()(Arc::clone(&life), config, stage.host.clone());
     if declared.blocking() {
         on_own_thread(&life, whole_life);
@@ -182,6 +186,7 @@ async fn start<S: Service>(life: &Life, config: S::Config, ctx: &Context) -> Opt
         Ok(Ok(Ok(ready))) => return Some(ready),
         Ok(Ok(Err(CannotStart::Config(text)))) => life.not_started(RefusedStart::Config, text),
         Ok(Ok(Err(CannotStart::NotNow(text)))) => life.not_started(RefusedStart::NotNow, text),
+        Ok(Ok(Err(CannotStart::NotHere(text)))) => life.not_started(RefusedStart::NotHere, text),
         Ok(Err(panic)) => {
             let place = panic
                 .location

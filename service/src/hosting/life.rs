@@ -1,6 +1,7 @@
 //! What is known of one incarnation, shared by its task, its context and those who ask about it.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -76,6 +77,7 @@ pub(crate) enum BreakOff {
 
 pub(crate) struct Life {
     identity: Identity,
+    directory: PathBuf,
     began: Instant,
     phase: watch::Sender<Phase>,
     activity: watch::Sender<Activity>,
@@ -92,10 +94,11 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    pub(crate) fn new(identity: Identity) -> Arc<Self> {
+    pub(crate) fn new(identity: Identity, directory: PathBuf) -> Arc<Self> {
         let (rechecks, rechecks_wanted) = mpsc::channel(1);
         Arc::new(Self {
             identity,
+            directory,
             began: Instant::now(),
             phase: watch::Sender::new(Phase::Starting),
             activity: watch::Sender::new(Activity::default()),
@@ -112,6 +115,10 @@ impl Life {
 
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     pub(crate) fn phase(&self) -> watch::Receiver<Phase> {

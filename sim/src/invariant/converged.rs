@@ -145,7 +145,7 @@ fn wrongly_failed(instance: &Instance) -> Option<String> {
     let refused = matches!(
         cause,
         Some(FailureCause::CouldNotStart(
-            RefusedStart::Config | RefusedStart::NoSuchType
+            RefusedStart::Config | RefusedStart::NoSuchType | RefusedStart::NotHere
         ))
     );
     let is_final = instance.desired == Desired::Running
