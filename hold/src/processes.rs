@@ -172,7 +172,8 @@ pub fn clear(slot: &Path, hold: Option<ProcessId>, within: Duration) -> Vec<Proc
     }
 }
 
-fn is_marked(pid: u32, mark: &[u8]) -> bool {
+/// Whether its environment has this variable with this value.
+pub fn is_marked(pid: u32, mark: &[u8]) -> bool {
     let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else {
         return false;
     };

@@ -36,6 +36,7 @@ mod agent;
 mod arguments;
 mod options;
 
+mod action;
 mod driver;
 mod instances;
 mod requests;

@@ -1,15 +1,32 @@
 //! The service types that every agent has.
 
+pub mod app_server;
 pub mod flaky;
 pub mod greeter;
+pub mod http_watch;
 pub mod noisy;
+pub mod ocf;
+pub mod service_proxy;
+pub mod systemd;
 
+mod http_server;
+mod http_url;
+mod listening;
+mod watching;
 mod witness;
+
+#[cfg(test)]
+mod site;
 
 use mainstay_service::{TypeSet, TypesClash};
 
 pub(crate) fn add_to(types: &mut TypeSet) -> Result<(), TypesClash> {
     types.add::<greeter::Greeter>()?;
     types.add::<noisy::Noisy>()?;
-    types.add::<flaky::Flaky>()
+    types.add::<flaky::Flaky>()?;
+    types.add::<ocf::Ocf>()?;
+    types.add::<http_watch::HttpWatch>()?;
+    types.add::<service_proxy::ServiceProxy>()?;
+    types.add::<app_server::AppServer>()?;
+    types.add::<systemd::Systemd>()
 }

@@ -1,0 +1,205 @@
+//! Outside `http` URLs, and asking them: one question on a connection of its own, within a deadline and a bound.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
+use hyper::{Request, Uri};
+use hyper_util::rt::TokioIo;
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// An absolute URL whose scheme is `http`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Url {
+    host: String,
+    port: u16,
+    /// With the query; begins with a slash.
+    path: String,
+}
+
+/// What an answer was.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// At most what was asked for.
+    pub(super) body: Vec<u8>,
+}
+
+/// Why there was none. Reads on after the URL.
+#[derive(Debug, Error)]
+pub(super) enum NoAnswer {
+    #[error("cannot be reached: {0}")]
+    Unreachable(io::Error),
+    #[error("does not speak HTTP: {0}")]
+    NotHttp(hyper::Error),
+    #[error("broke off its answer: {0}")]
+    BrokenOff(hyper::Error),
+    #[error("did not answer within {} ms", .0.as_millis())]
+    Late(Duration),
+}
+
+impl Url {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let uri: Uri = text
+            .parse()
+            .map_err(|error| format!("\"{text}\" is no URL: {error}"))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => {
+                return Err(format!(
+                    "\"{text}\" needs TLS, which this agent cannot speak to outside services yet; write http://"
+                ));
+            }
+            _ => return Err(format!("\"{text}\" does not begin with http://")),
+        }
+        let authority = uri.authority().map(|a| a.as_str()).unwrap_or_default();
+        if authority.contains('@') {
+            return Err(
+                "it has a user name or password in it, which would be shown to everybody".into(),
+            );
+        }
+        let host = uri.host().filter(|host| !host.is_empty());
+        let host = host.ok_or_else(|| format!("\"{text}\" names no host"))?;
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        Ok(Self {
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port: uri.port_u16().unwrap_or(80),
+            path: path.to_owned(),
+        })
+    }
+
+    /// `HOST[:PORT]`, as in a header.
+    pub(super) fn authority(&self) -> String {
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
+        match self.port {
+            80 => host,
+            port => format!("{host}:{port}"),
+        }
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The same place, another path.
+    pub(super) fn with_path(&self, path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    pub(super) async fn connect(&self) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.authority(), self.path)
+    }
+}
+
+/// GET, with at most so much of the body.
+pub(super) async fn get(
+    url: &Url,
+    body_bytes_max: usize,
+    within: Duration,
+) -> Result<Answer, NoAnswer> {
+    let late = |_| NoAnswer::Late(within);
+    timeout(within, ask(url, body_bytes_max))
+        .await
+        .map_err(late)?
+}
+
+async fn ask(url: &Url, body_bytes_max: usize) -> Result<Answer, NoAnswer> {
+    let stream = url.connect().await.map_err(NoAnswer::Unreachable)?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(NoAnswer::NotHttp)?;
+    let request = Request::get(url.path())
+        .header(HOST, url.authority())
+        .header(USER_AGENT, concat!("mainstay/", env!("CARGO_PKG_VERSION")))
+        .header(ACCEPT, "*/*")
+        .header(CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .expect("its parts were parsed");
+    let asking = async {
+        let answer = sender
+            .send_request(request)
+            .await
+            .map_err(NoAnswer::NotHttp)?;
+        let status = answer.status().as_u16();
+        let mut from = answer.into_body();
+        let mut body = Vec::new();
+        while body.len() < body_bytes_max {
+            let Some(frame) = from.frame().await else {
+                break;
+            };
+            if let Ok(data) = frame.map_err(NoAnswer::BrokenOff)?.into_data() {
+                body.extend_from_slice(&data);
+            }
+        }
+        body.truncate(body_bytes_max);
+        Ok(Answer { status, body })
+    };
+    // The connection is driven here and not in a task: whoever gives up ends both.
+    tokio::pin!(asking);
+    tokio::pin!(connection);
+    let mut open = true;
+    loop {
+        tokio::select! {
+            biased;
+            answer = &mut asking => return answer,
+            _ = &mut connection, if open => open = false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_read_and_written_back() {
+        for (text, authority, path) in [
+            ("http://a.example", "a.example", "/"),
+            ("http://a.example:8080/x?y=1", "a.example:8080", "/x?y=1"),
+            ("http://[::1]:99/", "[::1]:99", "/"),
+            ("http://127.0.0.1:80/a", "127.0.0.1", "/a"),
+        ] {
+            let url = Url::parse(text).unwrap();
+            assert_eq!((url.authority().as_str(), url.path()), (authority, path));
+            assert_eq!(Url::parse(&url.to_string()).unwrap(), url);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_refused_with_its_reason() {
+        for (text, word) in [
+            ("https://a.example/", "needs TLS"),
+            ("ftp://a.example/", "http://"),
+            ("a.example", "http://"),
+            ("/path", "http://"),
+            ("", "no URL"),
+            ("http://", "no URL"),
+            ("http://user:secret@a.example/", "password"),
+            ("http://a b/", "no URL"),
+        ] {
+            let told = Url::parse(text).unwrap_err();
+            assert!(told.contains(word), "{text}: {told}");
+            assert!(!told.contains("secret"), "{told}");
+        }
+    }
+}
