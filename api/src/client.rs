@@ -19,7 +19,7 @@ use crate::routes::{Method, NEXT_CURSOR_HEADER};
 use crate::time::span;
 use connection::{Asked, Received};
 
-pub use calls::{DecisionFilter, EventFilter, InstanceFilter};
+pub use calls::{DecisionFilter, EventFilter, InstanceFilter, LogsFrom};
 pub use stream::EventStream;
 
 /// Speaks to one station.

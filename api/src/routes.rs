@@ -63,6 +63,8 @@ routes! {
     INSTANCE_CLEAR: Post "/v1/instances/{node}/{placement}/clear";
     INSTANCE_CHECK: Post "/v1/instances/{node}/{placement}/check";
     INSTANCE_STATUS: Post "/v1/instances/{node}/{placement}/status";
+    /// `incarnation=`, `previous=`, `after=`: a page of what it wrote.
+    INSTANCE_LOGS: Get "/v1/instances/{node}/{placement}/logs";
     INSTANCE_MESSAGE: Post "/v1/instances/{node}/{placement}/messages/{message}";
     SUPERVISOR_CHECK: Post "/v1/supervisors/{node}/check";
     SUPERVISOR_STATUS: Post "/v1/supervisors/{node}/status";

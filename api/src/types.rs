@@ -10,8 +10,8 @@ mod status;
 mod why;
 
 pub use change::{
-    Accepted, BadUntil, CallAnswer, ChaosAct, ChaosRequest, CheckAnswer, Done, On, StartRequest,
-    StatusAnswer, Until, WaitAnswer, WaitRequest, states, states_of,
+    Accepted, BadUntil, CallAnswer, ChaosAct, ChaosRequest, CheckAnswer, Done, LogPage, On,
+    StartRequest, StatusAnswer, Until, WaitAnswer, WaitRequest, states, states_of,
 };
 pub use history::{BadFrame, BadPeer, Decision, Event, Parked, Saw};
 pub use instance::{Instance, Process};

@@ -22,7 +22,7 @@ pub use local::{
     CompletionArguments, ExplainArguments, NewArguments, NewCommand, NewServiceArguments,
 };
 pub use looks::{
-    CheckArguments, DecisionsArguments, EventsArguments, GetArguments, OneArguments,
+    CheckArguments, DecisionsArguments, EventsArguments, GetArguments, LogsArguments, OneArguments,
     ParkedArguments, ParkedCommand, ParkedDropArguments, StatusArguments, WaitArguments,
     WhyArguments,
 };
@@ -119,6 +119,8 @@ pub enum Command {
     AskStatus(CheckArguments),
     /// Send an instance a message of its type
     Call(CallArguments),
+    /// What an instance's process wrote
+    Logs(LogsArguments),
     /// What happened, oldest first
     Events(EventsArguments),
     /// What rules decided, newest first
@@ -177,6 +179,7 @@ impl Command {
             Self::Check(check) => one("check", &check.reference),
             Self::AskStatus(check) => one("ask-status", &check.reference),
             Self::Call(call) => format!("call {} {}", call.reference, call.message),
+            Self::Logs(logs) => format!("logs {}", logs.reference),
             Self::Events(_) => "events".to_owned(),
             Self::Decisions(decisions) => about(
                 "decisions",

@@ -9,6 +9,7 @@ mod describe;
 mod events;
 mod explain;
 mod get;
+mod logs;
 mod new;
 mod parked;
 mod several;
@@ -36,6 +37,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Check(arguments) => ask::check(app, &arguments).await,
         Command::AskStatus(arguments) => ask::status(app, &arguments).await,
         Command::Call(arguments) => ask::call(app, arguments).await,
+        Command::Logs(arguments) => logs::run(app, &arguments).await,
         Command::Events(arguments) => events::run(app, &arguments).await,
         Command::Decisions(arguments) => decisions::run(app, &arguments).await,
         Command::Why(arguments) => why::run(app, &arguments).await,

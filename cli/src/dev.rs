@@ -8,8 +8,8 @@
 //! ```
 //!
 //! What must hold:
-//! - However the parent ends (Ctrl-C, `dev stop`, kill -9), no process, socket or directory stays. There is one
-//!   way of cleaning up, the reaper's, and it is taken every time.
+//! - However the parent ends (Ctrl-C, `dev stop`, kill -9), no process, socket or directory stays, nor what the nodes'
+//!   outside processes are. There is one way of cleaning up, the reaper's, and it is taken every time.
 //! - The reaper knows what to remove before the first of it is made.
 //! - Daemons are spawned by the parent's main thread, because the kernel ties a death signal to the thread that
 //!   forked.
@@ -19,6 +19,7 @@ mod detach;
 mod layout;
 mod lock;
 mod logs;
+mod outside;
 mod parent;
 mod ready;
 mod reaper;

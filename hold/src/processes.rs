@@ -140,7 +140,7 @@ pub fn signal(id: ProcessId, signal: Signal) -> bool {
 
 /// What still belongs to a slot whose hold is gone: marked by its environment, or in the hold's session.
 pub fn left_behind(slot: &Path, hold: Option<ProcessId>) -> Vec<ProcessId> {
-    let mark = format!("{SLOT_VARIABLE}={}", slot.display());
+    let mark = mark(SLOT_VARIABLE, slot);
     let session = hold.filter(|hold| {
         // Another process that has the hold's pid by now leads a session of its own.
         look(hold.pid).is_none_or(|now| now.id == *hold)
@@ -155,6 +155,20 @@ pub fn left_behind(slot: &Path, hold: Option<ProcessId>) -> Vec<ProcessId> {
         })
         .map(|seen| seen.id)
         .collect()
+}
+
+/// What has this variable with this path in its environment.
+pub fn marked(variable: &str, path: &Path) -> Vec<ProcessId> {
+    let mark = mark(variable, path);
+    all()
+        .into_iter()
+        .filter(|seen| seen.state != 'Z' && is_marked(seen.id.pid, mark.as_bytes()))
+        .map(|seen| seen.id)
+        .collect()
+}
+
+fn mark(variable: &str, path: &Path) -> String {
+    format!("{variable}={}", path.display())
 }
 
 /// Kills it all and waits until nothing is left of it. What is still there when the time is over is returned.

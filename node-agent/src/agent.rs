@@ -9,18 +9,20 @@ use mainstay_protocol::code;
 use mainstay_protocol::limits;
 use mainstay_service::hosting::{self, Runtimes};
 use mainstay_service::{Service, TypeSet, TypesClash};
-use mainstay_supervisor::{AgentCore, Clock, SupervisorConfig, supervise};
+use mainstay_supervisor::{Action, AgentCore, Clock, SupervisorConfig, supervise};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
 
+use crate::adoption;
 use crate::agent_file::AgentFile;
 use crate::arguments::{AgentCommand, UserBinary, UserCommand};
 use crate::directory::Directory;
 use crate::driver::{Driver, Ended};
-use crate::instances::Instances;
+use crate::held::hold_program;
+use crate::instances::{Holding, Instances};
 use crate::machine;
 use crate::options::{AgentOptions, CannotRun};
 use crate::requests::Requests;
@@ -113,8 +115,10 @@ async fn live(
     directory: Directory,
     runtimes: &Runtimes,
 ) -> Result<Ended, CannotRun> {
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
+    let signals = either(
+        listen(SignalKind::terminate())?,
+        listen(SignalKind::interrupt())?,
+    );
     let (host, host_ended) = hosting::spawn_host()
         .await
         .map_err(|error| broken("start its host", &error))?;
@@ -128,7 +132,7 @@ async fn live(
     .await
     .map_err(|error| broken("start its supervisor", &error))?;
 
-    let (core, file) = recall(&options, &types, &directory)?;
+    let recalled = recall(&options, &types, &directory)?;
     let process =
         machine::process().map_err(|error| broken("learn about its own process", &error))?;
     let (ask_to_end, asked_to_end) = mpsc::channel(1);
@@ -139,6 +143,7 @@ async fn live(
         observations,
         supervisor.clone(),
         process,
+        holding(&options),
     );
     let requests = Requests::new(
         instances.clone(),
@@ -152,13 +157,8 @@ async fn live(
     tracing::info!(node = %options.node, dir = %options.dir.display(), "agent runs");
     let session = tokio::spawn(session.run());
 
-    let driver = Driver::new(core, file, instances.clone(), pulse);
-    let signals = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
+    let driver = Driver::new(recalled.core, recalled.file, instances.clone(), pulse);
+    driver.begin_with(recalled.adoptions);
     let ended = driver
         .run(
             happened,
@@ -172,29 +172,57 @@ async fn live(
         )
         .await;
     session.abort();
+    instances.leave();
     if ended == Ended::Asked {
         instances.farewell(FAREWELL).await;
     }
     Ok(ended)
 }
 
-/// What the agent knows from its earlier life.
+/// What the agent knows from its earlier life, and what outlived that.
+struct Recalled {
+    core: AgentCore,
+    file: AgentFile,
+    adoptions: Vec<Action>,
+}
+
 fn recall(
     options: &AgentOptions,
     types: &TypeSet,
     directory: &Directory,
-) -> Result<(AgentCore, AgentFile), CannotRun> {
+) -> Result<Recalled, CannotRun> {
     let identity = machine::identity(options, types.declarations())
         .map_err(|error| broken("learn about its machine", &error))?;
     let (mut file, recovered) =
         AgentFile::open(directory.path()).map_err(|error| broken("open its file", &error))?;
-    let (core, output) = AgentCore::new(identity, recovered);
+    let survivors = adoption::survey(&directory.slots(), &identity.node, &identity.boot_id);
+    let (core, output) = AgentCore::adopting(identity, recovered, survivors);
     file.append(&output.persist)
         .map_err(|error| broken("write its file", &error))?;
-    Ok((core, file))
+    Ok(Recalled {
+        core,
+        file,
+        adoptions: output.actions,
+    })
 }
 
-fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, CannotRun> {
+fn holding(options: &AgentOptions) -> Holding {
+    Holding {
+        hold: hold_program(options.hold.clone()),
+        memory_groups: options.memory_groups.clone(),
+    }
+}
+
+type Listened = tokio::signal::unix::Signal;
+
+async fn either(mut one: Listened, mut other: Listened) {
+    tokio::select! {
+        _ = one.recv() => {}
+        _ = other.recv() => {}
+    }
+}
+
+fn listen(kind: SignalKind) -> Result<Listened, CannotRun> {
     signal(kind).map_err(|error| broken("listen to signals", &error))
 }
 

@@ -35,6 +35,12 @@ pub struct AgentArguments {
     /// End when this process ends, which must be the parent
     #[arg(long, value_name = "PID")]
     pub parent: Option<u32>,
+    /// The program that holds outside processes; `mainstay-hold` beside this one unless given
+    #[arg(long, value_name = "PROGRAM")]
+    pub hold: Option<PathBuf>,
+    /// A control group (memory) that is this agent's to divide
+    #[arg(long, value_name = "DIR")]
+    pub memory_groups: Option<PathBuf>,
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
@@ -55,6 +61,8 @@ impl From<AgentArguments> for AgentOptions {
             labels: arguments.labels.into_iter().collect(),
             log: arguments.log,
             parent: arguments.parent,
+            hold: arguments.hold,
+            memory_groups: arguments.memory_groups,
         }
     }
 }

@@ -1,13 +1,17 @@
-//! The agent's directory: one agent at a time, and one holder of each name at a time, by the kernel's locks.
+//! The agent's directory: one agent at a time, and one holder of each name at a time, by the kernel's locks. A name is a
+//! slot, whoever has it: an actor through the agent, or a process through its hold, also one that a person started.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use mainstay_hold::{Slot, SlotLock};
 use mainstay_protocol::{PlacementName, SlotName, code};
 
 use crate::options::CannotRun;
+
+const SLOTS: &str = "slots";
 
 /// An agent's directory, locked while this lives.
 #[derive(Debug)]
@@ -19,7 +23,7 @@ pub(crate) struct Directory {
 /// A name on this node. The lock ends with it, also when the process is killed.
 #[derive(Debug)]
 pub(crate) struct HeldName {
-    _lock: File,
+    _lock: SlotLock,
 }
 
 impl Directory {
@@ -32,7 +36,7 @@ impl Directory {
             code: code::DATA_DIRECTORY,
             exit: 2,
         };
-        private_directory(&path.join("names")).map_err(|error| unusable(&error))?;
+        private_directory(&path.join(SLOTS)).map_err(|error| unusable(&error))?;
         match locked(&path.join("lock")) {
             Ok(Some(lock)) => Ok(Self {
                 path: path.to_owned(),
@@ -53,6 +57,10 @@ impl Directory {
         &self.path
     }
 
+    pub(crate) fn slots(&self) -> PathBuf {
+        self.path.join(SLOTS)
+    }
+
     /// Where a placement's instance on this node has its own files.
     pub(crate) fn of_placement(&self, placement: &PlacementName) -> PathBuf {
         self.path.join("instances").join(placement.as_str())
@@ -60,8 +68,13 @@ impl Directory {
 
     /// Takes a name; none if somebody has it.
     pub(crate) fn hold(&self, name: &SlotName) -> io::Result<Option<HeldName>> {
-        let lock = locked(&self.path.join("names").join(name.as_str()))?;
+        let lock = self.slot(name)?.lock()?;
         Ok(lock.map(|lock| HeldName { _lock: lock }))
+    }
+
+    /// The slot of a name, made where it is missing.
+    pub(crate) fn slot(&self, name: &SlotName) -> io::Result<Slot> {
+        Slot::make(&self.slots().join(name.as_str()))
     }
 }
 

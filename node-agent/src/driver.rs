@@ -105,6 +105,18 @@ impl Driver {
         }
     }
 
+    /// What outlived the last life, before anything else happens.
+    pub(crate) fn begin_with(&self, adoptions: Vec<Action>) {
+        for action in adoptions {
+            match action {
+                Action::Adopt { start, came } => self.instances.adopt(start, came),
+                Action::Stop(stop) => self.instances.stop(&stop),
+                // They need a session or a command, and there was none yet.
+                Action::Start(_) | Action::Send(_) | Action::CloseSession { .. } => {}
+            }
+        }
+    }
+
     pub(crate) async fn run<S: Future<Output = ()>>(
         mut self,
         mut happened: mpsc::Receiver<Happened>,
@@ -180,6 +192,7 @@ impl Driver {
 
     fn act(&mut self, action: Action) {
         match action {
+            Action::Adopt { start, came } => self.instances.adopt(start, came),
             Action::Start(start) => self.instances.start(start),
             Action::Stop(stop) => self.instances.stop(&stop),
             Action::Send(reports) => {

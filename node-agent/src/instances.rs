@@ -2,24 +2,27 @@
 //! nothing is left of it.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mainstay_protocol::command::{CheckSchedule, Start, Stop, StopManner, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, ProcessIdentity, RefusedStart};
 use mainstay_protocol::report::{Presence, Report};
-use mainstay_protocol::{Incarnation, InstanceKey};
+use mainstay_protocol::{Incarnation, InstanceKey, SlotName};
 use mainstay_service::hosting::{
     self, ExitFact, Hosted, Launch, NotStarted, Phase, Rechecks, Running, Stage, StopOrder,
     StopOutcome,
 };
-use mainstay_service::{Identity, StopReason, TypeSet};
-use mainstay_supervisor::{CheckFuture, Observation, Probe, SupervisorHandle, Watched};
+use mainstay_service::{Beginning, Declared, Identity, Place, StopReason, TypeSet};
+use mainstay_supervisor::{Came, CheckFuture, Observation, Probe, SupervisorHandle, Watched};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::directory::{Directory, HeldName};
+use crate::held::{self, Held};
 
 /// Cheap to clone.
 #[derive(Debug, Clone)]
@@ -36,8 +39,18 @@ struct Shared {
     supervisor: SupervisorHandle,
     /// Where actors live.
     process: ProcessIdentity,
+    holding: Holding,
     /// From launch until nothing is left; at most one incarnation of each.
     hosted: Mutex<BTreeMap<InstanceKey, Hosted>>,
+}
+
+/// What outside processes are started with.
+#[derive(Debug, Clone)]
+pub(crate) struct Holding {
+    /// The program.
+    pub(crate) hold: PathBuf,
+    /// Control groups may be made below it.
+    pub(crate) memory_groups: Option<PathBuf>,
 }
 
 impl Instances {
@@ -48,6 +61,7 @@ impl Instances {
         observations: mpsc::Sender<Observation>,
         supervisor: SupervisorHandle,
         process: ProcessIdentity,
+        holding: Holding,
     ) -> Self {
         let hosted = Mutex::new(BTreeMap::new());
         let shared = Shared {
@@ -57,6 +71,7 @@ impl Instances {
             observations,
             supervisor,
             process,
+            holding,
             hosted,
         };
         Self {
@@ -75,82 +90,145 @@ impl Instances {
 
     /// Returns at once; what becomes of it is observed.
     pub(crate) fn start(&self, start: Start) {
-        let Attempt {
-            hosted,
-            held,
-            version,
-        } = match self.attempt(&start) {
-            Ok(attempt) => attempt,
+        let attempt = self
+            .declared(&start)
+            .and_then(|declared| Ok((declared, self.name(&start, declared)?)));
+        match attempt {
+            Ok((declared, held)) => {
+                tracing::info!(instance = %start.instance, incarnation = %start.incarnation, "starts");
+                self.launch(start, declared, held, Beginning::Anew);
+            }
             Err(observation) => {
                 let instances = self.clone();
                 tokio::spawn(async move { instances.observe(observation).await });
-                return;
             }
-        };
-        tracing::info!(instance = %start.instance, incarnation = %start.incarnation, "starts");
-        self.hosted().insert(start.instance.clone(), hosted.clone());
-        let keeper = Keeper {
-            instances: self.clone(),
-            hosted,
-            held,
-            version,
-            checks: start.checks,
-        };
-        tokio::spawn(keeper.keep());
+        }
     }
 
-    fn attempt(&self, start: &Start) -> Result<Attempt, Observation> {
-        let (instance, incarnation) = (start.instance.clone(), start.incarnation);
-        let Some(declared) = self.shared.types.get(&start.service_type) else {
-            return Err(Observation::Seen(Report::CouldNotStart {
-                instance,
-                incarnation,
+    /// Takes over what an earlier life of the agent began: its name is still its own.
+    pub(crate) fn adopt(&self, start: Start, came: Came) {
+        tracing::info!(instance = %start.instance, incarnation = %start.incarnation, ?came, "is adopted");
+        let beginning = match came {
+            Came::Begun => Beginning::Resumed,
+            Came::Started => Beginning::Adopted,
+        };
+        match self.declared(&start) {
+            Ok(declared) if declared.is_outside() => self.launch(start, declared, None, beginning),
+            Ok(_) | Err(_) => {
+                let why = format!(
+                    "this agent has no service type {} that could take it over",
+                    start.service_type
+                );
+                let given_up = GivenUp {
+                    instances: self.clone(),
+                    start,
+                    beginning,
+                };
+                tokio::spawn(given_up.end(RefusedStart::NoSuchType, why));
+            }
+        }
+    }
+
+    fn declared(&self, start: &Start) -> Result<&Declared, Observation> {
+        self.shared.types.get(&start.service_type).ok_or_else(|| {
+            Observation::Seen(Report::CouldNotStart {
+                instance: start.instance.clone(),
+                incarnation: start.incarnation,
                 refused: RefusedStart::NoSuchType,
                 text: format!(
                     "this agent does not have the service type {}",
                     start.service_type
                 ),
-            }));
+            })
+        })
+    }
+
+    /// The name's lock, or nothing if the outside process is to have it itself. Then its slot gets what the next life of
+    /// the agent needs.
+    fn name(&self, start: &Start, declared: &Declared) -> Result<Option<HeldName>, Observation> {
+        let (instance, incarnation) = (start.instance.clone(), start.incarnation);
+        let taken = match declared.is_outside() {
+            false => self.shared.directory.hold(&start.name),
+            true => self.prepared(start),
         };
-        let held = match self.shared.directory.hold(&start.name) {
-            Ok(Some(held)) => held,
-            Ok(None) => {
-                return Err(Observation::Seen(Report::NameTaken {
-                    instance,
-                    incarnation,
-                    name: start.name.clone(),
-                    holder: None,
-                }));
-            }
-            Err(error) => {
-                return Err(Observation::Seen(Report::CouldNotStart {
-                    instance,
-                    incarnation,
-                    refused: RefusedStart::NotNow,
-                    text: format!("the name {} cannot be locked: {error}", start.name),
-                }));
-            }
-        };
-        let launch = Launch {
-            identity: Identity {
+        match taken {
+            Ok(Some(held)) => Ok(Some(held).filter(|_| !declared.is_outside())),
+            Ok(None) => Err(Observation::Seen(Report::NameTaken {
                 instance,
                 incarnation,
+                name: start.name.clone(),
+                holder: None,
+            })),
+            Err(error) => Err(Observation::Seen(Report::CouldNotStart {
+                instance,
+                incarnation,
+                refused: RefusedStart::NotNow,
+                text: format!("the name {} cannot be locked: {error}", start.name),
+            })),
+        }
+    }
+
+    fn prepared(&self, start: &Start) -> io::Result<Option<HeldName>> {
+        let held = self.shared.directory.hold(&start.name)?;
+        if held.is_some() {
+            held::write_start(&self.shared.directory.slot(&start.name)?, start)?;
+        }
+        Ok(held)
+    }
+
+    fn launch(
+        &self,
+        start: Start,
+        declared: &Declared,
+        held: Option<HeldName>,
+        beginning: Beginning,
+    ) {
+        let launch = Launch {
+            identity: Identity {
+                instance: start.instance.clone(),
+                incarnation: start.incarnation,
                 name: start.name.clone(),
             },
             config: start.config.clone(),
             deadline: Duration::from_millis(start.start_deadline_ms),
-            directory: self
-                .shared
-                .directory
-                .of_placement(&start.instance.placement),
+            beginning,
+            place: Place {
+                directory: self
+                    .shared
+                    .directory
+                    .of_placement(&start.instance.placement),
+                slot: self.slot_of(&start),
+                hold: self.shared.holding.hold.clone(),
+                memory_groups: self.shared.holding.memory_groups.clone(),
+            },
         };
         let hosted = hosting::launch(declared, &self.shared.stage, launch);
-        let version = declared.declaration().version.clone();
-        Ok(Attempt {
+        self.hosted().insert(start.instance.clone(), hosted.clone());
+        let keeper = Keeper {
+            instances: self.clone(),
             hosted,
             held,
-            version,
-        })
+            version: declared.declaration().version.clone(),
+            checks: start.checks,
+            start,
+            beginning,
+        };
+        tokio::spawn(keeper.keep());
+    }
+
+    /// Where the logs of whoever has this name are.
+    pub(crate) fn log_directory(&self, name: &SlotName) -> PathBuf {
+        self.shared
+            .directory
+            .slots()
+            .join(name.as_str())
+            .join("log")
+    }
+
+    /// Absolute, since it is the mark in environments; as it is said where nothing is there yet.
+    fn slot_of(&self, start: &Start) -> PathBuf {
+        let slot = self.shared.directory.slots().join(start.name.as_str());
+        slot.canonicalize().unwrap_or(slot)
     }
 
     /// Returns at once. That it is gone is observed by whoever keeps it; here, only that it will not go.
@@ -185,14 +263,23 @@ impl Instances {
         });
     }
 
-    /// The agent ends: all may stop in order, for so long.
+    /// The agent ends, in order or not: what lives outside goes on, and is taken over by its next life. To be said before
+    /// anything of the agent is taken apart: the end of its host is the end of every actor.
+    pub(crate) fn leave(&self) {
+        for hosted in self.hosted().values() {
+            hosted.leave();
+        }
+    }
+
+    /// The agent ends: all that lives in it may stop in order, for so long.
     pub(crate) async fn farewell(&self, within: Duration) {
         let order = StopOrder {
             why: StopReason::AgentStops,
             manner: StopManner::AskThenKill,
             deadline: within,
         };
-        let all: Vec<Hosted> = self.hosted().values().cloned().collect();
+        let mut all: Vec<Hosted> = self.hosted().values().cloned().collect();
+        all.retain(|hosted| hosted.processes().is_none());
         let mut stopping: JoinSet<()> = all
             .into_iter()
             .map(|hosted| async move {
@@ -228,13 +315,6 @@ impl Instances {
     }
 }
 
-/// A start that has its type and its name.
-struct Attempt {
-    hosted: Hosted,
-    held: HeldName,
-    version: String,
-}
-
 fn reason(why: StopWhy) -> StopReason {
     match why {
         StopWhy::NotWanted => StopReason::NotWanted,
@@ -247,9 +327,12 @@ fn reason(why: StopWhy) -> StopReason {
 struct Keeper {
     instances: Instances,
     hosted: Hosted,
-    held: HeldName,
+    /// None: the outside process has it.
+    held: Option<HeldName>,
     version: String,
     checks: CheckSchedule,
+    start: Start,
+    beginning: Beginning,
 }
 
 impl Keeper {
@@ -274,7 +357,10 @@ impl Keeper {
             incarnation,
             version: self.version.clone(),
             config: running.config.clone(),
-            process: vec![self.instances.shared.process.clone()],
+            process: self
+                .hosted
+                .processes()
+                .unwrap_or_else(|| vec![self.instances.shared.process.clone()]),
         });
         self.instances.observe(observation).await;
         let (exit, exited) = watch::channel(None);
@@ -320,13 +406,12 @@ impl Keeper {
         self.instances.forget(&instance, incarnation);
         drop(self.held);
         let NotStarted { refused, text } = why;
-        let observation = Observation::Seen(Report::CouldNotStart {
-            instance,
-            incarnation,
-            refused,
-            text,
-        });
-        self.instances.observe(observation).await;
+        let given_up = GivenUp {
+            instances: self.instances,
+            start: self.start,
+            beginning: self.beginning,
+        };
+        given_up.end(refused, text).await;
     }
 
     async fn gone_unwatched(self, fact: ExitFact) {
@@ -339,6 +424,44 @@ impl Keeper {
         drop(self.held);
         let observation = fact.observed(instance, incarnation);
         self.instances.observe(observation).await;
+    }
+}
+
+/// A start, or a taking over, that came to nothing.
+struct GivenUp {
+    instances: Instances,
+    start: Start,
+    beginning: Beginning,
+}
+
+impl GivenUp {
+    /// What nobody takes over must not go on unwatched: its name would be held by something that is in no graph.
+    async fn end(self, refused: RefusedStart, text: String) {
+        let (instance, incarnation) = (self.start.instance.clone(), self.start.incarnation);
+        if self.beginning != Beginning::Anew {
+            let held = Held::new(&self.instances.slot_of(&self.start), incarnation);
+            if held.attach().is_ok() {
+                held.clear().await;
+            }
+        }
+        let observation = match self.beginning {
+            Beginning::Anew | Beginning::Resumed => Report::CouldNotStart {
+                instance,
+                incarnation,
+                refused,
+                text,
+            },
+            Beginning::Adopted => Report::Failed {
+                instance,
+                incarnation,
+                kind: FailureKind::Vanished,
+                presence: Presence::Gone,
+                evidence: Evidence::text(format!(
+                    "the agent came back and could not take it over, so it was killed: {text}"
+                )),
+            },
+        };
+        self.instances.observe(Observation::Seen(observation)).await;
     }
 }
 

@@ -28,7 +28,8 @@
 //! What must hold:
 //! - What the core wants written is in the file before anything it implies is done.
 //! - The control thread runs no service's code and no probe's: a service that blocks cannot silence the node.
-//! - A name's lock on the node is held from before `start` until the instance's task has finished.
+//! - A name's lock on the node is held from before `start` until the instance's task has finished; that of an outside
+//!   process by its hold and all that descends from it, also while there is no agent.
 //! - When the host ends, the process ends: no instance outlives its parent unnoticed.
 #![forbid(unsafe_code)]
 
@@ -42,8 +43,11 @@ mod instances;
 mod requests;
 mod session;
 
+mod adoption;
 mod agent_file;
 mod directory;
+mod held;
+mod logs;
 mod machine;
 
 pub mod types;

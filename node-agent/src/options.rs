@@ -24,6 +24,10 @@ pub struct AgentOptions {
     pub log: Option<String>,
     /// It ends when this process ends, however it ends; that process must be its parent.
     pub parent: Option<u32>,
+    /// The program that holds outside processes; beside this one, if it is not said.
+    pub hold: Option<PathBuf>,
+    /// A control group that is this agent's to divide: bounds of memory are then of all that a process starts.
+    pub memory_groups: Option<PathBuf>,
 }
 
 /// Where a station is.

@@ -7,16 +7,20 @@ use std::time::Duration;
 
 use mainstay_protocol::code;
 use mainstay_protocol::health::Health;
-use mainstay_protocol::request::{Answer, Ask, ChaosAct, ChaosTarget, Refusal, Request};
+use mainstay_protocol::request::{
+    Answer, Ask, ChaosAct, ChaosTarget, LogOf, LogPlace, Refusal, Request,
+};
 use mainstay_protocol::session::AgentMessage;
-use mainstay_protocol::{Incarnation, InstanceKey, limits, words};
+use mainstay_protocol::{Incarnation, InstanceKey, SlotName, limits, words};
 use mainstay_service::hosting::{Breakage, Hosted};
 use mainstay_supervisor::SupervisorHandle;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
 use crate::instances::Instances;
+use crate::logs;
 
 /// A Check's own answer to a missed deadline comes at that deadline: so much longer may it take to say so.
 const LAST_WORD: Duration = Duration::from_millis(250);
@@ -89,6 +93,13 @@ impl Requests {
                 message,
                 body,
             } => self.message(&instance, &message, &body, deadline).await,
+            Ask::Logs {
+                instance,
+                name,
+                incarnation,
+                of,
+                from,
+            } => self.logs(&instance, &name, incarnation, of, from).await,
             Ask::Chaos { target, act } => self.chaos(target, act).await,
             Ask::SupervisorCheck => Ok(self.supervisor_check(deadline).await),
             Ask::SupervisorStatus => self.supervisor_status(deadline).await,
@@ -157,6 +168,40 @@ impl Requests {
         let hosted = self.instance(instance)?;
         let body = in_time(&hosted, deadline, hosted.message(message, body)).await?;
         Ok(Answer::Reply { body })
+    }
+
+    /// Whether it lives or not: it is its last words that are asked for most.
+    async fn logs(
+        &self,
+        instance: &InstanceKey,
+        name: &SlotName,
+        incarnation: Incarnation,
+        of: LogOf,
+        from: Option<LogPlace>,
+    ) -> Result<Answer, Refusal> {
+        let directory = self.instances.log_directory(name);
+        let read = spawn_blocking(move || logs::page(&directory, of, incarnation, from)).await;
+        let read = read.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        match read {
+            Ok(Some(page)) => Ok(Answer::Log(page)),
+            Ok(None) => {
+                let text = match of {
+                    LogOf::This => format!(
+                        "{instance} has no log of its own on this node: actors write to their agent's"
+                    ),
+                    LogOf::Before => {
+                        format!(
+                            "no log is kept of an incarnation of {instance} before {incarnation}"
+                        )
+                    }
+                };
+                Err(Refusal::new(code::NOT_FOUND, text))
+            }
+            Err(error) => {
+                let text = format!("the log of {instance} cannot be read: {error}");
+                Err(Refusal::new(code::INTERNAL, text))
+            }
+        }
     }
 
     async fn supervisor_check(&self, deadline: Duration) -> Answer {

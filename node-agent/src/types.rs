@@ -6,6 +6,7 @@ pub mod greeter;
 pub mod http_watch;
 pub mod noisy;
 pub mod ocf;
+pub mod process;
 pub mod service_proxy;
 pub mod systemd;
 
@@ -24,6 +25,7 @@ pub(crate) fn add_to(types: &mut TypeSet) -> Result<(), TypesClash> {
     types.add::<greeter::Greeter>()?;
     types.add::<noisy::Noisy>()?;
     types.add::<flaky::Flaky>()?;
+    types.add::<process::Process>()?;
     types.add::<ocf::Ocf>()?;
     types.add::<http_watch::HttpWatch>()?;
     types.add::<service_proxy::ServiceProxy>()?;

@@ -39,6 +39,8 @@ pub const AGENT_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const EVIDENCE_BYTES_MAX: usize = 4 * 1024;
 /// Messages waiting in front of one instance; one more is refused as overloaded.
 pub const INSTANCE_MAILBOX_MAX: usize = 128;
+/// A page of a log; escaped, it fits a control frame.
+pub const LOG_PAGE_BYTES_MAX: usize = 32 * 1024;
 /// Instances on one node.
 pub const INSTANCES_PER_NODE_MAX: usize = 10_000;
 /// A message's or configuration's JSON; fits a control frame with room to spare.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 use crate::health::Health;
-use crate::ids::InstanceKey;
+use crate::ids::{InstanceKey, SlotName};
 use crate::numbers::Incarnation;
 use crate::versioned::{Evolving, nested};
 
@@ -40,12 +40,51 @@ pub enum Ask {
     /// The supervisor's own Check and Status.
     SupervisorCheck,
     SupervisorStatus,
+    /// A page of what an incarnation wrote, from a place on; from its beginning, if none is said.
+    Logs {
+        instance: InstanceKey,
+        /// Its exclusive name, in whose slot its log is, whether it lives or not.
+        name: SlotName,
+        incarnation: Incarnation,
+        of: LogOf,
+        from: Option<LogPlace>,
+    },
 }
 
 impl Evolving for Ask {
     const NAME: &'static str = "ask";
     const VERSION: u16 = 1;
     const COMPAT: u16 = 1;
+}
+
+/// Which incarnation's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogOf {
+    /// That of the incarnation that is named.
+    This,
+    /// That of the newest one before it that has one.
+    Before,
+}
+
+/// A place in a log: its files are numbered from 1, and keep their numbers when they are put aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LogPlace {
+    pub file: u64,
+    pub offset: u64,
+}
+
+/// Whole lines of a log, at most `limits::LOG_PAGE_BYTES_MAX`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPage {
+    pub incarnation: Incarnation,
+    pub text: String,
+    /// Where it goes on.
+    pub next: LogPlace,
+    /// Nothing more was there.
+    pub end: bool,
+    /// What was between the place that was asked for and this page is not kept any more.
+    pub gap: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +126,7 @@ pub enum Answer {
         text: String,
     },
     Refused(Refusal),
+    Log(LogPage),
 }
 
 /// Why there is no answer; never silence.

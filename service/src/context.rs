@@ -8,12 +8,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mainstay_protocol::health::{Evidence, FailureKind};
+use mainstay_protocol::report::Ending;
 use mainstay_protocol::{Incarnation, InstanceKey, SlotName};
+use mainstay_supervisor::ExitHow;
 use tracing::Span;
 
 use crate::hosting::life::Life;
 use crate::hosting::panics::cut;
-use crate::outcome::StopReason;
+use crate::outcome::{Failure, StopReason};
+use crate::outside::{Beginning, Outside, Place};
 use crate::probe::Busy;
 
 /// Who an instance is.
@@ -75,6 +78,34 @@ impl Context {
     /// message, and it is not started again unless its type says `always`.
     pub fn end(&self) {
         self.life.ask_to_stop(StopReason::Ended);
+    }
+
+    /// It has failed and is about to be gone, since what it stands for is: `stop` runs with [`StopReason::Failed`], and
+    /// it is started again as its policy says. The first word about its end counts.
+    pub fn fail(&self, failure: Failure) {
+        self.life.failed(failure.kind, failure.evidence);
+        self.life.ask_to_stop(StopReason::Failed);
+    }
+
+    /// From `stop`: what it stands for did not end when asked, and was killed.
+    pub fn had_to_be_killed(&self) {
+        self.life.exit_is(ExitHow::Ended(Ending::Killed));
+    }
+
+    /// What it stands for outside this process: its processes are told with its start, and it is not gone before they
+    /// are. To be said before there are any; the first word counts.
+    pub fn stands_for(&self, outside: Arc<dyn Outside>) {
+        self.life.stands_for(outside);
+    }
+
+    /// Whether `start` begins something, or finds what an earlier life of the agent began.
+    pub fn beginning(&self) -> Beginning {
+        self.life.beginning()
+    }
+
+    /// Where it may keep what outlives its agent.
+    pub fn place(&self) -> &Place {
+        self.life.place()
     }
 
     /// Returns when the instance is asked to stop: a long `handle` gives way by waiting for it too.

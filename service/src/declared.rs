@@ -51,6 +51,7 @@ pub enum TypesClash {
 pub struct Declared {
     declaration: TypeDeclaration,
     blocking: bool,
+    outside: bool,
     factory: Arc<dyn Factory>,
 }
 
@@ -92,6 +93,7 @@ impl Declared {
         Ok(Self {
             declaration,
             blocking: info.blocking,
+            outside: info.outside,
             factory: Arc::new(Of::<S> {
                 messages,
                 service: PhantomData,
@@ -105,6 +107,11 @@ impl Declared {
 
     pub(crate) fn blocking(&self) -> bool {
         self.blocking
+    }
+
+    /// Whether what it stands for may outlive the agent.
+    pub fn is_outside(&self) -> bool {
+        self.outside
     }
 
     pub(crate) fn factory(&self) -> &Arc<dyn Factory> {

@@ -12,6 +12,7 @@
 //!   status()         also written to the log
 //!   ctx.report_failure(..)   it has failed and still lives
 //!   ctx.end()                it ends cleanly, by itself
+//!   ctx.fail(..)             what it stood for has ended; so does it
 //!        v
 //!   stop(why)        the last word, within a deadline; then it is killed
 //! ```
@@ -33,6 +34,7 @@
 mod context;
 mod message_list;
 mod outcome;
+mod outside;
 mod probe;
 mod service;
 mod type_info;
@@ -48,6 +50,7 @@ pub use mainstay_protocol as protocol;
 pub use mainstay_protocol::report::RestartWhen;
 pub use message_list::{MessageError, MessageList};
 pub use outcome::{CannotStart, Failure, Reply, StatusText, StopReason};
+pub use outside::{Beginning, BoxFuture, Outside, Place};
 pub use probe::{Busy, Health, Probe};
 pub use serde_json::{Value, json};
 pub use service::{NoConfig, NoMessage, Service};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use mainstay_protocol::health::{Evidence, FailureKind};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -32,15 +33,24 @@ impl CannotStart {
 
 /// The instance has failed: it ends, and is started again as its policy says. Any error becomes one with `?`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure(String);
+pub struct Failure {
+    pub kind: FailureKind,
+    pub evidence: Evidence,
+}
 
 impl Failure {
+    /// In its own words.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self::seen(FailureKind::Reported, Evidence::text(text))
+    }
+
+    /// Of what it stands for, with what was seen of that.
+    pub fn seen(kind: FailureKind, evidence: Evidence) -> Self {
+        Self { kind, evidence }
     }
 
     pub fn text(&self) -> &str {
-        &self.0
+        &self.evidence.text
     }
 }
 
@@ -54,7 +64,7 @@ impl<E: std::error::Error> From<E> for Failure {
             text.push_str(&error.to_string());
             cause = error.source();
         }
-        Self(text)
+        Self::new(text)
     }
 }
 

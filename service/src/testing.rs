@@ -33,6 +33,7 @@ use crate::hosting::{
     StopOutcome,
 };
 use crate::outcome::StopReason;
+use crate::outside::{Beginning, Place};
 use crate::service::Service;
 
 /// A test that waits longer than this for an answer has found a defect.
@@ -78,7 +79,11 @@ impl<S: Service> TestService<S> {
                 identity: identity(S::TYPE.name),
                 config: config.to_string(),
                 deadline: S::TYPE.start_deadline,
-                directory: directory.to_owned(),
+                beginning: Beginning::Anew,
+                place: Place {
+                    directory: directory.to_owned(),
+                    ..Place::default()
+                },
             };
             let hosted = hosting::launch(&declared, &runtimes.stage(host), launch);
             // Nobody checks it but the test.

@@ -29,6 +29,7 @@ pub struct TypeInfo {
     pub holds: Holds,
     pub may_use: &'static [&'static str],
     pub blocking: bool,
+    pub outside: bool,
     pub restart: RestartWhen,
     pub start_deadline: Duration,
     pub stop_deadline: Duration,
@@ -42,6 +43,7 @@ impl TypeInfo {
             holds: Holds::TypeName,
             may_use: &[],
             blocking: false,
+            outside: false,
             restart: RestartWhen::OnFailure,
             start_deadline: Duration::from_secs(30),
             stop_deadline: Duration::from_secs(10),
@@ -73,6 +75,14 @@ impl TypeInfo {
     #[must_use]
     pub const fn blocking(mut self) -> Self {
         self.blocking = true;
+        self
+    }
+
+    /// It stands for processes that outlive the agent. They have the lock of its name themselves, and the next life of
+    /// the agent takes them over.
+    #[must_use]
+    pub const fn outside(mut self) -> Self {
+        self.outside = true;
         self
     }
 

@@ -260,6 +260,8 @@ impl World {
         self.compact(at)?;
         for action in output.actions {
             match action {
+                // Simulated instances are actors: none outlives its agent.
+                Action::Adopt { .. } => {}
                 Action::Start(start) => self.host_starts(at, start)?,
                 Action::Stop(stop) => self.host_stops(at, &stop)?,
                 Action::Send(reports) => {

@@ -6,6 +6,7 @@ mod asks;
 mod changes;
 mod history;
 mod idempotency;
+mod logs;
 mod looks;
 mod overview;
 mod reply;
@@ -96,6 +97,7 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::PARKED_REQUEUE, post(changes::requeue)),
         (routes::INSTANCE_CHECK, post(asks::check)),
         (routes::INSTANCE_STATUS, post(asks::status)),
+        (routes::INSTANCE_LOGS, get(logs::logs)),
         (routes::INSTANCE_MESSAGE, post(asks::message)),
         (routes::SUPERVISOR_CHECK, post(asks::supervisor_check)),
         (routes::SUPERVISOR_STATUS, post(asks::supervisor_status)),

@@ -44,7 +44,7 @@ use mainstay_protocol::{CommandId, InstanceKey, Sequence, limits};
 
 use crate::file::{FileRecord, Recovered};
 
-pub use input::{Action, Identity, Input, Observation, Output};
+pub use input::{Action, Identity, Input, Observation, Output, Survivor, Survivors};
 pub use state::State;
 
 /// The pure heart of an agent.
@@ -77,9 +77,18 @@ struct Pulse {
 }
 
 impl AgentCore {
-    /// Begins a life of the agent on what its file says; the driver has cut the file at `valid_len`.
-    /// What was begun by an earlier life is concluded here: all its actors died with it.
+    /// Begins a life of the agent on what its file says, where nothing can have outlived the last one.
     pub fn new(identity: Identity, recovered: Recovered) -> (Self, Output) {
+        Self::adopting(identity, recovered, Survivors::new())
+    }
+
+    /// Begins a life of the agent on what its file says; the driver has cut the file at `valid_len`.
+    /// What was begun by an earlier life and did not survive it is concluded here: all its actors died with it.
+    pub fn adopting(
+        identity: Identity,
+        recovered: Recovered,
+        survivors: Survivors,
+    ) -> (Self, Output) {
         let mut core = Self {
             identity,
             state: State::default(),
@@ -93,7 +102,7 @@ impl AgentCore {
             sent: Sequence(0),
             output: Output::default(),
         };
-        core.recover(recovered);
+        core.recover(recovered, survivors);
         let output = std::mem::take(&mut core.output);
         (core, output)
     }

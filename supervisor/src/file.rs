@@ -43,6 +43,7 @@ pub enum FileRecord {
         name: SlotName,
         /// The Start to answer, until it is answered.
         command: Option<CommandId>,
+        came: Came,
     },
     /// A report entered the outbox, in the place of an older one that was not sent.
     Reported {
@@ -56,6 +57,14 @@ pub enum FileRecord {
         instance: InstanceKey,
         incarnation: Incarnation,
     },
+}
+
+/// How far an incarnation had come when its record was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Came {
+    /// It was not told as started: its start ends in Started or CouldNotStart.
+    Begun,
+    Started,
 }
 
 /// Which command it is that waits for its answer.

@@ -39,5 +39,5 @@ pub use actor::{
     SupervisorHandle, SupervisorStatus, Watched, supervise,
 };
 pub use checks::{CheckTable, DueCheck};
-pub use core::{Action, AgentCore, Identity, Input, Observation, Output};
-pub use file::{FileRecord, Recovered, encode_record, replay};
+pub use core::{Action, AgentCore, Identity, Input, Observation, Output, Survivor, Survivors};
+pub use file::{Came, FileRecord, Recovered, encode_record, replay};

@@ -2,14 +2,16 @@
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use mainstay_store::Replayed;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::cluster::words;
+use crate::cluster::{signal, words};
 use crate::command::{self, Run};
+use crate::outside;
 use crate::until::until;
 
 const CONTEXT: &str = "bare";
@@ -91,7 +93,16 @@ impl Daemons {
         self.station = Some(child);
     }
 
-    fn start_agent(&mut self, node: &str) {
+    pub fn start_agent(&mut self, node: &str) {
+        let child = self
+            .agent_command(node)
+            .spawn()
+            .expect("an agent can be started");
+        self.agents.push(child);
+    }
+
+    /// As `start_agent` runs it.
+    pub fn agent_command(&self, node: &str) -> Command {
         let words = [
             "agent".into(),
             "run".into(),
@@ -104,14 +115,20 @@ impl Daemons {
             self.session_socket().into_os_string(),
         ];
         let log = self.log_file(&format!("{node}.log"));
-        let child = command::command(&command::mainstay_binary(), self.home())
+        let mut agent = command::command(&command::mainstay_binary(), self.home());
+        agent
             .args(words)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("an agent can be started");
-        self.agents.push(child);
+            .stderr(log);
+        agent
+    }
+
+    /// Ends the agent that was started last by this signal, and waits for its end.
+    pub fn end_agent(&mut self, with: Signal) -> ExitStatus {
+        let mut agent = self.agents.pop().expect("there is an agent");
+        signal(agent.id(), with);
+        agent.wait().expect("a child can be waited for")
     }
 
     fn log_file(&self, name: &str) -> std::fs::File {
@@ -217,6 +234,10 @@ impl Daemons {
 impl Drop for Daemons {
     fn drop(&mut self) {
         self.kill_all();
+        // What outlives agents: holds are killed, and the kernel takes what they hold.
+        for left in outside::processes_of(self.home()) {
+            signal(left.pid, Signal::KILL);
+        }
         if std::thread::panicking() {
             let log = self.log("station.log");
             let tail = log.len().saturating_sub(8 * 1024);

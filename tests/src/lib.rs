@@ -19,7 +19,7 @@ pub mod shared;
 pub mod until;
 pub mod users_crate;
 
-pub use cluster::{Cluster, DevOptions};
+pub use cluster::{Cluster, DevOptions, signal};
 pub use command::{Run, mainstay_binary};
 pub use outside::Witness;
 pub use shared::Shared;

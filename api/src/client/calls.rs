@@ -11,8 +11,8 @@ use crate::problem::Problem;
 use crate::routes::{self, Route, query};
 use crate::types::{
     Accepted, BadPeer, CallAnswer, ChaosRequest, CheckAnswer, Configuration, Decision, Described,
-    Done, Event, Instance, Name, Node, Parked, Placement, ServiceType, StartRequest, Station,
-    Status, StatusAnswer, Supervisor, Version, WaitAnswer, WaitRequest, Why,
+    Done, Event, Instance, LogPage, Name, Node, Parked, Placement, ServiceType, StartRequest,
+    Station, Status, StatusAnswer, Supervisor, Version, WaitAnswer, WaitRequest, Why,
 };
 
 /// Which instances; all, where nothing is said.
@@ -41,6 +41,17 @@ pub struct DecisionFilter {
     pub reference: Option<String>,
     pub rule: Option<String>,
     pub limit: Option<usize>,
+}
+
+/// From where on a log is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogsFrom {
+    /// Of the present incarnation.
+    Beginning,
+    /// Of the one before it.
+    Previous,
+    /// Behind a page: its `next`.
+    After(String),
 }
 
 /// Beyond a wait's own timeout: the way there and back.
@@ -218,6 +229,22 @@ impl Client {
             &Value::Null,
         )
         .await
+    }
+
+    /// A page of what an instance wrote.
+    pub async fn logs(
+        &self,
+        node: &str,
+        placement: &str,
+        from: &LogsFrom,
+    ) -> Result<LogPage, Problem> {
+        let pairs: &[(&str, &str)] = match from {
+            LogsFrom::Beginning => &[],
+            LogsFrom::Previous => &[("previous", "1")],
+            LogsFrom::After(place) => &[("after", place)],
+        };
+        let path = routes::INSTANCE_LOGS.fill(&[node, placement]);
+        self.get(&format!("{path}{}", query(pairs))).await
     }
 
     pub async fn call(

@@ -89,6 +89,22 @@ pub struct StatusAnswer {
     pub text: String,
 }
 
+/// A page of what an incarnation wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPage {
+    #[serde(rename = "ref")]
+    pub reference: String,
+    pub incarnation: u64,
+    /// Whole lines: time, stream, text.
+    pub text: String,
+    /// Goes on behind this page, as `after=`.
+    pub next: String,
+    /// Nothing more was there.
+    pub end: bool,
+    /// What was before this page is not kept any more.
+    pub gap: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallAnswer {
     #[serde(rename = "ref")]

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use mainstay_api::types::Until;
+use mainstay_protocol::InstanceKey;
 use mainstay_resource_graph::Key;
 
 use super::values::{self, Since, Table};
@@ -37,6 +38,23 @@ pub struct CheckArguments {
     /// PLACEMENT@NODE, PLACEMENT for all its instances, or supervisor/NODE
     #[arg(value_name = "REF", value_parser = values::asked)]
     pub reference: Key,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The incarnation before is the one whose end somebody wants to understand.\n\n\
+                  Examples:\n  mainstay logs web@n1 -f\n  mainstay logs web@n1 --previous"
+)]
+pub struct LogsArguments {
+    /// PLACEMENT@NODE
+    #[arg(value_name = "REF", value_parser = values::instance)]
+    pub reference: InstanceKey,
+    /// Go on with what it writes from now, also in its next incarnation
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Of the incarnation before
+    #[arg(long)]
+    pub previous: bool,
 }
 
 #[derive(Debug, Args)]

@@ -46,6 +46,7 @@ pub fn run(app: &mut App<'_>, arguments: &DevArguments) -> Outcome {
     let plan = Plan {
         parent: process::own(),
         removal: Removal::default(),
+        directory: None,
         home: app.home.directory().to_owned(),
         home_made,
         previous: previous(&app.home)?,
@@ -68,6 +69,7 @@ pub fn run(app: &mut App<'_>, arguments: &DevArguments) -> Outcome {
     };
     reaper.plan(Plan {
         removal: layout.removal.clone(),
+        directory: Some(layout.root.clone()),
         ..plan.clone()
     })?;
     let reaper = Arc::new(Mutex::new(reaper));

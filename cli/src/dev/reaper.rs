@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layout::Removal;
 use super::lock::DevLock;
+use super::outside;
 use crate::home::{DEV, Home, ProcessId};
 use crate::outcome::{Outcome, machine};
 use crate::process;
@@ -30,6 +31,8 @@ enum Note {
 pub struct Plan {
     pub parent: ProcessId,
     pub removal: Removal,
+    /// Where the nodes have their data; none before anything was started.
+    pub directory: Option<PathBuf>,
     pub home: PathBuf,
     /// The home's directory was not there before.
     pub home_made: bool,
@@ -139,8 +142,11 @@ fn listen(mut notes: impl BufRead) -> (Option<Plan>, Vec<OwnedFd>) {
     }
 }
 
-/// Removes what the plan says, and the context if it is still this cluster's.
+/// Ends what outlives agents, removes what the plan says, and the context if it is still this cluster's.
 pub fn clean(plan: &Plan) -> Result<(), Problem> {
+    if let Some(directory) = &plan.directory {
+        outside::end_all(directory);
+    }
     let complaints = plan.removal.carry_out();
     let home = Home::at(&plan.home);
     // Whoever has the lock now has written a context of its own.
@@ -180,6 +186,7 @@ mod tests {
                 files: Vec::new(),
                 empty_directories: Vec::new(),
             },
+            directory: None,
             home: home.to_owned(),
             home_made: true,
             previous: Some("prod".to_owned()),

@@ -67,6 +67,7 @@ fn clear_away(app: &mut App<'_>, dev: DevCluster) -> Outcome {
             files: Vec::new(),
             empty_directories: Vec::new(),
         },
+        directory: Some(dev.directory.clone()),
         home: app.home.directory().to_owned(),
         home_made: false,
         previous: dev.previous,

@@ -97,7 +97,7 @@ fn take(path: &Path) -> Result<(Slot, SlotLock), CannotBegin> {
     let lock = lock.ok_or_else(|| CannotBegin {
         exit: exit_code::HELD,
         text: match slot.state() {
-            Ok(Some(state)) => format!(
+            Ok(Some(state)) if processes::lives(state.hold) => format!(
                 "the name {} is held by {} incarnation {}, process {}, hold {}",
                 slot.name(),
                 state.instance,
@@ -105,7 +105,8 @@ fn take(path: &Path) -> Result<(Slot, SlotLock), CannotBegin> {
                 state.process.map_or(0, |process| process.pid),
                 state.hold.pid
             ),
-            Ok(None) | Err(_) => format!("the name {} is held", slot.name()),
+            // What is written is of somebody who is gone.
+            Ok(_) | Err(_) => format!("the name {} is held", slot.name()),
         },
     })?;
     Ok((slot, lock))

@@ -8,6 +8,7 @@
 
 mod asking;
 mod ending;
+mod processes;
 mod sessions;
 mod starting;
 mod station;

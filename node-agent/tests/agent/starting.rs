@@ -41,6 +41,7 @@ fn an_agent_says_what_it_provides() {
         ("greeter", true),
         ("noisy", false),
         ("ocf", false),
+        ("process", false),
         ("http-watch", false),
         ("service-proxy", false),
         ("app-server", false),
@@ -160,8 +161,9 @@ fn a_stop_during_a_start_ends_it() {
 fn a_name_that_somebody_else_locked_on_the_node_is_taken() {
     // proves: S8
     let cluster = Cluster::new();
-    let names = cluster.path("agent").join("names");
-    let lock = std::fs::File::create(names.join("web")).unwrap();
+    let slot = cluster.path("agent").join("slots/web");
+    std::fs::create_dir(&slot).unwrap();
+    let lock = std::fs::File::create(slot.join("lock")).unwrap();
     lock.lock().unwrap();
     let start = cluster.start_as("flaky", "one", 1, "{}", "web", 1_000);
     let report = cluster.report("name taken", |report| {
@@ -179,7 +181,7 @@ fn a_name_that_somebody_else_locked_on_the_node_is_taken() {
     cluster.start_as("flaky", "one", 2, "{}", "web", 1_000);
     cluster.started("one", 2);
     // And it holds the name itself now.
-    let lock = std::fs::File::open(names.join("web")).unwrap();
+    let lock = std::fs::File::open(slot.join("lock")).unwrap();
     assert!(lock.try_lock().is_err());
     let stop = cluster.stop("one", 2, 1_000);
     assert_eq!(cluster.outcome(stop), CommandOutcome::Done);

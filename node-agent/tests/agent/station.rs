@@ -83,6 +83,19 @@ pub fn checks() -> CheckSchedule {
     }
 }
 
+/// Beside what is built with this test.
+fn hold() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let built = test.ancestors().find(|path| path.join("deps").is_dir());
+    let hold = built.unwrap().join("mainstay-hold");
+    assert!(
+        hold.exists(),
+        "{} is not built: run `cargo build --workspace --bins` first",
+        hold.display()
+    );
+    hold
+}
+
 impl Cluster {
     pub fn new() -> Self {
         let cluster = Self::agent_alone(true);
@@ -115,6 +128,8 @@ impl Cluster {
             labels: [("role".to_owned(), "web".to_owned())].into(),
             log: Some("off".to_owned()),
             parent: None,
+            hold: Some(hold()),
+            memory_groups: None,
         };
         self.agent = Some(thread::spawn(move || Agent::new().run_with(options)));
     }

@@ -10,7 +10,9 @@ use mainstay_protocol::report::{
     CommandOutcome, DigestEntry, Ending, LiveInstance, LiveState, MessageDeclaration, NodeUp,
     Numbered, Presence, Report, Reports, RestartWhen, SysInfo, TypeDeclaration,
 };
-use mainstay_protocol::request::{Answer, Ask, ChaosAct, ChaosTarget, Refusal, Request};
+use mainstay_protocol::request::{
+    Answer, Ask, ChaosAct, ChaosTarget, LogOf, LogPage, LogPlace, Refusal, Request,
+};
 use mainstay_protocol::session::{
     Acknowledged, AgentMessage, Denied, Heartbeat, HeartbeatSeen, Received, StationMessage,
     Unsupported, Welcome,
@@ -37,9 +39,9 @@ variants!(REPORTS, report_variant, Report:
     Started, CouldNotStart, NameTaken, Ended, Failed, HealthChanged, Unresponsive, SupervisorChanged, CommandDone);
 variants!(OUTCOMES, outcome_variant, CommandOutcome: Done, NotRunning, Stale, WillNotEnd, Refused);
 variants!(ORDERS, order_variant, Order: Start, Stop);
-variants!(ASKS, ask_variant, Ask: Check, Status, Message, Chaos, SupervisorCheck, SupervisorStatus);
+variants!(ASKS, ask_variant, Ask: Check, Status, Message, Chaos, Logs, SupervisorCheck, SupervisorStatus);
 variants!(TARGETS, target_variant, ChaosTarget: Instance, Supervisor, Agent);
-variants!(ANSWERS, answer_variant, Answer: Health, Status, Reply, Done, Refused);
+variants!(ANSWERS, answer_variant, Answer: Health, Status, Reply, Done, Log, Refused);
 variants!(AGENT_MESSAGES, agent_variant, AgentMessage: NodeUp, Heartbeat, Reports, Answer, Unsupported);
 variants!(STATION_MESSAGES, station_variant, StationMessage:
     Welcome, Denied, Acknowledged, Command, Request, HeartbeatSeen, Unsupported);
@@ -338,6 +340,16 @@ pub fn asks() -> Vec<Ask> {
             message: "greet".to_owned(),
             body: "{\"who\":\"you\"}".to_owned(),
         },
+        Ask::Logs {
+            instance: instance(5),
+            name: slot("front"),
+            incarnation: incarnation(),
+            of: LogOf::Before,
+            from: Some(LogPlace {
+                file: 300,
+                offset: 70_000,
+            }),
+        },
         Ask::SupervisorCheck,
         Ask::SupervisorStatus,
     ];
@@ -373,6 +385,16 @@ pub fn answers() -> Vec<Answer> {
         Answer::Done {
             text: "killed".to_owned(),
         },
+        Answer::Log(LogPage {
+            incarnation: incarnation(),
+            text: "2026-11-21T09:07:32.123456Z out hello\n".to_owned(),
+            next: LogPlace {
+                file: 1,
+                offset: 38,
+            },
+            end: true,
+            gap: false,
+        }),
         Answer::Refused(Refusal {
             code: code::UNKNOWN_MESSAGE,
             text: "no message gret".to_owned(),

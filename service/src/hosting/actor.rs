@@ -179,10 +179,11 @@ impl<S: Service> InstanceActor<S> {
     }
 
     fn ends_by_failure(&self, failure: Failure) -> Result<(), ActorProcessingErr> {
-        let text = cut(failure.text().to_owned());
+        let Failure { kind, mut evidence } = failure;
+        evidence.text = cut(evidence.text);
+        let text = evidence.text.clone();
         tracing::warn!(parent: self.ctx.span(), failure = %text, "failed");
-        self.life
-            .failed(FailureKind::Reported, Evidence::text(text.clone()));
+        self.life.failed(kind, evidence);
         Err(text.into())
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mainstay_protocol::code;
 use mainstay_protocol::command::StopManner;
-use mainstay_protocol::health::{Evidence, FailureKind, Health};
+use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity};
 use mainstay_protocol::report::Ending;
 use mainstay_protocol::request::Refusal;
 use tokio::runtime::Handle;
@@ -25,6 +25,8 @@ use mainstay_supervisor::{ExitFact, ExitHow};
 
 /// After a kill, a task that yields at all is gone within this; one that is not will not end.
 const KILL_CONFIRM: Duration = Duration::from_secs(1);
+/// What it stands for outside may have many descendants, and a machine that is busy.
+const KILL_CONFIRM_OUTSIDE: Duration = Duration::from_secs(10);
 
 /// What a Check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +89,16 @@ impl Hosted {
 
     pub fn identity(&self) -> &Identity {
         self.life.identity()
+    }
+
+    /// The processes that it stands for; none if it lives in its agent's.
+    pub fn processes(&self) -> Option<Vec<ProcessIdentity>> {
+        self.life.outside().map(|outside| outside.processes())
+    }
+
+    /// The agent ends. What this stands for outside goes on, whatever becomes of its actor.
+    pub fn leave(&self) {
+        self.life.leave();
     }
 
     pub fn phase(&self) -> watch::Receiver<Phase> {
@@ -255,13 +267,21 @@ impl Hosted {
             StopManner::Kill => self.life.break_off(BreakOff::Stop),
         }
         self.life.kill(ExitHow::Ended(Ending::Killed));
-        timeout(KILL_CONFIRM, self.gone())
+        let confirm = match self.life.outside() {
+            Some(_) => KILL_CONFIRM_OUTSIDE,
+            None => KILL_CONFIRM,
+        };
+        timeout(confirm, self.gone())
             .await
             .unwrap_or(StopOutcome::WillNotEnd)
     }
 
     /// Breaks it on purpose; what comes of it is seen like any other failure.
     pub fn break_it(&self, breakage: Breakage) -> Result<(), Refusal> {
+        if let Some(outside) = self.life.outside() {
+            self.running()?;
+            return outside.break_it(&breakage);
+        }
         match breakage {
             Breakage::Kill => {
                 self.running()?;

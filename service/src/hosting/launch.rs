@@ -1,14 +1,12 @@
 //! The starter: runs `start` in a task of its own with a deadline, then gives the service to its actor.
 
-use std::future::Future;
+use std::future::pending;
 use std::marker::PhantomData;
-use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use mainstay_protocol::health::{Evidence, FailureKind, RefusedStart};
+use mainstay_protocol::health::{FailureKind, RefusedStart};
 use mainstay_protocol::report::Ending;
 use ractor::{Actor, ActorCell};
 use tokio::runtime::Builder;
@@ -23,6 +21,7 @@ use super::runtimes::Stage;
 use crate::context::{Context, Identity};
 use crate::declared::Declared;
 use crate::outcome::CannotStart;
+use crate::outside::{Beginning, BoxFuture, Place};
 use crate::probe::{Health, Probe};
 use crate::service::Service;
 use mainstay_supervisor::ExitHow;
@@ -34,14 +33,12 @@ pub struct Launch {
     /// JSON.
     pub config: String,
     pub deadline: Duration,
-    /// For the instance's own files; made when it asks for it.
-    pub directory: PathBuf,
+    pub beginning: Beginning,
+    pub place: Place,
 }
 
 /// The whole life of one incarnation, without its type. Returns when nothing is left of it.
 pub(crate) type Starter = fn(Arc<Life>, String, ActorCell) -> BoxFuture<()>;
-
-pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A probe without its type.
 pub(crate) trait AnyProbe: Send + Sync {
@@ -66,18 +63,16 @@ pub fn launch(declared: &Declared, stage: &Stage, launch: Launch) -> Hosted {
         identity,
         config,
         deadline,
-        directory,
+        beginning,
+        place,
     } = launch;
-    let life = Life::new(identity, directory);
+    let life = Life::new(identity, beginning, place);
     let whole_life = declared.factory().starter()(Arc::clone(&life), config, stage.host.clone());
     if declared.blocking() {
         on_own_thread(&life, whole_life);
     } else {
         let life = Arc::clone(&life);
-        stage.services.spawn(async move {
-            let lived = guarded(whole_life).await;
-            end(&life, lived);
-        });
+        stage.services.spawn(to_the_end(life, whole_life));
     }
     tokio::spawn(keep_start_deadline(Arc::clone(&life), deadline));
     Hosted::new(life, Arc::clone(declared.factory()), stage)
@@ -91,34 +86,44 @@ fn on_own_thread(life: &Arc<Life>, whole_life: BoxFuture<()>) {
         panics::adopt_thread();
         match Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => {
-                let lived = runtime.block_on(guarded(whole_life));
+                runtime.block_on(to_the_end(owned, whole_life));
                 runtime.shutdown_background();
-                end(&owned, lived);
             }
             Err(error) => {
                 let text = format!("no runtime for its thread: {error}");
                 owned.not_started(RefusedStart::NotNow, text);
+                owned.over();
             }
         }
     });
     if let Err(error) = spawned {
         life.not_started(RefusedStart::NotNow, format!("no thread for it: {error}"));
+        life.over();
     }
 }
 
-/// Says that nothing is left, unless it never came to be. A panic here is one outside `start` and the messages: in
-/// reading the configuration, or in dropping what was half begun.
-fn end(life: &Life, lived: Result<(), Evidence>) {
-    let starting = matches!(&*life.phase().borrow(), Phase::Starting);
-    let not_started = matches!(&*life.phase().borrow(), Phase::NotStarted(_));
-    match lived {
-        Err(panic) if starting => return life.not_started(RefusedStart::Panic, panic.text),
-        Err(panic) => life.failed(FailureKind::Panic, panic),
-        Ok(()) => {}
+/// The whole life, then what it left outside, and only then the word that nothing is left. A panic here is one outside
+/// `start` and the messages: in reading the configuration, or in dropping what was half begun.
+async fn to_the_end(life: Arc<Life>, whole_life: BoxFuture<()>) {
+    if let Err(panic) = guarded(whole_life).await {
+        let starting = matches!(&*life.phase().borrow(), Phase::Starting);
+        if starting && !life.is_refused() {
+            life.not_started(RefusedStart::Panic, panic.text);
+        } else {
+            life.failed(FailureKind::Panic, panic);
+        }
     }
-    if !not_started {
-        life.gone();
+    if life.outside().is_some() && life.is_left() {
+        // Its actor went with the agent's host. It is not over: the agent's next life goes on with it.
+        return pending().await;
     }
+    if let Some(outside) = life.outside() {
+        let cleared = guarded(Arc::clone(outside).clear()).await;
+        if let Err(panic) = cleared {
+            tracing::error!(instance = %life.identity(), panic = %panic.text, "clearing what it left panicked");
+        }
+    }
+    life.over();
 }
 
 async fn keep_start_deadline(life: Arc<Life>, deadline: Duration) {

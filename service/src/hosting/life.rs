@@ -1,8 +1,8 @@
 //! What is known of one incarnation, shared by its task, its context and those who ask about it.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use super::launch::AnyProbe;
 use super::panics::cut;
 use crate::context::Identity;
 use crate::outcome::StopReason;
+use crate::outside::{Beginning, Outside, Place};
 use crate::probe::{Activity, Work};
 use mainstay_supervisor::{ExitFact, ExitHow};
 
@@ -77,7 +78,8 @@ pub(crate) enum BreakOff {
 
 pub(crate) struct Life {
     identity: Identity,
-    directory: PathBuf,
+    beginning: Beginning,
+    place: Place,
     began: Instant,
     phase: watch::Sender<Phase>,
     activity: watch::Sender<Activity>,
@@ -89,16 +91,22 @@ pub(crate) struct Life {
     rechecks_wanted: Mutex<Option<Rechecks>>,
     /// Known before the task has finished; the first word counts, since it is the cause of the rest.
     exit: Mutex<Option<ExitHow>>,
+    /// Why it did not come to be; told when nothing is left of what it had begun.
+    refusal: Mutex<Option<NotStarted>>,
+    outside: OnceLock<Arc<dyn Outside>>,
+    /// The agent ends: what is outside goes on without it.
+    left: AtomicBool,
     cell: OnceLock<ActorCell>,
     queued: AtomicUsize,
 }
 
 impl Life {
-    pub(crate) fn new(identity: Identity, directory: PathBuf) -> Arc<Self> {
+    pub(crate) fn new(identity: Identity, beginning: Beginning, place: Place) -> Arc<Self> {
         let (rechecks, rechecks_wanted) = mpsc::channel(1);
         Arc::new(Self {
             identity,
-            directory,
+            beginning,
+            place,
             began: Instant::now(),
             phase: watch::Sender::new(Phase::Starting),
             activity: watch::Sender::new(Activity::default()),
@@ -108,6 +116,9 @@ impl Life {
             rechecks,
             rechecks_wanted: Mutex::new(Some(rechecks_wanted)),
             exit: Mutex::new(None),
+            refusal: Mutex::new(None),
+            outside: OnceLock::new(),
+            left: AtomicBool::new(false),
             cell: OnceLock::new(),
             queued: AtomicUsize::new(0),
         })
@@ -117,8 +128,33 @@ impl Life {
         &self.identity
     }
 
+    pub(crate) fn beginning(&self) -> Beginning {
+        self.beginning
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub(crate) fn stands_for(&self, outside: Arc<dyn Outside>) {
+        // The first word counts: two would leave one that nobody clears.
+        let _ = self.outside.set(outside);
+    }
+
+    pub(crate) fn outside(&self) -> Option<&Arc<dyn Outside>> {
+        self.outside.get()
+    }
+
+    pub(crate) fn leave(&self) {
+        self.left.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_left(&self) -> bool {
+        self.left.load(Ordering::Acquire)
+    }
+
     pub(crate) fn directory(&self) -> &Path {
-        &self.directory
+        &self.place.directory
     }
 
     pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
@@ -253,21 +289,41 @@ impl Life {
         }
     }
 
+    /// The first word counts, and is told by `over`.
     pub(crate) fn not_started(&self, refused: RefusedStart, text: impl Into<String>) {
         let text = cut(text.into());
-        self.phase
-            .send_replace(Phase::NotStarted(NotStarted { refused, text }));
+        self.refusal().get_or_insert(NotStarted { refused, text });
     }
 
-    /// From the instance's task, at its very end.
-    pub(crate) fn gone(&self) {
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refusal().is_some()
+    }
+
+    fn refusal(&self) -> MutexGuard<'_, Option<NotStarted>> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// At the very end: nothing is left of it, here or outside.
+    pub(crate) fn over(&self) {
+        let refusal = self.refusal().take();
+        match refusal {
+            Some(why) => {
+                self.phase.send_replace(Phase::NotStarted(why));
+            }
+            None => self.gone(),
+        }
+    }
+
+    fn gone(&self) {
         let how = self.exit().take();
-        let ran_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mut ran_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut how = how.unwrap_or_else(|| {
             let text = "it ended unasked and without a word";
             ExitHow::Failed(FailureKind::Vanished, Evidence::text(text))
         });
         match &mut how {
+            // What stands for something older than this agent knows better how long that ran.
+            ExitHow::Failed(_, evidence) if evidence.ran_ms > 0 => ran_ms = evidence.ran_ms,
             ExitHow::Failed(_, evidence) => evidence.ran_ms = ran_ms,
             ExitHow::Ended(Ending::Asked | Ending::ByItself | Ending::Killed) => {}
         }

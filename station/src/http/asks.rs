@@ -263,16 +263,17 @@ async fn supervisor(api: &Api, node: String) -> Result<(NodeName, String), Failu
     }
 }
 
-async fn put(api: &Api, node: &NodeName, ask: Ask) -> Answer {
+pub async fn put(api: &Api, node: &NodeName, ask: Ask) -> Answer {
     api.shared.sessions.ask(node, ask, ASK_DEADLINE).await
 }
 
-fn not_an_answer(what: String, answer: Answer, started: Instant) -> Failure {
+pub fn not_an_answer(what: String, answer: Answer, started: Instant) -> Failure {
     let refusal = match answer {
         Answer::Refused(refusal) => refusal,
         Answer::Health { .. }
         | Answer::Status { .. }
         | Answer::Reply { .. }
+        | Answer::Log(_)
         | Answer::Done { .. } => Refusal::new(
             code::INTERNAL,
             format!(

@@ -13,7 +13,7 @@ use mainstay_protocol::report::{
     CommandOutcome, DigestEntry, Ending, LiveInstance, LiveState, MessageDeclaration, NodeUp,
     Numbered, Presence, Report, Reports, RestartWhen, SysInfo, TypeDeclaration,
 };
-use mainstay_protocol::request::{Answer, Ask, Refusal, Request};
+use mainstay_protocol::request::{Answer, Ask, LogPage, LogPlace, Refusal, Request};
 use mainstay_protocol::session::{
     AgentMessage, Denied, Heartbeat, Received, StationMessage, Welcome,
 };
@@ -461,6 +461,18 @@ impl Life {
             Ask::Chaos { target, act } => Answer::Done {
                 text: format!("{act:?} {target:?}"),
             },
+            Ask::Logs {
+                name,
+                incarnation,
+                of,
+                ..
+            } => Answer::Log(LogPage {
+                incarnation,
+                text: format!("{of:?} of {name}\n"),
+                next: LogPlace { file: 1, offset: 9 },
+                end: true,
+                gap: false,
+            }),
             Ask::SupervisorCheck => health(Incarnation::default(), &self.config.detail),
             Ask::SupervisorStatus => Answer::Status {
                 text: "watches".to_owned(),

@@ -40,7 +40,11 @@ pub struct ExitFact {
 impl ExitFact {
     /// How it is said: nothing is left of this incarnation.
     pub fn observed(self, instance: InstanceKey, incarnation: Incarnation) -> Observation {
-        Observation::Seen(match self.how {
+        Observation::Seen(self.report(instance, incarnation))
+    }
+
+    pub fn report(self, instance: InstanceKey, incarnation: Incarnation) -> Report {
+        match self.how {
             ExitHow::Ended(ending) => Report::Ended {
                 instance,
                 incarnation,
@@ -56,7 +60,7 @@ impl ExitFact {
                     ..evidence
                 },
             },
-        })
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use mainstay_protocol::{CommandId, Incarnation, InstanceKey, limits};
 
 use super::input::Action;
 use super::{AgentCore, Pulse};
-use crate::file::{FileRecord, OpenOrder};
+use crate::file::{Came, FileRecord, OpenOrder};
 
 impl AgentCore {
     pub(super) fn command(&mut self, command: Command) {
@@ -114,6 +114,7 @@ impl AgentCore {
             incarnation: start.incarnation,
             name: start.name.clone(),
             command: Some(command),
+            came: Came::Begun,
         });
         self.pulses.insert(start.instance.clone(), Pulse::default());
         self.output.actions.push(Action::Start(start));

@@ -1,11 +1,13 @@
 //! What goes into the agent core and what comes out of it.
 
+use std::collections::BTreeMap;
+
 use mainstay_protocol::command::{Command, Start, Stop};
 use mainstay_protocol::report::{Report, Reports, SysInfo, TypeDeclaration};
 use mainstay_protocol::session::{Acknowledged, Welcome};
 use mainstay_protocol::{AgentRunId, BootId, Incarnation, InstanceKey, NodeName};
 
-use crate::file::FileRecord;
+use crate::file::{Came, FileRecord};
 
 /// Who this agent is; fixed for the life of its process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,9 +49,23 @@ pub enum Observation {
     },
 }
 
+/// What a new life of the agent found of an incarnation that an earlier one began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Survivor {
+    /// It lives, as this began it.
+    Lives(Start),
+    /// It came to its end meanwhile: `Ended` or `Failed`, with nothing left.
+    Ended(Report),
+}
+
+/// One of each instance at most.
+pub type Survivors = BTreeMap<InstanceKey, Survivor>;
+
 /// What the driver has to do, in this order, after `Output::persist` is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
+    /// The starter: take over what survived an earlier life of the agent. Only ever at the beginning of a life.
+    Adopt { start: Start, came: Came },
     /// The starter: start it; the answer is Started, CouldNotStart, NameTaken or Failed.
     Start(Start),
     /// The host: ask, wait for the deadline, kill, confirm. Names the living incarnation, which may be older

@@ -3,27 +3,33 @@
 //! - Another boot, another node, no file, no readable head: the file is void; only the node's id is kept.
 //! - Damage further in (not a torn tail): floors are kept; outbox and ledger are void, because numbers given out
 //!   in the lost part must not be given again. The digest of NodeUp tells the coordinator what does not live.
-//! - Otherwise: what had begun is reported as `Failed{AgentEnded}`, once, in the order of the instances. Its
-//!   Start is answered `Done` (it was carried out; the report says what came of it), its Stops `NotRunning`. A
-//!   Start that waited and never began is `Refused`: the coordinator decides again.
+//! - Otherwise: what had begun and did not survive is reported once, in the order of the instances: in the survivor's
+//!   own words if its end is known, else as `Failed{AgentEnded}`. Its Start is answered `Done` (it was carried out; the
+//!   report says what came of it), its Stops `NotRunning`. A Start that waited and never began is `Refused`: the
+//!   coordinator decides again.
+//! - What lives stays as it was: its Start is under way until it has started, its Stop is carried out again.
+//! - What lives and is in no file (it is void, or somebody brought it) is taken in where its name is free and its
+//!   incarnation is not past: whether it is wanted is for the coordinator to say, and it hears of it in the digest.
 
 use mainstay_protocol::code;
+use mainstay_protocol::command::{Start, Stop, StopManner, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind};
-use mainstay_protocol::report::{CommandOutcome, Presence, Report};
+use mainstay_protocol::report::{CommandOutcome, LiveState, Presence, Report};
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey};
 
-use super::AgentCore;
+use super::input::{Action, Survivor, Survivors};
 use super::state::State;
-use crate::file::{FileRecord, OpenOrder, Recovered};
+use super::{AgentCore, Pulse};
+use crate::file::{Came, FileRecord, OpenOrder, Recovered};
 
 impl AgentCore {
-    pub(super) fn recover(&mut self, recovered: Recovered) {
+    pub(super) fn recover(&mut self, recovered: Recovered, mut survivors: Survivors) {
         let ours = (self.identity.node.clone(), self.identity.boot_id.clone());
         let found = recovered.state.head.clone();
         let same_node = found.as_ref().is_some_and(|(node, _)| *node == ours.0);
         if found.as_ref() == Some(&ours) && !recovered.damaged {
             self.state = recovered.state;
-            self.conclude_the_past();
+            self.conclude_the_past(&mut survivors);
         } else {
             self.persist(FileRecord::Head {
                 node: ours.0.clone(),
@@ -31,18 +37,22 @@ impl AgentCore {
                 node_id: recovered.state.node_id.filter(|_| same_node),
             });
             if found.as_ref() == Some(&ours) {
-                self.keep_floors(&recovered.state);
+                self.keep_floors(&recovered.state, &survivors);
             }
+        }
+        for survivor in survivors.into_values() {
+            self.take_in(survivor);
         }
         self.trim_floors();
     }
 
-    fn keep_floors(&mut self, past: &State) {
+    fn keep_floors(&mut self, past: &State, survivors: &Survivors) {
         if past.leadership > self.state.leadership {
             self.persist(FileRecord::Leads(past.leadership));
         }
         for (instance, floor) in past.floors.iter() {
-            let lived = past.living.get(instance);
+            let survives = matches!(survivors.get(instance), Some(Survivor::Lives(_)));
+            let lived = past.living.get(instance).filter(|_| !survives);
             let incarnation = lived.map_or(floor, |lived| floor.max(lived.incarnation.next()));
             self.persist(FileRecord::Floor {
                 instance: instance.clone(),
@@ -51,35 +61,56 @@ impl AgentCore {
         }
     }
 
-    fn conclude_the_past(&mut self) {
+    fn conclude_the_past(&mut self, survivors: &mut Survivors) {
         let begun: Vec<(InstanceKey, Incarnation)> = self
             .state
             .living
             .iter()
             .map(|(instance, living)| (instance.clone(), living.incarnation))
             .collect();
-        let starts: Vec<CommandId> = self
-            .state
-            .living
-            .values()
-            .filter_map(|living| living.start)
-            .collect();
+        let mut starts = Vec::new();
         for (instance, incarnation) in begun {
-            self.report(Report::Failed {
-                instance,
-                incarnation,
-                kind: FailureKind::AgentEnded,
-                presence: Presence::Gone,
-                evidence: Evidence::text("the agent process that hosted it ended"),
-            });
+            let report = match survivors.remove(&instance) {
+                Some(Survivor::Lives(start)) if start.incarnation == incarnation => {
+                    self.goes_on(start);
+                    continue;
+                }
+                Some(Survivor::Ended(report))
+                    if report.about() == Some((&instance, incarnation)) =>
+                {
+                    report
+                }
+                // What survived of another incarnation than the one that had begun is no news of this one.
+                Some(Survivor::Lives(_) | Survivor::Ended(_)) | None => Report::Failed {
+                    instance: instance.clone(),
+                    incarnation,
+                    kind: FailureKind::AgentEnded,
+                    presence: Presence::Gone,
+                    evidence: Evidence::text("the agent process that hosted it ended"),
+                },
+            };
+            starts.extend(self.state.living.get(&instance).and_then(|l| l.start));
+            self.report(report);
         }
         for start in starts {
             self.answer(start, CommandOutcome::Done);
         }
+        self.conclude_commands();
+    }
+
+    /// Those that nothing living waits for.
+    fn conclude_commands(&mut self) {
+        let under_way: Vec<CommandId> = self
+            .state
+            .living
+            .values()
+            .flat_map(|living| living.start.iter().chain(&living.stops).copied())
+            .collect();
         let open: Vec<_> = self
             .state
             .ledger
             .open_entries()
+            .filter(|(command, ..)| !under_way.contains(command))
             .map(|(command, order, instance, at)| (command, order, instance.clone(), at))
             .collect();
         for (command, order, instance, incarnation) in open {
@@ -92,5 +123,46 @@ impl AgentCore {
                 }
             }
         }
+    }
+
+    fn goes_on(&mut self, start: Start) {
+        let Some(living) = self.state.living.get(&start.instance) else {
+            return;
+        };
+        let came = match living.started {
+            true => Came::Started,
+            false => Came::Begun,
+        };
+        // How it was asked is not kept: in order, and the coordinator repeats itself harder if that does not help.
+        let stop = (living.state == LiveState::Stopping).then(|| Stop {
+            instance: start.instance.clone(),
+            incarnation: start.incarnation,
+            deadline_ms: start.stop_deadline_ms,
+            why: StopWhy::NotWanted,
+            manner: StopManner::AskThenKill,
+        });
+        self.pulses.insert(start.instance.clone(), Pulse::default());
+        self.output.actions.push(Action::Adopt { start, came });
+        self.output.actions.extend(stop.map(Action::Stop));
+    }
+
+    /// It lives, and no record of ours began it.
+    fn take_in(&mut self, survivor: Survivor) {
+        let Survivor::Lives(start) = survivor else {
+            return;
+        };
+        let taken = self.state.names.holder(&start.name).is_some()
+            || self.state.living.contains_key(&start.instance);
+        if taken || start.incarnation < self.state.floors.of(&start.instance) {
+            return;
+        }
+        self.persist(FileRecord::Begun {
+            instance: start.instance.clone(),
+            incarnation: start.incarnation,
+            name: start.name.clone(),
+            command: None,
+            came: Came::Begun,
+        });
+        self.goes_on(start);
     }
 }

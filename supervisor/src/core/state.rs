@@ -12,7 +12,7 @@ use super::floors::Floors;
 use super::ledger::Ledger;
 use super::names::Names;
 use super::outbox::Outbox;
-use crate::file::{FileRecord, OpenOrder};
+use crate::file::{Came, FileRecord, OpenOrder};
 
 /// The kept part of the agent core.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,7 +80,8 @@ impl State {
                 incarnation,
                 name,
                 command,
-            } => self.begun(instance, *incarnation, name, *command),
+                came,
+            } => self.begun(instance, *incarnation, name, *command, *came),
             FileRecord::Reported { numbered, replaces } => {
                 if let Some(older) = replaces {
                     self.outbox.remove(*older);
@@ -134,16 +135,21 @@ impl State {
         incarnation: Incarnation,
         name: &SlotName,
         command: Option<CommandId>,
+        came: Came,
     ) {
         self.floors.raise(instance, incarnation);
         self.names.take(name.clone(), instance.clone());
+        let (state, started) = match came {
+            Came::Begun => (LiveState::Starting, false),
+            Came::Started => (LiveState::Running, true),
+        };
         let living = Living {
             incarnation,
             name: name.clone(),
-            state: LiveState::Starting,
+            state,
             start: command,
             stops: Vec::new(),
-            started: false,
+            started,
             failed: false,
         };
         self.living.insert(instance.clone(), living);
@@ -239,6 +245,10 @@ impl State {
                     incarnation: living.incarnation,
                     name: living.name.clone(),
                     command: living.start,
+                    came: match living.started {
+                        true => Came::Started,
+                        false => Came::Begun,
+                    },
                 }),
         );
         records.extend(self.ledger.open_entries().map(

@@ -29,10 +29,19 @@ impl Agent {
     }
 
     /// A life of the agent on this file; what it does at once comes along.
-    pub fn on(mut file: Vec<u8>, boot: &str) -> (Self, Vec<Action>) {
+    pub fn on(file: Vec<u8>, boot: &str) -> (Self, Vec<Action>) {
+        Self::begin(file, boot, Survivors::new())
+    }
+
+    /// A life that finds what outlived the last one.
+    pub fn adopting(file: Vec<u8>, survivors: Survivors) -> (Self, Vec<Action>) {
+        Self::begin(file, "boot-1", survivors)
+    }
+
+    fn begin(mut file: Vec<u8>, boot: &str, survivors: Survivors) -> (Self, Vec<Action>) {
         let recovered = replay(&file);
         file.truncate(recovered.valid_len as usize);
-        let (core, output) = AgentCore::new(identity(boot), recovered);
+        let (core, output) = AgentCore::adopting(identity(boot), recovered, survivors);
         let mut agent = Self { core, file };
         let actions = agent.write(output);
         (agent, actions)
@@ -252,7 +261,10 @@ pub(super) fn numbers(actions: &[Action]) -> Vec<u64> {
         .iter()
         .filter_map(|action| match action {
             Action::Send(reports) => Some(reports.reports.iter().map(|report| report.sequence.0)),
-            Action::Start(_) | Action::Stop(_) | Action::CloseSession { .. } => None,
+            Action::Adopt { .. }
+            | Action::Start(_)
+            | Action::Stop(_)
+            | Action::CloseSession { .. } => None,
         })
         .flatten()
         .collect()
@@ -263,6 +275,10 @@ pub(super) fn done(actions: &[Action]) -> Vec<String> {
     actions
         .iter()
         .filter_map(|action| match action {
+            Action::Adopt { start, came } => Some(format!(
+                "adopt {}:{} {came:?}",
+                start.instance.placement, start.incarnation
+            )),
             Action::Start(start) => Some(format!(
                 "start {}:{}",
                 start.instance.placement, start.incarnation

@@ -113,6 +113,7 @@ impl World {
         }
         for action in output.actions {
             match action {
+                Action::Adopt { .. } => unreachable!("nothing survives on this machine"),
                 Action::Start(start) => self.started_on_machine(start),
                 Action::Stop(stop) => {
                     let lives = self.machine.get(&stop.instance).map(|(lives, _)| *lives);

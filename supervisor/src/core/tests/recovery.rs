@@ -1,5 +1,7 @@
 //! A new life on an old file.
 
+use mainstay_protocol::report::LiveState;
+
 use super::*;
 use crate::file::FileRecord;
 
@@ -156,4 +158,123 @@ fn a_file_that_begins_with_anything_but_a_head_is_not_ours() {
     let recovered = replay(&encode_record(&record));
     assert!(recovered.damaged);
     assert_eq!(recovered.valid_len, 0);
+}
+
+fn lives(placement: &str) -> (InstanceKey, Survivor) {
+    match start(placement, placement, 1) {
+        Order::Start(start) => (start.instance.clone(), Survivor::Lives(start)),
+        Order::Stop(_) => unreachable!("a start is asked for"),
+    }
+}
+
+/// How `busy` is found by a life that finds outside processes: web and old live, slow has ended.
+fn survivors() -> Survivors {
+    let ended = Report::Failed {
+        instance: key("slow"),
+        incarnation: incarnation(1),
+        kind: FailureKind::Exit,
+        presence: Presence::Gone,
+        evidence: Evidence::default(),
+    };
+    Survivors::from([
+        lives("web"),
+        lives("old"),
+        (key("slow"), Survivor::Ended(ended)),
+    ])
+}
+
+fn live_states(agent: &Agent) -> Vec<(String, LiveState)> {
+    let digest = agent.core.digest();
+    let live = |(key, entry): (&InstanceKey, &DigestEntry)| {
+        let live = entry.live.as_ref()?;
+        Some((key.placement.to_string(), live.state))
+    };
+    digest.iter().filter_map(live).collect()
+}
+
+// proves: S26
+// acceptance: 2
+#[test]
+fn what_lives_goes_on_and_what_ended_meanwhile_is_told_once_in_its_own_words() {
+    let (agent, actions) = Agent::adopting(busy().file, survivors());
+    assert_eq!(
+        done(&actions),
+        ["adopt old:1 Started", "stop old:1", "adopt web:1 Started"]
+    );
+    assert_eq!(
+        agent.outbox(),
+        [
+            "started old:1",
+            "command_done 3 Done",
+            "failed slow:1 Exit Gone",
+            "command_done 2 Done",
+            "command_done 5 MS-AGENT-ENDED",
+        ]
+    );
+    let live = [
+        ("old".to_owned(), LiveState::Stopping),
+        ("web".to_owned(), LiveState::Running),
+    ];
+    assert_eq!(live_states(&agent), live);
+    // Once more, with the exit still lying there: nothing is said twice.
+    let before = agent.outbox();
+    let (mut agent, _) = Agent::adopting(agent.file, survivors());
+    assert_eq!(agent.outbox(), before);
+    agent.seen(ended("old", 1));
+    assert_eq!(agent.outbox().last().unwrap(), "command_done 4 Done");
+    let (agent, actions) = Agent::adopting(agent.file, survivors());
+    assert_eq!(done(&actions), ["adopt web:1 Started"]);
+    assert_eq!(
+        live_states(&agent),
+        [("web".to_owned(), LiveState::Running)]
+    );
+}
+
+// proves: S26
+#[test]
+fn a_start_under_way_goes_on_after_a_restart_of_the_agent() {
+    let mut agent = Agent::new();
+    agent.up(1, 0);
+    agent.command(1, start("web", "web", 1));
+    let web = || Survivors::from([lives("web")]);
+    let (mut agent, actions) = Agent::adopting(agent.file, web());
+    assert_eq!(done(&actions), ["adopt web:1 Begun"]);
+    assert_eq!(agent.outbox(), [""; 0]);
+    agent.seen(started("web", 1));
+    assert_eq!(agent.outbox(), ["started web:1", "command_done 1 Done"]);
+    // Also after the file was written anew, which keeps no report that is committed.
+    agent.up(1, 2);
+    let short: Vec<u8> = agent
+        .core
+        .snapshot_records()
+        .iter()
+        .flat_map(encode_record)
+        .collect();
+    let (agent, actions) = Agent::adopting(short, web());
+    assert_eq!(done(&actions), ["adopt web:1 Started"]);
+    assert_eq!(
+        live_states(&agent),
+        [("web".to_owned(), LiveState::Running)]
+    );
+}
+
+// proves: S9, S26
+#[test]
+fn what_lives_without_a_record_is_taken_in_unless_it_is_past_or_its_name_is_held() {
+    // The file is lost.
+    let (mut agent, actions) = Agent::adopting(Vec::new(), survivors());
+    assert_eq!(done(&actions), ["adopt old:1 Begun", "adopt web:1 Begun"]);
+    assert_eq!(agent.outbox(), [""; 0], "nobody asked for what ended");
+    agent.seen(started("web", 1));
+    assert_eq!(agent.outbox(), ["started web:1"]);
+    // The file knows better.
+    let mut agent = Agent::new();
+    agent.up(1, 0);
+    agent.command(1, stop("web", 1));
+    agent.command(2, start("other", "old", 1));
+    let mut found = survivors();
+    let (other, found_other) = lives("other");
+    found.insert(other, found_other);
+    let (_, actions) = Agent::adopting(agent.file, found);
+    assert_eq!(done(&actions), ["adopt other:1 Begun"]);
 }
