@@ -20,7 +20,7 @@ use crate::time::span;
 use connection::{Asked, Received};
 
 pub use calls::{DecisionFilter, EventFilter, InstanceFilter, LogsFrom};
-pub use stream::EventStream;
+pub use stream::{ChangeStream, EventStream};
 
 /// Speaks to one station.
 #[derive(Debug, Clone)]
@@ -117,7 +117,7 @@ impl Client {
     ) -> Result<T, Problem> {
         let key = Uuid::new_v4().to_string();
         let body = serde_json::to_vec(body).map_err(|error| {
-            Problem::new(
+            Problem::of_route(
                 code::BAD_REQUEST,
                 format!("ask {path}"),
                 format!("the request cannot be written: {error}"),
@@ -146,12 +146,12 @@ impl Client {
         let probe = tokio::time::timeout(left, connection::ask(&self.socket, alive));
         let spent = span(timeout);
         match probe.await {
-            Ok(Ok(_)) => Problem::new(
+            Ok(Ok(_)) => Problem::of_route(
                 code::TIMEOUT,
                 what,
                 format!("the station answers, but gave no answer to this within {spent}"),
             ),
-            Ok(Err(_)) | Err(_) => Problem::new(
+            Ok(Err(_)) | Err(_) => Problem::of_route(
                 code::NO_SERVER,
                 what,
                 format!(

@@ -22,6 +22,7 @@ pub mod time;
 pub mod types;
 
 pub mod client;
+pub mod explain;
 pub mod own_parts;
 pub mod present;
 

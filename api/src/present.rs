@@ -5,6 +5,7 @@ mod configuration;
 mod decision;
 mod event;
 pub mod find;
+mod graph;
 mod instance;
 mod list;
 mod name;
@@ -18,7 +19,7 @@ mod supervisor;
 mod why;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 use std::sync::Arc;
 
@@ -29,7 +30,6 @@ use crate::time::Time;
 
 pub use decision::decision;
 pub use event::{event, place_of, seq};
-pub use instance::{is_as_wanted, is_healthy};
 pub use list::{ListQuery, Page};
 pub use status::Standing;
 

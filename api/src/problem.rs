@@ -25,6 +25,9 @@ pub struct Problem {
     pub exit: Exit,
     /// The nearest valid names, where a name was wrong.
     pub nearest: Vec<String>,
+    /// It was made by the client, of a request without a whole answer: `what` names a route, not what was done.
+    #[serde(skip)]
+    pub is_of_route: bool,
 }
 
 impl Problem {
@@ -39,6 +42,15 @@ impl Problem {
             status,
             exit,
             nearest: Vec::new(),
+            is_of_route: false,
+        }
+    }
+
+    /// A request came to no whole answer.
+    pub fn of_route(code: Code, route: impl Into<String>, why: impl Into<String>) -> Self {
+        Self {
+            is_of_route: true,
+            ..Self::new(code, route, why)
         }
     }
 

@@ -48,10 +48,18 @@ routes! {
     SUPERVISOR: Get "/v1/supervisors/{node}";
     CONFIGURATIONS: Get "/v1/configurations";
     CONFIGURATION: Get "/v1/configurations/{name}";
+    /// A stream that says when anything was committed, or leadership changed: the moment to look again.
+    CHANGES: Get "/v1/changes";
     /// Any one resource: `ref=`
     RESOURCE: Get "/v1/resource";
     /// `ref=`: one tree; without: a tree for each root problem.
     WHY: Get "/v1/why";
+    /// `ref=`, `depth=`: what lies around it; without: everything.
+    GRAPH: Get "/v1/graph";
+    /// The linter over the whole graph: nothing, where it is sound.
+    GRAPH_CHECK: Get "/v1/graph/check";
+    /// `ref=`: what would be affected if it failed.
+    IMPACT: Get "/v1/impact";
     /// `after=`, `limit=`, `ref=`, `cursor=`; a stream with `accept: text/event-stream`. A page may be short, even
     /// empty, and yet say where it goes on: one request looks at so many rows.
     EVENTS: Get "/v1/events";
@@ -70,6 +78,10 @@ routes! {
     SUPERVISOR_STATUS: Post "/v1/supervisors/{node}/status";
     CHAOS: Post "/v1/chaos";
     WAIT: Post "/v1/wait";
+    RULES: Get "/v1/rules";
+    RULE: Get "/v1/rules/{name}";
+    RULE_DISABLE: Post "/v1/rules/{name}/disable";
+    RULE_ENABLE: Post "/v1/rules/{name}/enable";
     PARKED: Get "/v1/parked";
     PARKED_ONE: Get "/v1/parked/{name}";
     PARKED_REQUEUE: Post "/v1/parked/{name}/requeue";

@@ -1,10 +1,12 @@
 //! Times as people read them: RFC 3339 UTC. Log time becomes wall time through anchors, for display only.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mainstay_protocol::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use mainstay_protocol::limits;
@@ -47,6 +49,20 @@ impl fmt::Display for Time {
 
 /// 9999-12-31T23:59:59Z.
 const WALL_MS_MAX: u64 = 253_402_300_799_000;
+
+impl JsonSchema for Time {
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {

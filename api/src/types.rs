@@ -1,11 +1,14 @@
 //! The JSON of the API. Keys are never omitted: unknown is `null`, an empty list is `[]`.
 
 mod change;
+mod graph;
 mod history;
 mod instance;
 mod node;
 mod parts;
 mod placement;
+mod rule;
+mod shapes;
 mod status;
 mod why;
 
@@ -13,13 +16,15 @@ pub use change::{
     Accepted, BadUntil, CallAnswer, ChaosAct, ChaosRequest, CheckAnswer, Done, LogPage, On,
     StartRequest, StatusAnswer, Until, WaitAnswer, WaitRequest, states, states_of,
 };
-pub use history::{BadFrame, BadPeer, Decision, Event, Parked, Saw};
+pub use graph::{Graph, GraphProblem, GraphRelation, GraphVertex, Impact, Loss};
+pub use history::{BadFrame, BadPeer, Changed, Decision, Event, Parked, Saw};
 pub use instance::{Instance, Process};
 pub use node::{Counts, Node};
 pub use parts::{
-    Configuration, Described, MessageType, Name, ServiceType, Station, Supervisor, Version,
+    Cluster, Configuration, Described, MessageType, Name, ServiceType, Station, Supervisor, Version,
 };
 pub use placement::{Placement, Target};
+pub use rule::{Rule, RuleOff, RuleSwitch};
 pub use status::{Status, StatusProblem, Verdict, Work};
 pub use why::{SystemWill, Why, WhyNode};
 

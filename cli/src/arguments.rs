@@ -4,6 +4,7 @@ mod changes;
 mod daemons;
 mod local;
 mod looks;
+mod rules;
 mod values;
 
 use std::time::Duration;
@@ -22,10 +23,11 @@ pub use local::{
     CompletionArguments, ExplainArguments, NewArguments, NewCommand, NewServiceArguments,
 };
 pub use looks::{
-    CheckArguments, DecisionsArguments, EventsArguments, GetArguments, LogsArguments, OneArguments,
-    ParkedArguments, ParkedCommand, ParkedDropArguments, StatusArguments, WaitArguments,
-    WhyArguments,
+    CheckArguments, DecisionsArguments, DescribeArguments, EventsArguments, GetArguments,
+    GraphArguments, GraphCommand, GraphFormat, ImpactArguments, LogsArguments, ParkedArguments,
+    ParkedCommand, ParkedDropArguments, StatusArguments, WaitArguments, WhyArguments,
 };
+pub use rules::{RuleArguments, RuleCommand, RuleDisableArguments};
 #[cfg(test)]
 pub use values::config_pair;
 pub use values::{ConfigPair, Since, Table, reference};
@@ -60,7 +62,7 @@ pub struct Global {
         default_value = "table",
         value_name = "FORMAT",
         hide_possible_values = true,
-        help = "How data is printed: table or json"
+        help = "How data is printed: table, wide, json, yaml, or name (references only)"
     )]
     pub output: Format,
     /// Which cluster is spoken to (else $MAINSTAY_CONTEXT, else the current one)
@@ -83,7 +85,12 @@ pub struct Global {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     Table,
+    /// With more columns.
+    Wide,
     Json,
+    Yaml,
+    /// The references alone, a line each: for scripts.
+    Name,
 }
 
 #[derive(Debug, Subcommand)]
@@ -102,7 +109,7 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n  mainstay describe greeter@n1\n  mainstay describe type/flaky"
     )]
-    Describe(OneArguments),
+    Describe(DescribeArguments),
     /// Run a service type on nodes
     Start(StartArguments),
     /// Stop instances and keep them stopped
@@ -127,6 +134,10 @@ pub enum Command {
     Decisions(DecisionsArguments),
     /// Why something is as it is, and what can be done
     Why(WhyArguments),
+    /// What would be affected if something failed
+    Impact(ImpactArguments),
+    /// What is related to what
+    Graph(GraphArguments),
     /// Wait until something is as wanted
     Wait(WaitArguments),
     /// Forget an instance's failures and let it start again
@@ -134,9 +145,11 @@ pub enum Command {
     Clear(ChangeArguments),
     /// What was set aside because judging it panicked
     Parked(ParkedArguments),
+    /// The rules, what they did, and switching them off and on
+    Rule(RuleArguments),
     /// Break something on purpose
     Chaos(ChaosArguments),
-    /// What a reason code means and what to do about it
+    /// What a reason code, a kind or a key of its JSON means
     Explain(ExplainArguments),
     /// Write the beginnings of a program of your own
     New(NewArguments),
@@ -152,6 +165,41 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether what it shows are resources: then their references can be all that is printed.
+    pub fn has_references(&self) -> bool {
+        match self {
+            Self::Dev(_)
+            | Self::Status(_)
+            | Self::Get(_)
+            | Self::Describe(_)
+            | Self::Start(_)
+            | Self::Stop(_)
+            | Self::Restart(_)
+            | Self::Clear(_)
+            | Self::Check(_)
+            | Self::AskStatus(_)
+            | Self::Call(_)
+            | Self::Events(_)
+            | Self::Decisions(_)
+            | Self::Why(_)
+            | Self::Impact(_)
+            | Self::Graph(_)
+            | Self::Wait(_)
+            | Self::Parked(_)
+            | Self::Rule(_)
+            | Self::Chaos(_) => true,
+            Self::Station(_)
+            | Self::Agent(_)
+            | Self::Logs(_)
+            | Self::Explain(_)
+            | Self::New(_)
+            | Self::Completion(_)
+            | Self::Version
+            | Self::DevDaemon(_)
+            | Self::DevReaper(_) => false,
+        }
+    }
+
     /// What is being done, as people say it: the command and what it is about.
     pub fn told(&self) -> String {
         let about = |verb: &str, reference: Option<String>| match reference {
@@ -186,6 +234,11 @@ impl Command {
                 decisions.reference.as_ref().map(Key::to_string),
             ),
             Self::Why(why) => about("why", why.reference.as_ref().map(Key::to_string)),
+            Self::Impact(impact) => one("impact", &impact.reference),
+            Self::Graph(graph) => match graph.command {
+                Some(GraphCommand::Check) => "graph check".to_owned(),
+                None => about("graph", graph.reference.as_ref().map(Key::to_string)),
+            },
             Self::Wait(wait) => format!("wait for {} to be {}", wait.reference, wait.goal),
             Self::Parked(parked) => match &parked.command {
                 ParkedCommand::List => "list what is parked".to_owned(),
@@ -193,13 +246,19 @@ impl Command {
                 ParkedCommand::Requeue(one) => format!("requeue parked/{}", one.id),
                 ParkedCommand::Drop(one) => format!("drop parked/{}", one.id),
             },
+            Self::Rule(rule) => match &rule.command {
+                RuleCommand::List => "list rules".to_owned(),
+                RuleCommand::Show(one) => format!("show rule {}", one.name),
+                RuleCommand::Disable(one) => format!("disable rule {}", one.name),
+                RuleCommand::Enable(one) => format!("enable rule {}", one.name),
+            },
             Self::Chaos(chaos) => match &chaos.command {
                 ChaosCommand::Kill(target) => one("chaos kill", &target.reference),
                 ChaosCommand::Panic(target) => one("chaos panic", &target.reference),
                 ChaosCommand::Hang(target) => one("chaos hang", &target.reference),
                 ChaosCommand::Stop(target) => one("chaos stop", &target.reference),
             },
-            Self::Explain(explain) => format!("explain {}", explain.code),
+            Self::Explain(explain) => format!("explain {}", explain.subject),
             Self::New(new) => {
                 let NewCommand::Service(service) = &new.command;
                 format!("new service {}", service.name)

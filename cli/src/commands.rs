@@ -9,23 +9,32 @@ mod describe;
 mod events;
 mod explain;
 mod get;
+mod graph;
+mod impact;
 mod logs;
 mod new;
 mod parked;
+mod rule;
 mod several;
 mod start;
 mod status;
 mod version;
 mod wait;
+mod watch;
 mod why;
 
 use mainstay_api::Problem;
 
 use crate::app::App;
-use crate::arguments::Command;
-use crate::outcome::{Outcome, bug};
+use crate::arguments::{Command, Format};
+use crate::outcome::{Outcome, bug, usage};
 
 pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
+    if app.global.output == Format::Name && !command.has_references() {
+        let what = format!("{} -o name", command.told());
+        let why = "it shows no resources; -o name prints references";
+        return Err(usage(what, why).to_do("mainstay get instances -o name"));
+    }
     match command {
         Command::Status(arguments) => status::run(app, &arguments).await,
         Command::Get(arguments) => get::run(app, &arguments).await,
@@ -41,10 +50,13 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Events(arguments) => events::run(app, &arguments).await,
         Command::Decisions(arguments) => decisions::run(app, &arguments).await,
         Command::Why(arguments) => why::run(app, &arguments).await,
+        Command::Impact(arguments) => impact::run(app, &arguments).await,
+        Command::Graph(arguments) => graph::run(app, &arguments).await,
         Command::Wait(arguments) => wait::run(app, &arguments).await,
         Command::Parked(arguments) => parked::run(app, arguments).await,
+        Command::Rule(arguments) => rule::run(app, arguments).await,
         Command::Chaos(arguments) => chaos::run(app, arguments).await,
-        Command::Explain(arguments) => explain::run(app, &arguments.code),
+        Command::Explain(arguments) => explain::run(app, &arguments.subject),
         Command::New(arguments) => new::run(app, &arguments.command),
         Command::Completion(arguments) => completion::run(app, arguments.shell),
         Command::Version => version::run(app).await,

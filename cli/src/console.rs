@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use crate::arguments::{Format, Global};
 use crate::outcome::bug;
-use crate::table::Table;
+use crate::shown::Shown;
+use crate::table::{Look, Table};
+use crate::yaml;
 use mainstay_api::Problem;
 
 /// The two streams of a command, with what the global flags say about them.
@@ -19,8 +21,10 @@ pub struct Console<'a> {
 /// How a command speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
-    pub json: bool,
+    pub format: Format,
     pub colour: bool,
+    /// Somebody looks on: what is shown may be drawn over.
+    pub terminal: bool,
     pub volume: Volume,
 }
 
@@ -34,8 +38,9 @@ pub enum Volume {
 
 impl Style {
     pub const PLAIN: Self = Self {
-        json: false,
+        format: Format::Table,
         colour: false,
+        terminal: false,
         volume: Volume::Normal,
     };
 
@@ -48,11 +53,44 @@ impl Style {
             (false, true) => Volume::Verbose,
             (false, false) => Volume::Normal,
         };
+        let terminal = io::stdout().is_terminal();
         Self {
-            json: global.output == Format::Json,
-            colour: !refused && io::stdout().is_terminal(),
+            format: global.output,
+            colour: !refused && terminal,
+            terminal,
             volume,
         }
+    }
+
+    /// It is for people, not for programs.
+    pub fn is_text(self) -> bool {
+        match self.format {
+            Format::Table | Format::Wide => true,
+            Format::Json | Format::Yaml | Format::Name => false,
+        }
+    }
+
+    pub fn look(self) -> Look {
+        Look {
+            wide: self.format == Format::Wide,
+            colour: self.colour,
+        }
+    }
+
+    /// One answer as it is wanted: the value as data, the references in it, or text for people.
+    pub fn render<T: Serialize + ?Sized>(
+        self,
+        value: &T,
+        references: &[String],
+        text: impl FnOnce(Look) -> String,
+    ) -> Result<String, Problem> {
+        match self.format {
+            Format::Table | Format::Wide => Ok(text(self.look())),
+            Format::Name => Ok(references.iter().map(|one| format!("{one}\n")).collect()),
+            Format::Json => serde_json::to_string_pretty(value).map(|text| text + "\n"),
+            Format::Yaml => yaml::text(value),
+        }
+        .map_err(|why| bug("write the answer", why))
     }
 }
 
@@ -90,37 +128,72 @@ impl<'a> Console<'a> {
         let _ = writeln!(self.talk, "{text}").and_then(|()| self.talk.flush());
     }
 
-    pub fn json<T: Serialize>(&mut self, value: &T) -> Result<(), Problem> {
-        let mut text = serde_json::to_string_pretty(value)
-            .map_err(|why| bug("write the answer as JSON", why))?;
-        text.push('\n');
+    pub fn answer<T: Serialize + ?Sized>(
+        &mut self,
+        value: &T,
+        references: &[String],
+        text: impl FnOnce(Look) -> String,
+    ) -> Result<(), Problem> {
+        let text = self.style.render(value, references, text)?;
         self.data(&text)
     }
 
-    /// One value on one line: for streams.
-    pub fn json_line<T: Serialize>(&mut self, value: &T) -> Result<(), Problem> {
-        let mut text =
-            serde_json::to_string(value).map_err(|why| bug("write the answer as JSON", why))?;
-        text.push('\n');
-        self.data(&text)
+    /// What was done: as data for programs, as talk for people.
+    pub fn done<T: Serialize>(
+        &mut self,
+        value: &T,
+        references: &[String],
+        text: &str,
+    ) -> Result<(), Problem> {
+        if self.style.is_text() {
+            self.say(text);
+            return Ok(());
+        }
+        self.answer(value, references, |_| String::new())
     }
 
-    /// A list: as JSON an array, as a table its rows; of no rows people are told so.
+    /// One of a stream of values: on one line, but for YAML, where each is a document.
+    pub fn one_of_many<T: Serialize>(
+        &mut self,
+        value: &T,
+        reference: &str,
+        line: impl FnOnce() -> String,
+    ) -> Result<(), Problem> {
+        let text = match self.style.format {
+            Format::Table | Format::Wide => Ok(line()),
+            Format::Name => Ok(reference.to_owned()),
+            Format::Json => serde_json::to_string(value),
+            Format::Yaml => yaml::text(value).map(|text| format!("---\n{}", text.trim_end())),
+        };
+        let text = text.map_err(|why| bug("write the answer", why))?;
+        self.data(&format!("{text}\n"))
+    }
+
+    /// The whole of an answer; of no rows people are told so.
+    pub fn shown(&mut self, shown: &Shown) -> Result<(), Problem> {
+        match shown.nothing.filter(|_| self.style.is_text()) {
+            Some(nothing) => {
+                self.say(nothing);
+                Ok(())
+            }
+            None => self.data(&shown.whole),
+        }
+    }
+
+    /// A list: an array, or a table's rows; of no rows people are told so.
     pub fn list<T: Serialize>(
         &mut self,
         values: &[T],
+        reference: impl Fn(&T) -> String,
         table: &Table,
         nothing: &str,
     ) -> Result<(), Problem> {
-        if self.style.json {
-            return self.json(&values);
-        }
-        if table.is_empty() {
+        if self.style.is_text() && table.is_empty() {
             self.say(nothing);
             return Ok(());
         }
-        let text = table.render(self.style.colour);
-        self.data(&text)
+        let references: Vec<String> = values.iter().map(reference).collect();
+        self.answer(values, &references, |look| table.render(look))
     }
 }
 

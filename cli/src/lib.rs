@@ -31,8 +31,10 @@ mod parse;
 
 mod console;
 mod outcome;
+mod shown;
 mod table;
 mod text;
+mod yaml;
 
 mod app;
 mod home;

@@ -81,16 +81,10 @@ pub fn run(arguments: Arguments, home: Home, console: Console<'_>) -> Exit {
 
 /// A problem of a request speaks of its route; people know the command.
 pub fn named(mut problem: Problem, told: &str) -> Problem {
-    if is_of_a_route(&problem) {
+    if problem.is_of_route {
         problem.what = told.to_owned();
     }
     problem
-}
-
-/// It was made on this side, of a request without a whole answer.
-pub fn is_of_a_route(problem: &Problem) -> bool {
-    let verbs = ["read /", "ask /", "delete /"];
-    verbs.iter().any(|verb| problem.what.starts_with(verb))
 }
 
 fn dispatch(app: &mut App<'_>, command: Command) -> Outcome {

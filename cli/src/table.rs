@@ -76,15 +76,33 @@ impl Cell {
 #[derive(Debug)]
 pub struct Table {
     headings: Vec<&'static str>,
+    /// Columns that are shown only where all are wanted.
+    wide_only: Vec<&'static str>,
     rows: Vec<Vec<Cell>>,
+}
+
+/// How much of a table is wanted, and how it may look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Look {
+    pub wide: bool,
+    pub colour: bool,
 }
 
 impl Table {
     pub fn new(headings: &[&'static str]) -> Self {
         Self {
             headings: headings.to_vec(),
+            wide_only: Vec::new(),
             rows: Vec::new(),
         }
+    }
+
+    /// Leaves these columns to `-o wide`.
+    #[must_use]
+    pub fn wide_only(mut self, headings: &[&'static str]) -> Self {
+        debug_assert!(headings.iter().all(|one| self.headings.contains(one)));
+        self.wide_only = headings.to_vec();
+        self
     }
 
     pub fn row(&mut self, cells: Vec<Cell>) {
@@ -101,24 +119,34 @@ impl Table {
     }
 
     /// Every line ends with a newline; no line ends with a space.
-    pub fn render(&self, colour: bool) -> String {
-        let mut widths: Vec<usize> = self.headings.iter().map(|heading| heading.len()).collect();
-        for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.text.chars().count());
-            }
-        }
-        let mut out = String::new();
+    pub fn render(&self, look: Look) -> String {
+        self.lines(look).concat()
+    }
+
+    /// The headings and the rows, a line each.
+    pub fn lines(&self, look: Look) -> Vec<String> {
+        let shown: Vec<usize> = (0..self.headings.len())
+            .filter(|at| look.wide || !self.wide_only.contains(&self.headings[*at]))
+            .collect();
         let headings: Vec<Cell> = self.headings.iter().map(Cell::new).collect();
-        push_line(&mut out, &headings, &widths, false);
-        for row in &self.rows {
-            push_line(&mut out, row, &widths, colour);
-        }
-        out
+        let width = |at: &usize| {
+            let cells = self.rows.iter().chain([&headings]);
+            let widths = cells.map(|row| row[*at].text.chars().count());
+            widths.max().unwrap_or_default()
+        };
+        let widths: Vec<usize> = shown.iter().map(width).collect();
+        let line = |row: &Vec<Cell>, colour| {
+            let cells: Vec<&Cell> = shown.iter().map(|at| &row[*at]).collect();
+            line(&cells, &widths, colour)
+        };
+        let mut lines = vec![line(&headings, false)];
+        lines.extend(self.rows.iter().map(|row| line(row, look.colour)));
+        lines
     }
 }
 
-fn push_line(out: &mut String, cells: &[Cell], widths: &[usize], colour: bool) {
+fn line(cells: &[&Cell], widths: &[usize], colour: bool) -> String {
+    let mut out = String::new();
     let last = cells.len().saturating_sub(1);
     for (at, (cell, width)) in cells.iter().zip(widths).enumerate() {
         out.push_str(&cell.tone.paint(&cell.text, colour));
@@ -128,11 +156,21 @@ fn push_line(out: &mut String, cells: &[Cell], widths: &[usize], colour: bool) {
         }
     }
     out.push('\n');
+    out
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PLAIN: Look = Look {
+        wide: false,
+        colour: false,
+    };
+    const COLOURED: Look = Look {
+        wide: false,
+        colour: true,
+    };
 
     fn sample() -> Table {
         let mut table = Table::new(&["REF", "STATE", "REASON"]);
@@ -152,7 +190,7 @@ mod tests {
     #[test]
     fn columns_are_aligned_and_absence_is_a_dash() {
         assert_eq!(
-            sample().render(false),
+            sample().render(PLAIN),
             "REF         STATE    REASON\n\
              greeter@n1  Running  -\n\
              f@n2        Failed   panic \"ä\" / at x\n"
@@ -161,12 +199,26 @@ mod tests {
 
     #[test]
     fn colour_does_not_move_a_column() {
-        let plain: String = sample().render(true);
+        let plain: String = sample().render(COLOURED);
         let mut stripped = plain.replace("\u{1b}[0m", "");
         for number in ["32", "33", "31", "2"] {
             stripped = stripped.replace(&format!("\u{1b}[{number}m"), "");
         }
-        assert_eq!(stripped, sample().render(false));
+        assert_eq!(stripped, sample().render(PLAIN));
         assert_ne!(plain, stripped);
+    }
+
+    #[test]
+    fn columns_of_the_wide_table_are_left_out_of_the_narrow_one() {
+        let table = sample().wide_only(&["STATE"]);
+        assert_eq!(
+            table.render(PLAIN),
+            "REF         REASON\ngreeter@n1  -\nf@n2        panic \"ä\" / at x\n"
+        );
+        let wide = Look {
+            wide: true,
+            ..PLAIN
+        };
+        assert_eq!(table.render(wide), sample().render(PLAIN));
     }
 }

@@ -43,6 +43,7 @@ impl Converged {
 pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &Env) -> Converged {
     let mut done = Converged::default();
     let mut current = dirty;
+    let off = switched_off(txn);
     // Who wrote in the later half: a circle of rules may take several rounds.
     let mut wrote = BTreeSet::new();
     for round in 0..limits::CONVERGE_ROUNDS_MAX {
@@ -53,6 +54,10 @@ pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &En
         release_parked(txn, rules, &current);
         let mut next = BTreeSet::new();
         for rule in rules.entries() {
+            let judge = match off.contains(rule.name) {
+                true => judge_switched_off,
+                false => judge,
+            };
             for subject in subjects(rule, &current, txn) {
                 if done.is_full() {
                     done.rest.append(&mut current);
@@ -207,6 +212,44 @@ fn judge(
     } else {
         Outcome::Declined { code, text }
     };
+    done.decided(decision(rule.name, &before, &reads, outcome, txn));
+    txn.changed_since(point)
+}
+
+fn switched_off(txn: &Txn<'_>) -> BTreeSet<String> {
+    let cluster = txn.cluster();
+    cluster.map_or_else(BTreeSet::new, |cluster| {
+        cluster.rules_off.into_keys().collect()
+    })
+}
+
+/// What the rule would do is undone; where it would do something, that it does not is recorded once.
+fn judge_switched_off(
+    rule: &RuleEntry,
+    subject: &Key,
+    txn: &mut Txn<'_>,
+    env: &Env,
+    done: &mut Converged,
+) -> Vec<Key> {
+    let Some(before) = txn.record(subject) else {
+        return Vec::new();
+    };
+    let point = txn.savepoint();
+    txn.start_reads();
+    txn.set_cause(Cause::Rule(rule.name.to_owned()));
+    let judged = catch_unwind(AssertUnwindSafe(|| (rule.judge)(subject, txn, env)));
+    let reads: Vec<Key> = txn.take_reads().into_iter().map(|(key, _)| key).collect();
+    txn.rollback(point);
+    // A panic of a rule that is switched off is nobody's trouble.
+    let Ok(Verdict::Did { text, .. }) = judged else {
+        return Vec::new();
+    };
+    let code = code::RULE_OFF;
+    if !begins_to_stand(txn, rule.name, subject, &code) {
+        return Vec::new();
+    }
+    let text = format!("the rule {} is switched off; it would: {text}", rule.name);
+    let outcome = Outcome::Declined { code, text };
     done.decided(decision(rule.name, &before, &reads, outcome, txn));
     txn.changed_since(point)
 }

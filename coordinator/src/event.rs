@@ -52,11 +52,29 @@ pub enum GoneWhy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
     Start(StartPlacement),
-    Stop { instance: InstanceKey },
-    Restart { instance: InstanceKey },
-    Clear { instance: InstanceKey },
-    Requeue { parked: ParkedId },
-    Drop { parked: ParkedId },
+    Stop {
+        instance: InstanceKey,
+    },
+    Restart {
+        instance: InstanceKey,
+    },
+    Clear {
+        instance: InstanceKey,
+    },
+    Requeue {
+        parked: ParkedId,
+    },
+    Drop {
+        parked: ParkedId,
+    },
+    DisableRule {
+        rule: String,
+        by: String,
+        why: String,
+    },
+    EnableRule {
+        rule: String,
+    },
 }
 
 impl Operation {
@@ -68,6 +86,8 @@ impl Operation {
             Self::Clear { .. } => "clear",
             Self::Requeue { .. } => "parked requeue",
             Self::Drop { .. } => "parked drop",
+            Self::DisableRule { .. } => "rule disable",
+            Self::EnableRule { .. } => "rule enable",
         }
     }
 }

@@ -35,6 +35,7 @@ pub mod rule;
 mod rules;
 pub mod status;
 pub mod step;
+pub mod testing;
 pub mod verb;
 pub mod why;
 

@@ -127,6 +127,10 @@ impl Watch {
 /// A rule. Everything is an associated function: a rule cannot remember.
 pub trait Rule {
     const NAME: &'static str;
+    /// What it does, in a sentence for people.
+    const ABOUT: &'static str = "";
+    /// What goes wrong without it, where something does: then only who means it switches it off.
+    const SAFETY: Option<&'static str> = None;
     type Subject: Subject;
 
     /// A settled subject matches no watch, so it costs nothing.
@@ -145,6 +149,8 @@ pub trait Rule {
 #[derive(Clone, Copy)]
 pub struct RuleEntry {
     pub name: &'static str,
+    pub about: &'static str,
+    pub safety: Option<&'static str>,
     pub watch: fn() -> Watch,
     pub subjects_of: fn(&Key, &dyn View) -> Vec<Key>,
     pub judge: fn(&Key, &mut Txn<'_>, &Env) -> Verdict,
@@ -154,6 +160,8 @@ impl RuleEntry {
     pub fn of<R: Rule>() -> Self {
         Self {
             name: R::NAME,
+            about: R::ABOUT,
+            safety: R::SAFETY,
             watch: R::watches,
             subjects_of: |changed, view| {
                 R::subjects_of(changed, view)
@@ -188,6 +196,10 @@ impl Rules {
 
     pub fn entries(&self) -> &[RuleEntry] {
         &self.0
+    }
+
+    pub fn find(&self, name: &str) -> Option<&RuleEntry> {
+        self.0.iter().find(|entry| entry.name == name)
     }
 }
 

@@ -1,9 +1,11 @@
 //! `status`: the whole cluster in one answer: a verdict, the problems with their roots, what is done about them.
 
+use std::collections::BTreeMap;
+
 use mainstay_protocol::Timestamp;
 use mainstay_protocol::code::Reason;
 use mainstay_resource_graph::{
-    Desired, Instance, InstanceState, Key, Kind, NodeState, Vertex, View, ViewExt,
+    Desired, Instance, InstanceState, Key, Kind, NodeState, RuleOff, Vertex, View, ViewExt,
 };
 
 use crate::why;
@@ -27,6 +29,8 @@ pub struct Status {
     pub problems: Vec<Problem>,
     pub working_on: Vec<Work>,
     pub scheduled: Vec<Work>,
+    /// Rules that are switched off.
+    pub rules_off: BTreeMap<String, RuleOff>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,6 +63,7 @@ pub fn status(view: &dyn View) -> Status {
         problems: Vec::new(),
         working_on: Vec::new(),
         scheduled: Vec::new(),
+        rules_off: BTreeMap::new(),
     };
     for kind in [Kind::Node, Kind::Parked, Kind::Instance] {
         for key in view.keys(kind) {
@@ -67,6 +72,16 @@ pub fn status(view: &dyn View) -> Status {
             }
         }
     }
+    // What a rule would do that is switched off is neither under way nor to come.
+    status.rules_off = view
+        .cluster()
+        .map(|found| found.rules_off)
+        .unwrap_or_default();
+    let off = &status.rules_off;
+    status
+        .working_on
+        .retain(|work| !off.contains_key(work.rule));
+    status.scheduled.retain(|work| !off.contains_key(work.rule));
     status.verdict = verdict(view, &status);
     status
 }
@@ -91,7 +106,7 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
         }
         Vertex::Instance(instance) => {
             status.instances.total += 1;
-            if why::is_as_wanted(instance) {
+            if instance.is_as_wanted() {
                 status.instances.ok += 1;
             } else {
                 let root = why::root_of(view, &record.key);
@@ -177,19 +192,7 @@ fn verdict(view: &dyn View, status: &Status) -> Verdict {
         // What ended cleanly by itself is worth a word, but the cluster is not down for it.
         .filter(|instance| instance.state != InstanceState::Stopped { by_itself: true })
         .collect();
-    let any_runs = wanted.iter().any(|instance| match instance.state {
-        InstanceState::Running | InstanceState::Degraded => true,
-        InstanceState::Pending
-        | InstanceState::Blocked
-        | InstanceState::Starting
-        | InstanceState::Unresponsive { .. }
-        | InstanceState::Stopping { .. }
-        | InstanceState::Stopped { .. }
-        | InstanceState::Failed { .. }
-        | InstanceState::Backoff { .. }
-        | InstanceState::Quarantined
-        | InstanceState::Unknown { .. } => false,
-    });
+    let any_runs = wanted.iter().any(|instance| instance.state.is_serving());
     if !wanted.is_empty() && !any_runs {
         return Verdict::Down;
     }

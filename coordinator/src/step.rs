@@ -47,6 +47,7 @@ pub fn step(
             break;
         }
         dirty.extend(requeued_subject(&txn, event));
+        dirty.extend(concerned_by_switch(&txn, rules, event));
         let point = txn.savepoint();
         outcomes.push(take(&mut txn, event, env));
         bytes += txn.bytes_since(point);
@@ -210,6 +211,17 @@ fn park(txn: &mut Txn<'_>, event: &Event, mut why: Reason, env: &Env) {
         Vertex::Parked(parked),
     )
     .expect("what is parked has no transitions");
+}
+
+/// A rule that is switched on finds what it missed; of one that is switched off it is said where it would act.
+fn concerned_by_switch(txn: &Txn<'_>, rules: &Rules, event: &Event) -> Vec<Key> {
+    let Event::Operator(Operation::EnableRule { rule } | Operation::DisableRule { rule, .. }) =
+        event
+    else {
+        return Vec::new();
+    };
+    let kind = rules.find(rule).map(|entry| (entry.watch)().kind);
+    kind.map(|kind| txn.keys(kind)).unwrap_or_default()
 }
 
 /// The subject of a rule that is taken out of the parking place is judged again: a rule that is not parked judges.

@@ -5,6 +5,7 @@
 
 mod action;
 mod instance;
+mod switched_off;
 
 use mainstay_protocol::code::Reason;
 use mainstay_protocol::{Timestamp, limits};
@@ -57,11 +58,14 @@ pub struct SystemWill {
 /// Why `key` is as it is; none if there is no such vertex.
 pub fn why(view: &dyn View, key: &Key) -> Option<Why> {
     let tree = cause(view, key, 0)?;
+    let off = switched_off::rules(view);
     let system_will = match key {
         Key::Instance(instance) => action::system_will(view, instance),
         _ => None,
-    };
+    }
+    .filter(|will| !off.contains_key(will.rule));
     let mut you_can = action::you_can(view, key);
+    you_can.extend(switched_off::remedies(&tree));
     you_can.extend(
         parked_on(view, key)
             .into_iter()
@@ -110,6 +114,7 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
         | Vertex::Configuration(_)
         | Vertex::Command(_) => plain(&record, &describe::record(&record)),
     };
+    found.because.extend(switched_off::causes(view, &record));
     for (id, parked) in parked_on(view, key) {
         found.because.push(Cause {
             key: Key::Parked(mainstay_resource_graph::ParkedId(id)),
@@ -152,7 +157,7 @@ fn placement(view: &dyn View, key: &Key, record: &Record, depth: usize) -> Cause
         .iter()
         .filter(|instance| {
             view.instance(instance)
-                .is_some_and(|facts| !instance::is_as_wanted(&facts))
+                .is_some_and(|facts| !facts.is_as_wanted())
         })
         .flat_map(|instance| behind(view, &Key::Instance(instance.clone()), depth))
         .collect();
@@ -260,11 +265,6 @@ fn parked_on(view: &dyn View, key: &Key) -> Vec<(String, Parked)> {
         }
     }
     found
-}
-
-/// Whether an instance is as its placement and operator want it.
-pub fn is_as_wanted(instance: &mainstay_resource_graph::Instance) -> bool {
-    instance::is_as_wanted(instance)
 }
 
 fn wants_running(instance: &mainstay_resource_graph::Instance) -> bool {

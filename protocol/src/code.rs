@@ -79,6 +79,7 @@ codes! {
     NOT_HEARD_YET = "MS-NOT-HEARD-YET": "Nothing was heard from the node since the coordinator started.";
     SUPERVISOR_RESTARTED = "MS-SUPERVISOR-RESTARTED": "The node's supervisor was replaced by its next incarnation.";
     RULE_PANICKED = "MS-RULE-PANICKED": "A rule panicked on this subject and is parked for it.";
+    RULE_OFF = "MS-RULE-OFF": "The rule that would act here is switched off.";
     RULES_OSCILLATE = "MS-RULES-OSCILLATE": "Rules undid each other's work on this subject and are parked for it.";
     ENTRY_TOO_LARGE = "MS-ENTRY-TOO-LARGE": "An event or a rule would write more than fits one entry of the log.";
     EVENT_PARKED = "MS-EVENT-PARKED": "An event could not be recorded and was set aside.";

@@ -86,6 +86,13 @@ pub const HISTORY_AGE_SECONDS: u64 = 7 * 24 * 3600;
 pub const PAGE_ROWS_MAX: usize = 10_000;
 /// A request body of the API.
 pub const HTTP_BODY_BYTES_MAX: usize = 256 * 1024;
+/// Vertices of one answer about the graph; what lies further is left out, and that is said.
+pub const GRAPH_VERTICES_MAX: usize = 10_000;
+/// Relations between a resource and what is shown around it.
+pub const GRAPH_DEPTH_MAX: usize = 16;
+/// Rules that can be switched off at once, and the bytes of who did it and why.
+pub const RULES_OFF_MAX: usize = 64;
+pub const RULE_OFF_BYTES_MAX: usize = 512;
 /// Depth of a `why` tree.
 pub const WHY_DEPTH_MAX: usize = 16;
 /// A bulk frame: logs, snapshots, uploads; on a connection of its own.

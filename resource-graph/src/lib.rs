@@ -23,11 +23,14 @@ pub mod check;
 pub mod delta;
 pub mod event;
 pub mod graph;
+pub mod impact;
 pub mod key;
 mod kinds;
 mod net;
 pub mod policy;
+pub mod relations;
 pub mod snapshot;
+mod states;
 pub mod stored;
 pub mod transition;
 pub mod traverse;
@@ -46,6 +49,6 @@ pub use txn::{Savepoint, Txn, WriteError};
 pub use vertex::{
     Cause, Cluster, CommandVertex, Configuration, Desired, Edge, Failure, FailureCause, Instance,
     InstanceState, Name, Node, NodeState, Outbox, Parked, ParkedWhat, Placement, Record, Relation,
-    ServiceType, Station, Supervisor, SupervisorState, Target, Vertex, slot_of,
+    RuleOff, ServiceType, Station, Supervisor, SupervisorState, Target, Vertex, slot_of,
 };
 pub use view::{View, ViewExt};

@@ -68,6 +68,21 @@ pub fn blast_radius(view: &(impl View + ?Sized), key: &Key) -> Vec<Key> {
     hit.into_iter().collect()
 }
 
+/// The instances that would fail with a vertex: those on it, of it, with it.
+pub fn instances_behind(view: &(impl View + ?Sized), key: &Key) -> Vec<InstanceKey> {
+    let mut found: BTreeSet<InstanceKey> = blast_radius(view, key)
+        .into_iter()
+        .filter_map(|key| match key {
+            Key::Instance(instance) => Some(instance),
+            _ => None,
+        })
+        .collect();
+    if let Key::Instance(instance) = key {
+        found.insert(instance.clone());
+    }
+    found.into_iter().collect()
+}
+
 /// Who stands before an instance: the holder of its name, if that is another.
 pub fn in_the_way(view: &(impl View + ?Sized), key: &InstanceKey) -> Option<InstanceKey> {
     let instance = view.instance(key)?;

@@ -86,6 +86,16 @@ pub struct Cluster {
     pub epoch: Epoch,
     pub name: ClusterName,
     pub settings: Settings,
+    /// Rules that somebody switched off, by their names.
+    pub rules_off: BTreeMap<String, RuleOff>,
+}
+
+/// Who switched a rule off, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleOff {
+    pub by: String,
+    pub why: String,
+    pub at: Timestamp,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -255,45 +265,6 @@ impl InstanceState {
             Self::Backoff { .. } => "Backoff",
             Self::Quarantined => "Quarantined",
             Self::Unknown { .. } => "Unknown",
-        }
-    }
-
-    /// Started and not ended: its Checks say how it is.
-    pub fn is_up(&self) -> bool {
-        match self {
-            Self::Running | Self::Degraded | Self::Unresponsive { .. } => true,
-            Self::Pending
-            | Self::Blocked
-            | Self::Starting
-            | Self::Stopping { .. }
-            | Self::Stopped { .. }
-            | Self::Failed { .. }
-            | Self::Backoff { .. }
-            | Self::Quarantined
-            | Self::Unknown { .. } => false,
-        }
-    }
-
-    /// Something of this incarnation may exist on the node.
-    pub fn may_be_live(&self) -> bool {
-        match self {
-            Self::Starting
-            | Self::Running
-            | Self::Degraded
-            | Self::Unresponsive { .. }
-            | Self::Stopping { .. }
-            | Self::Unknown { .. }
-            | Self::Failed {
-                presence: Presence::Living,
-            } => true,
-            Self::Pending
-            | Self::Blocked
-            | Self::Stopped { .. }
-            | Self::Failed {
-                presence: Presence::Gone,
-            }
-            | Self::Backoff { .. }
-            | Self::Quarantined => false,
         }
     }
 }

@@ -11,7 +11,7 @@ use mainstay_resource_graph::snapshot::SnapshotError;
 use mainstay_resource_graph::stored::{self, StoredError};
 use mainstay_resource_graph::{
     Cause, Cluster, Failure, FailureCause, Graph, Key, Kind, Outbox, Parked, ParkedWhat, Record,
-    Relation, Settings, Station, Supervisor, SupervisorState, Txn, Vertex, View,
+    Relation, RuleOff, Settings, Station, Supervisor, SupervisorState, Txn, Vertex, View,
 };
 
 use world::{at, commit, incarnation, key, name_of, seconds, small, stop_command};
@@ -25,11 +25,17 @@ fn full() -> Graph {
 }
 
 fn put_parts(txn: &mut Txn<'_>) {
+    let off = RuleOff {
+        by: "ada".to_owned(),
+        why: "it is in the way".to_owned(),
+        at: seconds(2),
+    };
     let cluster = Cluster {
         id: ClusterId(uuid::Uuid::from_u128(7)),
         epoch: Epoch(1),
         name: ClusterName::new("dev").unwrap(),
         settings: Settings::DEV,
+        rules_off: [("restart".to_owned(), off)].into(),
     };
     txn.put(Key::Cluster, Vertex::Cluster(cluster)).unwrap();
     let station = Station {

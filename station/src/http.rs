@@ -3,6 +3,7 @@
 
 mod admission;
 mod asks;
+mod changed;
 mod changes;
 mod history;
 mod idempotency;
@@ -10,6 +11,7 @@ mod logs;
 mod looks;
 mod overview;
 mod reply;
+mod rules;
 mod stream;
 mod wait;
 
@@ -88,7 +90,11 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::BAD_FRAMES, get(overview::bad_frames)),
         (routes::RESOURCE, get(looks::resource)),
         (routes::WHY, get(looks::why)),
+        (routes::GRAPH, get(looks::graph)),
+        (routes::GRAPH_CHECK, get(looks::graph_check)),
+        (routes::IMPACT, get(looks::impact)),
         (routes::EVENTS, get(history::events)),
+        (routes::CHANGES, get(changed::changes)),
         (routes::DECISIONS, get(history::decisions)),
         (routes::START, post(changes::start)),
         (routes::INSTANCE_STOP, post(changes::stop)),
@@ -103,6 +109,10 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::SUPERVISOR_STATUS, post(asks::supervisor_status)),
         (routes::CHAOS, post(asks::chaos)),
         (routes::WAIT, post(wait::wait)),
+        (routes::RULES, get(rules::list)),
+        (routes::RULE, get(rules::one)),
+        (routes::RULE_DISABLE, post(rules::disable)),
+        (routes::RULE_ENABLE, post(rules::enable)),
         (routes::PARKED_ONE, get(looks::parked)),
         (routes::PARKED_DROP, delete(changes::drop_parked)),
     ];

@@ -32,6 +32,7 @@ mod metrics;
 mod options;
 mod peers;
 mod recovery_supervisor;
+pub mod rule;
 mod sessions;
 mod shared;
 mod startup;

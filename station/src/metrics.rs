@@ -92,6 +92,16 @@ impl Metrics {
         }
     }
 
+    /// How often a rule did something, and declined to.
+    pub fn decisions_of(&self, rule: &str) -> (u64, u64) {
+        let counted = self.counted();
+        let of = |outcome| {
+            let key = (rule.to_owned(), outcome);
+            counted.decisions.get(&key).copied().unwrap_or_default()
+        };
+        (of("did"), of("declined"))
+    }
+
     pub fn batch(&self, events: usize) {
         self.counted().batch_size.take(events as f64);
     }

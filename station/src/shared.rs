@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use mainstay_api::present::Live;
 use mainstay_api::time::{Time, WallClock};
-use mainstay_coordinator::{Answer, Event, Operation};
+use mainstay_coordinator::{Answer, Event, Operation, Rules};
 use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{
@@ -62,7 +62,9 @@ struct Memory {
 pub struct About {
     pub station: StationId,
     pub node: Option<NodeName>,
-    pub rules: Vec<String>,
+    pub rules: Rules,
+    /// When it began.
+    pub started: Time,
     /// It may be broken on purpose.
     pub chaos: bool,
 }

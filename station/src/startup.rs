@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_api::{Exit, Problem};
+use mainstay_api::{Exit, Problem, Time};
 use mainstay_coordinator::{CoreConfig, Found, Rule, Rules};
 use mainstay_protocol::handshake::{Channel, Handshake, Role};
 use mainstay_protocol::{ClusterId, Epoch, code, limits, revision};
@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, wall_ms as wall_ms_now};
 use crate::driver::Inputs;
 use crate::http;
 use crate::options::StationOptions;
@@ -179,11 +179,8 @@ fn share(
     let about = About {
         station: options.station,
         node: options.node.clone(),
-        rules: rules
-            .entries()
-            .iter()
-            .map(|rule| rule.name.to_owned())
-            .collect(),
+        rules: rules.clone(),
+        started: Time::from_wall_ms(wall_ms_now()),
         chaos: options.chaos,
     };
     let shared = Shared::new(store, about, inbox);

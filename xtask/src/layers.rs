@@ -149,10 +149,10 @@ const LAYERS: [Layer; 18] = [
     layer("xtask", MayUse::Only(&[])),
 ];
 
-/// Written by users: agents and rules. They never link the store or a station.
+/// Written by users: agents, and stations with rules of theirs. They never speak to the store.
 const EXAMPLE: Layer = dev_layer(
     "examples/",
-    MayUse::AllBut(&["store", "station", "cli", "sim", "tests", "xtask"]),
+    MayUse::AllBut(&["store", "sim", "tests", "xtask"]),
 );
 
 pub fn run(root: &Path) -> anyhow::Result<()> {

@@ -3,16 +3,19 @@
 use std::time::{Duration, Instant};
 
 use mainstay_protocol::limits;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::connection::{self, Asked};
-use super::{Client, EventStream};
+use super::stream::Stream;
+use super::{ChangeStream, Client, EventStream};
 use crate::problem::Problem;
 use crate::routes::{self, Route, query};
 use crate::types::{
     Accepted, BadPeer, CallAnswer, ChaosRequest, CheckAnswer, Configuration, Decision, Described,
-    Done, Event, Instance, LogPage, Name, Node, Parked, Placement, ServiceType, StartRequest,
-    Station, Status, StatusAnswer, Supervisor, Version, WaitAnswer, WaitRequest, Why,
+    Done, Event, Graph, GraphProblem, Impact, Instance, LogPage, Name, Node, Parked, Placement,
+    Rule, RuleSwitch, ServiceType, StartRequest, Station, Status, StatusAnswer, Supervisor,
+    Version, WaitAnswer, WaitRequest, Why,
 };
 
 /// Which instances; all, where nothing is said.
@@ -136,6 +139,28 @@ impl Client {
         self.get(routes::WHY.path).await
     }
 
+    /// What lies around a resource, or everything.
+    pub async fn graph(
+        &self,
+        reference: Option<&str>,
+        depth: Option<usize>,
+    ) -> Result<Graph, Problem> {
+        let pairs = [
+            ("ref", &reference.map(str::to_owned)),
+            ("depth", &depth.map(|depth| depth.to_string())),
+        ];
+        self.get(&with_query(&routes::GRAPH, &pairs)).await
+    }
+
+    pub async fn graph_check(&self) -> Result<Vec<GraphProblem>, Problem> {
+        self.get(routes::GRAPH_CHECK.path).await
+    }
+
+    pub async fn impact(&self, reference: &str) -> Result<Impact, Problem> {
+        let path = format!("{}{}", routes::IMPACT.path, query(&[("ref", reference)]));
+        self.get(&path).await
+    }
+
     /// So many events as asked for, oldest first, over as many pages as it takes.
     pub async fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, Problem> {
         let path = events_path(filter);
@@ -161,15 +186,23 @@ impl Client {
 
     /// Events as they come.
     pub async fn follow(&self, filter: &EventFilter) -> Result<EventStream, Problem> {
-        let path = events_path(filter);
-        let asked = Asked::stream(&path);
+        self.stream(&events_path(filter)).await
+    }
+
+    /// Whenever anything changed, from now on; the first at once.
+    pub async fn changes(&self) -> Result<ChangeStream, Problem> {
+        self.stream(routes::CHANGES.path).await
+    }
+
+    async fn stream<T: DeserializeOwned>(&self, path: &str) -> Result<Stream<T>, Problem> {
+        let asked = Asked::stream(path);
         let what = asked.what();
         let (request_id, response) = connection::open(self.socket(), asked).await?;
         if !response.status().is_success() {
             let refused = connection::receive(what, request_id, response).await?;
             return Err(refused.problem());
         }
-        Ok(EventStream::new(what, request_id, response.into_body()))
+        Ok(Stream::new(what, request_id, response.into_body()))
     }
 
     /// So many decisions as asked for, over as many pages as it takes.
@@ -294,6 +327,24 @@ impl Client {
                 answer => return answer,
             }
         }
+    }
+
+    /// In the order in which they run.
+    pub async fn rules(&self) -> Result<Vec<Rule>, Problem> {
+        self.get(routes::RULES.path).await
+    }
+
+    pub async fn rule(&self, name: &str) -> Result<Rule, Problem> {
+        self.get(&routes::RULE.fill(&[name])).await
+    }
+
+    pub async fn rule_disable(&self, name: &str, switch: &RuleSwitch) -> Result<Accepted, Problem> {
+        self.post(&routes::RULE_DISABLE.fill(&[name]), switch).await
+    }
+
+    pub async fn rule_enable(&self, name: &str) -> Result<Accepted, Problem> {
+        self.post(&routes::RULE_ENABLE.fill(&[name]), &Value::Null)
+            .await
     }
 
     pub async fn parked(&self) -> Result<Vec<Parked>, Problem> {

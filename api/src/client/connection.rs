@@ -86,7 +86,7 @@ impl Received {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         serde_json::from_slice(&self.body).map_err(|error| {
             let why = format!("the station's answer is not one this build understands: {error}");
-            Problem::new(code::VERSION_MISMATCH, &self.what, why)
+            Problem::of_route(code::VERSION_MISMATCH, &self.what, why)
                 .to_do("mainstay version")
                 .in_request(&self.request_id)
         })
@@ -103,7 +103,7 @@ impl Received {
             let body = String::from_utf8_lossy(&self.body);
             let shown: String = body.chars().take(200).collect();
             let why = format!("the station answered {}: {shown}", self.status);
-            Problem::new(code, &self.what, why).in_request(&self.request_id)
+            Problem::of_route(code, &self.what, why).in_request(&self.request_id)
         })
     }
 }
@@ -145,7 +145,7 @@ pub async fn open(
     let stream = UnixStream::connect(socket).await.map_err(|error| {
         let why = match error.kind() {
             std::io::ErrorKind::PermissionDenied => {
-                return Problem::new(
+                return Problem::of_route(
                     code::NOT_ALLOWED,
                     &what,
                     format!("the socket {} belongs to another user", socket.display()),
@@ -154,7 +154,7 @@ pub async fn open(
             }
             _ => format!("{} {}: {error}", super::NOBODY_ANSWERS, socket.display()),
         };
-        Problem::new(code::NO_SERVER, &what, why).in_request(&request_id)
+        Problem::of_route(code::NO_SERVER, &what, why).in_request(&request_id)
     })?;
     let lost = |error: hyper::Error| broken(&what, &request_id, &error);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
@@ -178,7 +178,7 @@ pub async fn open(
     let request = request
         .body(Full::new(Bytes::from(asked.body)))
         .map_err(|error| {
-            Problem::new(
+            Problem::of_route(
                 code::BAD_REQUEST,
                 &what,
                 format!("the request cannot be written: {error}"),
@@ -195,7 +195,7 @@ pub fn broken(what: &str, request_id: &str, error: &dyn std::error::Error) -> Pr
     if let Some(source) = error.source() {
         why.push_str(&format!(": {source}"));
     }
-    Problem::new(code::NO_SERVER, what, why)
+    Problem::of_route(code::NO_SERVER, what, why)
         .to_do("mainstay status")
         .in_request(request_id)
 }

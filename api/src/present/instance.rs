@@ -1,27 +1,11 @@
 //! Instances.
 
 use mainstay_protocol::InstanceKey;
-use mainstay_protocol::health::Health;
-use mainstay_resource_graph::{Desired, Instance, InstanceState, Key, Relation, Vertex, ViewExt};
+use mainstay_resource_graph::{Key, Relation, Vertex, ViewExt};
 use serde_json::Value;
 
 use super::{Present, json};
 use crate::types;
-
-/// It is what the wish and its restart policy make of it; unknown is not.
-pub fn is_as_wanted(instance: &Instance) -> bool {
-    match (instance.desired, instance.state) {
-        (Desired::Running, InstanceState::Stopped { by_itself }) => by_itself,
-        (Desired::Running, _) => is_healthy(instance),
-        (Desired::Stopped, state) => matches!(state, InstanceState::Stopped { .. }),
-        (Desired::Absent, _) => false,
-    }
-}
-
-/// It runs, and a Check said ok.
-pub fn is_healthy(instance: &Instance) -> bool {
-    instance.state == InstanceState::Running && instance.health == Health::Ok
-}
 
 impl Present<'_> {
     pub fn instance(&self, key: &InstanceKey) -> Option<types::Instance> {
@@ -112,14 +96,5 @@ mod tests {
         assert_eq!(json["uses"], Value::Array(Vec::new()));
         assert_eq!(json["health"], "ok");
         assert_eq!(json["supervisor"], "supervisor/n1");
-    }
-
-    #[test]
-    fn running_without_a_check_yet_is_not_healthy() {
-        let sample = Sample::new();
-        let mut instance = sample.view().instance(&instance_key("web@n1")).unwrap();
-        assert!(is_as_wanted(&instance));
-        instance.health = Health::Unknown;
-        assert!(!is_as_wanted(&instance) && !is_healthy(&instance));
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Present, find};
 use crate::problem::Problem;
-use crate::types::Described;
+use crate::types::{self, Described};
 
 /// What of a list is wanted. Filters that a kind does not have are ignored by it.
 #[derive(Debug, Clone, Default)]
@@ -86,12 +86,12 @@ impl Present<'_> {
 
     fn cluster_value(&self) -> Option<Value> {
         let cluster = self.view.cluster()?;
-        Some(serde_json::json!({
-            "id": cluster.id.to_string(),
-            "name": cluster.name.as_str(),
-            "epoch": cluster.epoch.0,
-            "settings": to_value(&cluster.settings)?,
-        }))
+        to_value(types::Cluster {
+            id: cluster.id.to_string(),
+            name: cluster.name.to_string(),
+            epoch: cluster.epoch.0,
+            settings: to_value(&cluster.settings)?,
+        })
     }
 
     /// Instances of one node or placement come from their index.

@@ -3,7 +3,7 @@
 use mainstay_protocol::NodeName;
 use mainstay_resource_graph::{Key, Kind, Vertex, ViewExt};
 
-use super::{Present, is_as_wanted, known};
+use super::{Present, known};
 use crate::types;
 
 impl Present<'_> {
@@ -43,7 +43,7 @@ impl Present<'_> {
         for key in self.view.instances_on(name) {
             if let Some(instance) = self.view.instance(&key) {
                 counts.total += 1;
-                counts.ok += u64::from(is_as_wanted(&instance));
+                counts.ok += u64::from(instance.is_as_wanted());
             }
         }
         counts

@@ -6,7 +6,7 @@ use mainstay_protocol::PlacementName;
 use mainstay_resource_graph::{Desired, Instance, InstanceState, Key, Target, Vertex, ViewExt};
 use serde_json::Value;
 
-use super::{Present, is_healthy, json};
+use super::{Present, json};
 use crate::types;
 
 impl Present<'_> {
@@ -41,7 +41,7 @@ impl Present<'_> {
             generation: placement.generation.0,
             want: wanted.len() as u64,
             have: count(&|instance| instance.state.is_up()),
-            healthy: count(&is_healthy),
+            healthy: count(&Instance::is_healthy),
             state: worst
                 .map_or("Stopped", |instance| instance.state.as_str())
                 .to_owned(),

@@ -203,6 +203,7 @@ fn cluster() -> Cluster {
         epoch: Epoch(1),
         name: ClusterName::new("dev").unwrap(),
         settings: Settings::DEV,
+        rules_off: BTreeMap::new(),
     }
 }
 

@@ -44,6 +44,7 @@ impl Present<'_> {
                 .map(|work| self.work(work))
                 .collect(),
             scheduled: found.scheduled.iter().map(|work| self.work(work)).collect(),
+            rules_off: found.rules_off.into_keys().collect(),
         }
     }
 

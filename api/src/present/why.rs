@@ -36,7 +36,7 @@ impl Present<'_> {
             Key::Instance(root) => self
                 .view
                 .instance(root)
-                .is_some_and(|facts| why::is_as_wanted(&facts)),
+                .is_some_and(|facts| facts.is_as_wanted()),
             _ => false,
         };
         match root_is_well {

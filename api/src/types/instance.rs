@@ -2,46 +2,67 @@
 
 use mainstay_protocol::code::Reason;
 use mainstay_protocol::health::Health;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::shapes::{HealthShape, ReasonShape};
 use crate::time::Time;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One placement's service on one node. Each of its starts is an incarnation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Instance {
-    /// `placement@node`
+    /// What it is called: `placement@node`.
     #[serde(rename = "ref")]
     pub reference: String,
+    /// The node it is on.
     pub node: String,
-    /// The name it must hold.
+    /// The name it must hold on its node.
     pub name: String,
+    /// Its service type.
     #[serde(rename = "type")]
     pub service_type: String,
+    /// Version of the code that runs; null until it said so.
     pub version: Option<String>,
+    /// Number of its latest start; 0 before the first.
     pub incarnation: u64,
+    /// What is wanted of it: Running, Stopped or Absent.
     pub desired: String,
+    /// What it does: Pending, Blocked, Starting, Running, Degraded, Unresponsive, Stopping, Stopped, Failed, Backoff, Quarantined or Unknown.
     pub state: String,
+    /// What its Checks say: ok, degraded, failed, unresponsive or unknown.
+    #[schemars(with = "HealthShape")]
     pub health: Health,
+    /// Why it is in this state; null where nothing is to be said.
+    #[schemars(with = "Option<ReasonShape>")]
     pub reason: Option<Reason>,
+    /// Since when it is in this state.
     pub since: Time,
-    /// How long ago it was last checked; null if it was not, or the coordinator has not heard of it.
+    /// Milliseconds since it was last checked; null if it was not, or the coordinator has not heard of it.
     pub checked_ms: Option<u64>,
     /// Restarts within the window, since it was last healthy for long.
     pub attempts: u64,
+    /// When it is started again; null where nothing is planned.
     pub next_try: Option<Time>,
-    /// What it runs with.
+    /// The configuration it runs with; null before it first ran.
     pub config: Option<Value>,
-    /// What it shall run with and does not yet.
+    /// The configuration it shall run with and does not yet; null where both are the same.
     pub config_wanted: Option<Value>,
+    /// The operating-system processes it stands for; an actor names that of its agent.
     pub process: Vec<Process>,
+    /// The supervisor that watches it.
     pub supervisor: String,
+    /// The placement whose wish it is.
     pub placement: String,
+    /// Resources it holds or shares.
     pub uses: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// An operating-system process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Process {
+    /// Its process id.
     pub pid: u32,
-    /// Clock ticks since boot, as the kernel counts.
+    /// When it started, in clock ticks since its machine did: a pid alone is no proof.
     pub started: u64,
 }

@@ -3,33 +3,49 @@
 use std::collections::BTreeMap;
 
 use mainstay_protocol::code::Reason;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::shapes::ReasonShape;
 use crate::time::Time;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One machine that runs an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Node {
+    /// Its name, unique in the cluster.
     pub name: String,
+    /// Its identity: a machine that takes over a name is another.
     pub id: String,
+    /// Online, or AgentDown when its agent has no session.
     pub state: String,
-    /// `agent`, or `agent+station` where a station runs too.
+    /// What runs on it: agent, or agent+station.
     pub role: String,
+    /// Version of its agent.
     pub build: String,
-    /// Null where its agent has said none.
+    /// Where its agent is reached; null where it said none.
     pub address: Option<String>,
+    /// What placements can choose it by.
     pub labels: BTreeMap<String, String>,
+    /// Whether new instances are placed on it.
     pub schedulable: bool,
+    /// Whether it is in maintenance.
     pub maintenance: bool,
-    /// How long ago something was heard from it; null if nothing since the coordinator started.
+    /// Milliseconds since something was heard from it; null if nothing since the coordinator started.
     pub heard_ms: Option<u64>,
+    /// How many instances it has, and how many are as wanted.
     pub instances: Counts,
+    /// Why it is in this state; null where nothing is to be said.
+    #[schemars(with = "Option<ReasonShape>")]
     pub reason: Option<Reason>,
+    /// Since when it is in this state.
     pub since: Time,
 }
 
 /// How many there are, and how many of them are as they should be.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
+    /// How many there are.
     pub total: u64,
+    /// How many are as wanted.
     pub ok: u64,
 }

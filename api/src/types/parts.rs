@@ -1,77 +1,119 @@
 //! Types, names, supervisors, stations, configurations, the version.
 
 use mainstay_protocol::code::Reason;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::shapes::ReasonShape;
 use crate::time::Time;
 
-/// A service type as its code declares it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A kind of service, as its code declares it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceType {
+    /// Its name.
     pub name: String,
+    /// Version of its code.
     pub version: String,
-    /// The fixed name; null for a type that takes it from its placement.
+    /// The one name its instances hold; null for a type that takes it from its placement.
     pub holds: Option<String>,
     /// The nodes whose agent has it.
     pub nodes: Vec<String>,
-    /// `always`, `on-failure` or `never`.
+    /// When an instance that ended is started again: always, on-failure or never.
     pub restart: String,
+    /// Milliseconds a start may take.
     pub start_deadline_ms: u64,
+    /// Milliseconds a stop may take before it becomes a kill.
     pub stop_deadline_ms: u64,
+    /// Kinds of resources its instances may hold or share.
     pub may_use: Vec<String>,
+    /// The messages it answers, beside Check and Status.
     pub messages: Vec<MessageType>,
-    /// JSON Schema of the configuration.
+    /// JSON Schema of its configuration.
     pub schema: Value,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A message of a type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MessageType {
+    /// What it is called by.
     pub name: String,
+    /// JSON Schema of its content.
     pub schema: Value,
 }
 
-/// A name's slot on a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// An exclusive slot on a node. It exists while it is held or waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Name {
+    /// The node it is on.
     pub node: String,
+    /// The name itself.
     pub name: String,
-    /// `placement@node`; null if it is only waited for.
+    /// The instance that holds it; null if it is only waited for.
     pub holder: Option<String>,
-    /// Who waits for it, oldest first.
+    /// The instances that wait for it, the oldest first.
     pub waiting: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The part of a node's agent that watches instances and only reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Supervisor {
+    /// The node it is on.
     pub node: String,
+    /// Running, or Unknown when its agent is not connected.
     pub state: String,
+    /// Number of its latest start.
     pub incarnation: u64,
     /// The instances it watches.
     pub watches: Vec<String>,
     /// The supervisors that guard it.
     pub watched_by: Vec<String>,
+    /// Why it is in this state; null where nothing is to be said.
+    #[schemars(with = "Option<ReasonShape>")]
     pub reason: Option<Reason>,
+    /// Since when it is in this state.
     pub since: Time,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A daemon with a replica of the graph.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Station {
+    /// Its id; never used again.
     pub id: String,
+    /// The node it runs on; null where that is not known.
     pub node: Option<String>,
-    /// `leader` or `follower`.
+    /// leader or follower.
     pub role: String,
+    /// Where agents reach it.
     pub address: String,
+    /// Version of its code.
     pub build: String,
+    /// Since when it is known so.
     pub since: Time,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A configuration, kept once however many use it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Configuration {
+    /// What it is found by.
     pub hash: String,
+    /// The configuration itself.
     pub config: Value,
     /// Placements and instances that have or want it.
     pub used_by: Vec<String>,
+}
+
+/// Everything under one cluster id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Cluster {
+    /// Its identity.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Raised by restore and recover: what is older is refused.
+    pub epoch: u64,
+    /// What rules measure against.
+    pub settings: Value,
 }
 
 /// Any one resource: `value` is what its kind's list shows of it.

@@ -6,11 +6,14 @@ use clap::{Args, Subcommand};
 use clap_complete::Shell;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  mainstay explain MS-NAME-HELD")]
+#[command(
+    after_help = "Examples:\n  mainstay explain MS-NAME-HELD\n  mainstay explain instance\n  mainstay explain \
+                  instance.reason"
+)]
 pub struct ExplainArguments {
-    /// A code, as reasons and errors end with it
-    #[arg(value_name = "CODE")]
-    pub code: String,
+    /// A code as reasons and errors end with it; a kind such as instance; a key of one, as in instance.state
+    #[arg(value_name = "CODE|KIND[.KEY]")]
+    pub subject: String,
 }
 
 #[derive(Debug, Args)]

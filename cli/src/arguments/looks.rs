@@ -1,6 +1,6 @@
 //! Arguments of the commands that look and change nothing, and of `parked`.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use mainstay_api::types::Until;
 use mainstay_protocol::InstanceKey;
 use mainstay_resource_graph::Key;
@@ -8,15 +8,29 @@ use mainstay_resource_graph::Key;
 use super::values::{self, Since, Table};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  mainstay status\n  mainstay status --exit-code -q")]
+#[command(
+    after_help = "Examples:\n  mainstay status\n  mainstay status -w\n  mainstay status --exit-code -q"
+)]
 pub struct StatusArguments {
     /// End with 12 when the cluster is not healthy
-    #[arg(long)]
+    #[arg(long, conflicts_with = "watch")]
     pub exit_code: bool,
+    #[command(flatten)]
+    pub watching: WatchArguments,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub struct WatchArguments {
+    /// Go on: draw it anew when it changes; into a pipe, a line for each change
+    #[arg(short, long)]
+    pub watch: bool,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  mainstay get instances\n  mainstay get nodes n1 -o json")]
+#[command(
+    after_help = "Examples:\n  mainstay get instances\n  mainstay get nodes n1 -o json\n  mainstay get instances node/n1 -w\n  \
+                  mainstay get instances -o name"
+)]
 pub struct GetArguments {
     /// nodes, stations, types, placements, instances, names, supervisors or configurations
     #[arg(value_enum, value_name = "KIND", hide_possible_values = true)]
@@ -24,13 +38,17 @@ pub struct GetArguments {
     /// Only this one; of instances also those of PLACEMENT, node/NODE or type/TYPE
     #[arg(value_name = "REF")]
     pub reference: Option<String>,
+    #[command(flatten)]
+    pub watching: WatchArguments,
 }
 
 #[derive(Debug, Args)]
-pub struct OneArguments {
+pub struct DescribeArguments {
     /// PLACEMENT@NODE, PLACEMENT, or KIND/NAME
     #[arg(value_name = "REF", value_parser = values::reference)]
     pub reference: Key,
+    #[command(flatten)]
+    pub watching: WatchArguments,
 }
 
 #[derive(Debug, Args)]
@@ -77,6 +95,8 @@ pub struct DecisionsArguments {
     /// So many at most, the newest; else 20 (as JSON: as many as the station gives)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=DECISIONS_MAX))]
     pub limit: Option<u16>,
+    #[command(flatten)]
+    pub watching: WatchArguments,
 }
 
 /// One fewer than a page: one more is asked for, to know whether there are more.
@@ -88,6 +108,58 @@ pub struct WhyArguments {
     /// What to explain; else whatever is wrong
     #[arg(value_name = "REF", value_parser = values::reference)]
     pub reference: Option<Key>,
+    #[command(flatten)]
+    pub watching: WatchArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    after_help = "A picture: mainstay graph --format dot | dot -Tsvg > graph.svg\n\n\
+                  Examples:\n  mainstay graph greeter@n1\n  mainstay graph node/n1 --depth 3\n  mainstay graph --format dot\n  \
+                  mainstay graph check"
+)]
+pub struct GraphArguments {
+    #[command(subcommand)]
+    pub command: Option<GraphCommand>,
+    /// From where; else the whole graph
+    #[arg(value_name = "REF", value_parser = values::reference)]
+    pub reference: Option<Key>,
+    /// tree, dot or json
+    #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
+    pub format: Option<GraphFormat>,
+    /// So many relations away from it; else 2
+    #[arg(long, value_name = "N", requires = "reference", value_parser = clap::value_parser!(u16).range(0..=DEPTH_MAX))]
+    pub depth: Option<u16>,
+}
+
+const DEPTH_MAX: i64 = mainstay_protocol::limits::GRAPH_DEPTH_MAX as i64;
+
+#[derive(Debug, Subcommand)]
+pub enum GraphCommand {
+    /// Look for what must not be so in any graph
+    #[command(
+        after_help = "Ends with 1 where something is found: it is a defect of Mainstay.\n\nExample:\n  mainstay graph check"
+    )]
+    Check,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    Tree,
+    Dot,
+    Json,
+    /// Not drawn by Mainstay: the refusal says how.
+    Svg,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mainstay impact node/n1\n  mainstay impact greeter@n1")]
+pub struct ImpactArguments {
+    /// What might fail: PLACEMENT@NODE, PLACEMENT, or KIND/NAME
+    #[arg(value_name = "REF", value_parser = values::reference)]
+    pub reference: Key,
 }
 
 #[derive(Debug, Args)]

@@ -126,6 +126,22 @@ pub fn parked(text: &str) -> Result<String, String> {
     }
 }
 
+/// With or without `rule/` in front.
+pub fn rule(text: &str) -> Result<String, String> {
+    let name = text.strip_prefix("rule/").unwrap_or(text);
+    let well_formed = !name.is_empty()
+        && name.len() <= 64
+        && name.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte)
+        });
+    match well_formed {
+        true => Ok(name.to_owned()),
+        false => Err(format!(
+            "\"{name}\" is no rule's name, as `mainstay rule list` says them"
+        )),
+    }
+}
+
 pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|bad| format!("{bad}; write a time such as 500ms, 30s or 5m"))

@@ -12,7 +12,6 @@ use crate::app::App;
 use crate::arguments::{CallArguments, CheckArguments};
 use crate::commands::{change, several};
 use crate::outcome::{Outcome, four_lines, worst};
-use crate::program::is_of_a_route;
 use crate::table::{Cell, Table};
 use crate::text::{printable, span};
 
@@ -96,7 +95,8 @@ fn show_checks(
         Health::Ok | Health::Degraded => Exit::Ok,
         Health::Failed | Health::Unresponsive | Health::Unknown => Exit::TargetFailed,
     };
-    show(app, one, answers, &mut table, row, outcome)
+    let reference = |answer: &CheckAnswer| answer.reference.clone();
+    show(app, one, answers, &mut table, reference, row, outcome)
 }
 
 pub async fn status(app: &mut App<'_>, arguments: &CheckArguments) -> Outcome {
@@ -126,7 +126,8 @@ pub async fn status(app: &mut App<'_>, arguments: &CheckArguments) -> Outcome {
     };
     let mut table = Table::new(&["REF", "STATUS"]);
     let row = |answer: &StatusAnswer| vec![Cell::new(&answer.reference), Cell::new(&answer.text)];
-    show(app, one, answers, &mut table, row, |_| Exit::Ok)
+    let reference = |answer: &StatusAnswer| answer.reference.clone();
+    show(app, one, answers, &mut table, reference, row, |_| Exit::Ok)
 }
 
 /// Answers as a table or as JSON (an object for one target, else an array); then the problems of those without one.
@@ -135,6 +136,7 @@ fn show<T: Serialize>(
     one: bool,
     answers: Vec<Result<(T, Exit), Problem>>,
     table: &mut Table,
+    reference: fn(&T) -> String,
     row: impl Fn(&T) -> Vec<Cell>,
     outcome: impl Fn(&T) -> Exit,
 ) -> Outcome {
@@ -157,10 +159,15 @@ fn show<T: Serialize>(
         return Err(problem.clone());
     }
     match good.first() {
-        Some(answer) if one && app.console.style.json => app.console.json(answer)?,
-        _ => app
+        Some(answer) if one => app
             .console
-            .list(&good, table, "nothing to ask: there is no instance")?,
+            .answer(answer, &[reference(answer)], |look| table.render(look))?,
+        _ => app.console.list(
+            &good,
+            reference,
+            table,
+            "nothing to ask: there is no instance",
+        )?,
     }
     for problem in problems {
         exit = worst(exit, problem.exit);
@@ -184,23 +191,23 @@ pub async fn call(app: &mut App<'_>, arguments: CallArguments) -> Outcome {
             return Err(advised(&client, &arguments.reference, problem).await);
         }
     };
-    if app.console.style.json {
-        app.console.json(&answer)?;
+    if app.console.style.is_text() && answer.answer.is_null() {
+        app.console
+            .say(&format!("{} took {}", answer.reference, answer.message));
         return Ok(Exit::Ok);
     }
-    match &answer.answer {
-        Value::Null => app
-            .console
-            .say(&format!("{} took {}", answer.reference, answer.message)),
-        Value::String(text) => app.console.data(&format!("{}\n", printable(text)))?,
-        value => app.console.json(value)?,
-    }
+    let references = [answer.reference.clone()];
+    app.console
+        .answer(&answer, &references, |_| match &answer.answer {
+            Value::String(text) => format!("{}\n", printable(text)),
+            value => format!("{value:#}\n"),
+        })?;
     Ok(Exit::Ok)
 }
 
 /// A station that lives waited for the instance: it is the instance that was late.
 fn late(client: &Client, key: &InstanceKey, mut problem: Problem) -> Problem {
-    if problem.code == code::TIMEOUT && is_of_a_route(&problem) {
+    if problem.code == code::TIMEOUT && problem.is_of_route {
         problem.why = format!(
             "{key} did not answer within {}; what was asked may be done all the same",
             span(client.timeout())

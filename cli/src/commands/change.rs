@@ -99,15 +99,10 @@ async fn ask(client: &Client, change: Change, key: &InstanceKey) -> Result<Accep
         Change::Clear => ("clear", client.clear(node, placement).await),
     };
     let reference = key.to_string();
-    let mut accepted = accepted.map_err(|problem| {
+    accepted.map_err(|problem| {
         let problem = pointed(problem, &reference);
         unanswered(problem, &format!("{verb} {key}"), &reference)
-    })?;
-    // Its attempts were forgotten at most: nothing starts that was not starting.
-    if change == Change::Clear && accepted.text.ends_with("nothing had to be cleared") {
-        accepted.changed = false;
-    }
-    Ok(accepted)
+    })
 }
 
 /// A change whose answer did not come may have been done: that is said, and how to look.
@@ -233,7 +228,8 @@ pub fn pointed(problem: Problem, reference: &str) -> Problem {
 
 /// Rows, then problems; of a single one that failed also the tree of causes.
 pub async fn show(app: &mut App<'_>, client: &Client, rows: Vec<Row>) -> Outcome {
-    let mut table = Table::new(&["REF", "STATE", "INCARNATION", "HEALTH", "REASON"]);
+    let mut table = Table::new(&["REF", "STATE", "INCARNATION", "HEALTH", "CHANGED", "REASON"])
+        .wide_only(&["CHANGED"]);
     // What is not there has no row; its problem says so.
     let there: Vec<&Row> = rows
         .iter()
@@ -246,14 +242,19 @@ pub async fn show(app: &mut App<'_>, client: &Client, rows: Vec<Row>) -> Outcome
             Cell::state(instance.map_or("", |instance| instance.state.as_str())),
             Cell::new(instance.map_or(String::new(), |instance| instance.incarnation.to_string())),
             Cell::state(instance.map_or("", |instance| instance.health.as_str())),
+            Cell::new(row.changed.map(|so| so.to_string()).unwrap_or_default()),
             Cell::new(decisions::told(
                 instance.and_then(|instance| instance.reason.as_ref()),
             )),
         ]);
     }
     if !there.is_empty() || rows.is_empty() {
-        app.console
-            .list(&there, &table, "it concerns no instance")?;
+        app.console.list(
+            &there,
+            |row| row.reference.clone(),
+            &table,
+            "it concerns no instance",
+        )?;
     }
     let failed: Vec<&Row> = rows.iter().filter(|row| row.problem.is_some()).collect();
     if let [row] = failed.as_slice()

@@ -23,10 +23,9 @@ pub async fn run(app: &mut App<'_>, arguments: ChaosArguments) -> Outcome {
         act,
     };
     let done = app.client().await?.chaos(&request).await?;
-    if app.console.style.json {
-        app.console.json(&done)?;
-    } else {
-        app.console.say(&done.text);
+    let references = [done.reference.clone()];
+    app.console.done(&done, &references, &done.text)?;
+    if app.console.style.is_text() {
         app.console
             .say(&format!("see: {}", look(&target.reference)));
     }

@@ -1,49 +1,97 @@
 //! `decisions`: which rule did or declined what, for whom, and what it saw.
 
-use mainstay_api::Exit;
 use mainstay_api::client::DecisionFilter;
 use mainstay_api::types::{Decision, Reason};
+use mainstay_api::{Exit, Problem};
 
 use crate::app::App;
 use crate::arguments::DecisionsArguments;
+use crate::commands::watch;
+use crate::console::Style;
 use crate::outcome::Outcome;
+use crate::shown::{Row, Shown};
 use crate::text::one_line;
 
 /// As many as somebody reads at once. JSON has no other bound than the station's.
 const SHOWN: usize = 20;
 
 pub async fn run(app: &mut App<'_>, arguments: &DecisionsArguments) -> Outcome {
-    let json = app.console.style.json;
+    let is_text = app.console.style.is_text();
     let limit = arguments
         .limit
         .map(usize::from)
-        .or((!json).then_some(SHOWN));
+        .or(is_text.then_some(SHOWN));
     let filter = DecisionFilter {
         reference: arguments.reference.as_ref().map(ToString::to_string),
         // One more tells whether there are more.
-        limit: limit.map(|limit| if json { limit } else { limit + 1 }),
+        limit: limit.map(|limit| limit + usize::from(is_text)),
         ..DecisionFilter::default()
     };
-    let mut decisions = app.client().await?.decisions(&filter).await?;
-    if json {
-        app.console.json(&decisions)?;
-        return Ok(Exit::Ok);
+    let client = app.client().await?;
+    let style = app.console.style;
+    if arguments.watching.watch {
+        let told = match &filter.reference {
+            Some(reference) => format!("decisions {reference}"),
+            None => "decisions".to_owned(),
+        };
+        return watch::run(app, &client, &told, async || {
+            let mut decisions = client.decisions(&filter).await?;
+            decisions.truncate(limit.unwrap_or(usize::MAX));
+            shown(style, &decisions)
+        })
+        .await;
     }
-    if decisions.is_empty() {
-        app.console.say("no decision is recorded");
-        return Ok(Exit::Ok);
-    }
-    let limit = limit.unwrap_or(SHOWN);
-    let more = decisions.len() > limit;
-    decisions.truncate(limit);
-    app.console.data(&text(&decisions))?;
-    if more {
+    let mut decisions = client.decisions(&filter).await?;
+    let more = limit.filter(|limit| decisions.len() > *limit);
+    decisions.truncate(limit.unwrap_or(usize::MAX));
+    let shown = shown(style, &decisions)?;
+    app.console.shown(&shown)?;
+    if let Some(limit) = more {
         app.console.say(&format!(
             "the newest {limit}; --limit {} shows more",
             limit.saturating_mul(5)
         ));
     }
     Ok(Exit::Ok)
+}
+
+fn shown(style: Style, decisions: &[Decision]) -> Result<Shown, Problem> {
+    let references = each_once(decisions.iter().map(|one| one.subject.as_str()));
+    let rows = decisions
+        .iter()
+        .map(|one| Row::new(one, one.id.clone(), in_short(one)))
+        .collect::<Result<_, _>>()?;
+    Ok(Shown {
+        whole: style.render(decisions, &references, |_| text(decisions))?,
+        nothing: decisions.is_empty().then_some("no decision is recorded"),
+        rows,
+        is_history: true,
+    })
+}
+
+/// In the order in which they first come.
+pub fn each_once<'a>(references: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut seen = Vec::new();
+    for reference in references {
+        if !seen.iter().any(|known| known == reference) {
+            seen.push(reference.to_owned());
+        }
+    }
+    seen
+}
+
+fn in_short(decision: &Decision) -> String {
+    let (word, reason) = match (&decision.did, &decision.declined) {
+        (Some(did), _) => ("did", Some(did)),
+        (None, declined) => ("declined", declined.as_ref()),
+    };
+    one_line(&format!(
+        "{}  {}  {}  {word} {}",
+        decision.time,
+        decision.rule,
+        decision.subject,
+        told(reason)
+    ))
 }
 
 /// A line for each decision; below it what was done or declined, and a line for everything the rule saw: what it

@@ -1,15 +1,22 @@
 //! `describe`: everything known about one resource, with what last happened to it and what was last decided.
 
 use mainstay_api::client::{DecisionFilter, EventFilter};
-use mainstay_api::types::{Decision, Described, Event, Reason};
-use mainstay_api::{Client, Exit};
+use mainstay_api::types::{
+    Configuration, Decision, Described, Event, Instance, Name, Node, Placement, Reason,
+    ServiceType, Station, Supervisor,
+};
+use mainstay_api::{Client, Exit, Problem};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::app::App;
-use crate::arguments::OneArguments;
-use crate::commands::{decisions, events};
+use crate::arguments::DescribeArguments;
+use crate::commands::{decisions, events, watch};
+use crate::console::Style;
 use crate::outcome::Outcome;
+use crate::shown::Shown;
+use crate::table::Look;
 use crate::text::one_line;
 
 /// Of each, so many are a story; `events` and `decisions` tell the rest.
@@ -17,40 +24,106 @@ const LATEST: usize = 5;
 
 /// As JSON: the resource with its latest events and decisions beside it.
 #[derive(Serialize)]
-struct Whole {
-    #[serde(flatten)]
-    described: Described,
+struct Whole<'a> {
+    kind: &'a str,
+    #[serde(rename = "ref")]
+    reference: &'a str,
+    value: InOrder,
     events: Vec<Event>,
     decisions: Vec<Decision>,
 }
 
-pub async fn run(app: &mut App<'_>, arguments: &OneArguments) -> Outcome {
+/// A resource with its keys in the order of its type, as `get` shows them.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum InOrder {
+    Node(Box<Node>),
+    Station(Box<Station>),
+    Type(Box<ServiceType>),
+    Placement(Box<Placement>),
+    Instance(Box<Instance>),
+    Name(Box<Name>),
+    Supervisor(Box<Supervisor>),
+    Configuration(Box<Configuration>),
+    /// Of a kind, or with keys, that this build does not know.
+    Other(Value),
+}
+
+impl InOrder {
+    fn of(described: &Described) -> Self {
+        fn typed<T>(value: &Value, wrap: fn(Box<T>) -> InOrder) -> Option<InOrder>
+        where
+            T: DeserializeOwned + Serialize,
+        {
+            let read = T::deserialize(value).ok()?;
+            // Nothing is left out for the sake of order.
+            let whole = serde_json::to_value(&read).is_ok_and(|same| same == *value);
+            whole.then(|| wrap(Box::new(read)))
+        }
+        let value = &described.value;
+        let known = match described.kind.as_str() {
+            "node" => typed(value, Self::Node),
+            "station" => typed(value, Self::Station),
+            "type" => typed(value, Self::Type),
+            "placement" => typed(value, Self::Placement),
+            "instance" => typed(value, Self::Instance),
+            "name" => typed(value, Self::Name),
+            "supervisor" => typed(value, Self::Supervisor),
+            "config" => typed(value, Self::Configuration),
+            _ => None,
+        };
+        known.unwrap_or_else(|| Self::Other(value.clone()))
+    }
+}
+
+pub async fn run(app: &mut App<'_>, arguments: &DescribeArguments) -> Outcome {
     let client = app.client().await?;
     let reference = arguments.reference.to_string();
-    let described = client.resource(&reference).await?;
-    let (events, decisions) = latest(&client, &described.reference).await;
+    let style = app.console.style;
+    if arguments.watching.watch {
+        let told = format!("describe {reference}");
+        return watch::run(app, &client, &told, async || {
+            look(&client, style, &reference).await
+        })
+        .await;
+    }
+    let shown = look(&client, style, &reference).await?;
+    app.console.shown(&shown)?;
+    Ok(Exit::Ok)
+}
+
+async fn look(client: &Client, style: Style, reference: &str) -> Result<Shown, Problem> {
+    let described = client.resource(reference).await?;
+    let (events, decisions) = latest(client, &described.reference).await;
     let whole = Whole {
-        described,
+        kind: &described.kind,
+        reference: &described.reference,
+        value: InOrder::of(&described),
         events,
         decisions,
     };
-    if app.console.style.json {
-        app.console.json(&whole)?;
-        return Ok(Exit::Ok);
-    }
-    let colour = app.console.style.colour;
-    let mut text = format!("{} {}\n", whole.described.kind, whole.described.reference);
-    push(&mut text, &folded(&whole.described), 1);
+    let reference = described.reference.clone();
+    let state = described.value["state"].as_str().unwrap_or_default();
+    let reason = reason_line(&described.value["reason"]).unwrap_or_default();
+    let line = one_line(&format!("{reference}  {state}  {reason}"));
+    let references = [reference.clone()];
+    Shown::one(style, &whole, &references, (reference, line), |look| {
+        text(&described, &whole, look)
+    })
+}
+
+fn text(described: &Described, whole: &Whole<'_>, look: Look) -> String {
+    let mut text = format!("{} {}\n", described.kind, described.reference);
+    push(&mut text, &folded(described), 1);
     if !whole.events.is_empty() {
         text.push_str("\nlatest events\n");
-        text.push_str(&events::table(&whole.events).render(colour));
+        text.push_str(&events::table(&whole.events).render(look));
     }
     if !whole.decisions.is_empty() {
         text.push_str("\nlatest decisions\n");
         text.push_str(&decisions::text(&whole.decisions));
     }
-    app.console.data(&text)?;
-    Ok(Exit::Ok)
+    text
 }
 
 /// History is a help beside the resource itself: without it the resource is still told.
@@ -79,9 +152,9 @@ async fn latest(client: &Client, reference: &str) -> (Vec<Event>, Vec<Decision>)
 fn folded(described: &Described) -> Value {
     let mut value = described.value.clone();
     if let Some(reason) = value.get_mut("reason")
-        && let Ok(known) = Reason::deserialize(&*reason)
+        && let Some(line) = reason_line(reason)
     {
-        *reason = Value::String(decisions::told(Some(&known)));
+        *reason = Value::String(line);
     }
     if described.kind != "type" {
         return value;
@@ -96,6 +169,11 @@ fn folded(described: &Described) -> Value {
         *schema = Value::String(schema_line("", schema));
     }
     value
+}
+
+fn reason_line(reason: &Value) -> Option<String> {
+    let known = Reason::deserialize(reason).ok()?;
+    Some(decisions::told(Some(&known)))
 }
 
 /// `greet {name}  Greets somebody.`; keys that may be left out have a question mark.

@@ -9,6 +9,7 @@ use mainstay_protocol::limits::PAGE_ROWS_MAX;
 
 use crate::app::App;
 use crate::arguments::{EventsArguments, Since};
+use crate::commands::decisions;
 use crate::outcome::{Outcome, usage};
 use crate::table::{Cell, Table};
 use crate::text::one_line;
@@ -33,8 +34,13 @@ pub async fn run(app: &mut App<'_>, arguments: &EventsArguments) -> Outcome {
     if more {
         events.remove(0);
     }
-    let table = table(&events);
-    app.console.list(&events, &table, "nothing happened")?;
+    let references = decisions::each_once(events.iter().map(|event| event.subject.as_str()));
+    match app.console.style.is_text() && events.is_empty() {
+        true => app.console.say("nothing happened"),
+        false => app
+            .console
+            .answer(&events, &references, |look| table(&events).render(look))?,
+    }
     if more {
         app.console.say(&format!(
             "the newest {NEWEST}; --since shows more, as in --since 1h"
@@ -156,21 +162,20 @@ async fn follow_once(
 
 /// One event on one line.
 fn show(app: &mut App<'_>, event: &Event) -> Result<(), Problem> {
-    if app.console.style.json {
-        return app.console.json_line(event);
-    }
-    let line = format!(
-        "{}  {:<20}  {:<18}  {}\n",
-        event.time,
-        one_line(&event.subject),
-        one_line(&event.kind),
-        one_line(&format!("{} ({})", event.message, event.cause)),
-    );
-    app.console.data(&line)
+    app.console.one_of_many(event, &event.subject, || {
+        format!(
+            "{}  {:<20}  {:<18}  {}",
+            event.time,
+            one_line(&event.subject),
+            one_line(&event.kind),
+            one_line(&format!("{} ({})", event.message, event.cause)),
+        )
+    })
 }
 
 pub fn table(events: &[Event]) -> Table {
-    let mut table = Table::new(&["TIME", "SEQ", "SUBJECT", "TYPE", "CAUSE", "MESSAGE"]);
+    let mut table = Table::new(&["TIME", "SEQ", "SUBJECT", "TYPE", "CAUSE", "MESSAGE", "DATA"])
+        .wide_only(&["DATA"]);
     for event in events {
         table.row(vec![
             Cell::new(event.time.to_string()),
@@ -179,6 +184,7 @@ pub fn table(events: &[Event]) -> Table {
             Cell::new(&event.kind),
             Cell::new(&event.cause),
             Cell::new(&event.message),
+            Cell::new(event.data.to_string()),
         ]);
     }
     table

@@ -1,5 +1,8 @@
 //! `get`: the resources of a kind, or one of them, or those that belong to something.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use mainstay_api::client::InstanceFilter;
 use mainstay_api::types::{
     Configuration, Instance, Name, Node, Placement, ServiceType, Station, Supervisor, Target,
@@ -11,9 +14,12 @@ use serde::Serialize;
 use crate::app::App;
 use crate::arguments::{GetArguments, Table as Wanted, reference as parse_reference};
 use crate::commands::decisions::told;
+use crate::commands::watch;
+use crate::console::Style;
 use crate::outcome::{Outcome, usage};
+use crate::shown::Shown;
 use crate::table::{Cell, Table};
-use crate::text::{age, age_of};
+use crate::text::{age, age_of, span};
 
 pub async fn run(app: &mut App<'_>, arguments: &GetArguments) -> Outcome {
     let only = match &arguments.reference {
@@ -21,53 +27,74 @@ pub async fn run(app: &mut App<'_>, arguments: &GetArguments) -> Outcome {
         None => None,
     };
     let client = app.client().await?;
-    match arguments.kind {
-        Wanted::Instances => instances(app, &client, only).await,
+    let style = app.console.style;
+    if arguments.watching.watch {
+        let told = told_get(arguments);
+        return watch::run(app, &client, &told, async || {
+            look(&client, style, arguments.kind, only.as_ref()).await
+        })
+        .await;
+    }
+    let shown = look(&client, style, arguments.kind, only.as_ref()).await?;
+    app.console.shown(&shown)?;
+    Ok(Exit::Ok)
+}
+
+fn told_get(arguments: &GetArguments) -> String {
+    let of = arguments.reference.iter().map(|one| format!(" {one}"));
+    format!("get {}{}", plural(arguments.kind), of.collect::<String>())
+}
+
+async fn look(
+    client: &Client,
+    style: Style,
+    kind: Wanted,
+    only: Option<&Key>,
+) -> Result<Shown, Problem> {
+    let asked = Asked {
+        client,
+        style,
+        only,
+    };
+    match kind {
+        Wanted::Instances => instances(&asked).await,
         Wanted::Nodes => {
-            let rows = client.nodes().await?;
-            show(app, rows, only, node_table, |node| {
-                format!("node/{}", node.name)
-            })
-            .await
+            let reference = |one: &Node| format!("node/{}", one.name);
+            asked
+                .rows(client.nodes().await?, node_table, reference)
+                .await
         }
         Wanted::Stations => {
+            let reference = |one: &Station| format!("station/{}", one.id);
             let rows = client.stations().await?;
-            show(app, rows, only, station_table, |station| {
-                format!("station/{}", station.id)
-            })
-            .await
+            asked.rows(rows, station_table, reference).await
         }
         Wanted::Types => {
-            let rows = client.types().await?;
-            show(app, rows, only, type_table, |one| {
-                format!("type/{}", one.name)
-            })
-            .await
+            let reference = |one: &ServiceType| format!("type/{}", one.name);
+            asked
+                .rows(client.types().await?, type_table, reference)
+                .await
         }
         Wanted::Placements => {
+            let reference = |one: &Placement| one.name.clone();
             let rows = client.placements().await?;
-            show(app, rows, only, placement_table, |one| one.name.clone()).await
+            asked.rows(rows, placement_table, reference).await
         }
         Wanted::Names => {
-            let rows = client.names().await?;
-            show(app, rows, only, name_table, |one| {
-                format!("name/{}/{}", one.node, one.name)
-            })
-            .await
+            let reference = |one: &Name| format!("name/{}/{}", one.node, one.name);
+            asked
+                .rows(client.names().await?, name_table, reference)
+                .await
         }
         Wanted::Supervisors => {
+            let reference = |one: &Supervisor| format!("supervisor/{}", one.node);
             let rows = client.supervisors().await?;
-            show(app, rows, only, supervisor_table, |one| {
-                format!("supervisor/{}", one.node)
-            })
-            .await
+            asked.rows(rows, supervisor_table, reference).await
         }
         Wanted::Configurations => {
+            let reference = |one: &Configuration| format!("config/{}", one.hash);
             let rows = client.configurations().await?;
-            show(app, rows, only, configuration_table, |one| {
-                format!("config/{}", one.hash)
-            })
-            .await
+            asked.rows(rows, configuration_table, reference).await
         }
     }
 }
@@ -131,44 +158,56 @@ fn plural(kind: Wanted) -> &'static str {
     }
 }
 
-/// The whole list, or the one row that is meant: as JSON then an object, not an array.
-async fn show<T: Serialize>(
-    app: &mut App<'_>,
-    mut rows: Vec<T>,
-    only: Option<Key>,
-    table: fn(&[T]) -> Table,
-    reference: fn(&T) -> String,
-) -> Outcome {
-    if let Some(key) = only {
+/// What is asked for, and how it is to be shown.
+struct Asked<'a> {
+    client: &'a Client,
+    style: Style,
+    only: Option<&'a Key>,
+}
+
+impl Asked<'_> {
+    /// The whole list, or the one row that is meant: as data then an object, not an array.
+    async fn rows<T: Serialize>(
+        &self,
+        mut rows: Vec<T>,
+        table: fn(&[T]) -> Table,
+        reference: fn(&T) -> String,
+    ) -> Result<Shown, Problem> {
+        let Some(key) = self.only else {
+            return Shown::list(self.style, &rows, reference, &table(&rows), "there is none");
+        };
         let wanted = key.to_string();
         rows.retain(|row| reference(row) == wanted);
         let Some(row) = rows.first() else {
-            // The station says "not found", with the nearest name.
-            let described = app.client().await?.resource(&wanted).await?;
-            return app.console.json(&described).map(|()| Exit::Ok);
+            // The station says "not found", with the nearest name; if it came meanwhile, it is there.
+            let described = self.client.resource(&wanted).await?;
+            let subject = (wanted.clone(), wanted.clone());
+            return Shown::one(self.style, &described.value, &[wanted], subject, |_| {
+                format!("{}\n", described.value)
+            });
         };
-        if app.console.style.json {
-            return app.console.json(row).map(|()| Exit::Ok);
-        }
+        self.one(row, &wanted, &table(&rows))
     }
-    app.console.list(&rows, &table(&rows), "there is none")?;
-    Ok(Exit::Ok)
+
+    fn one<T: Serialize>(&self, row: &T, reference: &str, table: &Table) -> Result<Shown, Problem> {
+        let line = table.lines(self.style.look()).pop().unwrap_or_default();
+        let subject = (reference.to_owned(), line);
+        Shown::one(self.style, row, &[reference.to_owned()], subject, |look| {
+            table.render(look)
+        })
+    }
 }
 
-async fn instances(app: &mut App<'_>, client: &Client, only: Option<Key>) -> Outcome {
+async fn instances(asked: &Asked<'_>) -> Result<Shown, Problem> {
+    let client = asked.client;
     let mut filter = InstanceFilter::default();
-    match only {
+    match asked.only {
         Some(Key::Instance(key)) => {
             let one = client
                 .instance(key.node.as_str(), key.placement.as_str())
                 .await?;
-            if app.console.style.json {
-                app.console.json(&one)?;
-            } else {
-                let text = instance_table(&[one]).render(app.console.style.colour);
-                app.console.data(&text)?;
-            }
-            return Ok(Exit::Ok);
+            let table = instance_table(std::slice::from_ref(&one));
+            return asked.one(&one, &one.reference, &table);
         }
         Some(Key::Placement(name)) => {
             client.placement(name.as_str()).await?;
@@ -185,39 +224,83 @@ async fn instances(app: &mut App<'_>, client: &Client, only: Option<Key>) -> Out
         Some(_) | None => {}
     }
     let rows = client.instances(&filter).await?;
-    app.console
-        .list(&rows, &instance_table(&rows), "there is no instance")?;
-    Ok(Exit::Ok)
+    let (table, reference) = (instance_table(&rows), |one: &Instance| {
+        one.reference.clone()
+    });
+    Shown::list(
+        asked.style,
+        &rows,
+        reference,
+        &table,
+        "there is no instance",
+    )
 }
 
 pub fn instance_table(rows: &[Instance]) -> Table {
     let mut table = Table::new(&[
         "REF",
         "TYPE",
+        "VERSION",
+        "NAME",
         "STATE",
         "HEALTH",
         "DESIRED",
         "INCARNATION",
         "FOR",
         "CHECKED",
+        "ATTEMPTS",
         "NEXT TRY",
+        "PIDS",
+        "CONFIG",
+        "WANTED CONFIG",
         "REASON",
+    ])
+    .wide_only(&[
+        "VERSION",
+        "NAME",
+        "ATTEMPTS",
+        "PIDS",
+        "CONFIG",
+        "WANTED CONFIG",
     ]);
     for one in rows {
         table.row(vec![
             Cell::new(&one.reference),
             Cell::new(&one.service_type),
+            Cell::new(one.version.as_deref().unwrap_or_default()),
+            Cell::new(&one.name),
             Cell::state(&one.state),
             Cell::state(one.health.as_str()),
             Cell::new(&one.desired),
             Cell::new(one.incarnation.to_string()),
             Cell::new(age_of(one.since)),
             Cell::new(ago(one.checked_ms)),
+            Cell::new(one.attempts.to_string()),
             Cell::new(one.next_try.map(age_of).unwrap_or_default()),
+            Cell::new(pids(one)),
+            Cell::new(json_cell(one.config.as_ref())),
+            Cell::new(json_cell(one.config_wanted.as_ref())),
             Cell::new(told(one.reason.as_ref())),
         ]);
     }
     table
+}
+
+fn pids(one: &Instance) -> String {
+    let pids: Vec<String> = one.process.iter().map(|one| one.pid.to_string()).collect();
+    pids.join(",")
+}
+
+fn json_cell(value: Option<&serde_json::Value>) -> String {
+    value.map(ToString::to_string).unwrap_or_default()
+}
+
+fn labels_cell(labels: &BTreeMap<String, String>) -> String {
+    let pairs: Vec<String> = labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    pairs.join(",")
 }
 
 fn node_table(rows: &[Node]) -> Table {
@@ -229,9 +312,14 @@ fn node_table(rows: &[Node]) -> Table {
         "HEARD",
         "FOR",
         "BUILD",
+        "LABELS",
+        "SCHEDULABLE",
+        "MAINTENANCE",
         "ADDRESS",
+        "ID",
         "REASON",
-    ]);
+    ])
+    .wide_only(&["LABELS", "SCHEDULABLE", "MAINTENANCE", "ID"]);
     for one in rows {
         table.row(vec![
             Cell::new(&one.name),
@@ -241,7 +329,11 @@ fn node_table(rows: &[Node]) -> Table {
             Cell::new(ago(one.heard_ms)),
             Cell::new(age_of(one.since)),
             Cell::new(&one.build),
+            Cell::new(labels_cell(&one.labels)),
+            Cell::new(yes(one.schedulable)),
+            Cell::new(yes(one.maintenance)),
             Cell::new(one.address.as_deref().unwrap_or_default()),
+            Cell::new(&one.id),
             Cell::new(told(one.reason.as_ref())),
         ]);
     }
@@ -264,7 +356,19 @@ fn station_table(rows: &[Station]) -> Table {
 }
 
 fn type_table(rows: &[ServiceType]) -> Table {
-    let mut table = Table::new(&["NAME", "VERSION", "HOLDS", "RESTART", "NODES", "MESSAGES"]);
+    let mut table = Table::new(&[
+        "NAME",
+        "VERSION",
+        "HOLDS",
+        "RESTART",
+        "START WITHIN",
+        "STOP WITHIN",
+        "MAY USE",
+        "NODES",
+        "MESSAGES",
+        "CONFIG KEYS",
+    ])
+    .wide_only(&["START WITHIN", "STOP WITHIN", "MAY USE", "CONFIG KEYS"]);
     for one in rows {
         let messages: Vec<&str> = one
             .messages
@@ -276,11 +380,23 @@ fn type_table(rows: &[ServiceType]) -> Table {
             Cell::new(&one.version),
             Cell::new(one.holds.as_deref().unwrap_or("(its placement's)")),
             Cell::new(&one.restart),
+            Cell::new(span(Duration::from_millis(one.start_deadline_ms))),
+            Cell::new(span(Duration::from_millis(one.stop_deadline_ms))),
+            Cell::new(one.may_use.join(",")),
             Cell::new(one.nodes.join(",")),
             Cell::new(messages.join(",")),
+            Cell::new(config_keys(&one.schema)),
         ]);
     }
     table
+}
+
+fn config_keys(schema: &serde_json::Value) -> String {
+    let keys = schema["properties"].as_object();
+    let keys: Vec<&str> = keys
+        .map(|keys| keys.keys().map(String::as_str).collect())
+        .unwrap_or_default();
+    keys.join(",")
 }
 
 fn placement_table(rows: &[Placement]) -> Table {
@@ -293,20 +409,16 @@ fn placement_table(rows: &[Placement]) -> Table {
         "HEALTHY",
         "STATE",
         "GENERATION",
+        "CONFIG",
         "WAITING ON",
         "REASON",
-    ]);
+    ])
+    .wide_only(&["CONFIG"]);
     for one in rows {
         let target = match &one.target {
             Target::Nodes(nodes) => nodes.join(","),
             Target::All(labels) if labels.is_empty() => "all".to_owned(),
-            Target::All(labels) => {
-                let pairs: Vec<String> = labels
-                    .iter()
-                    .map(|(key, value)| format!("{key}={value}"))
-                    .collect();
-                format!("all {}", pairs.join(","))
-            }
+            Target::All(labels) => format!("all {}", labels_cell(labels)),
         };
         table.row(vec![
             Cell::new(&one.name),
@@ -317,6 +429,7 @@ fn placement_table(rows: &[Placement]) -> Table {
             Cell::new(one.healthy.to_string()),
             Cell::state(&one.state),
             Cell::new(one.generation.to_string()),
+            Cell::new(one.config.to_string()),
             Cell::new(one.waiting_on.join(",")),
             Cell::new(told(one.reason.as_ref())),
         ]);
@@ -375,8 +488,15 @@ fn configuration_table(rows: &[Configuration]) -> Table {
 }
 
 fn ago(ms: Option<u64>) -> String {
-    ms.map(|ms| age(std::time::Duration::from_millis(ms)))
+    ms.map(|ms| age(Duration::from_millis(ms)))
         .unwrap_or_default()
+}
+
+fn yes(so: bool) -> &'static str {
+    match so {
+        true => "yes",
+        false => "no",
+    }
 }
 
 #[cfg(test)]

@@ -35,9 +35,9 @@ pub async fn run(app: &mut App<'_>, arguments: &LogsArguments) -> Outcome {
     };
     while !reading.page(app).await? {}
     if !arguments.follow {
-        if app.console.style.json {
+        if !app.console.style.is_text() {
             let lines: Vec<Line<'_>> = reading.lines.iter().map(|line| Line::of(line)).collect();
-            app.console.json(&lines)?;
+            app.console.answer(&lines, &[], |_| String::new())?;
         }
         return Ok(Exit::Ok);
     }
@@ -49,7 +49,7 @@ struct Reading {
     instance: InstanceKey,
     from: LogsFrom,
     incarnation: Option<u64>,
-    /// Kept for JSON, which is one list.
+    /// Kept where they are data, which is one list.
     lines: Vec<String>,
 }
 
@@ -89,7 +89,7 @@ impl Reading {
         }
         self.incarnation = Some(page.incarnation);
         for line in page.text.lines() {
-            if app.console.style.json {
+            if !app.console.style.is_text() {
                 self.lines.push(line.to_owned());
             } else {
                 app.console.data(&format!("{}\n", printable(line)))?;
@@ -104,7 +104,8 @@ impl Reading {
         let mut lost: Option<Instant> = None;
         loop {
             for line in std::mem::take(&mut self.lines) {
-                app.console.json_line(&Line::of(&line))?;
+                let told = || line.clone();
+                app.console.one_of_many(&Line::of(&line), "", told)?;
             }
             tokio::time::sleep(LOOK).await;
             match self.look(app).await {

@@ -25,7 +25,8 @@ pub async fn run(app: &mut App<'_>, arguments: ParkedArguments) -> Outcome {
 
 async fn list(app: &mut App<'_>) -> Outcome {
     let parked = app.client().await?.parked().await?;
-    let mut table = Table::new(&["ID", "RULE", "SUBJECT", "EVENT", "FOR", "TEXT"]);
+    let mut table =
+        Table::new(&["ID", "RULE", "SUBJECT", "EVENT", "FOR", "CODE", "TEXT"]).wide_only(&["CODE"]);
     for one in &parked {
         table.row(vec![
             Cell::new(&one.id),
@@ -33,21 +34,23 @@ async fn list(app: &mut App<'_>) -> Outcome {
             Cell::new(one.subject.as_deref().unwrap_or_default()),
             Cell::new(one.event.as_deref().unwrap_or_default()),
             Cell::new(age_of(one.since)),
+            Cell::new(&one.code),
             Cell::new(&one.text),
         ]);
     }
-    app.console.list(&parked, &table, "nothing is parked")?;
+    app.console
+        .list(&parked, reference, &table, "nothing is parked")?;
     Ok(Exit::Ok)
+}
+
+fn reference(parked: &Parked) -> String {
+    format!("parked/{}", parked.id)
 }
 
 async fn show(app: &mut App<'_>, id: &str) -> Outcome {
     let parked = app.client().await?.parked_one(id).await?;
-    if app.console.style.json {
-        app.console.json(&parked)?;
-    } else {
-        let text = text(&parked);
-        app.console.data(&text)?;
-    }
+    app.console
+        .answer(&parked, &[reference(&parked)], |_| text(&parked))?;
     Ok(Exit::Ok)
 }
 
@@ -88,10 +91,7 @@ async fn drop_one(app: &mut App<'_>, arguments: &ParkedDropArguments) -> Outcome
 }
 
 fn accept(app: &mut App<'_>, accepted: &Accepted) -> Outcome {
-    if app.console.style.json {
-        app.console.json(accepted)?;
-    } else {
-        app.console.say(&accepted.text);
-    }
+    app.console
+        .done(accepted, &accepted.instances, &accepted.text)?;
     Ok(Exit::Ok)
 }

@@ -1,29 +1,69 @@
 //! `status`: the cluster at a glance; what is wrong, by its root; what is being done about it.
 
-use mainstay_api::Exit;
 use mainstay_api::types::{Status, Verdict, Work};
+use mainstay_api::{Exit, Problem};
 
 use crate::app::App;
 use crate::arguments::StatusArguments;
+use crate::commands::watch;
+use crate::console::Style;
 use crate::outcome::Outcome;
-use crate::table::{Cell, Table, Tone};
-use crate::text::{age, age_of};
+use crate::shown::Shown;
+use crate::table::{Cell, Look, Table, Tone};
+use crate::text::{age, age_of, one_line};
 
 pub async fn run(app: &mut App<'_>, arguments: &StatusArguments) -> Outcome {
-    let status = app.client().await?.status().await?;
-    if app.console.style.json {
-        app.console.json(&status)?;
-    } else {
-        let text = text(&status, app.console.style.colour);
-        app.console.data(&text)?;
+    let client = app.client().await?;
+    let style = app.console.style;
+    if arguments.watching.watch {
+        return watch::run(app, &client, "status", async || {
+            shown(style, &client.status().await?)
+        })
+        .await;
     }
+    let status = client.status().await?;
+    let shown = shown(style, &status)?;
+    app.console.shown(&shown)?;
     Ok(match (arguments.exit_code, status.verdict) {
         (true, Verdict::Degraded | Verdict::Down | Verdict::Unknown) => Exit::NotHealthy,
         (true, Verdict::Healthy) | (false, _) => Exit::Ok,
     })
 }
 
-fn text(status: &Status, colour: bool) -> String {
+fn shown(style: Style, status: &Status) -> Result<Shown, Problem> {
+    let problems = status.problems.iter();
+    let references: Vec<String> = problems.map(|one| one.reference.clone()).collect();
+    let subject = ("cluster".to_owned(), in_short(status));
+    Shown::one(style, status, &references, subject, |look| {
+        text(status, look)
+    })
+}
+
+/// On one line: the verdict, and who is in trouble.
+fn in_short(status: &Status) -> String {
+    let problems = status.problems.iter().map(|one| {
+        let code = one
+            .reason
+            .as_ref()
+            .map_or("-", |reason| reason.code.as_str());
+        format!("{} {code}", one.reference)
+    });
+    let works = status.working_on.iter().chain(&status.scheduled);
+    let works = works.map(|work| format!("{} {}", work.reference, work.action));
+    let said: Vec<String> = problems.chain(works).collect();
+    format!(
+        "{}  nodes {}/{}  instances {}/{} ok  {}",
+        status.verdict.as_str(),
+        status.nodes.ok,
+        status.nodes.total,
+        status.instances.ok,
+        status.instances.total,
+        one_line(&said.join(", ")),
+    )
+}
+
+fn text(status: &Status, look: Look) -> String {
+    let colour = look.colour;
     let verdict = status.verdict.as_str();
     let leader = match (&status.leader, status.term) {
         (Some(leader), Some(term)) => format!("leader {leader} (term {term})"),
@@ -41,12 +81,22 @@ fn text(status: &Status, colour: bool) -> String {
         age(std::time::Duration::from_millis(status.data_age_ms)),
     );
     if !status.problems.is_empty() {
-        let mut table = Table::new(&["PROBLEM", "FOR", "CODE", "REASON", "ROOT", "EXPLAINED BY"]);
+        let mut table = Table::new(&[
+            "PROBLEM",
+            "FOR",
+            "SINCE",
+            "CODE",
+            "REASON",
+            "ROOT",
+            "EXPLAINED BY",
+        ])
+        .wide_only(&["SINCE"]);
         for problem in &status.problems {
             let reason = problem.reason.as_ref();
             table.row(vec![
                 Cell::new(&problem.reference),
                 Cell::new(age_of(problem.since)),
+                Cell::new(problem.since.to_string()),
                 Cell::new(reason.map_or("", |reason| reason.code.as_str())),
                 Cell::new(reason.map_or("", |reason| reason.text.as_str())),
                 Cell::new(&problem.root),
@@ -54,14 +104,20 @@ fn text(status: &Status, colour: bool) -> String {
             ]);
         }
         out.push('\n');
-        out.push_str(&table.render(colour));
+        out.push_str(&table.render(look));
     }
-    work(&mut out, "WORKING ON", &status.working_on, colour);
-    work(&mut out, "SCHEDULED", &status.scheduled, colour);
+    work(&mut out, "WORKING ON", &status.working_on, look);
+    work(&mut out, "SCHEDULED", &status.scheduled, look);
+    if !status.rules_off.is_empty() {
+        let rules = one_line(&status.rules_off.join(", "));
+        out.push_str(&format!(
+            "\nrules switched off: {rules}; see mainstay rule list\n"
+        ));
+    }
     out
 }
 
-fn work(out: &mut String, heading: &'static str, works: &[Work], colour: bool) {
+fn work(out: &mut String, heading: &'static str, works: &[Work], look: Look) {
     if works.is_empty() {
         return;
     }
@@ -75,5 +131,5 @@ fn work(out: &mut String, heading: &'static str, works: &[Work], colour: bool) {
         ]);
     }
     out.push('\n');
-    out.push_str(&table.render(colour));
+    out.push_str(&table.render(look));
 }

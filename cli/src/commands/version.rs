@@ -26,10 +26,11 @@ pub async fn run(app: &mut App<'_>) -> Outcome {
         program: env!("CARGO_PKG_VERSION").to_owned(),
         station: station.ok(),
     };
-    if app.console.style.json {
-        app.console.json(&both)?;
-        return Ok(Exit::Ok);
-    }
+    app.console.answer(&both, &[], |_| text(&both))?;
+    Ok(Exit::Ok)
+}
+
+fn text(both: &Both) -> String {
     let mut text = format!("mainstay {}\n", both.program);
     match &both.station {
         None => text.push_str("station  none reachable\n"),
@@ -44,6 +45,5 @@ pub async fn run(app: &mut App<'_>) -> Outcome {
             ));
         }
     }
-    app.console.data(&text)?;
-    Ok(Exit::Ok)
+    text
 }

@@ -34,12 +34,20 @@ pub async fn run(app: &mut App<'_>, arguments: &WaitArguments) -> Outcome {
         in_words(&arguments.goal),
         span(Duration::from_millis(answer.waited_ms))
     ));
-    if app.console.style.json {
-        app.console.json(&answer)?;
-    } else if !answer.instances.is_empty() {
-        let text = get::instance_table(&answer.instances).render(app.console.style.colour);
-        app.console.data(&text)?;
+    let mut references: Vec<String> = answer
+        .instances
+        .iter()
+        .map(|instance| instance.reference.clone())
+        .collect();
+    if references.is_empty() {
+        references.push(reference);
     }
+    app.console.answer(&answer, &references, |look| {
+        match answer.instances.is_empty() {
+            true => String::new(),
+            false => get::instance_table(&answer.instances).render(look),
+        }
+    })?;
     Ok(Exit::Ok)
 }
 

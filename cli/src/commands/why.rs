@@ -1,39 +1,90 @@
 //! `why`: the tree of causes down to its roots, what it affects, what the system will do, what you can do.
 
 use mainstay_api::types::{Why, WhyNode};
-use mainstay_api::{Client, Exit};
+use mainstay_api::{Client, Exit, Problem};
 
 use crate::app::App;
 use crate::arguments::WhyArguments;
+use crate::commands::watch;
+use crate::console::Style;
 use crate::outcome::Outcome;
+use crate::shown::{Row, Shown};
 use crate::table::Tone;
 use crate::text::{age_of, one_line, printable};
 
 pub async fn run(app: &mut App<'_>, arguments: &WhyArguments) -> Outcome {
     let client = app.client().await?;
-    let Some(reference) = &arguments.reference else {
-        let trees = client.why_all().await?;
-        if app.console.style.json {
-            app.console.json(&trees)?;
-        } else if trees.is_empty() {
-            app.console.say("nothing is wrong");
-        } else {
-            let texts: Vec<String> = trees
-                .iter()
-                .map(|why| text(why, app.console.style.colour))
-                .collect();
-            app.console.data(&texts.join("\n"))?;
-        }
-        return Ok(Exit::Ok);
-    };
-    let why = client.why(&reference.to_string()).await?;
-    if app.console.style.json {
-        app.console.json(&why)?;
-    } else {
-        let text = text(&why, app.console.style.colour);
-        app.console.data(&text)?;
+    let reference = arguments.reference.as_ref().map(ToString::to_string);
+    let style = app.console.style;
+    if arguments.watching.watch {
+        let told = format!("why {}", reference.as_deref().unwrap_or_default());
+        return watch::run(app, &client, told.trim_end(), async || {
+            look(&client, style, reference.as_deref()).await
+        })
+        .await;
     }
+    let shown = look(&client, style, reference.as_deref()).await?;
+    app.console.shown(&shown)?;
     Ok(Exit::Ok)
+}
+
+async fn look(client: &Client, style: Style, reference: Option<&str>) -> Result<Shown, Problem> {
+    if let Some(reference) = reference {
+        let why = client.why(reference).await?;
+        let subject = (why.tree.reference.clone(), in_short(&why));
+        return Shown::one(style, &why, &roots(&why.tree), subject, |look| {
+            text(&why, look.colour)
+        });
+    }
+    let trees = client.why_all().await?;
+    let roots: Vec<String> = trees.iter().flat_map(|why| roots(&why.tree)).collect();
+    let whole = style.render(&trees, &roots, |look| {
+        let texts: Vec<String> = trees.iter().map(|why| text(why, look.colour)).collect();
+        texts.join("\n")
+    })?;
+    let rows = trees
+        .iter()
+        .map(|why| Row::new(why, why.tree.reference.clone(), in_short(why)))
+        .collect::<Result<_, _>>()?;
+    Ok(Shown {
+        whole,
+        nothing: trees.is_empty().then_some("nothing is wrong"),
+        rows,
+        is_history: false,
+    })
+}
+
+/// What the tree ends in, each once.
+fn roots(node: &WhyNode) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![node];
+    while let Some(node) = open.pop() {
+        if node.because.is_empty() && !found.contains(&node.reference) {
+            found.push(node.reference.clone());
+        }
+        open.extend(node.because.iter().rev());
+    }
+    found
+}
+
+/// On one line: what it is, and the reason at the bottom of it.
+fn in_short(why: &Why) -> String {
+    let mut root = &why.tree;
+    while let Some(behind) = root.because.first() {
+        root = behind;
+    }
+    let behind = match root.reference == why.tree.reference {
+        true => String::new(),
+        false => format!("  because {} is {}", root.reference, root.state),
+    };
+    let reason = root.reason.as_ref().or(why.tree.reason.as_ref());
+    let reason = reason.map(|reason| format!("  {}: {}", reason.code, reason.text));
+    one_line(&format!(
+        "{} is {}{behind}{}",
+        why.tree.reference,
+        why.tree.state,
+        reason.unwrap_or_default()
+    ))
 }
 
 /// The tree as talk, beside an error; nothing (and false) where it cannot be had.

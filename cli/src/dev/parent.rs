@@ -309,20 +309,22 @@ fn report(
             .map(str::to_owned)
         },
     };
-    if app.console.style.json {
-        app.console.json(&report)?;
-    } else {
+    let references: Vec<String> = report
+        .nodes
+        .iter()
+        .map(|node| format!("node/{node}"))
+        .collect();
+    app.console.answer(&report, &references, |_| {
         let [first, second, third] = &report.to_try;
         let nodes = report.nodes.join(", ");
-        let text = format!(
+        format!(
             "ready: {nodes} and station s1\ncontext    {DEV} (now the current one)\ndata       {}\nlogs       {}\nsocket     {}\n\
              try        {first}\n           {second}\n           {third}\n",
             report.directory.display(),
             report.logs.display(),
             report.socket.display(),
-        );
-        app.console.data(&text)?;
-    }
+        )
+    })?;
     let end = match arguments.detached {
         true => "`mainstay dev stop`",
         false => "Ctrl-C",

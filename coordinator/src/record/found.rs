@@ -12,6 +12,7 @@ pub fn found(txn: &mut Txn<'_>, found: &Found, env: &Env) {
             epoch: env.leadership.epoch,
             name: found.name.clone(),
             settings: found.settings.clone(),
+            rules_off: std::collections::BTreeMap::new(),
         };
         txn.put(Key::Cluster, Vertex::Cluster(cluster))
             .expect("it is the first");

@@ -1,5 +1,7 @@
 //! What people ask for becomes wishes. A refusal changes nothing and says what is wrong.
 
+mod switch;
+
 use std::collections::BTreeSet;
 
 use mainstay_protocol::code::{self, Reason};
@@ -39,6 +41,8 @@ pub fn operation(txn: &mut Txn<'_>, operation: &Operation, env: &Env) -> Result_
         Operation::Clear { instance } => clear(txn, instance),
         Operation::Requeue { parked } => requeue(txn, parked),
         Operation::Drop { parked } => drop_parked(txn, parked),
+        Operation::DisableRule { rule, by, why } => switch::off(txn, rule, by, why, env),
+        Operation::EnableRule { rule } => switch::on(txn, rule),
     }?;
     recorded.changed = !txn.changed_since(point).is_empty();
     Ok(recorded)
@@ -142,7 +146,7 @@ fn is_at_rest(txn: &Txn<'_>, wish: &StartPlacement) -> bool {
     txn.instances_of(&wish.name)
         .iter()
         .filter_map(|key| txn.instance(key))
-        .all(|instance| needs_waking(&instance.state))
+        .all(|instance| instance.state.needs_waking())
 }
 
 fn differs_from(wish: &StartPlacement, differs: &str) -> Refusal {
@@ -210,7 +214,7 @@ fn wake(txn: &mut Txn<'_>, wish: &StartPlacement) -> Recorded {
         match txn.instance(key) {
             None => said.push(format!("{key} is to start")),
             Some(instance) => {
-                let right = instance.desired == Desired::Running && !needs_waking(&instance.state);
+                let right = instance.desired == Desired::Running && !instance.state.needs_waking();
                 if right {
                     let state = instance.state.as_str().to_lowercase();
                     said.push(format!("{key} is already {state}"));
@@ -220,7 +224,7 @@ fn wake(txn: &mut Txn<'_>, wish: &StartPlacement) -> Recorded {
                     instance.desired = Desired::Running;
                     tell_stopping(instance);
                 });
-                if needs_waking(&instance.state) {
+                if instance.state.needs_waking() {
                     // What failed in this same step still holds its name.
                     verb::free_name(txn, key);
                     let reason = Reason::new(code::WANTED, "a start was asked for");
@@ -231,24 +235,6 @@ fn wake(txn: &mut Txn<'_>, wish: &StartPlacement) -> Recorded {
         }
     }
     recorded(keys, said.join("; "))
-}
-
-/// States that only a person's wish leaves.
-fn needs_waking(state: &InstanceState) -> bool {
-    match state {
-        InstanceState::Stopped { .. }
-        | InstanceState::Quarantined
-        | InstanceState::Failed { .. } => !state.may_be_live(),
-        InstanceState::Pending
-        | InstanceState::Blocked
-        | InstanceState::Starting
-        | InstanceState::Running
-        | InstanceState::Degraded
-        | InstanceState::Unresponsive { .. }
-        | InstanceState::Stopping { .. }
-        | InstanceState::Backoff { .. }
-        | InstanceState::Unknown { .. } => false,
-    }
 }
 
 fn known(txn: &Txn<'_>, key: &InstanceKey) -> Result<Instance, Refusal> {
@@ -334,8 +320,9 @@ fn clear(txn: &mut Txn<'_>, key: &InstanceKey) -> Result_ {
     if !clearable {
         verb::change(txn, key, |instance| instance.attempts.clear());
         let state = instance.state.as_str();
+        // Nothing starts for it: there is nobody to wait for.
         return Ok(recorded(
-            vec![key.clone()],
+            Vec::new(),
             format!("{key} is {state}; nothing had to be cleared"),
         ));
     }

@@ -111,11 +111,7 @@ fn started(
     process: &[mainstay_protocol::health::ProcessIdentity],
     env: &Env,
 ) {
-    let begins = matches!(
-        instance.state,
-        InstanceState::Starting | InstanceState::Unknown { .. }
-    );
-    if !begins {
+    if !instance.state.awaits_started() {
         return;
     }
     let subject = Key::Instance(key.clone());

@@ -13,6 +13,8 @@ pub struct CommandResend;
 
 impl Rule for CommandResend {
     const NAME: &'static str = "command_resend";
+    const ABOUT: &'static str = "Sends a command again until it is answered.";
+    const SAFETY: Option<&'static str> = Some("a command that was lost would never be carried out");
     type Subject = CommandId;
 
     fn watches() -> Watch {

@@ -39,6 +39,7 @@ pub fn is_final(instance: &Instance) -> bool {
 
 impl Rule for CouldNotStart {
     const NAME: &'static str = "could_not_start";
+    const ABOUT: &'static str = "Leaves alone what cannot start until its wish changes.";
     type Subject = InstanceKey;
 
     fn watches() -> Watch {

@@ -14,6 +14,9 @@ pub struct NameConflict;
 
 impl Rule for NameConflict {
     const NAME: &'static str = "name_conflict";
+    const ABOUT: &'static str =
+        "Puts those that want one name in line, and lets the oldest have it next.";
+    const SAFETY: Option<&'static str> = Some("who waits for a name would never get it");
     type Subject = InstanceKey;
 
     fn watches() -> Watch {

@@ -15,6 +15,9 @@ pub struct NodeReturn;
 
 impl Rule for NodeReturn {
     const NAME: &'static str = "node_return";
+    const ABOUT: &'static str = "Tells what a node that is back has lost while it was away.";
+    const SAFETY: Option<&'static str> =
+        Some("what was on a node that comes back would stay Unknown for ever");
     type Subject = InstanceKey;
 
     fn watches() -> Watch {

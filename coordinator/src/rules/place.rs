@@ -16,6 +16,7 @@ pub struct Place;
 
 impl Rule for Place {
     const NAME: &'static str = "place";
+    const ABOUT: &'static str = "Makes one instance of a placement on each node that it names.";
     type Subject = PlacementName;
 
     fn watches() -> Watch {

@@ -14,6 +14,8 @@ pub struct Quarantine;
 
 impl Rule for Quarantine {
     const NAME: &'static str = "quarantine";
+    const ABOUT: &'static str = "Ends a crash loop whose restarts are used up.";
+    const SAFETY: Option<&'static str> = Some("a crash loop would never end");
     type Subject = InstanceKey;
 
     fn watches() -> Watch {

@@ -26,6 +26,8 @@ pub struct Restart;
 
 impl Rule for Restart {
     const NAME: &'static str = "restart";
+    const ABOUT: &'static str =
+        "Starts again what ended against the wish, at once or after a pause.";
     type Subject = InstanceKey;
 
     fn watches() -> Watch {

@@ -14,6 +14,8 @@ pub struct Start;
 
 impl Rule for Start {
     const NAME: &'static str = "start";
+    const ABOUT: &'static str =
+        "Begins what is wanted, once its node is online, has the type, and the name is free.";
     type Subject = InstanceKey;
 
     fn watches() -> Watch {

@@ -14,6 +14,9 @@ pub struct StartDeadline;
 
 impl Rule for StartDeadline {
     const NAME: &'static str = "start_deadline";
+    const ABOUT: &'static str = "Ends a start that is not answered in time.";
+    const SAFETY: Option<&'static str> =
+        Some("a start that is never answered would stay Starting for ever");
     type Subject = InstanceKey;
 
     fn watches() -> Watch {

@@ -14,6 +14,9 @@ pub struct Stop;
 
 impl Rule for Stop {
     const NAME: &'static str = "stop";
+    const ABOUT: &'static str =
+        "Ends what is not wanted running, what failed and lives, and what is to be restarted.";
+    const SAFETY: Option<&'static str> = Some("nothing that is not wanted would ever end");
     type Subject = InstanceKey;
 
     fn watches() -> Watch {

@@ -15,6 +15,9 @@ pub struct StopEscalate;
 
 impl Rule for StopEscalate {
     const NAME: &'static str = "stop_escalate";
+    const ABOUT: &'static str = "Kills what does not answer its Stop.";
+    const SAFETY: Option<&'static str> =
+        Some("a stop that is never answered would keep its name for ever");
     type Subject = InstanceKey;
 
     fn watches() -> Watch {

@@ -14,6 +14,7 @@ pub struct Unresponsive;
 
 impl Rule for Unresponsive {
     const NAME: &'static str = "unresponsive";
+    const ABOUT: &'static str = "Stops what goes on missing its Checks, so that it is restarted.";
     type Subject = InstanceKey;
 
     fn watches() -> Watch {

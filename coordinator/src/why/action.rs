@@ -105,6 +105,16 @@ fn for_instance(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<Str
                 format!("mainstay stop {key}"),
             ]
         }
+        InstanceState::Failed { .. } if blocked_by(facts) == Some(code::CONFIG_REFUSED) => {
+            vec![
+                format!("mainstay describe type/{}", facts.service_type),
+                format!(
+                    "mainstay start {} --name {} --on {} --config KEY=VALUE",
+                    facts.service_type, key.placement, key.node
+                ),
+                format!("mainstay decisions {key}"),
+            ]
+        }
         InstanceState::Failed { .. } | InstanceState::Backoff { .. } => {
             vec![
                 format!("mainstay clear {key}"),

@@ -5,28 +5,8 @@ use mainstay_protocol::code;
 use mainstay_protocol::health::Health;
 use mainstay_resource_graph::{Instance, InstanceState, Key, Record, View, ViewExt, slot_of};
 
-use super::{Cause, behind, plain, wants_running};
+use super::{Cause, behind, plain};
 use crate::verb;
-
-pub fn is_as_wanted(instance: &Instance) -> bool {
-    match instance.state {
-        InstanceState::Running => {
-            wants_running(instance) && matches!(instance.health, Health::Ok | Health::Unknown)
-        }
-        // A clean end by itself is no failure, and yet not what was wanted: somebody should know.
-        InstanceState::Stopped { .. } => !wants_running(instance),
-        InstanceState::Pending
-        | InstanceState::Blocked
-        | InstanceState::Starting
-        | InstanceState::Degraded
-        | InstanceState::Unresponsive { .. }
-        | InstanceState::Stopping { .. }
-        | InstanceState::Failed { .. }
-        | InstanceState::Backoff { .. }
-        | InstanceState::Quarantined
-        | InstanceState::Unknown { .. } => false,
-    }
-}
 
 pub fn cause(
     view: &dyn View,
@@ -112,7 +92,7 @@ fn obstacle(view: &dyn View, key: &InstanceKey, facts: &Instance, depth: usize) 
 fn holding(view: &dyn View, holder: InstanceKey, depth: usize) -> Vec<Cause> {
     let well = view
         .instance(&holder)
-        .is_some_and(|facts| is_as_wanted(&facts));
+        .is_some_and(|facts| facts.is_as_wanted());
     let key = Key::Instance(holder);
     match view.record(&key) {
         Some(record) if well => vec![Cause {

@@ -1,7 +1,7 @@
 //! What every answer of `why` and `status` must be, whatever the graph is like.
 
 use mainstay_coordinator::status::{self, Verdict};
-use mainstay_coordinator::why::{self, Cause, is_as_wanted};
+use mainstay_coordinator::why::{self, Cause};
 use mainstay_protocol::limits;
 use mainstay_resource_graph::{Key, Kind, View, ViewExt};
 
@@ -65,7 +65,7 @@ fn explained(world: &World, key: &Key) {
     if let Key::Instance(at) = key {
         let instance = world.graph().instance(at).unwrap();
         let reason = why.tree.reason.as_ref();
-        if !is_as_wanted(&instance) {
+        if !instance.is_as_wanted() {
             assert!(
                 reason.is_some_and(|reason| !reason.text.is_empty()),
                 "{key}: {instance:?}"

@@ -219,6 +219,14 @@ fn people(world: &mut World, words: &Words<'_>, name: &str) -> bool {
         "requeue" => Operation::Requeue {
             parked: ParkedId(words.get(1).to_owned()),
         },
+        "disable" => Operation::DisableRule {
+            rule: words.get(1).to_owned(),
+            by: words.get(2).to_owned(),
+            why: words.tail(3),
+        },
+        "enable" => Operation::EnableRule {
+            rule: words.get(1).to_owned(),
+        },
         "drop" => Operation::Drop {
             parked: ParkedId(words.get(1).to_owned()),
         },

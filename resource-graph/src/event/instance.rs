@@ -1,5 +1,7 @@
 //! What became of an instance. One entry may hold a failure and the restart it led to: both are told.
 
+use mainstay_protocol::code;
+
 use super::{Event, Told};
 use crate::vertex::{
     Cause, Desired, Failure, FailureCause, Instance, InstanceState, Record, Vertex,
@@ -94,7 +96,7 @@ fn state(was: Option<&Instance>, new: &Record, now: &Instance) -> Option<Told> {
         Some(was) => {
             was.state.as_str() != now.state.as_str()
                 || was.incarnation != now.incarnation
-                || (explains(&now.state) && code(was) != code(now))
+                || (explains(&now.state) && code_of(was) != code_of(now))
         }
     };
     let told_as_failure = matches!(now.state, InstanceState::Failed { .. })
@@ -114,7 +116,7 @@ fn state(was: Option<&Instance>, new: &Record, now: &Instance) -> Option<Told> {
     .with("desired", now.desired.as_str())
     .with("health", now.health.as_str())
     .with_some("from", was.map(|was| was.state.as_str()))
-    .with_some("code", code(now))
+    .with_some("code", code_of(now))
     .with_some("next_try", now.next_try)
     .with_some("deadline", now.deadline);
     Some(told)
@@ -136,7 +138,7 @@ fn stuck(was: Option<&Instance>, new: &Record, now: &Instance) -> Option<Told> {
     ))
 }
 
-fn code(instance: &Instance) -> Option<&str> {
+fn code_of(instance: &Instance) -> Option<&str> {
     instance.reason.as_ref().map(|reason| reason.code.as_str())
 }
 
@@ -183,6 +185,8 @@ fn message(new: &Record, now: &Instance) -> String {
         InstanceState::Unknown { was } => format!("{key} is unknown; it was {}", live(*was)),
     };
     match &now.reason {
+        // The words of a start are the incarnation again.
+        Some(reason) if reason.code == code::STARTING => what,
         Some(reason) if !reason.text.is_empty() => format!("{what}: {}", reason.text),
         Some(_) | None => what,
     }

@@ -15,6 +15,18 @@ pub(super) fn cluster(old: Option<&Record>, new: &Record, now: &Cluster) -> Opti
         let message = format!("cluster {} is in epoch {}", now.name, now.epoch);
         return Some(told(new, "cluster.epoch_raised", message).with("epoch", now.epoch));
     }
+    let off = |cluster: &Cluster, rule: &String| cluster.rules_off.contains_key(rule);
+    if let Some((rule, why)) = now.rules_off.iter().find(|(rule, _)| !off(was, rule)) {
+        let message = join(
+            format!("the rule {rule} is switched off by {}", why.by),
+            &why.why,
+        );
+        return Some(told(new, "rule.switched_off", message).with("rule", rule));
+    }
+    if let Some(rule) = was.rules_off.keys().find(|rule| !off(now, rule)) {
+        let message = format!("the rule {rule} is switched on again");
+        return Some(told(new, "rule.switched_on", message).with("rule", rule));
+    }
     (was.settings != now.settings).then(|| {
         told(
             new,

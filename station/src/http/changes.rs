@@ -192,7 +192,7 @@ async fn parked(api: &Api, verb: &str, id: &str) -> Result<ParkedId, Failure> {
     }
 }
 
-async fn operate(api: &Api, what: String, operation: Operation) -> Reply {
+pub async fn operate(api: &Api, what: String, operation: Operation) -> Reply {
     let answer = api.shared.operate(operation).await;
     let accepted = answer.map_err(|refusal| Problem::refused(what, refusal))?;
     json(&Accepted {

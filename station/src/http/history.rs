@@ -139,7 +139,7 @@ fn shown(row: &EventRow, live: &dyn Live) -> types::Event {
 }
 
 pub async fn decisions(State(api): State<Api>, pairs: Pairs) -> Reply {
-    let known = ["ref", "rule", "limit", "before", "cursor"];
+    let known = ["ref", "rule", "limit", "cursor"];
     let pairs = query("list decisions", pairs, &known)?;
     let reference = pairs.text("ref");
     let filter = DecisionFilter {
@@ -153,7 +153,6 @@ pub async fn decisions(State(api): State<Api>, pairs: Pairs) -> Reply {
     };
     let before = pairs
         .text("cursor")
-        .or_else(|| pairs.text("before"))
         .map(|id| decision_id(&id))
         .transpose()?;
     let (decisions, next) = read(&api, move |view, _| {

@@ -96,6 +96,39 @@ pub async fn resource(State(api): State<Api>, pairs: Pairs) -> Reply {
     json(&described)
 }
 
+/// So far around, unless told otherwise: its neighbours and theirs.
+const DEPTH_DEFAULT: usize = 2;
+
+pub async fn graph(State(api): State<Api>, pairs: Pairs) -> Reply {
+    let pairs = query("show the graph", pairs, &["ref", "depth"])?;
+    let reference = pairs.text("ref");
+    reference.as_deref().map(find::parse).transpose()?;
+    let depth = pairs.number("depth")?.map_or(DEPTH_DEFAULT, |depth| {
+        depth.try_into().unwrap_or(usize::MAX)
+    });
+    if depth > limits::GRAPH_DEPTH_MAX {
+        let why = format!("depth={depth} is more than {}", limits::GRAPH_DEPTH_MAX);
+        return Err(Problem::new(code::BAD_REQUEST, "show the graph", why).into());
+    }
+    let graph = api
+        .read(move |present| present.graph(reference.as_deref(), depth))
+        .await?;
+    json(&graph)
+}
+
+pub async fn graph_check(State(api): State<Api>) -> Reply {
+    json(&api.read(|present| Ok(present.graph_problems())).await?)
+}
+
+pub async fn impact(State(api): State<Api>, pairs: Pairs) -> Reply {
+    let pairs = query("foresee an impact", pairs, &["ref"])?;
+    let reference = pairs
+        .text("ref")
+        .ok_or_else(|| Problem::new(code::BAD_REQUEST, "foresee an impact", "ref= is missing"))?;
+    find::parse(&reference)?;
+    json(&api.read(move |present| present.impact(&reference)).await?)
+}
+
 pub async fn why(State(api): State<Api>, pairs: Pairs) -> Reply {
     let pairs = query("ask why", pairs, &["ref"])?;
     match pairs.text("ref") {

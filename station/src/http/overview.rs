@@ -38,7 +38,14 @@ pub async fn version(State(api): State<Api>) -> Reply {
         cluster_id: cluster.as_ref().map(|cluster| cluster.id.to_string()),
         station: Some(api.shared.about.station.to_string()),
         revision: revision::current().revision,
-        rules: api.shared.about.rules.clone(),
+        rules: api
+            .shared
+            .about
+            .rules
+            .entries()
+            .iter()
+            .map(|rule| rule.name.to_owned())
+            .collect(),
     })
 }
 

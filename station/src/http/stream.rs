@@ -24,7 +24,7 @@ use crate::clock::wall_ms;
 use crate::shared::Standing;
 
 /// So often something is sent, so that a reader knows that the station lives.
-const ALIVE_EVERY: Duration = Duration::from_secs(10);
+pub const ALIVE_EVERY: Duration = Duration::from_secs(10);
 
 /// Where a reader is. It reads on only when what it has is taken, so that a slow one holds `FOLLOWER_EVENTS_MAX`
 /// events and its place; the rest waits on disk, and what is let go of there meanwhile is told.

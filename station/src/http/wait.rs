@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use axum::body::Bytes;
 use axum::extract::State;
 use mainstay_api::Problem;
-use mainstay_api::present::{self, Present, find};
+use mainstay_api::present::{Present, find};
 use mainstay_api::time::span;
 use mainstay_api::types::{self, Until, WaitAnswer, WaitRequest};
 use mainstay_protocol::code::{self, Code, Reason};
@@ -204,7 +204,7 @@ fn reached(instance: &Instance, until: &Until) -> bool {
     match until {
         // An operator's restart that has not begun must not be taken for done.
         Until::Running => instance.state == InstanceState::Running && !instance.restart_asked,
-        Until::Healthy => present::is_healthy(instance) && !instance.restart_asked,
+        Until::Healthy => instance.is_healthy() && !instance.restart_asked,
         Until::Gone => is_gone(instance),
         Until::State(state) => state.eq_ignore_ascii_case(instance.state.as_str()),
     }

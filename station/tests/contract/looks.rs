@@ -46,7 +46,7 @@ async fn every_kind_is_listed_with_the_keys_of_the_contract() {
         );
     }
     let status = cluster.json("/v1/status").await;
-    let wanted = "verdict, quorum, leader, term, data_age_ms, nodes, instances, problems, working_on, scheduled";
+    let wanted = "verdict, quorum, leader, term, data_age_ms, nodes, instances, problems, working_on, scheduled, rules_off";
     assert_eq!(keys(&status), contract(wanted));
 }
 
@@ -164,7 +164,7 @@ async fn wrong_references_kinds_and_parameters_are_answered_with_the_nearest() {
         "/v1/resource",
         "/v1/events?after=x",
         "/v1/nodes/%20",
-        "/v1/decisions?before=1",
+        "/v1/decisions?cursor=1",
     ] {
         let problem = cluster
             .client

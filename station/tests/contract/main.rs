@@ -14,5 +14,6 @@ mod looks;
 mod metrics;
 mod parked;
 mod restart;
+mod rules;
 mod sessions;
 mod wait;
