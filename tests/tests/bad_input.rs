@@ -38,13 +38,14 @@ fn good(name: &str) -> &'static str {
         "REF" => "greeter@n1",
         "NAME" => "billing",
         "SHELL" => "bash",
-        "CODE" => "MS-NAME-HELD",
+        "TOPIC" => "MS-NAME-HELD",
+        "RULE" => "restart",
         other => panic!("no good value is known for {other}: give this test one"),
     }
 }
 
 /// Values that nothing of this name can be, between bars.
-const BAD: [(&str, &str); 19] = [
+const BAD: [(&str, &str); 20] = [
     (
         "REF",
         "|@|greeter@|@n1|greeter@n1@n1|GREETER@n1|greeter@n1\n|gr eeter@n1|nod/n1|node/|/n1|node/n1/n1|\
@@ -68,15 +69,19 @@ const BAD: [(&str, &str); 19] = [
     ("agent --label", "|=1|a"),
     ("PID", "|x|-1"),
     ("SHELL", "|bsh|Bash|💥"),
-    ("CODE", "|MS-NAME-HOLD|NAME HELD|💥|../../x"),
+    (
+        "TOPIC",
+        "|MS-NAME-HOLD|NAME HELD|💥|../../x|instences|instance.no-such",
+    ),
+    ("RULE", "|RESTART|no-such|a b|💥"),
 ];
 
 fn bad(name: &str) -> Vec<String> {
     match name {
         // Nothing is there, nor can it be made.
         "DIR" | "SOCKET" | "PROGRAM" | "PATH" => return vec!["/dev/null/nothing".to_owned()],
-        // Any filter is one.
-        "FILTER" => return Vec::new(),
+        // Any filter is one, and so is any text.
+        "FILTER" | "TEXT" => return Vec::new(),
         _ => {}
     }
     let known = BAD.iter().find(|(known, _)| *known == name);
@@ -294,6 +299,10 @@ fn a_misspelt_command_is_answered_with_the_nearest_and_what_to_do_can_be_done() 
         let last = leaf.path.last().expect("a command has a name");
         let (head, tail) = last.split_at(last.len() - 1);
         *words.last_mut().expect("as above") = format!("{head}z{tail}").into();
+        // A word behind `graph` is a REF where it is no command.
+        if leaf.path.len() > 1 && leaf.path[0] == "graph" {
+            continue;
+        }
         // A word behind `dev` is looked up among what is below it, and there is one thing.
         attempts.push((words, vec![2]));
         right.push(last.clone());

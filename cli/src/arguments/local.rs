@@ -12,7 +12,7 @@ use clap_complete::Shell;
 )]
 pub struct ExplainArguments {
     /// A code as reasons and errors end with it; a kind such as instance; a key of one, as in instance.state
-    #[arg(value_name = "CODE|KIND[.KEY]")]
+    #[arg(value_name = "TOPIC")]
     pub subject: String,
 }
 
