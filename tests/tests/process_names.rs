@@ -145,8 +145,8 @@ fn what_ends_while_its_agent_is_away_is_told_once_and_what_lives_is_taken_over()
     let second = |reference: &str| {
         until(
             &format!("{reference} runs again"),
-            || daemons.instance(reference),
-            |found| {
+            || (daemons.instance(reference), failures(&daemons, reference)),
+            |(found, _)| {
                 found
                     .as_ref()
                     .is_some_and(|found| found["incarnation"] == 2 && found["state"] == "Running")
