@@ -40,3 +40,5 @@ pub const LOG_BYTES_MIN: u64 = 64 * 1024;
 pub const OLDER_LOGS_MAX: usize = 8;
 /// Reads of each pipe after the end of the process: all that a pipe holds by default, several times over.
 pub const DRAIN_TURNS_MAX: usize = 64;
+/// How long a lock is tried for that somebody has: what lies between a fork and its exec, on a busy machine.
+pub const LOCK_PATIENCE_MS: u64 = 200;

@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 
@@ -16,6 +18,9 @@ use crate::spec::Spec;
 
 /// The socket's name in its slot.
 pub(crate) const SOCKET: &str = "sock";
+
+/// Between two tries for a lock that will be free in a moment.
+const LOCK_LOOK: Duration = Duration::from_millis(2);
 
 /// Where the files of one name are. Nothing is there until it is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +92,19 @@ impl Slot {
             Ok(()) => Ok(Some(SlotLock { file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// For whoever is sure to have it in a moment: a process that is just being forked by whoever let go of the lock
+    /// has it too, until it executes its program.
+    pub fn lock_within(&self, patience: Duration) -> io::Result<Option<SlotLock>> {
+        let began = Instant::now();
+        loop {
+            let lock = self.lock()?;
+            if lock.is_some() || began.elapsed() >= patience {
+                return Ok(lock);
+            }
+            sleep(LOCK_LOOK);
         }
     }
 
@@ -190,7 +208,14 @@ mod tests {
         assert_eq!(slot.name(), "web");
         let lock = slot.lock().unwrap().unwrap();
         assert!(slot.lock().unwrap().is_none());
-        drop(lock);
+        assert!(slot.lock_within(LOCK_LOOK).unwrap().is_none());
+        // A process that was forked with it lets go when it executes its program.
+        let let_go = std::thread::spawn(move || {
+            sleep(LOCK_LOOK * 10);
+            drop(lock);
+        });
+        assert!(slot.lock_within(Duration::MAX).unwrap().is_some());
+        let_go.join().unwrap();
         assert!(slot.lock().unwrap().is_some());
         assert_eq!(slot.spec().unwrap(), None);
         let spec = Spec {

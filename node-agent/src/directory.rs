@@ -5,8 +5,9 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use mainstay_hold::{Slot, SlotLock};
+use mainstay_hold::{Slot, SlotLock, limits};
 use mainstay_protocol::{PlacementName, SlotName, code};
 
 use crate::options::CannotRun;
@@ -68,7 +69,9 @@ impl Directory {
 
     /// Takes a name; none if somebody has it.
     pub(crate) fn hold(&self, name: &SlotName) -> io::Result<Option<HeldName>> {
-        let lock = self.slot(name)?.lock()?;
+        let lock = self
+            .slot(name)?
+            .lock_within(Duration::from_millis(limits::LOCK_PATIENCE_MS))?;
         Ok(lock.map(|lock| HeldName { _lock: lock }))
     }
 

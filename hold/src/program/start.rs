@@ -7,8 +7,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
-use mainstay_hold::{Fields, ProcessId, Slot, SlotLock, Spec, State, exit_code, processes};
+use mainstay_hold::{Fields, ProcessId, Slot, SlotLock, Spec, State, exit_code, limits, processes};
 use rustix::process::{Pid, PidfdFlags, getpid, getuid, pidfd_open, set_child_subreaper, setsid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
@@ -93,7 +94,9 @@ fn begin(run: Run) -> Result<Hold, CannotBegin> {
 fn take(path: &Path) -> Result<(Slot, SlotLock), CannotBegin> {
     let slot = Slot::make(path).map_err(slot_error("making its directory"))?;
     std::env::set_current_dir(slot.path()).map_err(slot_error("entering its directory"))?;
-    let lock = slot.lock().map_err(slot_error("locking it"))?;
+    let lock = slot
+        .lock_within(Duration::from_millis(limits::LOCK_PATIENCE_MS))
+        .map_err(slot_error("locking it"))?;
     let lock = lock.ok_or_else(|| CannotBegin {
         exit: exit_code::HELD,
         text: match slot.state() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use mainstay_hold::{Fields, ProcessId, Spec, State, processes};
+use mainstay_hold::{Fields, ProcessId, Spec, State, limits, processes};
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -93,7 +93,7 @@ async fn bring_up(held: &Held, program: &Path, spec: &Spec) -> Result<ProcessId,
     };
     // Only whoever has the lock writes in a slot; the hold then takes it for good.
     let lock = slot
-        .lock()
+        .lock_within(Duration::from_millis(limits::LOCK_PATIENCE_MS))
         .map_err(|error| doing("locking the slot", &error))?;
     let Some(lock) = lock else {
         return Err(NotBegun::NameHeld(holder_of(held)));
