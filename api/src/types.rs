@@ -6,6 +6,7 @@ mod instance;
 mod node;
 mod parts;
 mod placement;
+mod spec;
 mod status;
 mod why;
 
@@ -19,7 +20,13 @@ pub use node::{Counts, Node};
 pub use parts::{
     Configuration, Described, MessageType, Name, ServiceType, Station, Supervisor, Version,
 };
-pub use placement::{Placement, Target};
+pub use placement::{
+    Placement, PlacementVersion, ReconfigureRequest, RollbackRequest, Rollout, Target,
+};
+pub use spec::{
+    ApplyRequest, BackoffSpec, ChangeRequest, DependencySpec, PlacementSpec, PolicySpec,
+    SingletonSpec, Span, TargetSpec, UpdateSpec,
+};
 pub use status::{Status, StatusProblem, Verdict, Work};
 pub use why::{SystemWill, Why, WhyNode};
 

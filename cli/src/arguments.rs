@@ -12,7 +12,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mainstay_resource_graph::Key;
 
 pub use changes::{
-    BreakArguments, CallArguments, ChangeArguments, ChaosArguments, ChaosCommand, StartArguments,
+    BreakArguments, CallArguments, ChangeArguments, ChaosArguments, ChaosCommand, DeleteArguments,
+    PlacementArguments, PlacementCommand, ReconfigureArguments, RollbackArguments, StartArguments,
 };
 pub use daemons::{
     AgentArguments, AgentCommand, DaemonArguments, DevArguments, DevCommand, ReaperArguments,
@@ -129,6 +130,12 @@ pub enum Command {
     Why(WhyArguments),
     /// Wait until something is as wanted
     Wait(WaitArguments),
+    /// Change a placement's configuration, one instance after the other
+    Reconfigure(ReconfigureArguments),
+    /// A placement's wishes, and the way back to one
+    Placement(PlacementArguments),
+    /// Delete a placement: its instances end, then it is gone
+    Delete(DeleteArguments),
     /// Forget an instance's failures and let it start again
     #[command(after_help = "Example:\n  mainstay clear flaky@n2")]
     Clear(ChangeArguments),
@@ -175,6 +182,12 @@ impl Command {
             Self::Start(start) => format!("start {}", start.placement()),
             Self::Stop(change) => one("stop", &change.reference),
             Self::Restart(change) => one("restart", &change.reference),
+            Self::Reconfigure(change) => one("reconfigure", &change.reference),
+            Self::Placement(placement) => match &placement.command {
+                PlacementCommand::History(one) => format!("history of {}", one.placement),
+                PlacementCommand::Rollback(one) => format!("roll {} back", one.placement),
+            },
+            Self::Delete(delete) => format!("delete {}", delete.placement),
             Self::Clear(change) => one("clear", &change.reference),
             Self::Check(check) => one("check", &check.reference),
             Self::AskStatus(check) => one("ask-status", &check.reference),

@@ -61,7 +61,13 @@ fn wish(operation: &Operation) -> Option<Desired> {
     match operation {
         Operation::Start(_) | Operation::Restart { .. } => Some(Desired::Running),
         Operation::Stop { .. } => Some(Desired::Stopped),
-        Operation::Clear { .. } | Operation::Requeue { .. } | Operation::Drop { .. } => None,
+        Operation::Clear { .. }
+        | Operation::Requeue { .. }
+        | Operation::Drop { .. }
+        | Operation::Apply(_)
+        | Operation::Reconfigure(_)
+        | Operation::Rollback { .. }
+        | Operation::SafeStart { .. } => None,
     }
 }
 
@@ -211,7 +217,12 @@ impl World {
             Operation::Stop { instance }
             | Operation::Restart { instance }
             | Operation::Clear { instance } => vec![instance.clone()],
-            Operation::Requeue { .. } | Operation::Drop { .. } => Vec::new(),
+            Operation::Requeue { .. }
+            | Operation::Drop { .. }
+            | Operation::Apply(_)
+            | Operation::Reconfigure(_)
+            | Operation::Rollback { .. }
+            | Operation::SafeStart { .. } => Vec::new(),
         };
         for instance in instances {
             let page = self.operators.books.entry(instance).or_default();

@@ -56,6 +56,11 @@ pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
             Some(code) if code == code::NAME_HELD => {
                 will("start it when the name is free", None, "name_conflict")
             }
+            Some(code) if code == code::DEPENDENCY_NOT_READY => will(
+                "start it when what it depends on is up",
+                None,
+                "dependency_gate",
+            ),
             Some(_) => will("start it when its node has the type", None, "start"),
             None => None,
         },
@@ -119,6 +124,10 @@ fn for_instance(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<Str
                 .collect();
             commands.push(format!("mainstay stop {key}"));
             commands
+        }
+        InstanceState::Blocked if blocked_by(facts) == Some(code::DEPENDENCY_NOT_READY) => {
+            let refs = facts.reason.iter().flat_map(|reason| &reason.refs);
+            refs.map(|on| format!("mainstay why {on}")).collect()
         }
         InstanceState::Blocked | InstanceState::Pending | InstanceState::Unknown { .. } => {
             vec![

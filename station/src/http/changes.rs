@@ -69,7 +69,7 @@ fn wish(what: &str, request: &StartRequest) -> Result<StartPlacement, Failure> {
     })
 }
 
-fn config(what: &str, config: &Value) -> Result<String, Failure> {
+pub fn config(what: &str, config: &Value) -> Result<String, Failure> {
     let text = match config {
         Value::Null => String::new(),
         Value::Object(_) => config.to_string(),
@@ -123,6 +123,13 @@ async fn never_was(api: &Api, node: &str, placement: &str) -> Result<Option<Acce
 
 pub async fn restart(State(api): State<Api>, at: At) -> Reply {
     on_instance(&api, "restart", at, |instance| Operation::Restart {
+        instance,
+    })
+    .await
+}
+
+pub async fn safe_start(State(api): State<Api>, at: At) -> Reply {
+    on_instance(&api, "start", at, |instance| Operation::SafeStart {
         instance,
     })
     .await
@@ -192,7 +199,7 @@ async fn parked(api: &Api, verb: &str, id: &str) -> Result<ParkedId, Failure> {
     }
 }
 
-async fn operate(api: &Api, what: String, operation: Operation) -> Reply {
+pub async fn operate(api: &Api, what: String, operation: Operation) -> Reply {
     let answer = api.shared.operate(operation).await;
     let accepted = answer.map_err(|refusal| Problem::refused(what, refusal))?;
     json(&Accepted {
