@@ -18,12 +18,14 @@
 pub mod exit;
 pub mod problem;
 pub mod routes;
+pub mod shapes;
 pub mod spec;
 pub mod time;
 pub mod types;
 
 pub mod client;
 pub mod own_parts;
+pub mod plan;
 pub mod present;
 
 pub use client::Client;

@@ -6,6 +6,7 @@ mod instance;
 mod node;
 mod parts;
 mod placement;
+mod plan;
 mod spec;
 mod status;
 mod why;
@@ -22,6 +23,10 @@ pub use parts::{
 };
 pub use placement::{
     Placement, PlacementVersion, ReconfigureRequest, RollbackRequest, Rollout, Target,
+};
+pub use plan::{
+    Act, FieldChange, InstanceAct, InstanceChange, PLAN_FORMAT, Plan, PlanChange, PlanMode,
+    PlanRequest, Settings, SettingsRequest, WishBody, WishFlaw,
 };
 pub use spec::{
     ApplyRequest, BackoffSpec, ChangeRequest, DependencySpec, PlacementSpec, PolicySpec,

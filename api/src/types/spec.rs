@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
+use super::plan::SettingsRequest;
+
 /// A whole wish. What is left out has its default; a field that is not here is an error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,6 +110,8 @@ pub struct SingletonSpec {
 #[serde(deny_unknown_fields)]
 pub struct ApplyRequest {
     pub changes: Vec<ChangeRequest>,
+    #[serde(default)]
+    pub settings: Option<SettingsRequest>,
 }
 
 /// What one placement shall be. `generation` is what the change is based on: 0 where there was none, null for whatever
