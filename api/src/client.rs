@@ -31,7 +31,7 @@ pub struct Client {
 
 /// How long an answer may take, unless told otherwise.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
-/// How long a station that owes an answer may take to say that it lives; a part of the time that the answer has.
+/// How long a station that owes an answer may take to say that it lives.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How the cause begins where a request never left this process.
 pub const NOBODY_ANSWERS: &str = "no station answers on";
@@ -142,8 +142,8 @@ impl Client {
     /// No answer in time: of a station that answers nothing at all, or of one that had more to do for this.
     async fn silent(&self, what: String, timeout: Duration) -> Problem {
         let alive = Asked::get(crate::routes::HEALTHZ.path);
-        let left = PROBE_TIMEOUT.min(timeout / 4);
-        let probe = tokio::time::timeout(left, connection::ask(&self.socket, alive));
+        let asking = connection::ask(&self.socket, alive);
+        let probe = tokio::time::timeout(for_the_probe(timeout), asking);
         let spent = span(timeout);
         match probe.await {
             Ok(Ok(_)) => Problem::of_route(
@@ -176,7 +176,7 @@ impl Client {
         timeout: Duration,
     ) -> Result<Result<Received, (Problem, Duration)>, Problem> {
         let what = asked.what();
-        let patience = timeout - PROBE_TIMEOUT.min(timeout / 4);
+        let patience = timeout - for_the_probe(timeout);
         let answer = tokio::time::timeout(patience, connection::ask(&self.socket, asked)).await;
         let received = match answer {
             Ok(received) => received?,
@@ -191,4 +191,9 @@ impl Client {
             .map_or(RETRY_PAUSE, Duration::from_secs);
         Ok(Err((received.problem(), pause)))
     }
+}
+
+/// What is kept of an answer's time to ask whether the station lives, so that both fit into it.
+fn for_the_probe(timeout: Duration) -> Duration {
+    PROBE_TIMEOUT.min(timeout / 4)
 }
