@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/codes");
+    // A build script runs in its package's folder. No absolute path may be kept: one build directory serves several checkouts.
+    let pages = Path::new("../docs/codes");
     println!("cargo::rerun-if-changed={}", pages.display());
-    let mut files: Vec<PathBuf> = fs::read_dir(&pages)?
+    let mut files: Vec<PathBuf> = fs::read_dir(pages)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<io::Result<_>>()?;
     files.sort();
@@ -16,9 +17,9 @@ fn main() -> io::Result<()> {
         let Some(code) = file.file_stem().and_then(|stem| stem.to_str()) else {
             continue;
         };
-        let page = fs::canonicalize(&file)?;
+        let page = fs::read_to_string(&file)?;
         // Writing to a String cannot fail.
-        let _ = writeln!(list, "({code:?}, include_str!({page:?})),");
+        let _ = writeln!(list, "({code:?}, {page:?}),");
     }
     list.push_str("]\n");
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or(io::ErrorKind::NotFound)?);
