@@ -38,6 +38,23 @@ pub const NOBODY_ANSWERS: &str = "no station answers on";
 /// Between two tries of a request that may be tried again, unless the station says how long.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
+/// What is changed, and what the change is based on: a generation, 0 where there was nothing.
+struct Change<'a> {
+    method: Method,
+    path: &'a str,
+    based_on: Option<u64>,
+}
+
+impl<'a> Change<'a> {
+    fn new(method: Method, path: &'a str) -> Self {
+        Self {
+            method,
+            path,
+            based_on: None,
+        }
+    }
+}
+
 impl Client {
     pub fn new(socket: impl Into<PathBuf>) -> Self {
         Self {
@@ -100,21 +117,27 @@ impl Client {
         path: &str,
         body: &B,
     ) -> Result<T, Problem> {
-        self.change(Method::Post, path, body, self.timeout).await
+        let change = Change::new(Method::Post, path);
+        self.change(change, body, self.timeout).await
     }
 
     pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {
-        self.change(Method::Delete, path, &serde_json::Value::Null, self.timeout)
+        let change = Change::new(Method::Delete, path);
+        self.change(change, &serde_json::Value::Null, self.timeout)
             .await
     }
 
     async fn change<B: Serialize, T: DeserializeOwned>(
         &self,
-        method: Method,
-        path: &str,
+        change: Change<'_>,
         body: &B,
         timeout: Duration,
     ) -> Result<T, Problem> {
+        let Change {
+            method,
+            path,
+            based_on,
+        } = change;
         let key = Uuid::new_v4().to_string();
         let body = serde_json::to_vec(body).map_err(|error| {
             Problem::of_route(
@@ -126,7 +149,7 @@ impl Client {
         let started = Instant::now();
         loop {
             let left = timeout.saturating_sub(started.elapsed());
-            let asked = Asked::change(method, path, body.clone(), key.clone());
+            let asked = Asked::change(method, path, body.clone(), key.clone()).based_on(based_on);
             let problem = match self.try_once(asked, left).await? {
                 Ok(received) => return received.json(),
                 Err((problem, pause)) => (problem, pause),

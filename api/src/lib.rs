@@ -18,6 +18,7 @@
 pub mod exit;
 pub mod problem;
 pub mod routes;
+pub mod spec;
 pub mod time;
 pub mod types;
 
@@ -28,5 +29,7 @@ pub mod present;
 
 pub use client::Client;
 pub use exit::Exit;
+/// What a configuration must fit; the same check as the coordinator's.
+pub use mainstay_coordinator::schema;
 pub use problem::Problem;
 pub use time::Time;

@@ -5,6 +5,7 @@
 pub enum Method {
     Get,
     Post,
+    Put,
     Delete,
 }
 
@@ -38,7 +39,17 @@ routes! {
     TYPES: Get "/v1/types";
     TYPE: Get "/v1/types/{name}";
     PLACEMENTS: Get "/v1/placements";
+    /// `etag` is its generation.
     PLACEMENT: Get "/v1/placements/{name}";
+    /// The whole wish; `if-match: "GENERATION"` says what it is based on, `if-none-match: *` that there was none.
+    PLACEMENT_PUT: Put "/v1/placements/{name}";
+    PLACEMENT_DELETE: Delete "/v1/placements/{name}";
+    /// Its wishes, the newest first.
+    PLACEMENT_HISTORY: Get "/v1/placements/{name}/history";
+    PLACEMENT_RECONFIGURE: Post "/v1/placements/{name}/reconfigure";
+    PLACEMENT_ROLLBACK: Post "/v1/placements/{name}/rollback";
+    /// Several placements put and deleted as one.
+    APPLY: Post "/v1/apply";
     /// `node=`, `placement=`, `type=`, `state=`
     INSTANCES: Get "/v1/instances";
     INSTANCE: Get "/v1/instances/{node}/{placement}";
@@ -68,6 +79,8 @@ routes! {
     START: Post "/v1/start";
     INSTANCE_STOP: Post "/v1/instances/{node}/{placement}/stop";
     INSTANCE_RESTART: Post "/v1/instances/{node}/{placement}/restart";
+    /// A start with the configuration that last ran, whatever is wanted.
+    INSTANCE_SAFE_START: Post "/v1/instances/{node}/{placement}/safe-start";
     INSTANCE_CLEAR: Post "/v1/instances/{node}/{placement}/clear";
     INSTANCE_CHECK: Post "/v1/instances/{node}/{placement}/check";
     INSTANCE_STATUS: Post "/v1/instances/{node}/{placement}/status";

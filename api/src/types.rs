@@ -9,6 +9,7 @@ mod parts;
 mod placement;
 mod rule;
 mod shapes;
+mod spec;
 mod status;
 mod why;
 
@@ -23,8 +24,14 @@ pub use node::{Counts, Node};
 pub use parts::{
     Cluster, Configuration, Described, MessageType, Name, ServiceType, Station, Supervisor, Version,
 };
-pub use placement::{Placement, Target};
+pub use placement::{
+    Placement, PlacementVersion, ReconfigureRequest, RollbackRequest, Rollout, Target,
+};
 pub use rule::{Rule, RuleOff, RuleSwitch};
+pub use spec::{
+    ApplyRequest, BackoffSpec, ChangeRequest, DependencySpec, PlacementSpec, PolicySpec,
+    SingletonSpec, Span, TargetSpec, UpdateSpec,
+};
 pub use status::{Status, StatusProblem, Verdict, Work};
 pub use why::{SystemWill, Why, WhyNode};
 

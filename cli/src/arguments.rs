@@ -13,7 +13,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mainstay_resource_graph::Key;
 
 pub use changes::{
-    BreakArguments, CallArguments, ChangeArguments, ChaosArguments, ChaosCommand, StartArguments,
+    BreakArguments, CallArguments, ChangeArguments, ChaosArguments, ChaosCommand, DeleteArguments,
+    PlacementArguments, PlacementCommand, ReconfigureArguments, RollbackArguments, StartArguments,
 };
 pub use daemons::{
     AgentArguments, AgentCommand, DaemonArguments, DevArguments, DevCommand, ReaperArguments,
@@ -140,6 +141,12 @@ pub enum Command {
     Graph(GraphArguments),
     /// Wait until something is as wanted
     Wait(WaitArguments),
+    /// Change a placement's configuration, one instance after the other
+    Reconfigure(ReconfigureArguments),
+    /// A placement's wishes, and the way back to one
+    Placement(PlacementArguments),
+    /// Delete a placement: its instances end, then it is gone
+    Delete(DeleteArguments),
     /// Forget an instance's failures and let it start again
     #[command(after_help = "Example:\n  mainstay clear flaky@n2")]
     Clear(ChangeArguments),
@@ -175,6 +182,9 @@ impl Command {
             | Self::Start(_)
             | Self::Stop(_)
             | Self::Restart(_)
+            | Self::Reconfigure(_)
+            | Self::Placement(_)
+            | Self::Delete(_)
             | Self::Clear(_)
             | Self::Check(_)
             | Self::AskStatus(_)
@@ -223,6 +233,9 @@ impl Command {
             Self::Start(start) => format!("start {}", start.placement()),
             Self::Stop(change) => one("stop", &change.reference),
             Self::Restart(change) => one("restart", &change.reference),
+            Self::Reconfigure(change) => one("reconfigure", &change.reference),
+            Self::Placement(placement) => placement.command.told(),
+            Self::Delete(delete) => format!("delete {}", delete.placement),
             Self::Clear(change) => one("clear", &change.reference),
             Self::Check(check) => one("check", &check.reference),
             Self::AskStatus(check) => one("ask-status", &check.reference),
@@ -240,18 +253,8 @@ impl Command {
                 None => about("graph", graph.reference.as_ref().map(Key::to_string)),
             },
             Self::Wait(wait) => format!("wait for {} to be {}", wait.reference, wait.goal),
-            Self::Parked(parked) => match &parked.command {
-                ParkedCommand::List => "list what is parked".to_owned(),
-                ParkedCommand::Show(one) => format!("show parked/{}", one.id),
-                ParkedCommand::Requeue(one) => format!("requeue parked/{}", one.id),
-                ParkedCommand::Drop(one) => format!("drop parked/{}", one.id),
-            },
-            Self::Rule(rule) => match &rule.command {
-                RuleCommand::List => "list rules".to_owned(),
-                RuleCommand::Show(one) => format!("show rule {}", one.name),
-                RuleCommand::Disable(one) => format!("disable rule {}", one.name),
-                RuleCommand::Enable(one) => format!("enable rule {}", one.name),
-            },
+            Self::Parked(parked) => parked.command.told(),
+            Self::Rule(rule) => rule.command.told(),
             Self::Chaos(chaos) => match &chaos.command {
                 ChaosCommand::Kill(target) => one("chaos kill", &target.reference),
                 ChaosCommand::Panic(target) => one("chaos panic", &target.reference),
@@ -265,6 +268,37 @@ impl Command {
             }
             Self::Completion(_) => "completion".to_owned(),
             Self::Version => "version".to_owned(),
+        }
+    }
+}
+
+impl PlacementCommand {
+    fn told(&self) -> String {
+        match self {
+            Self::History(one) => format!("history of {}", one.placement),
+            Self::Rollback(one) => format!("roll {} back", one.placement),
+        }
+    }
+}
+
+impl ParkedCommand {
+    fn told(&self) -> String {
+        match self {
+            Self::List => "list what is parked".to_owned(),
+            Self::Show(one) => format!("show parked/{}", one.id),
+            Self::Requeue(one) => format!("requeue parked/{}", one.id),
+            Self::Drop(one) => format!("drop parked/{}", one.id),
+        }
+    }
+}
+
+impl RuleCommand {
+    fn told(&self) -> String {
+        match self {
+            Self::List => "list rules".to_owned(),
+            Self::Show(one) => format!("show rule {}", one.name),
+            Self::Disable(one) => format!("disable rule {}", one.name),
+            Self::Enable(one) => format!("enable rule {}", one.name),
         }
     }
 }

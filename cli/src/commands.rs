@@ -5,6 +5,7 @@ mod change;
 mod chaos;
 mod completion;
 mod decisions;
+mod delete;
 mod describe;
 mod events;
 mod explain;
@@ -14,6 +15,7 @@ mod impact;
 mod logs;
 mod new;
 mod parked;
+mod reconfigure;
 mod rule;
 mod several;
 mod start;
@@ -42,6 +44,9 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Start(arguments) => start::run(app, arguments).await,
         Command::Stop(arguments) => change::run(app, change::Change::Stop, &arguments).await,
         Command::Restart(arguments) => change::run(app, change::Change::Restart, &arguments).await,
+        Command::Reconfigure(arguments) => reconfigure::run(app, arguments).await,
+        Command::Placement(arguments) => reconfigure::placement(app, arguments).await,
+        Command::Delete(arguments) => delete::run(app, &arguments).await,
         Command::Clear(arguments) => change::run(app, change::Change::Clear, &arguments).await,
         Command::Check(arguments) => ask::check(app, &arguments).await,
         Command::AskStatus(arguments) => ask::status(app, &arguments).await,

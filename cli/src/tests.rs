@@ -117,18 +117,20 @@ fn the_declaration_of_the_command_line_is_consistent() {
 // case: usability 27
 #[test]
 fn every_help_fits_a_screen_and_has_examples_that_parse() {
-    // The list of commands alone has two dozen lines.
     const LINES_MAX: usize = 48;
+    // The list of all commands is longer than a screen, and the one page on which it may be.
+    const COMMANDS_LINES_MAX: usize = 60;
     for (path, _) in commands() {
         let name = path.join(" ");
         let Parsed::Show(help) = parse(&split(&format!("{name} --help"))) else {
             panic!("{name} has no help");
         };
         let lines = help.lines().count();
-        assert!(
-            lines <= LINES_MAX,
-            "{name} --help has {lines} lines:\n{help}"
-        );
+        let most = match path.len() {
+            1 => COMMANDS_LINES_MAX,
+            _ => LINES_MAX,
+        };
+        assert!(lines <= most, "{name} --help has {lines} lines:\n{help}");
         let examples: Vec<&str> = help
             .lines()
             .skip_while(|line| !line.starts_with("Example"))
@@ -161,6 +163,7 @@ fn only_the_commands_of_this_version_appear() {
         "clear",
         "completion",
         "decisions",
+        "delete",
         "describe",
         "dev",
         "events",
@@ -171,6 +174,8 @@ fn only_the_commands_of_this_version_appear() {
         "logs",
         "new",
         "parked",
+        "placement",
+        "reconfigure",
         "restart",
         "rule",
         "start",
@@ -341,6 +346,10 @@ fn without_a_cluster_every_command_that_needs_one_ends_with_6() {
         "mainstay stop greeter",
         "mainstay restart greeter@n1",
         "mainstay clear greeter@n1",
+        "mainstay delete greeter",
+        "mainstay reconfigure greeter greeting=hi",
+        "mainstay placement history greeter",
+        "mainstay placement rollback greeter",
         "mainstay check greeter",
         "mainstay ask-status greeter@n1",
         "mainstay call greeter@n1 greet {}",

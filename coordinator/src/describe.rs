@@ -1,6 +1,6 @@
 //! A vertex's state in a few words, as decisions and `why` show it.
 
-use mainstay_resource_graph::{Record, Target, Vertex};
+use mainstay_resource_graph::{Record, Standing, Vertex};
 
 /// "Failed (incarnation 3, 2 restarts): panicked: boom".
 pub fn record(record: &Record) -> String {
@@ -21,13 +21,17 @@ pub fn record(record: &Record) -> String {
             text
         }
         Vertex::Node(node) => node.state.as_str().to_owned(),
-        Vertex::Placement(placement) => match &placement.target {
-            Target::All => format!("{} on every node", placement.service_type),
-            Target::Nodes(nodes) => {
-                let names: Vec<&str> = nodes.iter().map(|node| node.as_str()).collect();
-                format!("{} on {}", placement.service_type, names.join(", "))
-            }
-        },
+        Vertex::Placement(placement) => {
+            let leaving = match placement.standing {
+                Standing::Wanted => "",
+                Standing::Leaving => ", to be deleted",
+            };
+            let (generation, target) = (placement.generation, &placement.wish.target);
+            format!(
+                "{} on {target} (generation {generation}{leaving})",
+                placement.service_type
+            )
+        }
         Vertex::Command(command) => {
             let (instance, incarnation) = command.order.instance();
             format!(

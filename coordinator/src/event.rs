@@ -1,14 +1,14 @@
 //! Events: everything that can touch the graph, as data. What cannot be recorded is parked, so events are stored too.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_protocol::report::{NodeUp, Reports};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{
-    AgentRunId, ClusterId, ClusterName, InstanceKey, NodeId, NodeName, PlacementName, Revision,
-    SlotName, StationId, TypeName,
+    AgentRunId, ClusterId, ClusterName, Generation, InstanceKey, NodeId, NodeName, PlacementName,
+    Revision, SlotName, StationId, TypeName,
 };
-use mainstay_resource_graph::{ParkedId, Settings};
+use mainstay_resource_graph::{DependsUntil, ParkedId, RestartPolicy, Settings, Target, Update};
 use serde::{Deserialize, Serialize};
 
 /// One event. The order of the variants is the order on disk: append only.
@@ -75,6 +75,19 @@ pub enum Operation {
     EnableRule {
         rule: String,
     },
+    /// Placements put and deleted as one: all of it, or nothing.
+    Apply(Apply),
+    Reconfigure(Reconfigure),
+    /// An earlier wish again; the last good one where none is named.
+    Rollback {
+        placement: PlacementName,
+        to: Option<Generation>,
+        based_on: BasedOn,
+    },
+    /// A start with the configuration that last ran, whatever is wanted.
+    SafeStart {
+        instance: InstanceKey,
+    },
 }
 
 impl Operation {
@@ -88,6 +101,14 @@ impl Operation {
             Self::Drop { .. } => "parked drop",
             Self::DisableRule { .. } => "rule disable",
             Self::EnableRule { .. } => "rule enable",
+            Self::Reconfigure(_) => "reconfigure",
+            Self::Rollback { .. } => "rollback",
+            Self::SafeStart { .. } => "safe-mode start",
+            Self::Apply(apply) => match apply.changes.as_slice() {
+                [Change::Put { .. }] => "put",
+                [Change::Delete { .. }] => "delete",
+                _ => "apply",
+            },
         }
     }
 }
@@ -108,6 +129,70 @@ pub struct StartPlacement {
 pub enum StartOn {
     Nodes(BTreeSet<NodeName>),
     All,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Apply {
+    pub changes: Vec<Change>,
+}
+
+/// Another configuration, whole: everywhere, or on some nodes first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reconfigure {
+    pub placement: PlacementName,
+    /// JSON object as given.
+    pub config: String,
+    pub on: Option<BTreeSet<NodeName>>,
+    pub based_on: BasedOn,
+}
+
+/// What one placement shall be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// Makes it, or replaces its whole wish.
+    Put {
+        wish: Box<PlacementWish>,
+        based_on: BasedOn,
+    },
+    /// Its instances end, then it is removed; whatever depends on it ends before.
+    Delete {
+        placement: PlacementName,
+        based_on: BasedOn,
+    },
+}
+
+/// What whoever asks for a change knew of the placement: two changes of one generation do not both take effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BasedOn {
+    /// Whatever there is by now.
+    Anything,
+    /// There was none.
+    Nothing,
+    Generation(Generation),
+}
+
+/// A whole placement, as people describe it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlacementWish {
+    pub name: PlacementName,
+    pub service_type: TypeName,
+    /// Generic types only.
+    pub holds: Option<SlotName>,
+    pub target: Target,
+    /// JSON object as given; made canonical by `record`. An empty text is `{}`.
+    pub config: String,
+    pub policy: RestartPolicy,
+    pub depends_on: BTreeMap<PlacementName, DependsUntil>,
+    pub update: Update,
+}
+
+impl Change {
+    pub fn placement(&self) -> &PlacementName {
+        match self {
+            Self::Put { wish, .. } => &wish.name,
+            Self::Delete { placement, .. } => placement,
+        }
+    }
 }
 
 /// Who waits for an operation's outcome.

@@ -33,6 +33,7 @@ pub mod planted;
 pub mod record;
 pub mod rule;
 mod rules;
+pub mod schema;
 pub mod status;
 pub mod step;
 pub mod testing;
@@ -44,8 +45,10 @@ pub use effect::Effect;
 pub use entry::{Decision, Entry, Outcome, ProposalId, Saw};
 pub use env::Env;
 pub use event::{
-    Accepted, Answer, Event, Found, GoneWhy, Operation, StartOn, StartPlacement, Ticket,
+    Accepted, Answer, Apply, BasedOn, Change, Event, Found, GoneWhy, Operation, PlacementWish,
+    Reconfigure, StartOn, StartPlacement, Ticket,
 };
 pub use log::{Log, LogEvent};
 pub use rule::{Rule, Rules, Subject, Verdict, Watch};
+pub use rules::dependency_gate::unmet as unmet_dependencies;
 pub use step::{Stepped, step};

@@ -1,5 +1,6 @@
 //! The verbs of rules: what a decision about an instance writes, in one place each.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mainstay_protocol::code::{self, Code, Reason};
@@ -9,8 +10,8 @@ use mainstay_protocol::report::{Presence, RestartWhen};
 use mainstay_protocol::words::cut;
 use mainstay_protocol::{InstanceKey, limits};
 use mainstay_resource_graph::{
-    CommandVertex, Desired, Failure, FailureCause, Instance, InstanceState, Key, NodeState,
-    Relation, Txn, Vertex, ViewExt, slot_of,
+    CommandVertex, ConfigHash, Desired, Failure, FailureCause, Instance, InstanceState, Key, Kind,
+    NodeState, Relation, RestartBudget, Txn, Vertex, View, ViewExt, slot_of,
 };
 
 use crate::env::Env;
@@ -33,10 +34,29 @@ pub fn provides(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> bool {
         .is_some_and(|node| node.provides.contains_key(&instance.service_type))
 }
 
-/// When an ended instance of this type is started again.
-pub fn restart_when(txn: &Txn<'_>, instance: &Instance) -> RestartWhen {
-    txn.service_type(&instance.service_type)
-        .map_or(RestartWhen::OnFailure, |found| found.declaration.restart)
+/// What its restarts are measured against: what its placement says, over what its type and the settings say.
+pub fn budget(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance, env: &Env) -> RestartBudget {
+    let by_type = txn
+        .service_type(&instance.service_type)
+        .map_or(RestartWhen::OnFailure, |found| found.declaration.restart);
+    let policy = txn
+        .placement(&key.placement)
+        .map(|placement| placement.wish.policy)
+        .unwrap_or_default();
+    policy.over(by_type, &env.settings)
+}
+
+/// It runs, and a Check said ok.
+pub fn is_healthy(instance: &Instance) -> bool {
+    instance.state == InstanceState::Running && instance.health == Health::Ok
+}
+
+/// Failures further apart are not added up.
+pub fn window(txn: &Txn<'_>, key: &InstanceKey, env: &Env) -> Duration {
+    let asked = txn
+        .placement(&key.placement)
+        .and_then(|placement| placement.wish.policy.window_ms);
+    Duration::from_millis(asked.unwrap_or(env.settings.restart_window_ms))
 }
 
 /// Who else holds the instance's name.
@@ -69,7 +89,7 @@ pub fn begin_start(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
         .service_type(&instance.service_type)
         .expect("a node provides it, so it is declared")
         .declaration;
-    let config = wanted_config(txn, key);
+    let (hash, config) = wanted_config(txn, key, &instance);
     let incarnation = instance.incarnation.next();
     let start_deadline = Duration::from_millis(declaration.start_deadline_ms);
     change(txn, key, |instance| {
@@ -88,6 +108,7 @@ pub fn begin_start(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
         instance.process = Vec::new();
         instance.restart_asked = false;
         instance.refusals.clear();
+        instance.given = hash;
     });
     command(
         txn,
@@ -106,11 +127,90 @@ pub fn begin_start(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
     );
 }
 
-/// The configuration the placement wants, as canonical JSON.
-fn wanted_config(txn: &Txn<'_>, key: &InstanceKey) -> String {
-    txn.placement(&key.placement)
-        .and_then(|placement| txn.configuration(&Key::Configuration(placement.config)))
-        .unwrap_or_else(|| "{}".to_owned())
+/// The configuration to start with, as canonical JSON: the one it shall have by now, else the one it ran with, since
+/// a change reaches instances one after the other.
+fn wanted_config(
+    txn: &Txn<'_>,
+    key: &InstanceKey,
+    instance: &Instance,
+) -> (Option<ConfigHash>, String) {
+    let by_placement = txn
+        .placement(&key.placement)
+        .map(|placement| placement.wish.config_on(&key.node).clone());
+    let candidates = [
+        instance.wanted.clone(),
+        instance.ran_with.clone(),
+        by_placement,
+    ];
+    candidates
+        .into_iter()
+        .flatten()
+        .find_map(|hash| {
+            let json = txn.configuration(&Key::Configuration(hash.clone()))?;
+            Some((Some(hash), json))
+        })
+        .unwrap_or_else(|| (None, "{}".to_owned()))
+}
+
+/// It shall run with this configuration; nothing is wanted any more where it does already.
+pub fn want_config(txn: &mut Txn<'_>, key: &InstanceKey, hash: &ConfigHash) {
+    let Some(instance) = txn.instance(key) else {
+        return;
+    };
+    let settled = instance.given.as_ref() == Some(hash) && instance.ran_with.as_ref() == Some(hash);
+    let subject = Key::Instance(key.clone());
+    if settled {
+        txn.unlink_all(&subject, Relation::Wants);
+    } else {
+        txn.relink(subject, Relation::Wants, Key::Configuration(hash.clone()))
+            .expect("a placement's configurations exist");
+    }
+    change(txn, key, |instance| {
+        instance.wanted = (!settled).then(|| hash.clone());
+    });
+}
+
+/// It runs with what it was last told: that wish is fulfilled, unless another came meanwhile.
+pub fn confirm_config(txn: &mut Txn<'_>, key: &InstanceKey) {
+    let Some(instance) = txn.instance(key) else {
+        return;
+    };
+    let fulfilled = instance.wanted == instance.given;
+    if fulfilled {
+        txn.unlink_all(&Key::Instance(key.clone()), Relation::Wants);
+    }
+    change(txn, key, |instance| {
+        instance.ran_with = instance.given.clone();
+        if fulfilled {
+            instance.wanted = None;
+        }
+    });
+}
+
+/// Removes those of these configurations that nothing names any more.
+pub fn forget_configs(txn: &mut Txn<'_>, configs: BTreeSet<ConfigHash>) {
+    let mut unused = configs;
+    for key in txn.keys(Kind::Placement) {
+        if unused.is_empty() {
+            return;
+        }
+        if let Key::Placement(name) = &key
+            && let Some(placement) = txn.placement(name)
+        {
+            for config in placement.configs() {
+                unused.remove(config);
+            }
+        }
+    }
+    for config in unused {
+        let key = Key::Configuration(config);
+        let used = [Relation::Configured, Relation::Wants]
+            .into_iter()
+            .any(|relation| !txn.edges_to(&key, relation).is_empty());
+        if !used {
+            txn.remove(&key);
+        }
+    }
 }
 
 /// Why it is stopping, by what is wanted of it.
@@ -230,31 +330,42 @@ pub fn note_failure(instance: &mut Instance, cause: FailureCause, evidence: Evid
 }
 
 /// It is gone, and failed.
-pub fn fail(instance: &mut Instance, cause: FailureCause, evidence: Evidence, env: &Env) {
-    forget_old_attempts(instance, env);
-    note_failure(instance, cause, evidence, env);
-    instance.state = InstanceState::Failed {
-        presence: Presence::Gone,
-    };
-    quiet(instance);
+pub fn fail(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    cause: FailureCause,
+    evidence: Evidence,
+    presence: Presence,
+    env: &Env,
+) {
+    let window = window(txn, key, env);
+    change(txn, key, |instance| {
+        forget_old_attempts(instance, window, env);
+        note_failure(instance, cause, evidence, env);
+        instance.state = InstanceState::Failed { presence };
+        quiet(instance);
+    });
 }
 
 /// It is not healthy any more. What it earned by sustained health is kept: earlier failures are forgotten.
 pub fn end_health(instance: &mut Instance, env: &Env) {
-    forget_old_attempts(instance, env);
+    forget_if_well(instance, env);
     instance.healthy_since = None;
 }
 
 /// Sustained health wipes the sheet; so does the window's end.
-pub fn forget_old_attempts(instance: &mut Instance, env: &Env) {
+pub fn forget_old_attempts(instance: &mut Instance, window: Duration, env: &Env) {
+    forget_if_well(instance, env);
+    instance.attempts.retain(|at| env.now.since(*at) < window);
+}
+
+fn forget_if_well(instance: &mut Instance, env: &Env) {
     if instance
         .healthy_since
         .is_some_and(|since| env.now.since(since) >= env.settings.healthy_after())
     {
         instance.attempts.clear();
     }
-    let window = env.settings.restart_window();
-    instance.attempts.retain(|at| env.now.since(*at) < window);
 }
 
 /// Keeps the beginning of every long text of an instance.

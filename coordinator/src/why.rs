@@ -10,7 +10,7 @@ mod switched_off;
 use mainstay_protocol::code::Reason;
 use mainstay_protocol::{Timestamp, limits};
 use mainstay_resource_graph::{
-    Desired, Key, Kind, NodeState, Parked, ParkedWhat, Record, Vertex, View, ViewExt,
+    Desired, Key, Kind, NodeState, Parked, ParkedWhat, Placement, Record, Vertex, View, ViewExt,
 };
 
 use crate::describe;
@@ -162,11 +162,36 @@ fn placement(view: &dyn View, key: &Key, record: &Record, depth: usize) -> Cause
         .flat_map(|instance| behind(view, &Key::Instance(instance.clone()), depth))
         .collect();
     let right = instances.len() - because.len().min(instances.len());
+    let mut because = because;
+    if let Vertex::Placement(placement) = &record.vertex {
+        because.extend(no_good(key, placement));
+    }
     let state = format!("{right} of {} instances as wanted", instances.len());
     Cause {
         because,
         ..plain(record, &state)
     }
+}
+
+/// A change that was dropped, or that halted, with what was wrong with it.
+fn no_good(key: &Key, placement: &Placement) -> Option<Cause> {
+    let halted = placement
+        .rollout
+        .as_ref()
+        .and_then(|rollout| Some((placement.generation, rollout.halted.clone()?, "has halted")));
+    let dropped = placement
+        .history
+        .last()
+        .and_then(|past| Some((past.generation, past.dropped.clone()?, "was taken back")));
+    let (generation, reason, what) = halted.or(dropped)?;
+    Some(Cause {
+        key: key.clone(),
+        state: format!("generation {generation} {what}"),
+        evidence: Some(reason.text.clone()),
+        reason: Some(reason),
+        since: placement.made.at,
+        because: Vec::new(),
+    })
 }
 
 fn name(view: &dyn View, key: &Key, record: &Record) -> Cause {

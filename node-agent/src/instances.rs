@@ -318,7 +318,7 @@ impl Instances {
 fn reason(why: StopWhy) -> StopReason {
     match why {
         StopWhy::NotWanted => StopReason::NotWanted,
-        StopWhy::Restart => StopReason::Restart,
+        StopWhy::Restart | StopWhy::Reconfigure => StopReason::Restart,
         StopWhy::Failed | StopWhy::Unresponsive | StopWhy::StartDeadline => StopReason::Failed,
     }
 }

@@ -42,6 +42,8 @@ codes! {
     NAME_HELD = "MS-NAME-HELD": "Another instance on the node holds the name.";
     NAME_HELD_ON_NODE = "MS-NAME-HELD-ON-NODE": "The node itself says the name is taken, against the graph.";
     CANNOT_RUN_HERE = "MS-CANNOT-RUN-HERE": "Something that the service needs is missing or forbidden on this node.";
+    DEPENDENCY_NOT_READY = "MS-DEPENDENCY-NOT-READY": "What the placement depends on is not as far as it must be.";
+    WAITS_FOR_DEPENDENTS = "MS-WAITS-FOR-DEPENDENTS": "Its stop waits until what depends on it has ended.";
     CONFIG_REFUSED = "MS-CONFIG-REFUSED": "The service refused its configuration; it waits for a changed wish.";
     START_REFUSED = "MS-START-REFUSED": "The service said it cannot start now.";
     START_DEADLINE = "MS-START-DEADLINE": "The service did not finish starting within its deadline.";
@@ -62,6 +64,11 @@ codes! {
     STOPPED_BY_OPERATOR = "MS-STOPPED-BY-OPERATOR": "Somebody asked for the stop.";
     ENDED_BY_ITSELF = "MS-ENDED-BY-ITSELF": "The instance ended cleanly by itself.";
     WILL_NOT_END = "MS-WILL-NOT-END": "A task of the instance never yields and cannot be aborted; restart the agent.";
+    UPDATING = "MS-UPDATING": "A changed configuration is on its way to the instances.";
+    UPDATED = "MS-UPDATED": "A changed configuration has reached all instances.";
+    UPDATE_HALTED = "MS-UPDATE-HALTED": "A changed configuration is no good, and there is nothing to go back to.";
+    ROLLED_BACK = "MS-ROLLED-BACK": "A changed configuration was no good and was taken back.";
+    RECONFIGURING = "MS-RECONFIGURING": "The instance is given another configuration.";
     RESTART_ASKED = "MS-RESTART-ASKED": "An operator asked for a restart.";
     CLEARED = "MS-CLEARED": "An operator cleared the instance's failures.";
     WANTED = "MS-WANTED": "A placement asks for this instance.";
@@ -95,6 +102,10 @@ codes! {
     MESSAGE_REFUSED = "MS-MESSAGE-REFUSED": "The service refused the message.";
     PLACEMENT_DIFFERS = "MS-PLACEMENT-DIFFERS": "The placement exists with another type or configuration.";
     OVERTAKEN = "MS-OVERTAKEN": "Another change wanted the opposite before this one was carried out.";
+    GENERATION_PAST = "MS-GENERATION-PAST": "The change is based on a generation that is past.";
+    LEAVING = "MS-LEAVING": "The placement is being deleted.";
+    DEPENDED_ON = "MS-DEPENDED-ON": "Another placement depends on this one.";
+    DEPENDENCY_CYCLE = "MS-DEPENDENCY-CYCLE": "The placement would depend on itself.";
     NAME_IS_FIXED = "MS-NAME-IS-FIXED": "The type has one fixed name; --holds is for generic types.";
     NOT_RUNNING = "MS-NOT-RUNNING": "The instance is not running.";
     OVERLOADED = "MS-OVERLOADED": "Too much is queued; try again.";

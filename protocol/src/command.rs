@@ -58,6 +58,8 @@ pub enum StopWhy {
     Unresponsive,
     /// It did not start in time.
     StartDeadline,
+    /// It is started again with another configuration.
+    Reconfigure,
 }
 
 /// Ask first and kill at the deadline, or kill at once.

@@ -79,6 +79,12 @@ pub const DECISION_READS_MAX: usize = 32;
 pub const DECISION_BYTES_MAX: usize = 4 * 1024;
 /// Restart times an instance remembers; more than any budget.
 pub const ATTEMPTS_KEPT_MAX: usize = 32;
+/// Earlier wishes a placement remembers, to be shown and to go back to.
+pub const PLACEMENT_HISTORY_MAX: usize = 10;
+/// Placements that one placement depends on.
+pub const DEPENDENCIES_MAX: usize = 64;
+/// Placements that one operation puts or deletes.
+pub const APPLY_CHANGES_MAX: usize = 1024;
 /// Bytes of decisions and events kept on disk (1 GiB), and their age (7 days).
 pub const HISTORY_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 pub const HISTORY_AGE_SECONDS: u64 = 7 * 24 * 3600;

@@ -37,6 +37,7 @@ pub mod traverse;
 pub mod txn;
 pub mod vertex;
 pub mod view;
+pub mod wish;
 
 pub use check::{Problem, check};
 pub use delta::{Change, Delta, Unfit};
@@ -48,7 +49,11 @@ pub use transition::IllegalTransition;
 pub use txn::{Savepoint, Txn, WriteError};
 pub use vertex::{
     Cause, Cluster, CommandVertex, Configuration, Desired, Edge, Failure, FailureCause, Instance,
-    InstanceState, Name, Node, NodeState, Outbox, Parked, ParkedWhat, Placement, Record, Relation,
-    RuleOff, ServiceType, Station, Supervisor, SupervisorState, Target, Vertex, slot_of,
+    InstanceState, Name, Node, NodeState, Outbox, Parked, ParkedWhat, Record, Relation, RuleOff,
+    ServiceType, Station, Supervisor, SupervisorState, Vertex, slot_of,
 };
 pub use view::{View, ViewExt};
+pub use wish::{
+    Back, DependsUntil, Made, Past, Placement, RestartBudget, RestartPolicy, Rollout, Standing,
+    Strategy, Target, Update, Wish,
+};

@@ -37,7 +37,7 @@ struct Tie {
 fn has_shared_targets(relation: Relation) -> bool {
     match relation {
         Relation::Configured | Relation::Wants => true,
-        Relation::Holds | Relation::Waits | Relation::Provides => false,
+        Relation::Holds | Relation::Waits | Relation::Provides | Relation::DependsOn => false,
     }
 }
 

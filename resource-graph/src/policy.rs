@@ -14,6 +14,10 @@ pub struct Settings {
     pub backoff_max_ms: u64,
     /// So long Running and ok, and earlier failures are forgotten.
     pub healthy_after_ms: u64,
+    /// So many failed starts with a changed configuration, and it is taken back.
+    pub reconfigure_failures_max: u32,
+    /// Beside the start deadline: so long until a changed instance must be healthy.
+    pub update_patience_ms: u64,
     /// Added to what the node was given, before the coordinator judges an answer overdue.
     pub answer_margin_ms: u64,
     pub check_interval_ms: u64,
@@ -35,6 +39,8 @@ impl Settings {
         backoff_first_ms: 1000,
         backoff_max_ms: 60_000,
         healthy_after_ms: 60_000,
+        reconfigure_failures_max: 3,
+        update_patience_ms: 60_000,
         answer_margin_ms: 2000,
         check_interval_ms: 5000,
         check_deadline_ms: 2000,
@@ -49,6 +55,7 @@ impl Settings {
     pub const DEV: Self = Self {
         check_interval_ms: 1000,
         check_deadline_ms: 500,
+        update_patience_ms: 10_000,
         silence_ms: 2500,
         grace_ms: 3000,
         ..Self::LAN
@@ -61,10 +68,6 @@ impl Settings {
             deadline_ms: self.check_deadline_ms,
             misses_max: self.check_misses_max,
         }
-    }
-
-    pub fn restart_window(&self) -> Duration {
-        Duration::from_millis(self.restart_window_ms)
     }
 
     pub fn healthy_after(&self) -> Duration {

@@ -82,10 +82,14 @@ fn said(view: &(impl View + ?Sized), key: &Key) -> Vec<Related> {
         ],
         (Key::Name(name), _) => vec![to(SLOT_OF, Key::Node(name.node.clone()))],
         (Key::Supervisor(node), _) => vec![to(RUNS_ON, Key::Node(node.clone()))],
-        (_, Vertex::Placement(placement)) => vec![
-            to(OF_TYPE, Key::Type(placement.service_type.clone())),
-            to(CONFIGURES, Key::Configuration(placement.config.clone())),
-        ],
+        (_, Vertex::Placement(placement)) => {
+            let mut said = vec![to(OF_TYPE, Key::Type(placement.service_type.clone()))];
+            let configs: BTreeSet<&ConfigHash> = placement.wish.configs().collect();
+            for config in configs {
+                said.push(to(CONFIGURES, Key::Configuration(config.clone())));
+            }
+            said
+        }
         (_, Vertex::Command(command)) => vec![
             to(SENT_TO, Key::Node(command.node.clone())),
             to(ABOUT, Key::Instance(command.order.instance().0.clone())),
@@ -161,7 +165,9 @@ fn with_configuration(view: &(impl View + ?Sized), hash: &ConfigHash) -> Vec<Key
     let mut keys = view.keys(Kind::Placement);
     keys.retain(
         |key| match view.record(key).map(|record| record.vertex.clone()) {
-            Some(Vertex::Placement(placement)) => placement.config == *hash,
+            Some(Vertex::Placement(placement)) => {
+                placement.wish.configs().any(|config| config == hash)
+            }
             _ => false,
         },
     );

@@ -13,8 +13,9 @@ use thiserror::Error;
 use crate::key::{Key, Kind};
 use crate::vertex::{
     Cause, Cluster, CommandVertex, Configuration, Edge, Instance, Name, Node, Outbox, Parked,
-    Placement, Record, ServiceType, Station, Supervisor, Vertex,
+    Record, ServiceType, Station, Supervisor, Vertex,
 };
+use crate::wish::Placement;
 
 /// Kinds end long before it.
 pub const EDGE_FAMILY: u16 = 0x0100;

@@ -1,8 +1,8 @@
 //! Walks over a view for rules, `why` and `impact`: they ask the indices and never scan what an index knows.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use mainstay_protocol::InstanceKey;
+use mainstay_protocol::{InstanceKey, PlacementName};
 
 use crate::key::{Key, Kind};
 use crate::vertex::{Relation, Vertex, slot_of};
@@ -19,6 +19,7 @@ pub fn dependents(view: &(impl View + ?Sized), key: &Key) -> Vec<Key> {
         }
         Key::Placement(placement) => {
             found.extend(view.instances_of(placement).into_iter().map(Key::Instance));
+            found.extend(standing_on(view, placement).into_iter().map(Key::Placement));
         }
         Key::Type(service_type) => {
             for key in view.keys(Kind::Placement) {
@@ -81,6 +82,51 @@ pub fn instances_behind(view: &(impl View + ?Sized), key: &Key) -> Vec<InstanceK
         found.insert(instance.clone());
     }
     found.into_iter().collect()
+}
+
+/// The placements that depend on one, in key order.
+pub fn standing_on(view: &(impl View + ?Sized), placement: &PlacementName) -> Vec<PlacementName> {
+    let key = Key::Placement(placement.clone());
+    let mut found: Vec<PlacementName> = view
+        .edges_to(&key, Relation::DependsOn)
+        .into_iter()
+        .filter_map(|edge| match edge.from {
+            Key::Placement(name) => Some(name),
+            _ => None,
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// A way along dependencies from a placement back to itself, each name once, the first again at its end.
+pub fn dependency_cycle(
+    view: &(impl View + ?Sized),
+    placement: &PlacementName,
+) -> Option<Vec<PlacementName>> {
+    let mut came_from: BTreeMap<PlacementName, PlacementName> = BTreeMap::new();
+    let mut open = VecDeque::from([placement.clone()]);
+    while let Some(at) = open.pop_front() {
+        let found = view.placement(&at)?;
+        for next in found.wish.depends_on.into_keys() {
+            if next == *placement {
+                let mut path = vec![next];
+                let mut back = &at;
+                while back != placement {
+                    path.push(back.clone());
+                    back = came_from.get(back)?;
+                }
+                path.push(placement.clone());
+                path.reverse();
+                return Some(path);
+            }
+            if !came_from.contains_key(&next) && view.placement(&next).is_some() {
+                came_from.insert(next.clone(), at.clone());
+                open.push_back(next);
+            }
+        }
+    }
+    None
 }
 
 /// Who stands before an instance: the holder of its name, if that is another.

@@ -1,20 +1,20 @@
 //! What each kind of vertex holds. Every field is a fact or a wish; nothing derivable is stored.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use mainstay_protocol::code::{Code, Reason};
 use mainstay_protocol::command::{Order, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity, RefusedStart};
 use mainstay_protocol::report::{LiveState, Presence, SysInfo, TypeDeclaration};
 use mainstay_protocol::{
-    AgentRunId, BootId, ClusterId, ClusterName, Epoch, Generation, Incarnation, InstanceKey,
-    Leadership, NodeEpoch, NodeId, NodeName, Revision, Sequence, SlotName, StationId, Timestamp,
-    TypeName,
+    AgentRunId, BootId, ClusterId, ClusterName, Epoch, Incarnation, InstanceKey, Leadership,
+    NodeEpoch, NodeId, NodeName, Revision, Sequence, SlotName, StationId, Timestamp, TypeName,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::key::{ConfigHash, Key, Kind, NameKey};
 use crate::policy::Settings;
+use crate::wish::Placement;
 
 /// A vertex with its book-keeping, as it stands in the graph, in a delta and on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,25 +153,6 @@ pub struct ServiceType {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Placement {
-    pub service_type: TypeName,
-    /// Generic types only.
-    pub holds: Option<SlotName>,
-    pub target: Target,
-    pub config: ConfigHash,
-    pub generation: Generation,
-    /// The revision that created it: what makes its incarnations newer than a namesake's.
-    pub created: Revision,
-}
-
-/// Where a placement wants its instances.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Target {
-    Nodes(BTreeSet<NodeName>),
-    All,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
     pub service_type: TypeName,
     /// The exclusive name it must hold on its node.
@@ -202,6 +183,13 @@ pub struct Instance {
     pub refusals: BTreeMap<String, Code>,
     /// When an incarnation of it last said that it runs.
     pub started: Option<Timestamp>,
+    /// The configuration it shall run with and has not confirmed; the relation `Wants` leads to it.
+    pub wanted: Option<ConfigHash>,
+    /// The configuration it was last told to run with. What it says it uses may have defaults filled in.
+    pub given: Option<ConfigHash>,
+    /// The last one it was told of and then said it runs with. Both are kept for comparison; the configuration itself
+    /// may be forgotten by then.
+    pub ran_with: Option<ConfigHash>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -391,6 +379,8 @@ pub enum Relation {
     Wants = 4,
     /// Node -> ServiceType.
     Provides = 5,
+    /// Placement -> Placement that must be up before it starts.
+    DependsOn = 6,
 }
 
 impl Relation {
@@ -400,6 +390,7 @@ impl Relation {
             Self::Holds | Self::Waits => (Kind::Instance, Kind::Name),
             Self::Configured | Self::Wants => (Kind::Instance, Kind::Configuration),
             Self::Provides => (Kind::Node, Kind::Type),
+            Self::DependsOn => (Kind::Placement, Kind::Placement),
         }
     }
 
@@ -407,16 +398,17 @@ impl Relation {
     pub fn at_most_one(self) -> bool {
         match self {
             Self::Holds | Self::Waits | Self::Configured | Self::Wants => true,
-            Self::Provides => false,
+            Self::Provides | Self::DependsOn => false,
         }
     }
 
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Holds,
         Self::Waits,
         Self::Configured,
         Self::Wants,
         Self::Provides,
+        Self::DependsOn,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -426,6 +418,7 @@ impl Relation {
             Self::Configured => "Configured",
             Self::Wants => "Wants",
             Self::Provides => "Provides",
+            Self::DependsOn => "DependsOn",
         }
     }
 }
@@ -466,12 +459,12 @@ impl Vertex {
                 (a, b) => a.or(b),
             },
             Self::Command(command) => command.deadline,
+            Self::Placement(placement) => placement.rollout.as_ref()?.wake,
             Self::Cluster(_)
             | Self::Station(_)
             | Self::Node(_)
             | Self::Outbox(_)
             | Self::Type(_)
-            | Self::Placement(_)
             | Self::Name(_)
             | Self::Configuration(_)
             | Self::Supervisor(_)
@@ -516,6 +509,9 @@ impl Instance {
             restart_asked: false,
             refusals: BTreeMap::new(),
             started: None,
+            wanted: None,
+            given: None,
+            ran_with: None,
         }
     }
 }

@@ -6,8 +6,9 @@ use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Revision};
 
 use crate::key::{Key, Kind, NameKey};
 use crate::vertex::{
-    Cluster, CommandVertex, Edge, Instance, Node, Placement, Record, Relation, ServiceType, Vertex,
+    Cluster, CommandVertex, Edge, Instance, Node, Record, Relation, ServiceType, Vertex,
 };
+use crate::wish::Placement;
 
 /// What rules, `why` and the API read through. Every list is in key order.
 pub trait View {

@@ -11,6 +11,7 @@ use mainstay_supervisor::{CheckTable, Input, Observation};
 
 use crate::fault::Fault;
 use crate::happening::{Act, ActorId, Happening, NodeAt};
+use crate::plan;
 use crate::trace;
 use crate::world::{Held, World};
 
@@ -189,6 +190,8 @@ impl World {
                 (soon_ms, taken)
             }
             Some(other) => unreachable!("{other:?} is no fault of a start"),
+            None if config.contains(plan::BAD_CONFIG) => (soon_ms, refusal(RefusedStart::Config)),
+            None if config.contains(plan::BAD_START) => (soon_ms, refusal(RefusedStart::Panic)),
             None => {
                 let started = Observation::Seen(Report::Started {
                     instance,

@@ -3,14 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_coordinator::{Answer, Event, Operation, StartOn, StartPlacement, Ticket};
+use mainstay_coordinator::{
+    Answer, Apply, BasedOn, Change, Event, Operation, PlacementWish, Reconfigure, StartOn,
+    StartPlacement, Ticket,
+};
 use mainstay_protocol::code;
-use mainstay_protocol::{InstanceKey, NodeName, Revision};
-use mainstay_resource_graph::Desired;
+use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Revision};
+use mainstay_resource_graph::{DependsUntil, Desired, RestartPolicy, Strategy, Target, Update};
 
 use crate::fault::Fault;
 use crate::happening::Happening;
-use crate::plan::{PLACEMENTS, Wanted};
+use crate::plan::{BAD_CONFIG, BAD_START, BASE, PLACEMENTS, TAIL, Wanted};
 use crate::trace;
 use crate::world::{Held, World};
 
@@ -65,7 +68,11 @@ fn wish(operation: &Operation) -> Option<Desired> {
         | Operation::Requeue { .. }
         | Operation::Drop { .. }
         | Operation::DisableRule { .. }
-        | Operation::EnableRule { .. } => None,
+        | Operation::EnableRule { .. }
+        | Operation::Apply(_)
+        | Operation::Reconfigure(_)
+        | Operation::Rollback { .. }
+        | Operation::SafeStart { .. } => None,
     }
 }
 
@@ -76,18 +83,26 @@ impl World {
         }
         let after = self.dice.between(50, self.plan.orders_ms_max) * MS;
         self.queue.put(self.now + after, Happening::OperatorActs);
-        let at = self.dice.below(PLACEMENTS.len() as u64) as usize;
-        let wanted = &PLACEMENTS[at];
+        let (placement, operation) = if self.dice.per_mille(300) {
+            let placement = *self.dice.pick(&[BASE, TAIL]).expect("there are two");
+            (placement, None)
+        } else {
+            let at = self.dice.below(PLACEMENTS.len() as u64) as usize;
+            (PLACEMENTS[at].placement, Some(&PLACEMENTS[at]))
+        };
         // One order at a time for each placement: which of two came last is not to be guessed.
-        if self.operators.busy(wanted.placement) {
+        if self.operators.busy(placement) {
             return Ok(());
         }
-        let operation = self.think_of(wanted);
+        let operation = match operation {
+            Some(wanted) => self.think_of(wanted),
+            None => self.think_of_whole(placement),
+        };
         self.operators.given += 1;
         let number = self.operators.given;
         let order = Order {
             operation,
-            placement: wanted.placement.to_owned(),
+            placement: placement.to_owned(),
             ticket: None,
             in_doubt: false,
         };
@@ -130,7 +145,107 @@ impl World {
             }
             5 | 6 => Operation::Stop { instance },
             7 => Operation::Restart { instance },
-            _ => Operation::Clear { instance },
+            8 => Operation::Clear { instance },
+            _ => Operation::Reconfigure(Reconfigure {
+                placement: wanted.placement.parse().expect("a name"),
+                config: self.some_config(),
+                on: None,
+                based_on: BasedOn::Anything,
+            }),
+        }
+    }
+
+    /// Some are no good, whatever else happens: `decide_start` reads them.
+    fn some_config(&mut self) -> String {
+        let size = self.dice.below(4);
+        match self.dice.below(8) {
+            0 => format!(r#"{{"size":{size},"bad":"{}"}}"#, BAD_CONFIG),
+            1 => format!(r#"{{"size":{size},"bad":"{}"}}"#, BAD_START),
+            _ => format!(r#"{{"size":{size}}}"#),
+        }
+    }
+
+    /// Whole wishes: put, changed everywhere or on one node first, taken back, deleted.
+    fn think_of_whole(&mut self, name: &'static str) -> Operation {
+        let node = NodeName::new(format!(
+            "n{}",
+            self.dice.between(1, self.nodes.len() as u64)
+        ))
+        .expect("a name");
+        let placement: PlacementName = name.parse().expect("a name");
+        match self.dice.below(12) {
+            0..=4 => {
+                let config = self.some_config();
+                let wish = self.whole_wish(placement, node, config);
+                Operation::Apply(Apply {
+                    changes: vec![Change::Put {
+                        wish: Box::new(wish),
+                        based_on: BasedOn::Anything,
+                    }],
+                })
+            }
+            5..=7 => Operation::Reconfigure(Reconfigure {
+                placement,
+                config: self.some_config(),
+                on: self.dice.per_mille(300).then(|| [node].into()),
+                based_on: BasedOn::Anything,
+            }),
+            8 => Operation::Rollback {
+                placement,
+                to: None,
+                based_on: BasedOn::Anything,
+            },
+            9 => Operation::SafeStart {
+                instance: InstanceKey::new(node, placement),
+            },
+            10 => Operation::Stop {
+                instance: InstanceKey::new(node, placement),
+            },
+            _ => Operation::Apply(Apply {
+                changes: vec![Change::Delete {
+                    placement,
+                    based_on: BasedOn::Anything,
+                }],
+            }),
+        }
+    }
+
+    fn whole_wish(&mut self, name: PlacementName, node: NodeName, config: String) -> PlacementWish {
+        let until = if self.dice.per_mille(500) {
+            DependsUntil::Healthy
+        } else {
+            DependsUntil::Started
+        };
+        let depends_on = if name.as_str() == TAIL {
+            [(BASE.parse().expect("a name"), until)].into()
+        } else {
+            BTreeMap::new()
+        };
+        let target = if self.dice.per_mille(700) {
+            Target::All(BTreeMap::new())
+        } else {
+            Target::Nodes([node].into())
+        };
+        let strategy = match self.dice.below(3) {
+            0 => Strategy::All,
+            1 => Strategy::Canary,
+            _ => Strategy::Rolling {
+                at_once: self.dice.between(1, 2) as u32,
+            },
+        };
+        PlacementWish {
+            name,
+            service_type: "flaky".parse().expect("a name"),
+            holds: None,
+            target,
+            config,
+            policy: RestartPolicy::default(),
+            depends_on,
+            update: Update {
+                strategy,
+                rollback: self.dice.per_mille(800),
+                wait_ms: self.dice.below(3) * 1000,
+            },
         }
     }
 
@@ -201,6 +316,12 @@ impl World {
         let Some(desired) = wish(operation) else {
             return;
         };
+        // Where whole wishes change, targets do too: nothing is promised for one instance.
+        if let Operation::Stop { instance } = operation
+            && [BASE, TAIL].contains(&instance.placement.as_str())
+        {
+            return;
+        }
         let instances: Vec<InstanceKey> = match operation {
             Operation::Start(start) => {
                 let nodes: Vec<NodeName> = match &start.on {
@@ -218,7 +339,11 @@ impl World {
             Operation::Requeue { .. }
             | Operation::Drop { .. }
             | Operation::DisableRule { .. }
-            | Operation::EnableRule { .. } => Vec::new(),
+            | Operation::EnableRule { .. }
+            | Operation::Apply(_)
+            | Operation::Reconfigure(_)
+            | Operation::Rollback { .. }
+            | Operation::SafeStart { .. } => Vec::new(),
         };
         for instance in instances {
             let page = self.operators.books.entry(instance).or_default();

@@ -101,6 +101,14 @@ pub struct Wanted {
     pub holds: Option<&'static str>,
 }
 
+/// Placements whose wishes change as wholes: `tail` depends on `base`.
+pub const BASE: &str = "base";
+pub const TAIL: &str = "tail";
+
+/// In a configuration: every host refuses it, or its start panics.
+pub const BAD_CONFIG: &str = "never taken";
+pub const BAD_START: &str = "never starts";
+
 /// Two of each pair want one name.
 pub const PLACEMENTS: [Wanted; 7] = [
     Wanted {

@@ -10,6 +10,7 @@ mod idempotency;
 mod logs;
 mod looks;
 mod overview;
+mod placements;
 mod reply;
 mod rules;
 mod stream;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use mainstay_api::routes::{self, Method, Route};
 use mainstay_protocol::limits;
 use tokio::net::UnixListener;
@@ -97,6 +98,14 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::CHANGES, get(changed::changes)),
         (routes::DECISIONS, get(history::decisions)),
         (routes::START, post(changes::start)),
+        (routes::APPLY, post(placements::apply)),
+        (routes::PLACEMENT, get(placements::one)),
+        (routes::PLACEMENT_HISTORY, get(placements::history)),
+        (routes::PLACEMENT_RECONFIGURE, post(placements::reconfigure)),
+        (routes::PLACEMENT_ROLLBACK, post(placements::rollback)),
+        (routes::INSTANCE_SAFE_START, post(changes::safe_start)),
+        (routes::PLACEMENT_PUT, put(placements::put)),
+        (routes::PLACEMENT_DELETE, delete(placements::delete)),
         (routes::INSTANCE_STOP, post(changes::stop)),
         (routes::INSTANCE_RESTART, post(changes::restart)),
         (routes::INSTANCE_CLEAR, post(changes::clear)),
@@ -117,10 +126,11 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::PARKED_DROP, delete(changes::drop_parked)),
     ];
     handlers.extend(looks::lists());
-    debug_assert!(
-        handlers.iter().all(|(route, _)| {
-            matches!(route.method, Method::Get | Method::Post | Method::Delete)
-        })
-    );
+    debug_assert!(handlers.iter().all(|(route, _)| {
+        matches!(
+            route.method,
+            Method::Get | Method::Post | Method::Put | Method::Delete
+        )
+    }));
     handlers
 }

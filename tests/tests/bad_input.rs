@@ -36,6 +36,8 @@ fn good(name: &str) -> &'static str {
         "ID" => "3fa9c2aa",
         "GOAL" => "running",
         "REF" => "greeter@n1",
+        "PLACEMENT" => "greeter",
+        "KEY=VALUE" => "greeting=Hi",
         "NAME" => "billing",
         "SHELL" => "bash",
         "TOPIC" => "MS-NAME-HELD",
@@ -45,7 +47,7 @@ fn good(name: &str) -> &'static str {
 }
 
 /// Values that nothing of this name can be, between bars.
-const BAD: [(&str, &str); 20] = [
+const BAD: [(&str, &str); 23] = [
     (
         "REF",
         "|@|greeter@|@n1|greeter@n1@n1|GREETER@n1|greeter@n1\n|gr eeter@n1|nod/n1|node/|/n1|node/n1/n1|\
@@ -62,6 +64,12 @@ const BAD: [(&str, &str); 20] = [
     ("FORMAT", "|jsn|tabel|💥"),
     ("TIME", "|soon|5|-1s|1e9s|99999999999999999999s|💥"),
     ("KEY=VALUE", "|=1|a|a..b=1|.=1"),
+    (
+        "PLACEMENT",
+        "|@|greeter@n1|Greeter|node/n1|gr eeter|💥|../x",
+    ),
+    ("KEY", "|no-such|a..b|💥"),
+    ("GENERATION", "|-1|one|99|99999999999999999999|💥"),
     ("N", "|0|-1|65536|three|💥"),
     ("PROFILE", "|lam|fast"),
     // Of the agent, which takes other things by these names than a command does.
@@ -97,6 +105,7 @@ fn well_formed(leaf: &Leaf) -> Vec<OsString> {
     words.extend(required.map(|one| OsString::from(good(&one.name))));
     match leaf.text().as_str() {
         "start" => words.extend(["--on".into(), "n1".into()]),
+        "reconfigure" => words.push("greeting=Hi".into()),
         "wait" => words.extend(["--for".into(), "running".into()]),
         "agent run" => words.extend(daemon(&["--node", "n1", "--station"])),
         "station run" => words.extend(daemon(&["--cluster", "other", "--api"])),

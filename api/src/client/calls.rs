@@ -8,14 +8,15 @@ use serde_json::Value;
 
 use super::connection::{self, Asked};
 use super::stream::Stream;
-use super::{ChangeStream, Client, EventStream};
+use super::{Change, ChangeStream, Client, EventStream};
 use crate::problem::Problem;
 use crate::routes::{self, Route, query};
 use crate::types::{
-    Accepted, BadPeer, CallAnswer, ChaosRequest, CheckAnswer, Configuration, Decision, Described,
-    Done, Event, Graph, GraphProblem, Impact, Instance, LogPage, Name, Node, Parked, Placement,
-    Rule, RuleSwitch, ServiceType, StartRequest, Station, Status, StatusAnswer, Supervisor,
-    Version, WaitAnswer, WaitRequest, Why,
+    Accepted, ApplyRequest, BadPeer, CallAnswer, ChaosRequest, CheckAnswer, Configuration,
+    Decision, Described, Done, Event, Graph, GraphProblem, Impact, Instance, LogPage, Name, Node,
+    Parked, Placement, PlacementSpec, PlacementVersion, ReconfigureRequest, RollbackRequest, Rule,
+    RuleSwitch, ServiceType, StartRequest, Station, Status, StatusAnswer, Supervisor, Version,
+    WaitAnswer, WaitRequest, Why,
 };
 
 /// Which instances; all, where nothing is said.
@@ -95,6 +96,65 @@ impl Client {
 
     pub async fn placement(&self, name: &str) -> Result<Placement, Problem> {
         self.get(&routes::PLACEMENT.fill(&[name])).await
+    }
+
+    /// Makes a placement, or replaces its whole wish; based on a generation, 0 where there was none.
+    pub async fn put_placement(
+        &self,
+        spec: &PlacementSpec,
+        based_on: Option<u64>,
+    ) -> Result<Accepted, Problem> {
+        let path = routes::PLACEMENT_PUT.fill(&[&spec.name]);
+        let change = Change {
+            based_on,
+            ..Change::new(routes::PLACEMENT_PUT.method, &path)
+        };
+        self.change(change, spec, self.timeout).await
+    }
+
+    pub async fn delete_placement(
+        &self,
+        name: &str,
+        based_on: Option<u64>,
+    ) -> Result<Accepted, Problem> {
+        let path = routes::PLACEMENT_DELETE.fill(&[name]);
+        let change = Change {
+            based_on,
+            ..Change::new(routes::PLACEMENT_DELETE.method, &path)
+        };
+        self.change(change, &Value::Null, self.timeout).await
+    }
+
+    pub async fn placement_history(&self, name: &str) -> Result<Vec<PlacementVersion>, Problem> {
+        self.get(&routes::PLACEMENT_HISTORY.fill(&[name])).await
+    }
+
+    pub async fn reconfigure(
+        &self,
+        name: &str,
+        request: &ReconfigureRequest,
+    ) -> Result<Accepted, Problem> {
+        self.post(&routes::PLACEMENT_RECONFIGURE.fill(&[name]), request)
+            .await
+    }
+
+    pub async fn rollback(
+        &self,
+        name: &str,
+        request: &RollbackRequest,
+    ) -> Result<Accepted, Problem> {
+        self.post(&routes::PLACEMENT_ROLLBACK.fill(&[name]), request)
+            .await
+    }
+
+    pub async fn safe_start(&self, node: &str, placement: &str) -> Result<Accepted, Problem> {
+        let path = routes::INSTANCE_SAFE_START.fill(&[node, placement]);
+        self.post(&path, &Value::Null).await
+    }
+
+    /// Placements put and deleted as one.
+    pub async fn apply(&self, request: &ApplyRequest) -> Result<Accepted, Problem> {
+        self.post(routes::APPLY.path, request).await
     }
 
     pub async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<Instance>, Problem> {
@@ -318,9 +378,8 @@ impl Client {
                 timeout_ms: left.as_millis() as u64,
                 ..request.clone()
             };
-            let path = routes::WAIT.path;
-            let method = routes::WAIT.method;
-            match self.change(method, path, &again, left + WAIT_MARGIN).await {
+            let change = Change::new(routes::WAIT.method, routes::WAIT.path);
+            match self.change(change, &again, left + WAIT_MARGIN).await {
                 Err(problem) if problem.is_retryable() && started.elapsed() < timeout => {
                     tokio::time::sleep(super::RETRY_PAUSE).await;
                 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, IF_MATCH, IF_NONE_MATCH};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use mainstay_protocol::code;
@@ -24,6 +24,7 @@ pub struct Asked<'a> {
     body: Vec<u8>,
     key: Option<String>,
     accept: &'static str,
+    based_on: Option<u64>,
 }
 
 impl<'a> Asked<'a> {
@@ -34,6 +35,7 @@ impl<'a> Asked<'a> {
             body: Vec::new(),
             key: None,
             accept: "application/json",
+            based_on: None,
         }
     }
 
@@ -53,11 +55,20 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// The generation it is based on; 0 where there was none.
+    pub fn based_on(self, generation: Option<u64>) -> Self {
+        Self {
+            based_on: generation,
+            ..self
+        }
+    }
+
     /// What is being done, for error messages.
     pub fn what(&self) -> String {
         let verb = match self.method {
             Method::Get => "read",
             Method::Post => "ask",
+            Method::Put => "put",
             Method::Delete => "delete",
         };
         format!("{verb} {}", self.path)
@@ -164,6 +175,7 @@ pub async fn open(
         .method(match asked.method {
             Method::Get => hyper::Method::GET,
             Method::Post => hyper::Method::POST,
+            Method::Put => hyper::Method::PUT,
             Method::Delete => hyper::Method::DELETE,
         })
         .uri(asked.path)
@@ -175,6 +187,11 @@ pub async fn open(
             .header(CONTENT_TYPE, "application/json")
             .header(IDEMPOTENCY_KEY_HEADER, key);
     }
+    request = match asked.based_on {
+        None => request,
+        Some(0) => request.header(IF_NONE_MATCH, "*"),
+        Some(generation) => request.header(IF_MATCH, format!("\"{generation}\"")),
+    };
     let request = request
         .body(Full::new(Bytes::from(asked.body)))
         .map_err(|error| {

@@ -31,7 +31,9 @@ impl Present<'_> {
         let mut keys = self.view.keys(Kind::Placement);
         keys.retain(
             |key| match self.record(key).map(|record| record.vertex.clone()) {
-                Some(Vertex::Placement(placement)) => placement.config == *hash,
+                Some(Vertex::Placement(placement)) => {
+                    placement.wish.configs().any(|one| one == hash)
+                }
                 _ => false,
             },
         );

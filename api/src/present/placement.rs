@@ -1,9 +1,14 @@
 //! Placements: what is wanted, and the worst of what there is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use mainstay_protocol::PlacementName;
-use mainstay_resource_graph::{Desired, Instance, InstanceState, Key, Target, Vertex, ViewExt};
+use mainstay_protocol::code::Reason;
+use mainstay_protocol::report::RestartWhen;
+use mainstay_protocol::{Generation, PlacementName, Timestamp};
+use mainstay_resource_graph::{
+    ConfigHash, Desired, Instance, InstanceState, Key, Made, Placement, RestartPolicy, Rollout,
+    Standing, Strategy, Target, Update, Vertex, ViewExt, Wish,
+};
 use serde_json::Value;
 
 use super::{Present, json};
@@ -31,24 +36,133 @@ impl Present<'_> {
         let count = |wanted: &dyn Fn(&Instance) -> bool| {
             instances.iter().filter(|i| wanted(i)).count() as u64
         };
-        let config = self
-            .view
-            .configuration(&Key::Configuration(placement.config.clone()));
+        let shown = self.wish(&placement.wish);
         Some(types::Placement {
             name: name.to_string(),
             service_type: placement.service_type.to_string(),
-            target: target(&placement.target),
+            holds: placement.holds.as_ref().map(ToString::to_string),
+            target: shown.target,
             generation: placement.generation.0,
+            made_by: placement.made.by.clone(),
+            made_at: self.live.time(placement.made.at),
+            leaving: placement.standing == Standing::Leaving,
             want: wanted.len() as u64,
             have: count(&|instance| instance.state.is_up()),
             healthy: count(&Instance::is_healthy),
             state: worst
                 .map_or("Stopped", |instance| instance.state.as_str())
                 .to_owned(),
-            reason: worst.and_then(|instance| instance.reason.clone()),
-            config: config.map_or(Value::Null, |text| json(&text)),
+            reason: worst
+                .and_then(|instance| instance.reason.clone())
+                .or_else(|| placement.rollout.as_ref()?.halted.clone())
+                .or_else(|| placement.history.last()?.dropped.clone()),
+            config: shown.config,
+            config_on: shown.config_on,
+            policy: shown.policy,
+            depends_on: shown.depends_on,
+            update: shown.update,
+            rollout: placement
+                .rollout
+                .as_ref()
+                .map(|under_way| self.rollout(name, placement, under_way)),
+            rolled_back: placement
+                .history
+                .last()
+                .and_then(|past| past.dropped.clone()),
             waiting_on: waiting_on(&wanted),
         })
+    }
+
+    /// Its wishes, the newest first.
+    pub fn placement_history(&self, name: &PlacementName) -> Option<Vec<types::PlacementVersion>> {
+        let placement = self.view.placement(name)?;
+        let mut versions =
+            vec![self.version(placement.generation, &placement.wish, &placement.made, None)];
+        versions[0].current = true;
+        versions.extend(placement.history.iter().rev().map(|past| {
+            self.version(
+                past.generation,
+                &past.wish,
+                &past.made,
+                past.dropped.clone(),
+            )
+        }));
+        Some(versions)
+    }
+
+    fn version(
+        &self,
+        generation: Generation,
+        wish: &Wish,
+        made: &Made,
+        dropped: Option<Reason>,
+    ) -> types::PlacementVersion {
+        types::PlacementVersion {
+            generation: generation.0,
+            current: false,
+            made_by: made.by.clone(),
+            made_at: self.live.time(made.at),
+            dropped,
+            ..self.wish(wish)
+        }
+    }
+
+    fn wish(&self, wish: &Wish) -> types::PlacementVersion {
+        let config = |hash: &ConfigHash| {
+            let text = self.view.configuration(&Key::Configuration(hash.clone()));
+            text.map_or(Value::Null, |text| json(&text))
+        };
+        types::PlacementVersion {
+            generation: 0,
+            current: false,
+            made_by: String::new(),
+            made_at: self.live.time(Timestamp::ZERO),
+            target: target(&wish.target),
+            config: config(&wish.config),
+            config_on: wish
+                .on_nodes
+                .iter()
+                .map(|(node, hash)| (node.to_string(), config(hash)))
+                .collect(),
+            policy: policy(&wish.policy),
+            depends_on: wish
+                .depends_on
+                .iter()
+                .map(|(placement, until)| types::DependencySpec {
+                    placement: placement.to_string(),
+                    until: Some(until.as_str().to_owned()),
+                })
+                .collect(),
+            update: update(&wish.update),
+            dropped: None,
+        }
+    }
+
+    fn rollout(
+        &self,
+        name: &PlacementName,
+        placement: &Placement,
+        under_way: &Rollout,
+    ) -> types::Rollout {
+        let keys = self.view.instances_of(name);
+        let told = keys.iter().filter(|key| {
+            let config = placement.wish.config_on(&key.node);
+            self.view.instance(key).is_some_and(|instance| {
+                let aims_at = instance.wanted.as_ref().or(instance.ran_with.as_ref());
+                aims_at == Some(config)
+            })
+        });
+        let state = match &under_way.halted {
+            None => "updating",
+            Some(_) => "halted",
+        };
+        types::Rollout {
+            state: state.to_owned(),
+            told: told.count() as u64,
+            of: keys.len() as u64,
+            back_to: under_way.back.as_ref().map(|back| back.generation.0),
+            reason: under_way.halted.clone(),
+        }
     }
 }
 
@@ -57,7 +171,41 @@ fn target(target: &Target) -> types::Target {
         Target::Nodes(nodes) => {
             types::Target::Nodes(nodes.iter().map(ToString::to_string).collect())
         }
-        Target::All => types::Target::All(BTreeMap::new()),
+        Target::All(labels) => types::Target::All(labels.clone()),
+    }
+}
+
+/// What it says itself; null where the type and the settings say.
+fn policy(policy: &RestartPolicy) -> types::PolicySpec {
+    types::PolicySpec {
+        restart: policy.restart.map(|when| {
+            match when {
+                RestartWhen::Always => "always",
+                RestartWhen::OnFailure => "on-failure",
+                RestartWhen::Never => "never",
+            }
+            .to_owned()
+        }),
+        attempts: policy.attempts,
+        window: policy.window_ms.map(types::Span::from_ms),
+        backoff: types::BackoffSpec {
+            max: policy.backoff_max_ms.map(types::Span::from_ms),
+        },
+        escalate: Some("quarantine".to_owned()),
+    }
+}
+
+fn update(update: &Update) -> types::UpdateSpec {
+    let (strategy, at_once) = match update.strategy {
+        Strategy::All => ("all", None),
+        Strategy::Rolling { at_once } => ("rolling", Some(at_once)),
+        Strategy::Canary => ("canary", None),
+    };
+    types::UpdateSpec {
+        strategy: Some(strategy.to_owned()),
+        at_once,
+        rollback: Some(update.rollback),
+        wait: Some(types::Span::from_ms(update.wait_ms)),
     }
 }
 

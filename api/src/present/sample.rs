@@ -6,13 +6,13 @@ use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::health::Health;
 use mainstay_protocol::report::{MessageDeclaration, RestartWhen, SysInfo, TypeDeclaration};
 use mainstay_protocol::{
-    AgentRunId, BootId, ClusterId, ClusterName, Epoch, Generation, Incarnation, InstanceKey,
-    NodeId, NodeName, PlacementName, Revision, SlotName, StationId, Timestamp, TypeName,
+    AgentRunId, BootId, ClusterId, ClusterName, Epoch, Incarnation, InstanceKey, NodeId, NodeName,
+    PlacementName, Revision, SlotName, StationId, Timestamp, TypeName,
 };
 use mainstay_resource_graph::{
-    Cause, Cluster, ConfigHash, Configuration, Edge, Graph, Instance, InstanceState, Key, Name,
-    NameKey, Node, NodeState, Parked, ParkedId, ParkedWhat, Placement, Record, Relation,
-    ServiceType, Settings, Station, Supervisor, SupervisorState, Target, Vertex, View,
+    Cause, Cluster, ConfigHash, Configuration, Edge, Graph, Instance, InstanceState, Key, Made,
+    Name, NameKey, Node, NodeState, Parked, ParkedId, ParkedWhat, Placement, Record, Relation,
+    ServiceType, Settings, Station, Supervisor, SupervisorState, Target, Vertex, View, Wish,
 };
 use uuid::Uuid;
 
@@ -187,14 +187,13 @@ fn vertices() -> Vec<(Key, Vertex)> {
 }
 
 fn placement() -> Vertex {
-    Vertex::Placement(Placement {
-        service_type: greeter(),
-        holds: None,
-        target: Target::Nodes(BTreeSet::from([node_name("n1")])),
-        config: config(),
-        generation: Generation(1),
-        created: REV,
-    })
+    let target = Target::Nodes(BTreeSet::from([node_name("n1")]));
+    Vertex::Placement(Placement::new(
+        greeter(),
+        Wish::new(target, config()),
+        Made::new(Timestamp(1), "operator start"),
+        REV,
+    ))
 }
 
 fn cluster() -> Cluster {

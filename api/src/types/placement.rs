@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::shapes::ReasonShape;
+use super::spec::{DependencySpec, PlacementSpec, PolicySpec, TargetSpec, UpdateSpec};
+use crate::time::Time;
 
 /// A wish: run this type, with this configuration, there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -17,10 +19,18 @@ pub struct Placement {
     /// The service type it runs.
     #[serde(rename = "type")]
     pub service_type: String,
+    /// The exclusive name, where it is not the type's or its own.
+    pub holds: Option<String>,
     /// Where it wants its instances.
     pub target: Target,
-    /// Number of this wish: it rises with every change of it.
+    /// Number of this wish: it rises with every change of it, and the next change is based on it.
     pub generation: u64,
+    /// Who made this wish: `operator reconfigure`.
+    pub made_by: String,
+    /// When.
+    pub made_at: Time,
+    /// It is being deleted.
+    pub leaving: bool,
     /// Instances wanted running.
     pub want: u64,
     /// Instances that run, in whatever health.
@@ -34,11 +44,94 @@ pub struct Placement {
     pub reason: Option<Reason>,
     /// The configuration it wants.
     pub config: Value,
-    /// What its blocked instances wait for.
+    /// Other configurations that are wanted on some nodes.
+    pub config_on: BTreeMap<String, Value>,
+    /// How it is restarted.
+    pub policy: PolicySpec,
+    /// What must be there before its instances are started.
+    pub depends_on: Vec<DependencySpec>,
+    /// How a changed configuration reaches its instances.
+    pub update: UpdateSpec,
+    /// A changed configuration on its way to the instances.
+    pub rollout: Option<Rollout>,
+    /// Why the wish before this one was dropped, if it was no good.
+    #[schemars(with = "Option<ReasonShape>")]
+    pub rolled_back: Option<Reason>,
+    /// What its blocked instances wait for, as references.
     pub waiting_on: Vec<String>,
 }
 
-/// Where instances are wanted.
+/// How far a changed configuration is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rollout {
+    /// `updating`, or `halted` where it is no good and there is nothing to go back to.
+    pub state: String,
+    /// Instances that were told of it.
+    pub told: u64,
+    /// All its instances.
+    pub of: u64,
+    /// The generation whose configuration comes back if this one is no good.
+    pub back_to: Option<u64>,
+    /// What is wrong with it, where it halted.
+    #[schemars(with = "Option<ReasonShape>")]
+    pub reason: Option<Reason>,
+}
+
+/// One wish of a placement's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlacementVersion {
+    /// Its number.
+    pub generation: u64,
+    /// It is the wish that stands.
+    pub current: bool,
+    /// Who made it.
+    pub made_by: String,
+    /// When.
+    pub made_at: Time,
+    /// Where it wanted its instances.
+    pub target: Target,
+    /// The configuration it wanted.
+    pub config: Value,
+    /// Other configurations, on some nodes.
+    pub config_on: BTreeMap<String, Value>,
+    /// How it is restarted.
+    pub policy: PolicySpec,
+    /// What must be there before its instances are started.
+    pub depends_on: Vec<DependencySpec>,
+    /// How a changed configuration reaches its instances.
+    pub update: UpdateSpec,
+    /// Why it was dropped, where it was no good.
+    #[schemars(with = "Option<ReasonShape>")]
+    pub dropped: Option<Reason>,
+}
+
+/// Another configuration: everywhere, or on some nodes first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReconfigureRequest {
+    /// The whole configuration, a JSON object.
+    pub config: Value,
+    /// These nodes only.
+    #[serde(default)]
+    pub on: Option<Vec<String>>,
+    /// What it is based on; null for whatever there is.
+    #[serde(default)]
+    pub generation: Option<u64>,
+}
+
+/// An earlier wish again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RollbackRequest {
+    /// The last good one before this where nothing is said.
+    #[serde(default)]
+    pub to: Option<u64>,
+    /// What it is based on; null for whatever there is.
+    #[serde(default)]
+    pub generation: Option<u64>,
+}
+
+/// `{"nodes": [..]}` or `{"all": {labels}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
@@ -46,4 +139,31 @@ pub enum Target {
     Nodes(Vec<String>),
     /// On every node with these labels.
     All(BTreeMap<String, String>),
+}
+
+impl Placement {
+    /// What would make it as it is.
+    pub fn spec(&self) -> PlacementSpec {
+        let target = match &self.target {
+            Target::Nodes(nodes) => TargetSpec {
+                nodes: Some(nodes.clone()),
+                ..TargetSpec::default()
+            },
+            Target::All(labels) => TargetSpec {
+                all: Some(labels.clone()),
+                ..TargetSpec::default()
+            },
+        };
+        PlacementSpec {
+            name: self.name.clone(),
+            service_type: self.service_type.clone(),
+            holds: self.holds.clone(),
+            target,
+            config: self.config.as_object().cloned().unwrap_or_default(),
+            policy: self.policy.clone(),
+            depends_on: self.depends_on.clone(),
+            update: self.update.clone(),
+            singleton: None,
+        }
+    }
 }

@@ -32,6 +32,77 @@ pub struct StartArguments {
     /// Its configuration; dots reach into objects, values may be JSON
     #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = values::config_pair)]
     pub config: Vec<ConfigPair>,
+    /// With the configuration that last ran there, whatever is wanted; its type's defaults if none did
+    #[arg(long, conflicts_with_all = ["all", "config"])]
+    pub safe_mode: bool,
+    /// Return once it is decided
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "One instance after the other, as the placement's update says; one that does not get well takes it back.\n\
+                  Ends with 9 if it was taken back, with 4 if somebody changed the placement meanwhile.\n\n\
+                  Examples:\n  mainstay reconfigure greeter greeting=hi\n  mainstay reconfigure greeter greeting=hi --on n1\n  \
+                  mainstay reconfigure greeter@n2 --unset greeting"
+)]
+pub struct ReconfigureArguments {
+    /// PLACEMENT, or PLACEMENT@NODE
+    #[arg(value_name = "REF", value_parser = values::instances)]
+    pub reference: Key,
+    /// What changes; dots reach into objects, values may be JSON
+    #[arg(value_name = "KEY=VALUE", required_unless_present = "unset", value_parser = values::config_pair)]
+    pub config: Vec<ConfigPair>,
+    /// On these nodes first; the others keep what they have
+    #[arg(long, value_name = "NODE", num_args = 1.., value_delimiter = ',', value_parser = values::node)]
+    pub on: Vec<NodeName>,
+    /// Takes a key away, so that its default counts again
+    #[arg(long, value_name = "KEY")]
+    pub unset: Vec<String>,
+    /// Return once it is decided
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  mainstay placement history greeter\n  mainstay placement rollback greeter --to 2",
+    subcommand_required = true,
+    disable_help_subcommand = true
+)]
+pub struct PlacementArguments {
+    #[command(subcommand)]
+    pub command: PlacementCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PlacementCommand {
+    /// Its wishes, the newest first
+    #[command(after_help = "Example:\n  mainstay placement history greeter")]
+    History(OnePlacement),
+    /// Go back to an earlier wish
+    Rollback(RollbackArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct OnePlacement {
+    /// A placement
+    #[arg(value_name = "PLACEMENT", value_parser = values::whole_placement)]
+    pub placement: PlacementName,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  mainstay placement rollback greeter\n  mainstay placement rollback greeter --to 2"
+)]
+pub struct RollbackArguments {
+    /// A placement
+    #[arg(value_name = "PLACEMENT", value_parser = values::whole_placement)]
+    pub placement: PlacementName,
+    /// The generation to go back to; else the last good one
+    #[arg(long, value_name = "GENERATION")]
+    pub to: Option<u64>,
     /// Return once it is decided
     #[arg(long)]
     pub no_wait: bool,
@@ -42,6 +113,20 @@ pub struct ChangeArguments {
     /// PLACEMENT@NODE, or PLACEMENT for all its instances
     #[arg(value_name = "REF", value_parser = values::instances)]
     pub reference: Key,
+    /// Return once it is decided
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Refused with 10 while another placement depends on it.\n\n\
+                  Examples:\n  mainstay delete greeter\n  mainstay delete placement/greeter --no-wait"
+)]
+pub struct DeleteArguments {
+    /// A placement
+    #[arg(value_name = "PLACEMENT", value_parser = values::whole_placement)]
+    pub placement: PlacementName,
     /// Return once it is decided
     #[arg(long)]
     pub no_wait: bool,

@@ -113,6 +113,21 @@ pub fn placement(text: &str) -> Result<PlacementName, String> {
     PlacementName::new(text).map_err(|bad| bad.to_string())
 }
 
+/// A placement with or without its kind; an instance of one is not deleted but stopped.
+pub fn whole_placement(text: &str) -> Result<PlacementName, String> {
+    match reference(text)? {
+        Key::Placement(name) => Ok(name),
+        Key::Instance(key) => Err(format!(
+            "\"{text}\" is an instance; stop it, or delete the whole placement {}",
+            key.placement
+        )),
+        other => Err(format!(
+            "\"{text}\" is a {}; placements can be deleted",
+            other.kind().as_str()
+        )),
+    }
+}
+
 pub fn slot(text: &str) -> Result<SlotName, String> {
     SlotName::new(text).map_err(|bad| bad.to_string())
 }

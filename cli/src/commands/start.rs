@@ -1,13 +1,14 @@
 //! `start`: makes a placement, or adds nodes to it, and waits for what comes of it.
 
-use mainstay_api::Problem;
 use mainstay_api::types::{On, StartRequest, Until};
+use mainstay_api::{Client, Problem};
 use mainstay_protocol::code;
 use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::arguments::{ConfigPair, StartArguments};
 use crate::commands::change::{Settling, settle, show, unanswered};
+use crate::commands::reconfigure;
 use crate::outcome::Outcome;
 
 pub async fn run(app: &mut App<'_>, arguments: StartArguments) -> Outcome {
@@ -23,6 +24,11 @@ pub async fn run(app: &mut App<'_>, arguments: StartArguments) -> Outcome {
     };
     let client = app.client().await?;
     let placement = arguments.placement();
+    if arguments.safe_mode {
+        return safe_mode(app, &client, &arguments).await;
+    }
+    let what = format!("start {placement}");
+    reconfigure::valid(&client, &request.service_type, &request.config, &what).await?;
     let accepted = client
         .start(&request)
         .await
@@ -45,8 +51,31 @@ pub async fn run(app: &mut App<'_>, arguments: StartArguments) -> Outcome {
     show(app, &client, rows).await
 }
 
+/// The placement is there already: what is wanted of its configuration is ignored, not made.
+async fn safe_mode(app: &mut App<'_>, client: &Client, arguments: &StartArguments) -> Outcome {
+    let mut targets = Vec::new();
+    for node in &arguments.on {
+        let reference = format!("{}@{node}", arguments.placement());
+        let accepted = client
+            .safe_start(node.as_str(), arguments.placement())
+            .await;
+        if let Ok(accepted) = &accepted {
+            app.console.say(&accepted.text);
+        }
+        targets.push((reference, accepted));
+    }
+    let settling = Settling {
+        until: Until::Running,
+        unless_blocked: true,
+        wait: !arguments.no_wait,
+        unchanged: true,
+    };
+    let rows = settle(app, client, &settling, targets).await;
+    show(app, client, rows).await
+}
+
 /// One object of all pairs. A key that is a value and an object at once is a contradiction, as is one given twice.
-fn configuration(pairs: &[ConfigPair]) -> Result<Value, Problem> {
+pub fn configuration(pairs: &[ConfigPair]) -> Result<Value, Problem> {
     let mut object = Map::new();
     for pair in pairs {
         insert(&mut object, &pair.path, pair.value.clone()).map_err(|why| {

@@ -10,12 +10,13 @@ use mainstay_protocol::report::{
     Numbered, Presence, Report, Reports, RestartWhen, SysInfo, TypeDeclaration,
 };
 use mainstay_protocol::{
-    AgentRunId, BootId, Epoch, Generation, Incarnation, InstanceKey, Leadership, NodeEpoch, NodeId,
-    NodeName, PlacementName, Revision, Sequence, SlotName, Term, Timestamp, TypeName,
+    AgentRunId, BootId, Epoch, Incarnation, InstanceKey, Leadership, NodeEpoch, NodeId, NodeName,
+    PlacementName, Revision, Sequence, SlotName, Term, Timestamp, TypeName,
 };
 use mainstay_resource_graph::{
-    Cause, ConfigHash, Configuration, Edge, Graph, Instance, InstanceState, Key, Name, NameKey,
-    Node, NodeState, Outbox, Placement, Record, Relation, ServiceType, Settings, Target, Vertex,
+    Cause, ConfigHash, Configuration, Edge, Graph, Instance, InstanceState, Key, Made, Name,
+    NameKey, Node, NodeState, Outbox, Placement, Record, Relation, ServiceType, Settings, Target,
+    Vertex, Wish,
 };
 
 const SMALL: usize = 1_000;
@@ -247,14 +248,12 @@ impl Parts {
 
     fn instance(&mut self, number: usize) {
         let (node, key) = place(number);
-        let placement = Placement {
-            service_type: service_type(),
-            holds: None,
-            target: Target::Nodes([node.clone()].into()),
-            config: config(),
-            generation: Generation(1),
-            created: Revision(1),
-        };
+        let placement = Placement::new(
+            service_type(),
+            Wish::new(Target::Nodes([node.clone()].into()), config()),
+            Made::new(Timestamp(1), "operator start"),
+            Revision(1),
+        );
         self.put(
             Key::Placement(key.placement.clone()),
             Vertex::Placement(placement),

@@ -2,8 +2,10 @@
 
 mod found;
 mod operation;
+mod reconfigure;
 mod report;
 mod session;
+mod wish;
 
 use mainstay_protocol::code::Code;
 use mainstay_protocol::request::Refusal;
@@ -17,6 +19,7 @@ use crate::event::Event;
 pub use operation::Recorded;
 pub use report::{finish_stop, report};
 pub use session::stop_why;
+pub use wish::{reach, replace};
 
 /// What an event calls for once its entry is committed.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,18 +2,18 @@
 
 mod switch;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::words::nearest;
-use mainstay_protocol::{Generation, InstanceKey, NodeName, SlotName};
+use mainstay_protocol::{InstanceKey, NodeName};
 use mainstay_resource_graph::{
     Configuration, Desired, Instance, InstanceState, Key, Kind, Parked, ParkedId, ParkedWhat,
-    Placement, Relation, Target, Txn, Vertex, View, ViewExt,
+    Placement, Target, Txn, Vertex, View, ViewExt, Wish,
 };
 
-use super::{is_online, unknown};
+use super::{is_online, reconfigure, unknown, wish};
 use crate::config;
 use crate::env::Env;
 use crate::event::{Operation, StartOn, StartPlacement};
@@ -30,7 +30,7 @@ pub struct Recorded {
     pub requeued: Option<Vec<u8>>,
 }
 
-type Result_ = Result<Recorded, Refusal>;
+pub(super) type Result_ = Result<Recorded, Refusal>;
 
 pub fn operation(txn: &mut Txn<'_>, operation: &Operation, env: &Env) -> Result_ {
     let point = txn.savepoint();
@@ -43,12 +43,20 @@ pub fn operation(txn: &mut Txn<'_>, operation: &Operation, env: &Env) -> Result_
         Operation::Drop { parked } => drop_parked(txn, parked),
         Operation::DisableRule { rule, by, why } => switch::off(txn, rule, by, why, env),
         Operation::EnableRule { rule } => switch::on(txn, rule),
+        Operation::Apply(apply) => wish::apply(txn, apply, env),
+        Operation::Reconfigure(asked) => reconfigure::reconfigure(txn, asked),
+        Operation::Rollback {
+            placement,
+            to,
+            based_on,
+        } => reconfigure::rollback(txn, placement, *to, *based_on),
+        Operation::SafeStart { instance } => reconfigure::safe_start(txn, instance),
     }?;
     recorded.changed = !txn.changed_since(point).is_empty();
     Ok(recorded)
 }
 
-fn recorded(instances: Vec<InstanceKey>, text: impl Into<String>) -> Recorded {
+pub(super) fn recorded(instances: Vec<InstanceKey>, text: impl Into<String>) -> Recorded {
     Recorded {
         instances,
         text: text.into(),
@@ -61,84 +69,75 @@ fn start(txn: &mut Txn<'_>, wish: &StartPlacement, env: &Env) -> Result_ {
     let declaration = txn
         .service_type(&wish.service_type)
         .ok_or_else(|| {
-            unknown(
-                code::UNKNOWN_TYPE,
-                "the type",
-                wish.service_type.as_str(),
-                txn,
-                Kind::Type,
-            )
+            let name = wish.service_type.as_str();
+            unknown(code::UNKNOWN_TYPE, "the type", name, txn, Kind::Type)
         })?
         .declaration;
-    fits_type(wish, declaration.holds.as_ref())?;
+    wish::fits_type(
+        &wish.service_type,
+        wish.holds.as_ref(),
+        declaration.holds.as_ref(),
+    )?;
     if let StartOn::Nodes(nodes) = &wish.on {
         known_nodes(txn, nodes)?;
     }
-    let (hash, json) = config::canonical(&wish.config)
-        .map_err(|bad| Refusal::new(code::BAD_CONFIG, bad.to_string()))?;
+    let (hash, json) = wish::valid_config(txn, &wish.service_type, &wish.config)?;
     let configuration = Key::Configuration(hash.clone());
     let json = Configuration { json };
-    let existing = txn.placement(&wish.name);
-    let mut placement = existing.clone().unwrap_or_else(|| Placement {
-        service_type: wish.service_type.clone(),
-        holds: wish.holds.clone(),
-        target: Target::Nodes(BTreeSet::new()),
-        config: hash.clone(),
-        generation: Generation(0),
-        created: env.revision,
-    });
+    let made = wish::made(txn);
+    let Some(mut placement) = txn.placement(&wish.name) else {
+        txn.put(configuration, Vertex::Configuration(json))
+            .expect("a configuration has no transitions");
+        let target = match &wish.on {
+            StartOn::All => Target::All(BTreeMap::new()),
+            StartOn::Nodes(nodes) => Target::Nodes(nodes.clone()),
+        };
+        let first = Wish::new(target, hash);
+        let mut placement = Placement::new(wish.service_type.clone(), first, made, env.revision);
+        placement.holds = wish.holds.clone();
+        wish::write(txn, &wish.name, placement);
+        return Ok(wake(txn, wish));
+    };
+    wish::refuse_leaving(&wish.name, &placement)?;
     if let Some(differs) = difference(&placement, wish) {
         return Err(differs_from(wish, &differs));
     }
-    if placement.config != hash && !is_at_rest(txn, wish) {
+    if placement.wish.config != hash && !is_at_rest(txn, wish) {
         let have = txn
-            .configuration(&Key::Configuration(placement.config))
+            .configuration(&Key::Configuration(placement.wish.config))
             .unwrap_or_default();
         let differs = config::difference(&have, &json.json);
         return Err(differs_from(wish, &format!("configuration: {differs}")));
     }
-    txn.put(configuration.clone(), Vertex::Configuration(json))
+    txn.put(configuration, Vertex::Configuration(json))
         .expect("a configuration has no transitions");
-    if placement.config != hash {
-        placement.config = hash;
+    let mut next = placement.wish.clone();
+    next.target = widened(&placement.wish.target, wish)?;
+    if next.config != hash {
+        next.config = hash.clone();
+        next.on_nodes.clear();
         for instance in txn.instances_of(&wish.name) {
-            txn.relink(
-                Key::Instance(instance),
-                Relation::Wants,
-                configuration.clone(),
-            )
-            .expect("both ends exist");
+            verb::want_config(txn, &instance, &hash);
         }
     }
-    placement.target = match (placement.target, &wish.on) {
-        (_, StartOn::All) | (Target::All, StartOn::Nodes(_)) => Target::All,
-        (Target::Nodes(have), StartOn::Nodes(more)) => {
-            Target::Nodes(have.union(more).cloned().collect())
-        }
-    };
-    if existing.as_ref() != Some(&placement) {
-        placement.generation = placement.generation.next();
-        txn.put(
-            Key::Placement(wish.name.clone()),
-            Vertex::Placement(placement),
-        )
-        .expect("a placement has no transitions");
+    if placement.wish != next {
+        let forgotten = placement.change(next, made, None);
+        wish::write(txn, &wish.name, placement);
+        wish::forget(txn, forgotten);
     }
     Ok(wake(txn, wish))
 }
 
-/// `--holds` is for types whose name is not fixed.
-fn fits_type(wish: &StartPlacement, fixed: Option<&SlotName>) -> Result<(), Refusal> {
-    let (Some(asked), Some(fixed)) = (&wish.holds, fixed) else {
-        return Ok(());
-    };
-    Err(Refusal::new(
-        code::NAME_IS_FIXED,
-        format!(
-            "the type {} has the one name {fixed}; --holds {asked} is for generic types only",
-            wish.service_type
-        ),
-    ))
+/// The nodes it had, and those asked for.
+fn widened(have: &Target, wish: &StartPlacement) -> Result<Target, Refusal> {
+    match (have, &wish.on) {
+        (_, StartOn::All) => Ok(Target::All(BTreeMap::new())),
+        (Target::All(labels), StartOn::Nodes(_)) if labels.is_empty() => Ok(have.clone()),
+        (Target::All(_), StartOn::Nodes(_)) => Err(differs_from(wish, &format!("it is on {have}"))),
+        (Target::Nodes(have), StartOn::Nodes(more)) => {
+            Ok(Target::Nodes(have.union(more).cloned().collect()))
+        }
+    }
 }
 
 /// Nothing of the placement lives or is being tried: only then does another configuration take its place here.
@@ -156,7 +155,7 @@ fn differs_from(wish: &StartPlacement, differs: &str) -> Refusal {
     )
 }
 
-fn known_nodes(txn: &Txn<'_>, nodes: &BTreeSet<NodeName>) -> Result<(), Refusal> {
+pub(super) fn known_nodes(txn: &Txn<'_>, nodes: &BTreeSet<NodeName>) -> Result<(), Refusal> {
     if nodes.is_empty() {
         return Err(Refusal::new(
             code::BAD_REQUEST,
@@ -256,6 +255,10 @@ fn known(txn: &Txn<'_>, key: &InstanceKey) -> Result<Instance, Refusal> {
 
 fn stop(txn: &mut Txn<'_>, key: &InstanceKey) -> Result_ {
     let instance = known(txn, key)?;
+    if instance.desired == Desired::Absent {
+        let text = format!("{key} is on its way out already");
+        return Ok(recorded(vec![key.clone()], text));
+    }
     let at_rest = !instance.state.may_be_live();
     verb::change(txn, key, |instance| {
         instance.desired = Desired::Stopped;
@@ -283,6 +286,12 @@ fn tell_stopping(instance: &mut Instance) {
 
 fn restart(txn: &mut Txn<'_>, key: &InstanceKey) -> Result_ {
     let instance = known(txn, key)?;
+    if instance.desired == Desired::Absent {
+        return Err(Refusal::new(
+            code::LEAVING,
+            format!("{key} is on its way out: no placement asks for it any more"),
+        ));
+    }
     let stuck = matches!(instance.state, InstanceState::Stopping { stuck: true, .. });
     if stuck {
         return Err(Refusal::new(

@@ -7,7 +7,7 @@ use mainstay_protocol::report::{CommandOutcome, Ending, Presence, Report, Restar
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey, NodeName};
 use mainstay_resource_graph::{
     Cause, Configuration, Desired, FailureCause, Instance, InstanceState, Key, Relation,
-    Supervisor, SupervisorState, Txn, Vertex, ViewExt,
+    Supervisor, SupervisorState, Txn, Vertex, View, ViewExt,
 };
 
 use crate::config;
@@ -115,11 +115,11 @@ fn started(
         return;
     }
     let subject = Key::Instance(key.clone());
-    if let Some(configuration) = configuration(txn, key, config) {
-        txn.unlink_all(&subject, Relation::Wants);
+    if let Some(configuration) = configuration(txn, instance, config) {
         txn.relink(subject, Relation::Configured, configuration)
             .expect("both ends exist");
     }
+    verb::confirm_config(txn, key);
     verb::change(txn, key, |instance| {
         instance.state = InstanceState::Running;
         instance.reason = None;
@@ -133,7 +133,7 @@ fn started(
 
 /// The configuration it says it has; the one it was given if what it says cannot be kept (an agent leaves one out that
 /// is too long to travel).
-fn configuration(txn: &mut Txn<'_>, key: &InstanceKey, said: &str) -> Option<Key> {
+fn configuration(txn: &mut Txn<'_>, instance: &Instance, said: &str) -> Option<Key> {
     match config::canonical(said) {
         Ok((hash, json)) => {
             let configuration = Key::Configuration(hash);
@@ -144,9 +144,11 @@ fn configuration(txn: &mut Txn<'_>, key: &InstanceKey, said: &str) -> Option<Key
             .expect("a configuration has no transitions");
             Some(configuration)
         }
-        Err(_) => txn
-            .placement(&key.placement)
-            .map(|placement| Key::Configuration(placement.config)),
+        Err(_) => instance
+            .given
+            .clone()
+            .map(Key::Configuration)
+            .filter(|given| txn.record(given).is_some()),
     }
 }
 
@@ -173,9 +175,7 @@ fn start_failed(
 ) {
     match instance.state {
         InstanceState::Starting | InstanceState::Unknown { .. } => {
-            verb::change(txn, key, |instance| {
-                verb::fail(instance, cause, evidence, env)
-            });
+            verb::fail(txn, key, cause, evidence, Presence::Gone, env);
         }
         InstanceState::Stopping { why, .. } => finish_stop(txn, key, why, env),
         InstanceState::Pending
@@ -221,14 +221,15 @@ fn ended(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, ending: Endi
                     "it ended on a stop that the coordinator no longer knows"
                 }
             };
+            let window = verb::window(txn, key, env);
             verb::change(txn, key, |instance| {
                 instance.state = InstanceState::Stopped { by_itself: true };
                 instance.reason = Some(Reason::new(code::ENDED_BY_ITSELF, text));
-                verb::forget_old_attempts(instance, env);
+                verb::forget_old_attempts(instance, window, env);
                 verb::quiet(instance);
             });
             // Not left to the rule alone: a step may end between this and its judgement.
-            if verb::restart_when(txn, instance) != RestartWhen::Always
+            if verb::budget(txn, key, instance, env).restart != RestartWhen::Always
                 || instance.desired != Desired::Running
             {
                 verb::free_name(txn, key);
@@ -282,10 +283,10 @@ fn failed(
             | InstanceState::Unresponsive { .. }
             | InstanceState::Unknown { .. },
             _,
-        ) => verb::change(txn, key, |instance| {
-            verb::fail(instance, FailureCause::Failed(kind), evidence.clone(), env);
-            instance.state = InstanceState::Failed { presence };
-        }),
+        ) => {
+            let cause = FailureCause::Failed(kind);
+            verb::fail(txn, key, cause, evidence.clone(), presence, env);
+        }
         (
             InstanceState::Stopping { .. }
             | InstanceState::Failed {
@@ -317,7 +318,7 @@ pub fn finish_stop(txn: &mut Txn<'_>, key: &InstanceKey, why: StopWhy, env: &Env
     }
     match why {
         // Wanted again by now, or asked to restart: from the beginning, and the name is not let go in between.
-        StopWhy::NotWanted | StopWhy::Restart => {
+        StopWhy::NotWanted | StopWhy::Restart | StopWhy::Reconfigure => {
             let reason = Reason::new(code::RESTART_ASKED, "ended on request, to start again");
             verb::renew(
                 txn,
@@ -328,8 +329,9 @@ pub fn finish_stop(txn: &mut Txn<'_>, key: &InstanceKey, why: StopWhy, env: &Env
         }
         // The failure was noted when the stop was decided; now it is gone.
         StopWhy::Failed | StopWhy::Unresponsive | StopWhy::StartDeadline => {
+            let window = verb::window(txn, key, env);
             verb::change(txn, key, |instance| {
-                verb::forget_old_attempts(instance, env);
+                verb::forget_old_attempts(instance, window, env);
                 instance.state = InstanceState::Failed {
                     presence: Presence::Gone,
                 };

@@ -4,11 +4,15 @@
 
 mod command_resend;
 mod could_not_start;
+pub mod dependency_gate;
 mod name_conflict;
 mod node_return;
 mod place;
 mod quarantine;
+mod reconfigure;
 mod restart;
+mod retire;
+mod rolling_update;
 mod start;
 mod start_deadline;
 mod stop;
@@ -21,13 +25,17 @@ pub(crate) fn shipped() -> Vec<RuleEntry> {
     vec![
         RuleEntry::of::<place::Place>(),
         RuleEntry::of::<node_return::NodeReturn>(),
+        RuleEntry::of::<rolling_update::RollingUpdate>(),
         RuleEntry::of::<could_not_start::CouldNotStart>(),
         RuleEntry::of::<quarantine::Quarantine>(),
         RuleEntry::of::<restart::Restart>(),
+        RuleEntry::of::<dependency_gate::DependencyGate>(),
         RuleEntry::of::<start_deadline::StartDeadline>(),
         RuleEntry::of::<unresponsive::Unresponsive>(),
+        RuleEntry::of::<reconfigure::Reconfigure>(),
         RuleEntry::of::<stop::Stop>(),
         RuleEntry::of::<stop_escalate::StopEscalate>(),
+        RuleEntry::of::<retire::Retire>(),
         RuleEntry::of::<start::Start>(),
         RuleEntry::of::<name_conflict::NameConflict>(),
         RuleEntry::of::<command_resend::CommandResend>(),

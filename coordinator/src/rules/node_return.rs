@@ -3,7 +3,7 @@
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::health::{Evidence, FailureKind};
-use mainstay_protocol::report::LiveState;
+use mainstay_protocol::report::{LiveState, Presence};
 use mainstay_resource_graph::{Desired, FailureCause, InstanceState, Txn, ViewExt};
 
 use crate::env::Env;
@@ -54,14 +54,8 @@ impl Rule for NodeReturn {
             return Verdict::did(code::AGENT_ENDED, "its stop ended with its agent");
         }
         let evidence = Evidence::text(format!("the agent of {} ended and came back", subject.node));
-        verb::change(txn, &subject, |instance| {
-            verb::fail(
-                instance,
-                FailureCause::Failed(FailureKind::AgentEnded),
-                evidence,
-                env,
-            );
-        });
+        let cause = FailureCause::Failed(FailureKind::AgentEnded);
+        verb::fail(txn, &subject, cause, evidence, Presence::Gone, env);
         Verdict::did(
             code::AGENT_ENDED,
             format!("incarnation {} ended with its agent", instance.incarnation),

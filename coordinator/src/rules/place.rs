@@ -1,11 +1,12 @@
-//! `place`: a placement's wish becomes one instance on each node it names.
+//! `place`: a placement's wish becomes one instance on each node it names; a placement that leaves goes last of all.
 
 use std::collections::BTreeSet;
 
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName, SlotName};
 use mainstay_resource_graph::{
-    Desired, Instance, Key, Kind, Placement, Relation, Target, Txn, Vertex, View, ViewExt,
+    Desired, Instance, InstanceState, Key, Kind, Placement, Standing, Target, Txn, Vertex, View,
+    ViewExt, traverse,
 };
 
 use crate::env::Env;
@@ -23,66 +24,138 @@ impl Rule for Place {
         Watch::placements(|_| true)
     }
 
-    /// A new node concerns every placement that wants to be everywhere.
+    /// A new node concerns every placement that names labels; a vertex that is gone, whoever waits for it to be gone.
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<PlacementName> {
-        if !matches!(changed, Key::Node(_)) {
-            return Vec::new();
+        match changed {
+            Key::Node(_) => placements(view, |placement| {
+                matches!(placement.wish.target, Target::All(_))
+            }),
+            Key::Instance(key) if view.record(changed).is_none() => vec![key.placement.clone()],
+            Key::Placement(_) if view.record(changed).is_none() => {
+                placements(view, |placement| placement.standing == Standing::Leaving)
+            }
+            _ => Vec::new(),
         }
-        view.keys(Kind::Placement)
-            .into_iter()
-            .filter_map(|key| match key {
-                Key::Placement(name) => Some(name),
-                _ => None,
-            })
-            .filter(|name| {
-                view.placement(name)
-                    .is_some_and(|placement| placement.target == Target::All)
-            })
-            .collect()
     }
 
     fn judge(subject: PlacementName, txn: &mut Txn<'_>, env: &Env) -> Verdict {
         let Some(placement) = txn.placement(&subject) else {
             return Verdict::Nothing;
         };
-        let wanted = targets(&placement, txn);
-        let have: BTreeSet<NodeName> = txn
-            .instances_of(&subject)
-            .into_iter()
-            .map(|key| key.node)
-            .collect();
-        let mut done = Vec::new();
-        for node in wanted.difference(&have) {
-            let key = InstanceKey::new(node.clone(), subject.clone());
-            make(txn, &key, &placement, env);
-            done.push(key.to_string());
+        match placement.standing {
+            Standing::Wanted => spread(&subject, &placement, txn, env),
+            Standing::Leaving => leave(&subject, &placement, txn),
         }
-        for node in have.difference(&wanted) {
-            let key = InstanceKey::new(node.clone(), subject.clone());
-            if txn
-                .instance(&key)
-                .is_some_and(|instance| instance.desired != Desired::Absent)
-            {
-                verb::change(txn, &key, |instance| instance.desired = Desired::Absent);
-                done.push(format!("{key} no longer wanted"));
-            }
-        }
-        if done.is_empty() {
-            return Verdict::Nothing;
-        }
-        Verdict::did(code::WANTED, format!("placed {}", done.join(", ")))
     }
 }
 
+fn placements(view: &dyn View, test: fn(&Placement) -> bool) -> Vec<PlacementName> {
+    view.keys(Kind::Placement)
+        .into_iter()
+        .filter_map(|key| match key {
+            Key::Placement(name) => Some(name),
+            _ => None,
+        })
+        .filter(|name| {
+            view.placement(name)
+                .is_some_and(|placement| test(&placement))
+        })
+        .collect()
+}
+
+fn spread(subject: &PlacementName, placement: &Placement, txn: &mut Txn<'_>, env: &Env) -> Verdict {
+    let wanted = targets(placement, txn);
+    let have: BTreeSet<NodeName> = txn
+        .instances_of(subject)
+        .into_iter()
+        .map(|key| key.node)
+        .collect();
+    let mut placed = Vec::new();
+    for node in wanted.difference(&have) {
+        let key = InstanceKey::new(node.clone(), subject.clone());
+        make(txn, &key, placement, env);
+        placed.push(key.to_string());
+    }
+    let mut done = Vec::new();
+    if !placed.is_empty() {
+        done.push(format!("placed {}", placed.join(", ")));
+    }
+    for node in &have {
+        let key = InstanceKey::new(node.clone(), subject.clone());
+        let is_absent = txn
+            .instance(&key)
+            .is_some_and(|instance| instance.desired == Desired::Absent);
+        match (wanted.contains(node), is_absent) {
+            (false, false) => {
+                verb::change(txn, &key, |instance| instance.desired = Desired::Absent);
+                done.push(format!("{key} is no longer wanted"));
+            }
+            // It was still on its way out.
+            (true, true) => {
+                want_again(txn, &key);
+                done.push(format!("{key} is wanted again"));
+            }
+            (true, false) | (false, true) => {}
+        }
+    }
+    if done.is_empty() {
+        return Verdict::Nothing;
+    }
+    Verdict::did(code::WANTED, done.join("; "))
+}
+
+fn want_again(txn: &mut Txn<'_>, key: &InstanceKey) {
+    verb::change(txn, key, |instance| {
+        instance.desired = Desired::Running;
+        if let InstanceState::Stopping { stuck: false, .. } = instance.state {
+            instance.reason = Some(verb::stopping(Desired::Running));
+        }
+    });
+}
+
+/// Whatever depends on it goes first; then its instances; then it.
+fn leave(subject: &PlacementName, placement: &Placement, txn: &mut Txn<'_>) -> Verdict {
+    if !traverse::standing_on(txn, subject).is_empty() {
+        return Verdict::Nothing;
+    }
+    let left = txn.instances_of(subject);
+    if left.is_empty() {
+        txn.remove(&Key::Placement(subject.clone()));
+        verb::forget_configs(txn, placement.configs().cloned().collect());
+        return Verdict::did(code::NOT_WANTED, "deleted: its instances have ended");
+    }
+    let mut ending = Vec::new();
+    for key in left {
+        let wanted = txn
+            .instance(&key)
+            .is_some_and(|instance| instance.desired != Desired::Absent);
+        if wanted {
+            verb::change(txn, &key, |instance| instance.desired = Desired::Absent);
+            ending.push(key.to_string());
+        }
+    }
+    if ending.is_empty() {
+        return Verdict::Nothing;
+    }
+    Verdict::did(
+        code::NOT_WANTED,
+        format!("to be deleted; first ends {}", ending.join(", ")),
+    )
+}
+
 fn targets(placement: &Placement, txn: &Txn<'_>) -> BTreeSet<NodeName> {
-    match &placement.target {
+    match &placement.wish.target {
         Target::Nodes(nodes) => nodes.clone(),
-        Target::All => txn
+        Target::All(_) => txn
             .keys(Kind::Node)
             .into_iter()
             .filter_map(|key| match key {
                 Key::Node(name) => Some(name),
                 _ => None,
+            })
+            .filter(|name| {
+                txn.node(name)
+                    .is_some_and(|node| placement.wish.target.includes(name, &node.labels))
             })
             .collect(),
     }
@@ -92,19 +165,15 @@ fn make(txn: &mut Txn<'_>, key: &InstanceKey, placement: &Placement, env: &Env) 
     let name = name_of(key, placement, txn);
     let before_first = Incarnation {
         epoch: env.leadership.epoch,
-        created: placement.created,
+        // Its own beginning: a node keeps the floor of a namesake that was here before.
+        created: env.revision,
         count: 0,
     };
     let mut instance = Instance::wanted(placement.service_type.clone(), name, before_first);
     instance.reason = Some(Reason::new(code::WANTED, "waits for its first start"));
     txn.put(Key::Instance(key.clone()), Vertex::Instance(instance))
         .expect("the instance is new");
-    txn.link(
-        Key::Instance(key.clone()),
-        Relation::Wants,
-        Key::Configuration(placement.config.clone()),
-    )
-    .expect("a placement's configuration exists, and a new instance wants none yet");
+    verb::want_config(txn, key, placement.wish.config_on(&key.node));
 }
 
 /// Its type's one name, else the one the placement asks for, else the placement's own.

@@ -44,16 +44,17 @@ impl Rule for Quarantine {
         if !failed || exempt || instance.desired != Desired::Running {
             return Verdict::Nothing;
         }
-        let budget = env.settings.restart_attempts as usize;
-        if instance.attempts.len() < budget {
+        let budget = verb::budget(txn, &subject, &instance, env);
+        if instance.attempts.len() < budget.attempts as usize {
             return Verdict::Nothing;
         }
         let last = instance
             .reason
             .map_or_else(String::new, |reason| format!("; the last: {}", reason.text));
         let text = format!(
-            "{budget} restarts within {} s used up{last}",
-            env.settings.restart_window_ms / 1000
+            "{} restarts within {} s used up{last}",
+            budget.attempts,
+            budget.window_ms / 1000
         );
         verb::change(txn, &subject, |instance| {
             instance.state = InstanceState::Quarantined;

@@ -7,13 +7,14 @@ use mainstay_protocol::health::FailureKind;
 use mainstay_protocol::report::{Presence, RestartWhen};
 use mainstay_protocol::{InstanceKey, Timestamp};
 use mainstay_resource_graph::{
-    Desired, FailureCause, Instance, InstanceState, Key, NodeState, Settings, Txn, View, ViewExt,
+    Desired, FailureCause, Instance, InstanceState, Key, NodeState, RestartBudget, Txn, View,
+    ViewExt,
 };
 
 use crate::env::Env;
 use crate::hash;
 use crate::rule::{Rule, Verdict, Watch};
-use crate::rules::could_not_start;
+use crate::rules::{could_not_start, dependency_gate};
 use crate::verb;
 
 /// Jitter adds at most this part of the wait.
@@ -99,9 +100,10 @@ fn after_failure(
     txn: &mut Txn<'_>,
     env: &Env,
 ) -> Verdict {
-    if verb::restart_when(txn, instance) == RestartWhen::Never {
+    let budget = verb::budget(txn, subject, instance, env);
+    if budget.restart == RestartWhen::Never {
         verb::free_name(txn, subject);
-        return Verdict::declined(code::NO_RESTART, "its type says: never restart");
+        return Verdict::declined(code::NO_RESTART, "its policy says: never restart");
     }
     let count = instance.attempts.len() as u32;
     if is_not_its_fault(subject, instance, txn, env) {
@@ -111,8 +113,8 @@ fn after_failure(
         return again(subject, txn, env, Count::Attempt, AT_ONCE);
     }
     let attempt = count + 1;
-    let of = env.settings.restart_attempts;
-    let next_try = next_try(subject, count, env);
+    let of = budget.attempts;
+    let next_try = next_try(subject, count, &budget, env);
     let why = instance
         .reason
         .as_ref()
@@ -139,11 +141,12 @@ fn after_clean_end(
     txn: &mut Txn<'_>,
     env: &Env,
 ) -> Verdict {
-    if verb::restart_when(txn, instance) != RestartWhen::Always {
+    let budget = verb::budget(txn, subject, instance, env);
+    if budget.restart != RestartWhen::Always {
         verb::free_name(txn, subject);
         return Verdict::declined(
             code::NO_RESTART,
-            "it ended cleanly by itself, and its type restarts on failure only",
+            "it ended cleanly by itself, and its policy restarts on failure only",
         );
     }
     // `always` treats a clean end as one more attempt, so that it cannot become a hot loop.
@@ -154,8 +157,8 @@ fn after_clean_end(
         });
         return again(subject, txn, env, Count::Attempt, AT_ONCE);
     }
-    let of = env.settings.restart_attempts;
-    let next_try = next_try(subject, count, env);
+    let of = budget.attempts;
+    let next_try = next_try(subject, count, &budget, env);
     let text = format!(
         "ended by itself and is always restarted; again in {:.1} s",
         next_try.since(env.now).as_secs_f64()
@@ -230,7 +233,8 @@ fn again(
     let instance = txn.instance(subject).expect("the judge read it");
     let startable = verb::is_online(txn, subject)
         && verb::provides(txn, subject, &instance)
-        && verb::held_by_another(txn, subject, &instance).is_none();
+        && verb::held_by_another(txn, subject, &instance).is_none()
+        && dependency_gate::unmet(txn, &subject.placement).is_none();
     if count == Count::Attempt {
         verb::change(txn, subject, |instance| verb::count_attempt(instance, env));
     }
@@ -248,13 +252,13 @@ fn again(
         // `start` says what it waits for.
         instance.reason = Some(Reason::new(code::WANTED, "it is to be restarted"));
     });
-    Verdict::did(code::WAITING_FOR_NODE, "its node cannot take it now")
+    Verdict::did(code::WANTED, "to be restarted; it cannot begin now")
 }
 
 /// 1, 2, 4 .. s up to the limit, and up to a fifth more, so that many do not come back as one; then the next mark of log
 /// time, at which all whose time has come since the last mark are started in one entry. Never sooner than the wait.
-fn next_try(subject: &InstanceKey, restarts: u32, env: &Env) -> Timestamp {
-    let wait_us = backoff_ms(restarts, &env.settings).saturating_mul(1000);
+fn next_try(subject: &InstanceKey, restarts: u32, budget: &RestartBudget, env: &Env) -> Timestamp {
+    let wait_us = backoff_ms(restarts, budget).saturating_mul(1000);
     let spread = hash::stable(&format!("{subject} {restarts}")) % 1000;
     #[cfg(feature = "planted-bugs")]
     let spread = match crate::planted::is(crate::planted::Bug::JitterOfTheMachine) {
@@ -269,12 +273,12 @@ fn next_try(subject: &InstanceKey, restarts: u32, env: &Env) -> Timestamp {
     Timestamp((env.now + wait).0.next_multiple_of(mark))
 }
 
-fn backoff_ms(restarts: u32, settings: &Settings) -> u64 {
+fn backoff_ms(restarts: u32, budget: &RestartBudget) -> u64 {
     let doublings = restarts.saturating_sub(1);
-    settings
+    budget
         .backoff_first_ms
         .saturating_mul(1u64.checked_shl(doublings).unwrap_or(u64::MAX))
-        .min(settings.backoff_max_ms)
+        .min(budget.backoff_max_ms)
 }
 
 #[cfg(test)]
@@ -282,11 +286,13 @@ mod tests {
     use std::collections::BTreeSet;
 
     use mainstay_protocol::{Leadership, Revision};
+    use mainstay_resource_graph::{RestartPolicy, Settings};
 
     use super::*;
 
     #[test]
     fn waits_double_up_to_the_limit_and_many_come_back_at_few_moments() {
+        let budget = RestartPolicy::default().over(RestartWhen::OnFailure, &Settings::LAN);
         let env = Env::new(
             Timestamp(123_456_789),
             Leadership::default(),
@@ -305,7 +311,7 @@ mod tests {
                 .map(|at| {
                     let name = format!("web{at}").parse().unwrap();
                     let key = InstanceKey::new("n1".parse().unwrap(), name);
-                    next_try(&key, restarts, &env)
+                    next_try(&key, restarts, &budget, &env)
                 })
                 .collect();
             for moment in &moments {

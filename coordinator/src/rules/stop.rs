@@ -4,7 +4,9 @@ use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::command::StopWhy;
 use mainstay_protocol::report::Presence;
-use mainstay_resource_graph::{Desired, Instance, InstanceState, Txn, ViewExt, slot_of};
+use mainstay_resource_graph::{
+    Desired, Instance, InstanceState, Key, Txn, Vertex, View, ViewExt, slot_of, traverse,
+};
 
 use crate::env::Env;
 use crate::rule::{Rule, Verdict, Watch};
@@ -28,6 +30,23 @@ impl Rule for Stop {
                         presence: Presence::Living,
                     }
         })
+    }
+
+    /// What ends may have been waited for by what it depends on.
+    fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
+        let Key::Instance(key) = changed else {
+            return Vec::new();
+        };
+        let placement = view.record(&Key::Placement(key.placement.clone()));
+        match placement.as_ref().map(|record| &record.vertex) {
+            Some(Vertex::Placement(placement)) => placement
+                .wish
+                .depends_on
+                .keys()
+                .flat_map(|on| view.instances_of(on))
+                .collect(),
+            Some(_) | None => Vec::new(),
+        }
     }
 
     fn judge(subject: InstanceKey, txn: &mut Txn<'_>, env: &Env) -> Verdict {
@@ -99,10 +118,53 @@ fn living(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>, env: &E
         Desired::Running if instance.restart_asked => StopWhy::Restart,
         Desired::Running => return Verdict::Nothing,
     };
+    if why == StopWhy::NotWanted
+        && let Some(reason) = ending_before(subject, txn)
+    {
+        let text = reason.text.clone();
+        verb::change(txn, subject, |instance| instance.reason = Some(reason));
+        return Verdict::declined(code::WAITS_FOR_DEPENDENTS, text);
+    }
     let reason = verb::stopping(instance.desired);
     verb::change(txn, subject, |instance| instance.restart_asked = false);
     verb::begin_stop(txn, subject, why, reason.clone(), env);
     Verdict::did(reason.code, reason.text)
+}
+
+/// The reverse of the order in which they start: what depends on it and is to end as well ends first. What is stuck
+/// or out of sight is not waited for.
+fn ending_before(subject: &InstanceKey, txn: &Txn<'_>) -> Option<Reason> {
+    let is_ending = |key: &InstanceKey| {
+        txn.instance(key).is_some_and(|instance| {
+            instance.desired != Desired::Running
+                && match instance.state {
+                    InstanceState::Starting
+                    | InstanceState::Running
+                    | InstanceState::Degraded
+                    | InstanceState::Unresponsive { .. }
+                    | InstanceState::Stopping { stuck: false, .. }
+                    | InstanceState::Failed {
+                        presence: Presence::Living,
+                    } => true,
+                    InstanceState::Pending
+                    | InstanceState::Blocked
+                    | InstanceState::Stopping { stuck: true, .. }
+                    | InstanceState::Stopped { .. }
+                    | InstanceState::Failed {
+                        presence: Presence::Gone,
+                    }
+                    | InstanceState::Backoff { .. }
+                    | InstanceState::Quarantined
+                    | InstanceState::Unknown { .. } => false,
+                }
+        })
+    };
+    let first = traverse::standing_on(txn, &subject.placement)
+        .iter()
+        .flat_map(|name| txn.instances_of(name))
+        .find(is_ending)?;
+    let text = format!("it stops when {first} has ended, which depends on it");
+    Some(Reason::new(code::WAITS_FOR_DEPENDENTS, text).about(&first))
 }
 
 /// A restart of what does not run is a start with a clean sheet.

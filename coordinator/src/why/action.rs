@@ -56,6 +56,11 @@ pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
             Some(code) if code == code::NAME_HELD => {
                 will("start it when the name is free", None, "name_conflict")
             }
+            Some(code) if code == code::DEPENDENCY_NOT_READY => will(
+                "start it when what it depends on is up",
+                None,
+                "dependency_gate",
+            ),
             Some(_) => will("start it when its node has the type", None, "start"),
             None => None,
         },
@@ -96,6 +101,16 @@ pub fn you_can(view: &dyn View, key: &Key) -> Vec<String> {
     }
 }
 
+/// Whoever holds it lets it go, or this one does without.
+fn for_name(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<String> {
+    let holder = view.holder(&slot_of(key, facts));
+    let holder = holder.map(|holder| format!("mainstay stop {holder}"));
+    holder
+        .into_iter()
+        .chain([format!("mainstay stop {key}")])
+        .collect()
+}
+
 fn for_instance(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<String> {
     match facts.state {
         InstanceState::Quarantined => {
@@ -108,10 +123,7 @@ fn for_instance(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<Str
         InstanceState::Failed { .. } if blocked_by(facts) == Some(code::CONFIG_REFUSED) => {
             vec![
                 format!("mainstay describe type/{}", facts.service_type),
-                format!(
-                    "mainstay start {} --name {} --on {} --config KEY=VALUE",
-                    facts.service_type, key.placement, key.node
-                ),
+                format!("mainstay reconfigure {key} KEY=VALUE"),
                 format!("mainstay decisions {key}"),
             ]
         }
@@ -122,13 +134,11 @@ fn for_instance(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<Str
             ]
         }
         InstanceState::Blocked if blocked_by(facts) == Some(code::NAME_HELD) => {
-            let holder = view.holder(&slot_of(key, facts));
-            let mut commands: Vec<String> = holder
-                .into_iter()
-                .map(|holder| format!("mainstay stop {holder}"))
-                .collect();
-            commands.push(format!("mainstay stop {key}"));
-            commands
+            for_name(view, key, facts)
+        }
+        InstanceState::Blocked if blocked_by(facts) == Some(code::DEPENDENCY_NOT_READY) => {
+            let refs = facts.reason.iter().flat_map(|reason| &reason.refs);
+            refs.map(|on| format!("mainstay why {on}")).collect()
         }
         InstanceState::Blocked | InstanceState::Pending | InstanceState::Unknown { .. } => {
             vec![

@@ -82,6 +82,14 @@ fn obstacle(view: &dyn View, key: &InstanceKey, facts: &Instance, depth: usize) 
             .map(|holder| holding(view, holder, depth))
             .unwrap_or_default();
     }
+    if reason.code == code::DEPENDENCY_NOT_READY {
+        return reason
+            .refs
+            .iter()
+            .filter_map(|name| name.parse().ok())
+            .flat_map(|key| behind(view, &key, depth))
+            .collect();
+    }
     if reason.code == code::WAITING_FOR_NODE || reason.code == code::TYPE_NOT_PROVIDED {
         return behind(view, &Key::Node(key.node.clone()), depth);
     }

@@ -8,13 +8,14 @@ use mainstay_resource_graph::{Key, Kind, View, ViewExt};
 use crate::harness::{World, rules_of};
 
 /// The commands there are, with how many words stand before their reference.
-const COMMANDS: [(&str, usize); 19] = [
+const COMMANDS: [(&str, usize); 20] = [
     ("status", 1),
     ("get", 1),
     ("describe", 1),
     ("start", 1),
     ("stop", 1),
     ("restart", 1),
+    ("reconfigure", 1),
     ("check", 1),
     ("ask-status", 1),
     ("call", 1),

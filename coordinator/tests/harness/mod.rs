@@ -7,9 +7,11 @@ mod node;
 mod print;
 pub mod script;
 mod types;
+mod wishes;
 mod world;
 
 pub use log::Mode;
 pub use print::{decision_line, why_lines};
 pub use types::{at, declaration, key, node_name, rules_of};
+pub use wishes::operation as wish;
 pub use world::{World, start};

@@ -23,6 +23,7 @@ pub struct ScriptedNode {
     pub node_id: Option<NodeId>,
     pub epoch: Option<NodeEpoch>,
     pub types: BTreeSet<String>,
+    pub labels: BTreeMap<String, String>,
     pub connected: bool,
     /// Its session is open, but nothing comes out of it.
     pub muted: bool,
@@ -54,6 +55,7 @@ impl ScriptedNode {
             node_id: None,
             epoch: None,
             types: TYPES.iter().map(|name| (*name).to_owned()).collect(),
+            labels: BTreeMap::new(),
             connected: false,
             muted: false,
             deaf: false,
@@ -103,7 +105,10 @@ impl ScriptedNode {
             node_epoch: self.epoch,
             build: "test".to_owned(),
             address: format!("/run/{}.sock", self.name),
-            sysinfo: SysInfo::default(),
+            sysinfo: SysInfo {
+                labels: self.labels.clone(),
+                ..SysInfo::default()
+            },
             provides: self.types.iter().map(|name| declaration(name)).collect(),
             digest: self.digest.clone(),
             supervisor: self.supervisor,

@@ -20,6 +20,7 @@ use mainstay_resource_graph::ParkedId;
 
 use super::print;
 use super::types::{at, key, slot};
+use super::wishes;
 use super::world::{World, is_start, is_stop, start};
 
 /// Runs a script; fails with a diff, or rewrites it under `UPDATE=1`.
@@ -151,6 +152,10 @@ fn nodes(world: &mut World, words: &Words<'_>, name: &str) -> bool {
             if let Some(types) = words.find("types") {
                 world.scripted(words.get(1)).types = types.split(',').map(str::to_owned).collect();
             }
+            if let Some((label, value)) = words.find("labels").and_then(|one| one.split_once('=')) {
+                let labels = &mut world.scripted(words.get(1)).labels;
+                labels.insert(label.to_owned(), value.to_owned());
+            }
             world.up(words.get(1));
         }
         "gone" => world.gone(words.get(1)),
@@ -230,6 +235,9 @@ fn people(world: &mut World, words: &Words<'_>, name: &str) -> bool {
         "drop" => Operation::Drop {
             parked: ParkedId(words.get(1).to_owned()),
         },
+        "put" | "delete" | "apply" | "reconfigure" | "rollback" | "safe-start" => {
+            wishes::operation(words.line)
+        }
         _ => return false,
     };
     world.ask(operation);

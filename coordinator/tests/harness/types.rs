@@ -31,7 +31,12 @@ pub fn key(reference: &str) -> Key {
 }
 
 /// `greeter` and `twin` have one fixed name, the same; the others are generic.
-pub const TYPES: [&str; 6] = ["always", "flaky", "greeter", "never", "noisy", "twin"];
+pub const TYPES: [&str; 7] = [
+    "always", "flaky", "greeter", "never", "noisy", "strict", "twin",
+];
+
+/// What `strict` takes; the others take anything.
+const STRICT: &str = r#"{"type":"object","properties":{"greeting":{"type":"string"},"size":{"type":"integer","minimum":0,"maximum":255}},"additionalProperties":false}"#;
 
 pub fn declaration(name: &str) -> TypeDeclaration {
     let restart = match name {
@@ -43,7 +48,7 @@ pub fn declaration(name: &str) -> TypeDeclaration {
         name: type_name(name),
         version: "1.0.0".to_owned(),
         holds: matches!(name, "greeter" | "twin").then(|| slot("greeter")),
-        schema: "{}".to_owned(),
+        schema: if name == "strict" { STRICT } else { "{}" }.to_owned(),
         messages: Vec::new(),
         restart,
         start_deadline_ms: 30_000,

@@ -86,8 +86,10 @@ fn talkative(txn: &mut Txn<'_>, key: &Key) {
     let wants = txn.linked(key, Relation::Wants).unwrap();
     txn.relink(key.clone(), Relation::Configured, wants)
         .unwrap();
+    txn.unlink_all(key, Relation::Wants);
     let now = txn.now();
     txn.update_instance(at, |instance| {
+        instance.ran_with = instance.wanted.take();
         instance.state = InstanceState::Running;
         instance.reason = None;
         instance.deadline = None;

@@ -131,6 +131,51 @@ told! {
     // proves: S22
     a_lost_proposal_takes_effect_once = "lost_proposal";
     a_settled_cluster_writes_nothing = "settled";
+    // proves: S19
+    // case: services 16
+    // acceptance: issue 3, line 4
+    a_change_of_a_placement_names_its_generation_and_the_second_of_two_is_refused = "put";
+    // proves: S19
+    // case: services 16
+    another_configuration_starts_when_the_old_instance_is_gone = "put_config";
+    // case: services 58, 59
+    a_deleted_placement_ends_first_and_leaves_nothing_behind = "delete";
+    // case: services 59
+    what_others_depend_on_is_deleted_after_them = "delete_in_order";
+    dependencies_that_cannot_be_are_refused_with_their_path = "dependency_refusals";
+    a_node_taken_out_of_a_placement_and_in_again_has_one_instance = "shrink_and_grow";
+    a_placement_on_labels_follows_the_nodes_that_have_them = "labels";
+    // proves: S20
+    // acceptance: issue 3, line 5
+    what_depends_on_another_starts_when_that_is_healthy_also_after_a_crash = "dependencies";
+    // proves: S20
+    what_is_stopped_together_ends_in_the_reverse_order = "dependencies_stopped";
+    // proves: S19
+    // acceptance: issue 3, line 5
+    an_update_goes_on_when_the_instance_before_is_healthy = "rolling_update";
+    // proves: S19
+    // case: services 23
+    // acceptance: issue 3, line 4, 5
+    a_change_that_fails_three_starts_is_dropped_and_the_old_configuration_is_back = "rolling_bad_start";
+    // case: services 22, 23
+    a_configuration_that_the_node_refuses_is_taken_back_at_once = "rolling_bad_config";
+    // proves: S19
+    // acceptance: issue 3, line 5
+    an_instance_that_does_not_get_healthy_stops_the_update_and_its_check_is_named = "rolling_bad_health";
+    // proves: S19
+    updates_go_all_at_once_or_first_one_or_so_many_at_a_time = "rolling_strategies";
+    an_update_without_a_way_back_halts_at_the_first_bad_instance = "rolling_halted";
+    // proves: S19
+    a_change_can_be_tried_on_some_nodes_first = "phased";
+    // proves: S19
+    a_safe_mode_start_takes_what_last_ran = "safe_start";
+    // proves: S19
+    a_placement_goes_back_to_an_earlier_wish = "history";
+    // proves: S15
+    // acceptance: issue 3, line 4
+    a_configuration_that_does_not_fit_its_schema_is_refused_with_the_field = "schema";
+    // proves: S20
+    a_placements_own_policy_stands_over_its_types = "own_policy";
 }
 
 #[test]

@@ -7,10 +7,10 @@ use mainstay_protocol::report::{
     CommandOutcome, Ending, LiveInstance, LiveState, Presence, Report,
 };
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey};
-use mainstay_resource_graph::{InstanceState, Key};
+use mainstay_resource_graph::{InstanceState, Key, ViewExt};
 use proptest::prelude::*;
 
-use crate::harness::{Mode, World, at, node_name, start};
+use crate::harness::{Mode, World, at, node_name, start, wish};
 
 #[derive(Debug, Clone)]
 pub enum Act {
@@ -19,6 +19,14 @@ pub enum Act {
         name: usize,
         on: usize,
     },
+    /// A whole wish: another configuration, other nodes, perhaps a dependency.
+    Put {
+        name: usize,
+        on: usize,
+        config: usize,
+        depends: usize,
+    },
+    Delete(usize),
     Stop(usize),
     Restart(usize),
     Clear(usize),
@@ -64,6 +72,9 @@ pub fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         8 => (number.clone(), number.clone(), number.clone())
             .prop_map(|(service_type, name, on)| Act::Start { service_type, name, on }),
+        5 => (number.clone(), number.clone(), number.clone(), number.clone())
+            .prop_map(|(name, on, config, depends)| Act::Put { name, on, config, depends }),
+        1 => number.clone().prop_map(Act::Delete),
         3 => number.clone().prop_map(Act::Stop),
         2 => number.clone().prop_map(Act::Restart),
         2 => number.clone().prop_map(Act::Clear),
@@ -110,6 +121,15 @@ pub fn carry_out(world: &mut World, act: &Act) {
             let holds = (name % 5 == 0 && service_type == "noisy").then_some("greeter");
             world.ask(start(service_type, pick(&NAMES, name), on, holds, ""));
         }
+        Act::Put {
+            name,
+            on,
+            config,
+            depends,
+        } => put(world, name, on, config, depends),
+        Act::Delete(name) => {
+            world.ask(wish(&format!("delete {}", pick(&NAMES, name))));
+        }
         Act::Stop(which) => {
             world.ask(Operation::Stop {
                 instance: at(&reference(which)),
@@ -148,6 +168,27 @@ pub fn carry_out(world: &mut World, act: &Act) {
         Act::Drop => parked(world, |parked| Operation::Drop { parked }),
     }
     world.run();
+}
+
+/// Of the type it has, where it is there already: another one would be refused.
+fn put(world: &mut World, name: usize, on: usize, config: usize, depends: usize) {
+    let placement = pick(&NAMES, name);
+    let on = pick(&["n1", "n2", "n1,n2", "all"], on);
+    let existing = world.graph().placement(&placement.parse().unwrap());
+    let (service_type, holds) = match existing {
+        Some(existing) => (existing.service_type.to_string(), existing.holds),
+        None => (pick(&TYPES, config).to_owned(), None),
+    };
+    let holds = holds.map_or(String::new(), |holds| format!("holds {holds}"));
+    let depends = match depends % 3 {
+        0 => format!("depends {}:started", pick(&NAMES, depends / 3)),
+        1 if depends > 32 => format!("depends {}", pick(&NAMES, depends / 3)),
+        _ => String::new(),
+    };
+    let config = config % 3;
+    world.ask(wish(&format!(
+        "put {placement} {service_type} on {on} {holds} {depends} {{\"a\":{config}}}"
+    )));
 }
 
 fn open_session(world: &mut World, node: &str) {

@@ -90,14 +90,16 @@ proptest! {
         for key in world.graph().keys(Kind::Instance) {
             let Key::Instance(at) = &key else { continue };
             let instance = world.graph().instance(at).unwrap();
-            let waits_for_a_name = instance.state == InstanceState::Blocked
-                && instance.reason.as_ref().is_some_and(|reason| reason.code == code::NAME_HELD);
+            let waits = instance.state == InstanceState::Blocked
+                && instance.reason.as_ref().is_some_and(|reason| {
+                    [code::NAME_HELD, code::DEPENDENCY_NOT_READY].contains(&reason.code)
+                });
             let fine = match instance.state {
                 InstanceState::Running
                 | InstanceState::Stopped { .. }
                 | InstanceState::Quarantined
                 | InstanceState::Failed { .. } => true,
-                _ => waits_for_a_name,
+                _ => waits,
             };
             prop_assert!(fine, "{at} is left {:?}", instance);
             let wished = instance.desired == mainstay_resource_graph::Desired::Running

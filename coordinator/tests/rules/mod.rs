@@ -2,6 +2,7 @@
 //! and it is explained.
 
 mod stories;
+mod updates;
 
 use std::collections::BTreeSet;
 
@@ -213,6 +214,14 @@ rules! {
     name_conflict;
     name_conflict_ends;
     command_resend;
+    place_leaves;
+    retire;
+    reconfigure;
+    dependency_gate;
+    dependency_gate_opens;
+    stop_in_reverse_order;
+    rolling_update;
+    rolling_update_goes_back;
 }
 
 #[test]

@@ -7,7 +7,8 @@ use mainstay_protocol::report::{Ending, Presence};
 use mainstay_resource_graph::Key;
 
 use super::Story;
-use crate::harness::{World, key};
+pub use super::updates::*;
+use crate::harness::{World, key, wish};
 
 fn web(_: &World) -> Key {
     key("web@n1")
@@ -453,5 +454,126 @@ pub fn command_resend() -> Story {
         declines: false,
         saw: &["node/n1"],
         why: ("", "sent 2 times"),
+    }
+}
+
+pub fn place_leaves() -> Story {
+    Story {
+        rule: "place",
+        subject: |_| key("web"),
+        under: running,
+        straw: |world| {
+            world.operate(wish("delete web")).unwrap();
+        },
+        says: code::NOT_WANTED,
+        declines: false,
+        saw: &["web@n1"],
+        why: ("web@n1", "stopping on request"),
+    }
+}
+
+pub fn retire() -> Story {
+    Story {
+        rule: "retire",
+        subject: web,
+        under: || {
+            let mut world = running();
+            world.operate(wish("put web flaky on n2")).unwrap();
+            world
+        },
+        straw: |world| world.ended("web@n1", Ending::Asked),
+        says: code::NOT_WANTED,
+        declines: false,
+        saw: &[],
+        why: ("web@n1", "does not exist"),
+    }
+}
+
+pub fn reconfigure() -> Story {
+    Story {
+        rule: "reconfigure",
+        subject: web,
+        under: running,
+        straw: |world| {
+            world
+                .operate(wish("put web flaky on n1 {\"stop_ms\":1}"))
+                .unwrap();
+        },
+        says: code::RECONFIGURING,
+        declines: false,
+        saw: &[],
+        why: ("web@n1", "to be started again with config/"),
+    }
+}
+
+pub fn dependency_gate() -> Story {
+    Story {
+        rule: "dependency_gate",
+        subject: web,
+        under: || {
+            let mut world = running();
+            world
+                .operate(wish(
+                    "apply put db noisy on n2 + put web flaky on n1 depends db",
+                ))
+                .unwrap();
+            world
+        },
+        // What runs is left alone when a dependency is not there; its next start waits.
+        straw: |world| world.panics("web@n1", "boom"),
+        says: code::DEPENDENCY_NOT_READY,
+        declines: false,
+        saw: &["web", "db@n2"],
+        why: ("web@n1", "waits until db is healthy"),
+    }
+}
+
+pub fn dependency_gate_opens() -> Story {
+    Story {
+        rule: "dependency_gate",
+        subject: web,
+        under: || {
+            let mut world = World::new();
+            world.up("n1");
+            world
+                .operate(wish(
+                    "apply put db noisy on n1 + put web flaky on n1 depends db",
+                ))
+                .unwrap();
+            world.started("db@n1");
+            world
+        },
+        straw: |world| world.health_ok("db@n1"),
+        says: code::WANTED,
+        declines: false,
+        saw: &["web", "db@n1"],
+        why: ("web@n1", "its answer is awaited"),
+    }
+}
+
+pub fn stop_in_reverse_order() -> Story {
+    Story {
+        rule: "stop",
+        subject: |_| key("db@n1"),
+        under: || {
+            let mut world = World::new();
+            world.up("n1");
+            world
+                .operate(wish(
+                    "apply put db noisy on n1 + put web flaky on n1 depends db:started",
+                ))
+                .unwrap();
+            world.started("db@n1");
+            world.started("web@n1");
+            world.stop("web@n1").unwrap();
+            world
+        },
+        straw: |world| {
+            world.stop("db@n1").unwrap();
+        },
+        says: code::WAITS_FOR_DEPENDENTS,
+        declines: true,
+        saw: &["web@n1"],
+        why: ("db@n1", "when web@n1 has ended"),
     }
 }

@@ -32,7 +32,7 @@ pub fn samples() -> Vec<Sample> {
     plain!(samples, "enum-live-state", LiveState: Starting, Running, Stopping);
     plain!(samples, "enum-restart-when", RestartWhen: Always, OnFailure, Never);
     plain!(samples, "enum-stop-why", StopWhy:
-        NotWanted, Restart, Failed, Unresponsive, StartDeadline);
+        NotWanted, Restart, Failed, Unresponsive, StartDeadline, Reconfigure);
     plain!(samples, "enum-stop-manner", StopManner: AskThenKill, Kill);
     plain!(samples, "enum-chaos-act", ChaosAct: Kill, Panic, Hang, Stop);
     samples

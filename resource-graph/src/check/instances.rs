@@ -20,6 +20,11 @@ pub(super) fn check(
     if instance.desired != Desired::Absent {
         exists(view, &key, &Key::Placement(at.placement.clone()), problems);
     }
+    let wants = view.linked(&key, Relation::Wants);
+    let wanted = instance.wanted.clone().map(Key::Configuration);
+    problems.demand(wants == wanted, &key, || {
+        format!("wants {wanted:?} and is linked to {wants:?}")
+    });
     name(view, at, instance, problems);
     reasons(&key, instance, problems);
     times(&key, instance, problems);

@@ -3,6 +3,7 @@
 
 mod edges;
 mod instances;
+mod placements;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use mainstay_protocol::limits;
 
 use crate::key::{Key, Kind};
-use crate::vertex::{CommandVertex, Node, NodeState, Placement, Record, Relation, Target, Vertex};
+use crate::vertex::{CommandVertex, Node, NodeState, Record, Relation, Vertex};
 use crate::view::{View, ViewExt};
 
 /// One thing that is wrong, and where.
@@ -74,7 +75,9 @@ fn vertex(view: &(impl View + ?Sized), record: &Arc<Record>, problems: &mut Prob
             instances::check(view, at, instance, problems);
         }
         (Key::Node(_), Vertex::Node(vertex)) => node(view, key, vertex, problems),
-        (Key::Placement(_), Vertex::Placement(vertex)) => placement(view, key, vertex, problems),
+        (Key::Placement(name), Vertex::Placement(vertex)) => {
+            placements::check(view, name, vertex, problems);
+        }
         (Key::Command(_), Vertex::Command(vertex)) => command(view, key, vertex, problems),
         (Key::Outbox(name) | Key::Supervisor(name), _) => {
             exists(view, key, &Key::Node(name.clone()), problems);
@@ -112,34 +115,6 @@ fn node(view: &(impl View + ?Sized), key: &Key, node: &Node, problems: &mut Prob
             limits::INSTANCES_PER_NODE_MAX,
             problems,
         );
-    }
-}
-
-fn placement(
-    view: &(impl View + ?Sized),
-    key: &Key,
-    placement: &Placement,
-    problems: &mut Problems,
-) {
-    exists(
-        view,
-        key,
-        &Key::Type(placement.service_type.clone()),
-        problems,
-    );
-    exists(
-        view,
-        key,
-        &Key::Configuration(placement.config.clone()),
-        problems,
-    );
-    match &placement.target {
-        Target::Nodes(nodes) => {
-            for node in nodes {
-                exists(view, key, &Key::Node(node.clone()), problems);
-            }
-        }
-        Target::All => {}
     }
 }
 

@@ -160,8 +160,8 @@ fn link(from: &Key, relation: Relation, to: &Key, causes: &Causes<'_>) -> Option
             format!("{from} runs with {to}"),
         )
         .with("configuration", to),
-        // Wishes are told of by the placement, provided types by the node.
-        Relation::Wants | Relation::Provides => return None,
+        // Wishes and dependencies are told of by the placement, provided types by the node.
+        Relation::Wants | Relation::Provides | Relation::DependsOn => return None,
     };
     Some(told.event)
 }
@@ -173,7 +173,11 @@ fn unlink(from: &Key, relation: Relation, to: &Key, causes: &Causes<'_>) -> Opti
             let told = Told::new(to, "name.freed", cause, format!("{to} is free of {from}"));
             Some(told.with("holder", from).event)
         }
-        Relation::Waits | Relation::Configured | Relation::Wants | Relation::Provides => None,
+        Relation::Waits
+        | Relation::Configured
+        | Relation::Wants
+        | Relation::Provides
+        | Relation::DependsOn => None,
     }
 }
 

@@ -1,10 +1,12 @@
 //! What became of everything that is not an instance.
 
 use super::Told;
+use crate::key::Key;
 use crate::vertex::{
-    Cluster, CommandVertex, Node, NodeState, Parked, ParkedWhat, Placement, Record, ServiceType,
-    Station, Supervisor, SupervisorState, Target, Vertex,
+    Cluster, CommandVertex, Node, NodeState, Parked, ParkedWhat, Record, ServiceType, Station,
+    Supervisor, SupervisorState, Vertex,
 };
+use crate::wish::Placement;
 
 pub(super) fn cluster(old: Option<&Record>, new: &Record, now: &Cluster) -> Option<Told> {
     let Some(Vertex::Cluster(was)) = old.map(|old| &old.vertex) else {
@@ -105,27 +107,58 @@ pub(super) fn service_type(old: Option<&Record>, new: &Record, now: &ServiceType
 }
 
 pub(super) fn placement(old: Option<&Record>, new: &Record, now: &Placement) -> Option<Told> {
-    let (kind, verb) = match old {
-        None => ("placement.created", "is created"),
-        Some(_) => ("placement.changed", "changed"),
+    let was = match old.map(|old| &old.vertex) {
+        Some(Vertex::Placement(was)) => Some(was),
+        _ => None,
     };
-    let target = match &now.target {
-        Target::Nodes(nodes) => {
-            let nodes: Vec<&str> = nodes.iter().map(|node| node.as_str()).collect();
-            nodes.join(", ")
-        }
-        Target::All => "all nodes".to_owned(),
+    let key = &new.key;
+    let target = now.wish.target.to_string();
+    let (kind, message) = match was {
+        None => (
+            "placement.created",
+            format!(
+                "placement {key} is created: {} on {target}",
+                now.service_type
+            ),
+        ),
+        Some(was) if was.standing != now.standing => (
+            "placement.leaving",
+            format!("placement {key} is to be deleted: its instances end first"),
+        ),
+        Some(was) if was.generation != now.generation => changed(key, now, &target),
+        Some(_) => return None,
     };
-    let message = format!(
-        "placement {} {verb}: {} on {target}",
-        new.key, now.service_type
-    );
     let told = told(new, kind, message)
         .with("type", &now.service_type)
         .with("target", target)
         .with("generation", now.generation)
-        .with("configuration", &now.config.0);
+        .with("configuration", &now.wish.config.0);
     Some(told)
+}
+
+/// A wish that was dropped, and did not just give way to the next, says why.
+fn changed(key: &Key, now: &Placement, target: &str) -> (&'static str, String) {
+    let generation = now.generation;
+    match now
+        .history
+        .last()
+        .and_then(|past| Some((past, past.dropped.as_ref()?)))
+    {
+        Some((past, why)) => (
+            "placement.rolled_back",
+            format!(
+                "placement {key} goes back from generation {} (now {generation}): {}",
+                past.generation, why.text
+            ),
+        ),
+        None => (
+            "placement.changed",
+            format!(
+                "placement {key} changed: {} on {target} (generation {generation})",
+                now.service_type
+            ),
+        ),
+    }
 }
 
 pub(super) fn supervisor(old: Option<&Record>, new: &Record, now: &Supervisor) -> Option<Told> {

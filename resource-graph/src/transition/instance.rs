@@ -163,10 +163,11 @@ fn stopped(to: &S) -> bool {
         S::Stopped { .. } => true,
         // Stopped -> Pending: it is wanted again.
         S::Pending => true,
+        // Stopped -> Blocked: it is wanted again, and cannot be started.
+        S::Blocked => true,
         // Stopped -> Backoff: it ended by itself once more, and is always restarted.
         S::Backoff { .. } => true,
-        S::Blocked
-        | S::Starting
+        S::Starting
         | S::Running
         | S::Degraded
         | S::Unresponsive { .. }
@@ -310,7 +311,7 @@ mod tests {
         "- - - x x x x x x x - - x", // Degraded
         "- - - x x x x x x x - - x", // Unresponsive
         "x - - - - - x x x x - - x", // Stopping
-        "x - - - - - - x - - x - -", // Stopped
+        "x x - - - - - x - - x - -", // Stopped
         "x x x - - - - x x x x x -", // Failed, gone
         "- - - - - - x x x x - - x", // Failed, living
         "x x x - - - - x - - x - -", // Backoff

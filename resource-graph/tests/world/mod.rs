@@ -7,13 +7,13 @@ use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::command::{Order, Stop, StopManner, StopWhy};
 use mainstay_protocol::report::{RestartWhen, SysInfo, TypeDeclaration};
 use mainstay_protocol::{
-    AgentRunId, BootId, CommandId, Epoch, Generation, Incarnation, InstanceKey, Leadership, NodeId,
-    NodeName, PlacementName, Revision, SlotName, Term, Timestamp, TypeName,
+    AgentRunId, BootId, CommandId, Epoch, Incarnation, InstanceKey, Leadership, NodeId, NodeName,
+    PlacementName, Revision, SlotName, Term, Timestamp, TypeName,
 };
 use mainstay_resource_graph::{
     Applied, Cause, CommandVertex, ConfigHash, Configuration, Desired, Graph, Instance,
-    InstanceState, Key, Kind, NameKey, Node, NodeState, Placement, Relation, ServiceType, Target,
-    Txn, Vertex, View,
+    InstanceState, Key, Kind, Made, NameKey, Node, NodeState, Placement, Relation, ServiceType,
+    Target, Txn, Vertex, View, Wish,
 };
 
 pub fn node_name(name: &str) -> NodeName {
@@ -93,14 +93,13 @@ pub fn service_type(name: &str) -> ServiceType {
 }
 
 pub fn placement(service_type: &str, config: &str) -> Placement {
-    Placement {
-        service_type: TypeName::new(service_type).unwrap(),
-        holds: None,
-        target: Target::Nodes(BTreeSet::from([node_name("n1")])),
-        config: ConfigHash(config.to_owned()),
-        generation: Generation(1),
-        created: Revision(1),
-    }
+    let target = Target::Nodes(BTreeSet::from([node_name("n1")]));
+    Placement::new(
+        TypeName::new(service_type).unwrap(),
+        Wish::new(target, ConfigHash(config.to_owned())),
+        Made::new(Timestamp(1), "operator start"),
+        Revision(1),
+    )
 }
 
 /// Wanted stopped and stopped: a sound instance without anything around it.

@@ -1,12 +1,13 @@
 //! Liveness: once nothing breaks any more, everything wanted comes about, and graph and nodes agree.
 
+use mainstay_coordinator::unmet_dependencies;
 use mainstay_protocol::code;
 use mainstay_protocol::health::RefusedStart;
 use mainstay_protocol::report::Presence;
-use mainstay_protocol::{Incarnation, InstanceKey};
+use mainstay_protocol::{Incarnation, InstanceKey, PlacementName};
 use mainstay_resource_graph::{
     Desired, FailureCause, Graph, Instance, InstanceState, Key, Kind, NodeState, View, ViewExt,
-    slot_of,
+    slot_of, traverse,
 };
 
 use crate::host::Phase;
@@ -49,6 +50,7 @@ impl World {
                 missing.push(format!("{key}#{} {state:?}: {wrong}", instance.incarnation));
             }
         }
+        updates_under_way(graph, &mut missing);
         if !self.operators.orders.is_empty() {
             missing.push(format!("orders wait: {:?}", self.operators.orders));
         }
@@ -90,6 +92,7 @@ impl World {
                 presence: Presence::Gone,
             } => wrongly_failed(instance),
             InstanceState::Blocked => self.wrongly_blocked(graph, key, instance),
+            InstanceState::Running if waits_for_dependents(graph, key, instance) => None,
             InstanceState::Running
             | InstanceState::Pending
             | InstanceState::Starting
@@ -114,6 +117,12 @@ impl World {
         instance: &Instance,
     ) -> Option<String> {
         let why = instance.reason.as_ref().map(|reason| reason.code.clone());
+        if why == Some(code::DEPENDENCY_NOT_READY) {
+            let unmet = unmet_dependencies(graph, &key.placement);
+            return unmet
+                .is_none()
+                .then(|| "what it depends on is there".to_owned());
+        }
         if why == Some(code::NAME_HELD) {
             let holder = graph.holder(&slot_of(key, instance));
             return holder.is_none().then(|| "nobody holds its name".to_owned());
@@ -136,6 +145,40 @@ impl World {
             .values()
             .find(|actor| actor.start.instance == *key && actor.start.incarnation == incarnation)
             .map(|actor| (actor.phase, actor.endless))
+    }
+}
+
+/// Not wanted any more; what depends on it comes first, and cannot be ended.
+fn waits_for_dependents(graph: &Graph, key: &InstanceKey, instance: &Instance) -> bool {
+    let live = |placement: &PlacementName| {
+        graph.instances_of(placement).iter().any(|key| {
+            graph
+                .instance(key)
+                .is_some_and(|one| one.state.may_be_live())
+        })
+    };
+    instance.desired != Desired::Running
+        && traverse::standing_on(graph, &key.placement)
+            .iter()
+            .any(live)
+}
+
+/// A changed configuration has reached every instance that can be reached, is taken back, or has halted.
+fn updates_under_way(graph: &Graph, missing: &mut Vec<String>) {
+    for key in graph.keys(Kind::Placement) {
+        let Key::Placement(name) = key else { continue };
+        let Some(rollout) = graph.placement(&name).and_then(|found| found.rollout) else {
+            continue;
+        };
+        let instances = graph.instances_of(&name);
+        let well = |key: &InstanceKey| {
+            graph
+                .instance(key)
+                .is_some_and(|one| one.state == InstanceState::Running)
+        };
+        if rollout.halted.is_none() && instances.iter().all(well) {
+            missing.push(format!("{name} runs everywhere and its change is not over"));
+        }
     }
 }
 

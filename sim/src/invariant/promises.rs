@@ -40,8 +40,8 @@ impl World {
         })?;
         if let Operation::Start(start) = operation {
             let placed = graph.placement(&start.name).is_some_and(|placement| {
-                match (&placement.target, &start.on) {
-                    (Target::All, _) => true,
+                match (&placement.wish.target, &start.on) {
+                    (Target::All(_), _) => true,
                     (Target::Nodes(have), StartOn::Nodes(asked)) => asked.is_subset(have),
                     (Target::Nodes(_), StartOn::All) => false,
                 }

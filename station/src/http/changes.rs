@@ -69,7 +69,7 @@ fn wish(what: &str, request: &StartRequest) -> Result<StartPlacement, Failure> {
     })
 }
 
-fn config(what: &str, config: &Value) -> Result<String, Failure> {
+pub fn config(what: &str, config: &Value) -> Result<String, Failure> {
     let text = match config {
         Value::Null => String::new(),
         Value::Object(_) => config.to_string(),
@@ -123,6 +123,13 @@ async fn never_was(api: &Api, node: &str, placement: &str) -> Result<Option<Acce
 
 pub async fn restart(State(api): State<Api>, at: At) -> Reply {
     on_instance(&api, "restart", at, |instance| Operation::Restart {
+        instance,
+    })
+    .await
+}
+
+pub async fn safe_start(State(api): State<Api>, at: At) -> Reply {
+    on_instance(&api, "start", at, |instance| Operation::SafeStart {
         instance,
     })
     .await

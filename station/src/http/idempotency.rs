@@ -84,7 +84,7 @@ fn key_of(request: &Request) -> Option<String> {
     let asks = [routes::WAIT.path, routes::CHAOS.path].contains(&path)
         || path.ends_with("/check")
         || path.ends_with("/status");
-    if asks || ![Method::POST, Method::DELETE].contains(request.method()) {
+    if asks || ![Method::POST, Method::PUT, Method::DELETE].contains(request.method()) {
         return None;
     }
     let key = request

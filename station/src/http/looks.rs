@@ -25,7 +25,6 @@ pub fn lists() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::TYPES, list(Kind::Type)),
         (routes::TYPE, one("type")),
         (routes::PLACEMENTS, list(Kind::Placement)),
-        (routes::PLACEMENT, one("placement")),
         (routes::INSTANCES, list(Kind::Instance)),
         (routes::INSTANCE, get(instance)),
         (routes::NAMES, list(Kind::Name)),

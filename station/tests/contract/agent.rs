@@ -107,6 +107,7 @@ pub struct Agent {
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
     pub starts: u64,
+    pub stops: u64,
     pub acknowledged: Sequence,
     pub unsupported: u64,
     /// Requests of chaos.
@@ -413,6 +414,7 @@ impl Life {
                 return;
             }
             Order::Stop(stop) => {
+                self.tell.send_modify(|seen| seen.stops += 1);
                 self.live.remove(&stop.instance);
                 self.report(Report::Ended {
                     instance: stop.instance.clone(),

@@ -129,8 +129,13 @@ impl Cluster {
 
     /// A route's whole answer, head and body, as it stands on the wire.
     pub async fn raw(&self, path: &str) -> String {
-        let mut stream = UnixStream::connect(&self.options.api_socket).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        self.exchange(&request).await
+    }
+
+    /// A whole request as it stands on the wire, and its whole answer.
+    pub async fn exchange(&self, request: &str) -> String {
+        let mut stream = UnixStream::connect(&self.options.api_socket).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();

@@ -13,6 +13,7 @@ mod hostile;
 mod looks;
 mod metrics;
 mod parked;
+mod placements;
 mod restart;
 mod rules;
 mod sessions;

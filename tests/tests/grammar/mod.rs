@@ -116,6 +116,7 @@ fn leaf(path: Vec<String>, help: &str) -> Leaf {
         .iter()
         .map(|entry| Positional {
             name: first_word(entry)
+                .trim_end_matches('.')
                 .trim_matches(['<', '>', '[', ']'])
                 .to_owned(),
             required: entry.starts_with('<'),

@@ -1,0 +1,504 @@
+//! Configurations against their type's JSON Schema, where people give them and again where they become wishes.
+//!
+//! What is checked is what the schemas of our types say: types, fields, what must be there, values, bounds, and the
+//! ways to combine these. A keyword that is not known here (`pattern`, `format`) is left to the node, which reads the
+//! configuration with the type's own code. A whole library of the standard would bring thirty crates into a pure one,
+//! hash seeds among them, and its messages name schemas and not fields.
+
+use std::fmt;
+
+use mainstay_protocol::words::nearest;
+use serde_json::{Map, Value};
+
+/// One thing that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// The field from the top, as in `check.http`; empty for the configuration itself.
+    pub path: String,
+    pub text: String,
+    /// The nearest valid names, where a name was wrong.
+    pub nearest: Vec<String>,
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.as_str() {
+            "" => f.write_str(&self.text),
+            path => write!(f, "{path}: {}", self.text),
+        }
+    }
+}
+
+/// References to references end here, and so does a configuration nested deeper than any we keep.
+const DEPTH_MAX: usize = 128;
+
+/// Everything that is wrong, in the order of the fields; nothing when it fits, or when the schema is none.
+pub fn check(schema: &str, config: &str) -> Vec<Wrong> {
+    match (serde_json::from_str(schema), serde_json::from_str(config)) {
+        (Ok(schema), Ok(config)) => check_values(&schema, &config),
+        (Err(_), _) | (_, Err(_)) => Vec::new(),
+    }
+}
+
+pub fn check_values(schema: &Value, config: &Value) -> Vec<Wrong> {
+    let checker = Checker { root: schema };
+    let mut found = Vec::new();
+    checker.value(schema, config, &Place::top(), &mut found);
+    found
+}
+
+/// The field being looked at.
+struct Place {
+    path: String,
+    depth: usize,
+}
+
+impl Place {
+    fn top() -> Self {
+        Self {
+            path: String::new(),
+            depth: 0,
+        }
+    }
+
+    fn field(&self, name: &str) -> Self {
+        let path = match self.path.as_str() {
+            "" => name.to_owned(),
+            path => format!("{path}.{name}"),
+        };
+        Self {
+            path,
+            depth: self.depth + 1,
+        }
+    }
+
+    /// The same field, one schema further in.
+    fn same(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            depth: self.depth + 1,
+        }
+    }
+
+    fn wrong(&self, text: impl Into<String>) -> Wrong {
+        Wrong {
+            path: self.path.clone(),
+            text: text.into(),
+            nearest: Vec::new(),
+        }
+    }
+}
+
+struct Checker<'a> {
+    /// References lead from here.
+    root: &'a Value,
+}
+
+impl Checker<'_> {
+    fn value(&self, schema: &Value, value: &Value, at: &Place, found: &mut Vec<Wrong>) {
+        let rules = match schema {
+            Value::Bool(false) => return found.push(at.wrong("nothing may be here")),
+            Value::Object(rules) if at.depth < DEPTH_MAX => rules,
+            Value::Object(_)
+            | Value::Bool(true)
+            | Value::Null
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => return,
+        };
+        if let Some(target) = rules.get("$ref").and_then(|name| self.target(name)) {
+            self.value(target, value, &at.same(), found);
+        }
+        if let Some(text) = wrong_type(rules, value) {
+            return found.push(at.wrong(text));
+        }
+        self.one_of_values(rules, value, at, found);
+        bounds(rules, value, at, found);
+        if let Value::Object(fields) = value {
+            self.fields(rules, fields, at, found);
+        }
+        if let Value::Array(items) = value {
+            self.items(rules, items, at, found);
+        }
+        self.combinations(rules, value, at, found);
+    }
+
+    fn target(&self, name: &Value) -> Option<&Value> {
+        let pointer = name.as_str()?.strip_prefix('#')?;
+        self.root.pointer(pointer)
+    }
+
+    fn one_of_values(
+        &self,
+        rules: &Map<String, Value>,
+        value: &Value,
+        at: &Place,
+        found: &mut Vec<Wrong>,
+    ) {
+        let allowed: Vec<&Value> = match (rules.get("const"), rules.get("enum")) {
+            (Some(only), _) => vec![only],
+            (None, Some(Value::Array(values))) => values.iter().collect(),
+            (None, _) => return,
+        };
+        if allowed.contains(&value) {
+            return;
+        }
+        let words = allowed.iter().filter_map(|value| value.as_str());
+        let near = value
+            .as_str()
+            .map(|text| nearest(text, words))
+            .unwrap_or_default();
+        let all: Vec<String> = allowed.iter().map(|value| shown(value)).collect();
+        found.push(Wrong {
+            nearest: near,
+            ..at.wrong(format!("{} is none of {}", shown(value), all.join(", ")))
+        });
+    }
+
+    fn fields(
+        &self,
+        rules: &Map<String, Value>,
+        fields: &Map<String, Value>,
+        at: &Place,
+        found: &mut Vec<Wrong>,
+    ) {
+        let none = Map::new();
+        let known = rules
+            .get("properties")
+            .and_then(Value::as_object)
+            .unwrap_or(&none);
+        let others = rules.get("additionalProperties");
+        // Names by pattern are for the node to judge.
+        let open = rules.contains_key("patternProperties");
+        for (name, value) in fields {
+            match (known.get(name), others) {
+                (Some(schema), _) => self.value(schema, value, &at.field(name), found),
+                (None, Some(Value::Bool(false))) if !open => {
+                    found.push(Wrong {
+                        nearest: nearest(name, known.keys().map(String::as_str)),
+                        ..at.field(name).wrong(no_such_field(known))
+                    });
+                }
+                (None, Some(schema)) if !open => {
+                    self.value(schema, value, &at.field(name), found);
+                }
+                (None, Some(_) | None) => {}
+            }
+        }
+        let required = rules.get("required").and_then(Value::as_array);
+        for name in required.into_iter().flatten().filter_map(Value::as_str) {
+            if !fields.contains_key(name) {
+                found.push(at.field(name).wrong("it is missing"));
+            }
+        }
+    }
+
+    fn items(
+        &self,
+        rules: &Map<String, Value>,
+        items: &[Value],
+        at: &Place,
+        found: &mut Vec<Wrong>,
+    ) {
+        let first = rules.get("prefixItems").and_then(Value::as_array);
+        for (number, item) in items.iter().enumerate() {
+            let schema = first
+                .and_then(|first| first.get(number))
+                .or_else(|| rules.get("items"));
+            if let Some(schema) = schema {
+                self.value(schema, item, &at.field(&number.to_string()), found);
+            }
+        }
+    }
+
+    fn combinations(
+        &self,
+        rules: &Map<String, Value>,
+        value: &Value,
+        at: &Place,
+        found: &mut Vec<Wrong>,
+    ) {
+        let list = |keyword: &str| rules.get(keyword).and_then(Value::as_array);
+        for schema in list("allOf").into_iter().flatten() {
+            self.value(schema, value, &at.same(), found);
+        }
+        // Our types make `oneOf` of what excludes each other anyway: more than one match is no fault of the writer.
+        for schemas in [list("anyOf"), list("oneOf")].into_iter().flatten() {
+            found.extend(self.nearest_way(schemas, value, at));
+        }
+    }
+
+    /// Nothing if one of the schemas fits; else what is wrong with the one that was most likely meant.
+    fn nearest_way(&self, schemas: &[Value], value: &Value, at: &Place) -> Vec<Wrong> {
+        let mut tries: Vec<Vec<Wrong>> = Vec::new();
+        for schema in schemas {
+            let mut wrong = Vec::new();
+            self.value(schema, value, &at.same(), &mut wrong);
+            if wrong.is_empty() {
+                return Vec::new();
+            }
+            tries.push(wrong);
+        }
+        // What is wrong further in was closer than what is wrong right here.
+        let here = |wrong: &Vec<Wrong>| wrong.iter().filter(|one| one.path == at.path).count();
+        let meant = tries
+            .into_iter()
+            .min_by_key(|wrong| (here(wrong), wrong.len()));
+        match meant {
+            Some(wrong) if here(&wrong) == 0 => wrong,
+            Some(mut wrong) if wrong.len() == 1 => {
+                let all: Vec<String> = schemas
+                    .iter()
+                    .filter_map(|one| self.in_words(one))
+                    .collect();
+                if all.len() == schemas.len() {
+                    wrong[0].text = format!("{} is none of {}", shown(value), all.join(", "));
+                }
+                wrong
+            }
+            Some(wrong) => wrong,
+            None => Vec::new(),
+        }
+    }
+
+    /// What a schema takes, in a word or two.
+    fn in_words(&self, schema: &Value) -> Option<String> {
+        if let Some(target) = schema.get("$ref").and_then(|name| self.target(name)) {
+            return self.in_words(target);
+        }
+        if let Some(only) = schema.get("const") {
+            return Some(shown(only));
+        }
+        if let Some(values) = schema.get("enum").and_then(Value::as_array) {
+            let values: Vec<String> = values.iter().map(shown).collect();
+            return Some(values.join(", "));
+        }
+        if let Some(fields) = schema.get("required").and_then(Value::as_array)
+            && let Some(name) = fields.first().and_then(Value::as_str)
+        {
+            return Some(format!("{{{name}: ..}}"));
+        }
+        schema.get("type").and_then(Value::as_str).map(in_words)
+    }
+}
+
+fn no_such_field(known: &Map<String, Value>) -> String {
+    let names: Vec<&str> = known.keys().map(String::as_str).collect();
+    match names.is_empty() {
+        true => "there is no such field; it takes none".to_owned(),
+        false => format!("there is no such field; there are {}", names.join(", ")),
+    }
+}
+
+fn wrong_type(rules: &Map<String, Value>, value: &Value) -> Option<String> {
+    let wanted: Vec<&str> = match rules.get("type")? {
+        Value::String(one) => vec![one],
+        Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => return None,
+    };
+    if wanted.iter().any(|name| is_of_type(name, value)) {
+        return None;
+    }
+    let wanted: Vec<String> = wanted.into_iter().map(in_words).collect();
+    Some(format!("{} is not {}", shown(value), wanted.join(" or ")))
+}
+
+fn is_of_type(name: &str, value: &Value) -> bool {
+    match name {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "string" => value.is_string(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        "number" => value.is_number(),
+        "integer" => {
+            value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|n| n.fract() == 0.0)
+        }
+        _ => true,
+    }
+}
+
+fn in_words(name: &str) -> String {
+    match name {
+        "null" => "null",
+        "boolean" => "true or false",
+        "string" => "a text",
+        "array" => "a list",
+        "object" => "an object",
+        "number" => "a number",
+        "integer" => "a whole number",
+        other => other,
+    }
+    .to_owned()
+}
+
+fn bounds(rules: &Map<String, Value>, value: &Value, at: &Place, found: &mut Vec<Wrong>) {
+    let limit = |keyword: &str| rules.get(keyword).and_then(Value::as_f64);
+    let (size, of) = match value {
+        Value::Number(number) => (number.as_f64().unwrap_or_default(), Sized::Number),
+        Value::String(text) => (text.chars().count() as f64, Sized::Text),
+        Value::Array(items) => (items.len() as f64, Sized::List),
+        Value::Object(fields) => (fields.len() as f64, Sized::Object),
+        Value::Null | Value::Bool(_) => return,
+    };
+    let (least, most, unit) = match of {
+        Sized::Number => ("minimum", "maximum", ""),
+        Sized::Text => ("minLength", "maxLength", " characters"),
+        Sized::List => ("minItems", "maxItems", " items"),
+        Sized::Object => ("minProperties", "maxProperties", " fields"),
+    };
+    if let Some(least) = limit(least).filter(|least| size < *least) {
+        found.push(at.wrong(format!("{size}{unit} is less than {least}")));
+    }
+    if let Some(most) = limit(most).filter(|most| size > *most) {
+        found.push(at.wrong(format!("{size}{unit} is more than {most}")));
+    }
+    if let Sized::Number = of {
+        if let Some(low) = limit("exclusiveMinimum").filter(|low| size <= *low) {
+            found.push(at.wrong(format!("{size} is not more than {low}")));
+        }
+        if let Some(high) = limit("exclusiveMaximum").filter(|high| size >= *high) {
+            found.push(at.wrong(format!("{size} is not less than {high}")));
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Sized {
+    Number,
+    Text,
+    List,
+    Object,
+}
+
+/// A value as a message shows it: short.
+fn shown(value: &Value) -> String {
+    const SHOWN_MAX: usize = 60;
+    let mut text = value.to_string();
+    if text.chars().count() > SHOWN_MAX {
+        text = text.chars().take(SHOWN_MAX).collect::<String>() + "..";
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn told(schema: &Value, config: &Value) -> Vec<String> {
+        check_values(schema, config)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    /// As schemars writes it for a struct with an enum and an option in it.
+    fn schema() -> Value {
+        json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "Config",
+            "type": "object",
+            "properties": {
+                "greeting": {"type": "string", "default": "hello"},
+                "size": {"type": "integer", "format": "uint8", "minimum": 0, "maximum": 255},
+                "mode": {"$ref": "#/$defs/Mode"},
+                "note": {"type": ["string", "null"]},
+                "check": {"anyOf": [{"$ref": "#/$defs/Check"}, {"type": "null"}]},
+                "command": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+                "env": {"type": "object", "additionalProperties": {"type": "string"}},
+            },
+            "required": ["size"],
+            "additionalProperties": false,
+            "$defs": {
+                "Mode": {"oneOf": [{"type": "string", "enum": ["fast", "slow"]}, {"type": "string", "const": "careful"}]},
+                "Check": {
+                    "oneOf": [
+                        {"type": "object", "properties": {"http": {"type": "string"}}, "required": ["http"], "additionalProperties": false},
+                        {"type": "object", "properties": {"tcp": {"type": "integer"}}, "required": ["tcp"], "additionalProperties": false},
+                    ]
+                },
+            },
+        })
+    }
+
+    #[test]
+    fn what_fits_is_not_complained_of() {
+        for config in [
+            json!({"size": 1}),
+            json!({"size": 255, "mode": "fast", "note": null, "check": null}),
+            json!({"size": 2.0, "mode": "careful", "check": {"tcp": 80}, "command": ["x"], "env": {"A": "b"}}),
+        ] {
+            assert_eq!(told(&schema(), &config), [""; 0], "{config}");
+        }
+    }
+
+    #[test]
+    fn field_reason_and_nearest_name_are_said() {
+        for (config, words) in [
+            (json!({}), "size: it is missing"),
+            (json!({"size": "a"}), "size: \"a\" is not a whole number"),
+            (json!({"size": 300}), "size: 300 is more than 255"),
+            (
+                json!({"size": 1, "greeting": 7}),
+                "greeting: 7 is not a text",
+            ),
+            (
+                json!({"size": 1, "note": 7}),
+                "note: 7 is not a text or null",
+            ),
+            (
+                json!({"size": 1, "command": []}),
+                "command: 0 items is less than 1",
+            ),
+            (
+                json!({"size": 1, "command": [1]}),
+                "command.0: 1 is not a text",
+            ),
+            (
+                json!({"size": 1, "env": {"A": 1}}),
+                "env.A: 1 is not a text",
+            ),
+            (
+                json!({"size": 1, "check": {"tcp": "x"}}),
+                "check.tcp: \"x\" is not a whole number",
+            ),
+            (
+                json!({"size": 1, "mode": "best"}),
+                "mode: \"best\" is none of \"fast\", \"slow\", \"careful\"",
+            ),
+            (json!([1]), "[1] is not an object"),
+        ] {
+            assert_eq!(told(&schema(), &config), [words], "{config}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_name_has_its_nearest() {
+        let wrong = check_values(&schema(), &json!({"size": 1, "greting": "x"}));
+        assert_eq!(wrong[0].path, "greting");
+        assert_eq!(wrong[0].nearest, ["greeting"]);
+        assert!(
+            wrong[0].text.contains("there is no such field"),
+            "{wrong:?}"
+        );
+        let wrong = check_values(&schema(), &json!({"size": 1, "mode": "fst"}));
+        assert_eq!(wrong[0].nearest, ["fast"]);
+    }
+
+    #[test]
+    fn everything_is_said_at_once() {
+        let config = json!({"greeting": 1, "sise": 2, "command": "x"});
+        let found = told(&schema(), &config);
+        assert_eq!(found.len(), 4, "{found:?}");
+    }
+
+    #[test]
+    fn a_schema_that_is_none_or_runs_in_circles_forbids_nothing() {
+        assert_eq!(check("{", "{}"), []);
+        assert_eq!(check("true", "{}"), []);
+        let circle = json!({"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A"}}});
+        assert_eq!(check_values(&circle, &json!({"a": 1})), []);
+    }
+}

@@ -1,0 +1,314 @@
+//! Wishes: all that a placement asks for and that a new generation may change, and the wishes that came before.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use mainstay_protocol::code::Reason;
+use mainstay_protocol::report::RestartWhen;
+use mainstay_protocol::{
+    Generation, NodeName, PlacementName, Revision, SlotName, Timestamp, TypeName, limits,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::key::ConfigHash;
+use crate::policy::Settings;
+
+/// The wish for instances of one type. What never changes stands here; the rest is in `wish`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    pub service_type: TypeName,
+    /// Generic types only.
+    pub holds: Option<SlotName>,
+    pub wish: Wish,
+    /// The number of this wish: raised by every change, named by whoever changes it next.
+    pub generation: Generation,
+    /// Who made this wish, and when.
+    pub made: Made,
+    pub standing: Standing,
+    /// A changed configuration that has not reached all instances yet.
+    pub rollout: Option<Rollout>,
+    /// The wishes before this one, oldest first, bounded.
+    pub history: Vec<Past>,
+    /// The revision that created it.
+    pub created: Revision,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    pub target: Target,
+    pub config: ConfigHash,
+    /// Nodes on which another configuration is wanted: a change tried on some nodes first.
+    pub on_nodes: BTreeMap<NodeName, ConfigHash>,
+    pub policy: RestartPolicy,
+    pub depends_on: BTreeMap<PlacementName, DependsUntil>,
+    pub update: Update,
+}
+
+/// Where a placement wants its instances.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Target {
+    Nodes(BTreeSet<NodeName>),
+    /// Every node that has these labels, also those that come later.
+    All(BTreeMap<String, String>),
+}
+
+impl Target {
+    /// Whether a node with these labels is meant.
+    pub fn includes(&self, node: &NodeName, labels: &BTreeMap<String, String>) -> bool {
+        match self {
+            Self::Nodes(nodes) => nodes.contains(node),
+            Self::All(wanted) => wanted
+                .iter()
+                .all(|(label, value)| labels.get(label) == Some(value)),
+        }
+    }
+}
+
+/// "n1, n2", "all nodes", "all nodes with role=web".
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nodes(nodes) => {
+                let nodes: Vec<&str> = nodes.iter().map(NodeName::as_str).collect();
+                f.write_str(&nodes.join(", "))
+            }
+            Self::All(labels) if labels.is_empty() => f.write_str("all nodes"),
+            Self::All(labels) => {
+                let labels: Vec<String> = labels
+                    .iter()
+                    .map(|(label, value)| format!("{label}={value}"))
+                    .collect();
+                write!(f, "all nodes with {}", labels.join(", "))
+            }
+        }
+    }
+}
+
+/// What a placement says about restarts; what it leaves out, its type and the cluster's settings say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestartPolicy {
+    pub restart: Option<RestartWhen>,
+    pub attempts: Option<u32>,
+    pub window_ms: Option<u64>,
+    pub backoff_max_ms: Option<u64>,
+}
+
+/// Everything the restart rules measure an instance against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RestartBudget {
+    pub restart: RestartWhen,
+    pub attempts: u32,
+    pub window_ms: u64,
+    pub backoff_first_ms: u64,
+    pub backoff_max_ms: u64,
+}
+
+impl RestartPolicy {
+    /// With what the type and the settings say where this says nothing.
+    pub fn over(&self, by_type: RestartWhen, settings: &Settings) -> RestartBudget {
+        let backoff_max_ms = self.backoff_max_ms.unwrap_or(settings.backoff_max_ms);
+        RestartBudget {
+            restart: self.restart.unwrap_or(by_type),
+            attempts: self.attempts.unwrap_or(settings.restart_attempts),
+            window_ms: self.window_ms.unwrap_or(settings.restart_window_ms),
+            backoff_first_ms: settings.backoff_first_ms.min(backoff_max_ms),
+            backoff_max_ms,
+        }
+    }
+}
+
+/// How far a dependency must be before what stands on it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DependsUntil {
+    /// All its instances run, and their Checks say ok.
+    Healthy,
+    /// All its instances have answered their start, in whatever health.
+    Started,
+}
+
+impl DependsUntil {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Started => "started",
+        }
+    }
+}
+
+/// How a changed configuration reaches the instances.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Update {
+    pub strategy: Strategy,
+    /// Whether a change that makes an instance fail is taken back everywhere.
+    pub rollback: bool,
+    /// So long an instance must be healthy before the next is changed.
+    pub wait_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Strategy {
+    All,
+    /// So many at once, the next when those are healthy.
+    Rolling {
+        at_once: u32,
+    },
+    /// One, and when it is healthy the rest.
+    Canary,
+}
+
+/// The careful one: a bad change stops at the first instance.
+impl Default for Update {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::Rolling { at_once: 1 },
+            rollback: true,
+            wait_ms: 0,
+        }
+    }
+}
+
+/// Who made a wish, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    pub at: Timestamp,
+    /// `operator reconfigure`, `rule reconfigure_rollback`.
+    pub by: String,
+}
+
+/// Whether a placement is here to stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Standing {
+    Wanted,
+    /// Its deletion was asked for: its instances end, then it is removed.
+    Leaving,
+}
+
+/// A changed configuration on its way to the instances.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// What it goes back to if it is no good; none where that is where it goes already.
+    pub back: Option<Back>,
+    /// When instances were last told.
+    pub told: Timestamp,
+    /// When it is to be looked at again, if nothing happens before.
+    pub wake: Option<Timestamp>,
+    /// It stopped at this; no further instance is told until the wish changes.
+    pub halted: Option<Reason>,
+}
+
+/// The configurations of an earlier wish.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Back {
+    pub generation: Generation,
+    pub config: ConfigHash,
+    pub on_nodes: BTreeMap<NodeName, ConfigHash>,
+}
+
+impl Back {
+    pub fn config_on(&self, node: &NodeName) -> &ConfigHash {
+        self.on_nodes.get(node).unwrap_or(&self.config)
+    }
+
+    fn is_what(&self, wish: &Wish) -> bool {
+        self.config == wish.config && self.on_nodes == wish.on_nodes
+    }
+}
+
+/// A wish that is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Past {
+    pub generation: Generation,
+    pub wish: Wish,
+    pub made: Made,
+    /// Why it was dropped, where it did not just give way to the next.
+    pub dropped: Option<Reason>,
+}
+
+impl Made {
+    pub fn new(at: Timestamp, by: impl Into<String>) -> Self {
+        Self { at, by: by.into() }
+    }
+}
+
+impl Wish {
+    pub fn new(target: Target, config: ConfigHash) -> Self {
+        Self {
+            target,
+            config,
+            on_nodes: BTreeMap::new(),
+            policy: RestartPolicy::default(),
+            depends_on: BTreeMap::new(),
+            update: Update::default(),
+        }
+    }
+
+    /// The configuration wanted on a node.
+    pub fn config_on(&self, node: &NodeName) -> &ConfigHash {
+        self.on_nodes.get(node).unwrap_or(&self.config)
+    }
+
+    /// Every configuration it names.
+    pub fn configs(&self) -> impl Iterator<Item = &ConfigHash> {
+        std::iter::once(&self.config).chain(self.on_nodes.values())
+    }
+}
+
+impl Placement {
+    /// Generation 1, here to stay.
+    pub fn new(service_type: TypeName, wish: Wish, made: Made, created: Revision) -> Self {
+        Self {
+            service_type,
+            holds: None,
+            wish,
+            generation: Generation(1),
+            made,
+            standing: Standing::Wanted,
+            rollout: None,
+            history: Vec::new(),
+            created,
+        }
+    }
+
+    /// The next generation: this wish goes to the history. Gives back the wish that is forgotten for it. Another
+    /// configuration has to reach the instances from now on; what it goes back to if need be is the last one that did.
+    pub fn change(&mut self, wish: Wish, made: Made, dropped: Option<Reason>) -> Option<Past> {
+        let same = self.wish.config == wish.config && self.wish.on_nodes == wish.on_nodes;
+        if !same {
+            let back = match self.rollout.take() {
+                Some(under_way) => under_way.back,
+                None => Some(Back {
+                    generation: self.generation,
+                    config: self.wish.config.clone(),
+                    on_nodes: self.wish.on_nodes.clone(),
+                }),
+            };
+            self.rollout = Some(Rollout {
+                back: back.filter(|back| !back.is_what(&wish)),
+                told: made.at,
+                wake: None,
+                halted: None,
+            });
+        }
+        let past = Past {
+            generation: self.generation,
+            wish: std::mem::replace(&mut self.wish, wish),
+            made: std::mem::replace(&mut self.made, made),
+            dropped,
+        };
+        self.generation = self.generation.next();
+        self.history.push(past);
+        (self.history.len() > limits::PLACEMENT_HISTORY_MAX).then(|| self.history.remove(0))
+    }
+
+    /// Every configuration that it or its history names.
+    pub fn configs(&self) -> impl Iterator<Item = &ConfigHash> {
+        let past = self.history.iter().flat_map(|past| past.wish.configs());
+        let back = self
+            .rollout
+            .iter()
+            .flat_map(|rollout| &rollout.back)
+            .flat_map(|back| std::iter::once(&back.config).chain(back.on_nodes.values()));
+        self.wish.configs().chain(past).chain(back)
+    }
+}

@@ -1,0 +1,61 @@
+//! Configurations changed in a real cluster: what is typed wrong is refused, what is good reaches every instance, and
+//! what is no good is taken back.
+
+use mainstay_tests::daemons::Daemons;
+use serde_json::Value;
+
+fn placement(cluster: &Daemons, name: &str) -> Value {
+    let all = cluster.list("get placements");
+    let one = all.into_iter().find(|one| one["name"] == name);
+    one.unwrap_or_else(|| panic!("there is no placement {name}"))
+}
+
+fn instance(cluster: &Daemons, reference: &str) -> Value {
+    let all = cluster.list("get instances");
+    let one = all.into_iter().find(|one| one["ref"] == reference);
+    one.unwrap_or_else(|| panic!("there is no instance {reference}"))
+}
+
+// proves: S15, S19
+// case: services 16, 23, 59
+// acceptance: issue 3, line 4, 5
+#[test]
+fn a_reconfigured_service_runs_with_the_new_one_and_a_bad_one_is_taken_back() {
+    let cluster = Daemons::start(&mainstay_tests::mainstay_binary(), 1);
+    let wrong = cluster
+        .sh("start flaky --on n1 --config start_mss=5")
+        .expect_code(2);
+    assert!(
+        wrong.stderr.contains("start_mss") && wrong.stderr.contains("nearest: start_ms"),
+        "{wrong:#?}"
+    );
+    cluster.sh("start flaky --on n1 --config start_ms=5").ok();
+    cluster.sh("reconfigure flaky start_ms=7").ok();
+    let good = instance(&cluster, "flaky@n1");
+    assert_eq!(good["config"]["start_ms"], 7, "{good:#}");
+    assert_eq!(good["config_wanted"], Value::Null, "{good:#}");
+    assert_eq!(good["incarnation"], 2, "the old one is gone: {good:#}");
+
+    let bad = cluster
+        .sh("reconfigure flaky 'refuse=not-now: the disk is away'")
+        .expect_code(9);
+    assert!(bad.stderr.contains("the disk is away"), "{bad:#?}");
+    cluster.sh("wait flaky@n1 --for healthy").ok();
+    let back = instance(&cluster, "flaky@n1");
+    assert_eq!(back["config"]["refuse"], Value::Null, "{back:#}");
+    assert_eq!(back["config"]["start_ms"], 7, "{back:#}");
+    let shown = placement(&cluster, "flaky");
+    assert_eq!(shown["rolled_back"]["code"], "MS-ROLLED-BACK", "{shown:#}");
+    let why = cluster.sh("why flaky").ok().stdout;
+    assert!(why.contains("the disk is away"), "{why}");
+    let history = cluster.sh("placement history flaky").ok().stdout;
+    assert!(history.contains("the disk is away"), "{history}");
+
+    cluster.sh("placement rollback flaky --to 1").ok();
+    let first = instance(&cluster, "flaky@n1");
+    assert_eq!(first["config"]["start_ms"], 5, "{first:#}");
+    cluster.sh("start flaky --on n1 --safe-mode").ok();
+    cluster.sh("delete flaky").ok();
+    assert!(cluster.list("get placements").is_empty());
+    assert!(cluster.list("get names").is_empty());
+}
