@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mainstay_protocol::code::{self, Code, Reason};
-use mainstay_protocol::command::{Order, Start, Stop, StopManner, StopWhy};
+use mainstay_protocol::command::{Order, Reconfigure, Start, Stop, StopManner, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
 use mainstay_protocol::report::{Presence, RestartWhen};
 use mainstay_protocol::words::cut;
 use mainstay_protocol::{InstanceKey, limits};
 use mainstay_resource_graph::{
-    CommandVertex, ConfigHash, Desired, Failure, FailureCause, Instance, InstanceState, Key, Kind,
-    NodeState, Relation, RestartBudget, Txn, Vertex, View, ViewExt, slot_of,
+    CommandVertex, ConfigHash, Desired, Failure, FailureCause, InPlace, Instance, InstanceState,
+    Key, Kind, NodeState, Relation, RestartBudget, Txn, Vertex, View, ViewExt, slot_of,
 };
 
 use crate::env::Env;
@@ -109,6 +109,7 @@ pub fn begin_start(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
         instance.restart_asked = false;
         instance.refusals.clear();
         instance.given = hash;
+        instance.in_place = None;
     });
     command(
         txn,
@@ -166,7 +167,12 @@ pub fn want_config(txn: &mut Txn<'_>, key: &InstanceKey, hash: &ConfigHash) {
             .expect("a placement's configurations exist");
     }
     change(txn, key, |instance| {
-        instance.wanted = (!settled).then(|| hash.clone());
+        let wanted = (!settled).then(|| hash.clone());
+        // An open question stays: its answer says what the instance runs with.
+        if instance.wanted != wanted && !matches!(instance.in_place, Some(InPlace::Asked { .. })) {
+            instance.in_place = None;
+        }
+        instance.wanted = wanted;
     });
 }
 
@@ -262,6 +268,30 @@ pub fn order_stop(
     command(txn, key, Order::Stop(stop), env);
 }
 
+/// Asks what runs to go on with the configuration that is wanted. False: it is not to be had any more.
+pub fn ask_in_place(txn: &mut Txn<'_>, key: &InstanceKey, wanted: &ConfigHash, env: &Env) -> bool {
+    let instance = txn.instance(key).expect("the caller read it");
+    let Some(config) = txn.configuration(&Key::Configuration(wanted.clone())) else {
+        return false;
+    };
+    let deadline_ms = txn
+        .service_type(&instance.service_type)
+        .map_or(30_000, |found| found.declaration.start_deadline_ms);
+    let until = env.now + Duration::from_millis(deadline_ms) + env.settings.answer_margin();
+    change(txn, key, |instance| {
+        instance.given = Some(wanted.clone());
+        instance.in_place = Some(InPlace::Asked { until });
+    });
+    let change = Reconfigure {
+        instance: key.clone(),
+        incarnation: instance.incarnation,
+        config,
+        deadline_ms,
+    };
+    command(txn, key, Order::Reconfigure(change), env);
+    true
+}
+
 fn command(txn: &mut Txn<'_>, key: &InstanceKey, order: Order, env: &Env) {
     let vertex = CommandVertex {
         node: key.node.clone(),
@@ -303,6 +333,7 @@ pub fn quiet(instance: &mut Instance) {
     instance.next_try = None;
     instance.deadline = None;
     instance.process = Vec::new();
+    instance.in_place = None;
     instance.refusals.clear();
 }
 

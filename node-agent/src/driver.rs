@@ -112,7 +112,10 @@ impl Driver {
                 Action::Adopt { start, came } => self.instances.adopt(start, came),
                 Action::Stop(stop) => self.instances.stop(&stop),
                 // They need a session or a command, and there was none yet.
-                Action::Start(_) | Action::Send(_) | Action::CloseSession { .. } => {}
+                Action::Start(_)
+                | Action::Reconfigure { .. }
+                | Action::Send(_)
+                | Action::CloseSession { .. } => {}
             }
         }
     }
@@ -195,6 +198,7 @@ impl Driver {
             Action::Adopt { start, came } => self.instances.adopt(start, came),
             Action::Start(start) => self.instances.start(start),
             Action::Stop(stop) => self.instances.stop(&stop),
+            Action::Reconfigure { command, change } => self.instances.reconfigure(command, change),
             Action::Send(reports) => {
                 let sent = self.session.as_ref().is_some_and(|session| {
                     let said = AgentMessage::Reports(reports);

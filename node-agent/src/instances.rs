@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mainstay_protocol::command::{CheckSchedule, Start, Stop, StopManner, StopWhy};
+use mainstay_protocol::command::{CheckSchedule, Reconfigure, Start, Stop, StopManner, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, ProcessIdentity, RefusedStart};
 use mainstay_protocol::report::{Presence, Report};
-use mainstay_protocol::{Incarnation, InstanceKey, SlotName};
+use mainstay_protocol::{CommandId, Incarnation, InstanceKey, SlotName};
 use mainstay_service::hosting::{
     self, ExitFact, Hosted, Launch, NotStarted, Phase, Rechecks, Running, Stage, StopOrder,
     StopOutcome,
@@ -23,6 +23,9 @@ use tokio::time::timeout;
 
 use crate::directory::{Directory, HeldName};
 use crate::held::{self, Held};
+
+/// For the Check behind a change of configuration: one that takes longer is seen by the next.
+const CHANGED_CHECK_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Cheap to clone.
 #[derive(Debug, Clone)]
@@ -260,6 +263,52 @@ impl Instances {
                         .await;
                 }
             }
+        });
+    }
+
+    /// Gives a living instance another configuration; its word is the answer to the command.
+    pub(crate) fn reconfigure(&self, command: CommandId, change: Reconfigure) {
+        let Reconfigure {
+            instance,
+            incarnation,
+            config,
+            deadline_ms,
+        } = change;
+        let found = self.hosted().get(&instance).cloned();
+        let instances = self.clone();
+        tokio::spawn(async move {
+            let outcome = match found {
+                Some(hosted) if hosted.identity().incarnation == incarnation => {
+                    let deadline = Duration::from_millis(deadline_ms);
+                    let outcome = hosted.reconfigure(&config, deadline).await;
+                    if outcome.is_ok() {
+                        // What the change did to its health is told before the change itself.
+                        let supervisor = &instances.shared.supervisor;
+                        supervisor
+                            .check_now(&instance, CHANGED_CHECK_DEADLINE)
+                            .await;
+                    }
+                    outcome
+                }
+                // Its end is on its way, and answers the command.
+                Some(_) | None => return,
+            };
+            match &outcome {
+                Ok(config) => {
+                    tracing::info!(%instance, %incarnation, config, "goes on with another configuration")
+                }
+                Err(refusal) => {
+                    tracing::warn!(%instance, %incarnation, why = refusal.text, "does not take a configuration")
+                }
+            }
+            instances
+                .observe(Observation::Reconfigured {
+                    command,
+                    instance,
+                    incarnation,
+                    outcome,
+                })
+                .await;
         });
     }
 

@@ -68,6 +68,7 @@ codes! {
     UPDATED = "MS-UPDATED": "A changed configuration has reached all instances.";
     UPDATE_HALTED = "MS-UPDATE-HALTED": "A changed configuration is no good, and there is nothing to go back to.";
     ROLLED_BACK = "MS-ROLLED-BACK": "A changed configuration was no good and was taken back.";
+    NEEDS_RESTART = "MS-NEEDS-RESTART": "The instance cannot take the configuration while it runs.";
     RECONFIGURING = "MS-RECONFIGURING": "The instance is given another configuration.";
     RESTART_ASKED = "MS-RESTART-ASKED": "An operator asked for a restart.";
     CLEARED = "MS-CLEARED": "An operator cleared the instance's failures.";

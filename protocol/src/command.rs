@@ -20,6 +20,7 @@ pub struct Command {
 pub enum Order {
     Start(Start),
     Stop(Stop),
+    Reconfigure(Reconfigure),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,16 @@ pub struct Stop {
     pub deadline_ms: u64,
     pub why: StopWhy,
     pub manner: StopManner,
+}
+
+/// Another configuration for this incarnation, which goes on with it or says that it cannot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reconfigure {
+    pub instance: InstanceKey,
+    pub incarnation: Incarnation,
+    /// Canonical JSON.
+    pub config: String,
+    pub deadline_ms: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -91,6 +102,7 @@ impl Order {
         match self {
             Self::Start(start) => (&start.instance, start.incarnation),
             Self::Stop(stop) => (&stop.instance, stop.incarnation),
+            Self::Reconfigure(change) => (&change.instance, change.incarnation),
         }
     }
 
@@ -98,6 +110,7 @@ impl Order {
         match self {
             Self::Start(_) => "start",
             Self::Stop(_) => "stop",
+            Self::Reconfigure(_) => "reconfigure",
         }
     }
 }

@@ -80,6 +80,13 @@ pub enum Report {
         limit: u32,
         detail: String,
     },
+    /// It goes on with another configuration than it began with.
+    ConfigChanged {
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        /// Canonical JSON.
+        config: String,
+    },
     SupervisorChanged {
         incarnation: u64,
         watches: u32,
@@ -193,6 +200,8 @@ pub struct TypeDeclaration {
     pub start_deadline_ms: u64,
     pub stop_deadline_ms: u64,
     pub may_use: Vec<String>,
+    /// A running instance may be given another configuration.
+    pub in_place: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -268,6 +277,11 @@ impl Report {
                 instance,
                 incarnation,
                 ..
+            }
+            | Self::ConfigChanged {
+                instance,
+                incarnation,
+                ..
             } => Some((instance, *incarnation)),
             Self::SupervisorChanged { .. } | Self::CommandDone { .. } => None,
         }
@@ -294,6 +308,7 @@ impl Report {
             Self::Failed { .. } => "failed",
             Self::HealthChanged { .. } => "health_changed",
             Self::Unresponsive { .. } => "unresponsive",
+            Self::ConfigChanged { .. } => "config_changed",
             Self::SupervisorChanged { .. } => "supervisor_changed",
             Self::CommandDone { .. } => "command_done",
         }

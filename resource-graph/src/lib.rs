@@ -48,9 +48,9 @@ pub use policy::Settings;
 pub use transition::IllegalTransition;
 pub use txn::{Savepoint, Txn, WriteError};
 pub use vertex::{
-    Cause, Cluster, CommandVertex, Configuration, Desired, Edge, Failure, FailureCause, Instance,
-    InstanceState, Name, Node, NodeState, Outbox, Parked, ParkedWhat, Record, Relation, RuleOff,
-    ServiceType, Station, Supervisor, SupervisorState, Vertex, slot_of,
+    Cause, Cluster, CommandVertex, Configuration, Desired, Edge, Failure, FailureCause, InPlace,
+    Instance, InstanceState, Name, Node, NodeState, Outbox, Parked, ParkedWhat, Record, Relation,
+    RuleOff, ServiceType, Station, Supervisor, SupervisorState, Vertex, slot_of,
 };
 pub use view::{View, ViewExt};
 pub use wish::{

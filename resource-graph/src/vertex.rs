@@ -190,6 +190,19 @@ pub struct Instance {
     /// The last one it was told of and then said it runs with. Both are kept for comparison; the configuration itself
     /// may be forgotten by then.
     pub ran_with: Option<ConfigHash>,
+    /// A change of its configuration that it was asked to take while it runs.
+    pub in_place: Option<InPlace>,
+}
+
+/// How far such a change is. Gone when the wish is fulfilled or another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum InPlace {
+    /// Its word is awaited until then.
+    Asked { until: Timestamp },
+    /// It did not take it: a restart will do it.
+    NeedsRestart,
+    /// The configuration is no good, a restart would not help.
+    Refused(Reason),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -454,10 +467,14 @@ impl Vertex {
     /// When this vertex wants to be judged again, if nothing changes before.
     pub fn deadline(&self) -> Option<Timestamp> {
         match self {
-            Self::Instance(instance) => match (instance.deadline, instance.next_try) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            },
+            Self::Instance(instance) => {
+                let asked = match instance.in_place {
+                    Some(InPlace::Asked { until }) => Some(until),
+                    Some(InPlace::NeedsRestart | InPlace::Refused(_)) | None => None,
+                };
+                let times = [instance.deadline, instance.next_try, asked];
+                times.into_iter().flatten().min()
+            }
             Self::Command(command) => command.deadline,
             Self::Placement(placement) => placement.rollout.as_ref()?.wake,
             Self::Cluster(_)
@@ -512,6 +529,7 @@ impl Instance {
             wanted: None,
             given: None,
             ran_with: None,
+            in_place: None,
         }
     }
 }

@@ -58,6 +58,8 @@ pub struct Declared {
 /// What is done with a type by its name alone.
 pub(crate) trait Factory: Send + Sync {
     fn decode(&self, name: &str, body: &str) -> Result<Box<dyn Any + Send>, MessageError>;
+    /// The configuration, and how it is told when it is in use; or what is wrong with it.
+    fn decode_config(&self, config: &str) -> Result<(Box<dyn Any + Send>, String), String>;
     fn starter(&self) -> Starter;
 }
 
@@ -70,6 +72,11 @@ impl<S: Service> Factory for Of<S> {
     fn decode(&self, name: &str, body: &str) -> Result<Box<dyn Any + Send>, MessageError> {
         let message: S::Message = self.messages.decode(name, body)?;
         Ok(Box::new(message))
+    }
+
+    fn decode_config(&self, config: &str) -> Result<(Box<dyn Any + Send>, String), String> {
+        let (config, in_use) = launch::decode_config::<S>(config)?;
+        Ok((Box::new(config), in_use))
     }
 
     fn starter(&self) -> Starter {
@@ -146,6 +153,7 @@ fn declare(
         start_deadline_ms: milliseconds(info.start_deadline),
         stop_deadline_ms: milliseconds(info.stop_deadline),
         may_use: info.may_use.iter().map(|kind| (*kind).to_owned()).collect(),
+        in_place: info.in_place,
     })
 }
 

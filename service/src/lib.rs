@@ -49,7 +49,7 @@ pub use declared::{Declared, TypeSet, TypesClash};
 pub use mainstay_protocol as protocol;
 pub use mainstay_protocol::report::RestartWhen;
 pub use message_list::{MessageError, MessageList};
-pub use outcome::{CannotStart, Failure, Reply, StatusText, StopReason};
+pub use outcome::{CannotStart, Failure, Reconfigure, Reply, StatusText, StopReason};
 pub use outside::{Beginning, BoxFuture, Outside, Place};
 pub use probe::{Busy, Health, Probe};
 pub use serde_json::{Value, json};

@@ -31,6 +31,23 @@ impl CannotStart {
     }
 }
 
+/// What became of another configuration that a running instance was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reconfigure {
+    /// It is in use.
+    Applied,
+    /// It takes a restart; nothing has changed.
+    Restart,
+    /// It is no good; nothing has changed, and a restart would not help.
+    Refused(String),
+}
+
+impl Reconfigure {
+    pub fn refused(why: impl fmt::Display) -> Self {
+        Self::Refused(why.to_string())
+    }
+}
+
 /// The instance has failed: it ends, and is started again as its policy says. Any error becomes one with `?`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {

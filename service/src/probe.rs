@@ -89,6 +89,7 @@ pub(crate) struct Activity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
     Handle,
+    Reconfigure,
     Status,
     Stop,
 }
@@ -101,6 +102,7 @@ impl Activity {
         };
         let work = match work {
             Work::Handle => "handle",
+            Work::Reconfigure => "reconfigure",
             Work::Status => "status",
             Work::Stop => "stop",
         };

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
-use crate::outcome::{CannotStart, Failure, Reply, StatusText, StopReason};
+use crate::outcome::{CannotStart, Failure, Reconfigure, Reply, StatusText, StopReason};
 use crate::probe::Probe;
 use crate::type_info::TypeInfo;
 
@@ -39,6 +39,16 @@ pub trait Service: Sized + Send + 'static {
         _ctx: &Context,
     ) -> impl Future<Output = Result<Reply, Failure>> + Send {
         async { Ok(Reply::refused("this service takes no messages")) }
+    }
+
+    /// Goes on with another configuration, if it can. Asked only where its type says
+    /// [`in_place`](TypeInfo::in_place); without that, a changed configuration is a restart.
+    fn reconfigure(
+        &mut self,
+        _new: Self::Config,
+        _ctx: &Context,
+    ) -> impl Future<Output = Reconfigure> + Send {
+        async { Reconfigure::Restart }
     }
 
     /// What it would say of itself; also written to the log.

@@ -155,6 +155,19 @@ impl<S: Service> TestService<S> {
         })
     }
 
+    /// Gives it another configuration while it runs, as an agent does where its type says `in_place`.
+    pub fn reconfigure(&self, config: Value) -> Result<Value, Refusal> {
+        assert!(
+            S::TYPE.in_place,
+            "{} is never asked: its TYPE does not say .in_place()",
+            S::TYPE.name
+        );
+        let config = config.to_string();
+        let changing = self.hosted.reconfigure(&config, PATIENCE);
+        let answer = self.wait("an answer", changing)?;
+        Ok(serde_json::from_str(&answer).expect("it was written by serde"))
+    }
+
     pub fn status(&self) -> Result<String, Refusal> {
         self.wait("a status", self.hosted.status())
     }

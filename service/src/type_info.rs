@@ -30,6 +30,7 @@ pub struct TypeInfo {
     pub may_use: &'static [&'static str],
     pub blocking: bool,
     pub outside: bool,
+    pub in_place: bool,
     pub restart: RestartWhen,
     pub start_deadline: Duration,
     pub stop_deadline: Duration,
@@ -44,6 +45,7 @@ impl TypeInfo {
             may_use: &[],
             blocking: false,
             outside: false,
+            in_place: false,
             restart: RestartWhen::OnFailure,
             start_deadline: Duration::from_secs(30),
             stop_deadline: Duration::from_secs(10),
@@ -83,6 +85,14 @@ impl TypeInfo {
     #[must_use]
     pub const fn outside(mut self) -> Self {
         self.outside = true;
+        self
+    }
+
+    /// It can take another configuration while it runs: [`Service::reconfigure`](crate::Service::reconfigure) is asked
+    /// before it is started again with it.
+    #[must_use]
+    pub const fn in_place(mut self) -> Self {
+        self.in_place = true;
         self
     }
 

@@ -9,8 +9,8 @@ use mainstay_service::protocol::health::{FailureKind, Health as State, RefusedSt
 use mainstay_service::protocol::report::Ending;
 use mainstay_service::testing::TestService;
 use mainstay_service::{
-    Busy, CannotStart, Context, Failure, Health, Probe, Reply, Service, StatusText, StopReason,
-    TypeInfo, json,
+    Busy, CannotStart, Context, Failure, Health, Probe, Reconfigure, Reply, Service, StatusText,
+    StopReason, TypeInfo, json,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -101,8 +101,9 @@ impl Service for Trial {
     type Config = Config;
     type Message = Message;
     type Probe = Busy;
-    const TYPE: TypeInfo =
-        TypeInfo::new("trial", "1.0.0").start_deadline(Duration::from_millis(300));
+    const TYPE: TypeInfo = TypeInfo::new("trial", "1.0.0")
+        .start_deadline(Duration::from_millis(300))
+        .in_place();
 
     async fn start(config: Config, ctx: &Context) -> Result<(Self, Busy), CannotStart> {
         match config.start {
@@ -135,6 +136,18 @@ impl Service for Trial {
             Message::Large => return Ok(Reply::text("x".repeat(100_000))),
         }
         Ok(Reply::done())
+    }
+
+    async fn reconfigure(&mut self, new: Config, _: &Context) -> Reconfigure {
+        match new.limit {
+            0 => Reconfigure::Restart,
+            limit if limit < self.sum => Reconfigure::refused("it has more than that already"),
+            99 => panic!("the change fell over"),
+            _ => {
+                self.config = new;
+                Reconfigure::Applied
+            }
+        }
     }
 
     async fn status(&mut self, _: &Context) -> StatusText {
@@ -190,6 +203,36 @@ fn messages_status_and_check_are_answered() {
     assert_eq!(trial.status().unwrap(), "the sum is 7 of 5");
     let checked = trial.check();
     assert_eq!((checked.health, checked.detail.as_str()), (State::Ok, ""));
+}
+
+#[test]
+fn another_configuration_is_taken_while_it_runs_or_it_is_said_why_not() {
+    // proves: S7, S19
+    let trial = trial();
+    let whole = json!({ "limit": 9, "start": "Works", "stop": "Works" });
+    assert_eq!(trial.reconfigure(json!({ "limit": 9 })).unwrap(), whole);
+    trial.call("add", json!({ "by": 3 })).unwrap();
+    assert_eq!(trial.status().unwrap(), "the sum is 3 of 9");
+    let code_of = |config| trial.reconfigure(config).unwrap_err().code;
+    assert_eq!(code_of(json!({ "limit": 0 })), code::NEEDS_RESTART);
+    let refusal = trial.reconfigure(json!({ "limit": 2 })).unwrap_err();
+    assert_eq!(refusal.code, code::BAD_CONFIG);
+    assert_eq!(refusal.text, "it has more than that already");
+    let refusal = trial.reconfigure(json!({ "limti": 2 })).unwrap_err();
+    assert_eq!(refusal.code, code::BAD_CONFIG);
+    assert!(refusal.text.contains("limti"), "{refusal:?}");
+    assert_eq!(
+        trial.status().unwrap(),
+        "the sum is 3 of 9",
+        "it goes on as it was"
+    );
+    let refusal = trial.reconfigure(json!({ "limit": 99 })).unwrap_err();
+    assert!(refusal.text.contains("the change fell over"), "{refusal:?}");
+    let (kind, text, _) = failed(trial.ended());
+    assert_eq!(
+        (kind, text.as_str()),
+        (FailureKind::Panic, "the change fell over")
+    );
 }
 
 #[test]

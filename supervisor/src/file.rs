@@ -72,6 +72,7 @@ pub enum Came {
 pub enum OpenOrder {
     Start,
     Stop,
+    Reconfigure,
 }
 
 impl Evolving for FileRecord {

@@ -16,6 +16,32 @@ fn instance(cluster: &Daemons, reference: &str) -> Value {
     one.unwrap_or_else(|| panic!("there is no instance {reference}"))
 }
 
+// proves: S7, S19
+// acceptance: issue 3, line 4
+#[test]
+fn a_service_that_can_takes_another_configuration_while_it_runs() {
+    let cluster = Daemons::start(&mainstay_tests::mainstay_binary(), 1);
+    cluster.sh("start greeter --on n1").ok();
+    let greet = r#"call greeter@n1 greet '{"name":"Ada"}'"#;
+    assert!(cluster.sh(greet).ok().stdout.contains("Hello, Ada!"));
+    cluster.sh("reconfigure greeter greeting=Ahoy").ok();
+    let answer = cluster.sh(greet).ok().stdout;
+    assert!(answer.contains("Ahoy, Ada!"), "{answer}");
+    assert!(answer.contains('2'), "it has counted on: {answer}");
+    let now = instance(&cluster, "greeter@n1");
+    assert_eq!(now["incarnation"], 1, "it went on: {now:#}");
+    assert_eq!(now["config"]["greeting"], "Ahoy", "{now:#}");
+    assert_eq!(now["config_wanted"], Value::Null, "{now:#}");
+
+    // This it takes with a restart only, and says so.
+    let witness = cluster.home().join("witness");
+    let with = format!("reconfigure greeter witness={}", witness.display());
+    cluster.sh(&with).ok();
+    let now = instance(&cluster, "greeter@n1");
+    assert_eq!(now["incarnation"], 2, "{now:#}");
+    assert_eq!(now["config"]["greeting"], "Ahoy", "{now:#}");
+}
+
 // proves: S15, S19
 // case: services 16, 23, 59
 // acceptance: issue 3, line 4, 5

@@ -39,6 +39,7 @@ impl Present<'_> {
             start_deadline_ms: declaration.start_deadline_ms,
             stop_deadline_ms: declaration.stop_deadline_ms,
             may_use: declaration.may_use.clone(),
+            in_place: declaration.in_place,
             messages: declaration
                 .messages
                 .iter()

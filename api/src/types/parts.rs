@@ -27,6 +27,8 @@ pub struct ServiceType {
     pub stop_deadline_ms: u64,
     /// Kinds of resources its instances may hold or share.
     pub may_use: Vec<String>,
+    /// A running instance may take another configuration, without a restart.
+    pub in_place: bool,
     /// The messages it answers, beside Check and Status.
     pub messages: Vec<MessageType>,
     /// JSON Schema of its configuration.

@@ -184,6 +184,7 @@ fn declaration() -> TypeDeclaration {
         start_deadline_ms: 30_000,
         stop_deadline_ms: 10_000,
         may_use: Vec::new(),
+        in_place: false,
     }
 }
 

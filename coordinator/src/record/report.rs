@@ -6,7 +6,7 @@ use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
 use mainstay_protocol::report::{CommandOutcome, Ending, Presence, Report, RestartWhen};
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey, NodeName};
 use mainstay_resource_graph::{
-    Cause, Configuration, Desired, FailureCause, Instance, InstanceState, Key, Relation,
+    Cause, Configuration, Desired, FailureCause, InPlace, Instance, InstanceState, Key, Relation,
     Supervisor, SupervisorState, Txn, Vertex, View, ViewExt,
 };
 
@@ -47,7 +47,8 @@ pub fn report(txn: &mut Txn<'_>, node: &NodeName, report: &Report, env: &Env) {
         | Report::Ended { .. }
         | Report::Failed { .. }
         | Report::HealthChanged { .. }
-        | Report::Unresponsive { .. } => {}
+        | Report::Unresponsive { .. }
+        | Report::ConfigChanged { .. } => {}
     }
 }
 
@@ -98,6 +99,7 @@ fn about_instance(
         } => {
             unresponsive(txn, key, instance, (*missed, *limit), detail, env);
         }
+        Report::ConfigChanged { config, .. } => config_changed(txn, key, instance, config),
         Report::SupervisorChanged { .. } | Report::CommandDone { .. } => {}
     }
 }
@@ -129,6 +131,23 @@ fn started(
         instance.refusals.clear();
         instance.started = Some(env.now);
     });
+}
+
+/// It goes on with what it was given last.
+fn config_changed(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, config: &str) {
+    if !instance.state.may_be_live() {
+        return;
+    }
+    if let Some(configuration) = configuration(txn, instance, config) {
+        txn.relink(
+            Key::Instance(key.clone()),
+            Relation::Configured,
+            configuration,
+        )
+        .expect("both ends exist");
+    }
+    verb::confirm_config(txn, key);
+    verb::change(txn, key, |instance| instance.in_place = None);
 }
 
 /// The configuration it says it has; the one it was given if what it says cannot be kept (an agent leaves one out that
@@ -429,6 +448,7 @@ fn command_done(
     match &command.order {
         Order::Start(_) => start_answered(txn, instance_key, &instance, outcome, env),
         Order::Stop(_) => stop_answered(txn, instance_key, &instance, outcome, env),
+        Order::Reconfigure(_) => change_answered(txn, instance_key, &instance, outcome),
     }
 }
 
@@ -454,6 +474,38 @@ fn start_answered(
     };
     let cause = FailureCause::CouldNotStart(RefusedStart::NotNow);
     start_failed(txn, key, instance, cause, Evidence::text(text), env);
+}
+
+/// What it took was told by ConfigChanged, before this.
+fn change_answered(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    instance: &Instance,
+    outcome: &CommandOutcome,
+) {
+    // Asked again meanwhile, or not waited for any more.
+    if !matches!(instance.in_place, Some(InPlace::Asked { .. })) {
+        return;
+    }
+    let refused = match outcome {
+        CommandOutcome::Refused { code, text } if *code == code::BAD_CONFIG => {
+            InPlace::Refused(Reason::new(code.clone(), text.clone()))
+        }
+        CommandOutcome::Done
+        | CommandOutcome::NotRunning
+        | CommandOutcome::Stale
+        | CommandOutcome::WillNotEnd
+        | CommandOutcome::Refused { .. } => InPlace::NeedsRestart,
+    };
+    let still_wanted = instance.wanted == instance.given;
+    // It goes on as it was.
+    verb::change(txn, key, |instance| {
+        instance.given = instance.ran_with.clone();
+        instance.in_place = still_wanted.then_some(refused);
+    });
+    if let Some(wanted) = &instance.wanted {
+        verb::want_config(txn, key, wanted);
+    }
 }
 
 fn stop_answered(

@@ -15,8 +15,8 @@ use mainstay_protocol::health::FailureKind;
 use mainstay_protocol::report::Presence;
 use mainstay_protocol::{InstanceKey, PlacementName, Timestamp};
 use mainstay_resource_graph::{
-    ConfigHash, Desired, FailureCause, Instance, InstanceState, Key, Placement, Rollout, Standing,
-    Strategy, Txn, Vertex, View, ViewExt,
+    ConfigHash, Desired, FailureCause, InPlace, Instance, InstanceState, Key, Placement, Rollout,
+    Standing, Strategy, Txn, Vertex, View, ViewExt,
 };
 
 use crate::env::Env;
@@ -255,6 +255,9 @@ fn told(
 
 /// Why an instance with the new configuration is no good; none while it may still become good.
 fn no_good(instance: &Instance, config: &ConfigHash, gate: &Gate) -> Option<Reason> {
+    if let Some(InPlace::Refused(why)) = &instance.in_place {
+        return Some(why.clone());
+    }
     // Before it was ordered with the new one, its failures are the old one's.
     if instance.given.as_ref() != Some(config) {
         return late(instance, gate);

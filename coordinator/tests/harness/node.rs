@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_protocol::command::{Command, Order, Start, Stop};
+use mainstay_protocol::command::{Command, Order, Reconfigure, Start, Stop};
 use mainstay_protocol::health::Health;
 use mainstay_protocol::report::{
     CommandOutcome, DigestEntry, LiveInstance, LiveState, NodeUp, Numbered, Presence, Report,
@@ -213,7 +213,9 @@ impl ScriptedNode {
                     | CommandOutcome::Refused { .. } => done,
                     CommandOutcome::Done | CommandOutcome::WillNotEnd => None,
                 };
-                if let Some(command) = gone {
+                if let Some(command) = gone
+                    && !matches!(command.order, Order::Reconfigure(_))
+                {
                     let (key, incarnation) = command.order.instance();
                     self.set_live(&key.clone(), incarnation, None);
                 }
@@ -222,6 +224,7 @@ impl ScriptedNode {
                 presence: Presence::Living,
                 ..
             }
+            | Report::ConfigChanged { .. }
             | Report::SupervisorChanged { .. } => {}
         }
     }
@@ -278,6 +281,7 @@ impl ScriptedNode {
         match command.order.clone() {
             Order::Start(start) => self.receive_start(command, &start),
             Order::Stop(stop) => self.receive_stop(command, &stop),
+            Order::Reconfigure(change) => self.receive_change(command, &change),
         }
     }
 
@@ -325,6 +329,17 @@ impl ScriptedNode {
             None => {
                 self.open.insert(command.id, command);
             }
+        }
+    }
+
+    fn receive_change(&mut self, command: Command, change: &Reconfigure) {
+        let takes = self.live(&change.instance).is_some_and(|live| {
+            live.incarnation == change.incarnation && live.state == LiveState::Running
+        });
+        if takes || !self.answers {
+            self.open.insert(command.id, command);
+        } else {
+            self.answer(command.id, CommandOutcome::NotRunning);
         }
     }
 

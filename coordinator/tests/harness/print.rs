@@ -28,6 +28,12 @@ fn command_line(command: &Command) -> String {
                 start.instance, start.incarnation, start.config
             )
         }
+        Order::Reconfigure(change) => {
+            format!(
+                "reconfigure {} incarnation {} {}",
+                change.instance, change.incarnation, change.config
+            )
+        }
         Order::Stop(stop) => {
             let manner = match stop.manner {
                 StopManner::AskThenKill => "asks",

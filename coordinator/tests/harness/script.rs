@@ -21,7 +21,7 @@ use mainstay_resource_graph::ParkedId;
 use super::print;
 use super::types::{at, key, slot};
 use super::wishes;
-use super::world::{World, is_start, is_stop, start};
+use super::world::{World, is_change, is_start, is_stop, start};
 
 /// Runs a script; fails with a diff, or rewrites it under `UPDATE=1`.
 pub fn run(path: &Path, mut world: World) {
@@ -166,10 +166,10 @@ fn nodes(world: &mut World, words: &Words<'_>, name: &str) -> bool {
         "agent-restarts" => world.agent_restarts(words.get(1), words.has("file-kept")),
         "answers" => {
             let outcome = outcome(words.get(3), words.tail(4));
-            let which = if words.get(2) == "start" {
-                is_start
-            } else {
-                is_stop
+            let which = match words.get(2) {
+                "start" => is_start,
+                "change" => is_change,
+                _ => is_stop,
             };
             world.answer(words.get(1), &outcome, which);
         }
@@ -194,6 +194,10 @@ fn outcome(word: &str, text: String) -> CommandOutcome {
         "not-running" => CommandOutcome::NotRunning,
         "stale" => CommandOutcome::Stale,
         "will-not-end" => CommandOutcome::WillNotEnd,
+        "no-good" => CommandOutcome::Refused {
+            code: code::BAD_CONFIG,
+            text,
+        },
         "refused" => CommandOutcome::Refused {
             code: code::OVERLOADED,
             text,
@@ -255,6 +259,17 @@ fn reports(world: &mut World, words: &Words<'_>, name: &str) -> bool {
             } else {
                 world.started_as(&instance, incarnation);
             }
+        }
+        // It took what it was given while it ran.
+        "changed" => {
+            let (instance, incarnation) = about(world, words);
+            let report = Report::ConfigChanged {
+                instance,
+                incarnation,
+                config: words.tail(2),
+            };
+            world.report(report, node_of(words));
+            world.answer(words.get(1), &CommandOutcome::Done, is_change);
         }
         "could-not-start" => {
             let (instance, incarnation) = about(world, words);

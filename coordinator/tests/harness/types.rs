@@ -31,8 +31,8 @@ pub fn key(reference: &str) -> Key {
 }
 
 /// `greeter` and `twin` have one fixed name, the same; the others are generic.
-pub const TYPES: [&str; 7] = [
-    "always", "flaky", "greeter", "never", "noisy", "strict", "twin",
+pub const TYPES: [&str; 8] = [
+    "always", "flaky", "greeter", "never", "noisy", "pliant", "strict", "twin",
 ];
 
 /// What `strict` takes; the others take anything.
@@ -54,6 +54,7 @@ pub fn declaration(name: &str) -> TypeDeclaration {
         start_deadline_ms: 30_000,
         stop_deadline_ms: 10_000,
         may_use: Vec::new(),
+        in_place: name == "pliant",
     }
 }
 

@@ -25,7 +25,7 @@ use super::node::ScriptedNode;
 use super::print;
 use super::types::{at, node_name};
 
-pub use acts::{is_start, is_stop, start};
+pub use acts::{is_change, is_start, is_stop, start};
 
 pub struct World {
     pub core: LeaderCore,

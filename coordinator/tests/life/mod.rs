@@ -49,6 +49,9 @@ told! {
     // proves: S8
     // case: services 22
     a_refused_configuration_is_not_tried_again = "refused_config";
+    // proves: S7, S19
+    // acceptance: issue 3, line 4
+    a_changed_configuration_is_taken_while_it_runs_where_the_type_can = "in_place";
     // proves: S8
     // case: services 22
     what_is_at_rest_takes_another_configuration = "other_config";

@@ -62,7 +62,9 @@ pub enum Act {
     Drop,
 }
 
-const TYPES: [&str; 6] = ["greeter", "twin", "flaky", "noisy", "always", "never"];
+const TYPES: [&str; 7] = [
+    "greeter", "twin", "flaky", "noisy", "always", "never", "pliant",
+];
 const NAMES: [&str; 4] = ["alpha", "mike", "web", "zulu"];
 const NODES: [&str; 2] = ["n1", "n2"];
 const WAITS_MS: [u64; 7] = [1, 700, 2100, 5000, 13_000, 40_000, 700_000];
@@ -436,6 +438,14 @@ fn obey(world: &mut World, node: &str) {
             .is_some_and(|live| live.state == LiveState::Stopping);
         if stops {
             continue;
+        }
+        let order = world.scripted(node).open[&command].order.clone();
+        if let Order::Reconfigure(change) = order {
+            world.scripted(node).note(Report::ConfigChanged {
+                instance: change.instance,
+                incarnation: change.incarnation,
+                config: change.config,
+            });
         }
         let outcome = if is_stop {
             CommandOutcome::NotRunning

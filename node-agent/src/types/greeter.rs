@@ -1,7 +1,8 @@
-//! `greeter`: greets, and counts its greetings in memory.
+//! `greeter`: greets, and counts its greetings in memory; takes another word while it runs.
 
 use mainstay_service::{
-    Busy, CannotStart, Context, Failure, Reply, Service, StatusText, StopReason, TypeInfo, json,
+    Busy, CannotStart, Context, Failure, Reconfigure, Reply, Service, StatusText, StopReason,
+    TypeInfo, json,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,7 +44,7 @@ impl Service for Greeter {
     type Config = GreeterConfig;
     type Message = GreeterMessage;
     type Probe = Busy;
-    const TYPE: TypeInfo = TypeInfo::new("greeter", "1.0.0");
+    const TYPE: TypeInfo = TypeInfo::new("greeter", "1.0.0").in_place();
 
     async fn start(config: GreeterConfig, ctx: &Context) -> Result<(Self, Busy), CannotStart> {
         witness::write(config.witness.as_deref(), "start", ctx).map_err(CannotStart::not_now)?;
@@ -55,6 +56,15 @@ impl Service for Greeter {
         self.count += 1;
         let text = format!("{}, {name}!", self.config.greeting);
         Ok(Reply::json(json!({ "text": text, "count": self.count })))
+    }
+
+    async fn reconfigure(&mut self, new: GreeterConfig, _: &Context) -> Reconfigure {
+        // The witness is told of starts and stops: to change it takes one of each.
+        if new.witness != self.config.witness {
+            return Reconfigure::Restart;
+        }
+        self.config = new;
+        Reconfigure::Applied
     }
 
     async fn status(&mut self, _: &Context) -> StatusText {

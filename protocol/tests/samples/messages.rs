@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use mainstay_protocol::code::{self, Code};
-use mainstay_protocol::command::{CheckSchedule, Command, Order, Start, Stop, StopManner, StopWhy};
+use mainstay_protocol::command::{
+    CheckSchedule, Command, Order, Reconfigure, Start, Stop, StopManner, StopWhy,
+};
 use mainstay_protocol::frame::{Channel, Frame, FrameDecoder, encode_frame};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity, RefusedStart};
 use mainstay_protocol::report::{
@@ -274,6 +276,11 @@ pub fn reports() -> Vec<Report> {
             limit: 3,
             detail: "silent".to_owned(),
         },
+        Report::ConfigChanged {
+            instance: instance(9),
+            incarnation,
+            config: "{\"greeting\":\"Ahoy\"}".to_owned(),
+        },
         Report::SupervisorChanged {
             incarnation: 2,
             watches: 300,
@@ -323,6 +330,12 @@ pub fn orders() -> Vec<Order> {
             deadline_ms: 4_000,
             why: StopWhy::Restart,
             manner: StopManner::Kill,
+        }),
+        Order::Reconfigure(Reconfigure {
+            instance: instance(3),
+            incarnation: incarnation(),
+            config: "{\"greeting\":\"Ahoy\"}".to_owned(),
+            deadline_ms: 30_000,
         }),
     ]
 }
@@ -442,6 +455,7 @@ fn node_up() -> NodeUp {
             start_deadline_ms: 10_000,
             stop_deadline_ms: 5_000,
             may_use: vec!["disk".to_owned()],
+            in_place: true,
         }],
         digest: BTreeMap::from([(
             instance(1),

@@ -88,6 +88,7 @@ pub fn service_type(name: &str) -> ServiceType {
             start_deadline_ms: 30_000,
             stop_deadline_ms: 10_000,
             may_use: Vec::new(),
+            in_place: false,
         },
     }
 }

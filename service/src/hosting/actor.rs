@@ -17,7 +17,7 @@ use tracing::Instrument;
 use super::life::{Life, Slot};
 use super::panics::{cut, guarded};
 use crate::context::Context;
-use crate::outcome::{Failure, Reply, StopReason};
+use crate::outcome::{Failure, Reconfigure, Reply, StopReason};
 use crate::probe::Work;
 use crate::service::Service;
 use mainstay_supervisor::ExitHow;
@@ -35,6 +35,13 @@ pub(crate) enum What {
     Message {
         /// The type's own message, already decoded.
         message: Box<dyn Any + Send>,
+        answer: oneshot::Sender<Answer>,
+    },
+    Reconfigure {
+        /// The type's own configuration, already decoded.
+        config: Box<dyn Any + Send>,
+        /// As it is told when it is in use.
+        in_use: String,
         answer: oneshot::Sender<Answer>,
     },
     Status {
@@ -83,6 +90,16 @@ impl<S: Service> Actor for InstanceActor<S> {
                     .downcast::<S::Message>()
                     .expect("the mailbox's letters are decoded by its own type");
                 self.message(service, *message, answer).await
+            }
+            What::Reconfigure {
+                config,
+                in_use,
+                answer,
+            } => {
+                let config = config
+                    .downcast::<S::Config>()
+                    .expect("a configuration is decoded by its own type");
+                self.reconfigure(service, *config, in_use, answer).await
             }
             What::Status { answer } => self.status(service, answer).await,
             What::Panic(text) => {
@@ -147,6 +164,36 @@ impl<S: Service> InstanceActor<S> {
             Ok(Err(failure)) => {
                 let _ = answer.send(Err(failed_in_message(failure.text())));
                 self.ends_by_failure(failure)
+            }
+            Err(evidence) => {
+                let _ = answer.send(Err(failed_in_message(&evidence.text)));
+                self.ends_by_panic(evidence)
+            }
+        }
+    }
+
+    async fn reconfigure(
+        &self,
+        service: &mut S,
+        config: S::Config,
+        in_use: String,
+        answer: oneshot::Sender<Answer>,
+    ) -> Result<(), ActorProcessingErr> {
+        self.life.begins(Work::Reconfigure);
+        let change = async { service.reconfigure(config, &self.ctx).await };
+        let changed = guarded(change.instrument(self.ctx.span().clone())).await;
+        self.life.finished();
+        match changed {
+            Ok(changed) => {
+                let _ = answer.send(match changed {
+                    Reconfigure::Applied => Ok(in_use),
+                    Reconfigure::Restart => Err(Refusal::new(
+                        code::NEEDS_RESTART,
+                        "it takes this configuration with a restart only",
+                    )),
+                    Reconfigure::Refused(why) => Err(Refusal::new(code::BAD_CONFIG, cut(why))),
+                });
+                Ok(())
             }
             Err(evidence) => {
                 let _ = answer.send(Err(failed_in_message(&evidence.text)));

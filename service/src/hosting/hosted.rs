@@ -180,6 +180,45 @@ impl Hosted {
         })
     }
 
+    /// Gives it another configuration. The answer is what it uses from now on, or why it goes on as it was:
+    /// `NEEDS_RESTART`, or that the configuration is no good.
+    pub async fn reconfigure(&self, config: &str, deadline: Duration) -> Answer {
+        let restart = |text: String| Err(Refusal::new(code::NEEDS_RESTART, text));
+        // What outlives the agent is taken over with the configuration it was begun with.
+        if self.life.outside().is_some() {
+            return restart("processes take another configuration with a restart only".to_owned());
+        }
+        let changing = async {
+            let (config, in_use) = self.decoded_config(config).await?;
+            let (answer, answered) = oneshot::channel();
+            self.post(What::Reconfigure {
+                config,
+                in_use,
+                answer,
+            })?;
+            self.answer(answered).await
+        };
+        match timeout(deadline, changing).await {
+            Ok(answer) => answer,
+            Err(_) => restart(format!(
+                "it did not say within {} ms whether it takes it",
+                deadline.as_millis()
+            )),
+        }
+    }
+
+    /// On the threads of services, like messages.
+    async fn decoded_config(&self, config: &str) -> Result<(Box<dyn Any + Send>, String), Refusal> {
+        let (factory, config) = (Arc::clone(&self.factory), config.to_owned());
+        let decoding = self
+            .services
+            .spawn(async move { factory.decode_config(&config) });
+        let decoded = decoding
+            .await
+            .map_err(|error| Refusal::new(code::BAD_CONFIG, format!("reading it: {error}")))?;
+        decoded.map_err(|why| Refusal::new(code::BAD_CONFIG, why))
+    }
+
     /// Asks for the status; the instance also writes it to the log.
     pub async fn status(&self) -> Answer {
         let (answer, answered) = oneshot::channel();

@@ -139,16 +139,9 @@ pub(crate) fn starter<S: Service>() -> Starter {
 }
 
 async fn live<S: Service>(life: Arc<Life>, config: String, host: ActorCell) {
-    let config = match serde_json::from_str::<S::Config>(&config) {
-        Ok(config) => config,
-        Err(error) => {
-            let why = bad_config::in_words::<S::Config>(&config, &error);
-            return life.not_started(RefusedStart::Config, why);
-        }
-    };
-    let in_use = match serde_json::to_value(&config) {
-        Ok(value) => value.to_string(),
-        Err(error) => return life.not_started(RefusedStart::Config, error.to_string()),
+    let (config, in_use) = match decode_config::<S>(&config) {
+        Ok(decoded) => decoded,
+        Err(why) => return life.not_started(RefusedStart::Config, why),
     };
     let ctx = Context::new(Arc::clone(&life));
     let Some((service, probe)) = start::<S>(&life, config, &ctx).await else {
@@ -177,6 +170,14 @@ async fn live<S: Service>(life: Arc<Life>, config: String, host: ActorCell) {
             );
         }
     }
+}
+
+/// The configuration, and how it is told: with its defaults.
+pub(crate) fn decode_config<S: Service>(config: &str) -> Result<(S::Config, String), String> {
+    let decoded = serde_json::from_str::<S::Config>(config)
+        .map_err(|error| bad_config::in_words::<S::Config>(config, &error))?;
+    let in_use = serde_json::to_value(&decoded).map_err(|error| error.to_string())?;
+    Ok((decoded, in_use.to_string()))
 }
 
 /// Runs `start`. None: it has been said why there is no service.

@@ -82,6 +82,7 @@ fn service_type(name: &str, holds: Option<&str>) -> TypeDeclaration {
         start_deadline_ms: 5000,
         stop_deadline_ms: 2000,
         may_use: Vec::new(),
+        in_place: false,
     }
 }
 
@@ -406,6 +407,14 @@ impl Life {
                     incarnation: start.incarnation,
                     health: Health::Ok,
                     detail: String::new(),
+                })
+                .await;
+            }
+            Order::Reconfigure(change) => {
+                self.report(Report::ConfigChanged {
+                    instance: change.instance.clone(),
+                    incarnation: change.incarnation,
+                    config: change.config.clone(),
                 })
                 .await;
             }

@@ -1,7 +1,7 @@
 //! Commands as they arrive: what is stale is answered so, what is known is not done twice.
 
 use mainstay_protocol::code;
-use mainstay_protocol::command::{Command, Order, Start, Stop};
+use mainstay_protocol::command::{Command, Order, Reconfigure, Start, Stop};
 use mainstay_protocol::report::{CommandOutcome, LiveState, Report};
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey, limits};
 
@@ -29,6 +29,7 @@ impl AgentCore {
         match command.order {
             Order::Start(start) => self.start(command.id, start),
             Order::Stop(stop) => self.stop(command.id, stop),
+            Order::Reconfigure(change) => self.reconfigure(command.id, change),
         }
         self.trim_floors();
     }
@@ -163,6 +164,32 @@ impl AgentCore {
             incarnation,
             ..stop
         }));
+    }
+
+    /// Only for what has started and is not asked to end. One of a time when another incarnation lived is late.
+    fn reconfigure(&mut self, command: CommandId, change: Reconfigure) {
+        if self.outbox_is_full() {
+            return;
+        }
+        let living = self.state.living.get(&change.instance);
+        let Some(living) = living.filter(|living| {
+            living.incarnation == change.incarnation && living.state == LiveState::Running
+        }) else {
+            return self.answer(command, CommandOutcome::NotRunning);
+        };
+        if living.newest_change >= Some(command) {
+            return self.answer(command, CommandOutcome::Stale);
+        }
+        let incarnation = change.incarnation;
+        self.open(
+            command,
+            OpenOrder::Reconfigure,
+            &change.instance,
+            incarnation,
+        );
+        self.output
+            .actions
+            .push(Action::Reconfigure { command, change });
     }
 
     /// Nothing of it lives here, but the floor rises: a Start that is late does not take effect.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use mainstay_protocol::command::{Command, Start, Stop};
+use mainstay_protocol::command::{Command, Reconfigure, Start, Stop};
 use mainstay_protocol::report::{Report, Reports, SysInfo, TypeDeclaration};
+use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{Acknowledged, Welcome};
-use mainstay_protocol::{AgentRunId, BootId, Incarnation, InstanceKey, NodeName};
+use mainstay_protocol::{AgentRunId, BootId, CommandId, Incarnation, InstanceKey, NodeName};
 
 use crate::file::{Came, FileRecord};
 
@@ -47,6 +48,13 @@ pub enum Observation {
         instance: InstanceKey,
         incarnation: Incarnation,
     },
+    /// From the host: the configuration that a Reconfigure brought is in use, or why it is not.
+    Reconfigured {
+        command: CommandId,
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        outcome: Result<String, Refusal>,
+    },
 }
 
 /// What a new life of the agent found of an incarnation that an earlier one began.
@@ -71,6 +79,11 @@ pub enum Action {
     /// The host: ask, wait for the deadline, kill, confirm. Names the living incarnation, which may be older
     /// than the one the command names. A second one for the same incarnation may be harder: obey the harder.
     Stop(Stop),
+    /// The host: give it another configuration; the answer is Reconfigured.
+    Reconfigure {
+        command: CommandId,
+        change: Reconfigure,
+    },
     /// To the station. Only while a session is up, and only within its credits.
     Send(Reports),
     /// The session's other end is not to be followed.

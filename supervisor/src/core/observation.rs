@@ -2,6 +2,7 @@
 
 use mainstay_protocol::health::Health;
 use mainstay_protocol::report::{CommandOutcome, Presence, Report};
+use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey, code, limits, words};
 
 use super::AgentCore;
@@ -11,6 +12,7 @@ use super::input::Observation;
 pub(super) struct Awaiting {
     start: Option<CommandId>,
     stops: Vec<CommandId>,
+    changes: Vec<CommandId>,
 }
 
 impl AgentCore {
@@ -21,6 +23,12 @@ impl AgentCore {
                 instance,
                 incarnation,
             } => self.will_not_end(&instance, incarnation),
+            Observation::Reconfigured {
+                command,
+                instance,
+                incarnation,
+                outcome,
+            } => self.reconfigured(command, instance, incarnation, outcome),
         }
     }
 
@@ -35,8 +43,8 @@ impl AgentCore {
             Report::SupervisorChanged { incarnation, .. } => {
                 self.supervisor_changed(report, incarnation);
             }
-            // Only answers to commands are that; nobody observes one.
-            Report::CommandDone { .. } => {}
+            // Only the core says these, to commands; nobody observes one.
+            Report::ConfigChanged { .. } | Report::CommandDone { .. } => {}
         }
     }
 
@@ -105,6 +113,7 @@ impl AgentCore {
             | Report::Failed { .. }
             | Report::HealthChanged { .. }
             | Report::Unresponsive { .. }
+            | Report::ConfigChanged { .. }
             | Report::SupervisorChanged { .. }
             | Report::CommandDone { .. } => (CommandOutcome::Done, CommandOutcome::Done),
         };
@@ -126,11 +135,39 @@ impl AgentCore {
         let awaiting = Awaiting {
             start: living.start,
             stops: living.stops.clone(),
+            changes: Vec::new(),
         };
         self.stuck.insert(instance.clone());
         let outcome = CommandOutcome::WillNotEnd;
         self.answer_awaiting(awaiting, &outcome, &outcome);
         self.refuse_waiting(instance);
+    }
+
+    /// Told before the command is answered: the coordinator knows what it runs with when the question is settled.
+    fn reconfigured(
+        &mut self,
+        command: CommandId,
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        outcome: Result<String, Refusal>,
+    ) {
+        let waits = self.state.living.get(&instance).is_some_and(|living| {
+            living.incarnation == incarnation && living.changes.contains(&command)
+        });
+        if !waits {
+            return;
+        }
+        match outcome {
+            Ok(config) => {
+                self.report(fitted(Report::ConfigChanged {
+                    instance,
+                    incarnation,
+                    config,
+                }));
+                self.answer(command, CommandOutcome::Done);
+            }
+            Err(refusal) => self.refuse(command, refusal.code, refusal.text),
+        }
     }
 
     fn health_changed(&mut self, report: Report, health: Health) {
@@ -199,6 +236,9 @@ impl AgentCore {
         for command in awaiting.stops {
             self.answer(command, stop.clone());
         }
+        for command in awaiting.changes {
+            self.answer(command, CommandOutcome::NotRunning);
+        }
     }
 
     /// The commands that wait for what this report says; none if it does not speak of what lives.
@@ -208,6 +248,7 @@ impl AgentCore {
         (living.incarnation == incarnation).then(|| Awaiting {
             start: living.start,
             stops: living.stops.clone(),
+            changes: living.changes.clone(),
         })
     }
 
@@ -244,6 +285,11 @@ fn fitted(mut report: Report) -> Report {
             cut(&mut evidence.stderr_tail);
             if let Some(location) = &mut evidence.location {
                 cut(location);
+            }
+        }
+        Report::ConfigChanged { config, .. } => {
+            if config.len() > limits::JSON_BYTES_MAX {
+                "null".clone_into(config);
             }
         }
         Report::CouldNotStart { text, .. } => cut(text),

@@ -116,6 +116,11 @@ impl AgentCore {
         for (command, order, instance, incarnation) in open {
             match order {
                 OpenOrder::Stop => self.answer(command, CommandOutcome::NotRunning),
+                // What it was given is not kept, nor whether it took it: a restart makes sure.
+                OpenOrder::Reconfigure => {
+                    let why = "the agent ended before the change was confirmed";
+                    self.refuse(command, code::AGENT_ENDED, why.to_owned());
+                }
                 OpenOrder::Start => {
                     self.raise_floor(&instance, incarnation);
                     let why = "the agent ended before the start began";

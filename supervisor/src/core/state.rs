@@ -39,6 +39,10 @@ pub(crate) struct Living {
     pub start: Option<CommandId>,
     /// The Stops that wait for its end.
     pub stops: Vec<CommandId>,
+    /// The Reconfigures that wait for its word.
+    pub changes: Vec<CommandId>,
+    /// The newest Reconfigure it was given: an older one that comes again is past.
+    pub newest_change: Option<CommandId>,
     pub started: bool,
     /// It said itself that it failed; once is enough.
     pub failed: bool,
@@ -114,6 +118,13 @@ impl State {
     ) {
         self.ledger
             .open(command, order, instance.clone(), incarnation);
+        if order == OpenOrder::Reconfigure
+            && let Some(living) = self.living.get_mut(instance)
+            && living.incarnation == incarnation
+        {
+            living.changes.push(command);
+            living.newest_change = living.newest_change.max(Some(command));
+        }
         if order == OpenOrder::Stop {
             self.floors.raise(instance, incarnation.next());
             if let Some(living) = self.living.get_mut(instance)
@@ -149,6 +160,8 @@ impl State {
             state,
             start: command,
             stops: Vec::new(),
+            changes: Vec::new(),
+            newest_change: None,
             started,
             failed: false,
         };
@@ -160,6 +173,7 @@ impl State {
         if let Some(living) = about.and_then(|instance| self.living.get_mut(instance)) {
             living.start = living.start.filter(|start| *start != command);
             living.stops.retain(|stop| *stop != command);
+            living.changes.retain(|change| *change != command);
         }
     }
 
@@ -201,6 +215,7 @@ impl State {
             Report::NameTaken { .. } => self.gone(instance),
             Report::HealthChanged { .. }
             | Report::Unresponsive { .. }
+            | Report::ConfigChanged { .. }
             | Report::SupervisorChanged { .. }
             | Report::CommandDone { .. } => {}
         }

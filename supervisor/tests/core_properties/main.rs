@@ -27,6 +27,16 @@ enum Act {
         behind: u8,
         term: u8,
     },
+    Change {
+        instance: u8,
+        behind: u8,
+        term: u8,
+    },
+    /// The host's word on a change that it was given.
+    Changed {
+        which: u8,
+        taken: bool,
+    },
     /// An earlier command arrives once more.
     Repeat(u8),
     Observe {
@@ -86,6 +96,10 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(instance, name, ahead, term)| Act::Start { instance, name, ahead, term }),
         4 => (0..4u8, 0..3u8, 0..8u8)
             .prop_map(|(instance, behind, term)| Act::Stop { instance, behind, term }),
+        2 => (0..4u8, 0..2u8, 0..8u8)
+            .prop_map(|(instance, behind, term)| Act::Change { instance, behind, term }),
+        2 => (any::<u8>(), any::<bool>())
+            .prop_map(|(which, taken)| Act::Changed { which, taken }),
         3 => any::<u8>().prop_map(Act::Repeat),
         8 => (0..4u8, seen()).prop_map(|(instance, what)| Act::Observe { instance, what }),
         1 => (0..4u8, 0..6u8, seen())

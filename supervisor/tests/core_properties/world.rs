@@ -6,9 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_protocol::command::{CheckSchedule, Command, Order, Start, Stop, StopManner, StopWhy};
+use mainstay_protocol::code;
+use mainstay_protocol::command::{
+    CheckSchedule, Command, Order, Reconfigure, Start, Stop, StopManner, StopWhy,
+};
 use mainstay_protocol::health::{Evidence, FailureKind, RefusedStart};
 use mainstay_protocol::report::{CommandOutcome, Ending, Presence, Report, SysInfo};
+use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{Acknowledged, Welcome};
 use mainstay_protocol::{
     AgentRunId, BootId, CommandId, Epoch, Incarnation, InstanceKey, Leadership, NodeEpoch, NodeId,
@@ -42,6 +46,8 @@ pub struct World {
     machine: BTreeMap<InstanceKey, (Incarnation, SlotName)>,
     pub station: Station,
     commands: Vec<Command>,
+    /// Changes that the host was given, also those whose instance has ended.
+    changes: Vec<(CommandId, InstanceKey, Incarnation)>,
     /// The newest incarnation ever given out, and the highest one stopped, per instance.
     newest: BTreeMap<InstanceKey, u64>,
     stopped: BTreeMap<InstanceKey, Incarnation>,
@@ -96,6 +102,7 @@ impl World {
                 ..Station::default()
             },
             commands: Vec::new(),
+            changes: Vec::new(),
             newest: BTreeMap::new(),
             stopped: BTreeMap::new(),
             begun: BTreeSet::new(),
@@ -118,6 +125,21 @@ impl World {
                 Action::Stop(stop) => {
                     let lives = self.machine.get(&stop.instance).map(|(lives, _)| *lives);
                     assert_eq!(lives, Some(stop.incarnation), "a stop names what lives");
+                }
+                Action::Reconfigure { command, change } => {
+                    let lives = self.machine.get(&change.instance).map(|(lives, _)| *lives);
+                    assert_eq!(
+                        lives,
+                        Some(change.incarnation),
+                        "only what lives is changed"
+                    );
+                    let newer = self.changes.iter().any(|(earlier, instance, incarnation)| {
+                        (instance, *incarnation) == (&change.instance, change.incarnation)
+                            && *earlier >= command
+                    });
+                    assert!(!newer, "a change that is past is not made again");
+                    self.changes
+                        .push((command, change.instance, change.incarnation));
                 }
                 Action::Send(reports) => {
                     assert!(self.station.connected, "nothing is sent without a session");
@@ -183,6 +205,12 @@ impl World {
             } => {
                 self.give_stop(*instance, u64::from(*behind), *term);
             }
+            Act::Change {
+                instance,
+                behind,
+                term,
+            } => self.give_change(*instance, u64::from(*behind), *term),
+            Act::Changed { which, taken } => self.changed(*which as usize, *taken),
             Act::Repeat(which) => {
                 if !self.commands.is_empty() {
                     let command = self.commands[*which as usize % self.commands.len()].clone();
@@ -254,6 +282,18 @@ impl World {
         self.give(order, term);
     }
 
+    /// To the newest, or to one that is past.
+    fn give_change(&mut self, instance: u8, behind: u64, term: u8) {
+        let newest = self.newest.get(&key(instance)).copied().unwrap_or_default();
+        let order = Order::Reconfigure(Reconfigure {
+            instance: key(instance),
+            incarnation: incarnation(newest.saturating_sub(behind)),
+            config: "{}".to_owned(),
+            deadline_ms: 1,
+        });
+        self.give(order, term);
+    }
+
     /// Most commands come from the leader, some from one that was deposed, some from the next.
     fn give(&mut self, order: Order, term: u8) {
         let term = match term {
@@ -304,6 +344,24 @@ impl World {
             | Seen::WillNotEnd => {}
         }
         self.step(Input::Observed(observation(instance, lives, what)));
+    }
+
+    fn changed(&mut self, which: usize, taken: bool) {
+        let Some((command, instance, incarnation)) =
+            self.changes.get(which % self.changes.len().max(1)).cloned()
+        else {
+            return;
+        };
+        let outcome = match taken {
+            true => Ok("{}".to_owned()),
+            false => Err(Refusal::new(code::NEEDS_RESTART, "later")),
+        };
+        self.step(Input::Observed(Observation::Reconfigured {
+            command,
+            instance,
+            incarnation,
+            outcome,
+        }));
     }
 
     /// A starter says one thing only.
@@ -402,6 +460,7 @@ impl World {
             | Report::Failed { .. }
             | Report::HealthChanged { .. }
             | Report::Unresponsive { .. }
+            | Report::ConfigChanged { .. }
             | Report::SupervisorChanged { .. } => {}
         }
     }
@@ -445,6 +504,7 @@ impl World {
 
     fn live_again(&mut self) {
         self.machine.clear();
+        self.changes.clear();
         self.station.connected = false;
         self.station.arrived.clear();
         let recovered = replay(&self.file);

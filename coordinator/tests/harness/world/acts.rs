@@ -62,7 +62,7 @@ impl World {
             for command in open {
                 let outcome = match command.order {
                     Order::Start(_) => CommandOutcome::Done,
-                    Order::Stop(_) => CommandOutcome::NotRunning,
+                    Order::Stop(_) | Order::Reconfigure(_) => CommandOutcome::NotRunning,
                 };
                 scripted.note(Report::CommandDone {
                     command: command.id,
@@ -88,7 +88,7 @@ impl World {
             .rev()
             .find_map(|command| match &command.order {
                 Order::Start(start) if start.instance == *instance => Some(start.config.clone()),
-                Order::Start(_) | Order::Stop(_) => None,
+                Order::Start(_) | Order::Stop(_) | Order::Reconfigure(_) => None,
             });
         let report = Report::Started {
             instance: instance.clone(),
@@ -324,6 +324,10 @@ pub fn start(
 
 pub fn is_start(order: &Order) -> bool {
     matches!(order, Order::Start(_))
+}
+
+pub fn is_change(order: &Order) -> bool {
+    matches!(order, Order::Reconfigure(_))
 }
 
 pub fn is_stop(order: &Order) -> bool {
