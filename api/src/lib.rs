@@ -18,6 +18,7 @@
 pub mod exit;
 pub mod problem;
 pub mod routes;
+pub mod shapes;
 pub mod spec;
 pub mod time;
 pub mod types;
@@ -25,6 +26,7 @@ pub mod types;
 pub mod client;
 pub mod explain;
 pub mod own_parts;
+pub mod plan;
 pub mod present;
 
 pub use client::Client;

@@ -8,6 +8,7 @@ use mainstay_protocol::request::Refusal;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
+use crate::types::WishFlaw;
 
 /// What went wrong, as printed by the CLI and sent as `application/problem+json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct Problem {
     pub exit: Exit,
     /// The nearest valid names, where a name was wrong.
     pub nearest: Vec<String>,
+    /// What is wrong with specifications that were sent, each with its path; empty where none were.
+    #[serde(default)]
+    pub flaws: Vec<WishFlaw>,
     /// It was made by the client, of a request without a whole answer: `what` names a route, not what was done.
     #[serde(skip)]
     pub is_of_route: bool,
@@ -42,6 +46,7 @@ impl Problem {
             status,
             exit,
             nearest: Vec::new(),
+            flaws: Vec::new(),
             is_of_route: false,
         }
     }
@@ -108,6 +113,8 @@ const MEANINGS: &[(Code, u16, Exit)] = &[
     (code::BAD_REQUEST, 400, Exit::Usage),
     (code::BAD_CONFIG, 422, Exit::Usage),
     (code::UNKNOWN_KIND, 400, Exit::Usage),
+    (code::BAD_SPEC, 422, Exit::Usage),
+    (code::STALE_PLAN, 409, Exit::Conflict),
     (code::NAME_IS_FIXED, 400, Exit::Usage),
     (code::NO_CONTEXT, 400, Exit::Usage),
     (code::UNKNOWN_NODE, 404, Exit::NotFound),
@@ -157,6 +164,8 @@ fn remedy(code: &Code) -> Option<&'static str> {
         (code::UNKNOWN_TYPE, "mainstay get types"),
         (code::BAD_CONFIG, "mainstay get types -o json"),
         (code::NAME_IS_FIXED, "mainstay get types"),
+        (code::BAD_SPEC, "mainstay explain MS-BAD-SPEC"),
+        (code::STALE_PLAN, "mainstay explain MS-STALE-PLAN"),
         (code::GENERATION_PAST, "mainstay get placements"),
         (code::LEAVING, "mainstay get placements"),
         (code::DEPENDED_ON, "mainstay get placements"),

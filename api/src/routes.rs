@@ -50,6 +50,10 @@ routes! {
     PLACEMENT_ROLLBACK: Post "/v1/placements/{name}/rollback";
     /// Several placements put and deleted as one.
     APPLY: Post "/v1/apply";
+    /// What wishes would change; changes nothing.
+    PLAN: Post "/v1/plan";
+    SETTINGS: Get "/v1/settings";
+    SETTINGS_PUT: Put "/v1/settings";
     /// `node=`, `placement=`, `type=`, `state=`
     INSTANCES: Get "/v1/instances";
     INSTANCE: Get "/v1/instances/{node}/{placement}";

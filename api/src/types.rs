@@ -7,6 +7,7 @@ mod instance;
 mod node;
 mod parts;
 mod placement;
+mod plan;
 mod rule;
 mod shapes;
 mod spec;
@@ -26,6 +27,10 @@ pub use parts::{
 };
 pub use placement::{
     Placement, PlacementVersion, ReconfigureRequest, RollbackRequest, Rollout, Target,
+};
+pub use plan::{
+    Act, FieldChange, InstanceAct, InstanceChange, PLAN_FORMAT, Plan, PlanChange, PlanMode,
+    PlanRequest, Settings, SettingsRequest, WishBody, WishFlaw,
 };
 pub use rule::{Rule, RuleOff, RuleSwitch};
 pub use spec::{

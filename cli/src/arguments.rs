@@ -2,6 +2,7 @@
 
 mod changes;
 mod daemons;
+mod files;
 mod local;
 mod looks;
 mod rules;
@@ -20,6 +21,7 @@ pub use daemons::{
     AgentArguments, AgentCommand, DaemonArguments, DevArguments, DevCommand, ReaperArguments,
     StationArguments, StationCommand, StationRunArguments,
 };
+pub use files::{ApplyArguments, PlanArguments, SettingsArguments, SettingsCommand};
 pub use local::{
     CompletionArguments, ExplainArguments, NewArguments, NewCommand, NewServiceArguments,
 };
@@ -111,6 +113,10 @@ pub enum Command {
         after_help = "Examples:\n  mainstay describe greeter@n1\n  mainstay describe type/flaky"
     )]
     Describe(DescribeArguments),
+    /// What files would change
+    Plan(PlanArguments),
+    /// Make it so as files say, and wait for what comes of it
+    Apply(ApplyArguments),
     /// Run a service type on nodes
     Start(StartArguments),
     /// Stop instances and keep them stopped
@@ -150,6 +156,8 @@ pub enum Command {
     /// Forget an instance's failures and let it start again
     #[command(after_help = "Example:\n  mainstay clear flaky@n2")]
     Clear(ChangeArguments),
+    /// What the cluster's rules measure against
+    Settings(SettingsArguments),
     /// What was set aside because judging it panicked
     Parked(ParkedArguments),
     /// The rules, what they did, and switching them off and on
@@ -197,12 +205,15 @@ impl Command {
             | Self::Wait(_)
             | Self::Parked(_)
             | Self::Rule(_)
+            | Self::Plan(_)
+            | Self::Apply(_)
             | Self::Chaos(_) => true,
             Self::Station(_)
             | Self::Agent(_)
             | Self::Logs(_)
             | Self::Explain(_)
             | Self::New(_)
+            | Self::Settings(_)
             | Self::Completion(_)
             | Self::Version
             | Self::DevDaemon(_)
@@ -230,12 +241,20 @@ impl Command {
                 about(&about("get", kind), get.reference.clone())
             }
             Self::Describe(describe) => one("describe", &describe.reference),
+            Self::Plan(_) => "plan".to_owned(),
+            Self::Apply(apply) => match &apply.plan {
+                Some(file) => format!("apply the plan {file}"),
+                None => "apply".to_owned(),
+            },
+            Self::Settings(settings) => settings.command.told().to_owned(),
             Self::Start(start) => format!("start {}", start.placement()),
             Self::Stop(change) => one("stop", &change.reference),
             Self::Restart(change) => one("restart", &change.reference),
             Self::Reconfigure(change) => one("reconfigure", &change.reference),
             Self::Placement(placement) => placement.command.told(),
-            Self::Delete(delete) => format!("delete {}", delete.placement),
+            Self::Delete(delete) => {
+                about("delete", delete.placement.as_ref().map(ToString::to_string))
+            }
             Self::Clear(change) => one("clear", &change.reference),
             Self::Check(check) => one("check", &check.reference),
             Self::AskStatus(check) => one("ask-status", &check.reference),

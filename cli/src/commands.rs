@@ -1,5 +1,6 @@
 //! The commands that speak to a station, a file each (or one for a family).
 
+mod apply;
 mod ask;
 mod change;
 mod chaos;
@@ -15,8 +16,10 @@ mod impact;
 mod logs;
 mod new;
 mod parked;
+mod plan;
 mod reconfigure;
 mod rule;
+mod settings;
 mod several;
 mod start;
 mod status;
@@ -24,6 +27,7 @@ mod version;
 mod wait;
 mod watch;
 mod why;
+mod wishes;
 
 use mainstay_api::Problem;
 
@@ -41,6 +45,9 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Status(arguments) => status::run(app, &arguments).await,
         Command::Get(arguments) => get::run(app, &arguments).await,
         Command::Describe(arguments) => describe::run(app, &arguments).await,
+        Command::Plan(arguments) => plan::run(app, &arguments).await,
+        Command::Apply(arguments) => apply::run(app, &arguments).await,
+        Command::Settings(arguments) => settings::run(app, arguments).await,
         Command::Start(arguments) => start::run(app, arguments).await,
         Command::Stop(arguments) => change::run(app, change::Change::Stop, &arguments).await,
         Command::Restart(arguments) => change::run(app, change::Change::Restart, &arguments).await,

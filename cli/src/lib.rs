@@ -40,6 +40,8 @@ mod app;
 mod home;
 mod process;
 
+mod files;
+
 mod commands;
 mod daemons;
 mod dev;

@@ -156,6 +156,7 @@ fn only_the_commands_of_this_version_appear() {
         .collect();
     let expected = [
         "agent",
+        "apply",
         "ask-status",
         "call",
         "chaos",
@@ -175,9 +176,11 @@ fn only_the_commands_of_this_version_appear() {
         "new",
         "parked",
         "placement",
+        "plan",
         "reconfigure",
         "restart",
         "rule",
+        "settings",
         "start",
         "station",
         "status",

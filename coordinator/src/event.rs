@@ -107,6 +107,7 @@ impl Operation {
             Self::Apply(apply) => match apply.changes.as_slice() {
                 [Change::Put { .. }] => "put",
                 [Change::Delete { .. }] => "delete",
+                [] if apply.settings.is_some() => "settings set",
                 _ => "apply",
             },
         }
@@ -134,6 +135,14 @@ pub enum StartOn {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Apply {
     pub changes: Vec<Change>,
+    pub settings: Option<SettingsChange>,
+}
+
+/// The cluster's settings as they shall be, whole, and the revision of their last change that was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsChange {
+    pub settings: Settings,
+    pub based_on: Revision,
 }
 
 /// Another configuration, whole: everywhere, or on some nodes first.

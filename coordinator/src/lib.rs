@@ -46,7 +46,7 @@ pub use entry::{Decision, Entry, Outcome, ProposalId, Saw};
 pub use env::Env;
 pub use event::{
     Accepted, Answer, Apply, BasedOn, Change, Event, Found, GoneWhy, Operation, PlacementWish,
-    Reconfigure, StartOn, StartPlacement, Ticket,
+    Reconfigure, SettingsChange, StartOn, StartPlacement, Ticket,
 };
 pub use log::{Log, LogEvent};
 pub use rule::{Rule, Rules, Subject, Verdict, Watch};

@@ -107,6 +107,8 @@ codes! {
     LEAVING = "MS-LEAVING": "The placement is being deleted.";
     DEPENDED_ON = "MS-DEPENDED-ON": "Another placement depends on this one.";
     DEPENDENCY_CYCLE = "MS-DEPENDENCY-CYCLE": "The placement would depend on itself.";
+    BAD_SPEC = "MS-BAD-SPEC": "What was written in a file or sent as a specification is not right.";
+    STALE_PLAN = "MS-STALE-PLAN": "What a kept plan touches has changed since it was made.";
     NAME_IS_FIXED = "MS-NAME-IS-FIXED": "The type has one fixed name; --holds is for generic types.";
     NOT_RUNNING = "MS-NOT-RUNNING": "The instance is not running.";
     OVERLOADED = "MS-OVERLOADED": "Too much is queued; try again.";

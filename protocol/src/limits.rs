@@ -181,3 +181,15 @@ pub const API_REFUSALS_MAX: usize = 64;
 pub const RECOVERIES_FOLLOWED_MAX: usize = 16 * 1024;
 /// Rules and events set aside; beyond it an event that cannot be recorded is dropped, and the logs say so.
 pub const PARKED_MAX: usize = 1024;
+/// Bytes of one file of wishes; people write them, and a mistaken path must not fill the memory.
+pub const FILE_BYTES_MAX: usize = 1024 * 1024;
+/// Files of one `plan` or `apply`.
+pub const FILES_MAX: usize = 512;
+/// Levels of lists and objects in a file; parsers and printers of its values recurse.
+pub const FILE_DEPTH_MAX: usize = 64;
+/// Values of a file with its aliases followed: a few lines of aliases of aliases stand for billions.
+pub const FILE_NODES_MAX: usize = 100_000;
+/// Faults told of one file; the others are counted.
+pub const FILE_FAULTS_MAX: usize = 100;
+/// A kept plan, and a request of `plan` or `apply`: what files of the largest size come to.
+pub const PLAN_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -65,6 +65,9 @@ faults! {
     StopSlow = "service: does not stop within its deadline";
     StopUnanswered = "service: a stop is not answered until it is killed";
     NeverEnds = "service: can be neither stopped nor killed";
+    ChangeRefused = "service: does not take another configuration while it runs";
+    ChangeUnanswered = "service: does not say whether it takes another configuration";
+    ChangePanics = "service: panics over another configuration";
     NamesCollide = "operators: two placements want one name";
     AnswerLost = "operators: the answer is lost, and the order given again";
     RulePanics = "rules: one panics on a subject's state";

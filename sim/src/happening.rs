@@ -1,7 +1,9 @@
 //! What can happen next: the entries of the one queue.
 
 use mainstay_coordinator::ProposalId;
+use mainstay_protocol::CommandId;
 use mainstay_protocol::health::Health;
+use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{AgentMessage, StationMessage};
 use mainstay_supervisor::Observation;
 
@@ -98,6 +100,11 @@ pub enum Act {
     Misbehaves(Fault),
     /// It is gone.
     Gone(Observation),
+    /// It has looked at another configuration; none: it panicked over it.
+    ChangeOver {
+        command: CommandId,
+        outcome: Option<Result<String, Refusal>>,
+    },
     /// The kill did not end it either.
     KillOverdue,
 }

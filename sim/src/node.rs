@@ -264,6 +264,7 @@ impl World {
                 Action::Adopt { .. } => {}
                 Action::Start(start) => self.host_starts(at, start)?,
                 Action::Stop(stop) => self.host_stops(at, &stop)?,
+                Action::Reconfigure { command, change } => self.host_changes(at, command, change),
                 Action::Send(reports) => {
                     if let Some(link) = self.nodes[at.0].link {
                         self.to_station(link, AgentMessage::Reports(reports));

@@ -182,6 +182,7 @@ impl World {
                         wish: Box::new(wish),
                         based_on: BasedOn::Anything,
                     }],
+                    settings: None,
                 })
             }
             5..=7 => Operation::Reconfigure(Reconfigure {
@@ -206,6 +207,7 @@ impl World {
                     placement,
                     based_on: BasedOn::Anything,
                 }],
+                settings: None,
             }),
         }
     }

@@ -91,7 +91,7 @@ fn declaration(name: &str) -> TypeDeclaration {
         start_deadline_ms: 2_000,
         stop_deadline_ms: 1_000,
         may_use: Vec::new(),
-        in_place: false,
+        in_place: name == "flaky",
     }
 }
 

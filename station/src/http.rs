@@ -11,6 +11,7 @@ mod logs;
 mod looks;
 mod overview;
 mod placements;
+mod plans;
 mod reply;
 mod rules;
 mod stream;
@@ -81,6 +82,11 @@ fn router(api: Api) -> Router {
         .with_state(api)
 }
 
+/// Takes what many files come to.
+fn large(handler: MethodRouter<Api>) -> MethodRouter<Api> {
+    handler.layer(DefaultBodyLimit::max(limits::PLAN_BYTES_MAX))
+}
+
 fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
     let mut handlers = vec![
         (routes::STATUS, get(overview::status)),
@@ -98,7 +104,10 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::CHANGES, get(changed::changes)),
         (routes::DECISIONS, get(history::decisions)),
         (routes::START, post(changes::start)),
-        (routes::APPLY, post(placements::apply)),
+        (routes::PLAN, large(post(plans::plan))),
+        (routes::APPLY, large(post(placements::apply))),
+        (routes::SETTINGS, get(plans::settings)),
+        (routes::SETTINGS_PUT, put(plans::set_settings)),
         (routes::PLACEMENT, get(placements::one)),
         (routes::PLACEMENT_HISTORY, get(placements::history)),
         (routes::PLACEMENT_RECONFIGURE, post(placements::reconfigure)),

@@ -38,6 +38,8 @@ fn good(name: &str) -> &'static str {
         "REF" => "greeter@n1",
         "PLACEMENT" => "greeter",
         "KEY=VALUE" => "greeting=Hi",
+        "NAME=VALUE" => "restart.attempts=4",
+        "SETTING" => "backoff.max",
         "NAME" => "billing",
         "SHELL" => "bash",
         "TOPIC" => "MS-NAME-HELD",
@@ -47,7 +49,7 @@ fn good(name: &str) -> &'static str {
 }
 
 /// Values that nothing of this name can be, between bars.
-const BAD: [(&str, &str); 23] = [
+const BAD: [(&str, &str); 25] = [
     (
         "REF",
         "|@|greeter@|@n1|greeter@n1@n1|GREETER@n1|greeter@n1\n|gr eeter@n1|nod/n1|node/|/n1|node/n1/n1|\
@@ -70,6 +72,11 @@ const BAD: [(&str, &str); 23] = [
     ),
     ("KEY", "|no-such|a..b|💥"),
     ("GENERATION", "|-1|one|99|99999999999999999999|💥"),
+    (
+        "NAME=VALUE",
+        "|=1|a|restart.attemptz=3|restart.attempts=many|restart=5|💥=1",
+    ),
+    ("SETTING", "|no-such|restart.attemptz|💥"),
     ("N", "|0|-1|65536|three|💥"),
     ("PROFILE", "|lam|fast"),
     // Of the agent, which takes other things by these names than a command does.
@@ -87,7 +94,9 @@ const BAD: [(&str, &str); 23] = [
 fn bad(name: &str) -> Vec<String> {
     match name {
         // Nothing is there, nor can it be made.
-        "DIR" | "SOCKET" | "PROGRAM" | "PATH" => return vec!["/dev/null/nothing".to_owned()],
+        "DIR" | "SOCKET" | "PROGRAM" | "PATH" | "FILE" => {
+            return vec!["/dev/null/nothing".to_owned()];
+        }
         // Any filter is one, and so is any text.
         "FILTER" | "TEXT" => return Vec::new(),
         _ => {}
@@ -105,6 +114,11 @@ fn well_formed(leaf: &Leaf) -> Vec<OsString> {
     words.extend(required.map(|one| OsString::from(good(&one.name))));
     match leaf.text().as_str() {
         "start" => words.extend(["--on".into(), "n1".into()]),
+        "delete" => words.push("greeter".into()),
+        "plan" | "apply" => {
+            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/grammar/hi.yaml");
+            words.extend(["-f".into(), file.into()]);
+        }
         "reconfigure" => words.push("greeting=Hi".into()),
         "wait" => words.extend(["--for".into(), "running".into()]),
         "agent run" => words.extend(daemon(&["--node", "n1", "--station"])),

@@ -14,9 +14,9 @@ use crate::routes::{self, Route, query};
 use crate::types::{
     Accepted, ApplyRequest, BadPeer, CallAnswer, ChaosRequest, CheckAnswer, Configuration,
     Decision, Described, Done, Event, Graph, GraphProblem, Impact, Instance, LogPage, Name, Node,
-    Parked, Placement, PlacementSpec, PlacementVersion, ReconfigureRequest, RollbackRequest, Rule,
-    RuleSwitch, ServiceType, StartRequest, Station, Status, StatusAnswer, Supervisor, Version,
-    WaitAnswer, WaitRequest, Why,
+    Parked, Placement, PlacementSpec, PlacementVersion, Plan, PlanRequest, ReconfigureRequest,
+    RollbackRequest, Rule, RuleSwitch, ServiceType, Settings, SettingsRequest, StartRequest,
+    Station, Status, StatusAnswer, Supervisor, Version, WaitAnswer, WaitRequest, Why,
 };
 
 /// Which instances; all, where nothing is said.
@@ -155,6 +155,20 @@ impl Client {
     /// Placements put and deleted as one.
     pub async fn apply(&self, request: &ApplyRequest) -> Result<Accepted, Problem> {
         self.post(routes::APPLY.path, request).await
+    }
+
+    /// What wishes would change.
+    pub async fn plan(&self, request: &PlanRequest) -> Result<Plan, Problem> {
+        self.post(routes::PLAN.path, request).await
+    }
+
+    pub async fn settings(&self) -> Result<Settings, Problem> {
+        self.get(routes::SETTINGS.path).await
+    }
+
+    pub async fn set_settings(&self, request: &SettingsRequest) -> Result<Accepted, Problem> {
+        let change = Change::new(routes::SETTINGS_PUT.method, routes::SETTINGS_PUT.path);
+        self.change(change, request, self.timeout).await
     }
 
     pub async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<Instance>, Problem> {

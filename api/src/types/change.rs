@@ -129,12 +129,14 @@ pub struct WaitRequest {
     pub after_revision: u64,
 }
 
-/// What is waited for: `running`, `healthy`, `gone`, `state=X`.
+/// What is waited for: `running`, `healthy`, `gone`, `settled`, `state=X`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Until {
     Running,
     Healthy,
     Gone,
+    /// All that is wanted runs, with the configuration that is wanted; of a placement also in this generation.
+    Settled(Option<u64>),
     State(String),
 }
 
@@ -155,7 +157,7 @@ impl fmt::Display for BadUntil {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "cannot wait for \"{}\": write running, healthy, gone or state=X",
+            "cannot wait for \"{}\": write running, healthy, gone, settled or state=X",
             self.0
         )
     }
@@ -210,6 +212,11 @@ impl FromStr for Until {
             "running" => Ok(Self::Running),
             "healthy" => Ok(Self::Healthy),
             "gone" => Ok(Self::Gone),
+            "settled" => Ok(Self::Settled(None)),
+            text if text.starts_with("settled=") => text["settled=".len()..]
+                .parse()
+                .map(|generation| Self::Settled(Some(generation)))
+                .map_err(|_| BadUntil(text.to_owned())),
             text => text
                 .strip_prefix("state=")
                 .and_then(|state| states().find(|known| known.eq_ignore_ascii_case(state)))
@@ -225,6 +232,8 @@ impl fmt::Display for Until {
             Self::Running => f.write_str("running"),
             Self::Healthy => f.write_str("healthy"),
             Self::Gone => f.write_str("gone"),
+            Self::Settled(None) => f.write_str("settled"),
+            Self::Settled(Some(generation)) => write!(f, "settled={generation}"),
             Self::State(state) => write!(f, "state={state}"),
         }
     }

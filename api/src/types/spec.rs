@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
+use super::plan::SettingsRequest;
+
 /// A whole wish. What is left out has its default; a field that is not here is an error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -131,6 +133,8 @@ pub struct SingletonSpec {
 pub struct ApplyRequest {
     /// In any order.
     pub changes: Vec<ChangeRequest>,
+    #[serde(default)]
+    pub settings: Option<SettingsRequest>,
 }
 
 /// What one placement shall be. `generation` is what the change is based on: 0 where there was none, null for whatever

@@ -121,12 +121,24 @@ pub struct ChangeArguments {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Refused with 10 while another placement depends on it.\n\n\
-                  Examples:\n  mainstay delete greeter\n  mainstay delete placement/greeter --no-wait"
+                  Examples:\n  mainstay delete greeter\n  mainstay delete placement/greeter --no-wait\n  \
+                  mainstay delete -f deploy/"
 )]
 pub struct DeleteArguments {
     /// A placement
-    #[arg(value_name = "PLACEMENT", value_parser = values::whole_placement)]
-    pub placement: PlacementName,
+    #[arg(value_name = "PLACEMENT", value_parser = values::whole_placement, required_unless_present = "files")]
+    pub placement: Option<PlacementName>,
+    /// What these files name: a file, a directory, or - for standard input
+    #[arg(
+        short = 'f',
+        long = "file",
+        value_name = "PATH",
+        conflicts_with = "placement"
+    )]
+    pub files: Vec<String>,
+    /// Show what would be deleted, and change nothing; with files
+    #[arg(long, requires = "files")]
+    pub dry_run: bool,
     /// Return once it is decided
     #[arg(long)]
     pub no_wait: bool,

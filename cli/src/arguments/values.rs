@@ -221,7 +221,7 @@ pub fn config_pair(text: &str) -> Result<ConfigPair, String> {
 pub fn goal(text: &str) -> Result<Until, String> {
     text.parse().map_err(|bad: BadUntil| {
         let states = types::states().map(|state| format!("state={state}"));
-        let words: Vec<String> = ["running", "healthy", "gone"]
+        let words: Vec<String> = ["running", "healthy", "gone", "settled"]
             .into_iter()
             .map(str::to_owned)
             .chain(states)

@@ -8,6 +8,7 @@ use mainstay_protocol::code;
 
 use crate::app::App;
 use crate::arguments::DeleteArguments;
+use crate::commands::apply;
 use crate::commands::change::{pointed, unanswered};
 use crate::outcome::Outcome;
 
@@ -15,7 +16,11 @@ use crate::outcome::Outcome;
 const LOOK: std::time::Duration = std::time::Duration::from_millis(20);
 
 pub async fn run(app: &mut App<'_>, arguments: &DeleteArguments) -> Outcome {
-    let name = arguments.placement.as_str();
+    let Some(placement) = &arguments.placement else {
+        let (files, dry_run) = (&arguments.files, arguments.dry_run);
+        return apply::delete(app, files, dry_run, arguments.no_wait).await;
+    };
+    let name = placement.as_str();
     let client = app.client().await?;
     let accepted = client
         .delete_placement(name, None)

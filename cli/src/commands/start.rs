@@ -90,7 +90,11 @@ pub fn configuration(pairs: &[ConfigPair]) -> Result<Value, Problem> {
     Ok(Value::Object(object))
 }
 
-fn insert(object: &mut Map<String, Value>, path: &[String], value: Value) -> Result<(), String> {
+pub fn insert(
+    object: &mut Map<String, Value>,
+    path: &[String],
+    value: Value,
+) -> Result<(), String> {
     let (key, rest) = path
         .split_first()
         .expect("a pair's path has at least one part");

@@ -57,7 +57,7 @@ fn possible(reference: &Key, goal: &Until) -> Result<(), Problem> {
     let runs = matches!(kind, Kind::Instance | Kind::Placement);
     let has_state = !types::states_of(kind).is_empty();
     let can = match goal {
-        Until::Running | Until::Healthy | Until::Gone => runs,
+        Until::Running | Until::Healthy | Until::Gone | Until::Settled(_) => runs,
         Until::State(_) => has_state,
     };
     if can {
@@ -85,6 +85,7 @@ fn possible(reference: &Key, goal: &Until) -> Result<(), Problem> {
 fn in_words(goal: &Until) -> String {
     match goal {
         Until::State(state) => state.clone(),
+        Until::Settled(_) => "settled".to_owned(),
         Until::Running | Until::Healthy | Until::Gone => goal.to_string(),
     }
 }

@@ -5,6 +5,7 @@ mod operation;
 mod reconfigure;
 mod report;
 mod session;
+mod settings;
 mod wish;
 
 use mainstay_protocol::code::Code;

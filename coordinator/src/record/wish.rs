@@ -13,7 +13,7 @@ use mainstay_resource_graph::{
 };
 
 use super::operation::{Recorded, Result_, known_nodes, recorded};
-use super::unknown;
+use super::{settings, unknown};
 use crate::config;
 use crate::env::Env;
 use crate::event::{Apply, BasedOn, Change, PlacementWish};
@@ -25,6 +25,12 @@ pub fn apply(txn: &mut Txn<'_>, apply: &Apply, env: &Env) -> Result_ {
     bounded(apply)?;
     let mut refusals = Vec::new();
     let mut done = Done::default();
+    if let Some(change) = &apply.settings {
+        match settings::set(txn, change) {
+            Ok(text) => done.said.push(text),
+            Err(refusal) => refusals.push(("settings", refusal)),
+        }
+    }
     for change in &apply.changes {
         let outcome = match change {
             Change::Put { wish, based_on } => put(txn, wish, *based_on, env),
@@ -35,7 +41,7 @@ pub fn apply(txn: &mut Txn<'_>, apply: &Apply, env: &Env) -> Result_ {
         };
         match outcome {
             Ok(part) => done.add(part),
-            Err(refusal) => refusals.push((change.placement(), refusal)),
+            Err(refusal) => refusals.push((change.placement().as_str(), refusal)),
         }
     }
     // What a change names may come with another one.
@@ -45,7 +51,7 @@ pub fn apply(txn: &mut Txn<'_>, apply: &Apply, env: &Env) -> Result_ {
             Change::Delete { placement, .. } => nobody_stands_on(txn, placement),
         };
         if let Err(refusal) = outcome {
-            refusals.push((change.placement(), refusal));
+            refusals.push((change.placement().as_str(), refusal));
         }
     }
     match one_of(refusals) {
@@ -87,7 +93,7 @@ impl Done {
 
 /// One refusal for all: the first one's code, and everybody's words. A generation that is past outweighs the rest:
 /// who is told of it looks again before changing anything.
-fn one_of(refusals: Vec<(&PlacementName, Refusal)>) -> Option<Refusal> {
+fn one_of(refusals: Vec<(&str, Refusal)>) -> Option<Refusal> {
     if refusals.len() < 2 {
         return refusals.into_iter().next().map(|(_, refusal)| refusal);
     }

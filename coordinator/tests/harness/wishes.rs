@@ -24,7 +24,10 @@ pub fn operation(line: &str) -> Operation {
     }
     let line = line.strip_prefix("apply ").unwrap_or(line);
     let changes = line.split(" + ").map(change).collect();
-    Operation::Apply(Apply { changes })
+    Operation::Apply(Apply {
+        changes,
+        settings: None,
+    })
 }
 
 /// `reconfigure web on n1,n2 based 3 {"a":1}`, `rollback web to 2`, `safe-start web@n1`.

@@ -271,6 +271,7 @@ fn settles(report: &Report) -> bool {
         }
         | Report::HealthChanged { .. }
         | Report::Unresponsive { .. }
+        | Report::ConfigChanged { .. }
         | Report::SupervisorChanged { .. }
         | Report::CommandDone { .. } => false,
     }
@@ -419,7 +420,21 @@ fn obey(world: &mut World, node: &str) {
         }
         world.send_what_is_left(node);
     }
-    // Commands about nothing that lives.
+    answer_the_rest(world, node);
+    world.send_what_is_left(node);
+    let known = world.graph_instances(&node_name(node));
+    for instance in known {
+        let lives = world.scripted(node).live(&instance).is_some();
+        let state = world.state(&instance.to_string());
+        assert!(
+            lives || !matches!(state, InstanceState::Running),
+            "{instance} runs in the graph alone"
+        );
+    }
+}
+
+/// Commands about nothing that lives, and changes of what goes on.
+fn answer_the_rest(world: &mut World, node: &str) {
     let idle: Vec<(CommandId, bool)> = world
         .scripted(node)
         .open
@@ -455,15 +470,5 @@ fn obey(world: &mut World, node: &str) {
         world
             .scripted(node)
             .note(Report::CommandDone { command, outcome });
-    }
-    world.send_what_is_left(node);
-    let known = world.graph_instances(&node_name(node));
-    for instance in known {
-        let lives = world.scripted(node).live(&instance).is_some();
-        let state = world.state(&instance.to_string());
-        assert!(
-            lives || !matches!(state, InstanceState::Running),
-            "{instance} runs in the graph alone"
-        );
     }
 }

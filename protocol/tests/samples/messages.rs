@@ -38,9 +38,9 @@ macro_rules! variants {
 }
 
 variants!(REPORTS, report_variant, Report:
-    Started, CouldNotStart, NameTaken, Ended, Failed, HealthChanged, Unresponsive, SupervisorChanged, CommandDone);
+    Started, CouldNotStart, NameTaken, Ended, Failed, HealthChanged, Unresponsive, ConfigChanged, SupervisorChanged, CommandDone);
 variants!(OUTCOMES, outcome_variant, CommandOutcome: Done, NotRunning, Stale, WillNotEnd, Refused);
-variants!(ORDERS, order_variant, Order: Start, Stop);
+variants!(ORDERS, order_variant, Order: Start, Stop, Reconfigure);
 variants!(ASKS, ask_variant, Ask: Check, Status, Message, Chaos, Logs, SupervisorCheck, SupervisorStatus);
 variants!(TARGETS, target_variant, ChaosTarget: Instance, Supervisor, Agent);
 variants!(ANSWERS, answer_variant, Answer: Health, Status, Reply, Done, Log, Refused);
@@ -219,6 +219,17 @@ pub fn station_messages() -> Vec<(String, StationMessage)> {
     messages
 }
 
+fn evidence() -> Evidence {
+    Evidence {
+        text: "gave up".to_owned(),
+        location: Some("src/a.rs:7".to_owned()),
+        exit_code: Some(-3),
+        signal: Some(9),
+        ran_ms: 1_000,
+        stderr_tail: "last words".to_owned(),
+    }
+}
+
 pub fn reports() -> Vec<Report> {
     let incarnation = incarnation();
     let mut reports = vec![
@@ -254,14 +265,7 @@ pub fn reports() -> Vec<Report> {
             incarnation,
             kind: FailureKind::Exit,
             presence: Presence::Living,
-            evidence: Evidence {
-                text: "gave up".to_owned(),
-                location: Some("src/a.rs:7".to_owned()),
-                exit_code: Some(-3),
-                signal: Some(9),
-                ran_ms: 1_000,
-                stderr_tail: "last words".to_owned(),
-            },
+            evidence: evidence(),
         },
         Report::HealthChanged {
             instance: instance(7),

@@ -6,8 +6,8 @@ use mainstay_protocol::health::RefusedStart;
 use mainstay_protocol::report::Presence;
 use mainstay_protocol::{Incarnation, InstanceKey, PlacementName};
 use mainstay_resource_graph::{
-    Desired, FailureCause, Graph, Instance, InstanceState, Key, Kind, NodeState, View, ViewExt,
-    slot_of, traverse,
+    Desired, FailureCause, Graph, Instance, InstanceState, Key, Kind, NodeState, Standing, View,
+    ViewExt, slot_of, traverse,
 };
 
 use crate::host::Phase;
@@ -167,7 +167,10 @@ fn waits_for_dependents(graph: &Graph, key: &InstanceKey, instance: &Instance) -
 fn updates_under_way(graph: &Graph, missing: &mut Vec<String>) {
     for key in graph.keys(Kind::Placement) {
         let Key::Placement(name) = key else { continue };
-        let Some(rollout) = graph.placement(&name).and_then(|found| found.rollout) else {
+        let wanted = graph
+            .placement(&name)
+            .filter(|found| found.standing == Standing::Wanted);
+        let Some(rollout) = wanted.and_then(|found| found.rollout) else {
             continue;
         };
         let instances = graph.instances_of(&name);

@@ -81,7 +81,7 @@ pub async fn once_per_key(State(api): State<Api>, request: Request, next: Next) 
 fn key_of(request: &Request) -> Option<String> {
     const KEY_BYTES_MAX: usize = 128;
     let path = request.uri().path();
-    let asks = [routes::WAIT.path, routes::CHAOS.path].contains(&path)
+    let asks = [routes::WAIT.path, routes::CHAOS.path, routes::PLAN.path].contains(&path)
         || path.ends_with("/check")
         || path.ends_with("/status");
     if asks || ![Method::POST, Method::PUT, Method::DELETE].contains(request.method()) {

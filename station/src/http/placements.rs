@@ -85,7 +85,12 @@ pub async fn apply(State(api): State<Api>, bytes: Bytes) -> Reply {
             },
         });
     }
-    apply_all(&api, "apply".to_owned(), changes).await
+    let settings = match request.settings {
+        None => None,
+        Some(settings) => Some(super::plans::change(&api, "apply", settings).await?),
+    };
+    let apply = Apply { changes, settings };
+    operate(&api, "apply".to_owned(), Operation::Apply(apply)).await
 }
 
 pub async fn history(State(api): State<Api>, Path(name): Path<String>) -> Reply {
@@ -131,7 +136,11 @@ pub async fn rollback(State(api): State<Api>, Path(name): Path<String>, bytes: B
 }
 
 async fn apply_all(api: &Api, what: String, changes: Vec<Change>) -> Reply {
-    operate(api, what, Operation::Apply(Apply { changes })).await
+    let apply = Apply {
+        changes,
+        settings: None,
+    };
+    operate(api, what, Operation::Apply(apply)).await
 }
 
 fn placement(what: &str, name: &str) -> Result<PlacementName, Failure> {

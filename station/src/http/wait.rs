@@ -10,8 +10,8 @@ use mainstay_api::time::span;
 use mainstay_api::types::{self, Until, WaitAnswer, WaitRequest};
 use mainstay_protocol::code::{self, Code, Reason};
 use mainstay_protocol::report::Presence;
-use mainstay_protocol::{InstanceKey, limits};
-use mainstay_resource_graph::{Desired, Instance, InstanceState, Key, Vertex, ViewExt};
+use mainstay_protocol::{InstanceKey, PlacementName, limits};
+use mainstay_resource_graph::{Desired, Instance, InstanceState, Key, Relation, Vertex, ViewExt};
 
 use super::Api;
 use super::reply::{Failure, Reply, body, json, place};
@@ -55,6 +55,7 @@ pub async fn wait(State(api): State<Api>, bytes: Bytes) -> Reply {
 fn what(request: &WaitRequest) -> String {
     let wanted = match &request.until {
         Until::State(state) => state.clone(),
+        Until::Settled(_) => "settled".to_owned(),
         until @ (Until::Running | Until::Healthy | Until::Gone) => until.to_string(),
     };
     format!("wait for {} to be {wanted}", request.reference)
@@ -66,14 +67,14 @@ fn possible(key: &Key, request: &WaitRequest) -> Result<(), Failure> {
     let runs = matches!(key, Key::Instance(_) | Key::Placement(_));
     let states = types::states_of(key.kind());
     let why = match &request.until {
-        Until::Running | Until::Healthy | Until::Gone if runs => return Ok(()),
+        Until::Running | Until::Healthy | Until::Gone | Until::Settled(_) if runs => return Ok(()),
         Until::State(state) if states.contains(&state.as_str()) => return Ok(()),
         Until::State(state) if !states.is_empty() => format!(
             "{} is never {state}; it can be {}",
             key.kind().as_str(),
             states.join(", ")
         ),
-        Until::Running | Until::Healthy | Until::Gone | Until::State(_) => {
+        Until::Running | Until::Healthy | Until::Gone | Until::Settled(_) | Until::State(_) => {
             "instances and placements can be waited for; nodes and supervisors with state=STATE"
                 .to_owned()
         }
@@ -118,6 +119,11 @@ fn judge(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Seen {
     if request.until == Until::Gone {
         return judge_gone(present, &found, request);
     }
+    if let (Key::Placement(name), Until::Settled(Some(generation))) = (key, &request.until)
+        && let Some(seen) = judge_generation(present, name, *generation, request)
+    {
+        return seen;
+    }
     let wanted: Vec<&(InstanceKey, Instance)> = match key {
         // Instances somebody stopped do not keep their placement from being as wanted.
         Key::Placement(_) => found
@@ -133,7 +139,8 @@ fn judge(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Seen {
     }
     let mut waiting = None;
     for (key, instance) in wanted {
-        if reached(instance, &request.until) {
+        let is_given = !matches!(request.until, Until::Settled(_)) || is_given(present, key);
+        if is_given && reached(instance, &request.until) {
             continue;
         }
         if let Some(problem) = never(key, instance, request) {
@@ -145,6 +152,48 @@ fn judge(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Seen {
         Some(text) => Seen::NotYet(text),
         None => there(present, &found, request),
     }
+}
+
+/// Another wish in the place of the one that is waited for: it will not settle any more.
+fn judge_generation(
+    present: &Present<'_>,
+    name: &PlacementName,
+    generation: u64,
+    request: &WaitRequest,
+) -> Option<Seen> {
+    let never = |code: Code, why: String| {
+        let problem = Problem::new(code, what(request), why);
+        Some(Seen::Never(Box::new(
+            problem.to_do(format!("mainstay why {name}")),
+        )))
+    };
+    let Some(placement) = present.view.placement(name) else {
+        return never(code::NOT_FOUND, format!("{name} was deleted meanwhile"));
+    };
+    let (now, by) = (placement.generation.0, &placement.made.by);
+    if now == generation {
+        return None;
+    }
+    let dropped = placement.history.iter().rev();
+    let dropped = dropped
+        .filter(|past| past.generation.0 == generation)
+        .find_map(|past| past.dropped.as_ref());
+    match dropped {
+        Some(reason) => never(
+            code::TARGET_FAILED,
+            format!("generation {generation} was taken back: {}", reason.text),
+        ),
+        None => never(
+            code::GENERATION_PAST,
+            format!("it is in generation {now} by now, by {by}"),
+        ),
+    }
+}
+
+/// It runs with what is wanted.
+fn is_given(present: &Present<'_>, key: &InstanceKey) -> bool {
+    let key = Key::Instance(key.clone());
+    present.view.linked(&key, Relation::Wants).is_none()
 }
 
 fn judge_gone(
@@ -177,7 +226,10 @@ fn judge_other(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Seen 
     });
     let reached = match (&request.until, state) {
         (Until::State(wanted), Some(state)) => wanted.eq_ignore_ascii_case(state),
-        (Until::Running | Until::Healthy | Until::Gone | Until::State(_), _) => false,
+        (
+            Until::Running | Until::Healthy | Until::Gone | Until::Settled(_) | Until::State(_),
+            _,
+        ) => false,
     };
     match reached {
         true => there(present, &[], request),
@@ -205,6 +257,7 @@ fn reached(instance: &Instance, until: &Until) -> bool {
         // An operator's restart that has not begun must not be taken for done.
         Until::Running => instance.state == InstanceState::Running && !instance.restart_asked,
         Until::Healthy => instance.is_healthy() && !instance.restart_asked,
+        Until::Settled(_) => instance.state.is_up() && !instance.restart_asked,
         Until::Gone => is_gone(instance),
         Until::State(state) => state.eq_ignore_ascii_case(instance.state.as_str()),
     }
@@ -223,7 +276,9 @@ fn never(key: &InstanceKey, instance: &Instance, request: &WaitRequest) -> Optio
         return Some(problem.to_do(format!("mainstay decisions {key}")));
     }
     let code = match request.until {
-        Until::Running | Until::Healthy | Until::State(_) => rests(instance, request)?,
+        Until::Running | Until::Healthy | Until::Settled(_) | Until::State(_) => {
+            rests(instance, request)?
+        }
         // A wish to stop may come yet, whatever it rests in; only what cannot be ended never goes.
         Until::Gone if is_stuck(instance) => code::TARGET_FAILED,
         Until::Gone => return None,
@@ -239,14 +294,14 @@ fn overtaken(instance: &Instance, request: &WaitRequest) -> Option<&'static str>
     }
     let wants_running = instance.desired == Desired::Running;
     match &request.until {
-        Until::Running | Until::Healthy if !wants_running => {
+        Until::Running | Until::Healthy | Until::Settled(_) if !wants_running => {
             Some("another change wants it stopped by now")
         }
         Until::Gone if wants_running => Some("another change wants it running by now"),
         Until::State(state) if state == "Stopped" && wants_running => {
             Some("another change wants it running by now")
         }
-        Until::Running | Until::Healthy | Until::Gone | Until::State(_) => None,
+        Until::Running | Until::Healthy | Until::Gone | Until::Settled(_) | Until::State(_) => None,
     }
 }
 
@@ -261,6 +316,13 @@ fn rests(instance: &Instance, request: &WaitRequest) -> Option<Code> {
             presence: Presence::Gone,
         }
         | InstanceState::Stopping { stuck: true, .. } => Some(code::TARGET_FAILED),
+        // Between the end with the old configuration and the start with the new one.
+        InstanceState::Stopped { by_itself: false }
+            if matches!(request.until, Until::Settled(_))
+                && instance.desired == Desired::Running =>
+        {
+            None
+        }
         InstanceState::Stopped { .. } if !instance.restart_asked => Some(code::TARGET_FAILED),
         InstanceState::Blocked => match instance.reason.as_ref().map(|reason| &reason.code) {
             Some(code) if *code == code::NAME_HELD && request.unless_blocked => {

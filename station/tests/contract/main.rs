@@ -14,6 +14,7 @@ mod looks;
 mod metrics;
 mod parked;
 mod placements;
+mod plans;
 mod restart;
 mod rules;
 mod sessions;

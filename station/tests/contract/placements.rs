@@ -177,6 +177,7 @@ async fn several_placements_change_as_one_or_not_at_all() {
             put("web", &on_db),
             put("other", &json!({"type": "genric"})),
         ],
+        settings: None,
     };
     let refused = client.apply(&wrong).await.unwrap_err();
     assert!(
@@ -186,6 +187,7 @@ async fn several_placements_change_as_one_or_not_at_all() {
     assert_eq!(cluster.json("/v1/placements").await, json!([]));
     let right = ApplyRequest {
         changes: vec![put("web", &on_db), put("db", &json!({}))],
+        settings: None,
     };
     client.apply(&right).await.unwrap();
     cluster.wait("web", Until::Running).await.unwrap();
@@ -199,6 +201,7 @@ async fn several_placements_change_as_one_or_not_at_all() {
     };
     let both = ApplyRequest {
         changes: vec![delete("db"), delete("web")],
+        settings: None,
     };
     client.apply(&both).await.unwrap();
     cluster.wait("db", Until::Gone).await.unwrap();

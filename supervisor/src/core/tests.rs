@@ -117,6 +117,7 @@ pub(super) fn said(report: &Report) -> String {
         Report::HealthChanged { health, .. } => format!(" {}", health.as_str()),
         Report::Unresponsive { missed, limit, .. } => format!(" {missed}/{limit}"),
         Report::SupervisorChanged { incarnation, .. } => format!(" {incarnation}"),
+        Report::ConfigChanged { config, .. } => format!(" {config}"),
         Report::Started { .. } | Report::CouldNotStart { .. } => String::new(),
     };
     format!("{}{about}{more}", report.name())
@@ -264,6 +265,7 @@ pub(super) fn numbers(actions: &[Action]) -> Vec<u64> {
             Action::Adopt { .. }
             | Action::Start(_)
             | Action::Stop(_)
+            | Action::Reconfigure { .. }
             | Action::CloseSession { .. } => None,
         })
         .flatten()
@@ -286,6 +288,10 @@ pub(super) fn done(actions: &[Action]) -> Vec<String> {
             Action::Stop(stop) => Some(format!(
                 "stop {}:{}",
                 stop.instance.placement, stop.incarnation
+            )),
+            Action::Reconfigure { command, change } => Some(format!(
+                "reconfigure {}:{} {command}",
+                change.instance.placement, change.incarnation
             )),
             Action::Send(_) | Action::CloseSession { .. } => None,
         })

@@ -2,6 +2,7 @@
 //! killed at every point where it writes. What must hold is looked at after every step.
 // proves: S9, S12
 
+mod seen;
 mod world;
 
 use std::collections::BTreeSet;

@@ -10,8 +10,7 @@ use mainstay_protocol::code;
 use mainstay_protocol::command::{
     CheckSchedule, Command, Order, Reconfigure, Start, Stop, StopManner, StopWhy,
 };
-use mainstay_protocol::health::{Evidence, FailureKind, RefusedStart};
-use mainstay_protocol::report::{CommandOutcome, Ending, Presence, Report, SysInfo};
+use mainstay_protocol::report::{CommandOutcome, Presence, Report, SysInfo};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{Acknowledged, Welcome};
 use mainstay_protocol::{
@@ -23,6 +22,7 @@ use mainstay_supervisor::{
 };
 use uuid::Uuid;
 
+use super::seen::observation;
 use super::{Act, Seen};
 
 /// The station: it numbers epochs, commits reports in order and knows each command's answer.
@@ -423,8 +423,16 @@ impl World {
             Report::CommandDone { command, outcome } => {
                 let first = self.station.answers.get(&command);
                 let again = matches!(outcome, CommandOutcome::Stale | CommandOutcome::NotRunning);
+                // One that came before its instance was there may find it there when it comes again.
+                let is_change = self
+                    .commands
+                    .iter()
+                    .any(|one| one.id == command && matches!(one.order, Order::Reconfigure(_)));
+                let early = is_change && first == Some(&CommandOutcome::NotRunning);
                 assert!(
-                    again || first.is_none_or(|first| *first == CommandOutcome::WillNotEnd),
+                    again
+                        || early
+                        || first.is_none_or(|first| *first == CommandOutcome::WillNotEnd),
                     "{command}: {first:?}, then {outcome:?}"
                 );
                 self.station.answers.entry(command).or_insert(outcome);
@@ -551,61 +559,3 @@ impl World {
 }
 
 const CREDITS: usize = 16;
-
-fn observation(instance: &InstanceKey, incarnation: Incarnation, what: Seen) -> Observation {
-    let instance = instance.clone();
-    let failed = |instance, presence| {
-        Observation::Seen(Report::Failed {
-            instance,
-            incarnation,
-            kind: FailureKind::Panic,
-            presence,
-            evidence: Evidence::text("boom"),
-        })
-    };
-    match what {
-        Seen::Started => Observation::Seen(Report::Started {
-            instance,
-            incarnation,
-            version: "1".to_owned(),
-            config: "{}".to_owned(),
-            process: Vec::new(),
-        }),
-        Seen::CouldNotStart => Observation::Seen(Report::CouldNotStart {
-            instance,
-            incarnation,
-            refused: RefusedStart::NotNow,
-            text: String::new(),
-        }),
-        Seen::NameTaken => Observation::Seen(Report::NameTaken {
-            instance,
-            incarnation,
-            name: SlotName::new("s0").unwrap(),
-            holder: None,
-        }),
-        Seen::Ended => Observation::Seen(Report::Ended {
-            instance,
-            incarnation,
-            ending: Ending::Asked,
-        }),
-        Seen::FailedGone => failed(instance, Presence::Gone),
-        Seen::FailedLiving => failed(instance, Presence::Living),
-        Seen::Health(health) => Observation::Seen(Report::HealthChanged {
-            instance,
-            incarnation,
-            health,
-            detail: String::new(),
-        }),
-        Seen::Unresponsive => Observation::Seen(Report::Unresponsive {
-            instance,
-            incarnation,
-            missed: 1,
-            limit: 3,
-            detail: String::new(),
-        }),
-        Seen::WillNotEnd => Observation::WillNotEnd {
-            instance,
-            incarnation,
-        },
-    }
-}

@@ -163,7 +163,7 @@ fn a_file_that_begins_with_anything_but_a_head_is_not_ours() {
 fn lives(placement: &str) -> (InstanceKey, Survivor) {
     match start(placement, placement, 1) {
         Order::Start(start) => (start.instance.clone(), Survivor::Lives(start)),
-        Order::Stop(_) => unreachable!("a start is asked for"),
+        Order::Stop(_) | Order::Reconfigure(_) => unreachable!("a start is asked for"),
     }
 }
 

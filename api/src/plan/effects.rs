@@ -1,0 +1,163 @@
+//! What a changed wish means for instances: which start, which are given another configuration, which stop.
+
+use mainstay_coordinator::PlacementWish;
+use mainstay_protocol::{InstanceKey, NodeName, PlacementName, SlotName};
+use mainstay_resource_graph::{
+    Desired, Instance, InstanceState, Key, Kind, NameKey, Node, NodeState, Placement, Strategy,
+    Target, Update, View, ViewExt,
+};
+
+use crate::types::{InstanceAct, InstanceChange};
+
+/// A wish that is put, beside what there is.
+pub fn of_put(
+    view: &dyn View,
+    wish: &PlacementWish,
+    have: Option<&Placement>,
+) -> Vec<InstanceChange> {
+    let mut changes = Vec::new();
+    for (name, node) in nodes(view) {
+        let key = InstanceKey::new(name.clone(), wish.name.clone());
+        let wanted = includes(&wish.target, &name, &node);
+        let instance = view.instance(&key);
+        let there = instance
+            .as_ref()
+            .filter(|instance| instance.desired != Desired::Absent);
+        let change = match (there, wanted) {
+            (None, false) => None,
+            (None, true) => Some(started(view, wish, &name, &node, &key)),
+            (Some(instance), false) => stopped(&key, instance, "its node is no longer a target"),
+            (Some(instance), true) => reconfigured(view, wish, have, &key, instance),
+        };
+        changes.extend(change.map(|change| when_back(change, &name, &node)));
+    }
+    changes
+}
+
+/// A placement that is deleted.
+pub fn of_delete(view: &dyn View, placement: &PlacementName) -> Vec<InstanceChange> {
+    view.instances_of(placement)
+        .iter()
+        .filter_map(|key| stopped(key, &view.instance(key)?, "its placement is deleted"))
+        .collect()
+}
+
+/// In which steps a change reaches the instances.
+pub fn steps(update: &Update) -> String {
+    let how = match update.strategy {
+        Strategy::All => "all at once".to_owned(),
+        Strategy::Rolling { at_once: 1 } => "one at a time".to_owned(),
+        Strategy::Rolling { at_once } => format!("{at_once} at a time"),
+        Strategy::Canary => "one first, then the rest".to_owned(),
+    };
+    let wait = match update.wait_ms {
+        0 => String::new(),
+        ms => format!(", each {} healthy", crate::shapes::duration_text(ms)),
+    };
+    match update.rollback {
+        true => format!("{how}{wait}, taken back if one fails"),
+        false => format!("{how}{wait}, stays as it is if one fails"),
+    }
+}
+
+fn nodes(view: &dyn View) -> Vec<(NodeName, Node)> {
+    let names = view.keys(Kind::Node).into_iter();
+    names
+        .filter_map(|key| match key {
+            Key::Node(name) => view.node(&name).map(|node| (name, node)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn includes(target: &Target, name: &NodeName, node: &Node) -> bool {
+    target.includes(name, &node.labels)
+}
+
+fn change(key: &InstanceKey, act: InstanceAct, text: impl Into<String>) -> InstanceChange {
+    InstanceChange {
+        reference: key.to_string(),
+        act,
+        text: text.into(),
+    }
+}
+
+fn started(
+    view: &dyn View,
+    wish: &PlacementWish,
+    name: &NodeName,
+    node: &Node,
+    key: &InstanceKey,
+) -> InstanceChange {
+    if !node.provides.contains_key(&wish.service_type) {
+        let text = format!("stays Blocked: {name} does not have the type");
+        return change(key, InstanceAct::Start, text);
+    }
+    let slot = slot(view, wish);
+    let holder = slot.and_then(|slot| {
+        let holder = view.holder(&NameKey::new(name.clone(), slot.clone()))?;
+        (holder != *key).then(|| format!("waits for the name {slot}, which {holder} holds"))
+    });
+    change(key, InstanceAct::Start, holder.unwrap_or_default())
+}
+
+/// The name an instance takes on its node.
+fn slot(view: &dyn View, wish: &PlacementWish) -> Option<SlotName> {
+    let declaration = view.service_type(&wish.service_type)?.declaration;
+    declaration
+        .holds
+        .or_else(|| wish.holds.clone())
+        .or_else(|| wish.name.as_str().parse().ok())
+}
+
+fn reconfigured(
+    view: &dyn View,
+    wish: &PlacementWish,
+    have: Option<&Placement>,
+    key: &InstanceKey,
+    instance: &Instance,
+) -> Option<InstanceChange> {
+    let hash = have?.wish.config_on(&key.node).clone();
+    let now = view.configuration(&Key::Configuration(hash))?;
+    let (_, then) = mainstay_coordinator::config::canonical(&wish.config).ok()?;
+    if now == then {
+        return None;
+    }
+    let text = match instance.state {
+        _ if instance.desired == Desired::Stopped => {
+            "stays stopped, and takes it up when it is started"
+        }
+        InstanceState::Quarantined
+        | InstanceState::Backoff { .. }
+        | InstanceState::Failed { .. } => "is tried again with a clean sheet",
+        InstanceState::Running
+        | InstanceState::Degraded
+        | InstanceState::Unresponsive { .. }
+        | InstanceState::Unknown { .. } => "in place if the service can, else by a restart",
+        InstanceState::Pending
+        | InstanceState::Blocked
+        | InstanceState::Starting
+        | InstanceState::Stopping { .. }
+        | InstanceState::Stopped { .. } => "takes it up with its next start",
+    };
+    Some(change(key, InstanceAct::Reconfigure, text))
+}
+
+fn stopped(key: &InstanceKey, instance: &Instance, why: &str) -> Option<InstanceChange> {
+    let over = matches!(instance.state, InstanceState::Stopped { .. })
+        && instance.desired != Desired::Running;
+    (!over).then(|| change(key, InstanceAct::Stop, why))
+}
+
+/// Of a node that is away everything waits.
+fn when_back(change: InstanceChange, name: &NodeName, node: &Node) -> InstanceChange {
+    if node.state == NodeState::Online {
+        return change;
+    }
+    let when = format!("when {name} is back");
+    let text = match change.text.is_empty() {
+        true => when,
+        false => format!("{}; {when}", change.text),
+    };
+    InstanceChange { text, ..change }
+}

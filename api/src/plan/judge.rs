@@ -1,0 +1,259 @@
+//! What only the cluster can tell: types, nodes and placements that a wish names, configurations, circles.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainstay_coordinator::PlacementWish;
+use mainstay_protocol::PlacementName;
+use mainstay_protocol::words::nearest;
+use mainstay_resource_graph::{Key, Kind, Standing, Target, View, ViewExt, traverse};
+
+use super::read::{Placed, Wishes, flaw};
+use crate::shapes::Path;
+use crate::types::{PlanMode, WishFlaw};
+
+pub fn judge(view: &dyn View, wishes: &Wishes<'_>, mode: PlanMode, flaws: &mut Vec<WishFlaw>) {
+    for placed in &wishes.placements {
+        match mode {
+            PlanMode::Apply | PlanMode::Prune => {
+                Judge {
+                    view,
+                    wishes,
+                    mode,
+                    placed,
+                    flaws,
+                }
+                .all();
+            }
+            PlanMode::Delete => nobody_stands_on(view, wishes, placed, flaws),
+        }
+    }
+}
+
+struct Judge<'a> {
+    view: &'a dyn View,
+    wishes: &'a Wishes<'a>,
+    mode: PlanMode,
+    placed: &'a Placed<'a>,
+    flaws: &'a mut Vec<WishFlaw>,
+}
+
+fn top(name: &str) -> Path {
+    Path::default().field(name)
+}
+
+impl Judge<'_> {
+    fn all(&mut self) {
+        self.service_type();
+        self.existing();
+        self.target();
+        self.dependencies();
+    }
+
+    fn wish(&self) -> &PlacementWish {
+        &self.placed.wish
+    }
+
+    fn tell(&mut self, path: Path, why: impl Into<String>, nearest: Vec<String>) {
+        let number = self.placed.number;
+        self.flaws.push(flaw(number, path, why.into(), nearest));
+    }
+
+    fn service_type(&mut self) {
+        let name = self.wish().service_type.clone();
+        let Some(found) = self.view.service_type(&name) else {
+            let near = near(self.view, Kind::Type, name.as_str());
+            return self.tell(
+                top("type"),
+                format!("no node has the type \"{name}\""),
+                near,
+            );
+        };
+        let declaration = found.declaration;
+        if let (Some(asked), Some(fixed)) = (&self.wish().holds, &declaration.holds) {
+            let why = format!("the type {name} has the one name {fixed}: leave out {asked}");
+            self.tell(top("holds"), why, Vec::new());
+        }
+        let config = self.wish().config.clone();
+        for (path, why, near) in super::read::config_flaws(&declaration, &config) {
+            self.tell(path, why, near);
+        }
+    }
+
+    /// Type and name are what a placement is; other ones would be another placement.
+    fn existing(&mut self) {
+        let wish = self.wish().clone();
+        let Some(have) = self.view.placement(&wish.name) else {
+            return;
+        };
+        if have.standing == Standing::Leaving {
+            let why = format!(
+                "{} is being deleted; it can be made anew when it is gone",
+                wish.name
+            );
+            self.tell(top("name"), why, Vec::new());
+        }
+        if have.service_type != wish.service_type {
+            let why = format!(
+                "{} is of type {}, which cannot be changed: delete it first",
+                wish.name, have.service_type
+            );
+            self.tell(top("type"), why, Vec::new());
+        }
+        if have.holds != wish.holds {
+            let held = have
+                .holds
+                .as_ref()
+                .map_or("its own name", |slot| slot.as_str());
+            let why = format!(
+                "{} holds {held}, which cannot be changed: delete it first",
+                wish.name
+            );
+            self.tell(top("holds"), why, Vec::new());
+        }
+    }
+
+    fn target(&mut self) {
+        let Target::Nodes(nodes) = self.wish().target.clone() else {
+            return;
+        };
+        for node in nodes {
+            if self.view.node(&node).is_some() {
+                continue;
+            }
+            let index = self.index_of(&["target", "nodes"], None, node.as_str());
+            let path = top("target").field("nodes").index(index);
+            let near = near(self.view, Kind::Node, node.as_str());
+            self.tell(path, format!("the node \"{node}\" is not known"), near);
+        }
+    }
+
+    fn dependencies(&mut self) {
+        let names: Vec<PlacementName> = self.wish().depends_on.keys().cloned().collect();
+        for on in names {
+            let index = self.index_of(&["depends_on"], Some("placement"), on.as_str());
+            let path = top("depends_on").index(index).field("placement");
+            let there = self.view.placement(&on);
+            if self.wishes.placed(&on).is_some() {
+                continue;
+            }
+            match there {
+                None => {
+                    let known = self.wishes.placements.iter();
+                    let mut names: Vec<String> =
+                        known.map(|placed| placed.wish.name.to_string()).collect();
+                    names.extend(known_names(self.view, Kind::Placement));
+                    let near = nearest(on.as_str(), names.iter().map(String::as_str));
+                    let why = format!(
+                        "the placement \"{on}\" is neither in the files nor in the cluster"
+                    );
+                    self.tell(path, why, near);
+                }
+                Some(found) if found.standing == Standing::Leaving => {
+                    self.tell(path, format!("{on} is being deleted"), Vec::new());
+                }
+                Some(_) if self.mode == PlanMode::Prune => {
+                    let why = format!("{on} is not in the files, and would be deleted by --prune");
+                    self.tell(path, why, Vec::new());
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some(circle) = circle(self.view, self.wishes, &self.wish().name) {
+            let circle: Vec<&str> = circle.iter().map(PlacementName::as_str).collect();
+            let why = format!("it would depend on itself: {}", circle.join(" -> "));
+            self.tell(top("depends_on"), why, Vec::new());
+        }
+    }
+
+    /// Where in the list as it was written something stands: the typed form is sorted.
+    fn index_of(&self, path: &[&str], field: Option<&str>, text: &str) -> usize {
+        let spec = &self.placed.body.spec;
+        let list = path.iter().try_fold(spec, |value, name| value.get(name));
+        let is = |item: &serde_json::Value| {
+            let item = field.map_or(Some(item), |field| item.get(field));
+            item.and_then(serde_json::Value::as_str) == Some(text)
+        };
+        list.and_then(serde_json::Value::as_array)
+            .and_then(|items| items.iter().position(is))
+            .unwrap_or(0)
+    }
+}
+
+/// What would stand on nothing is deleted with it, or keeps it.
+fn nobody_stands_on(
+    view: &dyn View,
+    wishes: &Wishes<'_>,
+    placed: &Placed<'_>,
+    flaws: &mut Vec<WishFlaw>,
+) {
+    let name = &placed.wish.name;
+    let standing: Vec<String> = traverse::standing_on(view, name)
+        .into_iter()
+        .filter(|other| wishes.placed(other).is_none())
+        .map(|other| other.to_string())
+        .collect();
+    if !standing.is_empty() {
+        let why = format!(
+            "{} depends on {name} and would be left without it",
+            standing.join(", ")
+        );
+        flaws.push(flaw(placed.number, top("name"), why, Vec::new()));
+    }
+}
+
+/// A way from a placement back to itself, with what is wished for in the place of what is.
+fn circle(
+    view: &dyn View,
+    wishes: &Wishes<'_>,
+    start: &PlacementName,
+) -> Option<Vec<PlacementName>> {
+    let below = |name: &PlacementName| -> Vec<PlacementName> {
+        match wishes.placed(name) {
+            Some(wish) => wish.depends_on.keys().cloned().collect(),
+            None => view
+                .placement(name)
+                .map(|placement| placement.wish.depends_on.into_keys().collect())
+                .unwrap_or_default(),
+        }
+    };
+    let mut came_from: BTreeMap<PlacementName, PlacementName> = BTreeMap::new();
+    let mut open = vec![start.clone()];
+    let mut seen = BTreeSet::new();
+    while let Some(at) = open.pop() {
+        for next in below(&at) {
+            if next == *start {
+                let mut circle = vec![start.clone()];
+                let mut back = at.clone();
+                while back != *start {
+                    circle.push(back.clone());
+                    back = came_from.get(&back)?.clone();
+                }
+                circle.push(start.clone());
+                circle.reverse();
+                return Some(circle);
+            }
+            if seen.insert(next.clone()) {
+                came_from.insert(next.clone(), at.clone());
+                open.push(next);
+            }
+        }
+    }
+    None
+}
+
+fn known_names(view: &dyn View, kind: Kind) -> Vec<String> {
+    view.keys(kind)
+        .into_iter()
+        .filter_map(|key| match key {
+            Key::Node(name) => Some(name.to_string()),
+            Key::Type(name) => Some(name.to_string()),
+            Key::Placement(name) => Some(name.to_string()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn near(view: &dyn View, kind: Kind, wrong: &str) -> Vec<String> {
+    let names = known_names(view, kind);
+    nearest(wrong, names.iter().map(String::as_str))
+}

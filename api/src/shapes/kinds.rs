@@ -1,0 +1,52 @@
+//! The kinds a document may be of.
+
+use super::placement::PLACEMENT;
+use super::settings::SETTINGS;
+use super::shape::Shape;
+
+/// A kind by its name.
+#[derive(Debug)]
+pub struct SpecKind {
+    pub name: &'static str,
+    /// None of one that is known and not there yet.
+    pub shape: Option<&'static Shape>,
+    /// With what it comes.
+    pub later: &'static str,
+    /// Whether its documents have names; of one without there is at most one.
+    pub named: bool,
+}
+
+pub static KINDS: [SpecKind; 8] = [
+    SpecKind {
+        name: "Placement",
+        shape: Some(&PLACEMENT),
+        later: "",
+        named: true,
+    },
+    SpecKind {
+        name: "Settings",
+        shape: Some(&SETTINGS),
+        later: "",
+        named: false,
+    },
+    later("Orchestration", "orchestrations"),
+    later("Activity", "orchestrations"),
+    later("Service", "service models"),
+    later("Platform", "placing by asking"),
+    later("Module", "versions of modules"),
+    later("Cluster", "`mainstay bootstrap`"),
+];
+
+const fn later(name: &'static str, with: &'static str) -> SpecKind {
+    SpecKind {
+        name,
+        shape: None,
+        later: with,
+        named: true,
+    }
+}
+
+/// A kind by its name, as it is written.
+pub fn kind(name: &str) -> Option<&'static SpecKind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}

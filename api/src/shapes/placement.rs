@@ -1,0 +1,228 @@
+//! The shape of a Placement.
+
+use mainstay_protocol::{NodeName, PlacementName, SlotName, TypeName, limits};
+
+use super::shape::{Field, Of, Shape};
+
+const DAY_MS: u64 = 24 * 3600 * 1000;
+
+fn placement(text: &str) -> Result<(), String> {
+    PlacementName::new(text)
+        .map(drop)
+        .map_err(|bad| bad.to_string())
+}
+
+fn service_type(text: &str) -> Result<(), String> {
+    TypeName::new(text).map(drop).map_err(|bad| bad.to_string())
+}
+
+fn slot(text: &str) -> Result<(), String> {
+    SlotName::new(text).map(drop).map_err(|bad| bad.to_string())
+}
+
+fn node(text: &str) -> Result<(), String> {
+    NodeName::new(text).map(drop).map_err(|bad| bad.to_string())
+}
+
+/// With what fields come that are not there yet.
+const WITH_PLACING: &str = "placing by asking the nodes";
+const WITH_LEASES: &str = "singletons and their leases";
+
+pub static PLACEMENT: Shape = Shape {
+    name: "Placement",
+    doc: "A wish: run this service type, with this configuration, on these nodes.",
+    fields: &[
+        Field::required(
+            "name",
+            Of::Name("a placement's name", placement),
+            "Its name; instances are NAME@NODE.",
+        ),
+        Field::required(
+            "type",
+            Of::Name("a service type", service_type),
+            "A service type, as `mainstay get types` lists them. It cannot be changed later.",
+        ),
+        Field::new(
+            "holds",
+            Of::Name("a name", slot),
+            "the placement's name",
+            "The exclusive name it takes on a node; generic types only. It cannot be changed later.",
+        ),
+        Field::required("target", Of::Object(&TARGET), "Where its instances run."),
+        Field::new(
+            "config",
+            Of::Free,
+            "{}",
+            "The configuration of the service type, as `mainstay describe type/TYPE` shows it.",
+        ),
+        Field::new(
+            "policy",
+            Of::Object(&POLICY),
+            "the type's, then the cluster's settings",
+            "When and how often it is restarted.",
+        ),
+        Field::new(
+            "depends_on",
+            Of::List(&Of::Object(&DEPENDENCY)),
+            "[]",
+            "What must be up before it starts, and stops after it.",
+        ),
+        Field::new(
+            "update",
+            Of::Object(&UPDATE),
+            "one node after the other, taken back if it fails",
+            "How a changed configuration reaches its instances.",
+        ),
+        Field::later(
+            "singleton",
+            WITH_LEASES,
+            "At most one in the cluster, also under partition.",
+        ),
+    ],
+    one_of: &[],
+};
+
+static TARGET: Shape = Shape {
+    name: "target",
+    doc: "Where instances run: on named nodes, or on all that have certain labels.",
+    fields: &[
+        Field::new(
+            "nodes",
+            Of::List(&Of::Name("a node", node)),
+            "",
+            "One on each of these nodes.",
+        ),
+        Field::new(
+            "all",
+            Of::Labels,
+            "",
+            "One on every node with these labels, also on those that come later; {} is every node.",
+        ),
+        Field::later(
+            "count",
+            WITH_PLACING,
+            "So many, on nodes that the cluster chooses.",
+        ),
+        Field::later(
+            "spread",
+            WITH_PLACING,
+            "The label whose values `count` spreads over.",
+        ),
+    ],
+    one_of: &[&["nodes", "all"]],
+};
+
+static POLICY: Shape = Shape {
+    name: "policy",
+    doc: "When and how often an instance that ended is started again.",
+    fields: &[
+        Field::new(
+            "restart",
+            Of::OneOf(&["always", "on-failure", "never"]),
+            "the type's",
+            "After which ends it is started again.",
+        ),
+        Field::new(
+            "attempts",
+            Of::Count {
+                min: 1,
+                max: limits::ATTEMPTS_KEPT_MAX as u64,
+            },
+            "setting restart.attempts",
+            "Restarts within the window before it is quarantined.",
+        ),
+        Field::new(
+            "window",
+            Of::Duration {
+                min_ms: 1000,
+                max_ms: 7 * DAY_MS,
+            },
+            "setting restart.window",
+            "The time in which attempts are counted.",
+        ),
+        Field::new(
+            "backoff",
+            Of::Object(&BACKOFF),
+            "setting backoff",
+            "The pause before a further try.",
+        ),
+        Field::later(
+            "escalate",
+            WITH_PLACING,
+            "What follows when the attempts are used up: quarantine, or move.",
+        ),
+    ],
+    one_of: &[],
+};
+
+static BACKOFF: Shape = Shape {
+    name: "backoff",
+    doc: "Pauses double from the first to the longest.",
+    fields: &[Field::new(
+        "max",
+        Of::Duration {
+            min_ms: 1000,
+            max_ms: DAY_MS,
+        },
+        "setting backoff.max",
+        "The longest pause between two tries.",
+    )],
+    one_of: &[],
+};
+
+static DEPENDENCY: Shape = Shape {
+    name: "depends_on",
+    doc: "Another placement that must be up first.",
+    fields: &[
+        Field::required(
+            "placement",
+            Of::Name("a placement's name", placement),
+            "The placement it stands on.",
+        ),
+        Field::new(
+            "until",
+            Of::OneOf(&["healthy", "started"]),
+            "healthy",
+            "How far that one must be.",
+        ),
+    ],
+    one_of: &[],
+};
+
+static UPDATE: Shape = Shape {
+    name: "update",
+    doc: "How a changed configuration reaches the instances.",
+    fields: &[
+        Field::new(
+            "strategy",
+            Of::OneOf(&["rolling", "all", "canary"]),
+            "rolling",
+            "Some at a time, all at once, or one first and then the rest.",
+        ),
+        Field::new(
+            "at_once",
+            Of::Count {
+                min: 1,
+                max: limits::INSTANCES_PER_NODE_MAX as u64,
+            },
+            "1",
+            "With rolling: so many at a time; the next when those are healthy.",
+        ),
+        Field::new(
+            "wait",
+            Of::Duration {
+                min_ms: 0,
+                max_ms: DAY_MS,
+            },
+            "0s",
+            "So long an instance must be healthy before the next is changed.",
+        ),
+        Field::new(
+            "rollback",
+            Of::Bool,
+            "true",
+            "Whether a change that makes an instance fail is taken back everywhere.",
+        ),
+    ],
+    one_of: &[],
+};
