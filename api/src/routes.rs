@@ -54,8 +54,9 @@ routes! {
     PLAN: Post "/v1/plan";
     SETTINGS: Get "/v1/settings";
     SETTINGS_PUT: Put "/v1/settings";
-    /// `node=`, `placement=`, `type=`, `state=`
+    /// `node=`, `placement=`, `type=`, `state=`; with `usage=1`, what each uses is asked of its node.
     INSTANCES: Get "/v1/instances";
+    /// `usage=1`
     INSTANCE: Get "/v1/instances/{node}/{placement}";
     NAMES: Get "/v1/names";
     NAME: Get "/v1/names/{node}/{name}";
@@ -65,7 +66,7 @@ routes! {
     CONFIGURATION: Get "/v1/configurations/{name}";
     /// A stream that says when anything was committed, or leadership changed: the moment to look again.
     CHANGES: Get "/v1/changes";
-    /// Any one resource: `ref=`
+    /// Any one resource: `ref=`; an instance's usage too: `usage=1`
     RESOURCE: Get "/v1/resource";
     /// `ref=`: one tree; without: a tree for each root problem.
     WHY: Get "/v1/why";

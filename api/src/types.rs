@@ -20,7 +20,7 @@ pub use change::{
 };
 pub use graph::{Graph, GraphProblem, GraphRelation, GraphVertex, Impact, Loss};
 pub use history::{BadFrame, BadPeer, Changed, Decision, Event, Parked, Saw};
-pub use instance::{Instance, Process};
+pub use instance::{Instance, Process, Usage};
 pub use node::{Counts, Node};
 pub use parts::{
     Cluster, Configuration, Described, MessageType, Name, ServiceType, Station, Supervisor, Version,

@@ -133,7 +133,7 @@ pub enum Command {
     AskStatus(CheckArguments),
     /// Send an instance a message of its type
     Call(CallArguments),
-    /// What an instance's process wrote
+    /// What an instance wrote, a process or an actor
     Logs(LogsArguments),
     /// What happened, oldest first
     Events(EventsArguments),

@@ -62,6 +62,14 @@ impl Style {
         }
     }
 
+    /// Whether what instances use is worth asking their nodes for: a plain table has no room for it.
+    pub fn shows_usage(self) -> bool {
+        match self.format {
+            Format::Wide | Format::Json | Format::Yaml => true,
+            Format::Table | Format::Name => false,
+        }
+    }
+
     /// It is for people, not for programs.
     pub fn is_text(self) -> bool {
         match self.format {

@@ -49,6 +49,21 @@ pub fn age_of(time: Time) -> String {
     }
 }
 
+/// Bytes in the unit that reads best: `3.4 MiB`.
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    let mut tenths = u128::from(count) * 10 / 1024;
+    let mut unit = 0;
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +72,15 @@ mod tests {
     fn foreign_text_becomes_one_line_without_control_characters() {
         assert_eq!(one_line("a\n\n  b\r\n\u{1b}[2Jc\u{7}"), "a / b / [2Jc");
         assert_eq!(printable("a\n\u{1b}b\tc"), "a\nb\tc");
+    }
+
+    #[test]
+    fn bytes_read_in_the_unit_that_fits() {
+        let texts = [1000, 1024, 3_565_158, 5 << 30, 2000 << 40].map(bytes);
+        assert_eq!(
+            texts,
+            ["1000 B", "1.0 KiB", "3.3 MiB", "5.0 GiB", "2000.0 TiB"]
+        );
     }
 
     #[test]

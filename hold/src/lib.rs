@@ -26,6 +26,7 @@
 mod client;
 mod fields;
 pub mod limits;
+mod log;
 mod message;
 pub mod processes;
 mod records;
@@ -34,6 +35,7 @@ mod spec;
 
 pub use client::Client;
 pub use fields::{BadFields, Fields};
+pub use log::Log;
 pub use message::{Event, Request, Step};
 pub use processes::ProcessId;
 pub use records::{Exit, How, Phase, State};

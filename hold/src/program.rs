@@ -12,7 +12,6 @@ mod ask;
 mod clients;
 mod end;
 mod hold;
-mod log;
 mod memory;
 mod notify;
 mod stage;

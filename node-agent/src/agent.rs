@@ -14,7 +14,11 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tracing_subscriber::EnvFilter;
+use tracing::Subscriber;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::adoption;
 use crate::agent_file::AgentFile;
@@ -25,6 +29,7 @@ use crate::held::hold_program;
 use crate::instances::{Holding, Instances};
 use crate::machine;
 use crate::options::{AgentOptions, CannotRun};
+use crate::own_logs::OwnLogs;
 use crate::requests::Requests;
 use crate::session::{Pulse, Session};
 use crate::types;
@@ -243,17 +248,29 @@ fn die_with(parent: u32) -> Result<(), CannotRun> {
     Ok(())
 }
 
+/// The layer that writes what instances say into their own logs. [`run`] puts it up; a program that has a subscriber of
+/// its own, over a [`Registry`](tracing_subscriber::Registry), adds it.
+pub fn own_logs<S>() -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    OwnLogs.with_filter(LevelFilter::INFO)
+}
+
 /// What a daemon has to tell goes to stderr, structured and without colour: it ends in files and journals.
 pub fn log_to_stderr(filter: Option<&str>) {
     let filter = filter.map_or_else(
         || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
         EnvFilter::new,
     );
-    // A program that has its own log keeps it.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let agents = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .with_writer(std::io::stderr)
+        .with_filter(filter);
+    // A program that has its own log keeps it.
+    let _ = tracing_subscriber::registry()
+        .with(agents)
+        .with(own_logs())
         .try_init();
 }
 

@@ -101,7 +101,7 @@ impl Held {
         self.state.borrow().as_ref()?.process
     }
 
-    fn hold(&self) -> Option<ProcessId> {
+    pub(crate) fn hold(&self) -> Option<ProcessId> {
         Some(self.state.borrow().as_ref()?.hold)
     }
 

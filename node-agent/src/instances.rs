@@ -23,6 +23,7 @@ use tokio::time::timeout;
 
 use crate::directory::{Directory, HeldName};
 use crate::held::{self, Held};
+use crate::own_logs;
 
 /// For the Check behind a change of configuration: one that takes longer is seen by the next.
 const CHANGED_CHECK_DEADLINE: Duration = Duration::from_secs(2);
@@ -186,12 +187,18 @@ impl Instances {
         held: Option<HeldName>,
         beginning: Beginning,
     ) {
+        let identity = Identity {
+            instance: start.instance.clone(),
+            incarnation: start.incarnation,
+            name: start.name.clone(),
+        };
+        let span = hosting::span(&identity);
+        if !declared.keeps_log() {
+            own_logs::listen(&span, &self.log_directory(&start.name), start.incarnation);
+        }
         let launch = Launch {
-            identity: Identity {
-                instance: start.instance.clone(),
-                incarnation: start.incarnation,
-                name: start.name.clone(),
-            },
+            identity,
+            span,
             config: start.config.clone(),
             deadline: Duration::from_millis(start.start_deadline_ms),
             beginning,

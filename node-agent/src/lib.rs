@@ -49,9 +49,11 @@ mod directory;
 mod held;
 mod logs;
 mod machine;
+mod own_logs;
+mod usage;
 
 pub mod types;
 
-pub use agent::{Agent, log_to_stderr, run};
+pub use agent::{Agent, log_to_stderr, own_logs, run};
 pub use arguments::AgentArguments;
 pub use options::{AgentOptions, CannotRun, Endpoint};

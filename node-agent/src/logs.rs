@@ -68,6 +68,17 @@ pub(crate) fn page(
     ))
 }
 
+/// The page of a log of which nothing is written yet.
+pub(crate) fn nothing_yet(incarnation: Incarnation, from: Option<LogPlace>) -> LogPage {
+    LogPage {
+        incarnation,
+        text: String::new(),
+        next: from.unwrap_or(LogPlace { file: 1, offset: 0 }),
+        end: true,
+        gap: false,
+    }
+}
+
 /// The newest one of the same placement that is older and has a log.
 fn before(directory: &Path, incarnation: Incarnation) -> io::Result<Option<Incarnation>> {
     let older = names(directory)?

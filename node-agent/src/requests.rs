@@ -21,6 +21,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::instances::Instances;
 use crate::logs;
+use crate::session::Answers;
+use crate::usage;
 
 /// A Check's own answer to a missed deadline comes at that deadline: so much longer may it take to say so.
 const LAST_WORD: Duration = Duration::from_millis(250);
@@ -55,31 +57,25 @@ impl Requests {
     }
 
     /// Returns at once; the answer goes where the session's words go.
-    pub(crate) fn serve(
-        &self,
-        request_id: u64,
-        request: Request,
-        outgoing: mpsc::Sender<AgentMessage>,
-    ) {
+    pub(crate) fn serve(&self, request_id: u64, request: Request, answers: Answers) {
         let Ok(permit) = Arc::clone(&self.in_flight).try_acquire_owned() else {
             let text = "the agent has too many questions under way";
             let answer = Answer::Refused(Refusal::new(code::OVERLOADED, text));
-            // A session with no room for a refusal is about to be closed as stuck.
-            let _ = outgoing.try_send(AgentMessage::Answer { request_id, answer });
+            answers.try_say(AgentMessage::Answer { request_id, answer });
             return;
         };
         let requests = self.clone();
+        let deadline = Duration::from_millis(request.deadline_ms).min(DEADLINE_MAX);
         tokio::spawn(async move {
             let answer = tokio::select! {
                 answer = requests.answer(request) => answer,
                 // Nobody waits for the answer any more: the question is taken back.
-                () = outgoing.closed() => return,
+                () = answers.closed() => return,
             };
             drop(permit);
-            // Closed since: as above.
-            let _ = outgoing
-                .send(AgentMessage::Answer { request_id, answer })
-                .await;
+            // One that finds no room within its deadline is waited for no more.
+            let message = AgentMessage::Answer { request_id, answer };
+            let _ = timeout(deadline, answers.say(message)).await;
         });
     }
 
@@ -100,6 +96,7 @@ impl Requests {
                 of,
                 from,
             } => self.logs(&instance, &name, incarnation, of, from).await,
+            Ask::Usage { instances } => self.usage(instances).await,
             Ask::Chaos { target, act } => self.chaos(target, act).await,
             Ask::SupervisorCheck => Ok(self.supervisor_check(deadline).await),
             Ask::SupervisorStatus => self.supervisor_status(deadline).await,
@@ -184,11 +181,17 @@ impl Requests {
         let read = read.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         match read {
             Ok(Some(page)) => Ok(Answer::Log(page)),
+            // An actor's log begins with its first word: one may wait for it, and go on from one that never came.
+            Ok(None)
+                if of == LogOf::This && (from.is_some() || self.lives(instance, incarnation)) =>
+            {
+                Ok(Answer::Log(logs::nothing_yet(incarnation, from)))
+            }
             Ok(None) => {
                 let text = match of {
-                    LogOf::This => format!(
-                        "{instance} has no log of its own on this node: actors write to their agent's"
-                    ),
+                    LogOf::This => {
+                        format!("no log is kept of {instance} incarnation {incarnation}")
+                    }
                     LogOf::Before => {
                         format!(
                             "no log is kept of an incarnation of {instance} before {incarnation}"
@@ -202,6 +205,30 @@ impl Requests {
                 Err(Refusal::new(code::INTERNAL, text))
             }
         }
+    }
+
+    /// Of those that live here; whoever asks knows which are missing.
+    async fn usage(&self, instances: Vec<InstanceKey>) -> Result<Answer, Refusal> {
+        if instances.len() > limits::USAGES_MAX {
+            let text = format!(
+                "{} instances at once are more than {}",
+                instances.len(),
+                limits::USAGES_MAX
+            );
+            return Err(Refusal::new(code::BAD_REQUEST, text));
+        }
+        let hosted = instances.iter().filter_map(|key| self.instances.get(key));
+        let hosted: Vec<Hosted> = hosted.collect();
+        let measured = spawn_blocking(move || usage::measure(&hosted)).await;
+        measured.map(Answer::Usage).map_err(|error| {
+            let text = format!("measuring went wrong: {error}");
+            Refusal::new(code::INTERNAL, text)
+        })
+    }
+
+    fn lives(&self, instance: &InstanceKey, incarnation: Incarnation) -> bool {
+        let hosted = self.instances.get(instance);
+        hosted.is_some_and(|hosted| hosted.identity().incarnation == incarnation)
     }
 
     async fn supervisor_check(&self, deadline: Duration) -> Answer {

@@ -1,6 +1,7 @@
 //! The session with the station: connects, introduces itself, and carries words both ways until it breaks; then
 //! again, for ever, with a jittered pause.
 
+mod bulk;
 mod connection;
 mod pulse;
 
@@ -18,12 +19,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use self::bulk::BulkWay;
 use self::connection::{Connection, ReadHalf, WriteHalf};
 use crate::driver::{Happened, Line};
 use crate::machine;
 use crate::options::{AgentOptions, Endpoint};
 use crate::requests::Requests;
 
+pub(crate) use self::bulk::Answers;
 pub(crate) use self::pulse::Pulse;
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -96,8 +99,8 @@ impl Session {
         let mut said = String::new();
         loop {
             let error = match self.open().await {
-                Ok((opened, welcome)) => {
-                    let error = self.carry(opened, welcome).await;
+                Ok((opened, bulk, welcome)) => {
+                    let error = self.carry(opened, bulk, welcome).await;
                     // A station that is not to be followed would be asked again without a pause.
                     if !matches!(error, SessionError::Dropped) {
                         (pause, said) = (PAUSE_MIN, String::new());
@@ -118,13 +121,14 @@ impl Session {
     }
 
     /// From connecting to the station's welcome.
-    async fn open(&mut self) -> Result<(Opened, Welcome), SessionError> {
+    async fn open(&mut self) -> Result<(Opened, BulkWay, Welcome), SessionError> {
         let connecting = connection::connect(&self.endpoint);
         let Connection { read, write } = in_time("connecting to the station", connecting).await?;
         let mut opened = Opened {
             read,
             write,
             decoder: FrameDecoder::new(Channel::Control),
+            channel: Channel::Control,
         };
         let (node_up, asked) = oneshot::channel();
         let told = self.happened.send(Happened::Connected { node_up }).await;
@@ -133,15 +137,24 @@ impl Session {
             // The driver is gone: the agent ends.
             (Ok(()) | Err(_), _) => return Err(SessionError::Dropped),
         };
+        let handshake = self.introduction(&node_up);
+        let bulk = BulkWay {
+            endpoint: self.endpoint.clone(),
+            handshake: Handshake {
+                channel: Channel::Bulk,
+                ..handshake.clone()
+            },
+            agent_run: node_up.agent_run,
+        };
         let welcome = async {
-            opened.shake_hands(self.introduction(&node_up)).await?;
+            opened.shake_hands(handshake).await?;
             opened
                 .write(AgentMessage::NodeUp(Box::new(node_up)))
                 .await?;
             opened.welcome().await
         };
         let welcome = in_time("waiting for the station's welcome", welcome).await?;
-        Ok((opened, welcome))
+        Ok((opened, bulk, welcome))
     }
 
     fn introduction(&self, node_up: &NodeUp) -> Handshake {
@@ -155,14 +168,15 @@ impl Session {
     }
 
     /// Both ways, until one of them ends.
-    async fn carry(&mut self, opened: Opened, welcome: Welcome) -> SessionError {
+    async fn carry(&mut self, opened: Opened, bulk: BulkWay, welcome: Welcome) -> SessionError {
         let Opened {
             read,
             write,
             decoder,
+            ..
         } = opened;
         let (outgoing, queue) = mpsc::channel(limits::SESSION_QUEUE_MAX);
-        let answers = outgoing.clone();
+        let (answers, opens) = Answers::new(outgoing.clone());
         let (line, let_go) = Line::new(outgoing);
         if self
             .happened
@@ -173,6 +187,7 @@ impl Session {
             return SessionError::Dropped;
         }
         let writing = speak(write, queue, self.pulse.clone());
+        let bulk = bulk.keep(opens, self.requests.clone(), answers.clone());
         let hearing = self.hear(read, decoder, answers);
         // Whatever is still to be answered: with the queue its askers' way back is gone, and they give up.
         let ended = tokio::select! {
@@ -180,6 +195,8 @@ impl Session {
             () = let_go => Err(SessionError::Dropped),
             ended = writing => ended,
             ended = hearing => ended,
+            // Never ends by itself: without it, everything goes over the session.
+            () = bulk => Err(SessionError::Dropped),
         };
         // If the driver is gone, the agent ends.
         let _ = self.happened.send(Happened::Down).await;
@@ -190,7 +207,7 @@ impl Session {
         &mut self,
         mut read: ReadHalf,
         mut decoder: FrameDecoder,
-        answers: mpsc::Sender<AgentMessage>,
+        answers: Answers,
     ) -> Result<(), SessionError> {
         let mut bytes = vec![0; READ_BYTES];
         loop {
@@ -201,10 +218,7 @@ impl Session {
                     Ok(Received::Unsupported { request_id, answer }) => {
                         if let Some(what) = answer {
                             let said = AgentMessage::Unsupported { request_id, what };
-                            answers
-                                .send(said)
-                                .await
-                                .map_err(|_| SessionError::Dropped)?;
+                            answers.say(said).await;
                         }
                     }
                     Err(bad) => {
@@ -234,7 +248,7 @@ impl Session {
     async fn heard(
         &mut self,
         message: StationMessage,
-        answers: &mpsc::Sender<AgentMessage>,
+        answers: &Answers,
     ) -> Result<(), SessionError> {
         let happened = match message {
             StationMessage::Command(command) => Happened::Command(command),
@@ -262,6 +276,10 @@ impl Session {
             }
             // That it came is what it says.
             StationMessage::HeartbeatSeen(_) => return Ok(()),
+            StationMessage::BulkReady(_) => {
+                tracing::warn!("the station speaks of a bulk connection on another");
+                return Ok(());
+            }
             StationMessage::Welcome(_) => return Err(SessionError::NoWelcome),
         };
         self.happened
@@ -276,6 +294,7 @@ struct Opened {
     read: ReadHalf,
     write: WriteHalf,
     decoder: FrameDecoder,
+    channel: Channel,
 }
 
 impl Opened {
@@ -305,7 +324,7 @@ impl Opened {
 
     async fn write(&mut self, message: AgentMessage) -> Result<(), SessionError> {
         let mut bytes = Vec::new();
-        encode_frame(&message.to_frame(), Channel::Control, &mut bytes)?;
+        encode_frame(&message.to_frame(), self.channel, &mut bytes)?;
         let io = |cause| SessionError::Io {
             doing: "introducing the node",
             cause,
@@ -314,6 +333,14 @@ impl Opened {
     }
 
     async fn welcome(&mut self) -> Result<Welcome, SessionError> {
+        let word = self.first_word().await?;
+        if let StationMessage::Welcome(welcome) = word {
+            return Ok(welcome);
+        }
+        Err(unwelcome(word))
+    }
+
+    async fn first_word(&mut self) -> Result<StationMessage, SessionError> {
         let mut bytes = vec![0; READ_BYTES];
         let frame = loop {
             if let Some(frame) = self.decoder.next() {
@@ -330,16 +357,21 @@ impl Opened {
             self.decoder.push(&bytes[..count]);
         };
         match StationMessage::from_frame(&frame) {
-            Ok(Received::Message(StationMessage::Welcome(welcome))) => Ok(welcome),
-            Ok(Received::Message(StationMessage::Denied(denied))) => Err(SessionError::Refused {
-                code: denied.code.to_string(),
-                text: denied.text,
-            }),
-            Ok(Received::Message(_) | Received::Unsupported { .. }) | Err(_) => {
-                Err(SessionError::NoWelcome)
-            }
+            Ok(Received::Message(message)) => Ok(message),
+            Ok(Received::Unsupported { .. }) | Err(_) => Err(SessionError::NoWelcome),
         }
     }
+}
+
+/// Why a connection is none, in the station's words if it said any.
+fn unwelcome(word: StationMessage) -> SessionError {
+    if let StationMessage::Denied(denied) = word {
+        return SessionError::Refused {
+            code: denied.code.to_string(),
+            text: denied.text,
+        };
+    }
+    SessionError::NoWelcome
 }
 
 /// Writes what is queued, as much as is there in one write, and the heartbeats.

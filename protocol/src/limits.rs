@@ -41,12 +41,20 @@ pub const EVIDENCE_BYTES_MAX: usize = 4 * 1024;
 pub const INSTANCE_MAILBOX_MAX: usize = 128;
 /// A page of a log; escaped, it fits a control frame.
 pub const LOG_PAGE_BYTES_MAX: usize = 32 * 1024;
+/// Instances whose usage is asked for in one question; the answer fits a control frame.
+pub const USAGES_MAX: usize = 256;
 /// Instances on one node.
 pub const INSTANCES_PER_NODE_MAX: usize = 10_000;
 /// A message's or configuration's JSON; fits a control frame with room to spare.
 pub const JSON_BYTES_MAX: usize = 32 * 1024;
 /// Questions under way per session.
 pub const REQUESTS_IN_FLIGHT_MAX: usize = 256;
+/// An answer or request of so many bytes goes over its session's bulk connection, so that nothing waits behind it.
+pub const BULKY_BYTES_MIN: usize = 4 * 1024;
+/// Frames queued for a bulk connection; whoever has one more waits, or is refused.
+pub const BULK_QUEUE_MAX: usize = 16;
+/// A bulk connection whose other side takes nothing for so long is closed: that side is stuck, or gone.
+pub const BULK_WRITE_DEADLINE_MS: u64 = 30_000;
 /// Frames queued for one session before it is closed as stuck.
 pub const SESSION_QUEUE_MAX: usize = 1024;
 /// Events in one batch of the leader core.

@@ -1,10 +1,13 @@
 //! Requests: questions to an agent. Answered, not logged, at most once, each with a deadline.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 use crate::health::Health;
 use crate::ids::{InstanceKey, SlotName};
+use crate::limits;
 use crate::numbers::Incarnation;
 use crate::versioned::{Evolving, nested};
 
@@ -49,6 +52,10 @@ pub enum Ask {
         of: LogOf,
         from: Option<LogPlace>,
     },
+    /// What these instances use, at most `limits::USAGES_MAX` of them; measured when it is asked for, and only then.
+    Usage {
+        instances: Vec<InstanceKey>,
+    },
 }
 
 impl Evolving for Ask {
@@ -85,6 +92,30 @@ pub struct LogPage {
     pub end: bool,
     /// What was between the place that was asked for and this page is not kept any more.
     pub gap: bool,
+}
+
+/// What one incarnation uses. What its node cannot tell is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    pub incarnation: Incarnation,
+    /// How long ago it began, in whatever life of its agent.
+    pub age_ms: u64,
+    /// Of the processes it stands for. An actor stands for none: it shares its agent's.
+    pub outside: Option<OutsideUsage>,
+    /// For how long its code has held the instance's task: messages, statuses.
+    pub busy_ms: u64,
+    /// How many of these it has served.
+    pub served: u64,
+}
+
+/// What everything together uses that an instance stands for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutsideUsage {
+    /// User and system, with what has ended already.
+    pub cpu_ms: u64,
+    /// Resident; what processes share counts in each of them.
+    pub memory_bytes: u64,
+    pub processes: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,7 +158,43 @@ pub enum Answer {
     },
     Refused(Refusal),
     Log(LogPage),
+    /// Of those that live there.
+    Usage(BTreeMap<InstanceKey, Usage>),
 }
+
+impl Ask {
+    /// Long enough to hold up what comes behind it.
+    pub fn is_bulky(&self) -> bool {
+        match self {
+            Self::Message { body, .. } => body.len() >= limits::BULKY_BYTES_MIN,
+            Self::Usage { instances } => instances.len() >= USAGES_BULKY_MIN,
+            Self::Check { .. }
+            | Self::Status { .. }
+            | Self::Chaos { .. }
+            | Self::SupervisorCheck
+            | Self::SupervisorStatus
+            | Self::Logs { .. } => false,
+        }
+    }
+}
+
+impl Answer {
+    /// Long enough to hold up what comes behind it.
+    pub fn is_bulky(&self) -> bool {
+        let bytes = match self {
+            Self::Health { detail, .. } => detail.len(),
+            Self::Status { text } | Self::Done { text } => text.len(),
+            Self::Reply { body } => body.len(),
+            Self::Log(page) => page.text.len(),
+            Self::Usage(used) => return used.len() >= USAGES_BULKY_MIN,
+            Self::Refused(refusal) => refusal.text.len(),
+        };
+        bytes >= limits::BULKY_BYTES_MIN
+    }
+}
+
+/// A key and its usage are hundred to two hundred bytes.
+const USAGES_BULKY_MIN: usize = limits::BULKY_BYTES_MIN / 128;
 
 /// Why there is no answer; never silence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,4 +1,5 @@
-//! The messages of the control channel: one enum per direction, each variant a frame of its own kind.
+//! The messages of a session: one enum per direction, each variant a frame of its own kind. Everything may go over the
+//! control channel; answers and requests that are long go over the bulk channel, where there is one.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use thiserror::Error;
 use crate::code::Code;
 use crate::command::Command;
 use crate::frame::Frame;
-use crate::ids::{InstanceKey, NodeId};
+use crate::ids::{AgentRunId, InstanceKey, NodeId};
 use crate::limits;
 use crate::numbers::{Epoch, Leadership, NodeEpoch, Sequence};
 use crate::report::{NodeUp, Numbered, Reports};
@@ -22,6 +23,7 @@ pub mod kinds {
     pub const HEARTBEAT: u16 = 2;
     pub const REPORTS: u16 = 3;
     pub const ANSWER: u16 = 4;
+    pub const BULK_UP: u16 = 5;
     // Station to agent.
     pub const WELCOME: u16 = 101;
     pub const DENIED: u16 = 102;
@@ -29,6 +31,7 @@ pub mod kinds {
     pub const COMMAND: u16 = 104;
     pub const REQUEST: u16 = 105;
     pub const HEARTBEAT_SEEN: u16 = 106;
+    pub const BULK_READY: u16 = 107;
     // Both ways.
     pub const UNSUPPORTED: u16 = 201;
 }
@@ -72,6 +75,16 @@ impl Heartbeat {
 pub struct HeartbeatSeen {
     pub leadership: Leadership,
 }
+
+/// The first word on a bulk connection: whose session it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BulkUp {
+    pub agent_run: AgentRunId,
+}
+
+/// The bulk connection belongs to its session now: what is long goes over it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BulkReady {}
 
 /// The session is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,6 +139,8 @@ bodies! {
     Heartbeat: "heartbeat", kind kinds::HEARTBEAT, version 1, compat 1;
     Reports: "reports", kind kinds::REPORTS, version 1, compat 1;
     Answer: "answer", kind kinds::ANSWER, version 1, compat 1;
+    BulkUp: "bulk-up", kind kinds::BULK_UP, version 1, compat 1;
+    BulkReady: "bulk-ready", kind kinds::BULK_READY, version 1, compat 1;
     Welcome: "welcome", kind kinds::WELCOME, version 1, compat 1;
     Denied: "denied", kind kinds::DENIED, version 1, compat 1;
     Acknowledged: "acknowledged", kind kinds::ACKNOWLEDGED, version 1, compat 1;
@@ -142,6 +157,7 @@ pub enum AgentMessage {
     Heartbeat(Heartbeat),
     Reports(Reports),
     Answer { request_id: u64, answer: Answer },
+    BulkUp(BulkUp),
     Unsupported { request_id: u64, what: Unsupported },
 }
 
@@ -154,6 +170,7 @@ pub enum StationMessage {
     Command(Box<Command>),
     Request { request_id: u64, request: Request },
     HeartbeatSeen(HeartbeatSeen),
+    BulkReady(BulkReady),
     Unsupported { request_id: u64, what: Unsupported },
 }
 
@@ -185,6 +202,7 @@ impl AgentMessage {
             Self::Heartbeat(body) => Frame::of(body),
             Self::Reports(body) => Frame::of(body),
             Self::Answer { request_id, answer } => Frame::of(answer).with_request_id(*request_id),
+            Self::BulkUp(body) => Frame::of(body),
             Self::Unsupported { request_id, what } => Frame::of(what).with_request_id(*request_id),
         }
     }
@@ -199,6 +217,7 @@ impl AgentMessage {
             kinds::HEARTBEAT => read_control(frame, Self::Heartbeat),
             kinds::REPORTS => read_control(frame, Self::Reports),
             kinds::ANSWER => read_control(frame, |answer| Self::Answer { request_id, answer }),
+            kinds::BULK_UP => read_control(frame, Self::BulkUp),
             kinds::UNSUPPORTED => {
                 read_control(frame, |what| Self::Unsupported { request_id, what })
             }
@@ -220,6 +239,7 @@ impl StationMessage {
                 request,
             } => Frame::of(request).with_request_id(*request_id),
             Self::HeartbeatSeen(body) => Frame::of(body).with_term(body.leadership.term.0),
+            Self::BulkReady(body) => Frame::of(body),
             Self::Unsupported { request_id, what } => Frame::of(what).with_request_id(*request_id),
         }
     }
@@ -236,6 +256,7 @@ impl StationMessage {
                 request,
             }),
             kinds::HEARTBEAT_SEEN => read_control(frame, Self::HeartbeatSeen),
+            kinds::BULK_READY => read_control(frame, Self::BulkReady),
             kinds::UNSUPPORTED => {
                 read_control(frame, |what| Self::Unsupported { request_id, what })
             }

@@ -36,21 +36,17 @@ impl fmt::Display for Identity {
 
 /// An instance's connection to what hosts it. Cheap to clone, for tasks of its own; such tasks should end with
 /// [`Context::shutdown`].
+///
+/// What a service says with `tracing` in its functions is in its own log, `mainstay logs`, and in its agent's. Tasks of
+/// its own say it with [`Context::span`]: `task.instrument(ctx.span().clone())`, or `tracing::info!(parent: ctx.span(), ..)`.
 #[derive(Clone)]
 pub struct Context {
     life: Arc<Life>,
-    span: Span,
 }
 
 impl Context {
     pub(crate) fn new(life: Arc<Life>) -> Self {
-        let identity = life.identity();
-        let span = tracing::info_span!(
-            "instance",
-            instance = %identity.instance,
-            incarnation = %identity.incarnation
-        );
-        Self { life, span }
+        Self { life }
     }
 
     pub fn identity(&self) -> &Identity {
@@ -128,14 +124,14 @@ impl Context {
     /// From `stop`: it could not end everything that belongs to it. What is left is told as a failure, in these words.
     pub fn stop_failed(&self, text: impl Into<String>) {
         let text = cut(text.into());
-        tracing::warn!(parent: &self.span, failure = %text, "its stop went wrong");
+        tracing::warn!(parent: self.span(), failure = %text, "its stop went wrong");
         self.life
             .failed(FailureKind::Reported, Evidence::text(text));
     }
 
     /// The span that this instance's log lines belong to.
     pub fn span(&self) -> &Span {
-        &self.span
+        self.life.span()
     }
 }
 

@@ -52,6 +52,7 @@ pub struct Declared {
     declaration: TypeDeclaration,
     blocking: bool,
     outside: bool,
+    keeps_log: bool,
     factory: Arc<dyn Factory>,
 }
 
@@ -101,6 +102,7 @@ impl Declared {
             declaration,
             blocking: info.blocking,
             outside: info.outside,
+            keeps_log: info.keeps_log,
             factory: Arc::new(Of::<S> {
                 messages,
                 service: PhantomData,
@@ -119,6 +121,11 @@ impl Declared {
     /// Whether what it stands for may outlive the agent.
     pub fn is_outside(&self) -> bool {
         self.outside
+    }
+
+    /// Whether what it stands for writes the log in its slot.
+    pub fn keeps_log(&self) -> bool {
+        self.keeps_log
     }
 
     pub(crate) fn factory(&self) -> &Arc<dyn Factory> {

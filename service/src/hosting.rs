@@ -19,8 +19,8 @@ pub(crate) mod panics;
 mod runtimes;
 
 pub use host::spawn_host;
-pub use hosted::{Breakage, Checked, Hosted, StopOrder, StopOutcome};
-pub use launch::{Launch, launch};
+pub use hosted::{Breakage, Checked, Hosted, StopOrder, StopOutcome, WorkDone};
+pub use launch::{Launch, launch, span};
 pub use life::{NotStarted, Phase, Rechecks, Running};
 pub use mainstay_supervisor::{ExitFact, ExitHow};
 pub use panics::install_hook;

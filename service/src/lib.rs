@@ -54,4 +54,6 @@ pub use outside::{Beginning, BoxFuture, Outside, Place};
 pub use probe::{Busy, Health, Probe};
 pub use serde_json::{Value, json};
 pub use service::{NoConfig, NoMessage, Service};
+/// Its macros: what a service says with them in its functions is in its log.
+pub use tracing;
 pub use type_info::{Holds, TypeInfo};

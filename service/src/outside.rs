@@ -19,6 +19,12 @@ pub trait Outside: Send + Sync + 'static {
     /// Its processes, as the kernel knows them.
     fn processes(&self) -> Vec<ProcessIdentity>;
 
+    /// The process that all of them descend from and that outlives each: what they use is measured below it. None:
+    /// it is not measured.
+    fn root(&self) -> Option<ProcessIdentity> {
+        None
+    }
+
     /// Kills what there is, and returns when nothing is left; at once, if nothing is. Asked again, it does the same.
     fn clear(self: Arc<Self>) -> BoxFuture<()>;
 

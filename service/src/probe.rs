@@ -84,6 +84,8 @@ impl Probe for Busy {
 pub(crate) struct Activity {
     pub(crate) finished: u64,
     pub(crate) running: Option<(Work, Instant)>,
+    /// In all that is finished.
+    pub(crate) busy: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

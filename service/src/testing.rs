@@ -75,8 +75,10 @@ impl<S: Service> TestService<S> {
         let runtimes = Runtimes::with_threads(THREADS, THREADS).expect("threads can be started");
         let (hosted, phase) = control.block_on(async {
             let (host, _) = hosting::spawn_host().await.expect("a host always starts");
+            let identity = identity(S::TYPE.name);
             let launch = Launch {
-                identity: identity(S::TYPE.name),
+                span: hosting::span(&identity),
+                identity,
                 config: config.to_string(),
                 deadline: S::TYPE.start_deadline,
                 beginning: Beginning::Anew,

@@ -31,6 +31,7 @@ pub struct TypeInfo {
     pub blocking: bool,
     pub outside: bool,
     pub in_place: bool,
+    pub keeps_log: bool,
     pub restart: RestartWhen,
     pub start_deadline: Duration,
     pub stop_deadline: Duration,
@@ -46,6 +47,7 @@ impl TypeInfo {
             blocking: false,
             outside: false,
             in_place: false,
+            keeps_log: false,
             restart: RestartWhen::OnFailure,
             start_deadline: Duration::from_secs(30),
             stop_deadline: Duration::from_secs(10),
@@ -93,6 +95,13 @@ impl TypeInfo {
     #[must_use]
     pub const fn in_place(mut self) -> Self {
         self.in_place = true;
+        self
+    }
+
+    /// What it stands for writes the log in its slot: its agent must not.
+    #[must_use]
+    pub const fn keeps_log(mut self) -> Self {
+        self.keeps_log = true;
         self
     }
 

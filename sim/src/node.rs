@@ -207,6 +207,7 @@ impl World {
                 self.agent_step(at, Input::Command(*command))
             }
             StationMessage::HeartbeatSeen(_)
+            | StationMessage::BulkReady(_)
             | StationMessage::Request { .. }
             | StationMessage::Unsupported { .. } => Ok(()),
         }

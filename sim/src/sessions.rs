@@ -83,7 +83,9 @@ impl World {
                 );
                 Ok(())
             }
-            AgentMessage::Answer { .. } | AgentMessage::Unsupported { .. } => Ok(()),
+            AgentMessage::Answer { .. }
+            | AgentMessage::BulkUp(_)
+            | AgentMessage::Unsupported { .. } => Ok(()),
         }
     }
 

@@ -15,6 +15,7 @@ mod plans;
 mod reply;
 mod rules;
 mod stream;
+mod usage;
 mod wait;
 
 use std::sync::Arc;

@@ -10,6 +10,7 @@
 //! agent run coming again.
 
 mod bad_peers;
+mod bulk;
 mod introduce;
 mod link;
 mod listener;

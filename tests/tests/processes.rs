@@ -462,3 +462,74 @@ fn logs_are_read_from_the_first_line_and_followed_over_restarts_of_process_and_a
     assert_eq!(previous[0]["stream"], "out");
     cluster.sh("logs talks@n1 -f --previous").expect_code(2);
 }
+
+// proves: S7
+#[test]
+fn what_an_instance_uses_is_shown_to_whoever_looks_and_a_silent_node_is_not_waited_for() {
+    let cluster = cluster();
+    // A child that has ended, one that works, one that has memory.
+    let script = "i=0; (while [ $i -lt 200000 ]; do i=$((i+1)); done); sleep 100000 & \
+        exec python3 -c 'import time; memory = b\"x\" * 50_000_000; time.sleep(100000)'";
+    start(&cluster, "user", &sh(script), &[]).ok();
+    let usage =
+        |reference: &str| cluster.json(&format!("get instances {reference}"))["usage"].clone();
+    let used = until(
+        "its memory is there",
+        || usage("user@n1"),
+        |used| used["memory_bytes"].as_u64() > Some(50_000_000),
+    );
+    assert!(used["cpu_ms"].as_u64() > Some(50), "{used:#}");
+    assert_eq!(
+        (&used["processes"], &used["restarts"]),
+        (&json!(2), &json!(0))
+    );
+    assert!(used["started"].is_string(), "{used:#}");
+    let wide = cluster.sh("get instances user@n1 -o wide").ok().stdout;
+    assert!(
+        wide.contains(" MEMORY ") && wide.contains(" MiB "),
+        "{wide}"
+    );
+    let told = cluster.sh("describe user@n1").ok().stdout;
+    assert!(
+        told.contains(" in 2 processes; began ") && told.contains(", 0 restarts\n"),
+        "{told}"
+    );
+
+    // Adopted by the next agent it is as old as it was.
+    let began = pid_of(&cluster.until_state("user@n1", "Running"));
+    cluster.sh("chaos kill node/n1").ok();
+    let adopted = until("the agent is back", || usage("user@n1"), Value::is_object);
+    assert_eq!(adopted["restarts"], 0);
+    let difference = wall_ms(&used["started"]).abs_diff(wall_ms(&adopted["started"]));
+    assert!(difference < 1_000, "{used:#} {adopted:#}");
+    signal(began, Signal::KILL);
+    cluster.until_restarted("user@n1", 1);
+    let next = until(
+        "the next is measured",
+        || usage("user@n1"),
+        Value::is_object,
+    );
+    assert_eq!(next["restarts"], 1);
+
+    // An actor shares its agent's process: what is not known is not said.
+    cluster.sh("start greeter --on n1").ok();
+    cluster.greet("greeter@n1");
+    let used = usage("greeter@n1");
+    assert_eq!(used["served"], 1);
+    for unknown in ["cpu_ms", "memory_bytes", "processes"] {
+        assert_eq!(used[unknown], Value::Null, "{used:#}");
+    }
+
+    // A stopped agent says nothing; what the graph knows is shown all the same.
+    let agent = cluster.agent_pid("n1");
+    signal(agent, Signal::STOP);
+    let rows = cluster.list("get instances");
+    signal(agent, Signal::CONT);
+    assert_eq!(rows.len(), 2);
+    assert!(rows.iter().all(|row| row["usage"].is_null()), "{rows:#?}");
+}
+
+fn wall_ms(time: &Value) -> u64 {
+    let time: mainstay_api::Time = serde_json::from_value(time.clone()).expect("a time");
+    time.wall_ms
+}

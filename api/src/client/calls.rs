@@ -26,6 +26,8 @@ pub struct InstanceFilter {
     pub placement: Option<String>,
     pub service_type: Option<String>,
     pub state: Option<String>,
+    /// What each uses, too: their nodes are asked.
+    pub usage: bool,
 }
 
 /// Which events.
@@ -177,12 +179,24 @@ impl Client {
             ("placement", &filter.placement),
             ("type", &filter.service_type),
             ("state", &filter.state),
+            ("usage", &filter.usage.then(|| "1".to_owned())),
         ];
         self.list(&with_query(&routes::INSTANCES, &pairs)).await
     }
 
     pub async fn instance(&self, node: &str, placement: &str) -> Result<Instance, Problem> {
         self.get(&routes::INSTANCE.fill(&[node, placement])).await
+    }
+
+    /// With what it uses: its node is asked.
+    pub async fn instance_and_usage(
+        &self,
+        node: &str,
+        placement: &str,
+    ) -> Result<Instance, Problem> {
+        let path = routes::INSTANCE.fill(&[node, placement]);
+        self.get(&format!("{path}{}", query(&[("usage", "1")])))
+            .await
     }
 
     pub async fn names(&self) -> Result<Vec<Name>, Problem> {
@@ -201,6 +215,12 @@ impl Client {
     pub async fn resource(&self, reference: &str) -> Result<Described, Problem> {
         let path = format!("{}{}", routes::RESOURCE.path, query(&[("ref", reference)]));
         self.get(&path).await
+    }
+
+    /// The same, and of an instance what it uses: its node is asked.
+    pub async fn resource_and_usage(&self, reference: &str) -> Result<Described, Problem> {
+        let pairs = query(&[("ref", reference), ("usage", "1")]);
+        self.get(&format!("{}{pairs}", routes::RESOURCE.path)).await
     }
 
     pub async fn why(&self, reference: &str) -> Result<Why, Problem> {

@@ -42,6 +42,8 @@ impl Present<'_> {
             supervisor: Key::Supervisor(key.node.clone()).to_string(),
             placement: key.placement.to_string(),
             uses: Vec::new(),
+            // Its node's to say, not the graph's.
+            usage: None,
         })
     }
 
@@ -88,6 +90,7 @@ mod tests {
             "supervisor",
             "placement",
             "uses",
+            "usage",
         ];
         wanted.sort_unstable();
         assert_eq!(keys, wanted);

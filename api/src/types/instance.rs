@@ -56,6 +56,27 @@ pub struct Instance {
     pub placement: String,
     /// Resources it holds or shares.
     pub uses: Vec<String>,
+    /// What it uses of its machine; null where it was not asked for, does not live, or its node did not say in time.
+    pub usage: Option<Usage>,
+}
+
+/// What an instance uses of its machine, measured when it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Usage {
+    /// Its starts after the first, whatever for.
+    pub restarts: u64,
+    /// When its present incarnation began.
+    pub started: Time,
+    /// Processor time of its processes and of what has ended of them; null for an actor, which has none of its own.
+    pub cpu_ms: Option<u64>,
+    /// Resident memory of its processes, where what they share counts in each; null for an actor, which has none of its own.
+    pub memory_bytes: Option<u64>,
+    /// How many processes it has; null for an actor.
+    pub processes: Option<u64>,
+    /// For how long its own code has worked on messages.
+    pub busy_ms: u64,
+    /// How many messages it has served.
+    pub served: u64,
 }
 
 /// An operating-system process.

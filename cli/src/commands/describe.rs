@@ -1,9 +1,11 @@
 //! `describe`: everything known about one resource, with what last happened to it and what was last decided.
 
+use std::time::Duration;
+
 use mainstay_api::client::{DecisionFilter, EventFilter};
 use mainstay_api::types::{
     Configuration, Decision, Described, Event, Instance, Name, Node, Placement, Reason,
-    ServiceType, Station, Supervisor,
+    ServiceType, Station, Supervisor, Usage,
 };
 use mainstay_api::{Client, Exit, Problem};
 use serde::de::DeserializeOwned;
@@ -17,7 +19,7 @@ use crate::console::Style;
 use crate::outcome::Outcome;
 use crate::shown::Shown;
 use crate::table::Look;
-use crate::text::one_line;
+use crate::text::{age_of, bytes, one_line, span};
 
 /// Of each, so many are a story; `events` and `decisions` tell the rest.
 const LATEST: usize = 5;
@@ -93,7 +95,7 @@ pub async fn run(app: &mut App<'_>, arguments: &DescribeArguments) -> Outcome {
 }
 
 async fn look(client: &Client, style: Style, reference: &str) -> Result<Shown, Problem> {
-    let described = client.resource(reference).await?;
+    let described = client.resource_and_usage(reference).await?;
     let (events, decisions) = latest(client, &described.reference).await;
     let whole = Whole {
         kind: &described.kind,
@@ -156,6 +158,11 @@ fn folded(described: &Described) -> Value {
     {
         *reason = Value::String(line);
     }
+    if let Some(usage) = value.get_mut("usage")
+        && let Ok(known) = Usage::deserialize(&*usage)
+    {
+        *usage = Value::String(usage_line(&known));
+    }
     if described.kind != "type" {
         return value;
     }
@@ -174,6 +181,30 @@ fn folded(described: &Described) -> Value {
 fn reason_line(reason: &Value) -> Option<String> {
     let known = Reason::deserialize(reason).ok()?;
     Some(decisions::told(Some(&known)))
+}
+
+/// What it has no words for is left out: an actor has no processor time and memory of its own.
+fn usage_line(usage: &Usage) -> String {
+    let ms = |ms| span(Duration::from_millis(ms));
+    let cpu = usage.cpu_ms.map(|cpu| format!("{} of cpu", ms(cpu)));
+    let memory = usage.memory_bytes.zip(usage.processes);
+    let memory = memory.map(|(memory, processes)| match processes {
+        1 => format!("{} in 1 process", bytes(memory)),
+        many => format!("{} in {many} processes", bytes(memory)),
+    });
+    let served = format!(
+        "busy for {} with {} messages",
+        ms(usage.busy_ms),
+        usage.served
+    );
+    let began = format!(
+        "began {} ago, {} restarts",
+        age_of(usage.started),
+        usage.restarts
+    );
+    let served = Some(served).filter(|_| usage.served > 0 || usage.cpu_ms.is_none());
+    let parts = [cpu, memory, served, Some(began)];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// `greet {name}  Greets somebody.`; keys that may be left out have a question mark.
@@ -212,7 +243,7 @@ fn key_text(key: &str, schema: &Value, required: &[&str]) -> String {
 }
 
 /// The order in which people want to read a resource: what it is, how it is, what it is made of.
-const ORDER: [&str; 29] = [
+const ORDER: [&str; 30] = [
     "ref",
     "name",
     "hash",
@@ -231,6 +262,7 @@ const ORDER: [&str; 29] = [
     "incarnation",
     "attempts",
     "next_try",
+    "usage",
     "generation",
     "want",
     "have",

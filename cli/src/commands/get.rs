@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mainstay_api::client::InstanceFilter;
 use mainstay_api::types::{
-    Configuration, Instance, Name, Node, Placement, ServiceType, Station, Supervisor, Target,
+    Configuration, Instance, Name, Node, Placement, ServiceType, Station, Supervisor, Target, Usage,
 };
 use mainstay_api::{Client, Exit, Problem};
 use mainstay_resource_graph::{Key, Kind};
@@ -19,7 +19,7 @@ use crate::console::Style;
 use crate::outcome::{Outcome, usage};
 use crate::shown::Shown;
 use crate::table::{Cell, Table};
-use crate::text::{age, age_of, span};
+use crate::text::{age, age_of, bytes, span};
 
 pub async fn run(app: &mut App<'_>, arguments: &GetArguments) -> Outcome {
     let only = match &arguments.reference {
@@ -200,12 +200,17 @@ impl Asked<'_> {
 
 async fn instances(asked: &Asked<'_>) -> Result<Shown, Problem> {
     let client = asked.client;
-    let mut filter = InstanceFilter::default();
+    let mut filter = InstanceFilter {
+        usage: asked.style.shows_usage(),
+        ..InstanceFilter::default()
+    };
     match asked.only {
         Some(Key::Instance(key)) => {
-            let one = client
-                .instance(key.node.as_str(), key.placement.as_str())
-                .await?;
+            let (node, placement) = (key.node.as_str(), key.placement.as_str());
+            let one = match asked.style.shows_usage() {
+                true => client.instance_and_usage(node, placement).await?,
+                false => client.instance(node, placement).await?,
+            };
             let table = instance_table(std::slice::from_ref(&one));
             return asked.one(&one, &one.reference, &table);
         }
@@ -251,6 +256,10 @@ pub fn instance_table(rows: &[Instance]) -> Table {
         "ATTEMPTS",
         "NEXT TRY",
         "PIDS",
+        "RESTARTS",
+        "CPU",
+        "MEMORY",
+        "BUSY",
         "CONFIG",
         "WANTED CONFIG",
         "REASON",
@@ -260,6 +269,10 @@ pub fn instance_table(rows: &[Instance]) -> Table {
         "NAME",
         "ATTEMPTS",
         "PIDS",
+        "RESTARTS",
+        "CPU",
+        "MEMORY",
+        "BUSY",
         "CONFIG",
         "WANTED CONFIG",
     ]);
@@ -278,12 +291,24 @@ pub fn instance_table(rows: &[Instance]) -> Table {
             Cell::new(one.attempts.to_string()),
             Cell::new(one.next_try.map(age_of).unwrap_or_default()),
             Cell::new(pids(one)),
+            Cell::new(of_usage(one, |usage| Some(usage.restarts.to_string()))),
+            Cell::new(of_usage(one, |usage| usage.cpu_ms.map(worked))),
+            Cell::new(of_usage(one, |usage| usage.memory_bytes.map(bytes))),
+            Cell::new(of_usage(one, |usage| Some(worked(usage.busy_ms)))),
             Cell::new(json_cell(one.config.as_ref())),
             Cell::new(json_cell(one.config_wanted.as_ref())),
             Cell::new(told(one.reason.as_ref())),
         ]);
     }
     table
+}
+
+fn of_usage(one: &Instance, part: fn(&Usage) -> Option<String>) -> String {
+    one.usage.as_ref().and_then(part).unwrap_or_default()
+}
+
+fn worked(ms: u64) -> String {
+    span(Duration::from_millis(ms))
 }
 
 fn pids(one: &Instance) -> String {

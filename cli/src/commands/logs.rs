@@ -1,4 +1,5 @@
-//! `logs`: what an instance's process wrote, from its first line; followed over restarts, its own and its agent's.
+//! `logs`: what an instance wrote, a process or an actor, from its first line; followed over restarts, its own and its
+//! agent's.
 
 use std::time::{Duration, Instant};
 
@@ -57,7 +58,8 @@ struct Reading {
 #[derive(Serialize)]
 struct Line<'a> {
     time: &'a str,
-    /// `out`, `err`, or `hold`, which says what it lost; with a `+` behind it, the line goes on in the next.
+    /// `out`, `err`, or `hold`, which says what it lost; of an actor the level: `info`, `warn`, `error`. With a `+`
+    /// behind it, the line goes on in the next.
     stream: &'a str,
     text: &'a str,
 }

@@ -15,14 +15,14 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use mainstay_hold::{
-    Event, Fields, Phase, ProcessId, Request, Slot, SlotLock, Spec, State, Step, limits, processes,
+    Event, Fields, Log, Phase, ProcessId, Request, Slot, SlotLock, Spec, State, Step, limits,
+    processes,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait};
 
 use super::clients::Clients;
 use super::end::{self, NotStarted};
-use super::log::Log;
 use super::memory::Group;
 use super::notify::Notify;
 use super::streams::{LineWatch, Stream, Turn};

@@ -9,14 +9,15 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use mainstay_hold::{Fields, ProcessId, Slot, SlotLock, Spec, State, exit_code, limits, processes};
+use mainstay_hold::{
+    Fields, Log, ProcessId, Slot, SlotLock, Spec, State, exit_code, limits, processes,
+};
 use rustix::process::{Pid, PidfdFlags, getpid, getuid, pidfd_open, set_child_subreaper, setsid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use super::arguments::Run;
 use super::clients::Clients;
 use super::hold::{Hold, Process};
-use super::log::Log;
 use super::memory::Group;
 use super::notify::Notify;
 use super::stage::NOTIFY_VARIABLE;

@@ -6,10 +6,8 @@ use std::io::{self, ErrorKind, PipeReader, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::SystemTime;
 
-use mainstay_hold::limits;
+use mainstay_hold::{Log, limits};
 use rustix::io::ioctl_fionbio;
-
-use super::log::Log;
 
 /// What one turn of reading came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

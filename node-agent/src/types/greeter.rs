@@ -54,6 +54,7 @@ impl Service for Greeter {
     async fn handle(&mut self, message: GreeterMessage, _: &Context) -> Result<Reply, Failure> {
         let GreeterMessage::Greet { name } = message;
         self.count += 1;
+        tracing::info!(name, count = self.count, "greets");
         let text = format!("{}, {name}!", self.config.greeting);
         Ok(Reply::json(json!({ "text": text, "count": self.count })))
     }

@@ -76,6 +76,7 @@ impl Service for Process {
     const TYPE: TypeInfo = TypeInfo::new("process", "1.0.0")
         .generic()
         .outside()
+        .keeps_log()
         .restart(RestartWhen::Always)
         .start_deadline(START_DEADLINE)
         .stop_deadline(STOP_DEADLINE);
@@ -368,6 +369,13 @@ impl Outside for Held {
             started: id.started,
         });
         identity.into_iter().collect()
+    }
+
+    fn root(&self) -> Option<ProcessIdentity> {
+        self.hold().map(|id| ProcessIdentity {
+            pid: id.pid,
+            started: id.started,
+        })
     }
 
     fn clear(self: Arc<Self>) -> BoxFuture<()> {

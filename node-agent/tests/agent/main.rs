@@ -7,6 +7,7 @@
 )]
 
 mod asking;
+mod bulk;
 mod ending;
 mod processes;
 mod sessions;

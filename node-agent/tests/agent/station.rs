@@ -16,7 +16,7 @@ use mainstay_protocol::handshake::{Handshake, Role, agree};
 use mainstay_protocol::report::{CommandOutcome, NodeUp, Report};
 use mainstay_protocol::request::{Answer, Ask, ChaosAct, ChaosTarget, Refusal, Request};
 use mainstay_protocol::session::{
-    Acknowledged, AgentMessage, HeartbeatSeen, Received, StationMessage, Welcome,
+    Acknowledged, AgentMessage, BulkReady, HeartbeatSeen, Received, StationMessage, Welcome,
 };
 use mainstay_protocol::{
     CommandId, Epoch, Incarnation, InstanceKey, Leadership, NodeEpoch, NodeId, NodeName,
@@ -34,6 +34,12 @@ pub struct Heard {
     pub reports: Vec<(Sequence, Report)>,
     pub answers: Vec<(u64, Answer)>,
     pub heartbeats: Vec<Instant>,
+    /// The requests whose answers came over the bulk connection.
+    pub in_bulk: Vec<u64>,
+    /// There is a bulk connection.
+    pub bulk: bool,
+    /// Nothing more is read from it.
+    bulk_stalls: bool,
     acknowledges: bool,
     /// The next introduction is answered by a station that was deposed, which goes on with these words.
     deposed: Option<Vec<StationMessage>>,
@@ -167,6 +173,12 @@ impl Cluster {
             request,
         }]);
         request_id
+    }
+
+    /// The other end of the bulk connection reads no more, until it is let go on.
+    pub fn stall_bulk(&self, yes: bool) {
+        self.heard.0.lock().unwrap().bulk_stalls = yes;
+        self.heard.1.notify_all();
     }
 
     /// Breaks the connection; the agent comes back by itself.
@@ -371,7 +383,6 @@ fn send_all<'a>(stream: &mut UnixStream, messages: impl IntoIterator<Item = &'a 
 }
 
 fn serve(mut stream: UnixStream, heard: &(Mutex<Heard>, Condvar)) {
-    let mine = Handshake::new(Role::Station, Channel::Control, "test");
     let mut theirs = Vec::new();
     loop {
         let needed = Handshake::needed(&theirs).unwrap();
@@ -384,15 +395,21 @@ fn serve(mut stream: UnixStream, heard: &(Mutex<Heard>, Condvar)) {
     }
     let theirs = Handshake::decode(&theirs).unwrap();
     assert_eq!(theirs.role, Role::Agent);
+    let channel = theirs.channel;
+    let mine = Handshake::new(Role::Station, channel, "test");
     agree(&mine, &theirs).unwrap();
     stream.write_all(&mine.encode().unwrap()).unwrap();
-    let mut decoder = FrameDecoder::new(Channel::Control);
+    let mut decoder = FrameDecoder::new(channel);
     let mut bytes = [0; 4096];
     loop {
         while let Some(frame) = decoder.next() {
             let Ok(Received::Message(message)) = AgentMessage::from_frame(&frame.unwrap()) else {
                 panic!("the agent said something unknown");
             };
+            if channel == Channel::Bulk {
+                hear_bulk(message, &mut stream, heard);
+                continue;
+            }
             hear(message, &mut stream, &mut heard.0.lock().unwrap());
             heard.1.notify_all();
         }
@@ -447,5 +464,26 @@ fn hear(message: AgentMessage, stream: &mut UnixStream, heard: &mut Heard) {
         }
         AgentMessage::Answer { request_id, answer } => heard.answers.push((request_id, answer)),
         AgentMessage::Unsupported { what, .. } => panic!("the agent cannot read {what:?}"),
+        AgentMessage::BulkUp(_) => panic!("a bulk connection is one of its own"),
     }
+}
+
+fn hear_bulk(message: AgentMessage, stream: &mut UnixStream, heard: &(Mutex<Heard>, Condvar)) {
+    let (lock, changed) = heard;
+    let mut heard = lock.lock().unwrap();
+    match message {
+        AgentMessage::BulkUp(up) => {
+            assert_eq!(up.agent_run, heard.node_ups.last().unwrap().agent_run);
+            send(stream, &StationMessage::BulkReady(BulkReady {}));
+            heard.bulk = true;
+        }
+        AgentMessage::Answer { request_id, answer } => {
+            heard.in_bulk.push(request_id);
+            heard.answers.push((request_id, answer));
+        }
+        other => panic!("{other:?} is nothing for a bulk connection"),
+    }
+    changed.notify_all();
+    let (stalls, patience) = (|heard: &mut Heard| heard.bulk_stalls, 3 * PATIENCE);
+    drop(changed.wait_timeout_while(heard, patience, stalls).unwrap());
 }

@@ -13,11 +13,12 @@ use mainstay_protocol::report::{
     Numbered, Presence, Report, Reports, RestartWhen, SysInfo, TypeDeclaration,
 };
 use mainstay_protocol::request::{
-    Answer, Ask, ChaosAct, ChaosTarget, LogOf, LogPage, LogPlace, Refusal, Request,
+    Answer, Ask, ChaosAct, ChaosTarget, LogOf, LogPage, LogPlace, OutsideUsage, Refusal, Request,
+    Usage,
 };
 use mainstay_protocol::session::{
-    Acknowledged, AgentMessage, Denied, Heartbeat, HeartbeatSeen, Received, StationMessage,
-    Unsupported, Welcome,
+    Acknowledged, AgentMessage, BulkReady, BulkUp, Denied, Heartbeat, HeartbeatSeen, Received,
+    StationMessage, Unsupported, Welcome,
 };
 use mainstay_protocol::{
     AgentRunId, BootId, CommandId, Epoch, Incarnation, Leadership, NodeEpoch, NodeId, NodeName,
@@ -41,12 +42,12 @@ variants!(REPORTS, report_variant, Report:
     Started, CouldNotStart, NameTaken, Ended, Failed, HealthChanged, Unresponsive, ConfigChanged, SupervisorChanged, CommandDone);
 variants!(OUTCOMES, outcome_variant, CommandOutcome: Done, NotRunning, Stale, WillNotEnd, Refused);
 variants!(ORDERS, order_variant, Order: Start, Stop, Reconfigure);
-variants!(ASKS, ask_variant, Ask: Check, Status, Message, Chaos, Logs, SupervisorCheck, SupervisorStatus);
+variants!(ASKS, ask_variant, Ask: Check, Status, Message, Chaos, Logs, SupervisorCheck, SupervisorStatus, Usage);
 variants!(TARGETS, target_variant, ChaosTarget: Instance, Supervisor, Agent);
-variants!(ANSWERS, answer_variant, Answer: Health, Status, Reply, Done, Log, Refused);
-variants!(AGENT_MESSAGES, agent_variant, AgentMessage: NodeUp, Heartbeat, Reports, Answer, Unsupported);
+variants!(ANSWERS, answer_variant, Answer: Health, Status, Reply, Done, Log, Usage, Refused);
+variants!(AGENT_MESSAGES, agent_variant, AgentMessage: NodeUp, Heartbeat, Reports, Answer, BulkUp, Unsupported);
 variants!(STATION_MESSAGES, station_variant, StationMessage:
-    Welcome, Denied, Acknowledged, Command, Request, HeartbeatSeen, Unsupported);
+    Welcome, Denied, Acknowledged, Command, Request, HeartbeatSeen, BulkReady, Unsupported);
 
 pub fn samples() -> Vec<Sample> {
     let agent = agent_messages().into_iter().map(|(name, message)| Sample {
@@ -124,6 +125,12 @@ pub fn agent_messages() -> Vec<(String, AgentMessage)> {
             }),
         ),
         (
+            "agent-bulk-up".to_owned(),
+            AgentMessage::BulkUp(BulkUp {
+                agent_run: AgentRunId(Uuid::from_u128(0x33)),
+            }),
+        ),
+        (
             "agent-unsupported".to_owned(),
             AgentMessage::Unsupported {
                 request_id: 6,
@@ -178,6 +185,10 @@ pub fn station_messages() -> Vec<(String, StationMessage)> {
             }),
         ),
         (
+            "station-bulk-ready".to_owned(),
+            StationMessage::BulkReady(BulkReady {}),
+        ),
+        (
             "station-unsupported".to_owned(),
             StationMessage::Unsupported {
                 request_id: 9,
@@ -197,25 +208,7 @@ pub fn station_messages() -> Vec<(String, StationMessage)> {
         };
         (name, StationMessage::Command(Box::new(command)))
     }));
-    messages.extend(asks().into_iter().map(|ask| {
-        let name = match &ask {
-            Ask::Chaos { target, .. } => {
-                format!("station-request-Chaos-{}", target_variant(target))
-            }
-            other => format!("station-request-{}", ask_variant(other)),
-        };
-        let request = Request {
-            deadline_ms: 5000,
-            ask,
-        };
-        (
-            name,
-            StationMessage::Request {
-                request_id: 77,
-                request,
-            },
-        )
-    }));
+    messages.extend(asks().into_iter().map(request));
     messages
 }
 
@@ -228,6 +221,25 @@ fn evidence() -> Evidence {
         ran_ms: 1_000,
         stderr_tail: "last words".to_owned(),
     }
+}
+
+fn request(ask: Ask) -> (String, StationMessage) {
+    let name = match &ask {
+        Ask::Chaos { target, .. } => format!("station-request-Chaos-{}", target_variant(target)),
+        other => format!("station-request-{}", ask_variant(other)),
+    };
+    let request = Request {
+        deadline_ms: 5000,
+        ask,
+    };
+    let request_id = 77;
+    (
+        name,
+        StationMessage::Request {
+            request_id,
+            request,
+        },
+    )
 }
 
 pub fn reports() -> Vec<Report> {
@@ -369,6 +381,9 @@ pub fn asks() -> Vec<Ask> {
         },
         Ask::SupervisorCheck,
         Ask::SupervisorStatus,
+        Ask::Usage {
+            instances: vec![instance(6), instance(7)],
+        },
     ];
     asks.extend(targets().into_iter().map(|target| Ask::Chaos {
         target,
@@ -412,12 +427,33 @@ pub fn answers() -> Vec<Answer> {
             end: true,
             gap: false,
         }),
+        Answer::Usage(BTreeMap::from([
+            (instance(6), usage(None)),
+            (
+                instance(7),
+                usage(Some(OutsideUsage {
+                    cpu_ms: 12_345,
+                    memory_bytes: 3 << 20,
+                    processes: 2,
+                })),
+            ),
+        ])),
         Answer::Refused(Refusal {
             code: code::UNKNOWN_MESSAGE,
             text: "no message gret".to_owned(),
             nearest: vec!["greet".to_owned()],
         }),
     ]
+}
+
+fn usage(outside: Option<OutsideUsage>) -> Usage {
+    Usage {
+        incarnation: incarnation(),
+        age_ms: 60_000,
+        outside,
+        busy_ms: 70,
+        served: 5,
+    }
 }
 
 fn batch(report: Report) -> Reports {

@@ -36,6 +36,16 @@ pub struct Checked {
     pub took: Duration,
 }
 
+/// What an instance's task has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkDone {
+    /// Since it was launched.
+    pub age: Duration,
+    /// In its own code: messages, statuses; with what it is in the middle of.
+    pub busy: Duration,
+    pub served: u64,
+}
+
 /// How an instance is to be stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopOrder {
@@ -94,6 +104,16 @@ impl Hosted {
     /// The processes that it stands for; none if it lives in its agent's.
     pub fn processes(&self) -> Option<Vec<ProcessIdentity>> {
         self.life.outside().map(|outside| outside.processes())
+    }
+
+    /// The process that what it stands for descends from, if it is known.
+    pub fn root(&self) -> Option<ProcessIdentity> {
+        self.life.outside().and_then(|outside| outside.root())
+    }
+
+    /// How long it lives, in this life of its agent, and for how long it has worked.
+    pub fn work_done(&self) -> WorkDone {
+        self.life.work_done()
     }
 
     /// The agent ends. What this stands for outside goes on, whatever becomes of its actor.

@@ -10,7 +10,7 @@ use mainstay_protocol::health::{FailureKind, RefusedStart};
 use mainstay_protocol::report::Ending;
 use ractor::{Actor, ActorCell};
 use tokio::runtime::Builder;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::actor::{Carried, InstanceActor};
 use super::bad_config;
@@ -35,6 +35,17 @@ pub struct Launch {
     pub deadline: Duration,
     pub beginning: Beginning,
     pub place: Place,
+    /// What its code says with `tracing` is said within it: [`span`], or one that somebody listens to.
+    pub span: Span,
+}
+
+/// The span of an instance, by which its lines are told from others'.
+pub fn span(identity: &Identity) -> Span {
+    tracing::info_span!(
+        "instance",
+        instance = %identity.instance,
+        incarnation = %identity.incarnation
+    )
 }
 
 /// The whole life of one incarnation, without its type. Returns when nothing is left of it.
@@ -65,8 +76,9 @@ pub fn launch(declared: &Declared, stage: &Stage, launch: Launch) -> Hosted {
         deadline,
         beginning,
         place,
+        span,
     } = launch;
-    let life = Life::new(identity, beginning, place);
+    let life = Life::new(identity, beginning, place, span);
     let whole_life = declared.factory().starter()(Arc::clone(&life), config, stage.host.clone());
     if declared.blocking() {
         on_own_thread(&life, whole_life);

@@ -11,8 +11,10 @@ use mainstay_protocol::limits;
 use mainstay_protocol::report::Ending;
 use ractor::{ActorCell, ActorRef};
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::Span;
 
 use super::actor::Letter;
+use super::hosted::WorkDone;
 use super::launch::AnyProbe;
 use super::panics::cut;
 use crate::context::Identity;
@@ -80,6 +82,7 @@ pub(crate) struct Life {
     identity: Identity,
     beginning: Beginning,
     place: Place,
+    span: Span,
     began: Instant,
     phase: watch::Sender<Phase>,
     activity: watch::Sender<Activity>,
@@ -101,12 +104,18 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    pub(crate) fn new(identity: Identity, beginning: Beginning, place: Place) -> Arc<Self> {
+    pub(crate) fn new(
+        identity: Identity,
+        beginning: Beginning,
+        place: Place,
+        span: Span,
+    ) -> Arc<Self> {
         let (rechecks, rechecks_wanted) = mpsc::channel(1);
         Arc::new(Self {
             identity,
             beginning,
             place,
+            span,
             began: Instant::now(),
             phase: watch::Sender::new(Phase::Starting),
             activity: watch::Sender::new(Activity::default()),
@@ -134,6 +143,10 @@ impl Life {
 
     pub(crate) fn place(&self) -> &Place {
         &self.place
+    }
+
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
     }
 
     pub(crate) fn stands_for(&self, outside: Arc<dyn Outside>) {
@@ -177,9 +190,21 @@ impl Life {
 
     pub(crate) fn finished(&self) {
         self.activity.send_modify(|activity| {
-            activity.running = None;
+            if let Some((_, since)) = activity.running.take() {
+                activity.busy += since.elapsed();
+            }
             activity.finished += 1;
         });
+    }
+
+    pub(crate) fn work_done(&self) -> WorkDone {
+        let activity = *self.activity.borrow();
+        let running = activity.running.map(|(_, since)| since.elapsed());
+        WorkDone {
+            age: self.began.elapsed(),
+            busy: activity.busy + running.unwrap_or_default(),
+            served: activity.finished,
+        }
     }
 
     /// The first report counts; the rest would be about the same failure.

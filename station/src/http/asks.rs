@@ -274,6 +274,7 @@ pub fn not_an_answer(what: String, answer: Answer, started: Instant) -> Failure 
         | Answer::Status { .. }
         | Answer::Reply { .. }
         | Answer::Log(_)
+        | Answer::Usage(_)
         | Answer::Done { .. } => Refusal::new(
             code::INTERNAL,
             format!(

@@ -7,11 +7,13 @@ use axum::routing::{MethodRouter, get};
 use mainstay_api::Problem;
 use mainstay_api::present::{ListQuery, find};
 use mainstay_api::routes::{self, Route};
+use mainstay_api::types::Described;
 use mainstay_protocol::{code, limits};
 use mainstay_resource_graph::Kind;
 
 use super::Api;
-use super::reply::{Reply, json, paged, query};
+use super::reply::{Failure, Pairs as Asked, Reply, json, paged, query};
+use super::usage;
 
 type Pairs = Query<BTreeMap<String, String>>;
 
@@ -39,7 +41,15 @@ pub fn lists() -> Vec<(Route, MethodRouter<Api>)> {
 
 fn list(kind: Kind) -> MethodRouter<Api> {
     get(move |State(api): State<Api>, pairs: Pairs| async move {
-        let known = ["node", "placement", "type", "state", "cursor", "limit"];
+        let known = [
+            "node",
+            "placement",
+            "type",
+            "state",
+            "cursor",
+            "limit",
+            usage::WORD,
+        ];
         let pairs = query("list", pairs, &known)?;
         let wanted = ListQuery {
             node: pairs.text("node"),
@@ -49,7 +59,10 @@ fn list(kind: Kind) -> MethodRouter<Api> {
             cursor: pairs.text("cursor"),
             rows_max: pairs.limit(limits::PAGE_ROWS_MAX)?,
         };
-        let page = api.read(move |present| present.list(kind, &wanted)).await?;
+        let mut page = api.read(move |present| present.list(kind, &wanted)).await?;
+        if kind == Kind::Instance && pairs.is_set(usage::WORD) {
+            usage::put_in(&api, &mut page.rows).await;
+        }
         paged(&page.rows, page.next)
     })
 }
@@ -65,8 +78,11 @@ fn one(kind: &'static str) -> MethodRouter<Api> {
 async fn instance(
     State(api): State<Api>,
     Path((node, placement)): Path<(String, String)>,
+    pairs: Pairs,
 ) -> Reply {
-    show(&api, format!("instance/{placement}@{node}")).await
+    let pairs = query("show an instance", pairs, &[usage::WORD])?;
+    let reference = format!("instance/{placement}@{node}");
+    json(&described(&api, reference, &pairs).await?.value)
 }
 
 async fn name(State(api): State<Api>, Path((node, name)): Path<(String, String)>) -> Reply {
@@ -84,15 +100,22 @@ async fn show(api: &Api, reference: String) -> Reply {
     json(&described.value)
 }
 
+async fn described(api: &Api, reference: String, asked: &Asked) -> Result<Described, Failure> {
+    let mut described = api
+        .read(move |present| present.describe(&reference))
+        .await?;
+    if described.kind == Kind::Instance.as_str() && asked.is_set(usage::WORD) {
+        usage::put_in(api, std::slice::from_mut(&mut described.value)).await;
+    }
+    Ok(described)
+}
+
 pub async fn resource(State(api): State<Api>, pairs: Pairs) -> Reply {
-    let pairs = query("show a resource", pairs, &["ref"])?;
+    let pairs = query("show a resource", pairs, &["ref", usage::WORD])?;
     let reference = pairs
         .text("ref")
         .ok_or_else(|| Problem::new(code::BAD_REQUEST, "show a resource", "ref= is missing"))?;
-    let described = api
-        .read(move |present| present.describe(&reference))
-        .await?;
-    json(&described)
+    json(&described(&api, reference, &pairs).await?)
 }
 
 /// So far around, unless told otherwise: its neighbours and theirs.

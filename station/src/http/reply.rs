@@ -123,6 +123,10 @@ impl Pairs {
         self.pairs.get(key).cloned()
     }
 
+    pub fn is_set(&self, key: &str) -> bool {
+        self.pairs.contains_key(key)
+    }
+
     pub fn number(&self, key: &str) -> Result<Option<u64>, Failure> {
         let Some(text) = self.pairs.get(key) else {
             return Ok(None);

@@ -1,24 +1,32 @@
-//! A peer introduces itself: the frozen handshake, then NodeUp, and nothing else before that.
+//! A peer introduces itself: the frozen handshake, then NodeUp, or BulkUp on a second connection, and nothing else before
+//! that.
 
 use mainstay_protocol::bad_frames::BadFrames;
 use mainstay_protocol::code;
 use mainstay_protocol::frame::{Channel, FrameDecoder, encode_frame};
 use mainstay_protocol::handshake::{Handshake, Role, agree};
-use mainstay_protocol::limits;
 use mainstay_protocol::report::NodeUp;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{AgentMessage, Received, StationMessage};
+use mainstay_protocol::{AgentRunId, NodeName, limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::denied;
 
-/// A peer that is an agent.
+/// A peer that is an agent, with what was read behind its first word.
 pub struct Introduced {
-    pub up: Box<NodeUp>,
-    /// With what was read behind the NodeUp.
+    pub first: First,
     pub decoder: FrameDecoder,
     pub bad: BadFrames,
+}
+
+/// The word that a connection begins with.
+pub enum First {
+    /// A session.
+    Node(Box<NodeUp>),
+    /// The bulk connection of a session that is there already.
+    Bulk(NodeName, AgentRunId),
 }
 
 /// A peer that is not, and what it sent.
@@ -37,6 +45,11 @@ pub async fn introduce(stream: &mut UnixStream, mine: &Handshake) -> Result<Intr
         .as_ref()
         .map_or_else(|| "unknown".to_owned(), ToString::to_string);
     let frames = BadFrames::of(peer);
+    let mine = Handshake {
+        // Whichever it opened: what it is for is said by its first word.
+        channel: theirs.channel,
+        ..mine.clone()
+    };
     let bytes = mine
         .encode()
         .expect("our own handshake is within its limits");
@@ -47,7 +60,7 @@ pub async fn introduce(stream: &mut UnixStream, mine: &Handshake) -> Result<Intr
         ));
     }
     // The peer comes to the same verdict by itself.
-    if let Err(refused) = agree(mine, &theirs) {
+    if let Err(refused) = agree(&mine, &theirs) {
         return Err(bad(frames, refused.text));
     }
     if theirs.role != Role::Agent {
@@ -56,18 +69,32 @@ pub async fn introduce(stream: &mut UnixStream, mine: &Handshake) -> Result<Intr
             format!("this socket is for agents, not for {:?}", theirs.role),
         ));
     }
-    let introduced = read_node_up(stream, frames).await?;
-    match &theirs.node {
-        Some(node) if *node != introduced.up.node => {
-            let text = format!(
-                "the handshake says {node}, the NodeUp {}",
-                introduced.up.node
-            );
-            refuse(stream, &text).await;
-            Err(bad(introduced.bad, text))
+    let (message, decoder, frames) = first_message(stream, theirs.channel, frames).await?;
+    let refused = match (message, theirs.channel, theirs.node) {
+        (AgentMessage::NodeUp(up), Channel::Control, Some(node)) if up.node != node => {
+            format!("the handshake says {node}, the NodeUp {}", up.node)
         }
-        Some(_) | None => Ok(introduced),
-    }
+        (AgentMessage::NodeUp(up), Channel::Control, Some(_) | None) => {
+            return Ok(Introduced {
+                first: First::Node(up),
+                decoder,
+                bad: frames,
+            });
+        }
+        (AgentMessage::BulkUp(up), Channel::Bulk, Some(node)) => {
+            return Ok(Introduced {
+                first: First::Bulk(node, up.agent_run),
+                decoder,
+                bad: frames,
+            });
+        }
+        (_, Channel::Control, _) => "a session begins with a NodeUp".to_owned(),
+        (_, Channel::Bulk, _) => {
+            "a bulk connection begins with a node's name and a BulkUp".to_owned()
+        }
+    };
+    refuse(stream, &refused).await;
+    Err(bad(frames, refused))
 }
 
 fn bad(mut frames: BadFrames, why: impl Into<String>) -> BadPeer {
@@ -96,24 +123,19 @@ async fn read_handshake(stream: &mut UnixStream) -> Result<Handshake, String> {
     }
 }
 
-async fn read_node_up(stream: &mut UnixStream, frames: BadFrames) -> Result<Introduced, BadPeer> {
-    let mut decoder = FrameDecoder::new(Channel::Control);
+type FirstMessage = (AgentMessage, FrameDecoder, BadFrames);
+
+async fn first_message(
+    stream: &mut UnixStream,
+    channel: Channel,
+    frames: BadFrames,
+) -> Result<FirstMessage, BadPeer> {
+    let mut decoder = FrameDecoder::new(channel);
     let mut buffer = vec![0; limits::SESSION_READ_BYTES];
     loop {
         match decoder.next() {
             Some(Ok(frame)) => match AgentMessage::from_frame(&frame) {
-                Ok(Received::Message(AgentMessage::NodeUp(up))) => {
-                    return Ok(Introduced {
-                        up,
-                        decoder,
-                        bad: frames,
-                    });
-                }
-                Ok(Received::Message(_)) => {
-                    let why = "a session begins with a NodeUp";
-                    refuse(stream, why).await;
-                    return Err(bad(frames, why));
-                }
+                Ok(Received::Message(message)) => return Ok((message, decoder, frames)),
                 // A NodeUp too new to read is answered so, and the agent may try an older one.
                 Ok(Received::Unsupported { request_id, answer }) => {
                     if let Some(what) = answer {
@@ -130,7 +152,7 @@ async fn read_node_up(stream: &mut UnixStream, frames: BadFrames) -> Result<Intr
                 return Err(bad(frames, error.to_string()));
             }
             None => match stream.read(&mut buffer).await {
-                Ok(0) => return Err(bad(frames, "it left before its NodeUp")),
+                Ok(0) => return Err(bad(frames, "it left before its first word")),
                 Ok(read) => decoder.push(&buffer[..read]),
                 Err(error) => return Err(bad(frames, error.to_string())),
             },

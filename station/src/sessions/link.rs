@@ -27,6 +27,8 @@ pub struct Link {
     closing: watch::Sender<Option<&'static str>>,
     next_request: AtomicU64,
     asked: Mutex<Asked>,
+    /// What is long goes here; without it, it goes with the rest.
+    bulk: Mutex<Option<mpsc::Sender<StationMessage>>>,
 }
 
 /// Questions without an answer yet. None once the session has ended.
@@ -48,6 +50,7 @@ impl Link {
             closing: watch::Sender::new(None),
             next_request: AtomicU64::new(1),
             asked: Mutex::new(Some(BTreeMap::new())),
+            bulk: Mutex::new(None),
         }
     }
 
@@ -95,8 +98,45 @@ impl Link {
         self.closing.subscribe()
     }
 
-    /// The session is over: whoever waits for an answer is told.
+    fn bulk(&self) -> MutexGuard<'_, Option<mpsc::Sender<StationMessage>>> {
+        self.bulk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest connection counts: the one before is dead, or the agent would not have opened another.
+    pub fn bulk_opened(&self, queue: mpsc::Sender<StationMessage>) {
+        *self.bulk() = Some(queue);
+    }
+
+    pub fn bulk_closed(&self, queue: &mpsc::Sender<StationMessage>) {
+        let mut bulk = self.bulk();
+        if bulk.as_ref().is_some_and(|now| now.same_channel(queue)) {
+            *bulk = None;
+        }
+    }
+
+    /// Over the bulk connection if it is long and there is one.
+    fn put(&self, request_id: u64, request: Request) -> Result<(), Refusal> {
+        let bulk = self.bulk().clone().filter(|_| request.ask.is_bulky());
+        let message = StationMessage::Request {
+            request_id,
+            request,
+        };
+        let message = match bulk.map(|bulk| bulk.try_send(message.clone())) {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(mpsc::error::TrySendError::Full(_))) => {
+                let text = format!("too much is on its way to {}", self.node);
+                return Err(Refusal::new(code::OVERLOADED, text));
+            }
+            Some(Err(mpsc::error::TrySendError::Closed(message))) => message,
+            None => message,
+        };
+        self.send(message);
+        Ok(())
+    }
+
+    /// The session is over: whoever waits for an answer is told, and its bulk connection goes too.
     pub fn end(&self) {
+        self.close("the session ended");
         // Dropping the senders is the answer.
         drop(self.asked().take());
     }
@@ -107,14 +147,14 @@ impl Link {
         if let Err(refusal) = self.register(request_id, answer) {
             return Answer::Refused(refusal);
         }
-        self.send(StationMessage::Request {
-            request_id,
-            request: Request {
-                deadline_ms: deadline.as_millis() as u64,
-                ask,
-            },
-        });
-        let outcome = tokio::time::timeout(deadline + ANSWER_MARGIN, answered).await;
+        let request = Request {
+            deadline_ms: deadline.as_millis() as u64,
+            ask,
+        };
+        let outcome = match self.put(request_id, request) {
+            Ok(()) => tokio::time::timeout(deadline + ANSWER_MARGIN, answered).await,
+            Err(refusal) => Ok(Ok(Answer::Refused(refusal))),
+        };
         if let Some(asked) = self.asked().as_mut() {
             asked.remove(&request_id);
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use mainstay_coordinator::{Answer as Outcome, Event};
 use mainstay_protocol::bad_frames::BadFrames;
 use mainstay_protocol::code;
-use mainstay_protocol::frame::FrameDecoder;
+use mainstay_protocol::frame::{Channel, FrameDecoder};
 use mainstay_protocol::report::Reports;
 use mainstay_protocol::request::{Answer, Refusal};
 use mainstay_protocol::session::{
@@ -21,9 +21,9 @@ use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::introduce::Introduced;
+use super::introduce::{First, Introduced};
 use super::link::Link;
-use super::{denied, writer};
+use super::{bulk, denied, writer};
 use crate::shared::{Shared, Submitted};
 
 pub async fn serve(
@@ -32,10 +32,20 @@ pub async fn serve(
     pid: Option<i32>,
     shared: &Arc<Shared>,
 ) {
-    let Introduced { up, decoder, bad } = introduced;
+    let Introduced {
+        first,
+        decoder,
+        bad,
+    } = introduced;
+    let up = match first {
+        First::Node(up) => up,
+        First::Bulk(node, agent_run) => {
+            return bulk::serve(stream, (node, agent_run), (decoder, bad), shared).await;
+        }
+    };
     let (reader, half) = stream.into_split();
     let (queue, queued) = mpsc::channel(limits::SESSION_QUEUE_MAX);
-    let writing = tokio::spawn(writer::write(half, queued));
+    let writing = tokio::spawn(writer::write(half, queued, Channel::Control));
     let link = Arc::new(Link::new(up.node.clone(), up.agent_run, pid, queue.clone()));
     if let Err(refusal) = shared.sessions.open(&link) {
         tracing::warn!(node = %link.node, why = %refusal.text, "a session was refused");
@@ -204,6 +214,9 @@ impl Session {
                 self.link.answered(request_id, Answer::Refused(refusal));
             }
             AgentMessage::NodeUp(_) => return Err("a session has one NodeUp".to_owned()),
+            AgentMessage::BulkUp(_) => {
+                return Err("a bulk connection is one of its own".to_owned());
+            }
         }
         Ok(())
     }

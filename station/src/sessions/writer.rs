@@ -1,4 +1,4 @@
-//! Writes what is queued for one session: many frames per write, and none may take for ever.
+//! Writes what is queued for one connection of a session: many frames per write, and none may take for ever.
 
 use std::time::Duration;
 
@@ -13,17 +13,21 @@ use tokio::sync::mpsc;
 pub async fn write(
     mut half: OwnedWriteHalf,
     mut queue: mpsc::Receiver<StationMessage>,
+    channel: Channel,
 ) -> Result<(), String> {
-    let deadline = Duration::from_millis(limits::SESSION_WRITE_DEADLINE_MS);
+    let deadline = Duration::from_millis(match channel {
+        Channel::Control => limits::SESSION_WRITE_DEADLINE_MS,
+        Channel::Bulk => limits::BULK_WRITE_DEADLINE_MS,
+    });
     let mut bytes = Vec::new();
     while let Some(first) = queue.recv().await {
         bytes.clear();
-        encode(&first, &mut bytes);
+        encode(&first, channel, &mut bytes);
         // What waits goes out with it: a write for each frame costs many times as much.
         while bytes.len() < limits::CONTROL_FRAME_BYTES_MAX
             && let Ok(next) = queue.try_recv()
         {
-            encode(&next, &mut bytes);
+            encode(&next, channel, &mut bytes);
         }
         tokio::time::timeout(deadline, half.write_all(&bytes))
             .await
@@ -33,8 +37,8 @@ pub async fn write(
     Ok(())
 }
 
-fn encode(message: &StationMessage, bytes: &mut Vec<u8>) {
-    if let Err(error) = encode_frame(&message.to_frame(), Channel::Control, bytes) {
+fn encode(message: &StationMessage, channel: Channel, bytes: &mut Vec<u8>) {
+    if let Err(error) = encode_frame(&message.to_frame(), channel, bytes) {
         tracing::error!(%error, "a message does not fit a frame and is not sent");
     }
 }

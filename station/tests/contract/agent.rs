@@ -13,7 +13,9 @@ use mainstay_protocol::report::{
     CommandOutcome, DigestEntry, Ending, LiveInstance, LiveState, MessageDeclaration, NodeUp,
     Numbered, Presence, Report, Reports, RestartWhen, SysInfo, TypeDeclaration,
 };
-use mainstay_protocol::request::{Answer, Ask, LogPage, LogPlace, Refusal, Request};
+use mainstay_protocol::request::{
+    Answer, Ask, LogPage, LogPlace, OutsideUsage, Refusal, Request, Usage,
+};
 use mainstay_protocol::session::{
     AgentMessage, Denied, Heartbeat, Received, StationMessage, Welcome,
 };
@@ -212,11 +214,16 @@ pub fn handshake(config: &AgentConfig) -> Handshake {
 
 /// A connection with the handshake behind it.
 pub async fn shaken(socket: &Path, config: &AgentConfig) -> UnixStream {
+    shaken_on(Channel::Control, socket, config).await
+}
+
+pub async fn shaken_on(channel: Channel, socket: &Path, config: &AgentConfig) -> UnixStream {
     let mut stream = UnixStream::connect(socket).await.unwrap();
-    stream
-        .write_all(&handshake(config).encode().unwrap())
-        .await
-        .unwrap();
+    let mine = Handshake {
+        channel,
+        ..handshake(config)
+    };
+    stream.write_all(&mine.encode().unwrap()).await.unwrap();
     let mut bytes = Vec::new();
     while let needed @ 1.. = Handshake::needed(&bytes).unwrap() {
         let start = bytes.len();
@@ -374,6 +381,7 @@ impl Life {
                 self.tell.send_modify(|seen| seen.unsupported += 1)
             }
             StationMessage::HeartbeatSeen(_)
+            | StationMessage::BulkReady(_)
             | StationMessage::Welcome(_)
             | StationMessage::Denied(_) => {}
         }
@@ -484,6 +492,15 @@ impl Life {
                 end: true,
                 gap: false,
             }),
+            Ask::Usage { instances } => Answer::Usage(
+                instances
+                    .into_iter()
+                    .filter_map(|instance| {
+                        let incarnation = self.live.get(&instance)?.floor;
+                        Some((instance, usage(incarnation)))
+                    })
+                    .collect(),
+            ),
             Ask::SupervisorCheck => health(Incarnation::default(), &self.config.detail),
             Ask::SupervisorStatus => Answer::Status {
                 text: "watches".to_owned(),
@@ -523,6 +540,20 @@ fn running(incarnation: Incarnation) -> DigestEntry {
             state: LiveState::Running,
             health: Health::Ok,
         }),
+    }
+}
+
+fn usage(incarnation: Incarnation) -> Usage {
+    Usage {
+        incarnation,
+        age_ms: 5_000,
+        outside: Some(OutsideUsage {
+            cpu_ms: 1_500,
+            memory_bytes: 4096,
+            processes: 2,
+        }),
+        busy_ms: 3,
+        served: 1,
     }
 }
 

@@ -18,7 +18,7 @@ async fn every_kind_is_listed_with_the_keys_of_the_contract() {
         ),
         (
             "instances",
-            "ref, node, name, type, version, incarnation, desired, state, health, reason, since, checked_ms, attempts, next_try, config, config_wanted, process, supervisor, placement, uses",
+            "ref, node, name, type, version, incarnation, desired, state, health, reason, since, checked_ms, attempts, next_try, config, config_wanted, process, supervisor, placement, uses, usage",
         ),
         (
             "placements",
@@ -89,6 +89,32 @@ async fn one_resource_is_shown_by_path_and_by_reference_alike() {
         }
         assert_eq!(by_path, by_reference, "{reference}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_instances_use_is_asked_of_their_nodes_only_for_whoever_wants_it() {
+    // proves: S7
+    let (cluster, _agents) = Cluster::with(&["n1", "n2"]).await;
+    cluster.run_on("greeter", &["n1", "n2"]).await;
+    for path in ["/v1/instances", "/v1/instances?usage=1"] {
+        let rows = cluster.json(path).await;
+        assert_eq!(rows.as_array().map(Vec::len), Some(2));
+        for row in rows.as_array().into_iter().flatten() {
+            assert_eq!(row["usage"].is_object(), path.contains("usage"), "{row:#}");
+        }
+    }
+    let one = cluster.client.instance_and_usage("n1", "greeter").await;
+    let used = one.unwrap().usage.unwrap();
+    assert_eq!(used.restarts, 0);
+    assert_eq!(
+        (used.cpu_ms, used.memory_bytes, used.processes),
+        (Some(1_500), Some(4096), Some(2))
+    );
+    let described = cluster.client.resource_and_usage("greeter@n2").await;
+    assert_eq!(described.unwrap().value["usage"]["served"], 1);
+    // Of what is no instance there is none, and nothing is wrong with asking.
+    let described = cluster.client.resource_and_usage("node/n1").await.unwrap();
+    assert_eq!(described.value["usage"], serde_json::Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]

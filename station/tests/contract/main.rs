@@ -6,6 +6,7 @@
 mod agent;
 mod asks;
 mod bounds;
+mod bulk;
 mod changes;
 mod cluster;
 mod history;

@@ -9,8 +9,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mainstay_hold::{LogBounds, limits};
+use crate::{LogBounds, limits};
 
+/// What writes it: the hold for its process, the agent for an actor.
 pub struct Log {
     directory: PathBuf,
     /// `INCARNATION.log`.
@@ -38,7 +39,7 @@ impl Log {
             bounds,
             file: None,
             bytes: 0,
-            buffer: Vec::with_capacity(limits::LOG_LINE_BYTES_MAX),
+            buffer: Vec::new(),
             buffered_lines: 0,
             lines_lost: 0,
             unsaid: 0,
