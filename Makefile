@@ -31,5 +31,6 @@ test: setup
 soak: setup
 	@cargo xtask soak
 
-bench: setup
+bench:
+	@scripts/setup bench
 	@cargo xtask bench $(ARGS)

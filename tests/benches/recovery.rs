@@ -6,13 +6,13 @@
 //! and taken off. Every instance panics once, because a first failure restarts at once.
 
 use std::fs::File;
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use mainstay_api::Client;
 use mainstay_api::client::EventFilter;
 use mainstay_api::types::{On, StartRequest};
+use mainstay_tests::measure::{at, fdatasync};
 use mainstay_tests::{Cluster, DevOptions, until};
 
 const INSTANCES: usize = 200;
@@ -60,18 +60,6 @@ fn main() -> ExitCode {
         println!("FAILED: see above; the limit of the ratio is {MISS_MAX}");
         ExitCode::FAILURE
     }
-}
-
-fn at(sorted: &[Duration], percent: usize) -> Duration {
-    sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
-}
-
-/// One sync on the file system the station writes to. Taken between the panics, because a disk's pace changes.
-fn fdatasync(file: &mut File) -> Duration {
-    file.write_all(&[7; 512]).expect("space");
-    let begun = Instant::now();
-    file.sync_data().expect("a sync");
-    begun.elapsed()
 }
 
 struct Measured {

@@ -14,6 +14,7 @@ pub mod answers;
 pub mod cluster;
 pub mod command;
 pub mod daemons;
+pub mod measure;
 pub mod outside;
 pub mod shared;
 pub mod until;

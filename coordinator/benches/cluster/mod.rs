@@ -11,7 +11,7 @@ use mainstay_protocol::report::{
 };
 use mainstay_protocol::{
     AgentRunId, BootId, Epoch, Incarnation, InstanceKey, Leadership, NodeEpoch, NodeId, NodeName,
-    PlacementName, Revision, Sequence, SlotName, Term, Timestamp, TypeName,
+    PlacementName, Revision, Sequence, SlotName, Term, Timestamp, TypeName, limits,
 };
 use mainstay_resource_graph::{
     Cause, ConfigHash, Configuration, Edge, Graph, Instance, InstanceState, Key, Made, Name,
@@ -47,6 +47,7 @@ pub fn leadership() -> Leadership {
     }
 }
 
+#[allow(dead_code, reason = "a wave measures by itself")]
 /// Measures both sizes and prints a line for each; the exit code says whether the ratio is within its limit.
 pub fn compare(what: &str, mut once: impl FnMut(&mut Cluster) -> Duration) -> ExitCode {
     let mut medians = Vec::new();
@@ -137,6 +138,10 @@ impl Cluster {
         const STRIDE: usize = 7_919;
         let number = self.failures * STRIDE % self.instances;
         self.failures += 1;
+        self.failure_of(number)
+    }
+
+    fn failure_of(&mut self, number: usize) -> Event {
         let (node, key) = place(number);
         let sequence = self.sequences.entry(number / PER_NODE).or_default();
         *sequence += 1;
@@ -157,6 +162,28 @@ impl Cluster {
         };
         Event::Reports { node, reports }
     }
+}
+
+/// Every instance fails, each node telling of its own in frames as an agent sends them.
+#[allow(dead_code, reason = "only the wave uses it")]
+pub fn wave(size: usize) -> (Graph, Vec<Event>) {
+    let mut cluster = Cluster::of(size);
+    let mut events: Vec<Event> = Vec::new();
+    for number in 0..size {
+        let Event::Reports { node, reports } = cluster.failure_of(number) else {
+            unreachable!("a failure is a report")
+        };
+        match events.last_mut() {
+            Some(Event::Reports {
+                node: last,
+                reports: batch,
+            }) if *last == node && batch.reports.len() < limits::REPORTS_PER_FRAME_MAX => {
+                batch.reports.extend(reports.reports);
+            }
+            Some(_) | None => events.push(Event::Reports { node, reports }),
+        }
+    }
+    (cluster.graph, events)
 }
 
 fn place(number: usize) -> (NodeName, InstanceKey) {
