@@ -170,7 +170,11 @@ fn take_again(txn: &mut Txn<'_>, event: &Event, env: &Env) {
                 take_report(txn, node, reports, numbered, env);
             }
         }
-        Event::Found(_) | Event::NodeUp { .. } | Event::AgentGone { .. } | Event::Operator(_) => {
+        Event::Found(_)
+        | Event::NodeUp { .. }
+        | Event::AgentGone { .. }
+        | Event::StationStops { .. }
+        | Event::Operator(_) => {
             take(txn, event, env);
         }
     }
@@ -194,9 +198,11 @@ fn park(txn: &mut Txn<'_>, event: &Event, mut why: Reason, env: &Env) {
     }
     let id = hash::stable(&match event {
         Event::NodeUp { up, .. } => format!("event node_up {}", up.node),
-        Event::Found(_) | Event::Reports { .. } | Event::AgentGone { .. } | Event::Operator(_) => {
-            format!("event {} {payload:?}", env.revision)
-        }
+        Event::Found(_)
+        | Event::Reports { .. }
+        | Event::AgentGone { .. }
+        | Event::StationStops { .. }
+        | Event::Operator(_) => format!("event {} {payload:?}", env.revision),
     });
     let parked = Parked {
         what: ParkedWhat::Event {

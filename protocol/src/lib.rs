@@ -54,7 +54,7 @@ pub mod session;
 
 pub use ids::{
     AgentRunId, BadName, BootId, ClusterId, ClusterName, CommandId, InstanceKey, NodeId, NodeName,
-    PlacementName, SlotName, StationId, TypeName,
+    PlacementName, SlotName, StationId, StationRunId, TypeName,
 };
 pub use numbers::{
     Epoch, Generation, Incarnation, Leadership, NodeEpoch, Revision, Sequence, Term, Timestamp,

@@ -50,7 +50,8 @@ pub use txn::{Savepoint, Txn, WriteError};
 pub use vertex::{
     Cause, Cluster, CommandVertex, Configuration, Desired, Edge, Failure, FailureCause, InPlace,
     Instance, InstanceState, Name, Node, NodeState, Outbox, Parked, ParkedWhat, Record, Relation,
-    RuleOff, ServiceType, Station, Supervisor, SupervisorState, Vertex, slot_of,
+    RuleOff, ServiceType, Station, StationBegan, StationState, Supervisor, SupervisorState, Vertex,
+    slot_of,
 };
 pub use view::{View, ViewExt};
 pub use wish::{

@@ -81,7 +81,7 @@ impl Log for Proposing {
 /// What woke the driver.
 enum Input {
     Log(Option<LogEvent>),
-    Submitted(Option<Submitted>),
+    Submitted(Option<Box<Submitted>>),
     Time,
     End,
 }
@@ -123,7 +123,7 @@ impl Drive {
             let gathering = self.log.since.is_some();
             let input = tokio::select! {
                 event = inputs.log.recv() => Input::Log(event),
-                submitted = inputs.inbox.recv(), if !gathering => Input::Submitted(submitted),
+                submitted = inputs.inbox.recv(), if !gathering => Input::Submitted(submitted.map(Box::new)),
                 () = until(self.clock, wake_at) => Input::Time,
                 _ = self.end.wait_for(|end| *end) => Input::End,
             };
@@ -143,7 +143,7 @@ impl Drive {
                 }
                 // The shared state holds a sender for as long as there is a station.
                 Input::Submitted(None) => return Ended::Stopped,
-                Input::Submitted(Some(submitted)) => self.enqueue(submitted),
+                Input::Submitted(Some(submitted)) => self.enqueue(*submitted),
                 Input::Time => Ok(()),
             };
             if taken.is_err() {

@@ -27,6 +27,13 @@ pub struct CompletionArguments {
     pub shell: Shell,
 }
 
+/// What a completion script asks: which names may follow these words.
+#[derive(Debug, Args)]
+pub struct CompleteWordsArguments {
+    #[arg(last = true)]
+    pub words: Vec<String>,
+}
+
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  mainstay new service billing",
@@ -53,7 +60,7 @@ pub struct NewServiceArguments {
     /// Where it is written; else NAME-agent
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
-    /// The source of Mainstay that it is built against; else the one this program was built from
+    /// The source of Mainstay that it is built against; else the one around you, or that of this program
     #[arg(long, value_name = "PATH")]
     pub mainstay: Option<PathBuf>,
 }

@@ -57,8 +57,10 @@ fn introductions<'a>(
 ) -> impl Iterator<Item = NodeName> {
     events.into_iter().filter_map(|(event, _)| match event {
         Event::NodeUp { up, .. } => Some(up.node.clone()),
-        Event::Found(_) | Event::Reports { .. } | Event::AgentGone { .. } | Event::Operator(_) => {
-            None
-        }
+        Event::Found(_)
+        | Event::Reports { .. }
+        | Event::AgentGone { .. }
+        | Event::StationStops { .. }
+        | Event::Operator(_) => None,
     })
 }
