@@ -275,14 +275,15 @@ impl Placement {
     pub fn change(&mut self, wish: Wish, made: Made, dropped: Option<Reason>) -> Option<Past> {
         let same = self.wish.config == wish.config && self.wish.on_nodes == wish.on_nodes;
         if !same {
-            let back = match self.rollout.take() {
-                Some(under_way) => under_way.back,
-                None => Some(Back {
+            // Under way and with nothing to go back to is what goes back itself: that is as good as it gets.
+            let under_way = self.rollout.take().and_then(|rollout| rollout.back);
+            let back = under_way.or_else(|| {
+                Some(Back {
                     generation: self.generation,
                     config: self.wish.config.clone(),
                     on_nodes: self.wish.on_nodes.clone(),
-                }),
-            };
+                })
+            });
             self.rollout = Some(Rollout {
                 back: back.filter(|back| !back.is_what(&wish)),
                 told: made.at,

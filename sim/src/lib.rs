@@ -21,7 +21,7 @@
 //!   nothing about it, and fails.
 //!
 //! Reading order: `run` (a seed's course), `world` (the queue), `station`, `sessions` and `node` (the two shells), `host` (the
-//! services), `link` (the network), `operators`, `fault`, then `invariant/`.
+//! services), `link` (the network), `operators`, `fault`, `matrix`, then `invariant/`.
 #![forbid(unsafe_code)]
 
 pub mod count;
@@ -32,6 +32,7 @@ pub mod happening;
 pub mod host;
 pub mod invariant;
 pub mod link;
+pub mod matrix;
 pub mod node;
 pub mod operators;
 pub mod plan;

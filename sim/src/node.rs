@@ -11,6 +11,7 @@ use crate::fault::Fault;
 use crate::happening::{Happening, NodeAt};
 use crate::host::Host;
 use crate::link::{Link, LinkId};
+use crate::matrix::{Moment, Victim};
 use crate::plan;
 use crate::trace;
 use crate::world::{Held, World};
@@ -257,6 +258,20 @@ impl World {
             let written = self.dice.below(bytes.len() as u64) as usize;
             self.nodes[at.0].file.extend(&bytes[..written]);
             return self.kill_agent(at);
+        }
+        if !bytes.is_empty() {
+            self.writes.files += 1;
+            let write = self.writes.files;
+            for (moment, written) in [
+                (Moment::Before, 0),
+                (Moment::Torn, bytes.len() / 2),
+                (Moment::Written, bytes.len()),
+            ] {
+                if self.dies(Victim::Agent, write, moment) {
+                    self.nodes[at.0].file.extend(&bytes[..written]);
+                    return self.kill_agent(at);
+                }
+            }
         }
         self.nodes[at.0].file.extend(&bytes);
         self.compact(at)?;

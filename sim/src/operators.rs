@@ -110,6 +110,20 @@ impl World {
         self.give(number)
     }
 
+    /// One that is told beforehand.
+    pub fn order(&mut self, operation: Operation) -> Held {
+        self.operators.given += 1;
+        let number = self.operators.given;
+        let order = Order {
+            operation,
+            placement: String::new(),
+            ticket: None,
+            in_doubt: false,
+        };
+        self.operators.orders.insert(number, order);
+        self.give(number)
+    }
+
     fn think_of(&mut self, wanted: &Wanted) -> Operation {
         let node = NodeName::new(format!(
             "n{}",

@@ -65,6 +65,23 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The same with two nodes and no faults.
+    pub fn kind(self) -> Self {
+        Self {
+            nodes: 2,
+            delay_per_mille: 0,
+            duplicate_per_mille: 0,
+            crash_per_mille: 0,
+            lost_per_mille: 0,
+            torn_write_per_mille: 0,
+            start_fault_per_mille: 0,
+            stop_fault_per_mille: 0,
+            ..self
+        }
+    }
+}
+
 pub const TYPES: [&str; 4] = ["greeter", "flaky", "daemon", "once"];
 
 /// The types of the simulated agents.

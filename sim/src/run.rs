@@ -67,7 +67,7 @@ fn begin(seed: u64, traced: bool) -> Report {
 }
 
 /// Rules that panic on purpose would fill the output.
-fn keep_silent_about_curses() {
+pub(crate) fn keep_silent_about_curses() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let usual = panic::take_hook();

@@ -17,6 +17,7 @@ use crate::disk::Disk;
 use crate::fault::Fault;
 use crate::happening::Happening;
 use crate::link::LinkId;
+use crate::matrix::{Moment, Victim};
 use crate::plan::Plan;
 use crate::rules;
 use crate::trace;
@@ -128,11 +129,6 @@ impl World {
 
     /// The process dies. What was written and not synced survives up to a byte that chance picks.
     pub fn station_crashes(&mut self, keep_all: bool) -> Held {
-        let Some(core) = self.station.core.take() else {
-            return Ok(());
-        };
-        self.oracle
-            .replays(core.graph(), &self.station.disk, "at a crash")?;
         let unsynced = self.station.disk.unsynced();
         let torn = self.dice.below(unsynced as u64 + 1) as usize;
         let keep = match self.dice.below(10) {
@@ -141,15 +137,29 @@ impl World {
             4 => unsynced,
             _ => torn,
         };
+        if self.station.core.is_none() {
+            return Ok(());
+        }
         if unsynced > 0 && keep == 0 {
             self.counts.fault(Fault::CrashUnsynced);
         }
         if unsynced > 0 && keep == unsynced {
             self.counts.fault(Fault::CrashSyncedUntold);
         }
+        self.station_dies(keep)
+    }
+
+    /// So many bytes of what was not synced survive.
+    fn station_dies(&mut self, keep: usize) -> Held {
+        let Some(core) = self.station.core.take() else {
+            return Ok(());
+        };
+        self.oracle
+            .replays(core.graph(), &self.station.disk, "at a crash")?;
         trace!(
             self,
-            "station dies; {keep} of {unsynced} unsynced bytes survive"
+            "station dies; {keep} of {} unsynced bytes survive",
+            self.station.disk.unsynced()
         );
         self.station.disk.crash(keep);
         self.station.life += 1;
@@ -242,6 +252,12 @@ impl World {
                 .disk
                 .take_snapshot(core.graph(), core.log_time());
         }
+        if committed {
+            self.writes.told += 1;
+            if self.dies(Victim::Station, self.writes.told, Moment::Told) {
+                return self.station_dies(0);
+            }
+        }
         if committed && !self.calm && self.dice.per_mille(self.plan.crash_per_mille) {
             self.counts.fault(Fault::CrashUncarried);
             return self.station_crashes(false);
@@ -287,7 +303,19 @@ impl World {
                 return self.station_crashes(false);
             }
         }
+        self.writes.log += 1;
+        let write = self.writes.log;
+        if self.dies(Victim::Station, write, Moment::Before) {
+            return self.station_dies(0);
+        }
         let up_to = self.station.disk.write(entry);
+        let unsynced = self.station.disk.unsynced();
+        if self.dies(Victim::Station, write, Moment::Torn) {
+            return self.station_dies(unsynced / 2);
+        }
+        if self.dies(Victim::Station, write, Moment::Written) {
+            return self.station_dies(unsynced);
+        }
         if !self.calm && self.dice.per_mille(self.plan.crash_per_mille / 2) {
             let keep_all = self.dice.per_mille(300);
             return self.station_crashes(keep_all);

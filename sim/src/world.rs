@@ -9,6 +9,7 @@ use crate::dice::Dice;
 use crate::happening::{Happening, NodeAt};
 use crate::invariant::{Oracle, Violation};
 use crate::link::{Link, LinkId};
+use crate::matrix::{Kill, Moment, Victim, Writes};
 use crate::node::Node;
 use crate::operators::Operators;
 use crate::plan::Plan;
@@ -82,12 +83,30 @@ pub struct World {
     pub links_made: u64,
     pub operators: Operators,
     pub oracle: Oracle,
+    /// What was written so far, and the one death that is to come of it.
+    pub writes: Writes,
+    pub kill: Option<Kill>,
+    pub killed: bool,
 }
 
 impl World {
     pub fn new(seed: u64, traced: bool) -> Self {
         let mut dice = Dice::new(seed);
         let plan = Plan::of(seed, &mut dice);
+        Self::with(plan, dice, traced)
+    }
+
+    /// Two nodes, and no fault but the one that is asked for.
+    pub fn kind(traced: bool) -> Self {
+        let mut dice = Dice::new(1);
+        let plan = Plan::of(1, &mut dice).kind();
+        Self {
+            calm: true,
+            ..Self::with(plan, dice, traced)
+        }
+    }
+
+    fn with(plan: Plan, mut dice: Dice, traced: bool) -> Self {
         let nodes = (0..plan.nodes).map(|at| Node::new(at, &mut dice)).collect();
         let station = Station::new(&plan, &mut dice);
         Self {
@@ -107,7 +126,22 @@ impl World {
             links_made: 0,
             operators: Operators::default(),
             oracle: Oracle::default(),
+            writes: Writes::default(),
+            kill: None,
+            killed: false,
         }
+    }
+
+    /// Whether the victim dies at the write that was counted last. Once.
+    pub fn dies(&mut self, victim: Victim, write: u64, moment: Moment) -> bool {
+        let now = Kill {
+            victim,
+            write,
+            moment,
+        };
+        let dies = !self.killed && self.kill == Some(now);
+        self.killed |= dies;
+        dies
     }
 
     pub fn now_ms(&self) -> u64 {
