@@ -48,6 +48,7 @@ faults! {
     NodeRebooted = "node: another boot";
     TypeMissing = "agent: comes back without one of its types";
     FileCompacted = "agent: its file is written anew";
+    ProcessFound = "agent: comes back and finds what outlived it";
     SupervisorDied = "supervisor: dies; what it would have seen is kept";
     StartSlow = "service: start takes longer than its deadline";
     StartSilent = "service: start never returns and cannot be ended by asking";

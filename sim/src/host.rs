@@ -9,7 +9,7 @@ use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
 use mainstay_protocol::report::{Ending, Presence, Report};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey};
-use mainstay_supervisor::{CheckTable, Input, Observation};
+use mainstay_supervisor::{Came, CheckTable, Input, Observation, Survivor, Survivors};
 
 use crate::fault::Fault;
 use crate::happening::{Act, ActorId, Happening, NodeAt};
@@ -37,6 +37,12 @@ pub struct Actor {
     deaf: bool,
     /// Nothing ends it but the end of its process.
     pub endless: bool,
+}
+
+impl Actor {
+    fn outlives(&self) -> bool {
+        self.start.service_type.as_str() == plan::OUTSIDE
+    }
 }
 
 #[derive(Debug)]
@@ -75,6 +81,28 @@ impl Host {
             .map(|(id, _)| *id)
     }
 
+    /// The agent dies: its actors with it, processes live on, and nobody watches them.
+    pub fn without_agent(&mut self) {
+        let mut actors = std::mem::take(&mut self.actors);
+        actors.retain(|_, actor| actor.outlives());
+        *self = Self {
+            actors,
+            made: self.made,
+            ..Self::default()
+        };
+    }
+
+    /// What the next life of the agent finds.
+    pub fn survivors(&self) -> Survivors {
+        let found = self.actors.values();
+        found
+            .map(|actor| {
+                let start = actor.start.clone();
+                (start.instance.clone(), Survivor::Lives(start))
+            })
+            .collect()
+    }
+
     /// The storm is over: services behave from now on. What cannot be ended stays so.
     pub fn behave(&mut self) {
         for actor in self.actors.values_mut() {
@@ -106,6 +134,7 @@ const LIFE_FAULTS: [Fault; 9] = [
     Fault::CheckFails,
     Fault::Degrades,
 ];
+const LATE: &str = "it did not say in time";
 const CHANGE_FAULTS: [Fault; 4] = [
     Fault::ChangeRefused,
     Fault::ChangeRefused,
@@ -214,6 +243,41 @@ impl World {
         self.host_later(at, after_ms * MS, id, Act::StartOver(over));
     }
 
+    /// Another life of the agent goes on with what it found.
+    pub fn host_adopts(&mut self, at: NodeAt, start: Start, came: Came) {
+        self.counts.fault(Fault::ProcessFound);
+        let now_ms = self.now_ms();
+        trace!(
+            self,
+            "{} takes over {}#{}, {came:?}",
+            self.nodes[at.0].name,
+            start.instance,
+            start.incarnation
+        );
+        let host = &mut self.nodes[at.0].host;
+        let Some(id) = host.find(&start.instance, start.incarnation) else {
+            return;
+        };
+        let Some(actor) = host.actors.get_mut(&id) else {
+            return;
+        };
+        match came {
+            Came::Started => {
+                actor.phase = Phase::Running;
+                let host = &mut self.nodes[at.0].host;
+                host.checks
+                    .add(start.instance, start.incarnation, start.checks, now_ms);
+                self.schedule_checks(at);
+                self.misbehave_later(at, id);
+            }
+            Came::Begun if actor.deaf => {}
+            Came::Begun => {
+                actor.phase = Phase::Starting;
+                self.decide_start(at, id, start, None);
+            }
+        }
+    }
+
     pub fn host_stops(&mut self, at: NodeAt, stop: &Stop) -> Held {
         self.oracle.host_stops(&self.nodes[at.0], stop)?;
         let Some(id) = self.nodes[at.0].host.find(&stop.instance, stop.incarnation) else {
@@ -284,6 +348,12 @@ impl World {
         if let Some(fault) = fault {
             self.counts.fault(fault);
         }
+        // The host's own word, when the service's does not come.
+        let late = Act::ChangeOver {
+            command,
+            outcome: Some(Err(Refusal::new(code::NEEDS_RESTART, LATE))),
+        };
+        self.host_later(at, change.deadline_ms * MS, id, late);
         let outcome = match fault {
             Some(Fault::ChangeUnanswered) => return,
             Some(Fault::ChangePanics) => None,
@@ -308,8 +378,9 @@ impl World {
         let Some(actor) = self.nodes[at.0].host.actors.get(&id) else {
             return Ok(());
         };
+        let late = matches!(&outcome, Some(Err(refusal)) if refusal.text == LATE);
         // What hangs or is ending does not come to it.
-        if actor.hung || actor.phase != Phase::Running {
+        if !late && (actor.hung || actor.phase != Phase::Running) {
             return Ok(());
         }
         let (instance, incarnation) = (actor.start.instance.clone(), actor.start.incarnation);

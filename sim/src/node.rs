@@ -99,9 +99,9 @@ impl World {
         let recovered = replay(&node.file);
         assert!(!recovered.damaged, "a torn tail is not damage");
         node.file.truncate(recovered.valid_len as usize);
-        let (core, output) = AgentCore::new(node.identity(), recovered);
+        let survivors = node.host.survivors();
+        let (core, output) = AgentCore::adopting(node.identity(), recovered, survivors);
         node.core = Some(core);
-        node.host = Host::default();
         trace!(self, "agent of {} starts", self.nodes[at.0].name);
         self.agent_obeys(at, output)?;
         if self.nodes[at.0].life == life {
@@ -277,8 +277,7 @@ impl World {
         self.compact(at)?;
         for action in output.actions {
             match action {
-                // Simulated instances are actors: none outlives its agent.
-                Action::Adopt { .. } => {}
+                Action::Adopt { start, came } => self.host_adopts(at, start, came),
                 Action::Start(start) => self.host_starts(at, start)?,
                 Action::Stop(stop) => self.host_stops(at, &stop)?,
                 Action::Reconfigure { command, change } => self.host_changes(at, command, change),
@@ -316,7 +315,7 @@ impl World {
         Ok(())
     }
 
-    /// The process dies, and every actor with it.
+    /// The process dies, and every actor with it; what is outside lives on.
     pub fn kill_agent(&mut self, at: NodeAt) -> Held {
         let node = &mut self.nodes[at.0];
         if node.core.is_none() {
@@ -326,7 +325,7 @@ impl World {
         node.core = None;
         node.life += 1;
         node.welcomed = false;
-        node.host = Host::default();
+        node.host.without_agent();
         node.paused_until = 0;
         let life = node.life;
         let link = node.link.take();

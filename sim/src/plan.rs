@@ -82,7 +82,10 @@ impl Plan {
     }
 }
 
-pub const TYPES: [&str; 4] = ["greeter", "flaky", "daemon", "once"];
+pub const TYPES: [&str; 5] = ["greeter", "flaky", "daemon", "once", OUTSIDE];
+
+/// The type whose instances are processes: they outlive their agent, and its next life finds them.
+pub const OUTSIDE: &str = "vault";
 
 /// The types of the simulated agents.
 pub fn declarations() -> Vec<TypeDeclaration> {
@@ -128,7 +131,12 @@ pub const BAD_CONFIG: &str = "never taken";
 pub const BAD_START: &str = "never starts";
 
 /// Two of each pair want one name.
-pub const PLACEMENTS: [Wanted; 7] = [
+pub const PLACEMENTS: [Wanted; 8] = [
+    Wanted {
+        placement: "vault",
+        service_type: OUTSIDE,
+        holds: None,
+    },
     Wanted {
         placement: "web",
         service_type: "greeter",

@@ -6,6 +6,7 @@ use std::sync::Once;
 use crate::count::Counts;
 use crate::fault::Fault;
 use crate::happening::{Happening, NodeAt};
+use crate::host::Host;
 use crate::invariant::Violation;
 use crate::link::LinkId;
 use crate::rules::CURSE;
@@ -224,7 +225,8 @@ impl World {
                 self.counts.fault(Fault::NodeRebooted);
                 self.nodes[node.0].boot += 1;
                 self.nodes[node.0].memory += 1;
-                return self.kill_agent(node);
+                self.kill_agent(node)?;
+                self.nodes[node.0].host = Host::default();
             }
             9 => {
                 self.counts.fault(Fault::AgentFileLost);

@@ -13,7 +13,7 @@ use mainstay_resource_graph::{
     DependsUntil, Graph, Kind, RestartPolicy, Target, Update, View, ViewExt,
 };
 use mainstay_sim::matrix::{Course, Kill, run};
-use mainstay_sim::plan::{BAD_CONFIG, BAD_START};
+use mainstay_sim::plan::{BAD_CONFIG, BAD_START, OUTSIDE};
 
 /// Of a failing course's last happenings.
 const LINES_SHOWN: usize = 120;
@@ -194,6 +194,26 @@ fn a_change_that_is_no_good_is_taken_back_over_every_death() {
             ends: |graph| all_run(graph, "base", r#"{"size":1}"#),
         });
     }
+}
+
+// acceptance: issue 3, line 7
+#[test]
+fn what_outlives_its_agent_is_taken_over_and_stopped_over_every_death() {
+    survives_every_death(&Course {
+        name: "adoption",
+        groups: vec![
+            vec![start(OUTSIDE, "vault")],
+            vec![reconfigure("vault", r#"{"size":2}"#)],
+            vec![Operation::Restart {
+                instance: at("vault@n1"),
+            }],
+            vec![Operation::Stop {
+                instance: at("vault@n2"),
+            }],
+            vec![start(OUTSIDE, "vault")],
+        ],
+        ends: |graph| all_run(graph, "vault", r#"{"size":2}"#),
+    });
 }
 
 // acceptance: issue 3, line 7

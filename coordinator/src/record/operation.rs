@@ -284,13 +284,17 @@ fn tell_stopping(instance: &mut Instance) {
     }
 }
 
+pub(super) fn on_its_way_out(key: &InstanceKey) -> Refusal {
+    Refusal::new(
+        code::LEAVING,
+        format!("{key} is on its way out: no placement asks for it any more"),
+    )
+}
+
 fn restart(txn: &mut Txn<'_>, key: &InstanceKey) -> Result_ {
     let instance = known(txn, key)?;
     if instance.desired == Desired::Absent {
-        return Err(Refusal::new(
-            code::LEAVING,
-            format!("{key} is on its way out: no placement asks for it any more"),
-        ));
+        return Err(on_its_way_out(key));
     }
     let stuck = matches!(instance.state, InstanceState::Stopping { stuck: true, .. });
     if stuck {

@@ -11,7 +11,7 @@ use mainstay_resource_graph::{
     Wish,
 };
 
-use super::operation::{Result_, recorded};
+use super::operation::{Result_, on_its_way_out, recorded};
 use super::unknown;
 use super::wish::{depends, is_current, refuse_leaving, replace, valid_config};
 use crate::config;
@@ -159,6 +159,9 @@ pub fn safe_start(txn: &mut Txn<'_>, key: &InstanceKey) -> Result_ {
             Kind::Instance,
         ));
     };
+    if instance.desired == Desired::Absent {
+        return Err(on_its_way_out(key));
+    }
     let proven = instance
         .ran_with
         .filter(|hash| txn.record(&Key::Configuration(hash.clone())).is_some());

@@ -76,9 +76,11 @@ impl World {
     fn wrong(&self, graph: &Graph, key: &InstanceKey, instance: &Instance) -> Option<String> {
         let lives = self.lives(key, instance.incarnation);
         match instance.state {
-            InstanceState::Running if instance.desired == Desired::Running => (lives
-                != Some((Phase::Running, false)))
-            .then(|| format!("on its node it is {lives:?}")),
+            // One that nothing ended and that outlived its agent is wanted again, and runs.
+            InstanceState::Running if instance.desired == Desired::Running => match lives {
+                Some((Phase::Running, _)) => None,
+                other => Some(format!("on its node it is {other:?}")),
+            },
             InstanceState::Stopping { stuck: true, .. } => match lives {
                 Some((_, true)) => None,
                 other => Some(format!("said to be stuck; on its node it is {other:?}")),

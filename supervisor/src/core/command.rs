@@ -38,6 +38,10 @@ impl AgentCore {
         if self.outbox_is_overfull() {
             return;
         }
+        if self.is_under_way(&start) {
+            let (instance, incarnation) = (&start.instance, start.incarnation);
+            return self.open(command, OpenOrder::Start, instance, incarnation);
+        }
         if self.is_stale(&start) {
             return self.answer(command, CommandOutcome::Stale);
         }
@@ -62,6 +66,18 @@ impl AgentCore {
         if let Some((older, _)) = self.waiting.insert(instance, (command, start)) {
             self.answer(older, CommandOutcome::Stale);
         }
+    }
+
+    /// It was found alive by a life that does not know who asked for it: here is who.
+    fn is_under_way(&self, start: &Start) -> bool {
+        self.state
+            .living
+            .get(&start.instance)
+            .is_some_and(|living| {
+                living.incarnation == start.incarnation
+                    && living.state == LiveState::Starting
+                    && living.start.is_none()
+            })
     }
 
     /// Below the floor, or not newer than what lives or waits.

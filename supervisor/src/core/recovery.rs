@@ -79,6 +79,9 @@ impl AgentCore {
             let report = match survivors.remove(&instance) {
                 Some(Survivor::Lives(start)) if start.incarnation == incarnation => {
                     self.goes_on(start);
+                    // The last life told that it started, and died before it said that the command was done.
+                    let living = self.state.living.get(&instance);
+                    starts.extend(living.filter(|l| l.started).and_then(|l| l.start));
                     continue;
                 }
                 Some(Survivor::Ended(report))

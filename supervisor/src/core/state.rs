@@ -121,6 +121,12 @@ impl State {
     ) {
         self.ledger
             .open(command, order, instance.clone(), incarnation);
+        if order == OpenOrder::Start
+            && let Some(living) = self.living.get_mut(instance)
+            && living.incarnation == incarnation
+        {
+            living.start = Some(command);
+        }
         if order == OpenOrder::Reconfigure
             && let Some(living) = self.living.get_mut(instance)
             && living.incarnation == incarnation
