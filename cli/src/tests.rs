@@ -235,7 +235,7 @@ fn wrong_values_end_with_2_and_say_what_is_wanted() {
         ("mainstay describe Greeter", "a-z"),
         ("mainstay check node/n1", "PLACEMENT@NODE"),
         ("mainstay call greeter greet", "greeter@NODE"),
-        ("mainstay call greeter@n1 greet {", "line 1 column 1"),
+        ("mainstay call greeter@n1 greet {", "ends too early"),
         (
             "mainstay start greeter --on n1 --config greeting",
             "KEY=VALUE",
