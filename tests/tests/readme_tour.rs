@@ -148,7 +148,12 @@ fn looks(text: &str) -> bool {
 
 fn goes_on(text: &str) -> bool {
     let command = without_comment(text).0;
+    // There `-f` names a file.
+    let of_files = ["plan", "apply", "delete"];
     let mut words = command.split_whitespace();
+    if words.nth(1).is_some_and(|verb| of_files.contains(&verb)) {
+        return false;
+    }
     words.any(|word| ["-w", "-f", "--watch", "--follow"].contains(&word))
 }
 
