@@ -300,6 +300,7 @@ fn cause_code(cause: FailureCause) -> (Code, &'static str) {
             FailureKind::Exit | FailureKind::Signal | FailureKind::OutOfMemory => {
                 (code::EXITED, "its process ended")
             }
+            FailureKind::AgentStopped => (code::AGENT_STOPPED, "its agent was ended in order"),
         },
         FailureCause::CouldNotStart(refused) => match refused {
             RefusedStart::Config => (code::CONFIG_REFUSED, "refused its configuration"),

@@ -137,8 +137,8 @@ impl Driver {
                 Some(happened) = happened.recv() => self.happened(happened),
                 Some(observation) = observed.recv() => self.step(Input::Observed(observation)),
                 _ = tick.tick(), if self.core.has_unsaid() => self.step(Input::Tick),
-                () = &mut signals => return Ended::Asked,
-                Some(()) = asked_to_end.recv() => return Ended::Asked,
+                () = &mut signals => return self.farewell(&mut observed),
+                Some(()) = asked_to_end.recv() => return self.farewell(&mut observed),
                 _ = &mut host_ended => {
                     tracing::error!("the host ended; the agent ends with it");
                     return Ended::Broken;
@@ -153,6 +153,27 @@ impl Driver {
                 return Ended::Broken;
             }
         }
+    }
+
+    /// What was seen before is told as it was; then the file says that this life ends in order. Nothing is begun any more.
+    fn farewell(&mut self, observed: &mut mpsc::Receiver<Observation>) -> Ended {
+        let mut inputs = Vec::new();
+        while let Ok(observation) = observed.try_recv() {
+            inputs.push(Input::Observed(observation));
+        }
+        inputs.push(Input::Farewell);
+        for input in inputs {
+            let records = self.core.step(self.now_ms(), input).persist;
+            if let Err(error) = self.file.append(&records) {
+                tracing::error!(%error, "the agent's file cannot be written; its next life will not know that it ended in order");
+                break;
+            }
+        }
+        Ended::Asked
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn happened(&mut self, happened: Happened) -> io::Result<()> {
@@ -177,8 +198,7 @@ impl Driver {
     }
 
     fn step(&mut self, input: Input) -> io::Result<()> {
-        let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let Output { persist, actions } = self.core.step(now_ms, input);
+        let Output { persist, actions } = self.core.step(self.now_ms(), input);
         self.file.append(&persist)?;
         if self.file.is_long() {
             self.file.rewrite(&self.core.snapshot_records())?;

@@ -48,6 +48,8 @@ pub enum FailureKind {
     Signal,
     /// The kernel took it for its memory.
     OutOfMemory,
+    /// It was stopped with the agent that hosted it, which was asked to end.
+    AgentStopped,
 }
 
 /// What was seen when it failed.

@@ -299,6 +299,7 @@ impl FailureCause {
             Self::Failed(FailureKind::Exit) => "its process ended",
             Self::Failed(FailureKind::Signal) => "its process was ended by a signal",
             Self::Failed(FailureKind::OutOfMemory) => "out of memory",
+            Self::Failed(FailureKind::AgentStopped) => "stopped with its agent",
             Self::CouldNotStart(RefusedStart::Config) => "its configuration was refused",
             Self::CouldNotStart(RefusedStart::NotNow) => "the start was refused for now",
             Self::CouldNotStart(RefusedStart::Deadline) => "the start took too long",

@@ -42,7 +42,7 @@ use mainstay_protocol::report::{
 };
 use mainstay_protocol::{CommandId, InstanceKey, Sequence, limits};
 
-use crate::file::{FileRecord, Recovered};
+use crate::file::{FileRecord, Life, Recovered};
 
 pub use input::{Action, Identity, Input, Observation, Output, Survivor, Survivors};
 pub use state::State;
@@ -116,6 +116,7 @@ impl AgentCore {
             Input::Command(command) => self.command(command),
             Input::Acknowledged(acknowledged) => self.acknowledged(&acknowledged),
             Input::Observed(observation) => self.observed(observation),
+            Input::Farewell => self.persist(FileRecord::Life(Life::EndedInOrder)),
             Input::Tick => {}
         }
         self.say_the_unsaid();

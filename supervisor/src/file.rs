@@ -51,12 +51,24 @@ pub enum FileRecord {
         replaces: Option<Sequence>,
     },
     /// Reports up to here are committed.
-    Acknowledged { up_to: Sequence },
+    Acknowledged {
+        up_to: Sequence,
+    },
     /// Nothing of the instance below this is started any more.
     Floor {
         instance: InstanceKey,
         incarnation: Incarnation,
     },
+    Life(Life),
+}
+
+/// What is said of a life of the agent. One that was killed says nothing at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Life {
+    /// It found a farewell and has told what came of it.
+    Began,
+    /// It was asked to end: what ended with it did not fail.
+    EndedInOrder,
 }
 
 /// How far an incarnation had come when its record was written.

@@ -104,6 +104,9 @@ fn after_failure(
         return Verdict::declined(code::NO_RESTART, "its type says: never restart");
     }
     let count = instance.attempts.len() as u32;
+    if was_stopped_with_its_agent(instance) {
+        return again(subject, txn, env, Count::Not, AGENT_WAS_STOPPED);
+    }
     if is_not_its_fault(subject, instance, txn, env) {
         return again(subject, txn, env, Count::Not, WITH_ITS_AGENT);
     }
@@ -179,6 +182,18 @@ fn when_due(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>, env: 
     again(subject, txn, env, Count::Attempt, WHEN_DUE)
 }
 
+/// Whoever ended the agent in order meant the agent: nothing of what ended with it failed, however soon and often.
+fn was_stopped_with_its_agent(instance: &Instance) -> bool {
+    failed_as(instance, FailureKind::AgentStopped)
+}
+
+fn failed_as(instance: &Instance, kind: FailureKind) -> bool {
+    instance
+        .failure
+        .as_ref()
+        .is_some_and(|failure| failure.cause == FailureCause::Failed(kind))
+}
+
 /// It had begun well, and then its agent ended: not its fault, unless it was the last to begin there and that was not
 /// long ago. A service that ends its whole agent soon after each start is always the last of those that begin: once
 /// it waits for its next try, and also when a neighbour was taken for it, it begins after all the others.
@@ -188,11 +203,10 @@ pub fn is_not_its_fault(
     view: &dyn View,
     env: &Env,
 ) -> bool {
-    let ended_with_agent = instance
-        .failure
-        .as_ref()
-        .is_some_and(|failure| failure.cause == FailureCause::Failed(FailureKind::AgentEnded));
-    let begun_well = ended_with_agent && instance.version.is_some();
+    if was_stopped_with_its_agent(instance) {
+        return true;
+    }
+    let begun_well = failed_as(instance, FailureKind::AgentEnded) && instance.version.is_some();
     let Some(started) = instance.started.filter(|_| begun_well) else {
         return false;
     };
@@ -210,6 +224,7 @@ pub fn is_not_its_fault(
 type When = (Code, &'static str);
 const AT_ONCE: When = (code::RESTARTED_AT_ONCE, "at once");
 const WITH_ITS_AGENT: When = (code::AGENT_ENDED, "at once, with its agent");
+const AGENT_WAS_STOPPED: When = (code::AGENT_STOPPED, "at once: its agent was ended in order");
 const WHEN_DUE: When = (code::BACKOFF, "its time has come");
 
 /// Whether a restart uses up the budget.

@@ -360,6 +360,7 @@ fn failed(instance: InstanceKey, incarnation: Incarnation, words: &Words<'_>) ->
         "vanished" => FailureKind::Vanished,
         "killed" => FailureKind::Killed,
         "agent_ended" => FailureKind::AgentEnded,
+        "agent_stopped" => FailureKind::AgentStopped,
         word => panic!("no such failure: {word}"),
     };
     let presence = match words.get(3) {

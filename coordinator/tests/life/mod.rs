@@ -29,6 +29,8 @@ told! {
     panics_restart_at_once_then_wait_longer_each_time_then_are_quarantined = "crash_loop";
     // proves: S20
     a_service_that_ends_its_agent_is_counted_and_its_neighbours_are_not = "ends_its_agent";
+    // proves: S12
+    what_ends_with_an_agent_that_was_asked_to_end_is_never_counted = "stopped_with_its_agent";
     // proves: S21, S24
     a_rule_switched_off_decides_nothing_over_a_change_of_leader_until_it_is_on = "rule_off";
     // proves: S4, S9

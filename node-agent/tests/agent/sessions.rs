@@ -77,7 +77,7 @@ fn the_next_agent_on_a_directory_says_what_ended_with_the_last() {
     let Report::Failed { kind, .. } = report else {
         unreachable!()
     };
-    assert_eq!(kind, FailureKind::AgentEnded);
+    assert_eq!(kind, FailureKind::AgentStopped);
     let runs = cluster.wait("both introductions", |heard| {
         match heard.node_ups.as_slice() {
             [first, second] => Some((first.agent_run, second.agent_run)),

@@ -24,7 +24,8 @@ pub fn samples() -> Vec<Sample> {
     let mut samples = Vec::new();
     plain!(samples, "enum-health", Health: Unknown, Ok, Degraded, Failed, Unresponsive);
     plain!(samples, "enum-failure-kind", FailureKind:
-        Panic, Reported, Vanished, AgentEnded, Killed, Exit, Signal, OutOfMemory);
+        Panic, Reported, Vanished, AgentEnded, Killed, Exit, Signal, OutOfMemory,
+        AgentStopped);
     plain!(samples, "enum-refused-start", RefusedStart:
         Config, NotNow, Deadline, Panic, NoSuchType, NotHere);
     plain!(samples, "enum-presence", Presence: Gone, Living);

@@ -30,6 +30,8 @@ pub enum Input {
     Command(Command),
     Acknowledged(Acknowledged),
     Observed(Observation),
+    /// The agent was asked to end: nothing comes after this. What of its instances ends with it, ended in order.
+    Farewell,
     /// Nothing happened for a while: what could not be said for want of room is said now.
     Tick,
 }

@@ -4,7 +4,8 @@
 //! - Damage further in (not a torn tail): floors are kept; outbox and ledger are void, because numbers given out
 //!   in the lost part must not be given again. The digest of NodeUp tells the coordinator what does not live.
 //! - Otherwise: what had begun and did not survive is reported once, in the order of the instances: in the survivor's
-//!   own words if its end is known, else as `Failed{AgentEnded}`. Its Start is answered `Done` (it was carried out; the
+//!   own words if its end is known, else as `Failed{AgentEnded}`, or `Failed{AgentStopped}` if the last life ended in
+//!   order. A process that was asked to end after such a farewell (by whoever ended the agent) ended with it too. Its Start is answered `Done` (it was carried out; the
 //!   report says what came of it), its Stops `NotRunning`. A Start that waited and never began is `Refused`: the
 //!   coordinator decides again.
 //! - What lives stays as it was: its Start is under way until it has started, its Stop is carried out again.
@@ -14,13 +15,13 @@
 use mainstay_protocol::code;
 use mainstay_protocol::command::{Start, Stop, StopManner, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind};
-use mainstay_protocol::report::{CommandOutcome, LiveState, Presence, Report};
+use mainstay_protocol::report::{CommandOutcome, Ending, LiveState, Presence, Report};
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey};
 
 use super::input::{Action, Survivor, Survivors};
 use super::state::State;
 use super::{AgentCore, Pulse};
-use crate::file::{Came, FileRecord, OpenOrder, Recovered};
+use crate::file::{Came, FileRecord, Life, OpenOrder, Recovered};
 
 impl AgentCore {
     pub(super) fn recover(&mut self, recovered: Recovered, mut survivors: Survivors) {
@@ -30,6 +31,10 @@ impl AgentCore {
         if found.as_ref() == Some(&ours) && !recovered.damaged {
             self.state = recovered.state;
             self.conclude_the_past(&mut survivors);
+            if self.state.ended_in_order {
+                // Last: a file that is cut before it tells the rest in the same words.
+                self.persist(FileRecord::Life(Life::Began));
+            }
         } else {
             self.persist(FileRecord::Head {
                 node: ours.0.clone(),
@@ -70,6 +75,7 @@ impl AgentCore {
             .collect();
         let mut starts = Vec::new();
         for (instance, incarnation) in begun {
+            let start = self.state.living.get(&instance).and_then(|l| l.start);
             let report = match survivors.remove(&instance) {
                 Some(Survivor::Lives(start)) if start.incarnation == incarnation => {
                     self.goes_on(start);
@@ -78,24 +84,54 @@ impl AgentCore {
                 Some(Survivor::Ended(report))
                     if report.about() == Some((&instance, incarnation)) =>
                 {
-                    report
+                    match self.was_ended_with_its_agent(&instance, &report) {
+                        true => self.ended_with_its_agent(instance, incarnation),
+                        false => report,
+                    }
                 }
                 // What survived of another incarnation than the one that had begun is no news of this one.
-                Some(Survivor::Lives(_) | Survivor::Ended(_)) | None => Report::Failed {
-                    instance: instance.clone(),
-                    incarnation,
-                    kind: FailureKind::AgentEnded,
-                    presence: Presence::Gone,
-                    evidence: Evidence::text("the agent process that hosted it ended"),
-                },
+                Some(Survivor::Lives(_) | Survivor::Ended(_)) | None => {
+                    self.ended_with_its_agent(instance, incarnation)
+                }
             };
-            starts.extend(self.state.living.get(&instance).and_then(|l| l.start));
+            starts.extend(start);
             self.report(report);
         }
         for start in starts {
             self.answer(start, CommandOutcome::Done);
         }
         self.conclude_commands();
+    }
+
+    /// After a farewell only somebody else can have asked a process to end, unless a Stop of ours was under way.
+    fn was_ended_with_its_agent(&self, instance: &InstanceKey, report: &Report) -> bool {
+        let asked = match report {
+            Report::Ended { ending, .. } => *ending != Ending::ByItself,
+            _ => false,
+        };
+        let living = self.state.living.get(instance);
+        let stopping = living.is_some_and(|living| living.state == LiveState::Stopping);
+        self.state.ended_in_order && asked && !stopping
+    }
+
+    fn ended_with_its_agent(&self, instance: InstanceKey, incarnation: Incarnation) -> Report {
+        let (kind, text) = match self.state.ended_in_order {
+            true => (
+                FailureKind::AgentStopped,
+                "it was stopped with the agent that hosted it",
+            ),
+            false => (
+                FailureKind::AgentEnded,
+                "the agent process that hosted it ended",
+            ),
+        };
+        Report::Failed {
+            instance,
+            incarnation,
+            kind,
+            presence: Presence::Gone,
+            evidence: Evidence::text(text),
+        }
     }
 
     /// Those that nothing living waits for.

@@ -12,7 +12,7 @@ use super::floors::Floors;
 use super::ledger::Ledger;
 use super::names::Names;
 use super::outbox::Outbox;
-use crate::file::{Came, FileRecord, OpenOrder};
+use crate::file::{Came, FileRecord, Life, OpenOrder};
 
 /// The kept part of the agent core.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct State {
     pub(crate) living: BTreeMap<InstanceKey, Living>,
     pub(crate) ledger: Ledger,
     pub(crate) outbox: Outbox,
+    /// The last life of the agent was asked to end, and no new one has told yet what came of it.
+    pub(crate) ended_in_order: bool,
 }
 
 /// An incarnation that has begun and is not gone.
@@ -101,6 +103,7 @@ impl State {
                 instance,
                 incarnation,
             } => self.floors.raise(instance, *incarnation),
+            FileRecord::Life(life) => self.ended_in_order = *life == Life::EndedInOrder,
         }
     }
 
@@ -259,6 +262,9 @@ impl State {
                 incarnation,
             },
         ));
+        if self.ended_in_order {
+            records.push(FileRecord::Life(Life::EndedInOrder));
+        }
         records
     }
 

@@ -47,6 +47,8 @@ enum Act {
     Crash {
         cut: u16,
     },
+    /// The agent is asked to end, and comes back.
+    EndInOrder,
     Snapshot,
     Reboot,
     ForgetEpoch,
@@ -94,6 +96,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Disconnect),
         3 => any::<u8>().prop_map(Act::Commit),
         2 => any::<u16>().prop_map(|cut| Act::Crash { cut }),
+        1 => Just(Act::EndInOrder),
         1 => Just(Act::Snapshot),
         1 => Just(Act::Reboot),
         1 => Just(Act::ForgetEpoch),
@@ -129,7 +132,7 @@ proptest! {
         let mut world = World::new();
         let undisturbed = |act: &&Act| !matches!(
             act,
-            Act::Crash { .. } | Act::Reboot | Act::ForgetEpoch | Act::Snapshot | Act::Commit(_)
+            Act::Crash { .. } | Act::EndInOrder | Act::Reboot | Act::ForgetEpoch | Act::Snapshot | Act::Commit(_)
         );
         for act in acts.iter().filter(undisturbed) {
             world.act(act);

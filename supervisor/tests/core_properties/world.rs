@@ -205,6 +205,13 @@ impl World {
             Act::Disconnect => self.disconnect(),
             Act::Commit(many) => self.commit(*many as usize),
             Act::Crash { cut } => self.crash(*cut),
+            Act::EndInOrder => {
+                // What would still be sent goes down with the session.
+                for record in self.core.step(0, Input::Farewell).persist {
+                    self.file.extend(encode_record(&record));
+                }
+                self.live_again();
+            }
             Act::Snapshot => {
                 self.file = self
                     .core

@@ -52,6 +52,77 @@ fn what_had_begun_is_reported_as_failed_with_its_agent() {
     );
 }
 
+// proves: S12
+#[test]
+fn what_ends_with_an_agent_that_was_asked_to_end_is_told_apart_from_what_a_kill_took() {
+    let mut agent = busy();
+    agent.step(Input::Farewell);
+    let told = |agent: &Agent| -> Vec<String> {
+        let mut outbox = agent.outbox();
+        outbox.retain(|said| said.starts_with("failed"));
+        outbox
+    };
+    let stopped = [
+        "failed old:1 AgentStopped Gone",
+        "failed slow:1 AgentStopped Gone",
+        "failed web:1 AgentStopped Gone",
+    ];
+    // Also where the new life is cut short while it writes what it found.
+    let at_farewell = agent.file.len();
+    let (mut agent, _) = Agent::on(agent.file, "boot-1");
+    assert_eq!(told(&agent), stopped);
+    for cut in at_farewell..agent.file.len() {
+        let (again, _) = Agent::on(agent.file[..cut].to_vec(), "boot-1");
+        assert_eq!(told(&again), stopped, "cut at {cut}");
+    }
+    // The farewell was of that life alone: the next one is killed.
+    agent.up(1, 2);
+    agent.command(6, start("web", "web", 2));
+    agent.seen(started("web", 2));
+    let (agent, _) = Agent::on(agent.file, "boot-1");
+    assert_eq!(
+        told(&agent)[3..],
+        ["failed web:2 AgentEnded Gone".to_owned()]
+    );
+}
+
+// proves: S26
+#[test]
+fn a_process_that_somebody_asked_to_end_after_the_farewell_ended_with_its_agent() {
+    let asked = || {
+        let ended = |placement: &str| Report::Ended {
+            instance: key(placement),
+            incarnation: incarnation(1),
+            ending: Ending::Asked,
+        };
+        Survivors::from([
+            (key("web"), Survivor::Ended(ended("web"))),
+            (key("old"), Survivor::Ended(ended("old"))),
+        ])
+    };
+    let told = |agent: &Agent| -> Vec<String> {
+        let mut outbox = agent.outbox();
+        outbox.retain(|said| said.ends_with("Gone") || said.ends_with("Asked"));
+        outbox
+    };
+    let mut agent = busy();
+    let killed = agent.file.clone();
+    agent.step(Input::Farewell);
+    // `old` was being stopped: its end is what its Stop asked for.
+    let (agent, _) = Agent::adopting(agent.file, asked());
+    assert_eq!(
+        told(&agent),
+        [
+            "ended old:1 Asked",
+            "failed slow:1 AgentStopped Gone",
+            "failed web:1 AgentStopped Gone",
+        ]
+    );
+    // Without a farewell nobody knows on whose behalf it was asked.
+    let (agent, _) = Agent::adopting(killed, asked());
+    assert_eq!(told(&agent)[2], "ended web:1 Asked");
+}
+
 #[test]
 fn a_second_recovery_says_nothing_twice() {
     let (first, _) = Agent::on(busy().file, "boot-1");
