@@ -10,7 +10,8 @@
 //! What must hold:
 //! - However the parent ends (Ctrl-C, `dev stop`, kill -9), no process, socket or directory stays, nor what the nodes'
 //!   outside processes are. There is one way of cleaning up, the reaper's, and it is taken every time.
-//! - The reaper knows what to remove before the first of it is made.
+//! - The reaper knows what to remove before the first of it is made. One that is killed is followed by another; if there is
+//!   none at the end, or it was stopped, the parent does the same itself.
 //! - Daemons are spawned by the parent's main thread, because the kernel ties a death signal to the thread that
 //!   forked.
 

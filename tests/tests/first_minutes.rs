@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use mainstay_tests::cluster::signal;
 use mainstay_tests::{Cluster, DevOptions, outside, until};
 use rustix::process::Signal;
 
@@ -83,6 +84,40 @@ fn a_parent_that_is_killed_leaves_nothing_either() {
     until_nothing_is_left(cluster.home());
 }
 
+fn reaper(cluster: &Cluster) -> Option<u32> {
+    cluster.daemon("dev-reaper").first().copied()
+}
+
+// acceptance: 1
+#[test]
+fn a_reaper_that_is_killed_is_followed_by_another_that_knows_the_same() {
+    let mut cluster = Cluster::with(&one_node());
+    let first = reaper(&cluster).expect("a parent has a reaper");
+    signal(first, Signal::KILL);
+    until(
+        "another reaper",
+        || reaper(&cluster),
+        |now| now.is_some_and(|now| now != first),
+    );
+    let log = cluster.log();
+    assert!(log.contains("the reaper was ended by signal 9"), "{log}");
+    cluster.sh("status").ok();
+    cluster.kill_parent();
+    until_nothing_is_left(cluster.home());
+}
+
+// acceptance: 1
+#[test]
+fn neither_a_stopped_nor_a_missing_reaper_keeps_a_cluster_from_ending_and_clearing_up() {
+    for harm in [Signal::STOP, Signal::KILL] {
+        let mut cluster = Cluster::with(&one_node());
+        signal(reaper(&cluster).expect("a parent has a reaper"), harm);
+        assert_eq!(cluster.interrupt(), Some(0), "{}", cluster.log());
+        assert_eq!(left_behind(cluster.home()), Vec::<PathBuf>::new());
+        until_nothing_is_left(cluster.home());
+    }
+}
+
 // acceptance: 1
 #[test]
 fn two_homes_do_not_meet_and_a_home_has_one_cluster() {
@@ -125,7 +160,7 @@ fn a_daemon_that_is_killed_is_started_again_by_the_parent() {
     let before = pids(&cluster);
     assert_eq!(before.len(), 3);
     for pid in &before {
-        mainstay_tests::cluster::signal(*pid, Signal::KILL);
+        signal(*pid, Signal::KILL);
     }
     until(
         "three other daemons run",

@@ -55,6 +55,32 @@ pub struct Died {
     pub again_in: Duration,
 }
 
+/// How soon what ends again and again is started anew.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    began: Option<Instant>,
+    times: u32,
+}
+
+impl Pace {
+    pub(super) fn begins(&mut self) {
+        self.began = Some(Instant::now());
+    }
+
+    pub(super) fn died(&mut self, name: &str, how: String) -> Died {
+        let settled = self.began.is_some_and(|began| began.elapsed() >= SETTLED);
+        self.times = if settled { 1 } else { self.times + 1 };
+        Died {
+            name: name.to_owned(),
+            how,
+            times: self.times,
+            again_in: RESTART_FIRST
+                .saturating_mul(1 << (self.times - 1).min(16))
+                .min(RESTART_MAX),
+        }
+    }
+}
+
 /// `dev-daemon`: from here on the kernel kills this process when the parent's main thread ends.
 pub fn become_daemon(arguments: &DaemonArguments) -> Outcome {
     set_parent_process_death_signal(Some(Signal::KILL))
@@ -80,31 +106,20 @@ impl Daemon {
         mut asked: watch::Receiver<Asked>,
         died: mpsc::Sender<Died>,
     ) -> Result<(), Problem> {
-        let mut times = 0;
+        let mut pace = Pace::default();
         loop {
             if *asked.borrow_and_update() != Asked::Run {
                 return Ok(());
             }
             let mut child = self.spawn(&reaper)?;
-            let started = Instant::now();
+            pace.begins();
             let how = tokio::select! {
                 how = child.wait() => how,
                 _ = asked.changed() => return end(child, asked).await,
             };
-            times = if started.elapsed() >= SETTLED {
-                1
-            } else {
-                times + 1
-            };
-            let again_in = RESTART_FIRST
-                .saturating_mul(1 << (times - 1).min(16))
-                .min(RESTART_MAX);
-            let told = Died {
-                name: self.name.clone(),
-                how: how.map_or_else(|error| error.to_string(), described),
-                times,
-                again_in,
-            };
+            let how = how.map_or_else(|error| error.to_string(), described);
+            let told = pace.died(&self.name, how);
+            let again_in = told.again_in;
             // Where nobody listens any more, the end was asked for.
             let _ = died.send(told).await;
             tokio::select! {
@@ -141,7 +156,7 @@ impl Daemon {
             let mut reaper = reaper
                 .lock()
                 .expect("nobody panics while telling the reaper");
-            reaper.daemon(process::of_child(pid))?;
+            reaper.daemon(process::of_child(pid));
         }
         Ok(child)
     }
@@ -170,7 +185,7 @@ async fn end(mut child: Child, mut asked: watch::Receiver<Asked>) -> Result<(), 
         .map_err(|error| machine("kill a daemon", error))
 }
 
-fn described(status: ExitStatus) -> String {
+pub(super) fn described(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("ended with exit code {code}"),

@@ -21,7 +21,7 @@ use super::layout::{Layout, Removal};
 use super::lock::DevLock;
 use super::logs::{self, Follower};
 use super::ready::Wanted;
-use super::reaper::{Plan, Reaper};
+use super::reaper::{Plan, Reaper, keep_reaping};
 use crate::app::App;
 use crate::arguments::DevArguments;
 use crate::console::Volume;
@@ -137,6 +137,7 @@ fn live(
         for daemon in daemons(arguments, program, layout) {
             running.spawn(daemon.keep_running(Arc::clone(&reaper), asked.clone(), tell.clone()));
         }
+        running.spawn(keep_reaping(reaper, asked, tell));
         let outcome = watch_over(
             app,
             arguments,

@@ -1,17 +1,24 @@
-//! The reaper: waits until the parent has ended, then until its daemons have, then removes what it made.
+//! The reaper: waits until the parent has ended, then until its daemons have, then removes what it made. One that is
+//! killed is followed by another that knows the same; one that is stopped does not hold up the end.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mainstay_api::{Exit, Problem};
 use mainstay_protocol::limits::DEV_NOTE_BYTES_MAX;
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Signal, setsid};
 use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
 
+use super::daemon::{Asked, Died, Pace, described};
 use super::layout::Removal;
 use super::lock::DevLock;
 use super::outside;
@@ -42,63 +49,172 @@ pub struct Plan {
 /// A daemon is killed by the kernel together with its parent; one that is still there after this is killed again.
 const KILLED_AFTER: Duration = Duration::from_secs(2);
 
+/// What a reaper needs at most: processes that do not end in order are killed after seconds.
+const REAPED_WITHIN: Duration = Duration::from_secs(20);
+
 /// The parent's end of the pipe.
 pub struct Reaper {
+    program: PathBuf,
     child: Child,
     notes: ChildStdin,
+    /// What was told, for the next one.
+    plan: Plan,
+    daemons: Vec<ProcessId>,
 }
 
 impl Reaper {
     pub fn spawn(program: &Path, plan: Plan) -> Result<Self, Problem> {
-        let mut child = Command::new(program)
-            .arg("dev-reaper")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| machine(format!("start {} dev-reaper", program.display()), error))?;
-        let notes = child
-            .stdin
-            .take()
-            .expect("its input was asked to be a pipe");
-        let mut reaper = Self { child, notes };
+        let (child, notes) = begin(program)?;
+        let mut reaper = Self {
+            program: program.to_owned(),
+            child,
+            notes,
+            plan: plan.clone(),
+            daemons: Vec::new(),
+        };
         reaper.plan(plan)?;
         Ok(reaper)
     }
 
-    /// The last plan told is the one that is carried out.
+    /// The last plan told is the one that is carried out. Fails before anything is made that only the reaper could remove.
     pub fn plan(&mut self, plan: Plan) -> Result<(), Problem> {
+        self.plan = plan.clone();
         self.tell(&Note::Plan(plan))
+            .map_err(|error| machine("speak to the dev cluster's reaper", error))
     }
 
-    pub fn daemon(&mut self, daemon: ProcessId) -> Result<(), Problem> {
-        self.tell(&Note::Daemon(daemon))
+    /// If this one does not hear it, the next one will.
+    pub fn daemon(&mut self, daemon: ProcessId) {
+        self.daemons
+            .retain(|known| *known != daemon && process::is_alive(*known));
+        self.daemons.push(daemon);
+        if self.tell(&Note::Daemon(daemon)).is_err() {
+            // Gone, or stopped so long that its pipe is full.
+            let _ = self.child.kill();
+        }
     }
 
     /// The pipe's end is the sign; returns when everything is removed.
     pub fn finish(self) -> Result<(), Problem> {
-        let Self { mut child, notes } = self;
+        self.finish_within(REAPED_WITHIN)
+    }
+
+    fn finish_within(self, time: Duration) -> Result<(), Problem> {
+        let Self {
+            mut child,
+            notes,
+            plan,
+            ..
+        } = self;
         drop(notes);
-        let status = child
-            .wait()
-            .map_err(|error| machine("wait for the dev cluster's reaper", error))?;
+        let waiting = |error| machine("wait for the dev cluster's reaper", error);
+        if let Some(reaper) = process::open(process::of_child(child.id())) {
+            // One that somebody stopped would never come to it.
+            process::signal(&reaper, Signal::CONT);
+            if !process::ended_within(&reaper, time) {
+                child.kill().map_err(waiting)?;
+            }
+        }
+        let status = child.wait().map_err(waiting)?;
         if status.success() {
             return Ok(());
         }
+        if status.signal().is_some() {
+            // Killed: what it left undone is done here. The daemons have ended.
+            return clean(&plan);
+        }
         Err(machine(
             "remove what the dev cluster made",
-            format!("its reaper ended with {status}"),
+            format!("its reaper {}", described(status)),
         )
         .to_do("mainstay dev stop"))
     }
 
-    fn tell(&mut self, note: &Note) -> Result<(), Problem> {
-        let mut line = serde_json::to_vec(note).expect("notes are plain data");
-        line.push(b'\n');
-        self.notes
-            .write_all(&line)
-            .map_err(|error| machine("speak to the dev cluster's reaper", error))
+    /// How it ended, if it did; nobody asked it to.
+    fn ended(&mut self) -> Result<Option<String>, Problem> {
+        let status = self
+            .child
+            .try_wait()
+            .map_err(|error| machine("look after the dev cluster's reaper", error))?;
+        Ok(status.map(described))
     }
+
+    /// Another one in its place. One that ends before it was told everything is replaced again.
+    fn replace(&mut self) -> Result<(), Problem> {
+        (self.child, self.notes) = begin(&self.program)?;
+        let daemons = self.daemons.iter().copied().map(Note::Daemon);
+        for note in std::iter::once(Note::Plan(self.plan.clone())).chain(daemons) {
+            if write(&mut self.notes, &note).is_err() {
+                let _ = self.child.kill();
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, note: &Note) -> io::Result<()> {
+        write(&mut self.notes, note)
+    }
+}
+
+/// Until asked to end: a reaper that ends is followed by the next.
+pub async fn keep_reaping(
+    reaper: Arc<Mutex<Reaper>>,
+    mut asked: watch::Receiver<Asked>,
+    died: mpsc::Sender<Died>,
+) -> Result<(), Problem> {
+    let reaper = || {
+        reaper
+            .lock()
+            .expect("nobody panics while telling the reaper")
+    };
+    let mut children = signal(SignalKind::child())
+        .map_err(|error| machine("look after the dev cluster's reaper", error))?;
+    let mut pace = Pace::default();
+    pace.begins();
+    while *asked.borrow_and_update() == Asked::Run {
+        let ended = reaper().ended()?;
+        let Some(how) = ended else {
+            tokio::select! {
+                _ = children.recv() => continue,
+                _ = asked.changed() => break,
+            }
+        };
+        let told = pace.died("the reaper", how);
+        let again_in = told.again_in;
+        // Where nobody listens any more, the end was asked for.
+        let _ = died.send(told).await;
+        tokio::select! {
+            () = tokio::time::sleep(again_in) => {}
+            _ = asked.changed() => break,
+        }
+        reaper().replace()?;
+        pace.begins();
+    }
+    Ok(())
+}
+
+fn begin(program: &Path) -> Result<(Child, ChildStdin), Problem> {
+    let doing = |error| machine(format!("start {} dev-reaper", program.display()), error);
+    let mut child = Command::new(program)
+        .arg("dev-reaper")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(doing)?;
+    let notes = child
+        .stdin
+        .take()
+        .expect("its input was asked to be a pipe");
+    // Nobody waits for a reaper that does not read.
+    fcntl_setfl(&notes, OFlags::NONBLOCK).map_err(|error| doing(error.into()))?;
+    Ok((child, notes))
+}
+
+fn write(notes: &mut ChildStdin, note: &Note) -> io::Result<()> {
+    let mut line = serde_json::to_vec(note).expect("notes are plain data");
+    line.push(b'\n');
+    notes.write_all(&line)
 }
 
 /// `dev-reaper`.
@@ -175,6 +291,8 @@ pub fn clean(plan: &Plan) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
     use crate::home::{Context, DevCluster};
 
@@ -236,6 +354,47 @@ mod tests {
             !home.directory().exists(),
             "an empty home of our making goes too"
         );
+    }
+
+    /// A program that neither reads nor ends.
+    fn deaf(directory: &Path) -> PathBuf {
+        let program = directory.join("deaf");
+        fs::write(&program, "#!/bin/sh\nexec sleep 1000\n").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+        program
+    }
+
+    #[test]
+    fn what_a_reaper_does_not_do_in_time_its_parent_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let tree = directory.path().join("tree");
+        let plan = plan(&directory.path().join("home"), tree.clone());
+        fs::create_dir(&tree).unwrap();
+        let reaper = Reaper::spawn(&deaf(directory.path()), plan).unwrap();
+        let child = process::open(process::of_child(reaper.child.id())).unwrap();
+        reaper.finish_within(Duration::from_millis(50)).unwrap();
+        assert!(!tree.exists());
+        assert!(process::ended_within(&child, Duration::ZERO));
+    }
+
+    #[test]
+    fn a_reaper_that_reads_nothing_does_not_hold_up_its_parent_and_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = directory.path().join("home");
+        let plan = plan(&home, directory.path().join("tree"));
+        let mut reaper = Reaper::spawn(&deaf(directory.path()), plan.clone()).unwrap();
+        let first = process::open(process::of_child(reaper.child.id())).unwrap();
+        // A pipe has room for 64 KiB.
+        for _ in 0..4_000 {
+            reaper.daemon(process::own());
+        }
+        assert!(process::ended_within(&first, Duration::from_secs(10)));
+        assert_eq!(reaper.ended().unwrap().unwrap(), "was ended by signal 9");
+        // The next one is told of those that still live, once.
+        assert_eq!(reaper.daemons, [process::own()]);
+        reaper.replace().unwrap();
+        assert_eq!(reaper.ended().unwrap(), None);
+        reaper.finish_within(Duration::ZERO).unwrap();
     }
 
     #[test]
