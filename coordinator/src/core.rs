@@ -169,7 +169,10 @@ impl LeaderCore {
                     office.sessions.remove(node);
                 }
             }
-            Event::Reports { .. } | Event::Operator(_) | Event::Found(_) => {
+            Event::Reports { .. }
+            | Event::Operator(_)
+            | Event::Found(_)
+            | Event::StationStops { .. } => {
                 if office.inbox.len() >= limits::INBOX_EVENTS_MAX {
                     return Err(Refusal::new(
                         code::OVERLOADED,
@@ -568,6 +571,7 @@ fn take_batch(inbox: &mut VecDeque<(Event, Option<Ticket>)>) -> Vec<(Event, Opti
             Event::Found(_)
             | Event::NodeUp { .. }
             | Event::AgentGone { .. }
+            | Event::StationStops { .. }
             | Event::Operator(_) => 1,
         };
         if !batch.is_empty() && weight > limits::BATCH_EVENTS_MAX {

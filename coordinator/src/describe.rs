@@ -47,7 +47,9 @@ pub fn record(record: &Record) -> String {
         Vertex::Configuration(configuration) => configuration.json.clone(),
         Vertex::Name(_) => "in use".to_owned(),
         Vertex::Cluster(cluster) => format!("epoch {}", cluster.epoch),
-        Vertex::Station(station) => station.build.clone(),
+        Vertex::Station(station) => {
+            format!("{} (build {})", station.state.as_str(), station.build)
+        }
         Vertex::Outbox(outbox) => format!("up to {}", outbox.watermark),
         Vertex::Parked(parked) => parked.why.text.clone(),
     }

@@ -6,7 +6,7 @@ use mainstay_protocol::report::{NodeUp, Reports};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{
     AgentRunId, ClusterId, ClusterName, InstanceKey, NodeId, NodeName, PlacementName, Revision,
-    SlotName, StationId, TypeName,
+    SlotName, StationId, StationRunId, TypeName,
 };
 use mainstay_resource_graph::{ParkedId, Settings};
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,11 @@ pub enum Event {
     },
     /// A person's act.
     Operator(Operation),
+    /// This station's process ends in order.
+    StationStops {
+        station: StationId,
+        run: StationRunId,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +43,8 @@ pub struct Found {
     pub station: StationId,
     pub address: String,
     pub build: String,
+    /// The life of the station's process.
+    pub run: StationRunId,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -138,6 +145,7 @@ impl Event {
             Self::Reports { .. } => "reports",
             Self::AgentGone { .. } => "agent_gone",
             Self::Operator(operation) => operation.name(),
+            Self::StationStops { .. } => "station_stops",
         }
     }
 }

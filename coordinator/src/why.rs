@@ -7,10 +7,11 @@ mod action;
 mod instance;
 mod switched_off;
 
-use mainstay_protocol::code::Reason;
+use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::{Timestamp, limits};
 use mainstay_resource_graph::{
-    Desired, Key, Kind, NodeState, Parked, ParkedWhat, Record, Vertex, View, ViewExt,
+    Desired, Key, Kind, NodeState, Parked, ParkedWhat, Record, Station, StationBegan, Vertex, View,
+    ViewExt,
 };
 
 use crate::describe;
@@ -107,8 +108,11 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
             evidence: Some(parked.why.text.clone()),
             ..plain(&record, "Parked")
         },
+        Vertex::Station(station) => Cause {
+            reason: station_reason(station),
+            ..plain(&record, &describe::record(&record))
+        },
         Vertex::Cluster(_)
-        | Vertex::Station(_)
         | Vertex::Outbox(_)
         | Vertex::Type(_)
         | Vertex::Configuration(_)
@@ -232,6 +236,17 @@ fn affects(view: &dyn View, key: &Key) -> Vec<Key> {
         | Key::Parked(_) => Vec::new(),
     };
     instances.into_iter().map(Key::Instance).collect()
+}
+
+/// What there is to say of how a station's life began.
+pub fn station_reason(station: &Station) -> Option<Reason> {
+    match station.began {
+        StationBegan::First | StationBegan::AfterOrderlyEnd => None,
+        StationBegan::AfterNoWord => Some(Reason::new(
+            code::STATION_RESTARTED,
+            "it was started again; its last life did not end in order: it was killed, or its machine failed",
+        )),
+    }
 }
 
 /// Names what is set aside, for whom, and what went wrong.

@@ -51,6 +51,7 @@ codes! {
     KILLED = "MS-KILLED": "The instance was killed from outside.";
     EXITED = "MS-EXITED": "A process of the instance ended.";
     AGENT_ENDED = "MS-AGENT-ENDED": "The agent that hosted the instance ended.";
+    STATION_RESTARTED = "MS-STATION-RESTARTED": "The station was started again after a life that did not end in order.";
     AGENT_STOPPED = "MS-AGENT-STOPPED": "The agent that hosted the instance was ended in order.";
     NODE_AWAY = "MS-NODE-AWAY": "The node's agent is not connected; what the instance does is not known.";
     DEGRADED = "MS-DEGRADED": "The service's own Check says degraded.";

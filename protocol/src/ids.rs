@@ -116,6 +116,8 @@ uuids! {
     NodeId;
     /// One life of an agent process; tells a restarted agent from a second one.
     AgentRunId;
+    /// One life of a station process; tells that it was started again.
+    StationRunId;
 }
 
 /// The machine's boot, as the kernel names it; changes with a reboot.

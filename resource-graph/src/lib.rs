@@ -49,6 +49,7 @@ pub use txn::{Savepoint, Txn, WriteError};
 pub use vertex::{
     Cause, Cluster, CommandVertex, Configuration, Desired, Edge, Failure, FailureCause, Instance,
     InstanceState, Name, Node, NodeState, Outbox, Parked, ParkedWhat, Placement, Record, Relation,
-    RuleOff, ServiceType, Station, Supervisor, SupervisorState, Target, Vertex, slot_of,
+    RuleOff, ServiceType, Station, StationBegan, StationState, Supervisor, SupervisorState, Target,
+    Vertex, slot_of,
 };
 pub use view::{View, ViewExt};

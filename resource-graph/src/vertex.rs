@@ -8,8 +8,8 @@ use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity, 
 use mainstay_protocol::report::{LiveState, Presence, SysInfo, TypeDeclaration};
 use mainstay_protocol::{
     AgentRunId, BootId, ClusterId, ClusterName, Epoch, Generation, Incarnation, InstanceKey,
-    Leadership, NodeEpoch, NodeId, NodeName, Revision, Sequence, SlotName, StationId, Timestamp,
-    TypeName,
+    Leadership, NodeEpoch, NodeId, NodeName, Revision, Sequence, SlotName, StationId, StationRunId,
+    Timestamp, TypeName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +103,36 @@ pub struct Station {
     pub id: StationId,
     pub address: String,
     pub build: String,
+    /// The life of its process that last led.
+    pub run: StationRunId,
+    pub state: StationState,
+    pub began: StationBegan,
+}
+
+/// A station's process, as its own records tell it: one that is killed says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum StationState {
+    Running,
+    /// It ended in order. Left when the next life of it leads.
+    Stopped,
+}
+
+impl StationState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "Running",
+            Self::Stopped => "Stopped",
+        }
+    }
+}
+
+/// What was known of the life before when this one began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum StationBegan {
+    First,
+    AfterOrderlyEnd,
+    /// It was killed, or its machine failed: nothing says that it ended.
+    AfterNoWord,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -487,6 +517,7 @@ impl Vertex {
                 a.state.as_str() == b.state.as_str() && a.incarnation == b.incarnation
             }
             (Self::Node(a), Self::Node(b)) => a.state == b.state,
+            (Self::Station(a), Self::Station(b)) => (a.state, a.run) == (b.state, b.run),
             (Self::Supervisor(a), Self::Supervisor(b)) => {
                 a.state == b.state && a.incarnation == b.incarnation
             }

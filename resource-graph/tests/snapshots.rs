@@ -6,12 +6,15 @@ mod world;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::health::{Evidence, FailureKind};
 use mainstay_protocol::record;
-use mainstay_protocol::{ClusterId, ClusterName, Epoch, NodeEpoch, Revision, Sequence, StationId};
+use mainstay_protocol::{
+    ClusterId, ClusterName, Epoch, NodeEpoch, Revision, Sequence, StationId, StationRunId,
+};
 use mainstay_resource_graph::snapshot::SnapshotError;
 use mainstay_resource_graph::stored::{self, StoredError};
 use mainstay_resource_graph::{
     Cause, Cluster, Failure, FailureCause, Graph, Key, Kind, Outbox, Parked, ParkedWhat, Record,
-    Relation, RuleOff, Settings, Station, Supervisor, SupervisorState, Txn, Vertex, View,
+    Relation, RuleOff, Settings, Station, StationBegan, StationState, Supervisor, SupervisorState,
+    Txn, Vertex, View,
 };
 
 use world::{at, commit, incarnation, key, name_of, seconds, small, stop_command};
@@ -42,6 +45,9 @@ fn put_parts(txn: &mut Txn<'_>) {
         id: StationId(1),
         address: "local".to_owned(),
         build: "0.1.0".to_owned(),
+        run: StationRunId(uuid::Uuid::from_u128(5)),
+        state: StationState::Running,
+        began: StationBegan::AfterNoWord,
     };
     txn.put(key("station/s1"), Vertex::Station(station))
         .unwrap();

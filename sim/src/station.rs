@@ -9,7 +9,8 @@ use mainstay_coordinator::{
 };
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{Acknowledged, StationMessage, Welcome};
-use mainstay_protocol::{ClusterId, Epoch, NodeName, StationId, Term, limits};
+use mainstay_protocol::{ClusterId, Epoch, NodeName, StationId, StationRunId, Term, limits};
+use uuid::Uuid;
 
 use crate::dice::Dice;
 use crate::disk::Disk;
@@ -49,6 +50,7 @@ impl Station {
             station: StationId(1),
             address: "sim:1".to_owned(),
             build: "sim".to_owned(),
+            run: run_of(0),
         };
         Self {
             config: CoreConfig {
@@ -64,6 +66,11 @@ impl Station {
             wall_offset_ms: 0,
         }
     }
+}
+
+/// Not of the dice: what they decide stays as it was.
+fn run_of(life: u64) -> StationRunId {
+    StationRunId(Uuid::from_u64_pair(3, life))
 }
 
 impl World {
@@ -86,6 +93,7 @@ impl World {
         self.oracle
             .station_opened(&found.graph, &self.station.disk)?;
         self.station.life += 1;
+        self.station.config.found.run = run_of(self.station.life);
         let core = LeaderCore::new(
             self.station.config.clone(),
             found.graph,

@@ -10,9 +10,9 @@ use mainstay_coordinator::{Answer, Event, Operation, Rules};
 use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{
-    InstanceKey, Leadership, NodeName, Revision, StationId, Timestamp, limits,
+    InstanceKey, Leadership, NodeName, Revision, StationId, StationRunId, Timestamp, limits,
 };
-use mainstay_resource_graph::View;
+use mainstay_resource_graph::{Key, StationState, Vertex, View};
 use mainstay_store::{Reading, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -61,6 +61,8 @@ struct Memory {
 #[derive(Debug, Clone)]
 pub struct About {
     pub station: StationId,
+    /// This life of its process.
+    pub run: StationRunId,
     pub node: Option<NodeName>,
     pub rules: Rules,
     /// When it began.
@@ -178,6 +180,33 @@ impl Shared {
                 mpsc::error::TrySendError::Closed(_) => no_leader(),
             })?;
         outcome.await.unwrap_or_else(|_dropped| Err(no_leader()))
+    }
+}
+
+impl Shared {
+    /// Puts this life's last words in line and waits until they are on disk, or until it no longer leads.
+    pub async fn farewell(&self) {
+        let About { station, run, .. } = self.about;
+        let event = Event::StationStops { station, run };
+        let submitted = Submitted {
+            event,
+            answer: None,
+        };
+        if self.inbox.send(submitted).await.is_err() {
+            return;
+        }
+        let has_stopped = || {
+            let record = self.store.view().record(&Key::Station(station));
+            record.is_some_and(|record| match &record.vertex {
+                Vertex::Station(station) => station.state == StationState::Stopped,
+                _ => false,
+            })
+        };
+        // Whoever holds `shared` holds the sender.
+        let mut standing = self.standing.subscribe();
+        let _ = standing
+            .wait_for(|standing| standing.leadership.is_none() || has_stopped())
+            .await;
     }
 }
 

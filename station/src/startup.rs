@@ -9,13 +9,14 @@ use std::time::Duration;
 use mainstay_api::{Exit, Problem, Time};
 use mainstay_coordinator::{CoreConfig, Found, Rule, Rules};
 use mainstay_protocol::handshake::{Channel, Handshake, Role};
-use mainstay_protocol::{ClusterId, Epoch, code, limits, revision};
+use mainstay_protocol::{ClusterId, Epoch, StationRunId, code, limits, revision};
 use mainstay_resource_graph::ViewExt;
 use mainstay_store::{OpenError, Opened, Store, StoreConfig};
 use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use crate::clock::{Clock, wall_ms as wall_ms_now};
 use crate::driver::Inputs;
@@ -136,7 +137,7 @@ impl Station {
         let end = watch::Sender::new(false);
         let supervisor = RecoverySupervisor {
             config: CoreConfig {
-                found: found(&options, cluster),
+                found: found(&options, cluster, shared.about.run),
                 epoch,
             },
             rules: self.rules,
@@ -178,6 +179,7 @@ fn share(
     };
     let about = About {
         station: options.station,
+        run: StationRunId(Uuid::new_v4()),
         node: options.node.clone(),
         rules: rules.clone(),
         started: Time::from_wall_ms(wall_ms_now()),
@@ -271,6 +273,14 @@ impl Running {
         for socket in &self.sockets {
             drop(std::fs::remove_file(socket));
         }
+        if tokio::time::timeout(STOP_GRACE, self.shared.farewell())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "the log took no last words; the next start will say that this life did not end in order"
+            );
+        }
         self.end.send_replace(true);
         let abort = self.coordinator.abort_handle();
         if tokio::time::timeout(STOP_GRACE, self.coordinator)
@@ -308,7 +318,7 @@ async fn open(options: &StationOptions, cluster: ClusterId) -> Result<(Store, Op
     Ok(opened.map_err(|panic| StartError::Process(std::io::Error::other(panic)))??)
 }
 
-fn found(options: &StationOptions, cluster: ClusterId) -> Found {
+fn found(options: &StationOptions, cluster: ClusterId, run: StationRunId) -> Found {
     Found {
         cluster,
         name: options.cluster_name.clone(),
@@ -316,6 +326,7 @@ fn found(options: &StationOptions, cluster: ClusterId) -> Found {
         station: options.station,
         address: address(options),
         build: env!("CARGO_PKG_VERSION").to_owned(),
+        run,
     }
 }
 

@@ -181,4 +181,27 @@ fn a_daemon_that_is_killed_is_started_again_by_the_parent() {
                 })
         },
     );
+    // The station's death is an event, and what `why` says of it.
+    let told = |cluster: &Cluster| -> Vec<String> {
+        let events = cluster.list("events");
+        let of_station = events
+            .iter()
+            .filter(|event| event["subject"] == "station/s1");
+        of_station
+            .filter_map(|event| event["type"].as_str().map(str::to_owned))
+            .collect()
+    };
+    assert_eq!(told(&cluster), ["station.joined", "station.restarted"]);
+    cluster.expect_root("station/s1", "its last life did not end in order");
+
+    // One that is asked to end says so itself.
+    signal(cluster.station_pid(), Signal::TERM);
+    until(
+        "the station was started again",
+        || cluster.sh("get stations -o json"),
+        |run| run.code == Some(0) && told(&cluster).len() == 4,
+    );
+    assert_eq!(told(&cluster)[2..], ["station.stopped", "station.started"]);
+    let why = cluster.why("station/s1");
+    assert_eq!(why["reason"], serde_json::Value::Null, "{why:#}");
 }

@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_protocol::code::{self, Reason};
-use mainstay_protocol::health::Health;
+use mainstay_protocol::health::{Health, ProcessIdentity};
 use mainstay_protocol::report::{MessageDeclaration, RestartWhen, SysInfo, TypeDeclaration};
 use mainstay_protocol::{
     AgentRunId, BootId, ClusterId, ClusterName, Epoch, Generation, Incarnation, InstanceKey,
-    NodeId, NodeName, PlacementName, Revision, SlotName, StationId, Timestamp, TypeName,
+    NodeId, NodeName, PlacementName, Revision, SlotName, StationId, StationRunId, Timestamp,
+    TypeName,
 };
 use mainstay_resource_graph::{
     Cause, Cluster, ConfigHash, Configuration, Edge, Graph, Instance, InstanceState, Key, Name,
     NameKey, Node, NodeState, Parked, ParkedId, ParkedWhat, Placement, Record, Relation,
-    ServiceType, Settings, Station, Supervisor, SupervisorState, Target, Vertex, View,
+    ServiceType, Settings, Station, StationBegan, StationState, Supervisor, SupervisorState,
+    Target, Vertex, View,
 };
 use uuid::Uuid;
 
@@ -129,6 +131,10 @@ fn vertices() -> Vec<(Key, Vertex)> {
     let mut web = Instance::wanted(greeter(), slot().name, Incarnation::default().next());
     web.state = InstanceState::Running;
     web.health = Health::Ok;
+    web.process = vec![ProcessIdentity {
+        pid: 7,
+        started: 1000,
+    }];
     let mut rival = Instance::wanted(greeter(), slot().name, Incarnation::default());
     rival.state = InstanceState::Blocked;
     rival.reason = Some(Reason::new(code::NAME_HELD, "held").about("web@n1"));
@@ -140,6 +146,9 @@ fn vertices() -> Vec<(Key, Vertex)> {
                 id: StationId(1),
                 address: "unix:s1".to_owned(),
                 build: "0.1.0".to_owned(),
+                run: StationRunId(uuid::Uuid::from_u128(7)),
+                state: StationState::Running,
+                began: StationBegan::First,
             }),
         ),
         (Key::Node(node_name("n1")), Vertex::Node(node())),
@@ -217,7 +226,11 @@ fn node() -> Node {
         boot_id: BootId("boot".to_owned()),
         agent_run: AgentRunId(Uuid::from_u128(3)),
         labels: BTreeMap::new(),
-        sysinfo: SysInfo::default(),
+        sysinfo: SysInfo {
+            // The first moment of 2026.
+            booted_ms: 1_767_225_600_000,
+            ..SysInfo::default()
+        },
         schedulable: true,
         maintenance: false,
         provides: BTreeMap::from([(greeter(), "1".to_owned())]),

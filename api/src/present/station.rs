@@ -1,5 +1,6 @@
 //! Stations.
 
+use mainstay_coordinator::why::station_reason;
 use mainstay_protocol::StationId;
 use mainstay_resource_graph::{Key, Vertex};
 
@@ -17,6 +18,8 @@ impl Present<'_> {
             id: id.to_string(),
             node: self.live.node_of(id).map(|node| node.to_string()),
             role: if leads { "leader" } else { "follower" }.to_owned(),
+            state: station.state.as_str().to_owned(),
+            reason: station_reason(station),
             address: station.address.clone(),
             build: station.build.clone(),
             since: self.live.time(record.since),

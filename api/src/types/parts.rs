@@ -84,11 +84,16 @@ pub struct Station {
     pub node: Option<String>,
     /// leader or follower.
     pub role: String,
+    /// Running, or Stopped when it ended in order.
+    pub state: String,
+    /// What there is to say of how it began; null where nothing is.
+    #[schemars(with = "Option<ReasonShape>")]
+    pub reason: Option<Reason>,
     /// Where agents reach it.
     pub address: String,
     /// Version of its code.
     pub build: String,
-    /// Since when it is known so.
+    /// Since when its process is in this state.
     pub since: Time,
 }
 

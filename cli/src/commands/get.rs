@@ -341,15 +341,19 @@ fn node_table(rows: &[Node]) -> Table {
 }
 
 fn station_table(rows: &[Station]) -> Table {
-    let mut table = Table::new(&["ID", "NODE", "ROLE", "FOR", "BUILD", "ADDRESS"]);
+    let mut table = Table::new(&[
+        "ID", "NODE", "ROLE", "STATE", "FOR", "BUILD", "ADDRESS", "REASON",
+    ]);
     for one in rows {
         table.row(vec![
             Cell::new(&one.id),
             Cell::new(one.node.as_deref().unwrap_or_default()),
             Cell::state(&one.role),
+            Cell::state(&one.state),
             Cell::new(age_of(one.since)),
             Cell::new(&one.build),
             Cell::new(&one.address),
+            Cell::new(told(one.reason.as_ref())),
         ]);
     }
     table

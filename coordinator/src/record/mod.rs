@@ -59,6 +59,11 @@ pub fn event(txn: &mut Txn<'_>, event: &Event, env: &Env) -> Outcome {
             txn.set_cause(Cause::Operator(operation.name().to_owned()));
             Outcome::Answer(operation::operation(txn, operation, env))
         }
+        Event::StationStops { station, run } => {
+            txn.set_cause(Cause::Session("station_stops".to_owned()));
+            found::station_stops(txn, *station, *run);
+            Outcome::Nothing
+        }
         Event::Reports { .. } => Outcome::Nothing,
     }
 }

@@ -12,8 +12,8 @@ use mainstay_coordinator::{
 };
 use mainstay_protocol::command::Command;
 use mainstay_protocol::{
-    ClusterId, ClusterName, Epoch, Incarnation, Leadership, NodeName, StationId, Term, Timestamp,
-    codec, limits,
+    ClusterId, ClusterName, Epoch, Incarnation, Leadership, NodeName, StationId, StationRunId,
+    Term, Timestamp, codec, limits,
 };
 use mainstay_resource_graph::{
     CommandVertex, Graph, Instance, InstanceState, Key, Kind, Settings, View, ViewExt,
@@ -62,6 +62,7 @@ pub fn config() -> CoreConfig {
             station: StationId(1),
             address: "/run/station.sock".to_owned(),
             build: "test".to_owned(),
+            run: StationRunId(uuid::Uuid::from_u64_pair(2, 1)),
         },
         epoch: Epoch(1),
     }

@@ -3,7 +3,7 @@
 use super::Told;
 use crate::vertex::{
     Cluster, CommandVertex, Node, NodeState, Parked, ParkedWhat, Placement, Record, ServiceType,
-    Station, Supervisor, SupervisorState, Target, Vertex,
+    Station, StationBegan, StationState, Supervisor, SupervisorState, Target, Vertex,
 };
 
 pub(super) fn cluster(old: Option<&Record>, new: &Record, now: &Cluster) -> Option<Told> {
@@ -37,11 +37,32 @@ pub(super) fn cluster(old: Option<&Record>, new: &Record, now: &Cluster) -> Opti
 }
 
 pub(super) fn station(old: Option<&Record>, new: &Record, now: &Station) -> Option<Told> {
-    let (kind, verb) = match old {
-        None => ("station.joined", "joined"),
-        Some(_) => ("station.changed", "changed"),
+    let key = &new.key;
+    let was = match old.map(|old| &old.vertex) {
+        Some(Vertex::Station(was)) => Some(was),
+        _ => None,
     };
-    let message = format!("{} {verb}: {} at {}", new.key, now.build, now.address);
+    let at = || format!("{} at {}", now.build, now.address);
+    let (kind, message) = match (was, now.state) {
+        (None, _) => ("station.joined", format!("{key} joined: {}", at())),
+        (Some(was), StationState::Stopped) if was.state != StationState::Stopped => {
+            ("station.stopped", format!("{key} ended in order"))
+        }
+        (Some(was), StationState::Running) if was.run != now.run => match now.began {
+            StationBegan::First | StationBegan::AfterOrderlyEnd => {
+                ("station.started", format!("{key} was started: {}", at()))
+            }
+            StationBegan::AfterNoWord => (
+                "station.restarted",
+                format!(
+                    "{key} was started again; its last life did not end in order: it was killed, or its machine failed"
+                ),
+            ),
+        },
+        (Some(_), StationState::Running | StationState::Stopped) => {
+            ("station.changed", format!("{key} changed: {}", at()))
+        }
+    };
     Some(
         told(new, kind, message)
             .with("address", &now.address)

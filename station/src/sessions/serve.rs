@@ -247,6 +247,7 @@ impl Session {
                     Event::Found(_)
                     | Event::NodeUp { .. }
                     | Event::AgentGone { .. }
+                    | Event::StationStops { .. }
                     | Event::Operator(_) => {
                         unreachable!("what came back is what was sent")
                     }

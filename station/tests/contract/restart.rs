@@ -3,7 +3,7 @@
 use mainstay_api::Time;
 use mainstay_api::types::Until;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restarted_station_knows_what_was_committed() {
@@ -37,6 +37,32 @@ async fn a_restarted_station_knows_what_was_committed() {
     assert_eq!(again.welcome.node_id, node_id);
     let version = cluster.client.version().await.unwrap();
     assert_eq!(version.cluster.as_deref(), Some("test"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_station_that_ended_in_order_says_so_and_its_next_start_says_nothing_else() {
+    // proves: S12, S13
+    let mut cluster = Cluster::alone().await;
+    cluster.stop().await;
+    cluster.start().await;
+    until("it says that it runs", || async {
+        cluster.json("/v1/stations").await[0]["state"] == "Running"
+    })
+    .await;
+    let events = cluster.json("/v1/events?after=0&ref=station/s1").await;
+    let kinds: Vec<&str> = events
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|event| event["type"].as_str())
+        .collect();
+    assert_eq!(
+        kinds,
+        ["station.joined", "station.stopped", "station.started"],
+        "{events:#}"
+    );
+    let stations = cluster.json("/v1/stations").await;
+    assert_eq!(stations[0]["reason"], serde_json::Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,12 +10,12 @@ use mainstay_coordinator::entry::{Decision, Entry, FORMAT, Outcome, Saw};
 use mainstay_coordinator::log::{Log, LogEvent};
 use mainstay_protocol::code::Code;
 use mainstay_protocol::{
-    ClusterId, Epoch, InstanceKey, Leadership, NodeEpoch, NodeName, Sequence, StationId, Term,
-    Timestamp,
+    ClusterId, Epoch, InstanceKey, Leadership, NodeEpoch, NodeName, Sequence, StationId,
+    StationRunId, Term, Timestamp,
 };
 use mainstay_resource_graph::{
-    Cause, ConfigHash, Configuration, Delta, Graph, Key, Name, NameKey, Outbox, Station, Vertex,
-    View,
+    Cause, ConfigHash, Configuration, Delta, Graph, Key, Name, NameKey, Outbox, Station,
+    StationBegan, StationState, Vertex, View,
 };
 use mainstay_store::{LogHandle, Opened, Report, Store, StoreConfig};
 use tokio::sync::mpsc;
@@ -155,6 +155,9 @@ impl Driver {
             id,
             address: String::new(),
             build: "test".to_owned(),
+            run: StationRunId(uuid::Uuid::from_u64_pair(1, number)),
+            state: StationState::Running,
+            began: StationBegan::First,
         };
         txn.put(Key::Station(id), Vertex::Station(station)).unwrap();
         let entry = self.entry(txn.finish(), Vec::new());
