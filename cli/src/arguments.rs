@@ -20,7 +20,8 @@ pub use daemons::{
     StationArguments, StationCommand, StationRunArguments,
 };
 pub use local::{
-    CompletionArguments, ExplainArguments, NewArguments, NewCommand, NewServiceArguments,
+    CompleteWordsArguments, CompletionArguments, ExplainArguments, NewArguments, NewCommand,
+    NewServiceArguments,
 };
 pub use looks::{
     CheckArguments, DecisionsArguments, DescribeArguments, EventsArguments, GetArguments,
@@ -153,11 +154,13 @@ pub enum Command {
     Explain(ExplainArguments),
     /// Write the beginnings of a program of your own
     New(NewArguments),
-    /// Let a shell complete commands, flags and kinds
+    /// Let a shell complete commands, flags and names
     Completion(CompletionArguments),
     /// The build of this program and of the station
     #[command(after_help = "Example:\n  mainstay version -o json")]
     Version,
+    #[command(hide = true)]
+    CompleteWords(CompleteWordsArguments),
     #[command(hide = true)]
     DevDaemon(DaemonArguments),
     #[command(hide = true)]
@@ -194,6 +197,7 @@ impl Command {
             | Self::Explain(_)
             | Self::New(_)
             | Self::Completion(_)
+            | Self::CompleteWords(_)
             | Self::Version
             | Self::DevDaemon(_)
             | Self::DevReaper(_) => false,
@@ -263,7 +267,7 @@ impl Command {
                 let NewCommand::Service(service) = &new.command;
                 format!("new service {}", service.name)
             }
-            Self::Completion(_) => "completion".to_owned(),
+            Self::Completion(_) | Self::CompleteWords(_) => "completion".to_owned(),
             Self::Version => "version".to_owned(),
         }
     }

@@ -58,7 +58,8 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Chaos(arguments) => chaos::run(app, arguments).await,
         Command::Explain(arguments) => explain::run(app, &arguments.subject),
         Command::New(arguments) => new::run(app, &arguments.command),
-        Command::Completion(arguments) => completion::run(app, arguments.shell),
+        Command::Completion(arguments) => completion::script(app, arguments.shell),
+        Command::CompleteWords(arguments) => completion::names(app, &arguments.words).await,
         Command::Version => version::run(app).await,
         Command::Dev(_)
         | Command::Station(_)

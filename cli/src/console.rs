@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use crate::arguments::{Format, Global};
-use crate::outcome::bug;
+use crate::outcome::{bug, machine};
 use crate::shown::Shown;
 use crate::table::{Look, Table};
 use crate::yaml;
@@ -202,6 +202,7 @@ fn written(result: io::Result<()>) -> Result<(), Problem> {
     match result {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(bug("write to standard output", error)),
+        // A disk that is full, a file that may not grow: whoever chose the output can mend it.
+        Err(error) => Err(machine("write to standard output", error).to_do("df -h")),
     }
 }

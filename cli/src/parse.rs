@@ -79,15 +79,21 @@ fn cause(error: &clap::Error, command: &clap::Command) -> (String, Vec<String>) 
         ErrorKind::UnknownArgument => alone(format!("\"{argument}\" is one word too many")),
         ErrorKind::InvalidValue if !said(ContextKind::InvalidValue).is_empty() => {
             let valid = list_of(error.get(ContextKind::ValidValue));
-            let (why, near) = unknown("value", &said(ContextKind::InvalidValue), valid);
-            (format!("{why}, for {argument}"), near)
+            let wrong = said(ContextKind::InvalidValue);
+            match argument.strip_prefix('<') {
+                Some(name) => unknown(name.trim_end_matches('>'), &wrong, valid),
+                None => {
+                    let (why, near) = unknown("value", &wrong, valid);
+                    (format!("{}: {why}", flag_of(&argument)), near)
+                }
+            }
         }
         ErrorKind::InvalidValue => alone(format!("{argument} wants a value")),
         ErrorKind::ValueValidation => {
             let cause = std::error::Error::source(error)
                 .map(ToString::to_string)
                 .unwrap_or_default();
-            alone(format!("{cause}, for {argument}"))
+            alone(format!("{}: {cause}", flag_of(&argument)))
         }
         ErrorKind::MissingRequiredArgument => alone(match argument.starts_with("--on ") {
             // clap does not name what may stand instead.
@@ -110,6 +116,14 @@ fn cause(error: &clap::Error, command: &clap::Command) -> (String, Vec<String>) 
             let first = text.lines().next().unwrap_or_default();
             alone(first.trim_start_matches("error: ").to_owned())
         }
+    }
+}
+
+/// `--timeout <TIME>` is `--timeout`, `<REF>` is `REF`.
+fn flag_of(argument: &str) -> &str {
+    match argument.split_once(' ') {
+        Some((flag, _)) => flag,
+        None => argument.trim_matches(['<', '>', '[', ']', '.']),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Error, ErrorKind};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mainstay_protocol::health::ProcessIdentity;
 use mainstay_protocol::report::{SysInfo, TypeDeclaration};
@@ -64,7 +65,16 @@ fn sysinfo(options: &AgentOptions) -> SysInfo {
         cores: u32::try_from(cores).unwrap_or(u32::MAX),
         memory_bytes: memory_bytes().unwrap_or_default(),
         labels: options.labels.clone(),
+        booted_ms: booted_ms().unwrap_or_default(),
     }
+}
+
+/// By the kernel's count of seconds since then, which goes on while the machine sleeps.
+fn booted_ms() -> Option<u64> {
+    let up = line("/proc/uptime").ok()?;
+    let up = Duration::try_from_secs_f64(up.split(' ').next()?.parse().ok()?).ok()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(now.checked_sub(up)?.as_millis()).ok()
 }
 
 fn memory_bytes() -> Option<u64> {
@@ -91,5 +101,10 @@ mod tests {
         assert!(process.started > 0);
         assert_ne!(random_id().unwrap(), random_id().unwrap());
         assert_eq!(boot_id().unwrap(), boot_id().unwrap());
+        // This process started after its machine did, and not in the future.
+        let started = booted_ms().unwrap() + process.started_after_boot_ms();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let ago = now.as_millis().abs_diff(started.into());
+        assert!(ago < 600_000, "{ago} ms");
     }
 }

@@ -101,3 +101,12 @@ pub struct ProcessIdentity {
     /// Start time in clock ticks since boot, as the kernel counts: a pid alone is no proof.
     pub started: u64,
 }
+
+/// Linux shows every program the same clock, whatever the kernel's own is (`USER_HZ`).
+const TICKS_PER_SECOND: u64 = 100;
+
+impl ProcessIdentity {
+    pub fn started_after_boot_ms(&self) -> u64 {
+        self.started.saturating_mul(1000 / TICKS_PER_SECOND)
+    }
+}

@@ -176,6 +176,8 @@ pub struct SysInfo {
     pub cores: u32,
     pub memory_bytes: u64,
     pub labels: BTreeMap<String, String>,
+    /// Wall time of its boot; 0 if that is not known. Only for showing when processes started.
+    pub booted_ms: u64,
 }
 
 /// A service type as its code declares it: the one declaration everybody learns it from.

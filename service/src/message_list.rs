@@ -139,7 +139,21 @@ impl Variant {
         } else {
             body
         };
+        if let Some(object) = self.object().filter(|_| !body.is_object()) {
+            return Err(not_an_object(object, &body));
+        }
         Ok(Value::Object(Map::from_iter([(self.name.clone(), body)])))
+    }
+
+    /// The schema of the object that it takes, if it takes one.
+    fn object(&self) -> Option<&Value> {
+        let schema = self.schema.as_ref()?;
+        let named = schema.get("$ref").and_then(Value::as_str);
+        let body = match named.and_then(|name| name.strip_prefix("#/$defs/")) {
+            Some(name) => schema.get("$defs")?.get(name)?,
+            None => schema,
+        };
+        (body.get("type")? == "object").then_some(body)
     }
 
     fn takes_object(&self) -> bool {
@@ -148,6 +162,29 @@ impl Variant {
             .and_then(|s| s.get("type"))
             .is_some_and(|kind| kind == "object")
             || schema.is_some_and(|s| s.get("$ref").is_some())
+    }
+}
+
+fn not_an_object(schema: &Value, body: &Value) -> String {
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let keys: Vec<String> = properties
+        .into_iter()
+        .flat_map(Map::keys)
+        .map(|key| format!("\"{key}\""))
+        .collect();
+    let what = match body {
+        Value::Array(_) => "a list",
+        Value::String(_) => "a text",
+        Value::Number(_) => "a number",
+        Value::Bool(_) => "true or false",
+        Value::Null | Value::Object(_) => "nothing",
+    };
+    match keys.is_empty() {
+        true => format!("it is an object, and this is {what}"),
+        false => format!(
+            "it is an object with {}, and this is {what}",
+            keys.join(", ")
+        ),
     }
 }
 
@@ -283,13 +320,23 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_body_is_told_in_serdes_words() {
+    fn a_bad_body_is_told() {
         let list = MessageList::of::<Shapes>();
         for (name, body, word) in [
             ("greet", "{}", "name"),
             ("greet", "{", "EOF"),
             ("end", "{\"a\":1}", "no body"),
             ("count", "\"x\"", "invalid type"),
+            (
+                "greet",
+                "[]",
+                "it is an object with \"name\", and this is a list",
+            ),
+            (
+                "leak",
+                "7",
+                "it is an object with \"bytes\", and this is a number",
+            ),
         ] {
             let error = list.decode::<Shapes>(name, body).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");

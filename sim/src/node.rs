@@ -69,6 +69,7 @@ impl Node {
             build: "sim".to_owned(),
             address: format!("{}:1", self.name),
             sysinfo: SysInfo {
+                booted_ms: 0,
                 hostname: self.name.to_string(),
                 cores: 2,
                 ..SysInfo::default()

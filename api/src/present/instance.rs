@@ -1,10 +1,12 @@
 //! Instances.
 
 use mainstay_protocol::InstanceKey;
+use mainstay_protocol::health::ProcessIdentity;
 use mainstay_resource_graph::{Key, Relation, Vertex, ViewExt};
 use serde_json::Value;
 
 use super::{Present, json};
+use crate::time::Time;
 use crate::types;
 
 impl Present<'_> {
@@ -36,13 +38,18 @@ impl Present<'_> {
                 .iter()
                 .map(|process| types::Process {
                     pid: process.pid,
-                    started: process.started,
+                    started: self.process_started(key, process),
                 })
                 .collect(),
             supervisor: Key::Supervisor(key.node.clone()).to_string(),
             placement: key.placement.to_string(),
             uses: Vec::new(),
         })
+    }
+
+    fn process_started(&self, key: &InstanceKey, process: &ProcessIdentity) -> Option<Time> {
+        let booted_ms = self.view.node(&key.node)?.sysinfo.booted_ms;
+        (booted_ms > 0).then(|| Time::from_wall_ms(booted_ms + process.started_after_boot_ms()))
     }
 
     fn linked_config(&self, key: &Key, relation: Relation) -> Option<Value> {
@@ -96,5 +103,7 @@ mod tests {
         assert_eq!(json["uses"], Value::Array(Vec::new()));
         assert_eq!(json["health"], "ok");
         assert_eq!(json["supervisor"], "supervisor/n1");
+        // Ten seconds after the boot of its machine, in hundredths of a second.
+        assert_eq!(json["process"][0]["started"], "2026-01-01T00:00:10.000Z");
     }
 }

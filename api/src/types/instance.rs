@@ -63,6 +63,6 @@ pub struct Instance {
 pub struct Process {
     /// Its process id.
     pub pid: u32,
-    /// When it started, in clock ticks since its machine did: a pid alone is no proof.
-    pub started: u64,
+    /// When it started, by its machine's clock; null where that is not known.
+    pub started: Option<Time>,
 }

@@ -27,6 +27,13 @@ pub struct CompletionArguments {
     pub shell: Shell,
 }
 
+/// What a completion script asks: which names may follow these words.
+#[derive(Debug, Args)]
+pub struct CompleteWordsArguments {
+    #[arg(last = true)]
+    pub words: Vec<String>,
+}
+
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  mainstay new service billing",

@@ -143,13 +143,24 @@ pub fn rule(text: &str) -> Result<String, String> {
 }
 
 pub fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|bad| format!("{bad}; write a time such as 500ms, 30s or 5m"))
+    humantime::parse_duration(text).map_err(|_library_words| {
+        format!("\"{text}\" is no length of time; write one such as 500ms, 30s or 5m")
+    })
 }
 
-/// A message's JSON. `serde_json` says line and column.
+/// A message's JSON.
 pub fn json(text: &str) -> Result<Value, String> {
-    serde_json::from_str(text).map_err(|bad| format!("this is not JSON: {bad}"))
+    serde_json::from_str(text).map_err(|bad| {
+        let where_it_is = match (bad.is_eof(), bad.line()) {
+            (true, _) => "it ends too early".to_owned(),
+            (false, 0 | 1) => format!("character {} does not belong there", bad.column()),
+            (false, line) => format!(
+                "character {} of line {line} does not belong there",
+                bad.column()
+            ),
+        };
+        format!("this is not JSON: {where_it_is}; write it as in '{{\"name\":\"Ada\"}}'")
+    })
 }
 
 /// So long ago, or at that time.
@@ -175,8 +186,10 @@ pub fn since(text: &str) -> Result<Since, String> {
     }
     humantime::parse_rfc3339_weak(text)
         .map(Since::At)
-        .map_err(|bad| {
-            format!("{bad}; write how long ago (10m), or a UTC time (2026-01-31T12:00:00Z)")
+        .map_err(|_library_words| {
+            format!(
+                "\"{text}\" is no time; write how long ago (10m), or a UTC time (2026-01-31T12:00:00Z)"
+            )
         })
 }
 
@@ -260,6 +273,28 @@ mod tests {
         assert!(reference("nod/n1").unwrap_err().contains("\"node\""));
         assert!(instance("greeter").unwrap_err().contains("greeter@NODE"));
         assert!(instances("node/n1").unwrap_err().contains("PLACEMENT@NODE"));
+    }
+
+    #[test]
+    fn what_is_no_time_and_no_json_is_told_in_our_own_words() {
+        for bad in ["abc", "1x", "", "5", "-1s"] {
+            let words =
+                format!("\"{bad}\" is no length of time; write one such as 500ms, 30s or 5m");
+            assert_eq!(duration(bad), Err(words));
+            let since = since(bad).unwrap_err();
+            assert!(
+                since.starts_with(&format!("\"{bad}\" is no time;")),
+                "{since}"
+            );
+        }
+        for (bad, words) in [
+            ("{", "it ends too early"),
+            ("nope", "character 2 does not belong there"),
+            ("{\n\"a\":}", "character 5 of line 2 does not belong there"),
+        ] {
+            let why = json(bad).unwrap_err();
+            assert!(why.contains(words), "{bad}: {why}");
+        }
     }
 
     #[test]

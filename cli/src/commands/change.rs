@@ -45,7 +45,7 @@ pub struct Row {
     pub changed: Option<bool>,
     pub text: String,
     pub exit: Exit,
-    /// As it is now; null if it is not there.
+    /// As it was when the wait for it ended; where none did, as it is now; null if it is not there.
     pub instance: Option<Instance>,
     pub problem: Option<Problem>,
 }
@@ -148,8 +148,8 @@ pub async fn settle(
             });
         async move {
             match request {
-                Some(request) => client.wait(&request).await.err(),
-                None => None,
+                Some(request) => client.wait(&request).await.map(|answer| answer.instances),
+                None => Ok(Vec::new()),
             }
         }
     });
@@ -162,7 +162,14 @@ pub async fn settle(
         }
     };
     let mut rows = Vec::new();
-    for ((reference, accepted), problem) in ended {
+    for ((reference, accepted), waited) in ended {
+        let (reached, problem) = match waited {
+            Ok(instances) => {
+                let of_it = |one: &Instance| one.reference == reference;
+                (instances.into_iter().find(of_it), None)
+            }
+            Err(problem) => (None, Some(problem)),
+        };
         let (changed, text, problem) = match accepted {
             Ok(accepted) => {
                 let problem = problem
@@ -172,9 +179,12 @@ pub async fn settle(
             }
             Err(problem) => (None, String::new(), Some(problem)),
         };
-        let runs = settling.wait && settling.until == Until::Running && problem.is_none();
+        let instance = match reached {
+            Some(reached) => Some(checked(client, reached).await),
+            None => now(client, &reference).await,
+        };
         rows.push(Row {
-            instance: instance(client, &reference, runs).await,
+            instance,
             changed,
             text,
             exit: problem.as_ref().map_or(Exit::Ok, |problem| problem.exit),
@@ -190,19 +200,29 @@ fn awaits(settling: &Settling, accepted: &Accepted) -> bool {
     settling.wait && !accepted.instances.is_empty() && (settling.unchanged || accepted.changed)
 }
 
-/// As it is now. Where it runs as was wanted, its first Check is worth a moment: it comes right after the start, and
-/// `unknown` would be told of what is well.
-async fn instance(client: &Client, reference: &str, runs: bool) -> Option<Instance> {
+async fn now(client: &Client, reference: &str) -> Option<Instance> {
     let (placement, node) = reference.split_once('@')?;
+    client.instance(node, placement).await.ok()
+}
+
+/// Where it runs as was wanted, its first Check is worth a moment: it comes right after the start, and `unknown` would be
+/// told of what is well. What became of it meanwhile is another story: the row is what the exit code speaks of.
+async fn checked(client: &Client, reached: Instance) -> Instance {
     let started = Instant::now();
-    loop {
-        let instance = client.instance(node, placement).await.ok()?;
-        let unchecked = instance.health == Health::Unknown && instance.state == "Running";
-        if !runs || !unchecked || started.elapsed() >= FIRST_CHECK_MAX {
-            return Some(instance);
-        }
+    let mut shown = reached;
+    while shown.state == "Running"
+        && shown.health == Health::Unknown
+        && started.elapsed() < FIRST_CHECK_MAX
+    {
         tokio::time::sleep(FIRST_CHECK_LOOK).await;
+        match now(client, &shown.reference).await {
+            Some(later) if later.state == "Running" && later.incarnation == shown.incarnation => {
+                shown = later;
+            }
+            Some(_) | None => break,
+        }
     }
+    shown
 }
 
 /// Of a target that failed, `why` tells more than the cluster's status.

@@ -69,6 +69,11 @@ fn node(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId) -> NodeId {
     let id = known
         .as_ref()
         .map_or(up.node_id.unwrap_or(minted), |node| node.id);
+    let mut sysinfo = up.sysinfo.clone();
+    if let Some(known) = known.as_ref().filter(|known| known.boot_id == up.boot_id) {
+        // A boot has one moment, however often the clock is set afterwards.
+        sysinfo.booted_ms = known.sysinfo.booted_ms;
+    }
     let vertex = Node {
         id,
         state: NodeState::Online,
@@ -78,7 +83,7 @@ fn node(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId) -> NodeId {
         boot_id: up.boot_id.clone(),
         agent_run: up.agent_run,
         labels: up.sysinfo.labels.clone(),
-        sysinfo: up.sysinfo.clone(),
+        sysinfo,
         schedulable: known.as_ref().is_none_or(|node| node.schedulable),
         maintenance: known.as_ref().is_some_and(|node| node.maintenance),
         provides: up

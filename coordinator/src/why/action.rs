@@ -3,11 +3,14 @@
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code;
 use mainstay_resource_graph::{
-    Desired, Instance, InstanceState, Key, NodeState, Vertex, View, ViewExt, slot_of,
+    Desired, Instance, InstanceState, Key, NodeState, Relation, Vertex, View, ViewExt, slot_of,
 };
 
 use super::{SystemWill, wants_running};
 use crate::rules::stop_escalate;
+
+/// What somebody still reads before running it.
+const COMMAND_BYTES_MAX: usize = 300;
 
 pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
     let facts = view.instance(key)?;
@@ -96,6 +99,36 @@ pub fn you_can(view: &dyn View, key: &Key) -> Vec<String> {
     }
 }
 
+/// A wish for the same once more; none where its configuration is too long for a line that somebody should type.
+fn start_again(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Option<String> {
+    let mut command = format!(
+        "mainstay start {} --name {} --on {}",
+        facts.service_type, key.placement, key.node
+    );
+    let declared = view.service_type(&facts.service_type)?.declaration;
+    if declared.holds.is_none() && facts.name.as_str() != key.placement.as_str() {
+        command.push_str(&format!(" --holds {}", facts.name));
+    }
+    let subject = Key::Instance(key.clone());
+    let configuration = [Relation::Wants, Relation::Configured]
+        .into_iter()
+        .find_map(|relation| view.linked(&subject, relation));
+    let json = view.configuration(&configuration?)?;
+    let values: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&json).ok()?;
+    if !values.is_empty() {
+        command.push_str(" --config");
+    }
+    for (name, value) in values {
+        // A dot would reach into an object, and a shell ends its quotes at the next one.
+        let pair = format!("{name}={value}");
+        if name.contains('.') || pair.contains('\'') {
+            return None;
+        }
+        command.push_str(&format!(" '{pair}'"));
+    }
+    (command.len() <= COMMAND_BYTES_MAX).then_some(command)
+}
+
 fn for_instance(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<String> {
     match facts.state {
         InstanceState::Quarantined => {
@@ -142,7 +175,10 @@ fn for_instance(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<Str
                 format!("mainstay decisions {key}"),
             ]
         }
-        InstanceState::Stopped { .. } => vec![format!("mainstay restart {key}")],
+        InstanceState::Stopped { .. } => vec![
+            start_again(view, key, facts).unwrap_or_else(|| format!("mainstay restart {key}")),
+            format!("mainstay decisions {key}"),
+        ],
         InstanceState::Starting | InstanceState::Stopping { .. } => {
             let goal = if wants_running(facts) {
                 "running"

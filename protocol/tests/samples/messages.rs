@@ -428,6 +428,7 @@ fn node_up() -> NodeUp {
             cores: 2,
             memory_bytes: 1 << 33,
             labels: BTreeMap::from([("rack".to_owned(), "r1".to_owned())]),
+            booted_ms: 1_767_225_600_000,
         },
         provides: vec![TypeDeclaration {
             name: TypeName::new("greeter").unwrap(),
