@@ -12,7 +12,7 @@ use mainstay_resource_graph::{
 };
 
 use crate::converge::converge;
-use crate::entry::Decision;
+use crate::entry::{self, Decision};
 use crate::env::Env;
 use crate::event::{Event, Operation};
 use crate::hash;
@@ -40,6 +40,7 @@ pub fn step(
     let mut txn = graph.begin(env.now, mainstay_resource_graph::Cause::Start);
     let mut dirty = dirty;
     let mut outcomes = Vec::with_capacity(events.len());
+    let mut dropped = Vec::new();
     let mut bytes = 0;
     for event in events {
         // The first is taken whatever it writes: `take` sees to its own bound.
@@ -49,23 +50,24 @@ pub fn step(
         dirty.extend(requeued_subject(&txn, event));
         dirty.extend(concerned_by_switch(&txn, rules, event));
         let point = txn.savepoint();
-        outcomes.push(take(&mut txn, event, env));
+        outcomes.push(take(&mut txn, event, &mut dropped, env));
         bytes += txn.bytes_since(point);
     }
     dirty.extend(txn.dirty_keys());
     let converged = converge(&mut txn, rules, dirty, env);
+    dropped.extend(converged.decisions);
     Stepped {
         delta: txn.finish(),
-        decisions: converged.decisions,
+        decisions: dropped,
         outcomes,
         rest: converged.rest,
     }
 }
 
 /// Records one event in a savepoint; one that panics, or writes too much, is parked and changes nothing else.
-fn take(txn: &mut Txn<'_>, event: &Event, env: &Env) -> Outcome {
+fn take(txn: &mut Txn<'_>, event: &Event, dropped: &mut Vec<Decision>, env: &Env) -> Outcome {
     if let Event::Reports { node, reports } = event {
-        take_reports(txn, node, reports, env);
+        take_reports(txn, node, reports, dropped, env);
         return Outcome::Nothing;
     }
     let point = txn.savepoint();
@@ -77,7 +79,7 @@ fn take(txn: &mut Txn<'_>, event: &Event, env: &Env) -> Outcome {
     match recorded {
         Ok(Outcome::Answer(Ok(recorded))) => {
             if let Some(again) = recorded.requeued.as_deref().and_then(decode) {
-                take_again(txn, &again, env);
+                take_again(txn, &again, dropped, env);
             }
             Outcome::Answer(Ok(recorded))
         }
@@ -93,7 +95,7 @@ fn take(txn: &mut Txn<'_>, event: &Event, env: &Env) -> Outcome {
                 why.text
             );
             let refusal = Refusal::new(why.code.clone(), text);
-            park(txn, event, why, env);
+            dropped.extend(park(txn, event, why, env));
             Outcome::Answer(Err(refusal))
         }
     }
@@ -128,12 +130,18 @@ fn fits(txn: &mut Txn<'_>, point: Savepoint) -> Result<(), Reason> {
 }
 
 /// Each report counts once: the watermark moves even if the report itself has to be parked.
-fn take_reports(txn: &mut Txn<'_>, node: &NodeName, reports: &Reports, env: &Env) {
+fn take_reports(
+    txn: &mut Txn<'_>,
+    node: &NodeName,
+    reports: &Reports,
+    dropped: &mut Vec<Decision>,
+    env: &Env,
+) {
     for numbered in &reports.reports {
         if !record::take_sequence(txn, node, reports.node_epoch, numbered.sequence) {
             continue;
         }
-        take_report(txn, node, reports, numbered, env);
+        take_report(txn, node, reports, numbered, dropped, env);
     }
 }
 
@@ -142,6 +150,7 @@ fn take_report(
     node: &NodeName,
     batch: &Reports,
     numbered: &Numbered,
+    dropped: &mut Vec<Decision>,
     env: &Env,
 ) {
     let point = txn.savepoint();
@@ -158,20 +167,24 @@ fn take_report(
             node: node.clone(),
             reports,
         };
-        park(txn, &event, panicked(panic.as_ref()), env);
+        dropped.extend(park(txn, &event, panicked(panic.as_ref()), env));
     }
 }
 
 /// A requeued event goes past the watermark: it took its number when it was parked.
-fn take_again(txn: &mut Txn<'_>, event: &Event, env: &Env) {
+fn take_again(txn: &mut Txn<'_>, event: &Event, dropped: &mut Vec<Decision>, env: &Env) {
     match event {
         Event::Reports { node, reports } => {
             for numbered in &reports.reports {
-                take_report(txn, node, reports, numbered, env);
+                take_report(txn, node, reports, numbered, dropped, env);
             }
         }
-        Event::Found(_) | Event::NodeUp { .. } | Event::AgentGone { .. } | Event::Operator(_) => {
-            take(txn, event, env);
+        Event::Found(_)
+        | Event::NodeUp { .. }
+        | Event::AgentGone { .. }
+        | Event::StationStops { .. }
+        | Event::Operator(_) => {
+            take(txn, event, dropped, env);
         }
     }
 }
@@ -180,23 +193,35 @@ fn decode(payload: &[u8]) -> Option<Event> {
     codec::decode(payload, limits::DECODE_BYTES_MAX).ok()
 }
 
-/// Sets an event aside. An introduction comes again and again, so a node has one place for it; beyond the bound
-/// nothing more is kept.
-fn park(txn: &mut Txn<'_>, event: &Event, mut why: Reason, env: &Env) {
-    if txn.keys(Kind::Parked).len() >= limits::PARKED_MAX {
-        return;
-    }
+/// Sets an event aside. An introduction comes again and again, so a node has one place for it; beyond the bound nothing
+/// more is kept, and that is said.
+fn park(txn: &mut Txn<'_>, event: &Event, mut why: Reason, env: &Env) -> Option<Decision> {
     words::cut(&mut why.text, limits::EVIDENCE_BYTES_MAX);
+    if txn.keys(Kind::Parked).len() >= limits::PARKED_MAX {
+        let many = limits::PARKED_MAX;
+        return Some(dropping(
+            event,
+            &why,
+            &format!("{many} are set aside already"),
+        ));
+    }
     let payload = codec::encode(event);
     // Nothing that came in over a session is as large.
     if payload.len() > limits::NODE_UP_BYTES_MAX {
-        return;
+        let bytes = payload.len();
+        return Some(dropping(
+            event,
+            &why,
+            &format!("its {bytes} bytes are too many to keep"),
+        ));
     }
     let id = hash::stable(&match event {
         Event::NodeUp { up, .. } => format!("event node_up {}", up.node),
-        Event::Found(_) | Event::Reports { .. } | Event::AgentGone { .. } | Event::Operator(_) => {
-            format!("event {} {payload:?}", env.revision)
-        }
+        Event::Found(_)
+        | Event::Reports { .. }
+        | Event::AgentGone { .. }
+        | Event::StationStops { .. }
+        | Event::Operator(_) => format!("event {} {payload:?}", env.revision),
     });
     let parked = Parked {
         what: ParkedWhat::Event {
@@ -211,6 +236,26 @@ fn park(txn: &mut Txn<'_>, event: &Event, mut why: Reason, env: &Env) {
         Vertex::Parked(parked),
     )
     .expect("what is parked has no transitions");
+    None
+}
+
+/// The one trace that an event leaves which can neither be recorded nor kept.
+fn dropping(event: &Event, why: &Reason, but: &str) -> Decision {
+    let subject = match event {
+        Event::NodeUp { up, .. } => Key::Node(up.node.clone()),
+        Event::Reports { node, .. } | Event::AgentGone { node, .. } => Key::Node(node.clone()),
+        Event::Found(_) | Event::StationStops { .. } | Event::Operator(_) => Key::Cluster,
+    };
+    let name = event.name();
+    Decision {
+        rule: "record".to_owned(),
+        subject,
+        saw: Vec::new(),
+        outcome: entry::Outcome::Declined {
+            code: why.code.clone(),
+            text: format!("the event {name} is dropped: {but}; {}", why.text),
+        },
+    }
 }
 
 /// A rule that is switched on finds what it missed; of one that is switched off it is said where it would act.
@@ -235,5 +280,42 @@ fn requeued_subject(txn: &Txn<'_>, event: &Event) -> Option<Key> {
             ..
         }) => Some(subject.clone()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_protocol::{Leadership, Revision, Timestamp};
+    use mainstay_resource_graph::{Cause, Settings};
+
+    use super::*;
+
+    // proves: S21
+    #[test]
+    fn what_can_neither_be_recorded_nor_kept_leaves_a_decision() {
+        let now = Timestamp(0);
+        let env = Env::new(now, Leadership::default(), Settings::LAN, Revision(1));
+        let graph = Graph::new();
+        let mut txn = graph.begin(now, Cause::Start);
+        let why = || Reason::new(code::EVENT_PARKED, "boom");
+        let gone = |number: usize| Event::AgentGone {
+            node: format!("n{number}").parse().unwrap(),
+            agent_run: None,
+            why: crate::event::GoneWhy::Silent,
+        };
+        for number in 0..limits::PARKED_MAX {
+            assert_eq!(park(&mut txn, &gone(number), why(), &env), None);
+        }
+        let dropped = park(&mut txn, &gone(limits::PARKED_MAX), why(), &env).unwrap();
+        assert_eq!(dropped.subject.to_string(), "node/n1024");
+        assert_eq!(
+            dropped.outcome,
+            entry::Outcome::Declined {
+                code: code::EVENT_PARKED,
+                text: "the event agent_gone is dropped: 1024 are set aside already; boom"
+                    .to_owned(),
+            }
+        );
+        assert_eq!(txn.keys(Kind::Parked).len(), limits::PARKED_MAX);
     }
 }

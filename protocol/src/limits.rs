@@ -173,5 +173,5 @@ pub const API_CONNECTIONS_MAX: usize = 2048;
 pub const API_REFUSALS_MAX: usize = 64;
 /// Instances whose recovery is measured at a time; that of one more is not.
 pub const RECOVERIES_FOLLOWED_MAX: usize = 16 * 1024;
-/// Rules and events set aside; beyond it an event that cannot be recorded is dropped, and the logs say so.
+/// Rules and events set aside; beyond it an event that cannot be recorded is dropped, and a decision of `record` says so.
 pub const PARKED_MAX: usize = 1024;

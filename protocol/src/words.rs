@@ -1,6 +1,7 @@
 //! Words for people: a text cut to its bound, what a panic said, the nearest valid names to a wrong one.
 
 use std::any::Any;
+use std::fmt::Display;
 
 use crate::limits;
 
@@ -10,6 +11,13 @@ const LIKENESS_MIN: f64 = 0.5;
 /// Cuts a text to so many bytes, where a character begins.
 pub fn cut(text: &mut String, bytes_max: usize) {
     text.truncate(text.floor_char_boundary(bytes_max));
+}
+
+/// What a reader of JSON said, without its line and column: of a text that nobody wrote they mean nothing to anybody.
+pub fn without_place(error: &impl Display, line: usize, column: usize) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {line} column {column}");
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
 /// What a panic left to read, from its payload.

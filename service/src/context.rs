@@ -7,14 +7,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mainstay_protocol::health::{Evidence, FailureKind};
 use mainstay_protocol::report::Ending;
 use mainstay_protocol::{Incarnation, InstanceKey, SlotName};
 use mainstay_supervisor::ExitHow;
 use tracing::Span;
 
 use crate::hosting::life::Life;
-use crate::hosting::panics::cut;
 use crate::outcome::{Failure, StopReason};
 use crate::outside::{Beginning, Outside, Place};
 use crate::probe::Busy;
@@ -81,8 +79,10 @@ impl Context {
     }
 
     /// It has failed and is about to be gone, since what it stands for is: `stop` runs with [`StopReason::Failed`], and
-    /// it is started again as its policy says. The first word about its end counts.
+    /// it is started again as its policy says. From `stop`: it could not end everything that belongs to it. The first word
+    /// about its end counts.
     pub fn fail(&self, failure: Failure) {
+        tracing::warn!(parent: &self.span, failure = %failure.evidence.text, "it failed");
         self.life.failed(failure.kind, failure.evidence);
         self.life.ask_to_stop(StopReason::Failed);
     }
@@ -123,14 +123,6 @@ impl Context {
         let path = self.life.directory();
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         Ok(path.to_owned())
-    }
-
-    /// From `stop`: it could not end everything that belongs to it. What is left is told as a failure, in these words.
-    pub fn stop_failed(&self, text: impl Into<String>) {
-        let text = cut(text.into());
-        tracing::warn!(parent: &self.span, failure = %text, "its stop went wrong");
-        self.life
-            .failed(FailureKind::Reported, Evidence::text(text));
     }
 
     /// The span that this instance's log lines belong to.

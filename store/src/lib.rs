@@ -25,7 +25,7 @@
 //!
 //! Deliberately absent: a log on files of its own (no ordering between it and the state), several databases,
 //! repair in place.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod config;
 mod error;

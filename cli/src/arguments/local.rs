@@ -60,7 +60,7 @@ pub struct NewServiceArguments {
     /// Where it is written; else NAME-agent
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
-    /// The source of Mainstay that it is built against; else the one this program was built from
+    /// The source of Mainstay that it is built against; else the one around you, or that of this program
     #[arg(long, value_name = "PATH")]
     pub mainstay: Option<PathBuf>,
 }

@@ -1,5 +1,6 @@
 //! `new service NAME`: writes a crate with a service type of one's own and its test. Needs no station.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -63,19 +64,29 @@ fn service(app: &mut App<'_>, arguments: &NewServiceArguments) -> Outcome {
     Ok(Exit::Ok)
 }
 
-/// The crates a service is written against. They are not in a registry yet.
+/// The crates a service is written against. They are not in a registry yet: what was said, else the source that somebody
+/// stands in, else the one that this program was built from.
 fn checkout(said: Option<&Path>, what: &str) -> Result<PathBuf, Problem> {
-    let place = said.unwrap_or_else(|| Path::new(BUILT_FROM));
-    fs::canonicalize(place)
-        .ok()
-        .filter(|place| place.join("service/Cargo.toml").is_file())
-        .ok_or_else(|| {
-            usage(
-                what,
-                format!("there is no source of Mainstay at {}", place.display()),
-            )
-            .to_do("mainstay new service NAME --mainstay PATH-OF-THE-SOURCE")
-        })
+    let here = env::current_dir().unwrap_or_default();
+    let places: Vec<&Path> = match said {
+        Some(said) => vec![said],
+        None => here.ancestors().chain([Path::new(BUILT_FROM)]).collect(),
+    };
+    let source = places.into_iter().find_map(source_at);
+    source.ok_or_else(|| {
+        let why = match said {
+            Some(said) => format!("there is no source of Mainstay at {}", said.display()),
+            None => "there is no source of Mainstay in this directory or above it, nor where this program was built"
+                .to_owned(),
+        };
+        usage(what, why).to_do("mainstay new service NAME --mainstay PATH-OF-THE-SOURCE")
+    })
+}
+
+fn source_at(place: &Path) -> Option<PathBuf> {
+    let manifest = fs::read_to_string(place.join("service/Cargo.toml")).ok()?;
+    let ours = manifest.contains("name = \"mainstay-service\"");
+    fs::canonicalize(place).ok().filter(|_| ours)
 }
 
 /// `rate-limiter` is `RateLimiter`.
@@ -97,6 +108,20 @@ mod tests {
     fn a_name_of_several_words_becomes_one_type() {
         assert_eq!(type_name("billing"), "Billing");
         assert_eq!(type_name("rate-limiter2"), "RateLimiter2");
+    }
+
+    #[test]
+    fn only_the_source_of_mainstay_is_taken_for_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let manifest = directory.path().join("service/Cargo.toml");
+        fs::create_dir(directory.path().join("service")).unwrap();
+        fs::write(&manifest, "[package]\nname = \"another-service\"\n").unwrap();
+        assert_eq!(source_at(directory.path()), None);
+        let said = checkout(Some(directory.path()), "new service x").unwrap_err();
+        assert!(said.why.contains("no source of Mainstay at"), "{said}");
+        fs::write(&manifest, "[package]\nname = \"mainstay-service\"\n").unwrap();
+        let found = source_at(directory.path()).unwrap();
+        assert_eq!(checkout(Some(directory.path()), "x").unwrap(), found);
     }
 
     #[test]

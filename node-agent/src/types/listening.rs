@@ -43,7 +43,8 @@ pub(super) async fn listen(at: SocketAddr) -> Result<TcpListener, CannotStart> {
     })
 }
 
-fn whose(port: u16) -> String {
+/// Who listens there, in words that end a message.
+pub(super) fn whose(port: u16) -> String {
     match holder(port) {
         Some(who) => format!("{who} listens on it"),
         None => "somebody listens on it".to_owned(),

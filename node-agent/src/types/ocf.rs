@@ -153,7 +153,8 @@ impl Service for Ocf {
         }
         match stopped(&self.resource).await {
             Ok(()) => self.records.forget(),
-            Err(text) => ctx.stop_failed(text),
+            // What is left of it is told as a failure, in the script's words.
+            Err(text) => ctx.fail(Failure::new(text)),
         }
     }
 }

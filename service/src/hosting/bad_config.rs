@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, by the field's name: serde knows the type it wanted and a column of JSON that
 //! nobody wrote.
 
+use mainstay_protocol::words;
 use serde::de::DeserializeOwned;
 use serde_json::{Error, Map, Value};
 
@@ -34,9 +35,7 @@ fn wrong_field<C: DeserializeOwned>(object: &Map<String, Value>, text: &str) -> 
 }
 
 fn without_place(error: &Error) -> String {
-    let text = error.to_string();
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    text.strip_suffix(&place).unwrap_or(&text).to_owned()
+    words::without_place(error, error.line(), error.column())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use mainstay_api::Problem;
 use mainstay_api::present::Present;
 use mainstay_api::routes::{self, DATA_AGE_HEADER, NEXT_CURSOR_HEADER, REQUEST_ID_HEADER};
-use mainstay_protocol::words::nearest;
+use mainstay_protocol::words::{self, nearest};
 use mainstay_protocol::{code, limits};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -80,16 +80,13 @@ pub fn body<T: DeserializeOwned>(what: &str, bytes: &Bytes) -> Result<T, Failure
         Problem::new(
             code::BAD_REQUEST,
             what,
-            format!("the request's body: {}", without_place(&error)),
+            format!(
+                "the request's body: {}",
+                words::without_place(&error, error.line(), error.column())
+            ),
         )
         .into()
     })
-}
-
-fn without_place(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
 /// The pairs of a query, all of them known.

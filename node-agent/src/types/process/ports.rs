@@ -1,11 +1,11 @@
 //! A process's ports: the numbers it asks for, or free ones; none that somebody else listens on.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 
 use super::config::PortWish;
+use crate::types::listening::whose;
 
 /// In the environment of the process, followed by the port's name.
 pub(super) const VARIABLE: &str = "MAINSTAY_PORT_";
@@ -82,44 +82,7 @@ fn busy(name: &str, number: u16, error: &io::Error) -> String {
     if error.kind() != ErrorKind::AddrInUse {
         return format!("the port {name} ({number}) cannot be used: {error}");
     }
-    match listener_of(number) {
-        Some(who) => format!("the port {name} ({number}) is busy: {who} listens on it"),
-        None => format!("the port {name} ({number}) is busy: somebody listens on it"),
-    }
-}
-
-/// `process 123 (nginx)`, as far as we may look.
-fn listener_of(number: u16) -> Option<String> {
-    const LISTENING: &str = "0A";
-    let suffix = format!(":{number:04X}");
-    let sockets: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .filter_map(|table| fs::read_to_string(table).ok())
-        .flat_map(|table| {
-            let inode = |line: &str| {
-                let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-                let listens = fields.get(1)?.ends_with(&suffix) && *fields.get(3)? == LISTENING;
-                listens.then(|| format!("socket:[{}]", fields.get(9).unwrap_or(&"")))
-            };
-            table.lines().filter_map(inode).collect::<Vec<_>>()
-        })
-        .collect();
-    mainstay_hold::processes::all()
-        .into_iter()
-        .find_map(|seen| {
-            let pid = seen.id.pid;
-            let open = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
-            let has = open.flatten().any(|entry| {
-                let target = fs::read_link(entry.path()).unwrap_or_default();
-                sockets
-                    .iter()
-                    .any(|socket| target.as_os_str() == socket.as_str())
-            });
-            has.then(|| {
-                let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-                format!("process {pid} ({})", name.trim())
-            })
-        })
+    format!("the port {name} ({number}) is busy: {}", whose(number))
 }
 
 #[cfg(test)]
