@@ -18,7 +18,7 @@ pub struct Entry {
 /// Append-only once released.
 pub const HISTORY: &[Entry] = &[Entry {
     revision: 1,
-    layout: 0x4fd9_c98e_e694_8c88,
+    layout: 0x4c53_2d30_5b70_4347,
 }];
 
 /// The oldest revision this build still speaks.
