@@ -63,7 +63,7 @@ fn an_agent_that_is_ended_in_order_seven_times_in_a_row_costs_its_instances_noth
     signal(cluster.agent_pid("n1"), Signal::KILL);
     greeter = runs_again(&cluster, "greeter@n1", &greeter);
     assert_eq!(greeter["attempts"], 1, "{greeter:#}");
-    let ended = cluster.json("events greeter@n1").to_string();
+    let ended = cluster.json("events --since 1m").to_string();
     assert!(
         ended.contains("the agent process that hosted it ended"),
         "{ended}"
