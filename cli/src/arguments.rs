@@ -16,8 +16,8 @@ pub use changes::{
     BreakArguments, CallArguments, ChangeArguments, ChaosArguments, ChaosCommand, StartArguments,
 };
 pub use daemons::{
-    AgentArguments, AgentCommand, DaemonArguments, DevArguments, DevCommand, ReaperArguments,
-    StationArguments, StationCommand, StationRunArguments,
+    AgentArguments, AgentCommand, DaemonArguments, DemoArguments, DemoPart, DevArguments,
+    DevCommand, ReaperArguments, StationArguments, StationCommand, StationRunArguments,
 };
 pub use local::{
     CompleteWordsArguments, CompletionArguments, ExplainArguments, NewArguments, NewCommand,
@@ -162,6 +162,8 @@ pub enum Command {
     #[command(hide = true)]
     CompleteWords(CompleteWordsArguments),
     #[command(hide = true)]
+    Demo(DemoArguments),
+    #[command(hide = true)]
     DevDaemon(DaemonArguments),
     #[command(hide = true)]
     DevReaper(ReaperArguments),
@@ -198,6 +200,7 @@ impl Command {
             | Self::New(_)
             | Self::Completion(_)
             | Self::CompleteWords(_)
+            | Self::Demo(_)
             | Self::Version
             | Self::DevDaemon(_)
             | Self::DevReaper(_) => false,
@@ -212,7 +215,7 @@ impl Command {
         };
         let one = |verb: &str, reference: &Key| format!("{verb} {reference}");
         match self {
-            Self::Dev(_) | Self::DevDaemon(_) | Self::DevReaper(_) => {
+            Self::Dev(_) | Self::Demo(_) | Self::DevDaemon(_) | Self::DevReaper(_) => {
                 "run a dev cluster".to_owned()
             }
             Self::Station(_) => "run a station".to_owned(),

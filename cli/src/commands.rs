@@ -64,6 +64,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Dev(_)
         | Command::Station(_)
         | Command::Agent(_)
+        | Command::Demo(_)
         | Command::DevDaemon(_)
         | Command::DevReaper(_) => Err(not_here()),
     }

@@ -42,6 +42,7 @@ mod process;
 
 mod commands;
 mod daemons;
+mod demo;
 mod dev;
 
 mod program;

@@ -15,6 +15,7 @@ use crate::arguments::{AgentCommand, Arguments, Command, StationCommand};
 use crate::commands;
 use crate::console::{Console, Style};
 use crate::daemons;
+use crate::demo;
 use crate::dev;
 use crate::home::Home;
 use crate::outcome::{Outcome, bug, four_lines};
@@ -92,6 +93,7 @@ fn dispatch(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Dev(arguments) => dev::run(app, &arguments),
         Command::DevDaemon(arguments) => dev::become_daemon(&arguments),
         Command::DevReaper(_) => dev::run_reaper(),
+        Command::Demo(arguments) => demo::run(&arguments),
         command => {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()

@@ -55,6 +55,23 @@ pub enum DevCommand {
     Stop,
 }
 
+/// A process of the demo.
+#[derive(Debug, Args)]
+pub struct DemoArguments {
+    #[command(subcommand)]
+    pub part: DemoPart,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum DemoPart {
+    /// Keeps what is found
+    Db,
+    /// Finds it
+    Worker,
+    /// Shows it
+    Web { port: u16 },
+}
+
 #[derive(Debug, Args)]
 #[command(
     subcommand_required = true,

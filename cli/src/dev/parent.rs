@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::daemon::{Asked, Daemon, Died};
+use super::demo;
 use super::layout::{Layout, Removal};
 use super::lock::DevLock;
 use super::logs::{self, Follower};
@@ -40,7 +41,7 @@ const LOGS_LOOK: Duration = Duration::from_secs(10);
 const LOGS_FOLLOW: Duration = Duration::from_millis(100);
 
 pub fn run(app: &mut App<'_>, arguments: &DevArguments) -> Outcome {
-    let program = env::current_exe().map_err(|error| machine("find this program", error))?;
+    let program = program()?;
     let layout = Layout::choose(arguments.dir.as_deref(), arguments.keep, arguments.nodes)?;
     let home_made = !app.home.directory().exists();
     let plan = Plan {
@@ -103,6 +104,10 @@ pub fn run(app: &mut App<'_>, arguments: &DevArguments) -> Outcome {
         ));
     }
     Ok(exit)
+}
+
+fn program() -> Result<PathBuf, Problem> {
+    env::current_exe().map_err(|error| machine("find this program", error))
 }
 
 /// From the first directory to the last daemon's end. On return nothing of it runs.
@@ -180,7 +185,10 @@ async fn watch_over(
     let wanted = Wanted {
         nodes: arguments.nodes,
         // Once: later the operator's word counts, also where it was "stop".
-        demo: !arguments.no_demo && layout.fresh,
+        demo: match !arguments.no_demo && layout.fresh {
+            true => demo::parts(&program()?, layout, arguments.nodes),
+            false => Vec::new(),
+        },
         timeout: app.global.timeout.unwrap_or(READY_TIMEOUT),
     };
     let client = Client::new(layout.api_socket());
@@ -198,7 +206,7 @@ async fn watch_over(
             up = &mut coming_up, if !ready => {
                 up.map_err(|problem| with_log(problem, layout, "s1"))?;
                 ready = true;
-                report(app, arguments, layout, &wanted)?;
+                report(app, arguments, layout, wanted.page(&client).await)?;
             }
             Some(death) = died.recv() => {
                 let fatal = !ready && death.times >= DEATHS_BEFORE_READY_MAX;
@@ -276,6 +284,8 @@ struct Report {
     directory: PathBuf,
     logs: PathBuf,
     nodes: Vec<String>,
+    /// The demo's.
+    page: Option<String>,
     #[serde(rename = "try")]
     to_try: [String; 3],
 }
@@ -284,9 +294,9 @@ fn report(
     app: &mut App<'_>,
     arguments: &DevArguments,
     layout: &Layout,
-    wanted: &Wanted,
+    page: Option<String>,
 ) -> Result<(), Problem> {
-    let node = wanted.flaky_node();
+    let has_demo = page.is_some();
     let report = Report {
         context: DEV,
         socket: layout.api_socket(),
@@ -295,11 +305,15 @@ fn report(
         nodes: (1..=arguments.nodes)
             .map(|node| format!("n{node}"))
             .collect(),
-        to_try: if wanted.demo {
+        page,
+        to_try: if has_demo {
             [
                 "mainstay status".to_owned(),
-                format!("mainstay chaos kill greeter@{node}"),
-                format!("mainstay why greeter@{node}"),
+                format!(
+                    "mainstay chaos kill worker@{}",
+                    demo::node(2, arguments.nodes)
+                ),
+                "mainstay why web".to_owned(),
             ]
         } else {
             [
@@ -318,9 +332,13 @@ fn report(
     app.console.answer(&report, &references, |_| {
         let [first, second, third] = &report.to_try;
         let nodes = report.nodes.join(", ");
+        let page = match &report.page {
+            Some(page) => format!("page       {page}\n"),
+            None => String::new(),
+        };
         format!(
             "ready: {nodes} and station s1\ncontext    {DEV} (now the current one)\ndata       {}\nlogs       {}\nsocket     {}\n\
-             try        {first}\n           {second}\n           {third}\n",
+             {page}try        {first}\n           {second}\n           {third}\n",
             report.directory.display(),
             report.logs.display(),
             report.socket.display(),

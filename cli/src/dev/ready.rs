@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use mainstay_api::types::{On, StartRequest, Until, WaitRequest};
+use mainstay_api::types::{Until, WaitRequest};
 use mainstay_api::{Client, Problem};
 use mainstay_protocol::code;
-use serde_json::json;
 
+use super::demo::{self, Part};
 use crate::text::span;
 
 /// Between two looks at a cluster that is coming up.
@@ -16,21 +16,17 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub struct Wanted {
     pub nodes: u16,
-    pub demo: bool,
+    /// What is started once the nodes are there; nothing where there is to be no demo.
+    pub demo: Vec<Part>,
     pub timeout: Duration,
 }
 
 impl Wanted {
-    /// The node that the demo's `flaky` is on.
-    pub fn flaky_node(&self) -> String {
-        format!("n{}", self.nodes.min(2))
-    }
-
     pub async fn come_up(&self, client: &Client) -> Result<(), Problem> {
         let started = Instant::now();
         self.online(client, started).await?;
-        if self.demo {
-            self.demo(client, started).await?;
+        for part in &self.demo {
+            self.runs(client, part, started).await?;
         }
         Ok(())
     }
@@ -71,23 +67,13 @@ impl Wanted {
         }
     }
 
-    async fn demo(&self, client: &Client, started: Instant) -> Result<(), Problem> {
-        let flaky_on = On::Nodes(vec![self.flaky_node()]);
-        for (service_type, on) in [("greeter", On::All), ("flaky", flaky_on)] {
-            let request = StartRequest {
-                service_type: service_type.to_owned(),
-                name: None,
-                holds: None,
-                on,
-                config: json!({}),
-            };
-            client.start(&request).await?;
-        }
-        let greeters = (1..=self.nodes).map(|node| format!("greeter@n{node}"));
-        for reference in greeters.chain([format!("flaky@{}", self.flaky_node())]) {
+    /// One after the other: what comes later needs what was there before.
+    async fn runs(&self, client: &Client, part: &Part, started: Instant) -> Result<(), Problem> {
+        client.start(&part.request).await?;
+        for reference in &part.instances {
             let left = self.timeout.saturating_sub(started.elapsed());
             let request = WaitRequest {
-                reference,
+                reference: reference.clone(),
                 until: Until::Running,
                 timeout_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
                 unless_blocked: false,
@@ -96,5 +82,15 @@ impl Wanted {
             client.wait(&request).await?;
         }
         Ok(())
+    }
+
+    /// Where the demo's page is; none where there is no demo, or nobody says.
+    pub async fn page(&self, client: &Client) -> Option<String> {
+        let web = self.demo.iter().find(|part| part.is(demo::WEB))?;
+        let (placement, node) = web.instances.first()?.split_once('@')?;
+        let status = client.ask_status(node, placement).await.ok()?;
+        let (_, port) = status.text.split_once("port http is ")?;
+        let port = port.split(';').next()?;
+        Some(format!("http://127.0.0.1:{port}/"))
     }
 }
