@@ -55,6 +55,22 @@ impl InstanceState {
         matches!(self, Self::Starting | Self::Unknown { .. })
     }
 
+    /// At rest because of failures: they are forgotten when somebody clears them, or wants something else.
+    pub fn rests_failed(&self) -> bool {
+        match self {
+            Self::Quarantined | Self::Backoff { .. } | Self::Failed { .. } => !self.may_be_live(),
+            Self::Pending
+            | Self::Blocked
+            | Self::Starting
+            | Self::Running
+            | Self::Degraded
+            | Self::Unresponsive { .. }
+            | Self::Stopping { .. }
+            | Self::Stopped { .. }
+            | Self::Unknown { .. } => false,
+        }
+    }
+
     /// At rest in a state that only a person's wish leaves.
     pub fn needs_waking(&self) -> bool {
         match self {

@@ -316,21 +316,7 @@ fn restart(txn: &mut Txn<'_>, key: &InstanceKey) -> Result_ {
 
 fn clear(txn: &mut Txn<'_>, key: &InstanceKey) -> Result_ {
     let instance = known(txn, key)?;
-    let clearable = match instance.state {
-        InstanceState::Quarantined
-        | InstanceState::Backoff { .. }
-        | InstanceState::Failed { .. } => !instance.state.may_be_live(),
-        InstanceState::Pending
-        | InstanceState::Blocked
-        | InstanceState::Starting
-        | InstanceState::Running
-        | InstanceState::Degraded
-        | InstanceState::Unresponsive { .. }
-        | InstanceState::Stopping { .. }
-        | InstanceState::Stopped { .. }
-        | InstanceState::Unknown { .. } => false,
-    };
-    if !clearable {
+    if !instance.state.rests_failed() {
         verb::change(txn, key, |instance| instance.attempts.clear());
         let state = instance.state.as_str();
         // Nothing starts for it: there is nobody to wait for.

@@ -215,21 +215,7 @@ pub fn reach(txn: &mut Txn<'_>, key: &InstanceKey, config: &ConfigHash) {
     if aims_at.as_ref() == Some(config) || before.desired != Desired::Running {
         return;
     }
-    let rests = match before.state {
-        InstanceState::Quarantined
-        | InstanceState::Backoff { .. }
-        | InstanceState::Failed { .. } => !before.state.may_be_live(),
-        InstanceState::Pending
-        | InstanceState::Blocked
-        | InstanceState::Starting
-        | InstanceState::Running
-        | InstanceState::Degraded
-        | InstanceState::Unresponsive { .. }
-        | InstanceState::Stopping { .. }
-        | InstanceState::Stopped { .. }
-        | InstanceState::Unknown { .. } => false,
-    };
-    if rests {
+    if before.state.rests_failed() {
         verb::free_name(txn, key);
         let reason = Reason::new(code::WANTED, "its configuration changed");
         verb::renew(txn, key, InstanceState::Pending, reason);

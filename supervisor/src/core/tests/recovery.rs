@@ -349,3 +349,39 @@ fn what_lives_without_a_record_is_taken_in_unless_it_is_past_or_its_name_is_held
     let (_, actions) = Agent::adopting(agent.file, found);
     assert_eq!(done(&actions), ["adopt other:1 Begun"]);
 }
+
+// proves: S26, S22
+#[test]
+fn a_start_that_was_told_and_not_answered_when_its_agent_died_is_answered_by_the_next() {
+    let mut agent = Agent::new();
+    agent.up(1, 0);
+    agent.command(1, start("web", "web", 1));
+    let begun = agent.file.len();
+    agent.seen(started("web", 1));
+    let mut torn = 0;
+    for cut in begun..=agent.file.len() {
+        let survivors = Survivors::from([lives("web")]);
+        let (mut next, _) = Agent::adopting(agent.file[..cut].to_vec(), survivors);
+        torn += usize::from(next.outbox() == ["started web:1", "command_done 1 Done"]);
+        next.seen(started("web", 1));
+        assert_eq!(
+            next.outbox(),
+            ["started web:1", "command_done 1 Done"],
+            "cut at {cut}"
+        );
+    }
+    assert!(torn > 1, "some cuts fall between the two words");
+}
+
+// proves: S9, S26
+#[test]
+fn a_start_of_what_was_found_alive_joins_it_and_is_answered_with_it() {
+    let survivors = Survivors::from([lives("web")]);
+    // The file is lost: nobody knows who asked for it.
+    let (mut agent, _) = Agent::adopting(Vec::new(), survivors);
+    agent.up(1, 0);
+    assert_eq!(done(&agent.command(1, start("web", "web", 1))), [""; 0]);
+    assert_eq!(agent.outbox(), [""; 0], "it is under way");
+    agent.seen(started("web", 1));
+    assert_eq!(agent.outbox(), ["started web:1", "command_done 1 Done"]);
+}
