@@ -60,6 +60,10 @@ entries! {
     "supervisor": types::Supervisor;
     "configuration": types::Configuration;
     "parked": types::Parked;
+    "resource": types::Resource;
+    "asked": types::Asked;
+    "procedure": types::Procedure;
+    "collected": types::Collected;
     "rule": types::Rule;
     "status": types::Status;
     "why": types::Why;

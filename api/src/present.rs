@@ -17,6 +17,7 @@ mod station;
 mod status;
 mod supervisor;
 mod why;
+mod words;
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -64,6 +64,17 @@ routes! {
     SUPERVISOR: Get "/v1/supervisors/{node}";
     CONFIGURATIONS: Get "/v1/configurations";
     CONFIGURATION: Get "/v1/configurations/{name}";
+    RESOURCES: Get "/v1/resources";
+    RESOURCE_OF_KIND: Get "/v1/resources/{kind}/{name}";
+    ASKED: Get "/v1/asked";
+    ASKED_ONE: Get "/v1/asked/{name}";
+    /// What a rule would answer, from an operator.
+    ASKED_ANSWER: Post "/v1/asked/{name}/answer";
+    PROCEDURES: Get "/v1/procedures";
+    PROCEDURE: Get "/v1/procedures/{name}";
+    /// Records of the last seconds.
+    COLLECTED: Get "/v1/collected";
+    COLLECTED_ONE: Get "/v1/collected/{name}";
     /// A stream that says when anything was committed, or leadership changed: the moment to look again.
     CHANGES: Get "/v1/changes";
     /// Any one resource: `ref=`; an instance's usage too: `usage=1`

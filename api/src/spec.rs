@@ -39,6 +39,10 @@ pub fn wish(spec: &PlacementSpec) -> Result<PlacementWish, Vec<SpecProblem>> {
     let policy = policy(&spec.policy, &mut wrong);
     let depends_on = depends_on(&spec.depends_on, &mut wrong);
     let update = update(&spec.update, &mut wrong);
+    let restart_group = spec
+        .restart_group
+        .as_ref()
+        .map(|group| wrong.name("restart_group", group));
     if spec.singleton.is_some() {
         wrong.add(
             "singleton",
@@ -59,6 +63,7 @@ pub fn wish(spec: &PlacementSpec) -> Result<PlacementWish, Vec<SpecProblem>> {
         policy,
         depends_on,
         update,
+        restart_group: restart_group.flatten(),
     })
 }
 

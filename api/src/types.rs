@@ -13,6 +13,7 @@ mod shapes;
 mod spec;
 mod status;
 mod why;
+mod words;
 
 pub use change::{
     Accepted, BadUntil, CallAnswer, ChaosAct, ChaosRequest, CheckAnswer, Done, LogPage, On,
@@ -39,6 +40,7 @@ pub use spec::{
 };
 pub use status::{Status, StatusProblem, Verdict, Work};
 pub use why::{SystemWill, Why, WhyNode};
+pub use words::{Asked, Collected, Procedure, Resource, Stray};
 
 pub use mainstay_protocol::code::{Code, Reason};
 pub use mainstay_protocol::health::Health;

@@ -14,8 +14,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mainstay_resource_graph::Key;
 
 pub use changes::{
-    BreakArguments, CallArguments, ChangeArguments, ChaosArguments, ChaosCommand, DeleteArguments,
-    PlacementArguments, PlacementCommand, ReconfigureArguments, RollbackArguments, StartArguments,
+    AnswerArguments, BreakArguments, CallArguments, ChangeArguments, ChaosArguments, ChaosCommand,
+    DeleteArguments, PlacementArguments, PlacementCommand, ReconfigureArguments, RollbackArguments,
+    StartArguments,
 };
 pub use daemons::{
     AgentArguments, AgentCommand, DaemonArguments, DevArguments, DevCommand, ReaperArguments,
@@ -134,6 +135,8 @@ pub enum Command {
     AskStatus(CheckArguments),
     /// Send an instance a message of its type
     Call(CallArguments),
+    /// Answer what an instance asks
+    Answer(AnswerArguments),
     /// What an instance wrote, a process or an actor
     Logs(LogsArguments),
     /// What happened, oldest first
@@ -200,6 +203,7 @@ impl Command {
             | Self::Check(_)
             | Self::AskStatus(_)
             | Self::Call(_)
+            | Self::Answer(_)
             | Self::Events(_)
             | Self::Decisions(_)
             | Self::Why(_)
@@ -263,6 +267,7 @@ impl Command {
             Self::Check(check) => one("check", &check.reference),
             Self::AskStatus(check) => one("ask-status", &check.reference),
             Self::Call(call) => format!("call {} {}", call.reference, call.message),
+            Self::Answer(answer) => format!("answer asked/{}", answer.id),
             Self::Logs(logs) => format!("logs {}", logs.reference),
             Self::Events(_) => "events".to_owned(),
             Self::Decisions(decisions) => about(

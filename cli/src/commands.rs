@@ -1,5 +1,6 @@
 //! The commands that speak to a station, a file each (or one for a family).
 
+mod answer;
 mod apply;
 mod ask;
 mod change;
@@ -58,6 +59,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Check(arguments) => ask::check(app, &arguments).await,
         Command::AskStatus(arguments) => ask::status(app, &arguments).await,
         Command::Call(arguments) => ask::call(app, arguments).await,
+        Command::Answer(arguments) => answer::run(app, &arguments).await,
         Command::Logs(arguments) => logs::run(app, &arguments).await,
         Command::Events(arguments) => events::run(app, &arguments).await,
         Command::Decisions(arguments) => decisions::run(app, &arguments).await,

@@ -56,5 +56,20 @@ pub fn record(record: &Record) -> String {
         }
         Vertex::Outbox(outbox) => format!("up to {}", outbox.watermark),
         Vertex::Parked(parked) => parked.why.text.clone(),
+        Vertex::Resource(resource) => format!("used {}", resource.manner.as_str()),
+        Vertex::Asked(asked) => format!(
+            "{} of {} (incarnation {}): {}",
+            asked.failure.name, asked.instance, asked.incarnation, asked.failure.body
+        ),
+        Vertex::Procedure(procedure) => {
+            let (rule, subject) = (&procedure.rule, &procedure.subject);
+            match procedure.deadline {
+                Some(_) => format!("{rule} on {subject}: {}", procedure.text),
+                None => format!("{rule} on {subject} is over: {}", procedure.text),
+            }
+        }
+        Vertex::Collected(record) => {
+            format!("{} of {}: {}", record.name, record.instance, record.body)
+        }
     }
 }

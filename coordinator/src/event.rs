@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use mainstay_protocol::report::{NodeUp, Reports};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{
-    AgentRunId, ClusterId, ClusterName, Generation, InstanceKey, NodeId, NodeName, PlacementName,
-    Revision, SlotName, StationId, StationRunId, TypeName,
+    AgentRunId, ClusterId, ClusterName, Generation, GroupName, InstanceKey, NodeId, NodeName,
+    PlacementName, Revision, SlotName, StationId, StationRunId, TypeName,
 };
-use mainstay_resource_graph::{DependsUntil, ParkedId, RestartPolicy, Settings, Target, Update};
+use mainstay_resource_graph::{
+    AskedId, DependsUntil, ParkedId, RestartPolicy, Settings, Target, Update,
+};
 use serde::{Deserialize, Serialize};
 
 /// One event. The order of the variants is the order on disk: append only.
@@ -74,6 +76,12 @@ pub enum Operation {
     Drop {
         parked: ParkedId,
     },
+    /// What an instance asked is answered by hand.
+    Answer {
+        asked: AskedId,
+        /// JSON.
+        answer: String,
+    },
     DisableRule {
         rule: String,
         by: String,
@@ -106,6 +114,7 @@ impl Operation {
             Self::Clear { .. } => "clear",
             Self::Requeue { .. } => "parked requeue",
             Self::Drop { .. } => "parked drop",
+            Self::Answer { .. } => "answer",
             Self::DisableRule { .. } => "rule disable",
             Self::EnableRule { .. } => "rule enable",
             Self::Reconfigure(_) => "reconfigure",
@@ -200,6 +209,7 @@ pub struct PlacementWish {
     pub policy: RestartPolicy,
     pub depends_on: BTreeMap<PlacementName, DependsUntil>,
     pub update: Update,
+    pub restart_group: Option<GroupName>,
 }
 
 impl Change {

@@ -30,6 +30,7 @@ pub mod hash;
 pub mod log;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
+pub mod procedure;
 pub mod record;
 pub mod rule;
 mod rules;
@@ -39,6 +40,7 @@ pub mod step;
 pub mod testing;
 pub mod verb;
 pub mod why;
+pub mod word;
 
 pub use core::{CoreConfig, LeaderCore, Monotonic};
 pub use effect::Effect;
@@ -49,6 +51,7 @@ pub use event::{
     Reconfigure, SettingsChange, StartOn, StartPlacement, Ticket,
 };
 pub use log::{Log, LogEvent};
+pub use procedure::{Next, Procedure, Turn};
 pub use rule::{Rule, Rules, Subject, Verdict, Watch};
 pub use rules::dependency_gate::unmet as unmet_dependencies;
 pub use step::{Stepped, step};

@@ -6,10 +6,12 @@
 use mainstay_protocol::code::Code;
 use mainstay_protocol::{CommandId, InstanceKey, NodeName, PlacementName};
 use mainstay_resource_graph::{
-    CommandVertex, Instance, Key, Kind, NameKey, Node, Placement, Record, Txn, Vertex, View,
+    Asked, AskedId, Collected, CollectedId, CommandVertex, Instance, Key, Kind, NameKey, Node,
+    Placement, ProcedureId, Record, Txn, Vertex, View,
 };
 
 use crate::env::Env;
+use crate::procedure::{self, Procedure};
 
 /// What came of judging a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +69,9 @@ subjects! {
     PlacementName = Placement;
     NameKey = Name;
     CommandId = Command;
+    AskedId = Asked;
+    CollectedId = Collected;
+    ProcedureId = Procedure;
 }
 
 /// Which vertices, in which state, a rule wants to be asked about.
@@ -82,6 +87,9 @@ enum Test {
     Node(fn(&Node) -> bool),
     Placement(fn(&Placement) -> bool),
     Command(fn(&CommandVertex) -> bool),
+    Asked(fn(&Asked) -> bool),
+    Collected(fn(&Collected) -> bool),
+    Every,
 }
 
 impl Watch {
@@ -113,13 +121,52 @@ impl Watch {
         }
     }
 
+    /// What instances ask.
+    pub fn asked(test: fn(&Asked) -> bool) -> Self {
+        Self {
+            kind: Kind::Asked,
+            test: Test::Asked(test),
+        }
+    }
+
+    /// The records of collectors.
+    pub fn collected(test: fn(&Collected) -> bool) -> Self {
+        Self {
+            kind: Kind::Collected,
+            test: Test::Collected(test),
+        }
+    }
+
+    pub(crate) fn every(kind: Kind) -> Self {
+        Self {
+            kind,
+            test: Test::Every,
+        }
+    }
+
+    /// All of its kind, whatever their state.
+    pub(crate) fn widened(self) -> Self {
+        Self::every(self.kind)
+    }
+
     pub fn matches(&self, record: &Record) -> bool {
         match (&self.test, &record.vertex) {
             (Test::Instance(test), Vertex::Instance(instance)) => test(instance),
             (Test::Node(test), Vertex::Node(node)) => test(node),
             (Test::Placement(test), Vertex::Placement(placement)) => test(placement),
             (Test::Command(test), Vertex::Command(command)) => test(command),
-            (Test::Instance(_) | Test::Node(_) | Test::Placement(_) | Test::Command(_), _) => false,
+            (Test::Asked(test), Vertex::Asked(asked)) => test(asked),
+            (Test::Collected(test), Vertex::Collected(record)) => test(record),
+            (Test::Every, vertex) => vertex.kind() == self.kind,
+            (
+                Test::Instance(_)
+                | Test::Node(_)
+                | Test::Placement(_)
+                | Test::Command(_)
+                | Test::Asked(_)
+                | Test::Collected(_),
+                _,
+            ) => false,
         }
     }
 }
@@ -188,9 +235,19 @@ impl Rules {
 
     /// Adds a user's rule behind the shipped ones. A rule of the same name replaces the earlier one.
     #[must_use]
-    pub fn with<R: Rule>(mut self) -> Self {
-        self.0.retain(|entry| entry.name != R::NAME);
-        self.0.push(RuleEntry::of::<R>());
+    pub fn with<R: Rule>(self) -> Self {
+        self.with_entry(RuleEntry::of::<R>())
+    }
+
+    /// The same for a user's procedure.
+    #[must_use]
+    pub fn with_procedure<P: Procedure>(self) -> Self {
+        self.with_entry(procedure::entry::<P>())
+    }
+
+    fn with_entry(mut self, new: RuleEntry) -> Self {
+        self.0.retain(|entry| entry.name != new.name);
+        self.0.push(new);
         self
     }
 

@@ -97,6 +97,12 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
                     .problems
                     .push(problem(record, node.reason.clone(), record.key.clone()));
             }
+            let left_alone = node.strays.values().filter_map(|stray| stray.held.clone());
+            for why in left_alone {
+                status
+                    .problems
+                    .push(problem(record, Some(why), record.key.clone()));
+            }
         }
         Vertex::Parked(parked) => {
             let reason = Some(why::parked_reason(parked));
@@ -124,7 +130,11 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
         | Vertex::Name(_)
         | Vertex::Configuration(_)
         | Vertex::Supervisor(_)
-        | Vertex::Command(_) => {}
+        | Vertex::Command(_)
+        | Vertex::Resource(_)
+        | Vertex::Asked(_)
+        | Vertex::Procedure(_)
+        | Vertex::Collected(_) => {}
     }
 }
 

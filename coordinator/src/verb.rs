@@ -11,7 +11,7 @@ use mainstay_protocol::words::cut;
 use mainstay_protocol::{InstanceKey, limits};
 use mainstay_resource_graph::{
     CommandVertex, ConfigHash, Desired, Failure, FailureCause, InPlace, Instance, InstanceState,
-    Key, Kind, NodeState, Relation, RestartBudget, Txn, Vertex, View, ViewExt, slot_of,
+    Key, Kind, Node, NodeState, Relation, RestartBudget, Txn, Vertex, View, ViewExt, slot_of,
 };
 
 use crate::env::Env;
@@ -23,10 +23,19 @@ pub fn change(txn: &mut Txn<'_>, key: &InstanceKey, change: impl FnOnce(&mut Ins
     );
 }
 
+pub fn node_is_online(node: &Node) -> bool {
+    node.state == NodeState::Online
+}
+
+/// How long the answer to an Adopt may take: it only has to be told.
+pub fn answer_time(env: &Env) -> Duration {
+    Duration::from_millis(env.settings.resend_max_ms) + env.settings.answer_margin()
+}
+
 /// Whether the node's agent can take a Start now.
 pub fn is_online(txn: &Txn<'_>, key: &InstanceKey) -> bool {
     txn.node(&key.node)
-        .is_some_and(|node| node.state == NodeState::Online)
+        .is_some_and(|node| node_is_online(&node))
 }
 
 pub fn provides(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> bool {
@@ -292,7 +301,7 @@ pub fn ask_in_place(txn: &mut Txn<'_>, key: &InstanceKey, wanted: &ConfigHash, e
     true
 }
 
-fn command(txn: &mut Txn<'_>, key: &InstanceKey, order: Order, env: &Env) {
+pub(crate) fn command(txn: &mut Txn<'_>, key: &InstanceKey, order: Order, env: &Env) {
     let vertex = CommandVertex {
         node: key.node.clone(),
         leadership: env.leadership,

@@ -8,10 +8,10 @@ mod instance;
 mod switched_off;
 
 use mainstay_protocol::code::{self, Reason};
-use mainstay_protocol::{Timestamp, limits};
+use mainstay_protocol::{InstanceKey, Timestamp, limits};
 use mainstay_resource_graph::{
-    Desired, Key, Kind, NodeState, Parked, ParkedWhat, Placement, Record, Station, StationBegan,
-    Vertex, View, ViewExt,
+    Asked, Desired, Key, Kind, Node, NodeState, Parked, ParkedWhat, Placement, Record, Station,
+    StationBegan, Vertex, View, ViewExt,
 };
 
 use crate::describe;
@@ -97,6 +97,7 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
         Vertex::Placement(_) => placement(view, key, &record, depth),
         Vertex::Node(node) => Cause {
             reason: node.reason.clone(),
+            because: strays(&record, node),
             ..plain(&record, node.state.as_str())
         },
         Vertex::Name(_) => name(view, key, &record),
@@ -116,8 +117,18 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
         | Vertex::Outbox(_)
         | Vertex::Type(_)
         | Vertex::Configuration(_)
-        | Vertex::Command(_) => plain(&record, &describe::record(&record)),
+        | Vertex::Command(_)
+        | Vertex::Resource(_)
+        | Vertex::Procedure(_)
+        | Vertex::Collected(_) => plain(&record, &describe::record(&record)),
+        Vertex::Asked(asked) => Cause {
+            reason: Some(question(asked)),
+            ..plain(&record, &describe::record(&record))
+        },
     };
+    if let Key::Instance(instance) = key {
+        found.because.extend(questions(view, instance));
+    }
     found.because.extend(switched_off::causes(view, &record));
     for (id, parked) in parked_on(view, key) {
         found.because.push(Cause {
@@ -130,6 +141,45 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
         });
     }
     Some(found)
+}
+
+/// What runs on a node and is not the graph's: where each is left alone, why.
+fn strays(record: &Record, node: &Node) -> Vec<Cause> {
+    let left_alone = node.strays.iter().filter_map(|(name, stray)| {
+        let reason = stray.held.clone()?;
+        Some(Cause {
+            state: format!("runs {name} (incarnation {})", stray.incarnation),
+            reason: Some(reason),
+            ..plain(record, "")
+        })
+    });
+    left_alone.collect()
+}
+
+/// What an instance asked and nobody has answered yet.
+fn questions(view: &dyn View, instance: &InstanceKey) -> Vec<Cause> {
+    let asked = view.keys(Kind::Asked).into_iter().filter_map(|key| {
+        let record = view.record(&key)?;
+        match &record.vertex {
+            Vertex::Asked(asked) if asked.instance == *instance => Some(Cause {
+                reason: Some(question(asked)),
+                ..plain(&record, "waits for an answer")
+            }),
+            _ => None,
+        }
+    });
+    asked.collect()
+}
+
+fn question(asked: &Asked) -> Reason {
+    let failure = &asked.failure;
+    Reason::new(
+        code::ASKED,
+        format!(
+            "it failed by {} {} and waits for an answer",
+            failure.name, failure.body
+        ),
+    )
 }
 
 fn plain(record: &Record, state: &str) -> Cause {
@@ -258,7 +308,11 @@ fn affects(view: &dyn View, key: &Key) -> Vec<Key> {
         | Key::Type(_)
         | Key::Configuration(_)
         | Key::Command(_)
-        | Key::Parked(_) => Vec::new(),
+        | Key::Parked(_)
+        | Key::Asked(_)
+        | Key::Procedure(_)
+        | Key::Collected(_) => Vec::new(),
+        Key::Resource(resource) => view.users(resource),
     };
     instances.into_iter().map(Key::Instance).collect()
 }

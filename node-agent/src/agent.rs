@@ -141,6 +141,7 @@ async fn live(
     let process =
         machine::process().map_err(|error| broken("learn about its own process", &error))?;
     let (ask_to_end, asked_to_end) = mpsc::channel(1);
+    let pulse = Pulse::new(supervisor.clone());
     let instances = Instances::new(
         types,
         stage,
@@ -149,6 +150,7 @@ async fn live(
         supervisor.clone(),
         process,
         holding(&options),
+        pulse.clone(),
     );
     let requests = Requests::new(
         instances.clone(),
@@ -156,7 +158,6 @@ async fn live(
         options.chaos,
         ask_to_end,
     );
-    let pulse = Pulse::new(supervisor);
     let (events, happened) = mpsc::channel(limits::SESSION_QUEUE_MAX);
     let session = Session::new(&options, events, requests, pulse.clone());
     tracing::info!(node = %options.node, dir = %options.dir.display(), "agent runs");

@@ -113,6 +113,8 @@ impl Driver {
                 Action::Stop(stop) => self.instances.stop(&stop),
                 // They need a session or a command, and there was none yet.
                 Action::Start(_)
+                | Action::Answer(_)
+                | Action::TellAgain { .. }
                 | Action::Reconfigure { .. }
                 | Action::Send(_)
                 | Action::CloseSession { .. } => {}
@@ -219,6 +221,12 @@ impl Driver {
             Action::Start(start) => self.instances.start(start),
             Action::Stop(stop) => self.instances.stop(&stop),
             Action::Reconfigure { command, change } => self.instances.reconfigure(command, change),
+            Action::Answer(answer) => self.instances.answer(answer),
+            Action::TellAgain {
+                command,
+                instance,
+                incarnation,
+            } => self.instances.tell_again(command, instance, incarnation),
             Action::Send(reports) => {
                 let sent = self.session.as_ref().is_some_and(|session| {
                     let said = AgentMessage::Reports(reports);

@@ -1,6 +1,9 @@
 //! The node's instances: carries out Start and Stop, holds the names' locks, and keeps what is known of each until
 //! nothing is left of it.
 
+mod asked;
+mod given_up;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -21,9 +24,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use self::given_up::GivenUp;
 use crate::directory::{Directory, HeldName};
-use crate::held::{self, Held};
+use crate::held;
 use crate::own_logs;
+use crate::session::Pulse;
+use crate::speech::Speech;
 
 /// For the Check behind a change of configuration: one that takes longer is seen by the next.
 const CHANGED_CHECK_DEADLINE: Duration = Duration::from_secs(2);
@@ -44,8 +50,16 @@ struct Shared {
     /// Where actors live.
     process: ProcessIdentity,
     holding: Holding,
+    pulse: Pulse,
     /// From launch until nothing is left; at most one incarnation of each.
-    hosted: Mutex<BTreeMap<InstanceKey, Hosted>>,
+    hosted: Mutex<BTreeMap<InstanceKey, Living>>,
+}
+
+/// One that is hosted, with what it was started by.
+#[derive(Debug, Clone)]
+struct Living {
+    hosted: Hosted,
+    start: Arc<Start>,
 }
 
 /// What outside processes are started with.
@@ -66,6 +80,7 @@ impl Instances {
         supervisor: SupervisorHandle,
         process: ProcessIdentity,
         holding: Holding,
+        pulse: Pulse,
     ) -> Self {
         let hosted = Mutex::new(BTreeMap::new());
         let shared = Shared {
@@ -76,6 +91,7 @@ impl Instances {
             supervisor,
             process,
             holding,
+            pulse,
             hosted,
         };
         Self {
@@ -84,7 +100,8 @@ impl Instances {
     }
 
     pub(crate) fn get(&self, instance: &InstanceKey) -> Option<Hosted> {
-        self.hosted().get(instance).cloned()
+        let hosted = self.hosted();
+        hosted.get(instance).map(|living| living.hosted.clone())
     }
 
     /// The instances there are, for messages about those there are not.
@@ -125,7 +142,7 @@ impl Instances {
                 );
                 let given_up = GivenUp {
                     instances: self.clone(),
-                    start,
+                    start: Arc::new(start),
                     beginning,
                 };
                 tokio::spawn(given_up.end(RefusedStart::NoSuchType, why));
@@ -213,9 +230,20 @@ impl Instances {
             },
         };
         let hosted = hosting::launch(declared, &self.shared.stage, launch);
-        self.hosted().insert(start.instance.clone(), hosted.clone());
+        let start = Arc::new(start);
+        let living = Living {
+            hosted: hosted.clone(),
+            start: Arc::clone(&start),
+        };
+        self.hosted().insert(start.instance.clone(), living);
+        let speech = Speech::new(
+            hosted.take_words(),
+            self.shared.observations.clone(),
+            self.shared.pulse.clone(),
+        );
         let keeper = Keeper {
             instances: self.clone(),
+            speech,
             hosted,
             held,
             version: declared.declaration().version.clone(),
@@ -281,7 +309,7 @@ impl Instances {
             config,
             deadline_ms,
         } = change;
-        let found = self.hosted().get(&instance).cloned();
+        let found = self.get(&instance);
         let instances = self.clone();
         tokio::spawn(async move {
             let outcome = match found {
@@ -322,8 +350,8 @@ impl Instances {
     /// The agent ends, in order or not: what lives outside goes on, and is taken over by its next life. To be said before
     /// anything of the agent is taken apart: the end of its host is the end of every actor.
     pub(crate) fn leave(&self) {
-        for hosted in self.hosted().values() {
-            hosted.leave();
+        for living in self.hosted().values() {
+            living.hosted.leave();
         }
     }
 
@@ -334,7 +362,9 @@ impl Instances {
             manner: StopManner::AskThenKill,
             deadline: within,
         };
-        let mut all: Vec<Hosted> = self.hosted().values().cloned().collect();
+        let living = self.hosted();
+        let mut all: Vec<Hosted> = living.values().map(|one| one.hosted.clone()).collect();
+        drop(living);
         all.retain(|hosted| hosted.processes().is_none());
         let mut stopping: JoinSet<()> = all
             .into_iter()
@@ -357,13 +387,13 @@ impl Instances {
         let mut hosted = self.hosted();
         if hosted
             .get(instance)
-            .is_some_and(|h| h.identity().incarnation == incarnation)
+            .is_some_and(|living| living.start.incarnation == incarnation)
         {
             hosted.remove(instance);
         }
     }
 
-    fn hosted(&self) -> MutexGuard<'_, BTreeMap<InstanceKey, Hosted>> {
+    fn hosted(&self) -> MutexGuard<'_, BTreeMap<InstanceKey, Living>> {
         self.shared
             .hosted
             .lock()
@@ -387,13 +417,19 @@ struct Keeper {
     held: Option<HeldName>,
     version: String,
     checks: CheckSchedule,
-    start: Start,
+    start: Arc<Start>,
     beginning: Beginning,
+    speech: Speech,
 }
 
 impl Keeper {
-    async fn keep(self) {
-        match self.hosted.started().await {
+    async fn keep(mut self) {
+        let started = tokio::select! {
+            biased;
+            phase = self.hosted.started() => phase,
+            () = self.speech.pass_on() => self.hosted.started().await,
+        };
+        match started {
             Phase::Running(running) => self.running(running).await,
             Phase::NotStarted(why) => self.not_started(why).await,
             // Stopped while it started: there never was anything to watch.
@@ -402,7 +438,7 @@ impl Keeper {
         }
     }
 
-    async fn running(self, running: Running) {
+    async fn running(mut self, running: Running) {
         let Identity {
             instance,
             incarnation,
@@ -413,10 +449,7 @@ impl Keeper {
             incarnation,
             version: self.version.clone(),
             config: running.config.clone(),
-            process: self
-                .hosted
-                .processes()
-                .unwrap_or_else(|| vec![self.instances.shared.process.clone()]),
+            process: self.instances.processes_of(&self.hosted),
         });
         self.instances.observe(observation).await;
         let (exit, exited) = watch::channel(None);
@@ -436,6 +469,7 @@ impl Keeper {
             tokio::join!(
                 tell_failure(&self.instances, &self.hosted),
                 recheck(supervisor, &instance, deadline, rechecks),
+                self.speech.pass_on(),
             )
         };
         let fact = tokio::select! {
@@ -480,44 +514,6 @@ impl Keeper {
         drop(self.held);
         let observation = fact.observed(instance, incarnation);
         self.instances.observe(observation).await;
-    }
-}
-
-/// A start, or a taking over, that came to nothing.
-struct GivenUp {
-    instances: Instances,
-    start: Start,
-    beginning: Beginning,
-}
-
-impl GivenUp {
-    /// What nobody takes over must not go on unwatched: its name would be held by something that is in no graph.
-    async fn end(self, refused: RefusedStart, text: String) {
-        let (instance, incarnation) = (self.start.instance.clone(), self.start.incarnation);
-        if self.beginning != Beginning::Anew {
-            let held = Held::new(&self.instances.slot_of(&self.start), incarnation);
-            if held.attach().is_ok() {
-                held.clear().await;
-            }
-        }
-        let observation = match self.beginning {
-            Beginning::Anew | Beginning::Resumed => Report::CouldNotStart {
-                instance,
-                incarnation,
-                refused,
-                text,
-            },
-            Beginning::Adopted => Report::Failed {
-                instance,
-                incarnation,
-                kind: FailureKind::Vanished,
-                presence: Presence::Gone,
-                evidence: Evidence::text(format!(
-                    "the agent came back and could not take it over, so it was killed: {text}"
-                )),
-            },
-        };
-        self.instances.observe(Observation::Seen(observation)).await;
     }
 }
 

@@ -50,6 +50,7 @@ mod held;
 mod logs;
 mod machine;
 mod own_logs;
+mod speech;
 mod usage;
 
 pub mod types;

@@ -1,6 +1,7 @@
 //! The service types that every agent has.
 
 pub mod app_server;
+pub mod collector;
 pub mod flaky;
 pub mod greeter;
 pub mod http_watch;
@@ -28,6 +29,7 @@ pub(crate) fn add_to(types: &mut TypeSet) -> Result<(), TypesClash> {
     types.add::<process::Process>()?;
     types.add::<ocf::Ocf>()?;
     types.add::<http_watch::HttpWatch>()?;
+    types.add::<collector::Collector>()?;
     types.add::<service_proxy::ServiceProxy>()?;
     types.add::<app_server::AppServer>()?;
     types.add::<systemd::Systemd>()

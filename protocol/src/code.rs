@@ -76,7 +76,22 @@ codes! {
     CLEARED = "MS-CLEARED": "An operator cleared the instance's failures.";
     WANTED = "MS-WANTED": "A placement asks for this instance.";
     NOT_WANTED = "MS-NOT-WANTED": "No placement asks for this instance any more.";
+    ANNOUNCED_STOP = "MS-ANNOUNCED-STOP": "The instance said that it is about to stop.";
+    ADOPTED = "MS-ADOPTED": "An instance that ran without a command is taken in as the wanted one.";
+    STRAY = "MS-STRAY": "Something runs on the node that no command started and nothing asks for.";
+    RESTART_TOGETHER = "MS-RESTART-TOGETHER": "Another member of its restart group failed.";
+    // Resources and questions.
+    RESOURCE_NOT_ALLOWED = "MS-RESOURCE-NOT-ALLOWED": "The instance's type may not use resources of this kind.";
+    RESOURCE_HELD = "MS-RESOURCE-HELD": "Another instance has the resource and does not share it.";
+    RESOURCES_FREED = "MS-RESOURCES-FREED": "What the instance used is free, since it is gone.";
+    ASKED = "MS-ASKED": "The instance failed in a way of its own and waits for an answer.";
+    ANSWERED = "MS-ANSWERED": "A rule or an operator answered what an instance asked.";
+    NOT_ANSWERED = "MS-NOT-ANSWERED": "Nobody answered what the instance asked within its deadline.";
     // A rule's outcomes.
+    PROCEDURE_STEP = "MS-PROCEDURE-STEP": "A procedure began, or went on to its next step.";
+    PROCEDURE_ENDED = "MS-PROCEDURE-ENDED": "A procedure came to its end.";
+    RULE_SUSPENDED = "MS-RULE-SUSPENDED": "The rule did not come to an end several times, and is not run.";
+    RECORD_TAKEN = "MS-RECORD-TAKEN": "A rule took note of a record.";
     WITHIN_BUDGET = "MS-WITHIN-BUDGET": "Failures are within the restart budget.";
     RESTARTED_AT_ONCE = "MS-RESTARTED-AT-ONCE": "The first failure since sustained health restarts at once.";
     NAME_FREED = "MS-NAME-FREED": "The name became free and its oldest waiter is next.";

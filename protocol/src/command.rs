@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{CommandId, InstanceKey, SlotName, TypeName};
+use crate::code::Code;
+use crate::ids::{CommandId, InstanceKey, QuestionId, SlotName, TypeName};
 use crate::numbers::{Incarnation, Leadership};
 use crate::versioned::{Evolving, nested};
 
@@ -21,6 +22,8 @@ pub enum Order {
     Start(Start),
     Stop(Stop),
     Reconfigure(Reconfigure),
+    Answer(Answer),
+    Adopt(Adopt),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +57,34 @@ pub struct Reconfigure {
     /// Canonical JSON.
     pub config: String,
     pub deadline_ms: u64,
+}
+
+/// What this incarnation asked is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    pub instance: InstanceKey,
+    pub incarnation: Incarnation,
+    pub question: QuestionId,
+    pub answered: Answered,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answered {
+    /// It has the resource.
+    Granted,
+    /// What to do about its failure, JSON that its type understands.
+    Said(String),
+    Refused {
+        code: Code,
+        text: String,
+    },
+}
+
+/// An incarnation that runs and that no command started is wanted as it is: it is told again as started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adopt {
+    pub instance: InstanceKey,
+    pub incarnation: Incarnation,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -103,6 +134,8 @@ impl Order {
             Self::Start(start) => (&start.instance, start.incarnation),
             Self::Stop(stop) => (&stop.instance, stop.incarnation),
             Self::Reconfigure(change) => (&change.instance, change.incarnation),
+            Self::Answer(answer) => (&answer.instance, answer.incarnation),
+            Self::Adopt(adopt) => (&adopt.instance, adopt.incarnation),
         }
     }
 
@@ -111,6 +144,8 @@ impl Order {
             Self::Start(_) => "start",
             Self::Stop(_) => "stop",
             Self::Reconfigure(_) => "reconfigure",
+            Self::Answer(_) => "answer",
+            Self::Adopt(_) => "adopt",
         }
     }
 }

@@ -93,6 +93,12 @@ names! {
     TypeName = "type name";
     /// A cluster's display name.
     ClusterName = "cluster name";
+    /// What sort of thing a resource is: `disk`, `database`.
+    ResourceKind = "resource kind";
+    /// One resource among those of its kind.
+    ResourceName = "resource name";
+    /// Placements whose instances on one node restart together.
+    GroupName = "restart group";
 }
 
 macro_rules! uuids {
@@ -141,6 +147,30 @@ pub struct CommandId(pub u64);
 impl fmt::Display for CommandId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
+    }
+}
+
+/// A question of an instance, numbered within its incarnation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct QuestionId(pub u64);
+
+/// Something passive that instances hold or share: a disk, a database.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ResourceKey {
+    pub kind: ResourceKind,
+    pub name: ResourceName,
+}
+
+impl ResourceKey {
+    pub fn new(kind: ResourceKind, name: ResourceName) -> Self {
+        Self { kind, name }
+    }
+}
+
+/// As people write it behind `resource/`: `disk/sda`.
+impl fmt::Display for ResourceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
     }
 }
 

@@ -53,8 +53,9 @@ pub mod bad_frames;
 pub mod session;
 
 pub use ids::{
-    AgentRunId, BadName, BootId, ClusterId, ClusterName, CommandId, InstanceKey, NodeId, NodeName,
-    PlacementName, SlotName, StationId, StationRunId, TypeName,
+    AgentRunId, BadName, BootId, ClusterId, ClusterName, CommandId, GroupName, InstanceKey, NodeId,
+    NodeName, PlacementName, QuestionId, ResourceKey, ResourceKind, ResourceName, SlotName,
+    StationId, StationRunId, TypeName,
 };
 pub use numbers::{
     Epoch, Generation, Incarnation, Leadership, NodeEpoch, Revision, Sequence, Term, Timestamp,

@@ -201,3 +201,23 @@ pub const FILE_NODES_MAX: usize = 100_000;
 pub const FILE_FAULTS_MAX: usize = 100;
 /// A kept plan, and a request of `plan` or `apply`: what files of the largest size come to.
 pub const PLAN_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Resources that one instance uses at a time.
+pub const RESOURCES_PER_INSTANCE_MAX: usize = 64;
+/// Questions of one instance that wait for their answer; one more is refused.
+pub const QUESTIONS_OPEN_MAX: usize = 16;
+/// The longest an instance's question waits for its answer.
+pub const QUESTION_MS_MAX: u64 = 24 * 3600 * 1000;
+/// Words of one instance (questions, records, what it uses) that pass in a second; one more waits.
+pub const WORDS_PER_SECOND_MAX: u64 = 20;
+/// Words that may pass at once after a silence.
+pub const WORDS_BURST: usize = 32;
+/// Bytes of one record, one question's body, one answer.
+pub const WORD_BYTES_MAX: usize = 4 * 1024;
+/// How long a record is kept for rules to take note of it.
+pub const COLLECTED_KEPT_MS: u64 = 5_000;
+/// Records kept at a time in the whole cluster; beyond it new ones are dropped, and counted on their instance's node.
+pub const COLLECTED_KEPT_MAX: usize = 16 * 1024;
+/// Strays of one node that are kept; the rest is told by number.
+pub const STRAYS_PER_NODE_MAX: usize = 256;
+/// Bytes of what a procedure remembers between two steps.
+pub const PROCEDURE_STEP_BYTES_MAX: usize = 4 * 1024;

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::code::Code;
 use crate::health::{Evidence, FailureKind, Health, ProcessIdentity, RefusedStart};
 use crate::ids::CommandId;
-use crate::ids::{AgentRunId, BootId, InstanceKey, NodeId, NodeName, SlotName, TypeName};
+use crate::ids::{
+    AgentRunId, BootId, InstanceKey, NodeId, NodeName, QuestionId, ResourceKey, SlotName, TypeName,
+};
 use crate::numbers::{Epoch, Incarnation, NodeEpoch, Sequence};
 use crate::versioned::{Evolving, nested, nested_list};
 
@@ -96,6 +98,80 @@ pub enum Report {
         command: CommandId,
         outcome: CommandOutcome,
     },
+    /// An Adopt was obeyed: this runs, began like this, and is like this now.
+    Adopted {
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        service_type: TypeName,
+        version: String,
+        /// What it was told to run with, canonical JSON.
+        given: String,
+        /// What it says it runs with.
+        config: String,
+        process: Vec<ProcessIdentity>,
+        health: Health,
+    },
+    /// It wants to hold or share a resource, and waits for the Answer that says whether it does.
+    Acquired {
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        question: QuestionId,
+        resource: ResourceKey,
+        manner: Manner,
+    },
+    Released {
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        resource: ResourceKey,
+    },
+    /// It failed in a way of its own, and waits for an Answer that says what to do.
+    Asked {
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        question: QuestionId,
+        failure: TypedFailure,
+        deadline_ms: u64,
+    },
+    /// It is about to stop by itself.
+    Announced {
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        why: String,
+    },
+    /// Something it follows for others has a new record.
+    Recorded {
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        name: String,
+        /// JSON.
+        body: String,
+    },
+}
+
+/// Whether others may use a resource beside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Manner {
+    Alone,
+    Shared,
+}
+
+impl Manner {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alone => "alone",
+            Self::Shared => "shared",
+        }
+    }
+}
+
+/// A failure that a type has a name for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TypedFailure {
+    /// Kebab case: `disk-full`.
+    pub name: String,
+    /// What it says of itself, JSON.
+    pub body: String,
 }
 
 /// Whether what failed is still there.
@@ -284,6 +360,36 @@ impl Report {
                 instance,
                 incarnation,
                 ..
+            }
+            | Self::Adopted {
+                instance,
+                incarnation,
+                ..
+            }
+            | Self::Acquired {
+                instance,
+                incarnation,
+                ..
+            }
+            | Self::Released {
+                instance,
+                incarnation,
+                ..
+            }
+            | Self::Asked {
+                instance,
+                incarnation,
+                ..
+            }
+            | Self::Announced {
+                instance,
+                incarnation,
+                ..
+            }
+            | Self::Recorded {
+                instance,
+                incarnation,
+                ..
             } => Some((instance, *incarnation)),
             Self::SupervisorChanged { .. } | Self::CommandDone { .. } => None,
         }
@@ -313,6 +419,12 @@ impl Report {
             Self::ConfigChanged { .. } => "config_changed",
             Self::SupervisorChanged { .. } => "supervisor_changed",
             Self::CommandDone { .. } => "command_done",
+            Self::Adopted { .. } => "adopted",
+            Self::Acquired { .. } => "acquired",
+            Self::Released { .. } => "released",
+            Self::Asked { .. } => "asked",
+            Self::Announced { .. } => "announced",
+            Self::Recorded { .. } => "recorded",
         }
     }
 }

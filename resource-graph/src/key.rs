@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use mainstay_protocol::{
-    CommandId, InstanceKey, NodeName, PlacementName, SlotName, StationId, TypeName,
+    CommandId, InstanceKey, NodeName, PlacementName, ResourceKey, ResourceKind, ResourceName,
+    SlotName, StationId, TypeName,
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -36,6 +37,18 @@ pub struct ConfigHash(pub String);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ParkedId(pub String);
 
+/// What an instance asked: numbered like commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AskedId(pub u64);
+
+/// A procedure under way: a stable hash of its rule and its subject, in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ProcedureId(pub String);
+
+/// A collected record: numbered like commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CollectedId(pub u64);
+
 /// A vertex's key. The order of the variants is the order on disk and in snapshots: append only.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Key {
@@ -52,6 +65,10 @@ pub enum Key {
     Supervisor(NodeName),
     Command(CommandId),
     Parked(ParkedId),
+    Resource(ResourceKey),
+    Asked(AskedId),
+    Procedure(ProcedureId),
+    Collected(CollectedId),
 }
 
 /// A vertex's kind. Numbers are stable on disk.
@@ -69,10 +86,14 @@ pub enum Kind {
     Supervisor = 10,
     Command = 11,
     Parked = 12,
+    Resource = 13,
+    Asked = 14,
+    Procedure = 15,
+    Collected = 16,
 }
 
 impl Kind {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::Cluster,
         Self::Station,
         Self::Node,
@@ -85,6 +106,10 @@ impl Kind {
         Self::Supervisor,
         Self::Command,
         Self::Parked,
+        Self::Resource,
+        Self::Asked,
+        Self::Procedure,
+        Self::Collected,
     ];
 
     /// The word before the slash of a reference.
@@ -102,6 +127,10 @@ impl Kind {
             Self::Supervisor => "supervisor",
             Self::Command => "command",
             Self::Parked => "parked",
+            Self::Resource => "resource",
+            Self::Asked => "asked",
+            Self::Procedure => "procedure",
+            Self::Collected => "collected",
         }
     }
 
@@ -140,6 +169,10 @@ impl Key {
             Self::Supervisor(_) => Kind::Supervisor,
             Self::Command(_) => Kind::Command,
             Self::Parked(_) => Kind::Parked,
+            Self::Resource(_) => Kind::Resource,
+            Self::Asked(_) => Kind::Asked,
+            Self::Procedure(_) => Kind::Procedure,
+            Self::Collected(_) => Kind::Collected,
         }
     }
 }
@@ -160,7 +193,11 @@ impl fmt::Display for Key {
             Self::Name(key) => write!(f, "{kind}/{key}"),
             Self::Configuration(ConfigHash(hash)) => write!(f, "{kind}/{hash}"),
             Self::Command(id) => write!(f, "{kind}/{id}"),
-            Self::Parked(ParkedId(id)) => write!(f, "{kind}/{id}"),
+            Self::Parked(ParkedId(id)) | Self::Procedure(ProcedureId(id)) => {
+                write!(f, "{kind}/{id}")
+            }
+            Self::Resource(key) => write!(f, "{kind}/{key}"),
+            Self::Asked(AskedId(id)) | Self::Collected(CollectedId(id)) => write!(f, "{kind}/{id}"),
         }
     }
 }
@@ -234,6 +271,24 @@ fn of_kind(kind: Kind, name: &str) -> Result<Key, BadReference> {
         )),
         Kind::Parked => Key::Parked(ParkedId(
             hexadecimal(name).ok_or_else(|| shape("a hash of hexadecimal digits is wanted"))?,
+        )),
+        Kind::Resource => {
+            let (kind, name) = name
+                .split_once('/')
+                .ok_or_else(|| shape("write resource/KIND/NAME"))?;
+            Key::Resource(ResourceKey::new(
+                ResourceKind::new(kind)?,
+                ResourceName::new(name)?,
+            ))
+        }
+        Kind::Asked => Key::Asked(AskedId(
+            name.parse().map_err(|_| shape("a number is wanted"))?,
+        )),
+        Kind::Procedure => Key::Procedure(ProcedureId(
+            hexadecimal(name).ok_or_else(|| shape("a hash of hexadecimal digits is wanted"))?,
+        )),
+        Kind::Collected => Key::Collected(CollectedId(
+            name.parse().map_err(|_| shape("a number is wanted"))?,
         )),
     })
 }

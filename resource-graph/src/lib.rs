@@ -43,15 +43,17 @@ pub use check::{Problem, check};
 pub use delta::{Change, Delta, Unfit};
 pub use event::Event;
 pub use graph::{Applied, Graph};
-pub use key::{BadReference, ConfigHash, Key, Kind, NameKey, ParkedId};
+pub use key::{
+    AskedId, BadReference, CollectedId, ConfigHash, Key, Kind, NameKey, ParkedId, ProcedureId,
+};
 pub use policy::Settings;
 pub use transition::IllegalTransition;
 pub use txn::{Savepoint, Txn, WriteError};
 pub use vertex::{
-    Cause, Cluster, CommandVertex, Configuration, Desired, Edge, Failure, FailureCause, InPlace,
-    Instance, InstanceState, Name, Node, NodeState, Outbox, Parked, ParkedWhat, Record, Relation,
-    RuleOff, ServiceType, Station, StationBegan, StationState, Supervisor, SupervisorState, Vertex,
-    slot_of,
+    Asked, Cause, Cluster, Collected, CommandVertex, Configuration, Desired, Edge, Failure,
+    FailureCause, InPlace, Instance, InstanceState, Name, Node, NodeState, Outbox, Parked,
+    ParkedWhat, Procedure, Record, Relation, Resource, RuleOff, ServiceType, Station, StationBegan,
+    StationState, Stray, Supervisor, SupervisorState, Vertex, slot_of,
 };
 pub use view::{View, ViewExt};
 pub use wish::{

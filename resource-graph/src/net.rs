@@ -36,7 +36,7 @@ struct Tie {
 /// Whether its targets are shared without a bound.
 fn has_shared_targets(relation: Relation) -> bool {
     match relation {
-        Relation::Configured | Relation::Wants => true,
+        Relation::Configured | Relation::Wants | Relation::Uses => true,
         Relation::Holds | Relation::Waits | Relation::Provides | Relation::DependsOn => false,
     }
 }

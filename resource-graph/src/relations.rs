@@ -39,7 +39,7 @@ pub const OF_TYPE: &str = "OfType";
 pub const CONFIGURES: &str = "Configures";
 /// A command to its node.
 pub const SENT_TO: &str = "SentTo";
-/// A command about its instance; what is parked about its subject.
+/// A command, a question and a record about their instance; what is parked, and a procedure, about their subject.
 pub const ABOUT: &str = "About";
 
 /// Whether a kind is for people: how far reports have taken effect is not.
@@ -94,6 +94,9 @@ fn said(view: &(impl View + ?Sized), key: &Key) -> Vec<Related> {
             to(SENT_TO, Key::Node(command.node.clone())),
             to(ABOUT, Key::Instance(command.order.instance().0.clone())),
         ],
+        (_, Vertex::Asked(asked)) => vec![to(ABOUT, Key::Instance(asked.instance.clone()))],
+        (_, Vertex::Procedure(procedure)) => vec![to(ABOUT, procedure.subject.clone())],
+        (_, Vertex::Collected(record)) => vec![to(ABOUT, Key::Instance(record.instance.clone()))],
         (_, Vertex::Parked(parked)) => match &parked.what {
             ParkedWhat::Rule { subject, .. } => vec![to(ABOUT, subject.clone())],
             ParkedWhat::Event { .. } => Vec::new(),
@@ -105,6 +108,7 @@ fn said(view: &(impl View + ?Sized), key: &Key) -> Vec<Related> {
 /// What leads into a vertex.
 pub fn incoming(view: &(impl View + ?Sized), key: &Key) -> Vec<Related> {
     let mut near: Vec<Key> = view.keys(Kind::Parked);
+    near.extend(view.keys(Kind::Procedure));
     match key {
         Key::Node(node) => {
             near.extend(view.instances_on(node).into_iter().map(Key::Instance));
@@ -118,7 +122,11 @@ pub fn incoming(view: &(impl View + ?Sized), key: &Key) -> Vec<Related> {
         Key::Placement(placement) => {
             near.extend(view.instances_of(placement).into_iter().map(Key::Instance));
         }
-        Key::Instance(instance) => near.extend(view.commands_for(&instance.node)),
+        Key::Instance(instance) => {
+            near.extend(view.commands_for(&instance.node));
+            near.extend(view.keys(Kind::Asked));
+            near.extend(view.keys(Kind::Collected));
+        }
         Key::Type(service_type) => near.extend(of_type(view, service_type)),
         Key::Configuration(hash) => near.extend(with_configuration(view, hash)),
         Key::Cluster
@@ -126,7 +134,11 @@ pub fn incoming(view: &(impl View + ?Sized), key: &Key) -> Vec<Related> {
         | Key::Outbox(_)
         | Key::Name(_)
         | Key::Command(_)
-        | Key::Parked(_) => {}
+        | Key::Parked(_)
+        | Key::Resource(_)
+        | Key::Asked(_)
+        | Key::Procedure(_)
+        | Key::Collected(_) => {}
     }
     let mut found: Vec<Related> = near
         .iter()

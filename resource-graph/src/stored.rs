@@ -12,8 +12,8 @@ use thiserror::Error;
 
 use crate::key::{Key, Kind};
 use crate::vertex::{
-    Cause, Cluster, CommandVertex, Configuration, Edge, Instance, Name, Node, Outbox, Parked,
-    Record, ServiceType, Station, Supervisor, Vertex,
+    Asked, Cause, Cluster, Collected, CommandVertex, Configuration, Edge, Instance, Name, Node,
+    Outbox, Parked, Procedure, Record, Resource, ServiceType, Station, Supervisor, Vertex,
 };
 use crate::wish::Placement;
 
@@ -45,6 +45,10 @@ pub fn encode(record: &Record) -> Vec<u8> {
         Vertex::Supervisor(vertex) => encode_as(record, vertex),
         Vertex::Command(vertex) => encode_as(record, vertex),
         Vertex::Parked(vertex) => encode_as(record, vertex),
+        Vertex::Resource(vertex) => encode_as(record, vertex),
+        Vertex::Asked(vertex) => encode_as(record, vertex),
+        Vertex::Procedure(vertex) => encode_as(record, vertex),
+        Vertex::Collected(vertex) => encode_as(record, vertex),
     }
 }
 
@@ -65,6 +69,10 @@ pub fn decode(bytes: &[u8]) -> Result<Record, StoredError> {
         Kind::Supervisor => decode_as(bytes, Vertex::Supervisor),
         Kind::Command => decode_as(bytes, Vertex::Command),
         Kind::Parked => decode_as(bytes, Vertex::Parked),
+        Kind::Resource => decode_as(bytes, Vertex::Resource),
+        Kind::Asked => decode_as(bytes, Vertex::Asked),
+        Kind::Procedure => decode_as(bytes, Vertex::Procedure),
+        Kind::Collected => decode_as(bytes, Vertex::Collected),
     }?;
     if record.key.kind() == kind {
         Ok(record)
@@ -125,6 +133,10 @@ payloads! {
     Supervisor: Supervisor, 1, 1;
     CommandVertex: Command, 1, 1;
     Parked: Parked, 1, 1;
+    Resource: Resource, 1, 1;
+    Asked: Asked, 1, 1;
+    Procedure: Procedure, 1, 1;
+    Collected: Collected, 1, 1;
 }
 
 impl<T: Payload> Evolving for Stored<'_, T> {

@@ -44,13 +44,20 @@ pub fn dependents(view: &(impl View + ?Sized), key: &Key) -> Vec<Key> {
                 );
             }
         }
+        Key::Resource(_) => {
+            let users = view.edges_to(key, Relation::Uses);
+            found.extend(users.into_iter().map(|edge| edge.from));
+        }
         Key::Cluster
         | Key::Station(_)
         | Key::Outbox(_)
         | Key::Instance(_)
         | Key::Supervisor(_)
         | Key::Command(_)
-        | Key::Parked(_) => {}
+        | Key::Parked(_)
+        | Key::Asked(_)
+        | Key::Procedure(_)
+        | Key::Collected(_) => {}
     }
     found.into_iter().collect()
 }

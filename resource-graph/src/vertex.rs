@@ -1,15 +1,17 @@
 //! What each kind of vertex holds. Every field is a fact or a wish; nothing derivable is stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_protocol::code::{Code, Reason};
 use mainstay_protocol::command::{Order, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity, RefusedStart};
-use mainstay_protocol::report::{LiveState, Presence, SysInfo, TypeDeclaration};
+use mainstay_protocol::report::{
+    LiveState, Manner, Presence, SysInfo, TypeDeclaration, TypedFailure,
+};
 use mainstay_protocol::{
     AgentRunId, BootId, ClusterId, ClusterName, Epoch, Incarnation, InstanceKey, Leadership,
-    NodeEpoch, NodeId, NodeName, Revision, Sequence, SlotName, StationId, StationRunId, Timestamp,
-    TypeName,
+    NodeEpoch, NodeId, NodeName, PlacementName, QuestionId, Revision, Sequence, SlotName,
+    StationId, StationRunId, Timestamp, TypeName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +81,10 @@ pub enum Vertex {
     Supervisor(Supervisor),
     Command(CommandVertex),
     Parked(Parked),
+    Resource(Resource),
+    Asked(Asked),
+    Procedure(Procedure),
+    Collected(Collected),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,6 +157,19 @@ pub struct Node {
     pub maintenance: bool,
     /// The types its agent has, with their versions.
     pub provides: BTreeMap<TypeName, String>,
+    /// What runs there and is not what the graph knows, by the placement it says it is of.
+    pub strays: BTreeMap<PlacementName, Stray>,
+}
+
+/// An incarnation that runs and that no command of this graph started: another life of the station did (before a
+/// restore), or somebody by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stray {
+    pub incarnation: Incarnation,
+    pub state: LiveState,
+    pub health: Health,
+    /// Why it is left as it is; none before that was judged.
+    pub held: Option<Reason>,
 }
 
 /// A node's connection to the coordinator.
@@ -411,6 +430,52 @@ pub enum ParkedWhat {
     Event { name: String, payload: Vec<u8> },
 }
 
+/// Something passive. Exists while it is used; `Uses` says by whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resource {
+    pub manner: Manner,
+}
+
+/// A failure with a name of its own, until it is answered or its time is up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    pub instance: InstanceKey,
+    pub incarnation: Incarnation,
+    pub question: QuestionId,
+    pub failure: TypedFailure,
+    /// Then it is a failure like any other.
+    pub deadline: Timestamp,
+}
+
+/// A rule's work on a subject that goes over several events. One at a time of each rule and subject.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Procedure {
+    pub rule: String,
+    pub subject: Key,
+    /// What the rule remembers: its step, JSON.
+    pub step: String,
+    /// What it waits for, for people.
+    pub text: String,
+    /// When this step is over, whatever happens. None: it came to its end, and its subject still looks as it did when
+    /// it began, which is no reason to begin again.
+    pub deadline: Option<Timestamp>,
+    /// Steps so far.
+    pub count: u32,
+}
+
+/// A record that a collector reported, for a moment, so that rules can take note of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collected {
+    pub instance: InstanceKey,
+    pub incarnation: Incarnation,
+    pub name: String,
+    /// JSON.
+    pub body: String,
+    /// The rules that did.
+    pub taken_by: BTreeSet<String>,
+    pub until: Timestamp,
+}
+
 /// A relation that carries meaning. Relations that are part of a key are indices instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Relation {
@@ -426,6 +491,8 @@ pub enum Relation {
     Provides = 5,
     /// Placement -> Placement that must be up before it starts.
     DependsOn = 6,
+    /// Instance -> Resource that it holds or shares.
+    Uses = 7,
 }
 
 impl Relation {
@@ -436,6 +503,7 @@ impl Relation {
             Self::Configured | Self::Wants => (Kind::Instance, Kind::Configuration),
             Self::Provides => (Kind::Node, Kind::Type),
             Self::DependsOn => (Kind::Placement, Kind::Placement),
+            Self::Uses => (Kind::Instance, Kind::Resource),
         }
     }
 
@@ -443,17 +511,18 @@ impl Relation {
     pub fn at_most_one(self) -> bool {
         match self {
             Self::Holds | Self::Waits | Self::Configured | Self::Wants => true,
-            Self::Provides | Self::DependsOn => false,
+            Self::Provides | Self::DependsOn | Self::Uses => false,
         }
     }
 
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Holds,
         Self::Waits,
         Self::Configured,
         Self::Wants,
         Self::Provides,
         Self::DependsOn,
+        Self::Uses,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -464,6 +533,7 @@ impl Relation {
             Self::Wants => "Wants",
             Self::Provides => "Provides",
             Self::DependsOn => "DependsOn",
+            Self::Uses => "Uses",
         }
     }
 }
@@ -493,6 +563,10 @@ impl Vertex {
             Self::Supervisor(_) => Kind::Supervisor,
             Self::Command(_) => Kind::Command,
             Self::Parked(_) => Kind::Parked,
+            Self::Resource(_) => Kind::Resource,
+            Self::Asked(_) => Kind::Asked,
+            Self::Procedure(_) => Kind::Procedure,
+            Self::Collected(_) => Kind::Collected,
         }
     }
 
@@ -509,6 +583,9 @@ impl Vertex {
             }
             Self::Command(command) => command.deadline,
             Self::Placement(placement) => placement.rollout.as_ref()?.wake,
+            Self::Asked(asked) => Some(asked.deadline),
+            Self::Procedure(procedure) => procedure.deadline,
+            Self::Collected(collected) => Some(collected.until),
             Self::Cluster(_)
             | Self::Station(_)
             | Self::Node(_)
@@ -517,7 +594,8 @@ impl Vertex {
             | Self::Name(_)
             | Self::Configuration(_)
             | Self::Supervisor(_)
-            | Self::Parked(_) => None,
+            | Self::Parked(_)
+            | Self::Resource(_) => None,
         }
     }
 
@@ -532,6 +610,8 @@ impl Vertex {
             (Self::Supervisor(a), Self::Supervisor(b)) => {
                 a.state == b.state && a.incarnation == b.incarnation
             }
+            (Self::Procedure(a), Self::Procedure(b)) => a.count == b.count,
+            (Self::Resource(a), Self::Resource(b)) => a.manner == b.manner,
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
         }
     }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Revision};
+use mainstay_protocol::{InstanceKey, NodeName, PlacementName, ResourceKey, Revision};
 
-use crate::key::{Key, Kind, NameKey};
+use crate::key::{AskedId, CollectedId, Key, Kind, NameKey, ProcedureId};
 use crate::vertex::{
-    Cluster, CommandVertex, Edge, Instance, Node, Record, Relation, ServiceType, Vertex,
+    Asked, Cluster, Collected, CommandVertex, Edge, Instance, Node, Procedure, Record, Relation,
+    Resource, ServiceType, Vertex,
 };
 use crate::wish::Placement;
 
@@ -67,6 +68,56 @@ pub trait ViewExt: View {
             Vertex::Command(command) => Some(command.clone()),
             _ => None,
         }
+    }
+
+    fn asked(&self, id: AskedId) -> Option<Asked> {
+        match &self.record(&Key::Asked(id))?.vertex {
+            Vertex::Asked(asked) => Some(asked.clone()),
+            _ => None,
+        }
+    }
+
+    fn procedure(&self, id: &ProcedureId) -> Option<Procedure> {
+        match &self.record(&Key::Procedure(id.clone()))?.vertex {
+            Vertex::Procedure(procedure) => Some(procedure.clone()),
+            _ => None,
+        }
+    }
+
+    fn collected(&self, id: CollectedId) -> Option<Collected> {
+        match &self.record(&Key::Collected(id))?.vertex {
+            Vertex::Collected(record) => Some(record.clone()),
+            _ => None,
+        }
+    }
+
+    fn resource(&self, key: &ResourceKey) -> Option<Resource> {
+        match &self.record(&Key::Resource(key.clone()))?.vertex {
+            Vertex::Resource(resource) => Some(resource.clone()),
+            _ => None,
+        }
+    }
+
+    /// Who uses a resource, in key order.
+    fn users(&self, key: &ResourceKey) -> Vec<InstanceKey> {
+        let mut users: Vec<InstanceKey> = self
+            .edges_to(&Key::Resource(key.clone()), Relation::Uses)
+            .into_iter()
+            .filter_map(|edge| instance_key(edge.from))
+            .collect();
+        users.sort_unstable();
+        users
+    }
+
+    /// What an instance uses, in key order.
+    fn uses(&self, key: &InstanceKey) -> Vec<ResourceKey> {
+        self.edges_from(&Key::Instance(key.clone()), Relation::Uses)
+            .into_iter()
+            .filter_map(|edge| match edge.to {
+                Key::Resource(key) => Some(key),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Canonical JSON of a configuration.

@@ -6,7 +6,7 @@ use std::fmt;
 use mainstay_protocol::code::Reason;
 use mainstay_protocol::report::RestartWhen;
 use mainstay_protocol::{
-    Generation, NodeName, PlacementName, Revision, SlotName, Timestamp, TypeName, limits,
+    Generation, GroupName, NodeName, PlacementName, Revision, SlotName, Timestamp, TypeName, limits,
 };
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +42,8 @@ pub struct Wish {
     pub policy: RestartPolicy,
     pub depends_on: BTreeMap<PlacementName, DependsUntil>,
     pub update: Update,
+    /// When one fails that is in the same group on the same node, it restarts with it.
+    pub restart_group: Option<GroupName>,
 }
 
 /// Where a placement wants its instances.
@@ -240,6 +242,7 @@ impl Wish {
             policy: RestartPolicy::default(),
             depends_on: BTreeMap::new(),
             update: Update::default(),
+            restart_group: None,
         }
     }
 

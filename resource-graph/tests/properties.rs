@@ -93,7 +93,7 @@ fn target(view: &impl View, at: &InstanceKey, relation: Relation, which: usize) 
             Some(Key::Name(slot_of(at, instance)))
         }
         Relation::Configured | Relation::Wants => Some(key(["config/aa", "config/bb"][which])),
-        Relation::Provides | Relation::DependsOn => None,
+        Relation::Provides | Relation::DependsOn | Relation::Uses => None,
     }
 }
 

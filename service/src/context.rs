@@ -6,10 +6,18 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use mainstay_protocol::report::Ending;
-use mainstay_protocol::{Incarnation, InstanceKey, SlotName};
+use mainstay_protocol::command::Answered;
+use mainstay_protocol::report::{Ending, Manner, Report, TypedFailure};
+use mainstay_protocol::request::Refusal;
+use mainstay_protocol::{
+    BadName, Incarnation, InstanceKey, ResourceKey, ResourceKind, ResourceName, SlotName, code,
+    limits,
+};
 use mainstay_supervisor::ExitHow;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tracing::Span;
 
 use crate::hosting::life::Life;
@@ -68,6 +76,134 @@ impl Context {
         self.life.recheck().await;
     }
 
+    /// Has a resource for itself from now on, until it gives it up or is gone. Refused where its type may not use the
+    /// kind, or another instance has it. Waits for the coordinator, also while that is away.
+    pub async fn acquire(&self, kind: &str, name: &str) -> Result<(), Refusal> {
+        self.take(kind, name, Manner::Alone).await
+    }
+
+    /// Has a resource beside others that share it too.
+    pub async fn share(&self, kind: &str, name: &str) -> Result<(), Refusal> {
+        self.take(kind, name, Manner::Shared).await
+    }
+
+    /// Gives a resource up. One that it does not have is no error.
+    pub async fn release(&self, kind: &str, name: &str) -> Result<(), Refusal> {
+        let resource = resource(kind, name)?;
+        let (instance, incarnation) = self.name();
+        self.say(Report::Released {
+            instance,
+            incarnation,
+            resource,
+        })
+        .await
+    }
+
+    async fn take(&self, kind: &str, name: &str, manner: Manner) -> Result<(), Refusal> {
+        let resource = resource(kind, name)?;
+        let may_use = self.life.may_use();
+        if !may_use.contains(&kind) {
+            let text = match may_use.is_empty() {
+                true => format!(
+                    "its type does not say that it may use resources: .may_use(&[\"{kind}\"])"
+                ),
+                false => format!("its type may use only {}, not {kind}", may_use.join(", ")),
+            };
+            return Err(Refusal::new(code::RESOURCE_NOT_ALLOWED, text));
+        }
+        let (question, answered) = self.life.words().question();
+        let (instance, incarnation) = self.name();
+        self.say(Report::Acquired {
+            instance,
+            incarnation,
+            question,
+            resource,
+            manner,
+        })
+        .await?;
+        match answered.await {
+            Ok(Answered::Granted | Answered::Said(_)) => Ok(()),
+            Ok(Answered::Refused { code, text }) => Err(Refusal::new(code, text)),
+            Err(_) => Err(unheard()),
+        }
+    }
+
+    /// It has failed in a way that others know what to do about: asks, and waits for the answer, which a rule gives.
+    /// Without one in time it has failed like anything else, and is stopped and started again. `failure` is in kebab
+    /// case (`disk-full`); `body` says the rest.
+    pub async fn ask<A: DeserializeOwned>(
+        &self,
+        failure: &str,
+        body: impl Serialize,
+        within: Duration,
+    ) -> Result<A, Refusal> {
+        let failure = TypedFailure {
+            name: word_name(failure)?,
+            body: word_body(&body)?,
+        };
+        let (question, answered) = self.life.words().question();
+        let (instance, incarnation) = self.name();
+        self.say(Report::Asked {
+            instance,
+            incarnation,
+            question,
+            failure,
+            deadline_ms: u64::try_from(within.as_millis()).unwrap_or(u64::MAX),
+        })
+        .await?;
+        let in_time = tokio::time::timeout(within, answered).await;
+        let not_answered = |text: String| Err(Refusal::new(code::NOT_ANSWERED, text));
+        match in_time {
+            Ok(Ok(Answered::Said(json))) => serde_json::from_str(&json).or_else(|error| {
+                not_answered(format!(
+                    "the answer {json} is not one it understands: {error}"
+                ))
+            }),
+            Ok(Ok(Answered::Granted)) => not_answered("the answer says nothing".to_owned()),
+            Ok(Ok(Answered::Refused { code, text })) => Err(Refusal::new(code, text)),
+            Ok(Err(_)) => Err(unheard()),
+            Err(_) => not_answered(format!("no answer within {} ms", within.as_millis())),
+        }
+    }
+
+    /// It is about to stop by itself, for this reason: seen by whoever asks before it is gone, and after.
+    pub async fn announce_stop(&self, why: impl Into<String>) -> Result<(), Refusal> {
+        let (instance, incarnation) = self.name();
+        let why = why.into();
+        self.say(Report::Announced {
+            instance,
+            incarnation,
+            why,
+        })
+        .await
+    }
+
+    /// A record of something it follows: rules can take note of it, for some seconds. Returns when it is on its way; a
+    /// flood is slowed down to what a cluster can take.
+    pub async fn record(&self, name: &str, body: impl Serialize) -> Result<(), Refusal> {
+        let (name, body) = (word_name(name)?, word_body(&body)?);
+        let (instance, incarnation) = self.name();
+        self.say(Report::Recorded {
+            instance,
+            incarnation,
+            name,
+            body,
+        })
+        .await
+    }
+
+    fn name(&self) -> (InstanceKey, Incarnation) {
+        let identity = self.identity();
+        (identity.instance.clone(), identity.incarnation)
+    }
+
+    async fn say(&self, report: Report) -> Result<(), Refusal> {
+        match self.life.words().say(report).await {
+            true => Ok(()),
+            false => Err(unheard()),
+        }
+    }
+
     /// Ends this instance cleanly, as by its own wish: `stop` runs with [`StopReason::Ended`] after the current
     /// message, and it is not started again unless its type says `always`.
     pub fn end(&self) {
@@ -124,6 +260,44 @@ impl Context {
     /// The span that this instance's log lines belong to.
     pub fn span(&self) -> &Span {
         self.life.span()
+    }
+}
+
+fn unheard() -> Refusal {
+    Refusal::new(
+        code::NOT_RUNNING,
+        "nobody listens to it any more: it, or its agent, is ending",
+    )
+}
+
+fn resource(kind: &str, name: &str) -> Result<ResourceKey, Refusal> {
+    let bad = |bad: BadName| Refusal::new(code::BAD_REQUEST, bad.to_string());
+    Ok(ResourceKey::new(
+        ResourceKind::new(kind).map_err(bad)?,
+        ResourceName::new(name).map_err(bad)?,
+    ))
+}
+
+/// In the grammar of all names.
+fn word_name(name: &str) -> Result<String, Refusal> {
+    let checked = ResourceName::new(name);
+    checked.map(String::from).map_err(|_| {
+        let text = format!("\"{name}\" is no name: it is written in kebab case, like disk-full");
+        Refusal::new(code::BAD_REQUEST, text)
+    })
+}
+
+fn word_body(body: &impl Serialize) -> Result<String, Refusal> {
+    let bad = |text: String| Refusal::new(code::BAD_REQUEST, text);
+    let json = serde_json::to_string(body)
+        .map_err(|error| bad(format!("what it says is no JSON: {error}")))?;
+    match json.len() <= limits::WORD_BYTES_MAX {
+        true => Ok(json),
+        false => Err(bad(format!(
+            "what it says has {} bytes, and at most {} are taken",
+            json.len(),
+            limits::WORD_BYTES_MAX
+        ))),
     }
 }
 

@@ -53,6 +53,7 @@ pub struct Declared {
     blocking: bool,
     outside: bool,
     keeps_log: bool,
+    may_use: &'static [&'static str],
     factory: Arc<dyn Factory>,
 }
 
@@ -103,6 +104,7 @@ impl Declared {
             blocking: info.blocking,
             outside: info.outside,
             keeps_log: info.keeps_log,
+            may_use: info.may_use,
             factory: Arc::new(Of::<S> {
                 messages,
                 service: PhantomData,
@@ -126,6 +128,10 @@ impl Declared {
     /// Whether what it stands for writes the log in its slot.
     pub fn keeps_log(&self) -> bool {
         self.keeps_log
+    }
+
+    pub(crate) fn may_use(&self) -> &'static [&'static str] {
+        self.may_use
     }
 
     pub(crate) fn factory(&self) -> &Arc<dyn Factory> {

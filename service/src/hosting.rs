@@ -17,6 +17,7 @@ pub(crate) mod launch;
 pub(crate) mod life;
 pub(crate) mod panics;
 mod runtimes;
+mod words;
 
 pub use host::spawn_host;
 pub use hosted::{Breakage, Checked, Hosted, StopOrder, StopOutcome, WorkDone};
@@ -25,3 +26,4 @@ pub use life::{NotStarted, Phase, Rechecks, Running};
 pub use mainstay_supervisor::{ExitFact, ExitHow};
 pub use panics::install_hook;
 pub use runtimes::{Runtimes, Stage};
+pub use words::{Spoken, Word};

@@ -11,6 +11,9 @@
 //!   handle(message)  Ok(Reply) | Err(Failure: the instance has failed)
 //!   status()         also written to the log
 //!   ctx.report_failure(..)   it has failed and still lives
+//!   ctx.acquire(..), share   has a resource of a kind that its type may use, until it is gone
+//!   ctx.ask(..)              it has failed in a way that a rule knows what to do about
+//!   ctx.record(..)           something it follows for others, for rules
 //!   ctx.end()                it ends cleanly, by itself
 //!   ctx.fail(..)             what it stood for has ended; so does it
 //!        v
@@ -48,6 +51,7 @@ pub use context::{Context, Identity};
 pub use declared::{Declared, TypeSet, TypesClash};
 pub use mainstay_protocol as protocol;
 pub use mainstay_protocol::report::RestartWhen;
+pub use mainstay_protocol::request::Refusal;
 pub use message_list::{MessageError, MessageList};
 pub use outcome::{CannotStart, Failure, Reconfigure, Reply, StatusText, StopReason};
 pub use outside::{Beginning, BoxFuture, Outside, Place};

@@ -18,19 +18,21 @@ use std::task::Poll;
 use std::time::Duration;
 
 use mainstay_protocol::code::Code;
-use mainstay_protocol::command::StopManner;
+use mainstay_protocol::command::{Answered, StopManner};
 use mainstay_protocol::health::Health as State;
+use mainstay_protocol::report::Report;
 use mainstay_protocol::request::Refusal;
-use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName, SlotName};
+use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName, QuestionId, SlotName};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
 use crate::context::Identity;
 use crate::declared::Declared;
 use crate::hosting::{
-    self, Breakage, Checked, ExitFact, Hosted, Launch, NotStarted, Phase, Runtimes, StopOrder,
-    StopOutcome,
+    self, Breakage, Checked, ExitFact, Hosted, Launch, NotStarted, Phase, Runtimes, Spoken,
+    StopOrder, StopOutcome,
 };
 use crate::outcome::StopReason;
 use crate::outside::{Beginning, Place};
@@ -47,6 +49,7 @@ pub struct TestService<S: Service> {
     hosted: Hosted,
     config: Value,
     stop_deadline: Duration,
+    said: Mutex<mpsc::UnboundedReceiver<Report>>,
     /// Its directory, when it is ours to remove.
     scratch: Option<PathBuf>,
     control: Option<Runtime>,
@@ -73,6 +76,7 @@ impl<S: Service> TestService<S> {
             .build()
             .expect("threads can be started");
         let runtimes = Runtimes::with_threads(THREADS, THREADS).expect("threads can be started");
+        let (heard, said) = mpsc::unbounded_channel();
         let (hosted, phase) = control.block_on(async {
             let (host, _) = hosting::spawn_host().await.expect("a host always starts");
             let identity = identity(S::TYPE.name);
@@ -90,6 +94,8 @@ impl<S: Service> TestService<S> {
             let hosted = hosting::launch(&declared, &runtimes.stage(host), launch);
             // Nobody checks it but the test.
             drop(hosted.take_rechecks());
+            let words = hosted.take_words().expect("nobody else took them");
+            tokio::spawn(listen(words, hosted.clone(), heard));
             let phase = hosted.started().await;
             (hosted, phase)
         });
@@ -109,6 +115,7 @@ impl<S: Service> TestService<S> {
             hosted,
             config,
             stop_deadline: S::TYPE.stop_deadline,
+            said: Mutex::new(said),
             scratch: None,
             control: Some(control),
             _runtimes: runtimes,
@@ -231,6 +238,31 @@ impl<S: Service> TestService<S> {
         })
     }
 
+    /// Waits for what it says next: what it uses, asks, announces, records.
+    pub fn said(&self) -> Report {
+        self.wait("a word", async { self.said.lock().await.recv().await })
+            .expect("it is listened to while it lives")
+    }
+
+    /// Waits for its next question, and what it is about.
+    pub fn asked(&self) -> (QuestionId, String, Value) {
+        loop {
+            if let Report::Asked {
+                question, failure, ..
+            } = self.said()
+            {
+                let body = serde_json::from_str(&failure.body).expect("it was written by serde");
+                return (question, failure.name, body);
+            }
+        }
+    }
+
+    /// Answers a question as a rule would. False: it does not wait for it any more.
+    pub fn answer(&self, question: QuestionId, answer: Value) -> bool {
+        let answered = Answered::Said(answer.to_string());
+        self.hosted.answer_question(question, answered)
+    }
+
     /// Waits for its end.
     pub fn ended(&self) -> ExitFact {
         match self.wait("its end", self.hosted.gone()) {
@@ -261,6 +293,18 @@ impl<S: Service> Drop for TestService<S> {
             // It may never have been made.
             let _ = fs::remove_dir_all(scratch);
         }
+    }
+}
+
+/// There is nobody else, so what it wants to use is free.
+async fn listen(mut words: Spoken, hosted: Hosted, heard: mpsc::UnboundedSender<Report>) {
+    while let Some(word) = words.recv().await {
+        if let Report::Acquired { question, .. } = &word.report {
+            hosted.answer_question(*question, Answered::Granted);
+        }
+        // The test may be over.
+        let _ = heard.send(word.report);
+        let _ = word.passed_on.send(());
     }
 }
 

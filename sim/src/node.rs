@@ -281,6 +281,13 @@ impl World {
                 Action::Start(start) => self.host_starts(at, start)?,
                 Action::Stop(stop) => self.host_stops(at, &stop)?,
                 Action::Reconfigure { command, change } => self.host_changes(at, command, change),
+                // No simulated service asks anything.
+                Action::Answer(_) => {}
+                Action::TellAgain {
+                    command,
+                    instance,
+                    incarnation,
+                } => self.host_tells_again(at, command, instance, incarnation)?,
                 Action::Send(reports) => {
                     if let Some(link) = self.nodes[at.0].link {
                         self.to_station(link, AgentMessage::Reports(reports));

@@ -67,6 +67,7 @@ fn wish(operation: &Operation) -> Option<Desired> {
         Operation::Clear { .. }
         | Operation::Requeue { .. }
         | Operation::Drop { .. }
+        | Operation::Answer { .. }
         | Operation::DisableRule { .. }
         | Operation::EnableRule { .. }
         | Operation::Apply(_)
@@ -256,6 +257,7 @@ impl World {
             target,
             config,
             policy: RestartPolicy::default(),
+            restart_group: None,
             depends_on,
             update: Update {
                 strategy,
@@ -354,6 +356,7 @@ impl World {
             | Operation::Clear { instance } => vec![instance.clone()],
             Operation::Requeue { .. }
             | Operation::Drop { .. }
+            | Operation::Answer { .. }
             | Operation::DisableRule { .. }
             | Operation::EnableRule { .. }
             | Operation::Apply(_)

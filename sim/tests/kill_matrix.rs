@@ -43,6 +43,7 @@ fn put(service_type: &str, placement: &str, behind: Option<&str>) -> Change {
             target: Target::All(BTreeMap::new()),
             config: r#"{"size":1}"#.to_owned(),
             policy: RestartPolicy::default(),
+            restart_group: None,
             depends_on: behind.into_iter().collect(),
             update: Update::default(),
         }),

@@ -120,6 +120,7 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::INSTANCE_RESTART, post(changes::restart)),
         (routes::INSTANCE_CLEAR, post(changes::clear)),
         (routes::PARKED_REQUEUE, post(changes::requeue)),
+        (routes::ASKED_ANSWER, post(changes::answer)),
         (routes::INSTANCE_CHECK, post(asks::check)),
         (routes::INSTANCE_STATUS, post(asks::status)),
         (routes::INSTANCE_LOGS, get(logs::logs)),

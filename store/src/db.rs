@@ -50,6 +50,10 @@ pub(crate) fn state(kind: Kind) -> &'static str {
         Kind::Supervisor => "state_supervisor",
         Kind::Command => "state_command",
         Kind::Parked => "state_parked",
+        Kind::Resource => "state_resource",
+        Kind::Asked => "state_asked",
+        Kind::Procedure => "state_procedure",
+        Kind::Collected => "state_collected",
     }
 }
 

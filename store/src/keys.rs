@@ -3,9 +3,12 @@
 //! Names hold no zero byte, so each text ends with one; numbers are big-endian.
 
 use mainstay_protocol::{
-    CommandId, InstanceKey, NodeName, PlacementName, Revision, SlotName, StationId, TypeName,
+    CommandId, InstanceKey, NodeName, PlacementName, ResourceKey, ResourceKind, ResourceName,
+    Revision, SlotName, StationId, TypeName,
 };
-use mainstay_resource_graph::{ConfigHash, Key, Kind, NameKey, ParkedId, Relation};
+use mainstay_resource_graph::{
+    AskedId, CollectedId, ConfigHash, Key, Kind, NameKey, ParkedId, ProcedureId, Relation,
+};
 
 const END: u8 = 0;
 
@@ -126,7 +129,10 @@ fn push_key(bytes: &mut Vec<u8>, key: &Key) {
     bytes.push(key.kind() as u8);
     match key {
         Key::Cluster => {}
-        Key::Station(StationId(id)) | Key::Command(CommandId(id)) => bytes.extend(id.to_be_bytes()),
+        Key::Station(StationId(id))
+        | Key::Command(CommandId(id))
+        | Key::Asked(AskedId(id))
+        | Key::Collected(CollectedId(id)) => bytes.extend(id.to_be_bytes()),
         Key::Node(name) | Key::Outbox(name) | Key::Supervisor(name) => {
             push_text(bytes, name.as_str())
         }
@@ -141,7 +147,11 @@ fn push_key(bytes: &mut Vec<u8>, key: &Key) {
             push_text(bytes, key.name.as_str());
         }
         Key::Configuration(ConfigHash(hash)) => push_text(bytes, hash),
-        Key::Parked(ParkedId(id)) => push_text(bytes, id),
+        Key::Parked(ParkedId(id)) | Key::Procedure(ProcedureId(id)) => push_text(bytes, id),
+        Key::Resource(key) => {
+            push_text(bytes, key.kind.as_str());
+            push_text(bytes, key.name.as_str());
+        }
     }
 }
 
@@ -173,6 +183,13 @@ pub(crate) fn read_vertex(bytes: &[u8]) -> Option<Key> {
         }
         Kind::Configuration => Key::Configuration(ConfigHash(text(rest)?)),
         Kind::Parked => Key::Parked(ParkedId(text(rest)?)),
+        Kind::Procedure => Key::Procedure(ProcedureId(text(rest)?)),
+        Kind::Asked => Key::Asked(AskedId(read_u64(rest)?)),
+        Kind::Collected => Key::Collected(CollectedId(read_u64(rest)?)),
+        Kind::Resource => {
+            let kind = ResourceKind::new(text(rest)?).ok()?;
+            Key::Resource(ResourceKey::new(kind, ResourceName::new(text(rest)?).ok()?))
+        }
     })
 }
 

@@ -12,11 +12,12 @@ use super::{Change, ChangeStream, Client, EventStream};
 use crate::problem::Problem;
 use crate::routes::{self, Route, query};
 use crate::types::{
-    Accepted, ApplyRequest, BadPeer, CallAnswer, ChaosRequest, CheckAnswer, Configuration,
-    Decision, Described, Done, Event, Graph, GraphProblem, Impact, Instance, LogPage, Name, Node,
-    Parked, Placement, PlacementSpec, PlacementVersion, Plan, PlanRequest, ReconfigureRequest,
-    RollbackRequest, Rule, RuleSwitch, ServiceType, Settings, SettingsRequest, StartRequest,
-    Station, Status, StatusAnswer, Supervisor, Version, WaitAnswer, WaitRequest, Why,
+    Accepted, ApplyRequest, Asked as Question, BadPeer, CallAnswer, ChaosRequest, CheckAnswer,
+    Collected, Configuration, Decision, Described, Done, Event, Graph, GraphProblem, Impact,
+    Instance, LogPage, Name, Node, Parked, Placement, PlacementSpec, PlacementVersion, Plan,
+    PlanRequest, Procedure, ReconfigureRequest, Resource, RollbackRequest, Rule, RuleSwitch,
+    ServiceType, Settings, SettingsRequest, StartRequest, Station, Status, StatusAnswer,
+    Supervisor, Version, WaitAnswer, WaitRequest, Why,
 };
 
 /// Which instances; all, where nothing is said.
@@ -209,6 +210,22 @@ impl Client {
 
     pub async fn configurations(&self) -> Result<Vec<Configuration>, Problem> {
         self.list(routes::CONFIGURATIONS.path).await
+    }
+
+    pub async fn resources(&self) -> Result<Vec<Resource>, Problem> {
+        self.list(routes::RESOURCES.path).await
+    }
+
+    pub async fn asked(&self) -> Result<Vec<Question>, Problem> {
+        self.list(routes::ASKED.path).await
+    }
+
+    pub async fn procedures(&self) -> Result<Vec<Procedure>, Problem> {
+        self.list(routes::PROCEDURES.path).await
+    }
+
+    pub async fn collected(&self) -> Result<Vec<Collected>, Problem> {
+        self.list(routes::COLLECTED.path).await
     }
 
     /// Any one resource by its reference.
@@ -455,6 +472,10 @@ impl Client {
 
     pub async fn parked_drop(&self, id: &str) -> Result<Accepted, Problem> {
         self.delete(&routes::PARKED_DROP.fill(&[id])).await
+    }
+
+    pub async fn answer(&self, id: &str, answer: &Value) -> Result<Accepted, Problem> {
+        self.post(&routes::ASKED_ANSWER.fill(&[id]), answer).await
     }
 
     pub async fn bad_frames(&self) -> Result<Vec<BadPeer>, Problem> {

@@ -60,6 +60,7 @@ pub fn of_placement(view: &dyn View, placement: &Placement) -> Value {
         .map(|(node, hash)| (node, config(hash)))
         .collect();
     let mut value = fields(&wish.target, &wish.policy, &wish.depends_on, &wish.update);
+    value["restart_group"] = json!(wish.restart_group);
     value["type"] = json!(placement.service_type);
     value["holds"] = json!(placement.holds);
     value["config"] = config(&wish.config);
@@ -70,6 +71,7 @@ pub fn of_placement(view: &dyn View, placement: &Placement) -> Value {
 /// A placement as it is wished for. Whole wishes say nothing about single nodes: what was tried there is over.
 pub fn of_wish(wish: &PlacementWish) -> Value {
     let mut value = fields(&wish.target, &wish.policy, &wish.depends_on, &wish.update);
+    value["restart_group"] = json!(wish.restart_group);
     value["type"] = json!(wish.service_type);
     value["holds"] = json!(wish.holds);
     value["config"] = serde_json::from_str(&wish.config).unwrap_or_else(|_| json!({}));
@@ -85,6 +87,7 @@ pub fn said(wish: &Value) -> Vec<FieldChange> {
         &BTreeMap::new(),
         &Update::default(),
     );
+    unsaid["restart_group"] = Value::Null;
     unsaid["config"] = json!({});
     unsaid["config_on"] = json!({});
     unsaid["target"] = Value::Null;

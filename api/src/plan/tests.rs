@@ -127,6 +127,7 @@ impl World {
             schedulable: true,
             maintenance: false,
             provides: provides.collect(),
+            strays: BTreeMap::new(),
         };
         self.records
             .push((Key::Node(node(name)), Vertex::Node(record)));

@@ -8,7 +8,7 @@ use super::Present;
 use crate::problem::Problem;
 
 /// Kinds a person can ask for.
-pub const KINDS: [Kind; 8] = [
+pub const KINDS: [Kind; 12] = [
     Kind::Node,
     Kind::Station,
     Kind::Type,
@@ -17,6 +17,10 @@ pub const KINDS: [Kind; 8] = [
     Kind::Name,
     Kind::Supervisor,
     Kind::Configuration,
+    Kind::Resource,
+    Kind::Asked,
+    Kind::Procedure,
+    Kind::Collected,
 ];
 
 /// What a text means, whether or not it exists.
@@ -98,6 +102,10 @@ fn list_command(kind: Kind) -> &'static str {
         Kind::Configuration => "mainstay get configurations",
         Kind::Supervisor => "mainstay get supervisors",
         Kind::Parked => "mainstay parked list",
+        Kind::Resource => "mainstay get resources",
+        Kind::Asked => "mainstay get asked",
+        Kind::Procedure => "mainstay get procedures",
+        Kind::Collected => "mainstay get collected",
         Kind::Cluster | Kind::Outbox | Kind::Command => "mainstay status",
     }
 }

@@ -43,10 +43,15 @@ impl Present<'_> {
                 .collect(),
             supervisor: Key::Supervisor(key.node.clone()).to_string(),
             placement: key.placement.to_string(),
-            uses: Vec::new(),
+            uses: self.uses(key),
             // Its node's to say, not the graph's.
             usage: None,
         })
+    }
+
+    fn uses(&self, key: &InstanceKey) -> Vec<String> {
+        let uses = self.view.uses(key).into_iter();
+        uses.map(|used| Key::Resource(used).to_string()).collect()
     }
 
     fn process_started(&self, key: &InstanceKey, process: &ProcessIdentity) -> Option<Time> {

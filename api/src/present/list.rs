@@ -79,6 +79,10 @@ impl Present<'_> {
             Key::Supervisor(node) => to_value(self.supervisor(node)?),
             Key::Configuration(hash) => to_value(self.configuration(hash)?),
             Key::Parked(id) => to_value(self.parked(id)?),
+            Key::Resource(key) => to_value(self.resource(key)?),
+            Key::Asked(id) => to_value(self.asked(*id)?),
+            Key::Procedure(id) => to_value(self.procedure(id)?),
+            Key::Collected(id) => to_value(self.collected(*id)?),
             Key::Cluster => self.cluster_value(),
             Key::Outbox(_) | Key::Command(_) => None,
         }

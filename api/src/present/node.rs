@@ -3,7 +3,7 @@
 use mainstay_protocol::NodeName;
 use mainstay_resource_graph::{Key, Kind, Vertex, ViewExt};
 
-use super::{Present, known};
+use super::{Present, known, words};
 use crate::types;
 
 impl Present<'_> {
@@ -26,6 +26,7 @@ impl Present<'_> {
             instances: self.counts(name),
             reason: node.reason.clone(),
             since: self.live.time(record.since),
+            strays: words::strays(name, node),
         })
     }
 

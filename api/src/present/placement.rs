@@ -61,6 +61,7 @@ impl Present<'_> {
             policy: shown.policy,
             depends_on: shown.depends_on,
             update: shown.update,
+            restart_group: shown.restart_group,
             rollout: placement
                 .rollout
                 .as_ref()
@@ -134,6 +135,7 @@ impl Present<'_> {
                 })
                 .collect(),
             update: update(&wish.update),
+            restart_group: wish.restart_group.as_ref().map(ToString::to_string),
             dropped: None,
         }
     }

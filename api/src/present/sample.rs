@@ -4,16 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::health::{Health, ProcessIdentity};
-use mainstay_protocol::report::{MessageDeclaration, RestartWhen, SysInfo, TypeDeclaration};
+use mainstay_protocol::report::{
+    LiveState, Manner, MessageDeclaration, RestartWhen, SysInfo, TypeDeclaration, TypedFailure,
+};
 use mainstay_protocol::{
     AgentRunId, BootId, ClusterId, ClusterName, Epoch, Incarnation, InstanceKey, NodeId, NodeName,
-    PlacementName, Revision, SlotName, StationId, StationRunId, Timestamp, TypeName,
+    PlacementName, QuestionId, Revision, SlotName, StationId, StationRunId, Timestamp, TypeName,
 };
 use mainstay_resource_graph::{
-    Cause, Cluster, ConfigHash, Configuration, Edge, Graph, Instance, InstanceState, Key, Made,
-    Name, NameKey, Node, NodeState, Parked, ParkedId, ParkedWhat, Placement, Record, Relation,
-    ServiceType, Settings, Station, StationBegan, StationState, Supervisor, SupervisorState,
-    Target, Vertex, View, Wish,
+    Asked, AskedId, Cause, Cluster, Collected, CollectedId, ConfigHash, Configuration, Edge, Graph,
+    Instance, InstanceState, Key, Made, Name, NameKey, Node, NodeState, Parked, ParkedId,
+    ParkedWhat, Placement, Procedure, ProcedureId, Record, Relation, Resource, ServiceType,
+    Settings, Station, StationBegan, StationState, Stray, Supervisor, SupervisorState, Target,
+    Vertex, View, Wish,
 };
 use uuid::Uuid;
 
@@ -113,6 +116,7 @@ fn edges() -> Vec<Edge> {
             Relation::Waits,
             Key::Name(slot()),
         ),
+        edge(web(), Relation::Uses, "resource/disk/sda".parse().unwrap()),
         edge(web(), Relation::Configured, Key::Configuration(config())),
         edge(
             Key::Node(node_name("n1")),
@@ -180,6 +184,47 @@ fn vertices() -> Vec<(Key, Vertex)> {
             }),
         ),
         (
+            "resource/disk/sda".parse().unwrap(),
+            Vertex::Resource(Resource {
+                manner: Manner::Alone,
+            }),
+        ),
+        (
+            Key::Asked(AskedId(7)),
+            Vertex::Asked(Asked {
+                instance: instance_key("web@n1"),
+                incarnation: Incarnation::default().next(),
+                question: QuestionId(1),
+                failure: TypedFailure {
+                    name: "disk-full".to_owned(),
+                    body: "{}".to_owned(),
+                },
+                deadline: Timestamp(9),
+            }),
+        ),
+        (
+            Key::Procedure(ProcedureId("cafe".to_owned())),
+            Vertex::Procedure(Procedure {
+                rule: "second_chance".to_owned(),
+                subject: Key::Instance(instance_key("web@n1")),
+                step: "\"Cool\"".to_owned(),
+                text: "it cools down".to_owned(),
+                deadline: Some(Timestamp(9)),
+                count: 1,
+            }),
+        ),
+        (
+            Key::Collected(CollectedId(8)),
+            Vertex::Collected(Collected {
+                instance: instance_key("web@n1"),
+                incarnation: Incarnation::default().next(),
+                name: "smart".to_owned(),
+                body: r#"{"line":"x"}"#.to_owned(),
+                taken_by: BTreeSet::new(),
+                until: Timestamp(9),
+            }),
+        ),
+        (
             Key::Parked(ParkedId("beef".to_owned())),
             Vertex::Parked(Parked {
                 what: ParkedWhat::Rule {
@@ -232,6 +277,15 @@ fn node() -> Node {
         schedulable: true,
         maintenance: false,
         provides: BTreeMap::from([(greeter(), "1".to_owned())]),
+        strays: BTreeMap::from([(
+            placement_name("lost"),
+            Stray {
+                incarnation: Incarnation::default().next(),
+                state: LiveState::Running,
+                health: Health::Ok,
+                held: None,
+            },
+        )]),
     }
 }
 

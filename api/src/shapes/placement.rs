@@ -1,6 +1,6 @@
 //! The shape of a Placement.
 
-use mainstay_protocol::{NodeName, PlacementName, SlotName, TypeName, limits};
+use mainstay_protocol::{GroupName, NodeName, PlacementName, SlotName, TypeName, limits};
 
 use super::shape::{Field, Of, Shape};
 
@@ -14,6 +14,12 @@ fn placement(text: &str) -> Result<(), String> {
 
 fn service_type(text: &str) -> Result<(), String> {
     TypeName::new(text).map(drop).map_err(|bad| bad.to_string())
+}
+
+fn group(text: &str) -> Result<(), String> {
+    GroupName::new(text)
+        .map(drop)
+        .map_err(|bad| bad.to_string())
 }
 
 fn slot(text: &str) -> Result<(), String> {
@@ -72,6 +78,12 @@ pub static PLACEMENT: Shape = Shape {
             Of::Object(&UPDATE),
             "one node after the other, taken back if it fails",
             "How a changed configuration reaches its instances.",
+        ),
+        Field::new(
+            "restart_group",
+            Of::Name("a restart group", group),
+            "it restarts alone",
+            "Placements of one group restart all together on a node when one of them fails there.",
         ),
         Field::later(
             "singleton",

@@ -195,7 +195,11 @@ pub fn states_of(kind: Kind) -> &'static [&'static str] {
         | Kind::Name
         | Kind::Configuration
         | Kind::Command
-        | Kind::Parked => &[],
+        | Kind::Parked
+        | Kind::Resource
+        | Kind::Asked
+        | Kind::Procedure
+        | Kind::Collected => &[],
     }
 }
 

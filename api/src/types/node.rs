@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::shapes::ReasonShape;
+use super::words::Stray;
 use crate::time::Time;
 
 /// One machine that runs an agent.
@@ -39,6 +40,8 @@ pub struct Node {
     pub reason: Option<Reason>,
     /// Since when it is in this state.
     pub since: Time,
+    /// What runs on it and no command started.
+    pub strays: Vec<Stray>,
 }
 
 /// How many there are, and how many of them are as they should be.

@@ -52,6 +52,8 @@ pub struct Placement {
     pub depends_on: Vec<DependencySpec>,
     /// How a changed configuration reaches its instances.
     pub update: UpdateSpec,
+    /// What restarts together on a node when one of it fails; null where it restarts alone.
+    pub restart_group: Option<String>,
     /// A changed configuration on its way to the instances.
     pub rollout: Option<Rollout>,
     /// Why the wish before this one was dropped, if it was no good.
@@ -100,6 +102,8 @@ pub struct PlacementVersion {
     pub depends_on: Vec<DependencySpec>,
     /// How a changed configuration reaches its instances.
     pub update: UpdateSpec,
+    /// What restarts together on a node when one of it fails; null where it restarts alone.
+    pub restart_group: Option<String>,
     /// Why it was dropped, where it was no good.
     #[schemars(with = "Option<ReasonShape>")]
     pub dropped: Option<Reason>,
@@ -163,6 +167,7 @@ impl Placement {
             policy: self.policy.clone(),
             depends_on: self.depends_on.clone(),
             update: self.update.clone(),
+            restart_group: self.restart_group.clone(),
             singleton: None,
         }
     }

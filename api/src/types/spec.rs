@@ -36,6 +36,9 @@ pub struct PlacementSpec {
     /// How a changed configuration reaches its instances.
     #[serde(default)]
     pub update: UpdateSpec,
+    /// When one fails that is in the same group on the same node, it restarts with it.
+    #[serde(default)]
+    pub restart_group: Option<String>,
     /// That at most one runs in the whole cluster.
     #[serde(default)]
     pub singleton: Option<SingletonSpec>,

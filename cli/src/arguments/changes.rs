@@ -162,6 +162,17 @@ pub struct CallArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  mainstay get asked\n  mainstay answer 1048576 '\"retry\"'")]
+pub struct AnswerArguments {
+    /// The question, as `get asked` lists it
+    #[arg(value_name = "ASKED", value_parser = values::question)]
+    pub id: String,
+    /// What it is to do, in its own words
+    #[arg(value_name = "JSON", value_parser = values::json)]
+    pub answer: Value,
+}
+
+#[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  mainstay chaos kill greeter@n2",
     subcommand_required = true,

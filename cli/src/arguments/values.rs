@@ -141,6 +141,15 @@ pub fn parked(text: &str) -> Result<String, String> {
     }
 }
 
+/// With or without `asked/` in front.
+pub fn question(text: &str) -> Result<String, String> {
+    let id = text.strip_prefix("asked/").unwrap_or(text);
+    match reference(&format!("asked/{id}"))? {
+        Key::Asked(id) => Ok(id.0.to_string()),
+        other => Err(format!("\"{other}\" is no question of an instance")),
+    }
+}
+
 /// With or without `rule/` in front.
 pub fn rule(text: &str) -> Result<String, String> {
     let name = text.strip_prefix("rule/").unwrap_or(text);
@@ -263,6 +272,14 @@ pub enum Table {
     Supervisors,
     #[value(aliases = ["configuration", "config", "configs"])]
     Configurations,
+    #[value(alias = "resource")]
+    Resources,
+    /// What instances ask
+    Asked,
+    #[value(alias = "procedure")]
+    Procedures,
+    /// Records of the last seconds
+    Collected,
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use mainstay_api::client::{DecisionFilter, EventFilter};
 use mainstay_api::types::{
-    Configuration, Decision, Described, Event, Instance, Name, Node, Placement, Reason,
-    ServiceType, Station, Supervisor, Usage,
+    Asked, Collected, Configuration, Decision, Described, Event, Instance, Name, Node, Placement,
+    Procedure, Reason, Resource, ServiceType, Station, Supervisor, Usage,
 };
 use mainstay_api::{Client, Exit, Problem};
 use serde::de::DeserializeOwned;
@@ -47,6 +47,10 @@ enum InOrder {
     Name(Box<Name>),
     Supervisor(Box<Supervisor>),
     Configuration(Box<Configuration>),
+    Resource(Box<Resource>),
+    Asked(Box<Asked>),
+    Procedure(Box<Procedure>),
+    Collected(Box<Collected>),
     /// Of a kind, or with keys, that this build does not know.
     Other(Value),
 }
@@ -72,6 +76,10 @@ impl InOrder {
             "name" => typed(value, Self::Name),
             "supervisor" => typed(value, Self::Supervisor),
             "config" => typed(value, Self::Configuration),
+            "resource" => typed(value, Self::Resource),
+            "asked" => typed(value, Self::Asked),
+            "procedure" => typed(value, Self::Procedure),
+            "collected" => typed(value, Self::Collected),
             _ => None,
         };
         known.unwrap_or_else(|| Self::Other(value.clone()))

@@ -1,5 +1,7 @@
 //! `get`: the resources of a kind, or one of them, or those that belong to something.
 
+mod words;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -96,6 +98,9 @@ async fn look(
             let rows = client.configurations().await?;
             asked.rows(rows, configuration_table, reference).await
         }
+        Wanted::Resources | Wanted::Asked | Wanted::Procedures | Wanted::Collected => {
+            words::look(&asked, kind).await
+        }
     }
 }
 
@@ -110,6 +115,10 @@ fn meant(kind: Wanted, text: &str) -> Result<Key, Problem> {
         Wanted::Names => Kind::Name,
         Wanted::Supervisors => Kind::Supervisor,
         Wanted::Configurations => Kind::Configuration,
+        Wanted::Resources => Kind::Resource,
+        Wanted::Asked => Kind::Asked,
+        Wanted::Procedures => Kind::Procedure,
+        Wanted::Collected => Kind::Collected,
     };
     let alone = match kind {
         Wanted::Instances => text.contains('/') || !text.contains('@'),
@@ -119,6 +128,10 @@ fn meant(kind: Wanted, text: &str) -> Result<Key, Problem> {
         | Wanted::Types
         | Wanted::Names
         | Wanted::Supervisors
+        | Wanted::Resources
+        | Wanted::Asked
+        | Wanted::Procedures
+        | Wanted::Collected
         | Wanted::Configurations => text
             .split_once('/')
             .is_some_and(|(kind, _)| Kind::parse(kind) == Some(word)),
@@ -155,6 +168,10 @@ fn plural(kind: Wanted) -> &'static str {
         Wanted::Names => "names",
         Wanted::Supervisors => "supervisors",
         Wanted::Configurations => "configurations",
+        Wanted::Resources => "resources",
+        Wanted::Asked => "asked",
+        Wanted::Procedures => "procedures",
+        Wanted::Collected => "collected",
     }
 }
 

@@ -260,6 +260,7 @@ impl Parts {
             schedulable: true,
             maintenance: false,
             provides: BTreeMap::from([(service_type(), "1.0.0".to_owned())]),
+            strays: BTreeMap::new(),
         };
         let outbox = Outbox {
             node_epoch: NodeEpoch(1),

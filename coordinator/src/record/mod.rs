@@ -7,6 +7,7 @@ mod report;
 mod session;
 mod settings;
 mod wish;
+mod word;
 
 use mainstay_protocol::code::Code;
 use mainstay_protocol::request::Refusal;

@@ -13,7 +13,7 @@ use mainstay_resource_graph::{
     Placement, Target, Txn, Vertex, View, ViewExt, Wish,
 };
 
-use super::{is_online, reconfigure, unknown, wish};
+use super::{is_online, reconfigure, unknown, wish, word};
 use crate::config;
 use crate::env::Env;
 use crate::event::{Operation, StartOn, StartPlacement};
@@ -41,6 +41,7 @@ pub fn operation(txn: &mut Txn<'_>, operation: &Operation, env: &Env) -> Result_
         Operation::Clear { instance } => clear(txn, instance),
         Operation::Requeue { parked } => requeue(txn, parked),
         Operation::Drop { parked } => drop_parked(txn, parked),
+        Operation::Answer { asked, answer } => word::answer_by_hand(txn, *asked, answer, env),
         Operation::DisableRule { rule, by, why } => switch::off(txn, rule, by, why, env),
         Operation::EnableRule { rule } => switch::on(txn, rule),
         Operation::Apply(apply) => wish::apply(txn, apply, env),

@@ -10,6 +10,8 @@ use mainstay_resource_graph::{
     Supervisor, SupervisorState, Txn, Vertex, View, ViewExt,
 };
 
+use super::session;
+use super::word::{self, Speaker};
 use crate::config;
 use crate::env::Env;
 use crate::verb;
@@ -22,12 +24,13 @@ pub fn report(txn: &mut Txn<'_>, node: &NodeName, report: &Report, env: &Env) {
         if key.node != *node {
             return;
         }
-        let Some(instance) = txn.instance(key) else {
+        let Some(instance) = txn
+            .instance(key)
+            .filter(|instance| instance.incarnation == incarnation)
+        else {
+            session::about_stray(txn, key, incarnation, report);
             return;
         };
-        if instance.incarnation != incarnation {
-            return;
-        }
         let key = key.clone();
         about_instance(txn, &key, &instance, report, env);
         return;
@@ -48,6 +51,12 @@ pub fn report(txn: &mut Txn<'_>, node: &NodeName, report: &Report, env: &Env) {
         | Report::Failed { .. }
         | Report::HealthChanged { .. }
         | Report::Unresponsive { .. }
+        | Report::Adopted { .. }
+        | Report::Acquired { .. }
+        | Report::Released { .. }
+        | Report::Asked { .. }
+        | Report::Announced { .. }
+        | Report::Recorded { .. }
         | Report::ConfigChanged { .. } => {}
     }
 }
@@ -100,6 +109,19 @@ fn about_instance(
             unresponsive(txn, key, instance, (*missed, *limit), detail, env);
         }
         Report::ConfigChanged { config, .. } => config_changed(txn, key, instance, config),
+        Report::Adopted { .. } => adopted(txn, key, instance, report, env),
+        Report::Acquired { .. }
+        | Report::Released { .. }
+        | Report::Asked { .. }
+        | Report::Announced { .. }
+        | Report::Recorded { .. } => {
+            let who = Speaker {
+                key,
+                incarnation: instance.incarnation,
+                instance,
+            };
+            word::said(txn, who, report, env);
+        }
         Report::SupervisorChanged { .. } | Report::CommandDone { .. } => {}
     }
 }
@@ -130,6 +152,43 @@ fn started(
         instance.deadline = None;
         instance.refusals.clear();
         instance.started = Some(env.now);
+    });
+}
+
+/// What no command of this graph started is told as it is: with what it was given, and how it was at its last Check.
+fn adopted(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, report: &Report, env: &Env) {
+    let Report::Adopted {
+        service_type,
+        version,
+        given,
+        config,
+        process,
+        health,
+        ..
+    } = report
+    else {
+        return;
+    };
+    if *service_type != instance.service_type {
+        let text = format!(
+            "what runs under its name is of type {service_type}, and {} is wanted",
+            instance.service_type
+        );
+        let cause = FailureCause::Failed(FailureKind::Reported);
+        verb::fail(txn, key, cause, Evidence::text(text), Presence::Living, env);
+        return;
+    }
+    let given = config::canonical(given).ok().map(|(hash, _)| hash);
+    verb::change(txn, key, |instance| instance.given = given);
+    let instance = txn.instance(key).expect("the caller read it");
+    started(txn, key, &instance, version, config, process, env);
+    if let Some(wanted) = &instance.wanted {
+        verb::want_config(txn, key, wanted);
+    }
+    verb::change(txn, key, |instance| {
+        if instance.state == InstanceState::Running {
+            session::running_again(instance, *health, env);
+        }
     });
 }
 
@@ -234,10 +293,17 @@ fn ended(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, ending: Endi
         | InstanceState::Degraded
         | InstanceState::Unresponsive { .. }
         | InstanceState::Unknown { .. } => {
-            let text = match ending {
-                Ending::ByItself => "it ended cleanly by itself",
-                Ending::Asked | Ending::Killed => {
-                    "it ended on a stop that the coordinator no longer knows"
+            let announced = instance
+                .reason
+                .as_ref()
+                .filter(|reason| reason.code == code::ANNOUNCED_STOP);
+            let text = match (ending, announced) {
+                (Ending::ByItself, Some(reason)) => {
+                    format!("it ended cleanly by itself; before that, {}", reason.text)
+                }
+                (Ending::ByItself, None) => "it ended cleanly by itself".to_owned(),
+                (Ending::Asked | Ending::Killed, _) => {
+                    "it ended on a stop that the coordinator no longer knows".to_owned()
                 }
             };
             let window = verb::window(txn, key, env);
@@ -449,6 +515,9 @@ fn command_done(
         Order::Start(_) => start_answered(txn, instance_key, &instance, outcome, env),
         Order::Stop(_) => stop_answered(txn, instance_key, &instance, outcome, env),
         Order::Reconfigure(_) => change_answered(txn, instance_key, &instance, outcome),
+        // Who asked has it, or is gone.
+        Order::Answer(_) => {}
+        Order::Adopt(_) => adopt_answered(txn, instance_key, &instance, outcome, env),
     }
 }
 
@@ -474,6 +543,21 @@ fn start_answered(
     };
     let cause = FailureCause::CouldNotStart(RefusedStart::NotNow);
     start_failed(txn, key, instance, cause, Evidence::text(text), env);
+}
+
+/// Adopted is among the reports before this; what had ended until the question came is not to be had.
+fn adopt_answered(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    instance: &Instance,
+    outcome: &CommandOutcome,
+    env: &Env,
+) {
+    if *outcome != CommandOutcome::Done && instance.state == InstanceState::Starting {
+        let cause = FailureCause::Failed(FailureKind::Vanished);
+        let evidence = Evidence::text("it ended before it was taken in");
+        start_failed(txn, key, instance, cause, evidence, env);
+    }
 }
 
 /// What it took was told by ConfigChanged, before this.

@@ -6,10 +6,14 @@ use std::time::Duration;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::command::{Order, StopWhy};
 use mainstay_protocol::health::Health;
-use mainstay_protocol::report::{DigestEntry, LiveInstance, LiveState, NodeUp, TypeDeclaration};
-use mainstay_protocol::{AgentRunId, InstanceKey, NodeEpoch, NodeId, NodeName, Sequence};
+use mainstay_protocol::report::{
+    DigestEntry, LiveInstance, LiveState, NodeUp, Presence, Report, TypeDeclaration,
+};
+use mainstay_protocol::{
+    AgentRunId, Incarnation, InstanceKey, NodeEpoch, NodeId, NodeName, Sequence, limits,
+};
 use mainstay_resource_graph::{
-    Desired, Instance, InstanceState, Key, Node, NodeState, Outbox, Relation, ServiceType,
+    Desired, Instance, InstanceState, Key, Node, NodeState, Outbox, Relation, ServiceType, Stray,
     Supervisor, SupervisorState, Txn, Vertex, View, ViewExt,
 };
 
@@ -55,6 +59,7 @@ pub fn node_up(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId, env: &Env) -> Out
     if !file_goes_on {
         drop_past_starts(txn, &up.node);
     }
+    note_strays(txn, up);
     Outcome::Welcome {
         node: up.node.clone(),
         agent_run: up.agent_run,
@@ -91,6 +96,7 @@ fn node(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId) -> NodeId {
             .iter()
             .map(|declared| (declared.name.clone(), declared.version.clone()))
             .collect(),
+        strays: known.map(|node| node.strays).unwrap_or_default(),
     };
     txn.put(Key::Node(up.node.clone()), Vertex::Node(vertex))
         .expect("every state of a node leads to Online");
@@ -267,7 +273,7 @@ fn restore(
 }
 
 /// Running as its node's last Check says; that health is not reported again until it changes.
-fn running_again(instance: &mut Instance, health: Health, env: &Env) {
+pub(super) fn running_again(instance: &mut Instance, health: Health, env: &Env) {
     instance.health = health;
     instance.reason = None;
     let detail = instance.health_detail.clone();
@@ -327,7 +333,7 @@ pub fn stop_why(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> StopWh
 fn stop_among(orders: &[Order]) -> Option<StopWhy> {
     orders.iter().find_map(|order| match order {
         Order::Stop(stop) => Some(stop.why),
-        Order::Start(_) | Order::Reconfigure(_) => None,
+        Order::Start(_) | Order::Reconfigure(_) | Order::Answer(_) | Order::Adopt(_) => None,
     })
 }
 
@@ -377,6 +383,64 @@ fn drop_past_starts(txn: &mut Txn<'_>, node: &NodeName) {
         if !goes_on {
             txn.remove(&key);
         }
+    }
+}
+
+/// What the digest has and the graph does not: the rule `stray` judges it. What was judged stays judged.
+fn note_strays(txn: &mut Txn<'_>, up: &NodeUp) {
+    let mut strays = BTreeMap::new();
+    for (key, entry) in &up.digest {
+        let Some(live) = entry.live.as_ref().filter(|_| key.node == up.node) else {
+            continue;
+        };
+        let expected = txn.instance(key).is_some_and(|instance| {
+            instance.incarnation == live.incarnation && instance.state.may_be_live()
+        });
+        if expected || strays.len() >= limits::STRAYS_PER_NODE_MAX {
+            continue;
+        }
+        let stray = Stray {
+            incarnation: live.incarnation,
+            state: live.state,
+            health: live.health,
+            held: None,
+        };
+        strays.insert(key.placement.clone(), stray);
+    }
+    txn.update_node(&up.node, |node| {
+        for (name, stray) in &mut strays {
+            let before = node.strays.get(name);
+            if let Some(before) = before.filter(|it| it.incarnation == stray.incarnation) {
+                stray.held = before.held.clone();
+            }
+        }
+        node.strays = strays;
+    })
+    .expect("Online leads to Online");
+}
+
+/// What was left as it was has ended.
+pub(super) fn about_stray(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    incarnation: Incarnation,
+    report: &Report,
+) {
+    let over = match report {
+        Report::Ended { .. } | Report::CouldNotStart { .. } | Report::NameTaken { .. } => true,
+        Report::Failed { presence, .. } => *presence == Presence::Gone,
+        _ => false,
+    };
+    let is_it = txn.node(&key.node).is_some_and(|node| {
+        node.strays
+            .get(&key.placement)
+            .is_some_and(|stray| stray.incarnation == incarnation)
+    });
+    if over && is_it {
+        txn.update_node(&key.node, |node| {
+            node.strays.remove(&key.placement);
+        })
+        .expect("the node was just read");
     }
 }
 

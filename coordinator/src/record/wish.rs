@@ -134,6 +134,7 @@ fn put(txn: &mut Txn<'_>, asked: &PlacementWish, based_on: BasedOn, env: &Env) -
         policy: asked.policy.clone(),
         depends_on: asked.depends_on.clone(),
         update: asked.update.clone(),
+        restart_group: asked.restart_group.clone(),
     };
     let name = &asked.name;
     let existing = txn.placement(name);

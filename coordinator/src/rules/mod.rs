@@ -2,21 +2,27 @@
 //!
 //! First what makes and restores subjects, then what judges failures, then what ends, then what begins.
 
+mod asked;
 mod command_resend;
 mod could_not_start;
 pub mod dependency_gate;
+mod forget;
 mod name_conflict;
 mod node_return;
 mod place;
+mod procedure_over;
 mod quarantine;
 mod reconfigure;
+mod release;
 mod restart;
+mod restart_group;
 mod retire;
 mod rolling_update;
 mod start;
 mod start_deadline;
 mod stop;
 pub mod stop_escalate;
+mod stray;
 mod unresponsive;
 
 use crate::rule::RuleEntry;
@@ -24,8 +30,12 @@ use crate::rule::RuleEntry;
 pub(crate) fn shipped() -> Vec<RuleEntry> {
     vec![
         RuleEntry::of::<place::Place>(),
+        RuleEntry::of::<stray::Stray>(),
         RuleEntry::of::<node_return::NodeReturn>(),
         RuleEntry::of::<rolling_update::RollingUpdate>(),
+        RuleEntry::of::<asked::Asked>(),
+        RuleEntry::of::<release::Release>(),
+        RuleEntry::of::<restart_group::RestartGroup>(),
         RuleEntry::of::<could_not_start::CouldNotStart>(),
         RuleEntry::of::<quarantine::Quarantine>(),
         RuleEntry::of::<restart::Restart>(),
@@ -39,5 +49,7 @@ pub(crate) fn shipped() -> Vec<RuleEntry> {
         RuleEntry::of::<start::Start>(),
         RuleEntry::of::<name_conflict::NameConflict>(),
         RuleEntry::of::<command_resend::CommandResend>(),
+        RuleEntry::of::<procedure_over::ProcedureOver>(),
+        RuleEntry::of::<forget::Forget>(),
     ]
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_protocol::command::{Command, Order, Reconfigure, Start, Stop};
+use mainstay_protocol::command::{Adopt, Command, Order, Reconfigure, Start, Stop};
 use mainstay_protocol::health::Health;
 use mainstay_protocol::report::{
     CommandOutcome, DigestEntry, LiveInstance, LiveState, NodeUp, Numbered, Presence, Report,
@@ -11,7 +11,7 @@ use mainstay_protocol::report::{
 };
 use mainstay_protocol::{
     AgentRunId, BootId, CommandId, Epoch, Incarnation, InstanceKey, NodeEpoch, NodeId, NodeName,
-    Sequence, SlotName,
+    Sequence, SlotName, TypeName,
 };
 
 use super::types::{TYPES, declaration};
@@ -41,6 +41,9 @@ pub struct ScriptedNode {
     pub supervisor: u64,
     /// Commands it was sent, in order.
     pub received: Vec<Command>,
+    /// What it says of what it is asked to adopt.
+    pub adopted_type: TypeName,
+    pub adopted_config: String,
 }
 
 fn uuid(high: u64, low: u64) -> uuid::Uuid {
@@ -67,6 +70,8 @@ impl ScriptedNode {
             names: BTreeMap::new(),
             supervisor: 1,
             received: Vec::new(),
+            adopted_type: TypeName::new("flaky").unwrap(),
+            adopted_config: "{}".to_owned(),
         }
     }
 
@@ -214,7 +219,7 @@ impl ScriptedNode {
                     CommandOutcome::Done | CommandOutcome::WillNotEnd => None,
                 };
                 if let Some(command) = gone
-                    && !matches!(command.order, Order::Reconfigure(_))
+                    && matches!(command.order, Order::Start(_) | Order::Stop(_))
                 {
                     let (key, incarnation) = command.order.instance();
                     self.set_live(&key.clone(), incarnation, None);
@@ -225,6 +230,12 @@ impl ScriptedNode {
                 ..
             }
             | Report::ConfigChanged { .. }
+            | Report::Adopted { .. }
+            | Report::Acquired { .. }
+            | Report::Released { .. }
+            | Report::Asked { .. }
+            | Report::Announced { .. }
+            | Report::Recorded { .. }
             | Report::SupervisorChanged { .. } => {}
         }
     }
@@ -282,7 +293,31 @@ impl ScriptedNode {
             Order::Start(start) => self.receive_start(command, &start),
             Order::Stop(stop) => self.receive_stop(command, &stop),
             Order::Reconfigure(change) => self.receive_change(command, &change),
+            Order::Answer(_) => self.answer(command.id, CommandOutcome::Done),
+            Order::Adopt(adopt) => self.receive_adopt(&command, &adopt),
         }
+    }
+
+    /// What it has is told with the configuration `adopted` of the scripts.
+    fn receive_adopt(&mut self, command: &Command, adopt: &Adopt) {
+        let live = self
+            .live(&adopt.instance)
+            .filter(|live| live.incarnation == adopt.incarnation)
+            .cloned();
+        let Some(live) = live else {
+            return self.answer(command.id, CommandOutcome::NotRunning);
+        };
+        self.note(Report::Adopted {
+            instance: adopt.instance.clone(),
+            incarnation: adopt.incarnation,
+            service_type: self.adopted_type.clone(),
+            version: "1.0.0".to_owned(),
+            given: self.adopted_config.clone(),
+            config: self.adopted_config.clone(),
+            process: Vec::new(),
+            health: live.health,
+        });
+        self.answer(command.id, CommandOutcome::Done);
     }
 
     fn receive_start(&mut self, command: Command, start: &Start) {

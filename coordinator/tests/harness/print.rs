@@ -2,7 +2,7 @@
 
 use mainstay_coordinator::why::{self, Cause};
 use mainstay_coordinator::{Decision, Effect, Outcome, status};
-use mainstay_protocol::command::{Command, Order, StopManner};
+use mainstay_protocol::command::{Answered, Command, Order, StopManner};
 use mainstay_protocol::{InstanceKey, Timestamp};
 use mainstay_resource_graph::{Key, Kind, Node, Vertex, View, ViewExt, slot_of};
 
@@ -27,6 +27,20 @@ fn command_line(command: &Command) -> String {
                 "start {} incarnation {} {}",
                 start.instance, start.incarnation, start.config
             )
+        }
+        Order::Answer(answer) => {
+            let answered = match &answer.answered {
+                Answered::Granted => "granted".to_owned(),
+                Answered::Said(json) => json.clone(),
+                Answered::Refused { code, text } => format!("refused {code}: {text}"),
+            };
+            format!(
+                "answer {} incarnation {} question {}: {answered}",
+                answer.instance, answer.incarnation, answer.question.0
+            )
+        }
+        Order::Adopt(adopt) => {
+            format!("adopt {} incarnation {}", adopt.instance, adopt.incarnation)
         }
         Order::Reconfigure(change) => {
             format!(

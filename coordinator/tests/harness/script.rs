@@ -14,9 +14,9 @@ use std::path::Path;
 
 use mainstay_coordinator::Operation;
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
-use mainstay_protocol::report::{CommandOutcome, Ending, Presence, Report};
-use mainstay_protocol::{Incarnation, InstanceKey, code};
-use mainstay_resource_graph::ParkedId;
+use mainstay_protocol::report::{CommandOutcome, Ending, Manner, Presence, Report, TypedFailure};
+use mainstay_protocol::{Incarnation, InstanceKey, QuestionId, code};
+use mainstay_resource_graph::{Key, ParkedId};
 
 use super::print;
 use super::types::{at, key, slot};
@@ -367,8 +367,69 @@ fn judgements(world: &mut World, words: &Words<'_>, name: &str) -> bool {
                 node_of(words),
             );
         }
-        _ => return false,
+        _ => return spoken(world, words, name),
     }
+    true
+}
+
+/// What an instance says of its own accord.
+fn spoken(world: &mut World, words: &Words<'_>, name: &str) -> bool {
+    // Here, since whom they speak of has to be there.
+    if name == "stray" {
+        let count = words.get(2).parse().unwrap();
+        world.runs_stray(&at(words.get(1)), count);
+        return true;
+    }
+    if !matches!(
+        name,
+        "acquires" | "shares" | "releases" | "asks" | "announces" | "records"
+    ) {
+        return false;
+    }
+    let (instance, incarnation) = about(world, words);
+    let question = || QuestionId(words.get(3).parse().unwrap());
+    let resource = || match key(&format!("resource/{}", words.get(2))) {
+        Key::Resource(resource) => resource,
+        other => panic!("{other} is no resource"),
+    };
+    let acquired = |manner| Report::Acquired {
+        instance: instance.clone(),
+        incarnation,
+        question: question(),
+        resource: resource(),
+        manner,
+    };
+    let report = match name {
+        "acquires" => acquired(Manner::Alone),
+        "shares" => acquired(Manner::Shared),
+        "releases" => Report::Released {
+            instance: instance.clone(),
+            incarnation,
+            resource: resource(),
+        },
+        "asks" => Report::Asked {
+            instance: instance.clone(),
+            incarnation,
+            question: question(),
+            failure: TypedFailure {
+                name: words.get(2).to_owned(),
+                body: "{}".to_owned(),
+            },
+            deadline_ms: words.get(4).parse().unwrap(),
+        },
+        "announces" => Report::Announced {
+            instance: instance.clone(),
+            incarnation,
+            why: words.tail(2),
+        },
+        _ => Report::Recorded {
+            instance: instance.clone(),
+            incarnation,
+            name: words.get(2).to_owned(),
+            body: words.tail(3),
+        },
+    };
+    world.report(report, node_of(words));
     true
 }
 

@@ -53,7 +53,10 @@ pub fn declaration(name: &str) -> TypeDeclaration {
         restart,
         start_deadline_ms: 30_000,
         stop_deadline_ms: 10_000,
-        may_use: Vec::new(),
+        may_use: match name {
+            "pliant" => vec!["disk".to_owned(), "database".to_owned()],
+            _ => Vec::new(),
+        },
         in_place: name == "pliant",
     }
 }

@@ -97,6 +97,7 @@ fn change(text: &str) -> Change {
                     window_ms: number(find("window_ms")),
                     backoff_max_ms: number(find("backoff_ms")),
                 },
+                restart_group: find("group").map(|name| name.parse().expect("a name")),
                 depends_on: find("depends").map(depends_on).unwrap_or_default(),
                 update: Update {
                     strategy: find("update").map_or(Update::default().strategy, strategy),

@@ -272,6 +272,12 @@ fn settles(report: &Report) -> bool {
         | Report::HealthChanged { .. }
         | Report::Unresponsive { .. }
         | Report::ConfigChanged { .. }
+        | Report::Adopted { .. }
+        | Report::Acquired { .. }
+        | Report::Released { .. }
+        | Report::Asked { .. }
+        | Report::Announced { .. }
+        | Report::Recorded { .. }
         | Report::SupervisorChanged { .. }
         | Report::CommandDone { .. } => false,
     }

@@ -28,6 +28,11 @@ impl Pulse {
         self.outbox_depth.store(depth, Ordering::Relaxed);
     }
 
+    /// Reports that wait to be committed.
+    pub(crate) fn depth(&self) -> u64 {
+        self.outbox_depth.load(Ordering::Relaxed)
+    }
+
     pub(super) fn heartbeat(&self, last: &mut Option<InstanceKey>) -> Heartbeat {
         let ages = self.supervisor.checked_ages();
         Heartbeat {

@@ -4,7 +4,8 @@ use std::future::pending;
 use std::time::Duration;
 
 use mainstay_service::{
-    Busy, CannotStart, Context, Failure, Reply, Service, StatusText, StopReason, TypeInfo, json,
+    Busy, CannotStart, Context, Failure, Refusal, Reply, Service, StatusText, StopReason, TypeInfo,
+    Value, json,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,18 @@ pub enum FlakyMessage {
     Slow { ms: u64 },
     /// Takes so much memory, and keeps it.
     Leak { bytes: u64 },
+    /// Wants a resource for itself: of kind disk or database.
+    Acquire { kind: String, name: String },
+    /// Wants a resource beside others.
+    Share { kind: String, name: String },
+    /// Gives a resource up.
+    Release { kind: String, name: String },
+    /// Fails by this name and asks what to do; answers what it was told.
+    Ask { failure: String, within_ms: u64 },
+    /// Says that it is about to stop, and ends.
+    Announce { why: String },
+    /// Reports a record of this name.
+    Record { name: String, text: String },
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
@@ -71,7 +84,9 @@ impl Service for Flaky {
     type Config = FlakyConfig;
     type Message = FlakyMessage;
     type Probe = Busy;
-    const TYPE: TypeInfo = TypeInfo::new("flaky", "1.0.0").generic();
+    const TYPE: TypeInfo = TypeInfo::new("flaky", "1.1.0")
+        .generic()
+        .may_use(&["disk", "database"]);
 
     async fn start(config: FlakyConfig, ctx: &Context) -> Result<(Self, Busy), CannotStart> {
         linger(config.start_ms).await;
@@ -95,6 +110,30 @@ impl Service for Flaky {
             },
             FlakyMessage::Slow { ms } => linger(ms).await,
             FlakyMessage::Leak { bytes } => return Ok(self.leak(bytes)),
+            FlakyMessage::Acquire { kind, name } => {
+                return Ok(said(ctx.acquire(&kind, &name).await));
+            }
+            FlakyMessage::Share { kind, name } => return Ok(said(ctx.share(&kind, &name).await)),
+            FlakyMessage::Release { kind, name } => {
+                return Ok(said(ctx.release(&kind, &name).await));
+            }
+            FlakyMessage::Ask { failure, within_ms } => {
+                let within = Duration::from_millis(within_ms);
+                let body = json!({ "asked_by": ctx.identity().to_string() });
+                return Ok(match ctx.ask::<Value>(&failure, body, within).await {
+                    Ok(answer) => Reply::json(answer),
+                    Err(refusal) => Reply::refused(refusal.text),
+                });
+            }
+            FlakyMessage::Announce { why } => {
+                if let Err(refusal) = ctx.announce_stop(why).await {
+                    return Ok(Reply::refused(refusal.text));
+                }
+                ctx.end();
+            }
+            FlakyMessage::Record { name, text } => {
+                return Ok(said(ctx.record(&name, json!({ "text": text })).await));
+            }
         }
         Ok(Reply::done())
     }
@@ -133,6 +172,13 @@ impl Flaky {
 
     fn leaked_bytes(&self) -> u64 {
         self.leaked.iter().map(|piece| piece.len() as u64).sum()
+    }
+}
+
+fn said(done: Result<(), Refusal>) -> Reply {
+    match done {
+        Ok(()) => Reply::done(),
+        Err(refusal) => Reply::refused(refusal.text),
     }
 }
 

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use mainstay_protocol::code::{self, Code};
 use mainstay_protocol::command::{
-    CheckSchedule, Command, Order, Reconfigure, Start, Stop, StopManner, StopWhy,
+    Adopt, Answer as AnswerOrder, Answered, CheckSchedule, Command, Order, Reconfigure, Start,
+    Stop, StopManner, StopWhy,
 };
 use mainstay_protocol::frame::{Channel, Frame, FrameDecoder, encode_frame};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity, RefusedStart};
 use mainstay_protocol::report::{
-    CommandOutcome, DigestEntry, Ending, LiveInstance, LiveState, MessageDeclaration, NodeUp,
-    Numbered, Presence, Report, Reports, RestartWhen, SysInfo, TypeDeclaration,
+    CommandOutcome, DigestEntry, Ending, LiveInstance, LiveState, Manner, MessageDeclaration,
+    NodeUp, Numbered, Presence, Report, Reports, RestartWhen, SysInfo, TypeDeclaration,
+    TypedFailure,
 };
 use mainstay_protocol::request::{
     Answer, Ask, ChaosAct, ChaosTarget, LogOf, LogPage, LogPlace, OutsideUsage, Refusal, Request,
@@ -22,7 +24,8 @@ use mainstay_protocol::session::{
 };
 use mainstay_protocol::{
     AgentRunId, BootId, CommandId, Epoch, Incarnation, Leadership, NodeEpoch, NodeId, NodeName,
-    Revision, Sequence, SlotName, Term, TypeName,
+    QuestionId, ResourceKey, ResourceKind, ResourceName, Revision, Sequence, SlotName, Term,
+    TypeName,
 };
 use uuid::Uuid;
 
@@ -39,9 +42,10 @@ macro_rules! variants {
 }
 
 variants!(REPORTS, report_variant, Report:
-    Started, CouldNotStart, NameTaken, Ended, Failed, HealthChanged, Unresponsive, ConfigChanged, SupervisorChanged, CommandDone);
+    Started, CouldNotStart, NameTaken, Ended, Failed, HealthChanged, Unresponsive, ConfigChanged, SupervisorChanged, CommandDone,
+    Adopted, Acquired, Released, Asked, Announced, Recorded);
 variants!(OUTCOMES, outcome_variant, CommandOutcome: Done, NotRunning, Stale, WillNotEnd, Refused);
-variants!(ORDERS, order_variant, Order: Start, Stop, Reconfigure);
+variants!(ORDERS, order_variant, Order: Start, Stop, Reconfigure, Answer, Adopt);
 variants!(ASKS, ask_variant, Ask: Check, Status, Message, Chaos, Logs, SupervisorCheck, SupervisorStatus, Usage);
 variants!(TARGETS, target_variant, ChaosTarget: Instance, Supervisor, Agent);
 variants!(ANSWERS, answer_variant, Answer: Health, Status, Reply, Done, Log, Usage, Refused);
@@ -303,11 +307,68 @@ pub fn reports() -> Vec<Report> {
             why: "killed".to_owned(),
         },
     ];
+    reports.extend(words());
     reports.extend(outcomes().into_iter().map(|outcome| Report::CommandDone {
         command: CommandId(9),
         outcome,
     }));
     reports
+}
+
+/// What an instance says of its own accord, and what is said of one that is taken in.
+fn words() -> Vec<Report> {
+    let incarnation = incarnation();
+    let resource = ResourceKey::new(
+        ResourceKind::new("disk").unwrap(),
+        ResourceName::new("sda").unwrap(),
+    );
+    let acquired = |number, manner| Report::Acquired {
+        instance: instance(number),
+        incarnation,
+        question: QuestionId(7),
+        resource: resource.clone(),
+        manner,
+    };
+    vec![
+        Report::Adopted {
+            instance: instance(10),
+            incarnation,
+            service_type: TypeName::new("process").unwrap(),
+            version: "1.0.0".to_owned(),
+            given: "{}".to_owned(),
+            config: "{\"greeting\":\"Hi\"}".to_owned(),
+            process: Vec::new(),
+            health: Health::Ok,
+        },
+        acquired(11, Manner::Alone),
+        acquired(12, Manner::Shared),
+        Report::Released {
+            instance: instance(13),
+            incarnation,
+            resource: resource.clone(),
+        },
+        Report::Asked {
+            instance: instance(14),
+            incarnation,
+            question: QuestionId(8),
+            failure: TypedFailure {
+                name: "disk-full".to_owned(),
+                body: "{\"free\":0}".to_owned(),
+            },
+            deadline_ms: 5_000,
+        },
+        Report::Announced {
+            instance: instance(15),
+            incarnation,
+            why: "done".to_owned(),
+        },
+        Report::Recorded {
+            instance: instance(16),
+            incarnation,
+            name: "smart".to_owned(),
+            body: "{\"line\":\"x\"}".to_owned(),
+        },
+    ]
 }
 
 pub fn outcomes() -> Vec<CommandOutcome> {
@@ -353,7 +414,29 @@ pub fn orders() -> Vec<Order> {
             config: "{\"greeting\":\"Ahoy\"}".to_owned(),
             deadline_ms: 30_000,
         }),
+        answer(4, Answered::Granted),
+        answer(5, Answered::Said("{\"wait_ms\":5}".to_owned())),
+        answer(
+            6,
+            Answered::Refused {
+                code: Code::known("MS-RESOURCE-HELD"),
+                text: "web has it".to_owned(),
+            },
+        ),
+        Order::Adopt(Adopt {
+            instance: instance(7),
+            incarnation: incarnation(),
+        }),
     ]
+}
+
+fn answer(number: u32, answered: Answered) -> Order {
+    Order::Answer(AnswerOrder {
+        instance: instance(number),
+        incarnation: incarnation(),
+        question: QuestionId(9),
+        answered,
+    })
 }
 
 pub fn asks() -> Vec<Ask> {

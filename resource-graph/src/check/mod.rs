@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use mainstay_protocol::limits;
+use mainstay_protocol::report::Manner;
 
 use crate::key::{Key, Kind};
 use crate::vertex::{CommandVertex, Node, NodeState, Record, Relation, Vertex};
@@ -87,6 +88,14 @@ fn vertex(view: &(impl View + ?Sized), record: &Arc<Record>, problems: &mut Prob
             let needed = !view.edges_to(key, Relation::Holds).is_empty()
                 || !view.edges_to(key, Relation::Waits).is_empty();
             problems.demand(needed, key, || "is neither held nor waited for".to_owned());
+        }
+        (Key::Resource(_), Vertex::Resource(resource)) => {
+            let users = view.edges_to(key, Relation::Uses).len();
+            problems.demand(users > 0, key, || "is used by nobody".to_owned());
+            let alone = users == 1 || resource.manner == Manner::Shared;
+            problems.demand(alone, key, || {
+                format!("is not shared and used by {users} instances")
+            });
         }
         (Key::Configuration(_), Vertex::Configuration(vertex)) => {
             bounded(

@@ -131,8 +131,13 @@ fn put(old: Option<&Record>, new: &Record, events: &mut Vec<Event>) {
         Vertex::Supervisor(vertex) => parts::supervisor(old, new, vertex),
         Vertex::Command(vertex) => parts::command(old, new, vertex),
         Vertex::Parked(vertex) => parts::parked(old, new, vertex),
-        // Bookkeeping; names and configurations are told of by their edges.
-        Vertex::Outbox(_) | Vertex::Name(_) | Vertex::Configuration(_) => None,
+        Vertex::Asked(vertex) => parts::asked(old, new, vertex),
+        Vertex::Procedure(vertex) => parts::procedure(old, new, vertex),
+        Vertex::Collected(vertex) => parts::collected(old, new, vertex),
+        // Bookkeeping; names, resources and configurations are told of by their edges.
+        Vertex::Outbox(_) | Vertex::Name(_) | Vertex::Resource(_) | Vertex::Configuration(_) => {
+            None
+        }
     };
     events.extend(told.map(|told| told.event));
 }
@@ -160,6 +165,13 @@ fn link(from: &Key, relation: Relation, to: &Key, causes: &Causes<'_>) -> Option
             format!("{from} runs with {to}"),
         )
         .with("configuration", to),
+        Relation::Uses => Told::new(
+            to,
+            "resource.acquired",
+            causes.near(from),
+            format!("{from} uses {to}"),
+        )
+        .with("user", from),
         // Wishes and dependencies are told of by the placement, provided types by the node.
         Relation::Wants | Relation::Provides | Relation::DependsOn => return None,
     };
@@ -172,6 +184,12 @@ fn unlink(from: &Key, relation: Relation, to: &Key, causes: &Causes<'_>) -> Opti
             let cause = causes.near(from);
             let told = Told::new(to, "name.freed", cause, format!("{to} is free of {from}"));
             Some(told.with("holder", from).event)
+        }
+        Relation::Uses => {
+            let cause = causes.near(from);
+            let message = format!("{from} no longer uses {to}");
+            let told = Told::new(to, "resource.released", cause, message);
+            Some(told.with("user", from).event)
         }
         Relation::Waits
         | Relation::Configured
@@ -206,11 +224,25 @@ fn remove(old: &Record, causes: &Causes<'_>) -> Option<Event> {
         | Vertex::Placement(_)
         | Vertex::Instance(_)
         | Vertex::Supervisor(_)
-        | Vertex::Parked(_) => {
+        | Vertex::Parked(_)
+        | Vertex::Procedure(_) => {
             let kind = format!("{}.removed", key.kind().as_str());
             Told::new(key, kind, causes.near(key), format!("{key} is removed"))
         }
-        Vertex::Outbox(_) | Vertex::Name(_) | Vertex::Configuration(_) => return None,
+        Vertex::Asked(asked) => {
+            let about = Key::Instance(asked.instance.clone());
+            let name = &asked.failure.name;
+            let message = format!("{name} of {about} is settled");
+            Told::new(key, "asked.settled", causes.near(&about), message)
+                .with("failure", name)
+                .with("instance", about)
+        }
+        // A record goes when its time is up; that was known when it came.
+        Vertex::Outbox(_)
+        | Vertex::Name(_)
+        | Vertex::Resource(_)
+        | Vertex::Collected(_)
+        | Vertex::Configuration(_) => return None,
     };
     Some(told.event)
 }

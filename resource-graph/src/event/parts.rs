@@ -3,8 +3,8 @@
 use super::Told;
 use crate::key::Key;
 use crate::vertex::{
-    Cluster, CommandVertex, Node, NodeState, Parked, ParkedWhat, Record, ServiceType, Station,
-    StationBegan, StationState, Supervisor, SupervisorState, Vertex,
+    Asked, Cluster, Collected, CommandVertex, Node, NodeState, Parked, ParkedWhat, Procedure,
+    Record, ServiceType, Station, StationBegan, StationState, Supervisor, SupervisorState, Vertex,
 };
 use crate::wish::Placement;
 
@@ -97,6 +97,13 @@ pub(super) fn node(old: Option<&Record>, new: &Record, now: &Node) -> Option<Tol
             "node.agent_replaced",
             format!("{key} has a new agent process"),
         ),
+        (Some(was), _) if now.strays.keys().any(|name| !was.strays.contains_key(name)) => {
+            let names: Vec<&str> = now.strays.keys().map(|name| name.as_str()).collect();
+            (
+                "node.strays_found",
+                format!("{key} runs what no command started: {}", names.join(", ")),
+            )
+        }
         (Some(was), _) if was.provides != now.provides => {
             ("node.types_changed", format!("{key} provides other types"))
         }
@@ -234,6 +241,52 @@ pub(super) fn parked(old: Option<&Record>, new: &Record, now: &Parked) -> Option
         ParkedWhat::Event { name, .. } => format!("an event {name} is parked: {}", now.why.text),
     };
     Some(told(new, "parked.added", message).with("text", &now.why.text))
+}
+
+pub(super) fn asked(old: Option<&Record>, new: &Record, now: &Asked) -> Option<Told> {
+    if old.is_some() {
+        return None;
+    }
+    let (instance, failure) = (&now.instance, &now.failure);
+    let message = format!(
+        "{instance} (incarnation {}) failed by {} and asks what to do",
+        now.incarnation, failure.name
+    );
+    Some(
+        told(new, "asked.opened", message)
+            .with("instance", instance)
+            .with("failure", &failure.name)
+            .with("body", &failure.body),
+    )
+}
+
+pub(super) fn procedure(old: Option<&Record>, new: &Record, now: &Procedure) -> Option<Told> {
+    let (rule, subject) = (&now.rule, &now.subject);
+    let (kind, what) = match old.map(|old| &old.vertex) {
+        Some(Vertex::Procedure(was)) if was.count == now.count => return None,
+        Some(_) => ("procedure.step", "goes on"),
+        None => ("procedure.began", "begins"),
+    };
+    let message = format!("{rule} {what} on {subject}: {}", now.text);
+    Some(
+        told(new, kind, message)
+            .with("rule", rule)
+            .with("subject", subject)
+            .with("step", &now.step),
+    )
+}
+
+pub(super) fn collected(old: Option<&Record>, new: &Record, now: &Collected) -> Option<Told> {
+    if old.is_some() {
+        return None;
+    }
+    let message = format!("{} has a record {}", now.instance, now.name);
+    Some(
+        told(new, "collected.record", message)
+            .with("instance", &now.instance)
+            .with("name", &now.name)
+            .with("body", &now.body),
+    )
 }
 
 fn told(new: &Record, kind: &str, message: String) -> Told {

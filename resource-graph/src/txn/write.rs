@@ -162,9 +162,7 @@ impl Txn<'_> {
         }
         self.overlay
             .set_edge((from.clone(), relation, to.clone()), None);
-        if to.kind() == Kind::Name {
-            self.drop_unneeded_name(to);
-        }
+        self.drop_unneeded(to);
         true
     }
 
@@ -190,19 +188,25 @@ impl Txn<'_> {
                 self.unlink(&edge.from, relation, key);
             }
         }
-        // A name goes with its last edge.
+        // A name and a resource go with their last edge.
         if self.current(key).is_some() {
             self.overlay.set_record(key.clone(), None);
         }
         true
     }
 
-    fn drop_unneeded_name(&mut self, name: &Key) {
-        let needed = [Relation::Holds, Relation::Waits]
-            .into_iter()
-            .any(|relation| !self.incoming(name, relation).is_empty());
-        if !needed && self.current(name).is_some() {
-            self.overlay.set_record(name.clone(), None);
+    /// What exists only while an edge leads to it.
+    fn drop_unneeded(&mut self, key: &Key) {
+        let by: &[Relation] = match key.kind() {
+            Kind::Name => &[Relation::Holds, Relation::Waits],
+            Kind::Resource => &[Relation::Uses],
+            _ => return,
+        };
+        let needed = by
+            .iter()
+            .any(|relation| !self.incoming(key, *relation).is_empty());
+        if !needed && self.current(key).is_some() {
+            self.overlay.set_record(key.clone(), None);
         }
     }
 

@@ -69,6 +69,7 @@ pub fn node() -> Node {
         schedulable: true,
         maintenance: false,
         provides: BTreeMap::new(),
+        strays: BTreeMap::new(),
     }
 }
 

@@ -5,11 +5,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_protocol::code;
-use mainstay_protocol::command::StopManner;
+use mainstay_protocol::command::{Answered, StopManner};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity};
 use mainstay_protocol::report::Ending;
 use mainstay_protocol::request::Refusal;
+use mainstay_protocol::{QuestionId, code};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, oneshot, watch};
 use tokio::time::{Instant, timeout};
@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 use super::actor::{Answer, Letter, What};
 use super::life::{BreakOff, Life, NotStarted, Phase, Rechecks, Running};
 use super::runtimes::Stage;
+use super::words::Spoken;
 use crate::context::Identity;
 use crate::declared::Factory;
 use crate::message_list::MessageError;
@@ -134,6 +135,16 @@ impl Hosted {
     /// answered at once.
     pub fn take_rechecks(&self) -> Option<Rechecks> {
         self.life.take_rechecks()
+    }
+
+    /// What the instance says of its own accord; for whoever passes it on, once.
+    pub fn take_words(&self) -> Option<Spoken> {
+        self.life.words().take()
+    }
+
+    /// Hands over the answer to what it asked. False: it does not wait for it any more.
+    pub fn answer_question(&self, question: QuestionId, answered: Answered) -> bool {
+        self.life.words().answer(question, answered)
     }
 
     /// Waits until it runs, or never will.

@@ -78,7 +78,7 @@ pub fn launch(declared: &Declared, stage: &Stage, launch: Launch) -> Hosted {
         place,
         span,
     } = launch;
-    let life = Life::new(identity, beginning, place, span);
+    let life = Life::new(identity, beginning, place, span, declared.may_use());
     let whole_life = declared.factory().starter()(Arc::clone(&life), config, stage.host.clone());
     if declared.blocking() {
         on_own_thread(&life, whole_life);

@@ -17,6 +17,7 @@ use super::actor::Letter;
 use super::hosted::WorkDone;
 use super::launch::AnyProbe;
 use super::panics::cut;
+use super::words::Words;
 use crate::context::Identity;
 use crate::outcome::StopReason;
 use crate::outside::{Beginning, Outside, Place};
@@ -101,6 +102,8 @@ pub(crate) struct Life {
     left: AtomicBool,
     cell: OnceLock<ActorCell>,
     queued: AtomicUsize,
+    words: Words,
+    may_use: &'static [&'static str],
 }
 
 impl Life {
@@ -109,6 +112,7 @@ impl Life {
         beginning: Beginning,
         place: Place,
         span: Span,
+        may_use: &'static [&'static str],
     ) -> Arc<Self> {
         let (rechecks, rechecks_wanted) = mpsc::channel(1);
         Arc::new(Self {
@@ -130,6 +134,8 @@ impl Life {
             left: AtomicBool::new(false),
             cell: OnceLock::new(),
             queued: AtomicUsize::new(0),
+            words: Words::new(),
+            may_use,
         })
     }
 
@@ -231,6 +237,15 @@ impl Life {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take()
+    }
+
+    pub(crate) fn words(&self) -> &Words {
+        &self.words
+    }
+
+    /// The kinds of resources its type may use.
+    pub(crate) fn may_use(&self) -> &'static [&'static str] {
+        self.may_use
     }
 
     pub(crate) fn stop_reason(&self) -> Option<StopReason> {

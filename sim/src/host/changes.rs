@@ -1,11 +1,11 @@
 //! Another configuration for what runs: what the services make of it, and the host for those that do not say.
 
-use mainstay_protocol::CommandId;
 use mainstay_protocol::code;
 use mainstay_protocol::command::Reconfigure;
-use mainstay_protocol::health::{Evidence, FailureKind};
+use mainstay_protocol::health::{Evidence, FailureKind, Health};
 use mainstay_protocol::report::{Presence, Report};
 use mainstay_protocol::request::Refusal;
+use mainstay_protocol::{CommandId, Incarnation, InstanceKey};
 use mainstay_supervisor::{Input, Observation};
 
 use super::{MS, Phase};
@@ -55,6 +55,38 @@ impl World {
         };
         let after = self.dice.between(1, 400) * MS;
         self.host_later(at, after, id, Act::ChangeOver { command, outcome });
+    }
+
+    /// What runs is told of as adopted.
+    pub fn host_tells_again(
+        &mut self,
+        at: NodeAt,
+        command: CommandId,
+        instance: InstanceKey,
+        incarnation: Incarnation,
+    ) -> Held {
+        let host = &self.nodes[at.0].host;
+        let actor = host
+            .find(&instance, incarnation)
+            .and_then(|id| host.actors.get(&id))
+            .filter(|actor| actor.phase == Phase::Running);
+        let adopted = actor.map(|actor| Report::Adopted {
+            instance: instance.clone(),
+            incarnation,
+            service_type: actor.start.service_type.clone(),
+            version: "1.0.0".to_owned(),
+            given: actor.start.config.clone(),
+            config: actor.start.config.clone(),
+            process: Vec::new(),
+            health: Health::Unknown,
+        });
+        let told = Observation::ToldAgain {
+            command,
+            instance,
+            incarnation,
+            adopted,
+        };
+        self.agent_step(at, Input::Observed(told))
     }
 
     pub(super) fn change_over(

@@ -191,6 +191,19 @@ pub async fn drop_parked(State(api): State<Api>, Path(id): Path<String>) -> Repl
     .await
 }
 
+/// The body is the answer, any JSON.
+pub async fn answer(State(api): State<Api>, Path(id): Path<String>, bytes: Bytes) -> Reply {
+    let reference = format!("asked/{id}");
+    let what = format!("answer {reference}");
+    let answer: Value = body(&what, &bytes)?;
+    let asked = match api.read(move |present| present.find(&reference)).await? {
+        Key::Asked(asked) => asked,
+        _ => return Err(Problem::new(code::BAD_REQUEST, what, "this is no question").into()),
+    };
+    let answer = answer.to_string();
+    operate(&api, what, Operation::Answer { asked, answer }).await
+}
+
 async fn parked(api: &Api, verb: &str, id: &str) -> Result<ParkedId, Failure> {
     let reference = format!("parked/{id}");
     match api.read(move |present| present.find(&reference)).await? {

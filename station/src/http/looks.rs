@@ -36,6 +36,14 @@ pub fn lists() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::CONFIGURATIONS, list(Kind::Configuration)),
         (routes::CONFIGURATION, one("config")),
         (routes::PARKED, list(Kind::Parked)),
+        (routes::RESOURCES, list(Kind::Resource)),
+        (routes::RESOURCE_OF_KIND, get(resource_of_kind)),
+        (routes::ASKED, list(Kind::Asked)),
+        (routes::ASKED_ONE, one("asked")),
+        (routes::PROCEDURES, list(Kind::Procedure)),
+        (routes::PROCEDURE, one("procedure")),
+        (routes::COLLECTED, list(Kind::Collected)),
+        (routes::COLLECTED_ONE, one("collected")),
     ]
 }
 
@@ -87,6 +95,13 @@ async fn instance(
 
 async fn name(State(api): State<Api>, Path((node, name)): Path<(String, String)>) -> Reply {
     show(&api, format!("name/{node}/{name}")).await
+}
+
+async fn resource_of_kind(
+    State(api): State<Api>,
+    Path((kind, name)): Path<(String, String)>,
+) -> Reply {
+    show(&api, format!("resource/{kind}/{name}")).await
 }
 
 pub async fn parked(State(api): State<Api>, Path(id): Path<String>) -> Reply {

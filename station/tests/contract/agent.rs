@@ -418,6 +418,8 @@ impl Life {
                 })
                 .await;
             }
+            // This agent starts nothing by itself, and asks nothing.
+            Order::Answer(_) | Order::Adopt(_) => {}
             Order::Reconfigure(change) => {
                 self.report(Report::ConfigChanged {
                     instance: change.instance.clone(),

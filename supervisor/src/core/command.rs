@@ -1,7 +1,7 @@
 //! Commands as they arrive: what is stale is answered so, what is known is not done twice.
 
 use mainstay_protocol::code;
-use mainstay_protocol::command::{Command, Order, Reconfigure, Start, Stop};
+use mainstay_protocol::command::{Adopt, Answer, Command, Order, Reconfigure, Start, Stop};
 use mainstay_protocol::report::{CommandOutcome, LiveState, Report};
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey, limits};
 
@@ -30,6 +30,8 @@ impl AgentCore {
             Order::Start(start) => self.start(command.id, start),
             Order::Stop(stop) => self.stop(command.id, stop),
             Order::Reconfigure(change) => self.reconfigure(command.id, change),
+            Order::Answer(answer) => self.answer_question(command.id, answer),
+            Order::Adopt(adopt) => self.adopt(command.id, adopt),
         }
         self.trim_floors();
     }
@@ -206,6 +208,45 @@ impl AgentCore {
         self.output
             .actions
             .push(Action::Reconfigure { command, change });
+    }
+
+    /// Handed over at once. Should the agent end before that is known, it comes again and is no harm: who asked is gone.
+    fn answer_question(&mut self, command: CommandId, answer: Answer) {
+        if self.outbox_is_overfull() {
+            return;
+        }
+        let outcome = match self.lives(&answer.instance, answer.incarnation) {
+            true => CommandOutcome::Done,
+            false => CommandOutcome::NotRunning,
+        };
+        if outcome == CommandOutcome::Done {
+            self.output.actions.push(Action::Answer(answer));
+        }
+        self.answer(command, outcome);
+    }
+
+    /// What it runs with is known to the host; asked again, it is told again.
+    fn adopt(&mut self, command: CommandId, adopt: Adopt) {
+        if self.outbox_is_overfull() {
+            return;
+        }
+        let Adopt {
+            instance,
+            incarnation,
+        } = adopt;
+        if !self.lives(&instance, incarnation) {
+            return self.answer(command, CommandOutcome::NotRunning);
+        }
+        self.output.actions.push(Action::TellAgain {
+            command,
+            instance,
+            incarnation,
+        });
+    }
+
+    pub(super) fn lives(&self, instance: &InstanceKey, incarnation: Incarnation) -> bool {
+        let living = self.state.living.get(instance);
+        living.is_some_and(|living| living.incarnation == incarnation)
     }
 
     /// Nothing of it lives here, but the floor rises: a Start that is late does not take effect.

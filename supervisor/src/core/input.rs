@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mainstay_protocol::command::{Command, Reconfigure, Start, Stop};
+use mainstay_protocol::command::{Answer, Command, Reconfigure, Start, Stop};
 use mainstay_protocol::report::{Report, Reports, SysInfo, TypeDeclaration};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{Acknowledged, Welcome};
@@ -57,6 +57,14 @@ pub enum Observation {
         incarnation: Incarnation,
         outcome: Result<String, Refusal>,
     },
+    /// From the host: the living incarnation that an Adopt is about, told as `Adopted`; none where it has not started
+    /// yet, and says so by itself.
+    ToldAgain {
+        command: CommandId,
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        adopted: Option<Report>,
+    },
 }
 
 /// What a new life of the agent found of an incarnation that an earlier one began.
@@ -85,6 +93,14 @@ pub enum Action {
     Reconfigure {
         command: CommandId,
         change: Reconfigure,
+    },
+    /// The host: this is what it asked.
+    Answer(Answer),
+    /// The host: tell of it anew, as adopted; the answer is ToldAgain.
+    TellAgain {
+        command: CommandId,
+        instance: InstanceKey,
+        incarnation: Incarnation,
     },
     /// To the station. Only while a session is up, and only within its credits.
     Send(Reports),

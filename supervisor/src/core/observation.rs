@@ -29,6 +29,12 @@ impl AgentCore {
                 incarnation,
                 outcome,
             } => self.reconfigured(command, instance, incarnation, outcome),
+            Observation::ToldAgain {
+                command,
+                instance,
+                incarnation,
+                adopted,
+            } => self.told_again(command, &instance, incarnation, adopted),
         }
     }
 
@@ -43,9 +49,45 @@ impl AgentCore {
             Report::SupervisorChanged { incarnation, .. } => {
                 self.supervisor_changed(report, incarnation);
             }
+            Report::Acquired { .. }
+            | Report::Released { .. }
+            | Report::Asked { .. }
+            | Report::Announced { .. }
+            | Report::Recorded { .. } => self.said(report),
             // Only the core says these, to commands; nobody observes one.
-            Report::ConfigChanged { .. } | Report::CommandDone { .. } => {}
+            Report::ConfigChanged { .. } | Report::Adopted { .. } | Report::CommandDone { .. } => {}
         }
+    }
+
+    /// In its own words; whoever passes them on sees to it that they do not fill the outbox.
+    fn said(&mut self, report: Report) {
+        if self.awaiting(&report).is_some() {
+            self.report(report);
+        }
+    }
+
+    fn told_again(
+        &mut self,
+        command: CommandId,
+        instance: &InstanceKey,
+        incarnation: Incarnation,
+        adopted: Option<Report>,
+    ) {
+        // The command came twice, and was answered by the first telling.
+        if self.state.ledger.knows(command) {
+            return;
+        }
+        if !self.lives(instance, incarnation) {
+            return self.answer(command, CommandOutcome::NotRunning);
+        }
+        if let Some(mut report) = adopted.map(fitted) {
+            if let Report::Adopted { health, .. } = &mut report {
+                let pulse = self.pulses.get(instance);
+                *health = pulse.map(|pulse| pulse.health).unwrap_or_default();
+            }
+            self.report(report);
+        }
+        self.answer(command, CommandOutcome::Done);
     }
 
     fn started(&mut self, report: Report) {
@@ -115,6 +157,12 @@ impl AgentCore {
             | Report::Unresponsive { .. }
             | Report::ConfigChanged { .. }
             | Report::SupervisorChanged { .. }
+            | Report::Adopted { .. }
+            | Report::Acquired { .. }
+            | Report::Released { .. }
+            | Report::Asked { .. }
+            | Report::Announced { .. }
+            | Report::Recorded { .. }
             | Report::CommandDone { .. } => (CommandOutcome::Done, CommandOutcome::Done),
         };
         self.report(report);
@@ -295,7 +343,27 @@ fn fitted(mut report: Report) -> Report {
         Report::CouldNotStart { text, .. } => cut(text),
         Report::HealthChanged { detail, .. } | Report::Unresponsive { detail, .. } => cut(detail),
         Report::SupervisorChanged { why, .. } => cut(why),
-        Report::NameTaken { .. } | Report::Ended { .. } | Report::CommandDone { .. } => {}
+        Report::Adopted {
+            version,
+            given,
+            config,
+            ..
+        } => {
+            cut(version);
+            for config in [given, config] {
+                if config.len() > limits::JSON_BYTES_MAX {
+                    "null".clone_into(config);
+                }
+            }
+        }
+        Report::Announced { why, .. } => cut(why),
+        // The host takes no longer ones; half a body would be none.
+        Report::Asked { .. } | Report::Recorded { .. } => {}
+        Report::NameTaken { .. }
+        | Report::Ended { .. }
+        | Report::Acquired { .. }
+        | Report::Released { .. }
+        | Report::CommandDone { .. } => {}
     }
     report
 }

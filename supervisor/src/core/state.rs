@@ -202,7 +202,7 @@ impl State {
             return;
         }
         match report {
-            Report::Started { .. } => {
+            Report::Started { .. } | Report::Adopted { .. } => {
                 living.started = true;
                 if living.state == LiveState::Starting {
                     living.state = LiveState::Running;
@@ -226,6 +226,11 @@ impl State {
             | Report::Unresponsive { .. }
             | Report::ConfigChanged { .. }
             | Report::SupervisorChanged { .. }
+            | Report::Acquired { .. }
+            | Report::Released { .. }
+            | Report::Asked { .. }
+            | Report::Announced { .. }
+            | Report::Recorded { .. }
             | Report::CommandDone { .. } => {}
         }
     }

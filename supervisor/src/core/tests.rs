@@ -118,6 +118,13 @@ pub(super) fn said(report: &Report) -> String {
         Report::Unresponsive { missed, limit, .. } => format!(" {missed}/{limit}"),
         Report::SupervisorChanged { incarnation, .. } => format!(" {incarnation}"),
         Report::ConfigChanged { config, .. } => format!(" {config}"),
+        Report::Adopted { health, .. } => format!(" {}", health.as_str()),
+        Report::Acquired { resource, .. } | Report::Released { resource, .. } => {
+            format!(" {resource}")
+        }
+        Report::Asked { failure, .. } => format!(" {}", failure.name),
+        Report::Announced { why, .. } => format!(" {why}"),
+        Report::Recorded { name, .. } => format!(" {name}"),
         Report::Started { .. } | Report::CouldNotStart { .. } => String::new(),
     };
     format!("{}{about}{more}", report.name())
@@ -266,6 +273,8 @@ pub(super) fn numbers(actions: &[Action]) -> Vec<u64> {
             | Action::Start(_)
             | Action::Stop(_)
             | Action::Reconfigure { .. }
+            | Action::Answer(_)
+            | Action::TellAgain { .. }
             | Action::CloseSession { .. } => None,
         })
         .flatten()
@@ -292,6 +301,18 @@ pub(super) fn done(actions: &[Action]) -> Vec<String> {
             Action::Reconfigure { command, change } => Some(format!(
                 "reconfigure {}:{} {command}",
                 change.instance.placement, change.incarnation
+            )),
+            Action::Answer(answer) => Some(format!(
+                "answer {}:{} {}",
+                answer.instance.placement, answer.incarnation, answer.question.0
+            )),
+            Action::TellAgain {
+                command,
+                instance,
+                incarnation,
+            } => Some(format!(
+                "tell again {}:{incarnation} {command}",
+                instance.placement
             )),
             Action::Send(_) | Action::CloseSession { .. } => None,
         })

@@ -141,6 +141,15 @@ impl World {
                     self.changes
                         .push((command, change.instance, change.incarnation));
                 }
+                Action::Answer(answer) => {
+                    let lives = self.machine.get(&answer.instance).map(|(lives, _)| *lives);
+                    assert_eq!(
+                        lives,
+                        Some(answer.incarnation),
+                        "only what lives is answered"
+                    );
+                }
+                Action::TellAgain { .. } => unreachable!("this station adopts nothing"),
                 Action::Send(reports) => {
                     assert!(self.station.connected, "nothing is sent without a session");
                     assert_eq!(reports.node_epoch, NodeEpoch(self.station.epoch));
@@ -476,6 +485,12 @@ impl World {
             | Report::HealthChanged { .. }
             | Report::Unresponsive { .. }
             | Report::ConfigChanged { .. }
+            | Report::Adopted { .. }
+            | Report::Acquired { .. }
+            | Report::Released { .. }
+            | Report::Asked { .. }
+            | Report::Announced { .. }
+            | Report::Recorded { .. }
             | Report::SupervisorChanged { .. } => {}
         }
     }

@@ -3,9 +3,9 @@
 use mainstay_coordinator::{Answer, Event, GoneWhy, Operation, StartOn, StartPlacement, Ticket};
 use mainstay_protocol::command::{Command, Order};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
-use mainstay_protocol::report::{CommandOutcome, Ending, Presence, Report};
+use mainstay_protocol::report::{CommandOutcome, Ending, LiveState, Presence, Report};
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey, NodeName, PlacementName};
-use mainstay_resource_graph::View;
+use mainstay_resource_graph::{View, ViewExt};
 
 use super::World;
 use crate::harness::types::{at, node_name, slot, type_name};
@@ -62,7 +62,9 @@ impl World {
             for command in open {
                 let outcome = match command.order {
                     Order::Start(_) => CommandOutcome::Done,
-                    Order::Stop(_) | Order::Reconfigure(_) => CommandOutcome::NotRunning,
+                    Order::Stop(_) | Order::Reconfigure(_) | Order::Answer(_) | Order::Adopt(_) => {
+                        CommandOutcome::NotRunning
+                    }
                 };
                 scripted.note(Report::CommandDone {
                     command: command.id,
@@ -71,6 +73,17 @@ impl World {
             }
         }
         self.up(node);
+    }
+
+    /// Something of this count runs on its node, and nobody here started it.
+    pub fn runs_stray(&mut self, instance: &InstanceKey, count: u64) {
+        let known = self.graph().instance(instance);
+        let incarnation = Incarnation {
+            count,
+            ..known.map_or_else(Incarnation::default, |known| known.incarnation)
+        };
+        let scripted = self.scripted(instance.node.as_str());
+        scripted.set_live(instance, incarnation, Some(LiveState::Running));
     }
 
     /// The instance is up with the configuration it was started with, and its Start is answered.
@@ -88,7 +101,11 @@ impl World {
             .rev()
             .find_map(|command| match &command.order {
                 Order::Start(start) if start.instance == *instance => Some(start.config.clone()),
-                Order::Start(_) | Order::Stop(_) | Order::Reconfigure(_) => None,
+                Order::Start(_)
+                | Order::Stop(_)
+                | Order::Reconfigure(_)
+                | Order::Answer(_)
+                | Order::Adopt(_) => None,
             });
         let report = Report::Started {
             instance: instance.clone(),

@@ -1,0 +1,73 @@
+//! What the coordinator has to say to a living instance, and wants to hear of it: answers, and what a stray is.
+
+use mainstay_protocol::command::Answer;
+use mainstay_protocol::health::{Health, ProcessIdentity};
+use mainstay_protocol::report::Report;
+use mainstay_protocol::{CommandId, Incarnation, InstanceKey};
+use mainstay_service::hosting::{Hosted, Phase};
+use mainstay_supervisor::Observation;
+
+use super::{Instances, Living};
+
+impl Instances {
+    /// What it asked is answered. It may not wait for it any more.
+    pub(crate) fn answer(&self, answer: Answer) {
+        let Some(hosted) = self.get(&answer.instance) else {
+            return;
+        };
+        if hosted.identity().incarnation == answer.incarnation {
+            let heard = hosted.answer_question(answer.question, answer.answered);
+            tracing::debug!(instance = %answer.instance, heard, "is answered");
+        }
+    }
+
+    /// Tells of a living incarnation as adopted: what it was started with, and what it is.
+    pub(crate) fn tell_again(
+        &self,
+        command: CommandId,
+        instance: InstanceKey,
+        incarnation: Incarnation,
+    ) {
+        let living = self.hosted().get(&instance).cloned();
+        let adopted = living
+            .filter(|living| living.start.incarnation == incarnation)
+            .and_then(|living| self.adopted(&living));
+        let instances = self.clone();
+        tokio::spawn(async move {
+            instances
+                .observe(Observation::ToldAgain {
+                    command,
+                    instance,
+                    incarnation,
+                    adopted,
+                })
+                .await;
+        });
+    }
+
+    fn adopted(&self, living: &Living) -> Option<Report> {
+        let Phase::Running(running) = living.hosted.phase().borrow().clone() else {
+            return None;
+        };
+        let start = &living.start;
+        let declared = self.shared.types.get(&start.service_type)?;
+        Some(Report::Adopted {
+            instance: start.instance.clone(),
+            incarnation: start.incarnation,
+            service_type: start.service_type.clone(),
+            version: declared.declaration().version.clone(),
+            given: start.config.clone(),
+            config: running.config,
+            process: self.processes_of(&living.hosted),
+            // The core has heard the Checks.
+            health: Health::Unknown,
+        })
+    }
+
+    /// The processes it stands for; actors live in the agent's.
+    pub(super) fn processes_of(&self, hosted: &Hosted) -> Vec<ProcessIdentity> {
+        hosted
+            .processes()
+            .unwrap_or_else(|| vec![self.shared.process.clone()])
+    }
+}

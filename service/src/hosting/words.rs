@@ -1,0 +1,81 @@
+//! What one incarnation says of its own accord, on its way to whoever passes it on; and its questions, until they are
+//! answered.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mainstay_protocol::QuestionId;
+use mainstay_protocol::command::Answered;
+use mainstay_protocol::report::Report;
+use tokio::sync::{mpsc, oneshot};
+
+/// One thing said. Whoever said it waits until it is passed on, so that what it says or does next comes behind it.
+#[derive(Debug)]
+pub struct Word {
+    pub report: Report,
+    pub passed_on: oneshot::Sender<()>,
+}
+
+/// Taken by whoever passes them on.
+pub type Spoken = mpsc::Receiver<Box<Word>>;
+
+pub(crate) struct Words {
+    outgoing: mpsc::Sender<Box<Word>>,
+    wanted: Mutex<Option<Spoken>>,
+    questions: Mutex<Questions>,
+}
+
+#[derive(Default)]
+struct Questions {
+    asked: u64,
+    waiting: BTreeMap<QuestionId, oneshot::Sender<Answered>>,
+}
+
+impl Words {
+    pub(crate) fn new() -> Self {
+        let (outgoing, wanted) = mpsc::channel(1);
+        Self {
+            outgoing,
+            wanted: Mutex::new(Some(wanted)),
+            questions: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn take(&self) -> Option<Spoken> {
+        self.wanted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    /// Returns when it is passed on. False: nobody listens, since the agent ends.
+    pub(crate) async fn say(&self, report: Report) -> bool {
+        let (passed_on, was) = oneshot::channel();
+        let word = Box::new(Word { report, passed_on });
+        self.outgoing.send(word).await.is_ok() && was.await.is_ok()
+    }
+
+    /// A number for the next question, and where its answer comes.
+    pub(crate) fn question(&self) -> (QuestionId, oneshot::Receiver<Answered>) {
+        let (answer, answered) = oneshot::channel();
+        let mut questions = self.questions();
+        questions.asked += 1;
+        let id = QuestionId(questions.asked);
+        // Whoever gave up waiting does not say so.
+        questions.waiting.retain(|_, waits| !waits.is_closed());
+        questions.waiting.insert(id, answer);
+        (id, answered)
+    }
+
+    /// False: nobody waits for it (any more).
+    pub(crate) fn answer(&self, question: QuestionId, answered: Answered) -> bool {
+        let waits = self.questions().waiting.remove(&question);
+        waits.is_some_and(|waits| waits.send(answered).is_ok())
+    }
+
+    fn questions(&self) -> MutexGuard<'_, Questions> {
+        self.questions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
