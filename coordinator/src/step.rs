@@ -52,6 +52,7 @@ pub fn step(
         outcomes.push(take(&mut txn, event, env));
         bytes += txn.bytes_since(point);
     }
+    record::forget(&mut txn, &dirty, env);
     dirty.extend(txn.dirty_keys());
     let converged = converge(&mut txn, rules, dirty, env);
     Stepped {

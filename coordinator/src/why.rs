@@ -66,6 +66,10 @@ pub fn why(view: &dyn View, key: &Key) -> Option<Why> {
     }
     .filter(|will| !off.contains_key(will.rule));
     let mut you_can = action::you_can(view, key);
+    you_can.extend(tree.because.iter().filter_map(|cause| match cause.key {
+        Key::Asked(id) => Some(action::answer(id.0)),
+        _ => None,
+    }));
     you_can.extend(switched_off::remedies(&tree));
     you_can.extend(
         parked_on(view, key)

@@ -22,6 +22,7 @@ pub use operation::Recorded;
 pub use report::{finish_stop, report};
 pub use session::stop_why;
 pub use wish::{reach, replace};
+pub use word::forget;
 
 /// What an event calls for once its entry is committed.
 #[derive(Debug, Clone, PartialEq)]

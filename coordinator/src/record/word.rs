@@ -217,3 +217,16 @@ pub(super) fn answer_by_hand(txn: &mut Txn<'_>, id: AskedId, answer: &str, env: 
     let text = format!("{} of {} is answered", asked.failure.name, asked.instance);
     Ok(taken(vec![asked.instance], text))
 }
+
+/// Collected records whose time is up: every rule had its chance. Nothing is decided by it, and nothing told.
+pub fn forget(txn: &mut Txn<'_>, due: &BTreeSet<Key>, env: &Env) {
+    for key in due {
+        if let Key::Collected(id) = key
+            && txn
+                .collected(*id)
+                .is_some_and(|record| record.until <= env.now)
+        {
+            txn.remove(key);
+        }
+    }
+}

@@ -6,7 +6,6 @@ mod asked;
 mod command_resend;
 mod could_not_start;
 pub mod dependency_gate;
-mod forget;
 mod name_conflict;
 mod node_return;
 mod place;
@@ -50,6 +49,5 @@ pub(crate) fn shipped() -> Vec<RuleEntry> {
         RuleEntry::of::<name_conflict::NameConflict>(),
         RuleEntry::of::<command_resend::CommandResend>(),
         RuleEntry::of::<procedure_over::ProcedureOver>(),
-        RuleEntry::of::<forget::Forget>(),
     ]
 }

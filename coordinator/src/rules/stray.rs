@@ -82,7 +82,8 @@ fn in_its_way(txn: &Txn<'_>, key: &InstanceKey, stray: &StrayFound) -> Option<Re
     let Some(instance) = txn.instance(key) else {
         return held("no placement asks for it".to_owned());
     };
-    if stray.incarnation < instance.incarnation {
+    // One that was never started gives way: the graph may be of a later epoch than what runs.
+    if stray.incarnation < instance.incarnation && instance.incarnation.count > 0 {
         return held(format!("{} is newer", instance.incarnation));
     }
     if stray.state == LiveState::Stopping {

@@ -99,9 +99,18 @@ pub fn you_can(view: &dyn View, key: &Key) -> Vec<String> {
             ],
             _ => Vec::new(),
         },
+        Some(Vertex::Asked(_)) => match key {
+            Key::Asked(id) => vec![answer(id.0)],
+            _ => Vec::new(),
+        },
         Some(_) => vec![format!("mainstay describe {key}")],
         None => Vec::new(),
     }
+}
+
+/// What it is told is for its type to understand; a word in quotes is JSON.
+pub(super) fn answer(question: u64) -> String {
+    format!("mainstay answer {question} '\"go on\"'")
 }
 
 /// Whoever holds it lets it go, or this one does without.

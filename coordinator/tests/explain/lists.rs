@@ -8,7 +8,7 @@ use mainstay_resource_graph::{Key, Kind, View, ViewExt};
 use crate::harness::{World, rules_of};
 
 /// The commands there are, with how many words stand before their reference.
-const COMMANDS: [(&str, usize); 20] = [
+const COMMANDS: [(&str, usize); 21] = [
     ("status", 1),
     ("get", 1),
     ("describe", 1),
@@ -19,6 +19,7 @@ const COMMANDS: [(&str, usize); 20] = [
     ("check", 1),
     ("ask-status", 1),
     ("call", 1),
+    ("answer", 1),
     ("events", 1),
     ("decisions", 1),
     ("why", 1),
@@ -97,6 +98,7 @@ fn typed(world: &World, line: &str) {
     };
     let key: Key = match name {
         "parked" => format!("parked/{reference}").parse().unwrap(),
+        "answer" => format!("asked/{reference}").parse().unwrap(),
         "start" => format!("type/{reference}").parse().unwrap(),
         _ => reference
             .parse()

@@ -11,7 +11,7 @@ use mainstay_protocol::report::{
 };
 use mainstay_protocol::{
     AgentRunId, BootId, CommandId, Epoch, Incarnation, InstanceKey, NodeEpoch, NodeId, NodeName,
-    Sequence, SlotName, TypeName,
+    Sequence, SlotName, TypeName, code,
 };
 
 use super::types::{TYPES, declaration};
@@ -41,6 +41,8 @@ pub struct ScriptedNode {
     pub supervisor: u64,
     /// Commands it was sent, in order.
     pub received: Vec<Command>,
+    /// What lives there and was started by nobody here.
+    pub strays: BTreeSet<InstanceKey>,
     /// What it says of what it is asked to adopt.
     pub adopted_type: TypeName,
     pub adopted_config: String,
@@ -70,6 +72,7 @@ impl ScriptedNode {
             names: BTreeMap::new(),
             supervisor: 1,
             received: Vec::new(),
+            strays: BTreeSet::new(),
             adopted_type: TypeName::new("flaky").unwrap(),
             adopted_config: "{}".to_owned(),
         }
@@ -265,6 +268,7 @@ impl ScriptedNode {
             health,
         });
         if state.is_none() {
+            self.strays.remove(key);
             self.names.remove(key);
         }
     }
@@ -296,6 +300,23 @@ impl ScriptedNode {
             Order::Answer(_) => self.answer(command.id, CommandOutcome::Done),
             Order::Adopt(adopt) => self.receive_adopt(&command, &adopt),
         }
+    }
+
+    /// Nobody can know of a stray's name but the node.
+    fn refuse_name(&mut self, command: &Command, start: &Start, holder: InstanceKey) {
+        self.note(Report::NameTaken {
+            instance: start.instance.clone(),
+            incarnation: start.incarnation,
+            name: start.name.clone(),
+            holder: Some(holder),
+        });
+        self.answer(
+            command.id,
+            CommandOutcome::Refused {
+                code: code::NAME_HELD_ON_NODE,
+                text: "a stray has it".to_owned(),
+            },
+        );
     }
 
     /// What it has is told with the configuration `adopted` of the scripts.
@@ -332,8 +353,14 @@ impl ScriptedNode {
                 start.instance, start.incarnation, live.incarnation
             );
         }
-        if let Some((other, _)) = self.names.iter().find(|(_, name)| **name == start.name) {
-            panic!("{} is ordered while {other} has its name", start.instance);
+        let named = self.names.iter().find(|(_, name)| **name == start.name);
+        if let Some(other) = named.map(|(other, _)| other.clone()) {
+            assert!(
+                self.strays.contains(&other),
+                "{} is ordered while {other} has its name",
+                start.instance
+            );
+            return self.refuse_name(&command, start, other);
         }
         self.names
             .insert(start.instance.clone(), start.name.clone());

@@ -174,6 +174,7 @@ fn nodes(world: &mut World, words: &Words<'_>, name: &str) -> bool {
             world.answer(words.get(1), &outcome, which);
         }
         "again" => world.send_again(words.get(1)),
+        "sends" => world.send_what_is_left(words.get(1)),
         "supervisor" => {
             let incarnation = words.get(2).parse().unwrap();
             let report = Report::SupervisorChanged {

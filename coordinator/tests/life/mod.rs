@@ -21,6 +21,21 @@ macro_rules! told {
 }
 
 told! {
+    // proves: S5, S6, S7
+    a_resource_is_held_or_shared_as_its_type_may_and_free_when_its_user_is_gone = "resources";
+    // proves: S7
+    what_nobody_answers_in_time_is_a_failure = "asked";
+    // proves: S7
+    an_announced_stop_is_seen_before_and_after_it = "announced";
+    // proves: S9
+    // acceptance: issue 3, line 3
+    a_stray_is_taken_in_where_it_is_wanted_else_left_and_told = "stray";
+    // proves: S9
+    a_graph_older_than_its_node_takes_in_what_runs_there = "stray_newer";
+    // proves: S20
+    a_restart_group_restarts_together_on_its_node = "restart_group";
+    // proves: S3
+    a_collected_record_is_there_for_a_moment = "collected";
     // proves: S8, S9
     // case: services 11, 13
     a_start_becomes_running_with_its_configuration_once = "start";

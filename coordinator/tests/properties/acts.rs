@@ -4,13 +4,13 @@ use mainstay_coordinator::Operation;
 use mainstay_protocol::command::Order;
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
 use mainstay_protocol::report::{
-    CommandOutcome, Ending, LiveInstance, LiveState, Presence, Report,
+    CommandOutcome, Ending, LiveInstance, LiveState, Manner, Presence, Report, TypedFailure,
 };
-use mainstay_protocol::{CommandId, Incarnation, InstanceKey};
+use mainstay_protocol::{CommandId, Incarnation, InstanceKey, QuestionId};
 use mainstay_resource_graph::{InstanceState, Key, ViewExt};
 use proptest::prelude::*;
 
-use crate::harness::{Mode, World, at, node_name, start, wish};
+use crate::harness::{Mode, World, at, key, node_name, start, wish};
 
 #[derive(Debug, Clone)]
 pub enum Act {
@@ -60,6 +60,12 @@ pub enum Act {
     Release,
     Requeue,
     Drop,
+    /// A node comes back with something that nobody here started.
+    Stray {
+        node: usize,
+        name: usize,
+        ahead: usize,
+    },
 }
 
 const TYPES: [&str; 7] = [
@@ -92,6 +98,8 @@ pub fn act() -> impl Strategy<Value = Act> {
         2 => number.clone().prop_map(Act::Hears),
         2 => (number.clone(), any::<bool>())
             .prop_map(|(node, keeps_file)| Act::AgentRestarts { node, keeps_file }),
+        2 => (number.clone(), number.clone(), number.clone())
+            .prop_map(|(node, name, ahead)| Act::Stray { node, name, ahead }),
         9 => number.prop_map(Act::Wait),
         1 => Just(Act::FailOver),
         2 => Just(Act::Hold),
@@ -167,6 +175,7 @@ pub fn carry_out(world: &mut World, act: &Act) {
         Act::ArrivesLate => world.arrive_late(),
         Act::Release => world.release(),
         Act::Requeue => parked(world, |parked| Operation::Requeue { parked }),
+        Act::Stray { node, name, ahead } => stray(world, pick(&NODES, node), name, ahead),
         Act::Drop => parked(world, |parked| Operation::Drop { parked }),
     }
     world.run();
@@ -188,9 +197,43 @@ fn put(world: &mut World, name: usize, on: usize, config: usize, depends: usize)
         _ => String::new(),
     };
     let config = config % 3;
+    let group = if config == 2 { "" } else { "group shop" };
     world.ask(wish(&format!(
-        "put {placement} {service_type} on {on} {holds} {depends} {{\"a\":{config}}}"
+        "put {placement} {service_type} on {on} {holds} {group} {depends} {{\"a\":{config}}}"
     )));
+}
+
+/// Not what lives there, nor what has its name.
+fn stray(world: &mut World, node: &str, name: usize, ahead: usize) {
+    // They come with a restored graph, and then nothing is on its way.
+    if world.log.mode == Mode::Hold || !world.log.held.is_empty() || !world.log.lost.is_empty() {
+        return;
+    }
+    let placement = pick(&NAMES, name);
+    let instance = at(&format!("{placement}@{node}"));
+    let known = world.graph().instance(&instance);
+    let slot = known
+        .as_ref()
+        .map_or_else(|| placement.parse().unwrap(), |known| known.name.clone());
+    let scripted = world.scripted(node);
+    let taken = scripted.live(&instance).is_some()
+        || scripted.names.values().any(|held| *held == slot)
+        || !scripted.open.is_empty();
+    if taken || !scripted.connected || scripted.deaf {
+        return;
+    }
+    let floor = scripted
+        .digest
+        .get(&instance)
+        .map(|entry| entry.floor.count);
+    let count = known.map_or(0, |known| known.incarnation.count);
+    world.gone(node);
+    world.runs_stray(
+        &instance,
+        count.max(floor.unwrap_or(0)) + 1 + ahead as u64 % 3,
+    );
+    world.scripted(node).names.insert(instance, slot);
+    world.up(node);
 }
 
 fn open_session(world: &mut World, node: &str) {
@@ -333,6 +376,46 @@ impl Of<'_> {
         }
     }
 
+    fn uses(&self, what: usize) -> Report {
+        let Key::Resource(resource) = key(pick(
+            &["resource/disk/a", "resource/disk/b", "resource/tape/c"],
+            what,
+        )) else {
+            unreachable!("they are resources")
+        };
+        let (instance, incarnation) = (self.0.clone(), self.1);
+        if what.is_multiple_of(5) {
+            return Report::Released {
+                instance,
+                incarnation,
+                resource,
+            };
+        }
+        Report::Acquired {
+            instance,
+            incarnation,
+            question: QuestionId(what as u64),
+            resource,
+            manner: match what.is_multiple_of(2) {
+                true => Manner::Alone,
+                false => Manner::Shared,
+            },
+        }
+    }
+
+    fn asks(&self) -> Report {
+        Report::Asked {
+            instance: self.0.clone(),
+            incarnation: self.1,
+            question: QuestionId(1),
+            failure: TypedFailure {
+                name: "disk-full".to_owned(),
+                body: "{}".to_owned(),
+            },
+            deadline_ms: 3000,
+        }
+    }
+
     fn misses(&self, missed: u32) -> Report {
         Report::Unresponsive {
             instance: self.0.clone(),
@@ -367,6 +450,8 @@ fn word(instance: &InstanceKey, live: &LiveInstance, what: usize) -> Report {
             7 => of.misses(1),
             8 => of.misses(3),
             9 => of.failed(FailureKind::Killed, Presence::Gone, "killed"),
+            10 if what > 20 => of.uses(what),
+            11 if what > 20 => of.asks(),
             _ => of.health(Health::Ok, ""),
         },
         LiveState::Stopping => match what % 6 {

@@ -3,8 +3,9 @@
 mod acts;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use mainstay_coordinator::{Env, Rule, Rules, Verdict, Watch};
+use mainstay_coordinator::{Env, Next, Procedure, Rule, Rules, Turn, Verdict, Watch};
 use mainstay_protocol::{InstanceKey, code};
 use mainstay_resource_graph::{Graph, InstanceState, Key, Kind, Txn, View, ViewExt};
 use proptest::prelude::*;
@@ -39,8 +40,55 @@ impl Rule for Moody {
     }
 }
 
+/// Two steps over what fails: it begins, and ends by its time or by a start.
+struct Patience;
+
+impl Procedure for Patience {
+    const NAME: &'static str = "patience";
+    type Subject = InstanceKey;
+    type Step = String;
+
+    fn watches() -> Watch {
+        Watch::instances(|instance| {
+            matches!(
+                instance.state,
+                InstanceState::Backoff { .. } | InstanceState::Quarantined
+            )
+        })
+    }
+
+    fn begin(subject: InstanceKey, _: &mut Txn<'_>, _: &Env) -> Next<String> {
+        Next::step(
+            subject.to_string(),
+            Duration::from_secs(5),
+            "it is waited for",
+        )
+    }
+
+    fn go_on(
+        subject: InstanceKey,
+        step: String,
+        turn: Turn,
+        txn: &mut Txn<'_>,
+        _: &Env,
+    ) -> Next<String> {
+        assert_eq!(step, subject.to_string());
+        let is_up = txn
+            .instance(&subject)
+            .is_some_and(|instance| instance.state.is_up());
+        match turn {
+            Turn::TimeIsUp => Next::end("long enough"),
+            Turn::Changed if is_up => Next::end("it is up"),
+            Turn::Changed => Next::Stay,
+        }
+    }
+}
+
 fn story(acts: &[Act]) -> World {
-    let mut world = World::with(Rules::shipped().with::<Moody>());
+    let rules = Rules::shipped()
+        .with::<Moody>()
+        .with_procedure::<Patience>();
+    let mut world = World::with(rules);
     for node in ["n1", "n2"] {
         world.scripted(node).answers = true;
         world.up(node);
@@ -131,6 +179,10 @@ fn random_stories_make_every_rule_fire() {
         assert!(fired.contains_key(rule), "{rule} never fired: {fired:?}");
     }
     assert!(fired.contains_key("moody"), "no rule was parked: {fired:?}");
+    assert!(
+        fired.contains_key("patience"),
+        "no procedure began: {fired:?}"
+    );
 }
 
 /// Every entry once more, on an empty graph: the same bytes.

@@ -3,6 +3,7 @@
 
 mod stories;
 mod updates;
+mod words;
 
 use std::collections::BTreeSet;
 
@@ -222,6 +223,13 @@ rules! {
     stop_in_reverse_order;
     rolling_update;
     rolling_update_goes_back;
+    stray;
+    stray_is_taken_in;
+    asked;
+    asked_by_what_is_gone;
+    release;
+    restart_group;
+    procedure_over;
 }
 
 #[test]

@@ -8,6 +8,7 @@ use mainstay_resource_graph::Key;
 
 use super::Story;
 pub use super::updates::*;
+pub use super::words::*;
 use crate::harness::{World, key, wish};
 
 fn web(_: &World) -> Key {

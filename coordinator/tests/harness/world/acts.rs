@@ -84,6 +84,7 @@ impl World {
         };
         let scripted = self.scripted(instance.node.as_str());
         scripted.set_live(instance, incarnation, Some(LiveState::Running));
+        scripted.strays.insert(instance.clone());
     }
 
     /// The instance is up with the configuration it was started with, and its Start is answered.
