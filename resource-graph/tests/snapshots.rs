@@ -3,18 +3,22 @@
 
 mod world;
 
+use std::collections::BTreeSet;
+
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::health::{Evidence, FailureKind};
 use mainstay_protocol::record;
+use mainstay_protocol::report::{Manner, TypedFailure};
 use mainstay_protocol::{
-    ClusterId, ClusterName, Epoch, NodeEpoch, Revision, Sequence, StationId, StationRunId,
+    ClusterId, ClusterName, Epoch, NodeEpoch, QuestionId, Revision, Sequence, StationId,
+    StationRunId,
 };
 use mainstay_resource_graph::snapshot::SnapshotError;
 use mainstay_resource_graph::stored::{self, StoredError};
 use mainstay_resource_graph::{
-    Cause, Cluster, Failure, FailureCause, Graph, Key, Kind, Outbox, Parked, ParkedWhat, Record,
-    Relation, RuleOff, Settings, Station, StationBegan, StationState, Supervisor, SupervisorState,
-    Txn, Vertex, View,
+    Asked, Cause, Cluster, Collected, Failure, FailureCause, Graph, Key, Kind, Outbox, Parked,
+    ParkedWhat, Procedure, Record, Relation, Resource, RuleOff, Settings, Station, StationBegan,
+    StationState, Supervisor, SupervisorState, Txn, Vertex, View,
 };
 
 use world::{at, commit, incarnation, key, name_of, seconds, small, stop_command};
@@ -75,6 +79,47 @@ fn put_parts(txn: &mut Txn<'_>) {
         at: seconds(2),
     };
     txn.put(key("parked/ff"), Vertex::Parked(parked)).unwrap();
+    words(txn);
+}
+
+/// What instances use and ask, what rules are in the middle of, what was collected.
+fn words(txn: &mut Txn<'_>) {
+    let resource = Resource {
+        manner: Manner::Shared,
+    };
+    txn.put(key("resource/disk/sda"), Vertex::Resource(resource))
+        .unwrap();
+    let asked = Asked {
+        instance: at("web@n1"),
+        incarnation: incarnation(1),
+        question: QuestionId(3),
+        failure: TypedFailure {
+            name: "disk-full".to_owned(),
+            body: "{}".to_owned(),
+        },
+        deadline: seconds(9),
+    };
+    txn.put(key("asked/4"), Vertex::Asked(asked)).unwrap();
+    let procedure = Procedure {
+        rule: "second_chance".to_owned(),
+        subject: key("web@n1"),
+        step: "\"Cool\"".to_owned(),
+        text: "it cools down".to_owned(),
+        deadline: Some(seconds(9)),
+        count: 1,
+    };
+    txn.put(key("procedure/cafe"), Vertex::Procedure(procedure))
+        .unwrap();
+    let record = Collected {
+        instance: at("web@n1"),
+        incarnation: incarnation(1),
+        name: "smart".to_owned(),
+        body: "{\"line\":\"x\"}".to_owned(),
+        taken_by: BTreeSet::from(["watch_disks".to_owned()]),
+        until: seconds(9),
+    };
+    txn.put(key("collected/5"), Vertex::Collected(record))
+        .unwrap();
 }
 
 fn fill_and_link(txn: &mut Txn<'_>) {
@@ -102,6 +147,8 @@ fn fill_and_link(txn: &mut Txn<'_>) {
     txn.link(key("web@n1"), Relation::Wants, key("config/bb"))
         .unwrap();
     txn.link(key("node/n1"), Relation::Provides, key("type/web"))
+        .unwrap();
+    txn.link(key("web@n1"), Relation::Uses, key("resource/disk/sda"))
         .unwrap();
 }
 

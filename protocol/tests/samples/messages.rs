@@ -322,13 +322,6 @@ fn words() -> Vec<Report> {
         ResourceKind::new("disk").unwrap(),
         ResourceName::new("sda").unwrap(),
     );
-    let acquired = |number, manner| Report::Acquired {
-        instance: instance(number),
-        incarnation,
-        question: QuestionId(7),
-        resource: resource.clone(),
-        manner,
-    };
     vec![
         Report::Adopted {
             instance: instance(10),
@@ -340,8 +333,13 @@ fn words() -> Vec<Report> {
             process: Vec::new(),
             health: Health::Ok,
         },
-        acquired(11, Manner::Alone),
-        acquired(12, Manner::Shared),
+        Report::Acquired {
+            instance: instance(11),
+            incarnation,
+            question: QuestionId(7),
+            resource: resource.clone(),
+            manner: Manner::Shared,
+        },
         Report::Released {
             instance: instance(13),
             incarnation,
@@ -414,29 +412,17 @@ pub fn orders() -> Vec<Order> {
             config: "{\"greeting\":\"Ahoy\"}".to_owned(),
             deadline_ms: 30_000,
         }),
-        answer(4, Answered::Granted),
-        answer(5, Answered::Said("{\"wait_ms\":5}".to_owned())),
-        answer(
-            6,
-            Answered::Refused {
-                code: Code::known("MS-RESOURCE-HELD"),
-                text: "web has it".to_owned(),
-            },
-        ),
+        Order::Answer(AnswerOrder {
+            instance: instance(4),
+            incarnation: incarnation(),
+            question: QuestionId(9),
+            answered: Answered::Said("{\"wait_ms\":5}".to_owned()),
+        }),
         Order::Adopt(Adopt {
             instance: instance(7),
             incarnation: incarnation(),
         }),
     ]
-}
-
-fn answer(number: u32, answered: Answered) -> Order {
-    Order::Answer(AnswerOrder {
-        instance: instance(number),
-        incarnation: incarnation(),
-        question: QuestionId(9),
-        answered,
-    })
 }
 
 pub fn asks() -> Vec<Ask> {

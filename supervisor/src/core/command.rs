@@ -79,6 +79,8 @@ impl AgentCore {
                 living.incarnation == start.incarnation
                     && living.state == LiveState::Starting
                     && living.start.is_none()
+                    // Its Start was answered with that.
+                    && !living.failed
             })
     }
 
