@@ -19,8 +19,8 @@ pub use changes::{
     StartArguments,
 };
 pub use daemons::{
-    AgentArguments, AgentCommand, DaemonArguments, DevArguments, DevCommand, ReaperArguments,
-    StationArguments, StationCommand, StationRunArguments,
+    AgentArguments, AgentCommand, DaemonArguments, DemoArguments, DemoPart, DevArguments,
+    DevCommand, ReaperArguments, StationArguments, StationCommand, StationRunArguments,
 };
 pub use files::{ApplyArguments, PlanArguments, SettingsArguments, SettingsCommand};
 pub use local::{
@@ -180,6 +180,8 @@ pub enum Command {
     #[command(hide = true)]
     CompleteWords(CompleteWordsArguments),
     #[command(hide = true)]
+    Demo(DemoArguments),
+    #[command(hide = true)]
     DevDaemon(DaemonArguments),
     #[command(hide = true)]
     DevReaper(ReaperArguments),
@@ -223,6 +225,7 @@ impl Command {
             | Self::Settings(_)
             | Self::Completion(_)
             | Self::CompleteWords(_)
+            | Self::Demo(_)
             | Self::Version
             | Self::DevDaemon(_)
             | Self::DevReaper(_) => false,
@@ -237,7 +240,7 @@ impl Command {
         };
         let one = |verb: &str, reference: &Key| format!("{verb} {reference}");
         match self {
-            Self::Dev(_) | Self::DevDaemon(_) | Self::DevReaper(_) => {
+            Self::Dev(_) | Self::Demo(_) | Self::DevDaemon(_) | Self::DevReaper(_) => {
                 "run a dev cluster".to_owned()
             }
             Self::Station(_) => "run a station".to_owned(),

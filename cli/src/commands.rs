@@ -1,7 +1,7 @@
 //! The commands that speak to a station, a file each (or one for a family).
 
 mod answer;
-mod apply;
+pub mod apply;
 mod ask;
 mod change;
 mod chaos;
@@ -28,7 +28,7 @@ mod version;
 mod wait;
 mod watch;
 mod why;
-mod wishes;
+pub mod wishes;
 
 use mainstay_api::Problem;
 
@@ -78,6 +78,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Dev(_)
         | Command::Station(_)
         | Command::Agent(_)
+        | Command::Demo(_)
         | Command::DevDaemon(_)
         | Command::DevReaper(_) => Err(not_here()),
     }

@@ -16,6 +16,7 @@
 //!   forked.
 
 mod daemon;
+mod demo;
 mod detach;
 mod layout;
 mod lock;

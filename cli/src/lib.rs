@@ -44,6 +44,7 @@ mod files;
 
 mod commands;
 mod daemons;
+mod demo;
 mod dev;
 
 mod program;

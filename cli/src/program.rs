@@ -15,6 +15,7 @@ use crate::arguments::{AgentCommand, Arguments, Command, StationCommand};
 use crate::commands;
 use crate::console::{Console, Style};
 use crate::daemons;
+use crate::demo;
 use crate::dev;
 use crate::home::Home;
 use crate::outcome::{Outcome, bug, four_lines};
@@ -37,6 +38,8 @@ pub fn main_with(agent: Agent, station: Station) -> ExitCode {
             let StationCommand::Run(run) = station_arguments.command;
             daemons::station(station, &run)
         }
+        // It runs with the environment that its placement gives it, and has no home.
+        Command::Demo(demo_arguments) => demo::run(&demo_arguments).into(),
         command => {
             let arguments = Arguments {
                 global: arguments.global,

@@ -85,6 +85,7 @@ fn run(words: &[OsString], home: &Home) -> Option<(Exit, String, String)> {
         Command::Dev(_)
             | Command::Station(_)
             | Command::Agent(_)
+            | Command::Demo(_)
             | Command::DevDaemon(_)
             | Command::DevReaper(_)
     );

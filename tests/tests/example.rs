@@ -47,7 +47,6 @@ fn a_users_own_agent_outside_the_workspace_builds_passes_its_test_and_answers_it
 
     let cluster = Cluster::with(&DevOptions {
         nodes: 2,
-        demo: true,
         agent_bin: Some(command::program("greeter-agent")),
         ..DevOptions::default()
     });
@@ -56,6 +55,7 @@ fn a_users_own_agent_outside_the_workspace_builds_passes_its_test_and_answers_it
     assert_eq!(answer["answer"]["sum"], 6, "{answer:#}");
     let answer = cluster.json("call counter@n1 add '{\"times\":1}'");
     assert_eq!(answer["answer"]["sum"], 8, "{answer:#}");
+    cluster.sh("start greeter --on n1").ok();
     assert_eq!(
         cluster.greet("greeter@n1"),
         1,

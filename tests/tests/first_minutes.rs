@@ -61,7 +61,7 @@ fn a_first_cluster_says_what_to_try_and_ctrl_c_leaves_nothing() {
         |status| status["verdict"] == "HEALTHY",
     );
     assert_eq!(status["nodes"]["ok"], 3, "{status:#}");
-    assert_eq!(status["instances"]["ok"], 4, "{status:#}");
+    assert_eq!(status["instances"]["ok"], 5, "{status:#}");
     cluster.sh("status --exit-code -q").ok();
     assert!(!outside::processes_of(cluster.home()).is_empty());
     assert!(!left_behind(cluster.home()).is_empty());

@@ -11,7 +11,6 @@ fn kept(directory: &Path) -> Cluster {
     let directory = directory.to_string_lossy().into_owned();
     Cluster::with(&DevOptions {
         nodes: 2,
-        demo: true,
         extra: vec!["--keep".to_owned(), "--dir".to_owned(), directory],
         ..DevOptions::default()
     })
@@ -30,6 +29,7 @@ fn replayed(directory: &Path) -> Replayed {
 
 /// Something of everything that writes entries.
 fn make_busy(cluster: &Cluster) {
+    cluster.sh("start greeter --all").ok();
     cluster
         .sh("start flaky --name refusing --on n1 --config refuse=not-now --no-wait")
         .ok();

@@ -55,6 +55,29 @@ pub enum DevCommand {
     Stop,
 }
 
+/// `demo`: a process of the demo, in the directory that all of them run in.
+#[derive(Debug, Args)]
+pub struct DemoArguments {
+    #[command(subcommand)]
+    pub part: DemoPart,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum DemoPart {
+    /// Keeps what is counted
+    Db {
+        #[arg(value_name = "PORT")]
+        port: u16,
+    },
+    /// Counts
+    Worker,
+    /// Shows it
+    Web {
+        #[arg(value_name = "PORT")]
+        port: u16,
+    },
+}
+
 #[derive(Debug, Args)]
 #[command(
     subcommand_required = true,

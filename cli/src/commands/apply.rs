@@ -73,7 +73,7 @@ async fn carry_out(app: &mut App<'_>, client: &Client, plan: &Plan, no_wait: boo
 }
 
 /// What the station is asked for: each change with the generation the plan saw.
-fn request(pending: &[&PlanChange]) -> Result<ApplyRequest, Problem> {
+pub fn request(pending: &[&PlanChange]) -> Result<ApplyRequest, Problem> {
     let mut request = ApplyRequest {
         changes: Vec::new(),
         settings: None,

@@ -19,6 +19,8 @@ use crate::process;
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// The longest name of a socket in the runtime directory, with its slash.
 const SOCKET_NAME_BYTES_MAX: usize = 24;
+/// The demo's file, and what its programs write.
+const DEMO: &str = "demo";
 /// Says that a directory is a dev cluster's, and that it was kept.
 const MARKER: &str = "mainstay-dev.json";
 
@@ -71,7 +73,7 @@ impl Layout {
         };
         // What was kept once is kept until somebody removes it by hand.
         if !keep && !reopened {
-            let parts = ["s1".to_owned(), "logs".to_owned()].into_iter();
+            let parts = ["s1", "logs", DEMO].map(str::to_owned).into_iter();
             let parts = parts.chain((1..=nodes).map(|node| format!("n{node}")));
             removal.trees.extend(parts.map(|part| root.join(part)));
             removal.files.push(root.join(MARKER));
@@ -99,6 +101,7 @@ impl Layout {
         private(&self.runtime)?;
         private(&self.root)?;
         private(&self.logs())?;
+        private(&self.demo())?;
         private(&self.data("s1"))?;
         for node in 1..=nodes {
             private(&self.data(&format!("n{node}")))?;
@@ -114,6 +117,10 @@ impl Layout {
 
     pub fn logs(&self) -> PathBuf {
         self.root.join("logs")
+    }
+
+    pub fn demo(&self) -> PathBuf {
+        self.root.join(DEMO)
     }
 
     pub fn log(&self, daemon: &str) -> PathBuf {

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::daemon::{Asked, Daemon, Died};
+use super::demo::Demo;
 use super::layout::{Layout, Removal};
 use super::lock::DevLock;
 use super::logs::{self, Follower};
@@ -125,6 +126,20 @@ fn live(
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
         layout.make(arguments.keep, arguments.nodes)?;
+        let wanted = Wanted {
+            nodes: arguments.nodes,
+            // Once: later the operator's word counts, also where it was "stop".
+            demo: match !arguments.no_demo && layout.fresh {
+                true => Some(Demo::prepare(
+                    &mut app.console,
+                    program,
+                    layout,
+                    arguments.nodes,
+                )?),
+                false => None,
+            },
+            timeout: app.global.timeout.unwrap_or(READY_TIMEOUT),
+        };
         app.home.write(&Context {
             name: DEV.to_owned(),
             socket: layout.api_socket(),
@@ -142,6 +157,7 @@ fn live(
             app,
             arguments,
             layout,
+            &wanted,
             &mut signals,
             &mut died,
             &mut running,
@@ -165,6 +181,7 @@ async fn watch_over(
     app: &mut App<'_>,
     arguments: &DevArguments,
     layout: &Layout,
+    wanted: &Wanted,
     signals: &mut Signals,
     died: &mut mpsc::Receiver<Died>,
     running: &mut JoinSet<Result<(), Problem>>,
@@ -176,12 +193,6 @@ async fn watch_over(
             .map(|name| Follower::new(name, layout.log(name)))
             .collect(),
         Volume::Quiet | Volume::Normal => Vec::new(),
-    };
-    let wanted = Wanted {
-        nodes: arguments.nodes,
-        // Once: later the operator's word counts, also where it was "stop".
-        demo: !arguments.no_demo && layout.fresh,
-        timeout: app.global.timeout.unwrap_or(READY_TIMEOUT),
     };
     let client = Client::new(layout.api_socket());
     let coming_up = wanted.come_up(&client);
@@ -198,7 +209,7 @@ async fn watch_over(
             up = &mut coming_up, if !ready => {
                 up.map_err(|problem| with_log(problem, layout, "s1"))?;
                 ready = true;
-                report(app, arguments, layout, &wanted)?;
+                report(app, arguments, layout, wanted.demo.as_ref())?;
             }
             Some(death) = died.recv() => {
                 let fatal = !ready && death.times >= DEATHS_BEFORE_READY_MAX;
@@ -276,17 +287,47 @@ struct Report {
     directory: PathBuf,
     logs: PathBuf,
     nodes: Vec<String>,
+    demo: Option<DemoReport>,
     #[serde(rename = "try")]
     to_try: [String; 3],
+}
+
+#[derive(Serialize)]
+struct DemoReport {
+    /// Of what was applied.
+    file: PathBuf,
+    page: String,
+}
+
+fn to_try(nodes: u16, demo: bool) -> [String; 3] {
+    match demo {
+        true => [
+            "mainstay status".to_owned(),
+            format!("mainstay chaos kill worker@n{}", nodes.min(2)),
+            "mainstay why web".to_owned(),
+        ],
+        false => [
+            "mainstay status",
+            "mainstay get nodes",
+            "mainstay get types",
+        ]
+        .map(str::to_owned),
+    }
 }
 
 fn report(
     app: &mut App<'_>,
     arguments: &DevArguments,
     layout: &Layout,
-    wanted: &Wanted,
+    demo: Option<&Demo>,
 ) -> Result<(), Problem> {
-    let node = wanted.flaky_node();
+    let demo = match demo {
+        Some(demo) => Some(DemoReport {
+            file: demo.file.clone(),
+            page: demo.page()?,
+        }),
+        None => None,
+    };
     let report = Report {
         context: DEV,
         socket: layout.api_socket(),
@@ -295,20 +336,8 @@ fn report(
         nodes: (1..=arguments.nodes)
             .map(|node| format!("n{node}"))
             .collect(),
-        to_try: if wanted.demo {
-            [
-                "mainstay status".to_owned(),
-                format!("mainstay chaos kill greeter@{node}"),
-                format!("mainstay why greeter@{node}"),
-            ]
-        } else {
-            [
-                "mainstay status",
-                "mainstay get nodes",
-                "mainstay get types",
-            ]
-            .map(str::to_owned)
-        },
+        to_try: to_try(arguments.nodes, demo.is_some()),
+        demo,
     };
     let references: Vec<String> = report
         .nodes
@@ -318,9 +347,15 @@ fn report(
     app.console.answer(&report, &references, |_| {
         let [first, second, third] = &report.to_try;
         let nodes = report.nodes.join(", ");
+        let demo = match &report.demo {
+            Some(DemoReport { file, page }) => {
+                format!("demo       {}\npage       {page}\n", file.display())
+            }
+            None => String::new(),
+        };
         format!(
             "ready: {nodes} and station s1\ncontext    {DEV} (now the current one)\ndata       {}\nlogs       {}\nsocket     {}\n\
-             try        {first}\n           {second}\n           {third}\n",
+             {demo}try        {first}\n           {second}\n           {third}\n",
             report.directory.display(),
             report.logs.display(),
             report.socket.display(),

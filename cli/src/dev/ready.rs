@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use mainstay_api::types::{On, StartRequest, Until, WaitRequest};
 use mainstay_api::{Client, Problem};
 use mainstay_protocol::code;
-use serde_json::json;
 
+use super::demo::Demo;
 use crate::text::span;
 
 /// Between two looks at a cluster that is coming up.
@@ -16,21 +15,18 @@ const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub struct Wanted {
     pub nodes: u16,
-    pub demo: bool,
+    /// What is applied once the nodes are there, if anything.
+    pub demo: Option<Demo>,
     pub timeout: Duration,
 }
 
 impl Wanted {
-    /// The node that the demo's `flaky` is on.
-    pub fn flaky_node(&self) -> String {
-        format!("n{}", self.nodes.min(2))
-    }
-
     pub async fn come_up(&self, client: &Client) -> Result<(), Problem> {
         let started = Instant::now();
         self.online(client, started).await?;
-        if self.demo {
-            self.demo(client, started).await?;
+        if let Some(demo) = &self.demo {
+            let left = self.timeout.saturating_sub(started.elapsed());
+            demo.runs(client, left).await?;
         }
         Ok(())
     }
@@ -69,32 +65,5 @@ impl Wanted {
             }
             tokio::time::sleep(LOOK).await;
         }
-    }
-
-    async fn demo(&self, client: &Client, started: Instant) -> Result<(), Problem> {
-        let flaky_on = On::Nodes(vec![self.flaky_node()]);
-        for (service_type, on) in [("greeter", On::All), ("flaky", flaky_on)] {
-            let request = StartRequest {
-                service_type: service_type.to_owned(),
-                name: None,
-                holds: None,
-                on,
-                config: json!({}),
-            };
-            client.start(&request).await?;
-        }
-        let greeters = (1..=self.nodes).map(|node| format!("greeter@n{node}"));
-        for reference in greeters.chain([format!("flaky@{}", self.flaky_node())]) {
-            let left = self.timeout.saturating_sub(started.elapsed());
-            let request = WaitRequest {
-                reference,
-                until: Until::Running,
-                timeout_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
-                unless_blocked: false,
-                after_revision: 0,
-            };
-            client.wait(&request).await?;
-        }
-        Ok(())
     }
 }

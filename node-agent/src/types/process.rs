@@ -2,6 +2,7 @@
 //!
 //! It outlives its agent: the next life of the agent finds it in its slot and goes on with it.
 
+mod answer;
 mod config;
 mod ports;
 mod probe;

@@ -113,7 +113,8 @@ pub enum Check {
     Exec(Vec<String>),
     /// This takes connections: a port's name, a number, or HOST:PORT.
     Tcp(String),
-    /// This answers with 200 to 399: a path on its first port, or http://HOST:PORT/PATH.
+    /// This answers with 200 to 399: a path on its first port, or http://HOST:PORT/PATH. An answer of the type
+    /// application/health+json whose status is "warn" says that it is degraded, and its output says why.
     Http(String),
     /// It says WATCHDOG=1 (sd_notify) at least so often.
     WatchdogMs(u64),

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, geteuid, kill_process_group};
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
-use super::reach::Goal;
+use super::reach::{Goal, Reached};
 use crate::held::{CHECK_VARIABLE, Held};
 
 /// Of what a check's command says on standard error, its last.
@@ -71,7 +71,8 @@ impl Probe for ProcessProbe {
         match &*self.how {
             How::Alive => Health::ok(),
             How::Reach(goal) => match goal.reach().await {
-                Ok(()) => Health::ok(),
+                Ok(Reached::Well) => Health::ok(),
+                Ok(Reached::Warns(why)) => Health::degraded(why),
                 Err(why) => Health::failed(why),
             },
             How::Watchdog { ms } => self.watchdog(*ms).await,

@@ -1,15 +1,13 @@
-//! Whether something takes connections, or answers over HTTP.
+//! Whether something takes connections, or answers over HTTP; and whether it says itself that all is not well.
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::answer;
 use super::ports::Ports;
 
-/// A status line; what follows it is not looked at.
-const STATUS_LINE_BYTES_MAX: u64 = 256;
 /// Of one try: readiness tries again, and a Check has its own deadline as well.
 const TRY: Duration = Duration::from_secs(5);
 
@@ -18,6 +16,14 @@ const TRY: Duration = Duration::from_secs(5);
 pub(super) enum Goal {
     Tcp { address: String },
     Http { address: String, path: String },
+}
+
+/// It was reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reached {
+    Well,
+    /// It answers, and says that something is in its way.
+    Warns(String),
 }
 
 impl Goal {
@@ -66,26 +72,28 @@ impl Goal {
     }
 
     /// Why not, in words.
-    pub(super) async fn reach(&self) -> Result<(), String> {
+    pub(super) async fn reach(&self) -> Result<Reached, String> {
         match timeout(TRY, self.tried()).await {
             Ok(reached) => reached,
             Err(_) => Err(format!("{self} did not answer within {} s", TRY.as_secs())),
         }
     }
 
-    async fn tried(&self) -> Result<(), String> {
+    async fn tried(&self) -> Result<Reached, String> {
         match self {
             Self::Tcp { address } => match TcpStream::connect(address).await {
-                Ok(_) => Ok(()),
+                Ok(_) => Ok(Reached::Well),
                 Err(error) => Err(format!("{self} takes no connection: {error}")),
             },
             Self::Http { address, path } => {
-                let status = get(address, path)
+                let answer = answer::get(address, path)
                     .await
                     .map_err(|error| format!("{self} does not answer: {error}"))?;
-                match status {
-                    200..=399 => Ok(()),
-                    other => Err(format!("{self} answers with {other}")),
+                match (answer.status, answer.warning) {
+                    (200..=399, None) => Ok(Reached::Well),
+                    (200..=399, Some(warning)) => Ok(Reached::Warns(warning)),
+                    (other, None) => Err(format!("{self} answers with {other}")),
+                    (other, Some(why)) => Err(format!("{self} answers with {other}: {why}")),
                 }
             }
         }
@@ -98,29 +106,6 @@ impl std::fmt::Display for Goal {
             Self::Tcp { address } => write!(f, "{address}"),
             Self::Http { address, path } => write!(f, "http://{address}{path}"),
         }
-    }
-}
-
-/// The status of one GET.
-async fn get(address: &str, path: &str) -> std::io::Result<u16> {
-    let bad = || std::io::Error::other("what it says is not HTTP");
-    let mut stream = TcpStream::connect(address).await?;
-    let ask = format!(
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: mainstay\r\nAccept: */*\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all(ask.as_bytes()).await?;
-    let mut head = Vec::new();
-    let mut bounded = stream.take(STATUS_LINE_BYTES_MAX);
-    while !head.contains(&b'\n') {
-        if bounded.read_buf(&mut head).await? == 0 {
-            break;
-        }
-    }
-    let head = String::from_utf8_lossy(&head);
-    let mut words = head.split_ascii_whitespace();
-    match (words.next(), words.next().map(str::parse)) {
-        (Some(version), Some(Ok(status))) if version.starts_with("HTTP/") => Ok(status),
-        _ => Err(bad()),
     }
 }
 
@@ -158,6 +143,10 @@ mod tests {
             ("HTTP/1.1 204 No Content\r\n\r\n", true),
             ("HTTP/1.0 302 Found\r\n\r\n", true),
             ("HTTP/1.1 503 Busy\r\n\r\n", false),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Type: application/health+json\r\n\r\n{\"status\":\"warn\"}",
+                true,
+            ),
             ("hello\r\n", false),
             ("", false),
         ] {
