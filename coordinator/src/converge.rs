@@ -18,6 +18,7 @@ use crate::describe;
 use crate::entry::{Decision, Outcome, Saw};
 use crate::env::Env;
 use crate::hash;
+use crate::judging;
 use crate::rule::{RuleEntry, Rules, Verdict};
 
 /// A step's decisions, and what it left for the next.
@@ -54,6 +55,9 @@ pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &En
         release_parked(txn, rules, &current);
         let mut next = BTreeSet::new();
         for rule in rules.entries() {
+            if rules.is_suspended(rule) {
+                continue;
+            }
             let judge = match off.contains(rule.name) {
                 true => judge_switched_off,
                 false => judge,
@@ -173,7 +177,9 @@ fn judge(
     let point = txn.savepoint();
     txn.start_reads();
     txn.set_cause(Cause::Rule(rule.name.to_owned()));
+    let judging = judging::begins(rule, subject);
     let judged = catch_unwind(AssertUnwindSafe(|| (rule.judge)(subject, txn, env)));
+    drop(judging);
     let reads: Vec<Key> = txn.take_reads().into_iter().map(|(key, _)| key).collect();
     let bytes = txn.bytes_since(point);
     let judged = match judged {
@@ -237,7 +243,9 @@ fn judge_switched_off(
     let point = txn.savepoint();
     txn.start_reads();
     txn.set_cause(Cause::Rule(rule.name.to_owned()));
+    let judging = judging::begins(rule, subject);
     let judged = catch_unwind(AssertUnwindSafe(|| (rule.judge)(subject, txn, env)));
+    drop(judging);
     let reads: Vec<Key> = txn.take_reads().into_iter().map(|(key, _)| key).collect();
     txn.rollback(point);
     // A panic of a rule that is switched off is nobody's trouble.

@@ -27,6 +27,7 @@ pub mod entry;
 pub mod env;
 pub mod event;
 pub mod hash;
+pub mod judging;
 pub mod log;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;

@@ -97,6 +97,7 @@ pub(crate) fn entry<P: Procedure>() -> RuleEntry {
             _ => Vec::new(),
         },
         judge: judge::<P>,
+        users: true,
     }
 }
 

@@ -201,6 +201,8 @@ pub struct RuleEntry {
     pub watch: fn() -> Watch,
     pub subjects_of: fn(&Key, &dyn View) -> Vec<Key>,
     pub judge: fn(&Key, &mut Txn<'_>, &Env) -> Verdict,
+    /// Linked in by a user, behind those that come with the system.
+    pub users: bool,
 }
 
 impl RuleEntry {
@@ -220,17 +222,33 @@ impl RuleEntry {
                 Some(subject) => R::judge(subject, txn, env),
                 None => Verdict::Nothing,
             },
+            users: false,
         }
     }
 }
 
 /// The rules of a station, in their fixed order.
 #[derive(Clone)]
-pub struct Rules(Vec<RuleEntry>);
+pub struct Rules {
+    entries: Vec<RuleEntry>,
+    /// Why the users' rules are not run in this life of the station.
+    suspended: Option<String>,
+}
 
 impl Rules {
+    /// For tests of one rule.
+    pub(crate) fn none() -> Self {
+        Self {
+            entries: Vec::new(),
+            suspended: None,
+        }
+    }
+
     pub fn shipped() -> Self {
-        Self(crate::rules::shipped())
+        Self {
+            entries: crate::rules::shipped(),
+            suspended: None,
+        }
     }
 
     /// Adds a user's rule behind the shipped ones. A rule of the same name replaces the earlier one.
@@ -246,24 +264,39 @@ impl Rules {
     }
 
     fn with_entry(mut self, new: RuleEntry) -> Self {
-        self.0.retain(|entry| entry.name != new.name);
-        self.0.push(new);
+        self.entries.retain(|entry| entry.name != new.name);
+        self.entries.push(RuleEntry { users: true, ..new });
         self
     }
 
+    /// The users' rules are not run from now on.
+    #[must_use]
+    pub fn suspend_users(mut self, why: impl Into<String>) -> Self {
+        self.suspended = Some(why.into());
+        self
+    }
+
+    pub fn suspended(&self) -> Option<&str> {
+        self.suspended.as_deref()
+    }
+
+    pub fn is_suspended(&self, rule: &RuleEntry) -> bool {
+        rule.users && self.suspended.is_some()
+    }
+
     pub fn entries(&self) -> &[RuleEntry] {
-        &self.0
+        &self.entries
     }
 
     pub fn find(&self, name: &str) -> Option<&RuleEntry> {
-        self.0.iter().find(|entry| entry.name == name)
+        self.entries.iter().find(|entry| entry.name == name)
     }
 }
 
 impl std::fmt::Debug for Rules {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list()
-            .entries(self.0.iter().map(|entry| entry.name))
+            .entries(self.entries.iter().map(|entry| entry.name))
             .finish()
     }
 }

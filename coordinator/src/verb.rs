@@ -357,6 +357,13 @@ pub fn renew(txn: &mut Txn<'_>, key: &InstanceKey, state: InstanceState, reason:
     });
 }
 
+/// Forgets the failures of what rests because of them: it starts with a clean sheet.
+pub fn clear(txn: &mut Txn<'_>, key: &InstanceKey, why: impl Into<String>) {
+    free_name(txn, key);
+    let reason = Reason::new(code::CLEARED, why);
+    renew(txn, key, InstanceState::Pending, reason);
+}
+
 /// Notes a failure; the state is the caller's.
 pub fn note_failure(instance: &mut Instance, cause: FailureCause, evidence: Evidence, env: &Env) {
     let failure = Failure {

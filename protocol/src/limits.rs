@@ -170,6 +170,10 @@ pub const WAIT_MS_MAX: u64 = 24 * 3600 * 1000;
 pub const COORDINATOR_RESTART_MS_MAX: u64 = 10_000;
 /// One call of the leader core takes far less; an endless one ends the process.
 pub const CORE_CALL_MS_MAX: u64 = 30_000;
+/// The same in dev clusters, where people wait for it.
+pub const DEV_CORE_CALL_MS_MAX: u64 = 5_000;
+/// Ends by the watchdog that a station keeps.
+pub const ENDS_NOTED_MAX: usize = 16;
 /// Rows of events or decisions in one answer, unless the asker says how many.
 pub const HISTORY_ROWS_DEFAULT: usize = 100;
 /// Rows of events or decisions one request looks at, wanted or not; the answer says where to go on. So a question

@@ -20,7 +20,7 @@
 //! - No frame, however broken, ends more than its own session.
 //! - A panic of the leader core ends the process; the log is what survives it.
 //!
-//! Users link their rules: `Station::new().rule::<MyRule>().run(options)`.
+//! Users link their rules: `Station::new().rule::<MyRule>().procedure::<MyProcedure>().run(options)`.
 #![forbid(unsafe_code)]
 
 mod clock;

@@ -1,6 +1,7 @@
 //! How a station is started.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use mainstay_protocol::{ClusterName, NodeName, StationId, limits};
 use mainstay_resource_graph::Settings;
@@ -14,6 +15,14 @@ pub enum Profile {
 }
 
 impl Profile {
+    /// What one call of the leader core may take.
+    pub fn core_call(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Dev => limits::DEV_CORE_CALL_MS_MAX,
+            Self::Lan => limits::CORE_CALL_MS_MAX,
+        })
+    }
+
     pub fn settings(self) -> Settings {
         match self {
             Self::Dev => Settings::DEV,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_api::{Exit, Problem, Time};
-use mainstay_coordinator::{CoreConfig, Found, Rule, Rules};
+use mainstay_coordinator::{CoreConfig, Found, Procedure, Rule, Rules};
 use mainstay_protocol::handshake::{Channel, Handshake, Role};
 use mainstay_protocol::{ClusterId, Epoch, StationRunId, code, limits, revision};
 use mainstay_resource_graph::ViewExt;
@@ -25,7 +25,7 @@ use crate::options::StationOptions;
 use crate::recovery_supervisor::{Over, RecoverySupervisor};
 use crate::sessions::{self, ListenerConfig};
 use crate::shared::{About, Shared, Submitted};
-use crate::watchdog::Watchdog;
+use crate::watchdog::{self, Watchdog};
 use crate::{cluster, descriptors, peers};
 
 /// What the process ends with when its leader core panicked or its log closed by itself; its starter may start it
@@ -85,6 +85,13 @@ impl Station {
         self
     }
 
+    /// The same for a rule that goes over several steps.
+    #[must_use]
+    pub fn procedure<P: Procedure>(mut self) -> Self {
+        self.rules = self.rules.with_procedure::<P>();
+        self
+    }
+
     /// Runs until a signal says stop. Owns the process: an exit code is all that comes back.
     pub fn run(self, options: StationOptions) -> ExitCode {
         let runtime = match Runtime::new() {
@@ -116,7 +123,8 @@ impl Station {
         let prepared = Sockets::open(&options).and_then(|sockets| {
             Ok((
                 sockets,
-                Watchdog::start(clock).map_err(StartError::Process)?,
+                Watchdog::start(clock, &options.dir, options.profile.core_call())
+                    .map_err(StartError::Process)?,
             ))
         });
         let (sockets, watchdog) = match prepared {
@@ -132,7 +140,8 @@ impl Station {
             .cluster()
             .map_or(Epoch(1), |cluster| cluster.epoch);
         let log_time = store.view().log_time();
-        let shared = share(&options, &self.rules, store, inbox);
+        let rules = runnable(self.rules, &options.dir);
+        let shared = share(&options, &rules, store, inbox);
         shared.applied(opened.report.revision);
         let end = watch::Sender::new(false);
         let supervisor = RecoverySupervisor {
@@ -140,7 +149,7 @@ impl Station {
                 found: found(&options, cluster, shared.about.run),
                 epoch,
             },
-            rules: self.rules,
+            rules,
             graph: opened.graph,
             log_time,
             log: opened.log,
@@ -163,6 +172,17 @@ impl Station {
             end,
             sockets: vec![options.sessions_socket, options.api_socket],
         })
+    }
+}
+
+/// Without the users' rules, where one of them has ended this station again and again.
+fn runnable(rules: Rules, directory: &Path) -> Rules {
+    match watchdog::reason_to_suspend(directory) {
+        Some(why) => {
+            tracing::error!(why, "users' rules are not run");
+            rules.suspend_users(why)
+        }
+        None => rules,
     }
 }
 

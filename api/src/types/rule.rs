@@ -16,6 +16,8 @@ pub struct Rule {
     pub watches: Option<String>,
     /// Whether it is switched on.
     pub enabled: bool,
+    /// Why it is not run, though nobody switched it off; null for one that is.
+    pub suspended: Option<String>,
     /// Who switched it off, and why; null for one that is not.
     pub off: Option<RuleOff>,
     /// What goes wrong without it; null for one that anybody may switch off.

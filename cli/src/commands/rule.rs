@@ -46,6 +46,7 @@ fn table(rules: &[Rule]) -> Table {
     .wide_only(&["COUNTED", "SAFETY"]);
     for rule in rules {
         let enabled = match &rule.off {
+            None if rule.suspended.is_some() => "no, suspended".to_owned(),
             None => "yes".to_owned(),
             Some(off) => format!("no, by {}", off.by),
         };
@@ -70,7 +71,10 @@ fn table(rules: &[Rule]) -> Table {
 fn text(rule: &Rule) -> String {
     let or_dash = |text: &Option<String>| one_line(text.as_deref().unwrap_or("-"));
     let enabled = match &rule.off {
-        None => "yes".to_owned(),
+        None => match &rule.suspended {
+            None => "yes".to_owned(),
+            Some(why) => format!("no, suspended: {why}"),
+        },
         Some(off) => {
             let why = off.why.as_ref().map(|why| format!(": {why}"));
             format!(

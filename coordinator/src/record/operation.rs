@@ -326,9 +326,7 @@ fn clear(txn: &mut Txn<'_>, key: &InstanceKey) -> Result_ {
             format!("{key} is {state}; nothing had to be cleared"),
         ));
     }
-    verb::free_name(txn, key);
-    let reason = Reason::new(code::CLEARED, "its failures were cleared");
-    verb::renew(txn, key, InstanceState::Pending, reason);
+    verb::clear(txn, key, "its failures were cleared");
     Ok(recorded(
         vec![key.clone()],
         format!("{key} starts with a clean sheet"),

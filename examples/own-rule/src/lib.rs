@@ -1,4 +1,13 @@
-//! A rule of one's own: what says that it is degraded is restarted, instead of left as it is.
+//! Rules of one's own. This one: what says that it is degraded is restarted, instead of left as it is. Beside it a
+//! procedure of three steps, a rule that answers what instances ask, and one over collected records.
+
+mod disk_full;
+mod record;
+mod second_chance;
+
+pub use disk_full::MakeRoom;
+pub use record::RestartOnRecord;
+pub use second_chance::SecondChance;
 
 use mainstay_station::rule::{
     Code, Env, InstanceKey, InstanceState, Rule, Txn, Verdict, ViewExt, Watch, change,

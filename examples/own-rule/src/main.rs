@@ -1,11 +1,16 @@
-//! `mainstay` with one rule more: build it, then `mainstay dev --station-bin target/debug/own-rule`.
+//! `mainstay` with rules of its own: build it, then `mainstay dev --station-bin target/debug/own-rule`.
 
 use std::process::ExitCode;
 
 use mainstay_agent::Agent;
 use mainstay_station::Station;
-use own_rule::RestartDegraded;
+use own_rule::{MakeRoom, RestartDegraded, RestartOnRecord, SecondChance};
 
 fn main() -> ExitCode {
-    mainstay_cli::main_with(Agent::new(), Station::new().rule::<RestartDegraded>())
+    let station = Station::new()
+        .rule::<RestartDegraded>()
+        .rule::<MakeRoom>()
+        .rule::<RestartOnRecord>()
+        .procedure::<SecondChance>();
+    mainstay_cli::main_with(Agent::new(), station)
 }

@@ -7,9 +7,10 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use mainstay_api::Problem;
 use mainstay_api::present::Standing;
-use mainstay_api::types::{BadFrame, BadPeer, Version};
+use mainstay_api::types::{BadFrame, BadPeer, Status, StatusProblem, Verdict, Version};
 use mainstay_protocol::bad_frames::BadFrames;
-use mainstay_protocol::{code, revision};
+use mainstay_protocol::code::{self, Reason};
+use mainstay_protocol::revision;
 use mainstay_resource_graph::{Key, Kind, View, ViewExt};
 
 use super::Api;
@@ -23,10 +24,30 @@ pub async fn status(State(api): State<Api>) -> Reply {
         term: leadership.map(|leadership| leadership.term.0),
         data_age_ms: api.shared.data_age_ms(),
     };
-    json(
-        &api.read(move |present| Ok(present.status(standing)))
-            .await?,
-    )
+    let mut status = api
+        .read(move |present| Ok(present.status(standing)))
+        .await?;
+    tell_suspended(&api, &mut status);
+    json(&status)
+}
+
+/// That users' rules are not run is known to this process alone.
+fn tell_suspended(api: &Api, status: &mut Status) {
+    let about = &api.shared.about;
+    let Some(why) = about.rules.suspended() else {
+        return;
+    };
+    let reference = Key::Station(about.station).to_string();
+    status.problems.push(StatusProblem {
+        reason: Some(Reason::new(code::RULE_SUSPENDED, why)),
+        root: reference.clone(),
+        since: about.started,
+        why: "mainstay rule list".to_owned(),
+        reference,
+    });
+    if status.verdict == Verdict::Healthy {
+        status.verdict = Verdict::Degraded;
+    }
 }
 
 pub async fn version(State(api): State<Api>) -> Reply {

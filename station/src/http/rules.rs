@@ -48,11 +48,16 @@ async fn all(api: &Api) -> Result<Vec<Rule>, Failure> {
 fn rule(shared: &Shared, name: &str, entry: Option<&RuleEntry>, off: Option<Off>) -> Rule {
     let (did, declined) = shared.metrics.decisions_of(name);
     let about = entry.map(|entry| entry.about).unwrap_or_default();
+    let rules = &shared.about.rules;
+    let suspended = rules
+        .suspended()
+        .filter(|_| entry.is_some_and(|entry| rules.is_suspended(entry)));
     Rule {
         name: name.to_owned(),
         about: mainstay_api::present::known(about),
         watches: entry.map(|entry| (entry.watch)().kind.as_str().to_owned()),
-        enabled: off.is_none(),
+        enabled: off.is_none() && suspended.is_none(),
+        suspended: suspended.map(str::to_owned),
         off: off.map(|off| RuleOff {
             by: off.by,
             why: mainstay_api::present::known(&off.why),

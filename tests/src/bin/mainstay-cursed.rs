@@ -1,5 +1,5 @@
-//! The whole of Mainstay with one rule more, which cannot bear to see a placement named `cursed` run: for the tests
-//! that look at what a broken rule does to a real station.
+//! The whole of Mainstay with two rules more: one cannot bear to see a placement named `cursed` run, one never comes to
+//! an end over a placement named `endless`. For the tests that look at what a broken rule does to a real station.
 
 use std::process::ExitCode;
 
@@ -31,6 +31,25 @@ impl Rule for Superstitious {
     }
 }
 
+struct Endless;
+
+impl Rule for Endless {
+    const NAME: &'static str = "endless";
+    type Subject = InstanceKey;
+
+    fn watches() -> Watch {
+        Watch::instances(|instance| instance.state == InstanceState::Running)
+    }
+
+    fn judge(subject: InstanceKey, _: &mut Txn<'_>, _: &Env) -> Verdict {
+        while subject.placement.as_str() == "endless" {
+            std::hint::spin_loop();
+        }
+        Verdict::Nothing
+    }
+}
+
 fn main() -> ExitCode {
-    mainstay_cli::main_with(Agent::new(), Station::new().rule::<Superstitious>())
+    let station = Station::new().rule::<Superstitious>().rule::<Endless>();
+    mainstay_cli::main_with(Agent::new(), station)
 }
