@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mainstay_protocol::ResourceName;
 use mainstay_service::{
     CannotStart, Context, Failure, Health, NoMessage, Probe, Reply, Service, StatusText, TypeInfo,
 };
@@ -124,6 +125,9 @@ impl Service for Collector {
                 "path: {path} is not absolute, and an agent's own directory is nobody's business"
             )));
         }
+        if let Err(bad) = ResourceName::new(&config.record) {
+            return Err(CannotStart::config(format!("record: {bad}")));
+        }
         let reader = Reader::of(&config).map_err(CannotStart::config)?;
         let kept = ctx
             .directory()
@@ -221,3 +225,6 @@ async fn keep_following(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

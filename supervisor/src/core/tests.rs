@@ -3,6 +3,7 @@
 mod commands;
 mod outbox;
 mod recovery;
+mod words;
 
 use mainstay_protocol::command::{CheckSchedule, Command, Order, Start, Stop, StopManner, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
