@@ -90,3 +90,120 @@ fn a_shipped_rule_that_is_switched_off_leaves_what_it_would_mend_and_says_so() {
     cluster.sh("rule enable restart").ok();
     cluster.until_restarted("flaky@n1", 1);
 }
+
+fn with_own_rules() -> Cluster {
+    Cluster::with(&DevOptions {
+        nodes: 1,
+        station_bin: Some(command::program("own-rule")),
+        ..DevOptions::default()
+    })
+}
+
+// proves: S3, S7, S21
+#[test]
+fn users_rules_answer_what_instances_ask_and_act_on_what_collectors_bring() {
+    let cluster = with_own_rules();
+    cluster.sh("start flaky --on n1").ok();
+    let asked = cluster
+        .sh(r#"call flaky@n1 ask '{"failure":"disk-full","within_ms":60000}'"#)
+        .ok();
+    assert!(asked.stdout.contains("drop-oldest"), "{}", asked.stdout);
+
+    let spool = cluster.home().join("orders");
+    std::fs::create_dir(&spool).expect("a directory");
+    cluster
+        .sh(&format!(
+            "start collector --name orders --on n1 --config path={} record=restart every_ms=50",
+            spool.display()
+        ))
+        .ok();
+    until(
+        "it has looked",
+        || cluster.sh("ask-status orders@n1").code,
+        |code| *code == Some(0),
+    );
+    std::fs::write(spool.join("today"), "flaky\n").expect("it can be written");
+    cluster.until_restarted("flaky@n1", 1);
+    cluster.until_state("flaky@n1", "Running");
+    assert_eq!(cluster.incarnation("flaky@n1"), 2, "once, and not again");
+}
+
+// proves: S21
+#[test]
+fn a_users_procedure_takes_its_steps_over_the_stations_death() {
+    let cluster = with_own_rules();
+    cluster
+        .sh("start flaky --on n1 --no-wait --config refuse=not-now")
+        .ok();
+    cluster.until_state("flaky@n1", "Quarantined");
+    let waits = until(
+        "it cools down",
+        || cluster.list("get procedures"),
+        |all| all.len() == 1,
+    );
+    assert_eq!(
+        (&waits[0]["rule"], &waits[0]["subject"], &waits[0]["text"]),
+        (
+            &"second_chance".into(),
+            &"flaky@n1".into(),
+            &"it cools down".into()
+        ),
+        "{waits:#?}"
+    );
+    signal(cluster.station_pid(), Signal::KILL);
+    until(
+        "it is tried once more",
+        || cluster.list("get procedures"),
+        |all| {
+            all.iter()
+                .any(|one| one["text"] == "it must run within 30 s")
+        },
+    );
+    // Mended meanwhile: it takes its chance.
+    cluster
+        .sh("reconfigure flaky --unset refuse --no-wait")
+        .ok();
+    until(
+        "it must stay up",
+        || cluster.list("get procedures"),
+        |all| {
+            all.iter()
+                .any(|one| one["text"] == "it must stay up for 20 s")
+        },
+    );
+    let told = cluster.sh("decisions flaky@n1").ok().stdout;
+    assert!(told.contains("second_chance"), "{told}");
+}
+
+// proves: S21
+#[test]
+fn a_rule_without_an_end_is_suspended_with_all_of_the_users_and_the_station_goes_on() {
+    let cluster = Cluster::with(&DevOptions {
+        nodes: 1,
+        station_bin: Some(command::program("mainstay-cursed")),
+        ..DevOptions::default()
+    });
+    cluster
+        .sh("start flaky --name endless --on n1 --no-wait")
+        .ok();
+    let rules = mainstay_tests::until::until_within(
+        std::time::Duration::from_secs(180),
+        "the station runs without users' rules",
+        || cluster.sh("rule show endless -o json"),
+        |run| run.code == Some(0) && !run.json()["suspended"].is_null(),
+    )
+    .json();
+    assert_eq!(rules["enabled"], false, "{rules:#}");
+    let why = rules["suspended"].as_str().expect("it says why");
+    assert!(
+        why.contains("endless did not come to an end over endless@n1, 3 times"),
+        "{why}"
+    );
+    let status = cluster.json("status");
+    assert!(
+        status["problems"].to_string().contains("MS-RULE-SUSPENDED"),
+        "{status:#}"
+    );
+    cluster.until_state("endless@n1", "Running");
+    cluster.sh("start greeter --on n1").ok();
+}

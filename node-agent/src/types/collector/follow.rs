@@ -105,12 +105,19 @@ impl Follow {
 
     /// What is new, oldest first; not all at once.
     pub(super) async fn next(&mut self) -> Result<Vec<Line>, String> {
-        let trouble = |error: io::Error| format!("{}: {error}", self.path.display());
-        let metadata = fs::metadata(&self.path).map_err(trouble)?;
+        let path = self.path.clone();
+        let trouble = |error: io::Error| format!("{}: {error}", path.display());
+        let metadata = match fs::metadata(&self.path) {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                // What comes later is new as a whole.
+                self.looked |= error.kind() == ErrorKind::NotFound;
+                return Err(trouble(error));
+            }
+        };
         if metadata.file_type().is_fifo() {
-            let path = self.path.clone();
             let read = self.from_fifo(metadata.ino()).await;
-            return read.map_err(|error| format!("{}: {error}", path.display()));
+            return read.map_err(trouble);
         }
         self.fifo = None;
         let (path, places) = (self.path.clone(), self.places.clone());

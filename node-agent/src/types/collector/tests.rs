@@ -179,7 +179,7 @@ fn what_is_not_there_is_waited_for_and_said() {
     append(&file, "here\n");
     collecting.check_until(State::Ok);
     append(&file, "more\n");
-    assert_eq!(lines(&collecting, 1), ["more"]);
+    assert_eq!(lines(&collecting, 2), ["here", "more"]);
 }
 
 #[test]
