@@ -157,6 +157,7 @@ fn only_the_commands_of_this_version_appear() {
         .collect();
     let expected = [
         "agent",
+        "answer",
         "apply",
         "ask-status",
         "call",
@@ -311,6 +312,7 @@ fn every_command_that_other_crates_advise_parses() {
         "greeter",
         "node/n1",
         "3fa9c2",
+        "1048576",
         "running",
         "status",
     ];

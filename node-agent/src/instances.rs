@@ -15,8 +15,7 @@ use mainstay_protocol::health::{Evidence, FailureKind, ProcessIdentity, RefusedS
 use mainstay_protocol::report::{Presence, Report};
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey, SlotName};
 use mainstay_service::hosting::{
-    self, ExitFact, Hosted, Launch, NotStarted, Phase, Rechecks, Running, Stage, StopOrder,
-    StopOutcome,
+    self, ExitFact, Hosted, Launch, NotStarted, Phase, Running, Stage, StopOrder, StopOutcome,
 };
 use mainstay_service::{Beginning, Declared, Identity, Place, StopReason, TypeSet};
 use mainstay_supervisor::{Came, CheckFuture, Observation, Probe, SupervisorHandle, Watched};
@@ -29,7 +28,7 @@ use crate::directory::{Directory, HeldName};
 use crate::held;
 use crate::own_logs;
 use crate::session::Pulse;
-use crate::speech::Speech;
+use crate::speech::{Checks, Speech};
 
 /// For the Check behind a change of configuration: one that takes longer is seen by the next.
 const CHANGED_CHECK_DEADLINE: Duration = Duration::from_secs(2);
@@ -240,6 +239,11 @@ impl Instances {
             hosted.take_words(),
             self.shared.observations.clone(),
             self.shared.pulse.clone(),
+            Checks {
+                supervisor: self.shared.supervisor.clone(),
+                instance: start.instance.clone(),
+                deadline: Duration::from_millis(start.checks.deadline_ms),
+            },
         );
         let keeper = Keeper {
             instances: self.clone(),
@@ -463,12 +467,9 @@ impl Keeper {
             checks: self.checks,
         });
         drop(running);
-        let rechecks = self.hosted.take_rechecks();
-        let deadline = Duration::from_millis(self.checks.deadline_ms);
         let asides = async {
             tokio::join!(
                 tell_failure(&self.instances, &self.hosted),
-                recheck(supervisor, &instance, deadline, rechecks),
                 self.speech.pass_on(),
             )
         };
@@ -519,15 +520,7 @@ impl Keeper {
 
 /// A failure that a living instance reports, once.
 async fn tell_failure(instances: &Instances, hosted: &Hosted) {
-    let mut failure = hosted.failure();
-    let told = failure
-        .wait_for(Option::is_some)
-        .await
-        .ok()
-        .and_then(|text| text.clone());
-    let Some(text) = told else {
-        return;
-    };
+    let text = hosted.reported_failure().await;
     let Identity {
         instance,
         incarnation,
@@ -542,22 +535,6 @@ async fn tell_failure(instances: &Instances, hosted: &Hosted) {
         evidence: Evidence::text(text),
     });
     instances.observe(observation).await;
-}
-
-async fn recheck(
-    supervisor: &SupervisorHandle,
-    instance: &InstanceKey,
-    deadline: Duration,
-    rechecks: Option<Rechecks>,
-) {
-    let Some(mut rechecks) = rechecks else {
-        return;
-    };
-    while let Some(done) = rechecks.recv().await {
-        supervisor.check_now(instance, deadline).await;
-        // One that does not wait for it any more has ended.
-        let _ = done.send(());
-    }
 }
 
 /// An instance's probe, as the supervisor takes it.

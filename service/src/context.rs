@@ -20,6 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::Span;
 
+use crate::hosting::Said;
 use crate::hosting::life::Life;
 use crate::outcome::{Failure, StopReason};
 use crate::outside::{Beginning, Outside, Place};
@@ -73,7 +74,8 @@ impl Context {
     /// Its health has changed: the probe is asked out of turn, and the change reported without waiting for the
     /// next Check. Returns when that was done.
     pub async fn recheck(&self) {
-        self.life.recheck().await;
+        // Where nobody checks it, nobody has to.
+        let _ = self.life.words().say(Said::CheckMe).await;
     }
 
     /// Has a resource for itself from now on, until it gives it up or is gone. Refused where its type may not use the
@@ -198,7 +200,7 @@ impl Context {
     }
 
     async fn say(&self, report: Report) -> Result<(), Refusal> {
-        match self.life.words().say(report).await {
+        match self.life.words().say(Said::Report(report)).await {
             true => Ok(()),
             false => Err(unheard()),
         }

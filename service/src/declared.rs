@@ -42,8 +42,25 @@ pub enum TypesClash {
         version: String,
         what: &'static str,
     },
+    #[error(
+        "the service types {first} and {second} have the same configuration, and say that they may use different resources ({} and {}); types that share a configuration share what they may use: let them say the same, or give one a configuration of its own",
+        or_none(&may_use[0]), or_none(&may_use[1])
+    )]
+    SharedSchema {
+        first: TypeName,
+        second: TypeName,
+        /// Of the first, of the second.
+        may_use: [String; 2],
+    },
     #[error("the service type {name} {version} is registered twice")]
     Twice { name: TypeName, version: String },
+}
+
+fn or_none(kinds: &str) -> &str {
+    match kinds {
+        "" => "none",
+        kinds => kinds,
+    }
 }
 
 /// One service type, ready to be hosted.
@@ -190,8 +207,27 @@ impl TypeSet {
         if let Some(there) = self.types.get(&new.name) {
             return Err(clash(there.declaration(), new));
         }
+        if let Some(differs) = self.shares_but_differs(new) {
+            return Err(TypesClash::SharedSchema {
+                first: differs.name.clone(),
+                second: new.name.clone(),
+                may_use: [differs.may_use.join(", "), new.may_use.join(", ")],
+            });
+        }
         self.types.insert(new.name.clone(), added);
         Ok(())
+    }
+
+    /// One that has the same configuration, of which something can be set, and may use other resources.
+    fn shares_but_differs(&self, new: &TypeDeclaration) -> Option<&TypeDeclaration> {
+        self.types
+            .values()
+            .map(Declared::declaration)
+            .find(|there| {
+                there.schema == new.schema
+                    && there.schema.contains("\"properties\"")
+                    && there.may_use != new.may_use
+            })
     }
 
     pub fn get(&self, name: &TypeName) -> Option<&Declared> {

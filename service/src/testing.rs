@@ -31,7 +31,7 @@ use tokio::time::timeout;
 use crate::context::Identity;
 use crate::declared::Declared;
 use crate::hosting::{
-    self, Breakage, Checked, ExitFact, Hosted, Launch, NotStarted, Phase, Runtimes, Spoken,
+    self, Breakage, Checked, ExitFact, Hosted, Launch, NotStarted, Phase, Runtimes, Said, Spoken,
     StopOrder, StopOutcome,
 };
 use crate::outcome::StopReason;
@@ -92,8 +92,6 @@ impl<S: Service> TestService<S> {
                 },
             };
             let hosted = hosting::launch(&declared, &runtimes.stage(host), launch);
-            // Nobody checks it but the test.
-            drop(hosted.take_rechecks());
             let words = hosted.take_words().expect("nobody else took them");
             tokio::spawn(listen(words, hosted.clone(), heard));
             let phase = hosted.started().await;
@@ -230,12 +228,7 @@ impl<S: Service> TestService<S> {
 
     /// Waits for the failure it reports while it lives.
     pub fn failure(&self) -> String {
-        let mut failure = self.hosted.failure();
-        self.wait("a failure", async {
-            let told = failure.wait_for(Option::is_some).await.ok();
-            told.and_then(|text| text.clone())
-                .expect("it was waited for")
-        })
+        self.wait("a failure", self.hosted.reported_failure())
     }
 
     /// Waits for what it says next: what it uses, asks, announces, records.
@@ -299,11 +292,14 @@ impl<S: Service> Drop for TestService<S> {
 /// There is nobody else, so what it wants to use is free.
 async fn listen(mut words: Spoken, hosted: Hosted, heard: mpsc::UnboundedSender<Report>) {
     while let Some(word) = words.recv().await {
-        if let Report::Acquired { question, .. } = &word.report {
-            hosted.answer_question(*question, Answered::Granted);
+        // Nobody checks it but the test.
+        if let Said::Report(report) = word.what {
+            if let Report::Acquired { question, .. } = &report {
+                hosted.answer_question(*question, Answered::Granted);
+            }
+            // The test may be over.
+            let _ = heard.send(report);
         }
-        // The test may be over.
-        let _ = heard.send(word.report);
         let _ = word.passed_on.send(());
     }
 }

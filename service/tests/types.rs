@@ -60,15 +60,32 @@ service!(
     Count,
     TypeInfo::new("generic", "1.0.0")
         .generic()
+        .may_use(&["disk"])
         .restart(RestartWhen::Always)
 );
 service!(
     Shares,
     Limit,
     Count,
-    TypeInfo::new("shares", "1.0.0").holds("counter")
+    TypeInfo::new("shares", "1.0.0")
+        .holds("counter")
+        .may_use(&["disk"])
 );
 service!(Misnamed, Limit, Count, TypeInfo::new("Mis named", "1.0.0"));
+
+service!(
+    UsesMore,
+    Limit,
+    Count,
+    TypeInfo::new("uses-more", "1.0.0").may_use(&["disk", "tape"])
+);
+service!(
+    UsesWithout,
+    NoConfig,
+    Count,
+    TypeInfo::new("uses-without", "1.0.0").may_use(&["tape"])
+);
+service!(Without, NoConfig, Count, TypeInfo::new("without", "1.0.0"));
 
 #[test]
 fn a_declaration_holds_what_the_code_says() {
@@ -103,4 +120,19 @@ fn types_that_clash_are_refused_by_name() {
     assert!(clash(types.add::<Counter>()).contains("registered twice"));
     assert!(clash(types.add::<Misnamed>()).contains("Mis named"));
     assert_eq!(types.declarations().len(), 1);
+}
+
+// proves: S15
+#[test]
+fn types_that_share_a_configuration_share_what_they_may_use() {
+    let mut types = TypeSet::default();
+    types.add::<Counter>().unwrap();
+    types.add::<Generic>().unwrap();
+    let clash = types.add::<UsesMore>().unwrap_err().to_string();
+    for told in ["counter", "uses-more", "disk, tape"] {
+        assert!(clash.contains(told), "{clash}");
+    }
+    // Of a configuration in which nothing can be set there is nothing to share.
+    types.add::<UsesWithout>().unwrap();
+    types.add::<Without>().unwrap();
 }

@@ -63,6 +63,8 @@ faults! {
     Hangs = "service: does not answer its Checks";
     CheckFails = "service: its Check says failed, again and again";
     Degrades = "service: its Check says degraded";
+    UsesResource = "service: wants a resource, or gives one back";
+    Asks = "service: fails in a way of its own and asks what to do";
     StopSlow = "service: does not stop within its deadline";
     StopUnanswered = "service: a stop is not answered until it is killed";
     NeverEnds = "service: can be neither stopped nor killed";

@@ -2,6 +2,7 @@
 //! what the agent core let through.
 
 mod changes;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -123,7 +124,7 @@ const START_FAULTS: [Fault; 9] = [
     Fault::StartPanic,
     Fault::StartNameTaken,
 ];
-const LIFE_FAULTS: [Fault; 9] = [
+const LIFE_FAULTS: [Fault; 12] = [
     Fault::Panics,
     Fault::Panics,
     Fault::EndsCleanly,
@@ -133,6 +134,9 @@ const LIFE_FAULTS: [Fault; 9] = [
     Fault::Hangs,
     Fault::CheckFails,
     Fault::Degrades,
+    Fault::UsesResource,
+    Fault::UsesResource,
+    Fault::Asks,
 ];
 const STOP_FAULTS: [Fault; 5] = [
     Fault::StopSlow,
@@ -433,6 +437,8 @@ impl World {
                     Health::Degraded
                 };
             }
+            Fault::UsesResource => self.uses_resource(at, instance, incarnation)?,
+            Fault::Asks => self.asks(at, instance, incarnation)?,
             other => unreachable!("{other:?} is no turn of a life"),
         }
         self.misbehave_later(at, id);

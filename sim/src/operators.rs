@@ -257,7 +257,10 @@ impl World {
             target,
             config,
             policy: RestartPolicy::default(),
-            restart_group: None,
+            restart_group: self
+                .dice
+                .per_mille(500)
+                .then(|| "shop".parse().expect("a name")),
             depends_on,
             update: Update {
                 strategy,

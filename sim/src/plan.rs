@@ -84,6 +84,9 @@ impl Plan {
 
 pub const TYPES: [&str; 5] = ["greeter", "flaky", "daemon", "once", OUTSIDE];
 
+/// The kind of resource that its services may use.
+pub const RESOURCES: &str = "disk";
+
 /// The type whose instances are processes: they outlive their agent, and its next life finds them.
 pub const OUTSIDE: &str = "vault";
 
@@ -110,7 +113,7 @@ fn declaration(name: &str) -> TypeDeclaration {
         restart,
         start_deadline_ms: 2_000,
         stop_deadline_ms: 1_000,
-        may_use: Vec::new(),
+        may_use: vec![RESOURCES.to_owned()],
         in_place: name == "flaky",
     }
 }

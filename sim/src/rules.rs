@@ -1,8 +1,10 @@
-//! A user's rule that panics on one subject's state, after it has written what must not stay.
+//! A user's rule that panics on one subject's state, after it has written what must not stay; and a user's procedure.
 
-use mainstay_coordinator::{Env, Rule, Rules, Verdict, Watch};
+use std::time::Duration;
+
+use mainstay_coordinator::{Env, Next, Procedure, Rule, Rules, Turn, Verdict, Watch};
 use mainstay_protocol::InstanceKey;
-use mainstay_resource_graph::{Desired, InstanceState, Txn};
+use mainstay_resource_graph::{Desired, InstanceState, Txn, ViewExt};
 
 /// The words of its panic: the run's panic hook keeps silent about them.
 pub const CURSE: &str = "the simulator's rule panics here on purpose";
@@ -38,6 +40,43 @@ impl Rule for Curse {
     }
 }
 
+/// Two steps over whatever waits for its next try: so often under way that leaders die in the middle of it.
+pub struct Patience;
+
+impl Procedure for Patience {
+    const NAME: &'static str = "patience";
+    type Subject = InstanceKey;
+    /// Which step it is.
+    type Step = u32;
+
+    fn watches() -> Watch {
+        Watch::instances(|instance| {
+            matches!(
+                instance.state,
+                InstanceState::Backoff { .. } | InstanceState::Quarantined
+            )
+        })
+    }
+
+    fn begin(_: InstanceKey, _: &mut Txn<'_>, _: &Env) -> Next<u32> {
+        Next::step(1, Duration::from_millis(700), "a moment")
+    }
+
+    fn go_on(subject: InstanceKey, step: u32, turn: Turn, txn: &mut Txn<'_>, _: &Env) -> Next<u32> {
+        let is_up = txn
+            .instance(&subject)
+            .is_some_and(|instance| instance.state.is_up());
+        match (step, turn) {
+            (1, Turn::TimeIsUp) => Next::step(2, Duration::from_secs(3), "a little longer"),
+            (_, Turn::TimeIsUp) => Next::end("long enough"),
+            (_, Turn::Changed) if is_up => Next::end("it is up"),
+            (_, Turn::Changed) => Next::Stay,
+        }
+    }
+}
+
 pub fn rules() -> Rules {
-    Rules::shipped().with::<Curse>()
+    Rules::shipped()
+        .with::<Curse>()
+        .with_procedure::<Patience>()
 }

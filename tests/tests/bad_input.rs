@@ -34,6 +34,7 @@ fn good(name: &str) -> &'static str {
         "JSON" => "{\"name\":\"Ada\"}",
         "KIND" => "instances",
         "ID" => "3fa9c2aa",
+        "ASKED" => "1048576",
         "GOAL" => "running",
         "REF" => "greeter@n1",
         "PLACEMENT" => "greeter",
@@ -49,7 +50,7 @@ fn good(name: &str) -> &'static str {
 }
 
 /// Values that nothing of this name can be, between bars.
-const BAD: [(&str, &str); 25] = [
+const BAD: [(&str, &str); 26] = [
     (
         "REF",
         "|@|greeter@|@n1|greeter@n1@n1|GREETER@n1|greeter@n1\n|gr eeter@n1|nod/n1|node/|/n1|node/n1/n1|\
@@ -62,6 +63,10 @@ const BAD: [(&str, &str); 25] = [
     ("MESSAGE", "|gret|no-such|💥|a/b|../x"),
     ("JSON", "|{|{\"name\":}|[1,2|nope|{\"nam\":\"Ada\"}|7"),
     ("ID", "|no-such|ID WITH SPACE|💥|a/b"),
+    (
+        "ASKED",
+        "|no-such|-1|1.5|99999999999999999999|💥|asked/|parked/1",
+    ),
     ("GOAL", "|runing|state=|state=Runing|💥"),
     ("FORMAT", "|jsn|tabel|💥"),
     ("TIME", "|soon|5|-1s|1e9s|99999999999999999999s|💥"),

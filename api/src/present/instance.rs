@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(keys, wanted);
         assert_eq!(json["config"]["greeting"], "hello");
         assert_eq!(json["config_wanted"], Value::Null);
-        assert_eq!(json["uses"], Value::Array(Vec::new()));
+        assert_eq!(json["uses"][0], "resource/disk/sda");
         assert_eq!(json["health"], "ok");
         assert_eq!(json["supervisor"], "supervisor/n1");
         // Ten seconds after the boot of its machine, in hundredths of a second.

@@ -219,7 +219,7 @@ fn vertices() -> Vec<(Key, Vertex)> {
                 instance: instance_key("web@n1"),
                 incarnation: Incarnation::default().next(),
                 name: "smart".to_owned(),
-                body: r#"{"line":"x"}"#.to_owned(),
+                body: r#""x""#.to_owned(),
                 taken_by: BTreeSet::new(),
                 until: Timestamp(9),
             }),

@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(value("resource/disk/sda")["used_by"][0], "web@n1");
         assert_eq!(value("asked/7")["failure"], "disk-full");
         assert_eq!(value("procedure/cafe")["state"], "open");
-        assert_eq!(value("collected/8")["body"]["line"], "x");
+        assert_eq!(value("collected/8")["body"], "x");
         assert_eq!(value("node/n1")["strays"][0]["ref"], "lost@n1");
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
 use super::actor::{Answer, Letter, What};
-use super::life::{BreakOff, Life, NotStarted, Phase, Rechecks, Running};
+use super::life::{BreakOff, Life, NotStarted, Phase, Running};
 use super::runtimes::Stage;
 use super::words::Spoken;
 use crate::context::Identity;
@@ -126,18 +126,13 @@ impl Hosted {
         self.life.phase()
     }
 
-    /// What a living instance reported as its failure.
-    pub fn failure(&self) -> watch::Receiver<Option<String>> {
-        self.life.failure()
+    /// What a living instance reports as its failure, once it does.
+    pub async fn reported_failure(&self) -> String {
+        self.life.reported_failure().await
     }
 
-    /// The instance's wishes to be checked out of turn; for whoever checks it, once. Dropped, such wishes are
-    /// answered at once.
-    pub fn take_rechecks(&self) -> Option<Rechecks> {
-        self.life.take_rechecks()
-    }
-
-    /// What the instance says of its own accord; for whoever passes it on, once.
+    /// What the instance says of its own accord, and its wishes to be checked; for whoever passes it on, once. Dropped,
+    /// such wishes are answered at once.
     pub fn take_words(&self) -> Option<Spoken> {
         self.life.words().take()
     }

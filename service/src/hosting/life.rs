@@ -10,7 +10,7 @@ use mainstay_protocol::health::{Evidence, FailureKind, RefusedStart};
 use mainstay_protocol::limits;
 use mainstay_protocol::report::Ending;
 use ractor::{ActorCell, ActorRef};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 use tracing::Span;
 
 use super::actor::Letter;
@@ -69,14 +69,30 @@ impl fmt::Debug for Phase {
     }
 }
 
-/// An instance's wishes to be checked out of turn; each is answered when it was.
-pub type Rechecks = mpsc::Receiver<oneshot::Sender<()>>;
-
 /// Why a start is broken off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BreakOff {
     Deadline(Duration),
     Stop,
+}
+
+/// What an instance was told or has said of its own end. Each is said once: the first counts.
+#[derive(Debug, Default)]
+struct Signs {
+    stop: Option<StopReason>,
+    break_off: Option<BreakOff>,
+    failure: Option<String>,
+}
+
+impl Signs {
+    /// Whether this was the first word.
+    fn first<T>(sign: &mut Option<T>, word: T) -> bool {
+        let first = sign.is_none();
+        if first {
+            *sign = Some(word);
+        }
+        first
+    }
 }
 
 pub(crate) struct Life {
@@ -87,12 +103,8 @@ pub(crate) struct Life {
     began: Instant,
     phase: watch::Sender<Phase>,
     activity: watch::Sender<Activity>,
-    stop: watch::Sender<Option<StopReason>>,
-    break_off: watch::Sender<Option<BreakOff>>,
-    failure: watch::Sender<Option<String>>,
-    rechecks: mpsc::Sender<oneshot::Sender<()>>,
-    /// Taken by whoever checks this instance.
-    rechecks_wanted: Mutex<Option<Rechecks>>,
+    /// One for all: each costs an instance some hundred bytes.
+    signs: watch::Sender<Signs>,
     /// Known before the task has finished; the first word counts, since it is the cause of the rest.
     exit: Mutex<Option<ExitHow>>,
     /// Why it did not come to be; told when nothing is left of what it had begun.
@@ -114,7 +126,6 @@ impl Life {
         span: Span,
         may_use: &'static [&'static str],
     ) -> Arc<Self> {
-        let (rechecks, rechecks_wanted) = mpsc::channel(1);
         Arc::new(Self {
             identity,
             beginning,
@@ -123,11 +134,7 @@ impl Life {
             began: Instant::now(),
             phase: watch::Sender::new(Phase::Starting),
             activity: watch::Sender::new(Activity::default()),
-            stop: watch::Sender::new(None),
-            break_off: watch::Sender::new(None),
-            failure: watch::Sender::new(None),
-            rechecks,
-            rechecks_wanted: Mutex::new(Some(rechecks_wanted)),
+            signs: watch::Sender::new(Signs::default()),
             exit: Mutex::new(None),
             refusal: Mutex::new(None),
             outside: OnceLock::new(),
@@ -184,8 +191,17 @@ impl Life {
         self.activity.subscribe()
     }
 
-    pub(crate) fn failure(&self) -> watch::Receiver<Option<String>> {
-        self.failure.subscribe()
+    /// What it reported as its failure, once it does.
+    pub(crate) async fn reported_failure(&self) -> String {
+        self.sign(|signs| signs.failure.clone()).await
+    }
+
+    /// Waits for a sign.
+    async fn sign<T>(&self, of: impl Fn(&Signs) -> Option<T>) -> T {
+        let mut signs = self.signs.subscribe();
+        let seen = signs.wait_for(|signs| of(signs).is_some()).await;
+        let sign = seen.ok().and_then(|signs| of(&signs));
+        sign.expect("the sender is ours, and lives as long as we do")
     }
 
     pub(crate) fn begins(&self, work: Work) {
@@ -215,28 +231,8 @@ impl Life {
 
     /// The first report counts; the rest would be about the same failure.
     pub(crate) fn report_failure(&self, text: String) {
-        self.failure.send_if_modified(|failure| {
-            let first = failure.is_none();
-            if first {
-                *failure = Some(cut(text));
-            }
-            first
-        });
-    }
-
-    /// Wants to be checked out of turn, and waits until it was.
-    pub(crate) async fn recheck(&self) {
-        let (done, checked) = oneshot::channel();
-        if self.rechecks.send(done).await.is_ok() {
-            let _ = checked.await;
-        }
-    }
-
-    pub(crate) fn take_rechecks(&self) -> Option<Rechecks> {
-        self.rechecks_wanted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        self.signs
+            .send_if_modified(|signs| Signs::first(&mut signs.failure, cut(text)));
     }
 
     pub(crate) fn words(&self) -> &Words {
@@ -249,51 +245,29 @@ impl Life {
     }
 
     pub(crate) fn stop_reason(&self) -> Option<StopReason> {
-        *self.stop.borrow()
+        self.signs.borrow().stop
     }
 
     pub(crate) async fn asked_to_stop(&self) -> StopReason {
-        let mut stop = self.stop.subscribe();
-        let reason = stop
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|reason| *reason);
-        reason.expect("the sender is ours, and lives as long as we do")
+        self.sign(|signs| signs.stop).await
     }
 
     /// Asks; the reason of the first asker stays.
     pub(crate) fn ask_to_stop(&self, reason: StopReason) {
-        self.stop.send_if_modified(|asked| {
-            let first = asked.is_none();
-            if first {
-                *asked = Some(reason);
-            }
-            first
-        });
+        self.signs
+            .send_if_modified(|signs| Signs::first(&mut signs.stop, reason));
         if let Some(cell) = self.cell.get() {
             cell.stop(None);
         }
     }
 
     pub(crate) fn break_off(&self, why: BreakOff) {
-        self.break_off.send_if_modified(|broken| {
-            let first = broken.is_none();
-            if first {
-                *broken = Some(why);
-            }
-            first
-        });
+        self.signs
+            .send_if_modified(|signs| Signs::first(&mut signs.break_off, why));
     }
 
     pub(crate) async fn broken_off(&self) -> BreakOff {
-        let mut broken = self.break_off.subscribe();
-        let why = broken
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|why| *why);
-        why.expect("the sender is ours, and lives as long as we do")
+        self.sign(|signs| signs.break_off).await
     }
 
     /// From the instance's task: `start` returned and its actor is there.

@@ -1,5 +1,5 @@
-//! What one incarnation says of its own accord, on its way to whoever passes it on; and its questions, until they are
-//! answered.
+//! What one incarnation says of its own accord, on its way to whoever passes it on; its wishes to be checked; and its
+//! questions, until they are answered.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,8 +12,15 @@ use tokio::sync::{mpsc, oneshot};
 /// One thing said. Whoever said it waits until it is passed on, so that what it says or does next comes behind it.
 #[derive(Debug)]
 pub struct Word {
-    pub report: Report,
+    pub what: Said,
     pub passed_on: oneshot::Sender<()>,
+}
+
+#[derive(Debug)]
+pub enum Said {
+    Report(Report),
+    /// It wants to be checked out of turn, and waits until it was.
+    CheckMe,
 }
 
 /// Taken by whoever passes them on.
@@ -49,9 +56,9 @@ impl Words {
     }
 
     /// Returns when it is passed on. False: nobody listens, since the agent ends.
-    pub(crate) async fn say(&self, report: Report) -> bool {
+    pub(crate) async fn say(&self, what: Said) -> bool {
         let (passed_on, was) = oneshot::channel();
-        let word = Box::new(Word { report, passed_on });
+        let word = Box::new(Word { what, passed_on });
         self.outgoing.send(word).await.is_ok() && was.await.is_ok()
     }
 

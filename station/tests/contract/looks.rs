@@ -14,7 +14,7 @@ async fn every_kind_is_listed_with_the_keys_of_the_contract() {
     let cases = [
         (
             "nodes",
-            "name, id, state, role, build, address, labels, schedulable, maintenance, heard_ms, instances, reason, since",
+            "name, id, state, role, build, address, labels, schedulable, maintenance, heard_ms, instances, reason, since, strays",
         ),
         (
             "instances",
@@ -22,7 +22,7 @@ async fn every_kind_is_listed_with_the_keys_of_the_contract() {
         ),
         (
             "placements",
-            "name, type, holds, target, generation, made_by, made_at, leaving, want, have, healthy, state, reason, config, config_on, policy, depends_on, update, rollout, rolled_back, waiting_on",
+            "name, type, holds, target, generation, made_by, made_at, leaving, want, have, healthy, state, reason, config, config_on, policy, depends_on, update, restart_group, rollout, rolled_back, waiting_on",
         ),
     ];
     for (kind, wanted) in cases {
@@ -39,7 +39,16 @@ async fn every_kind_is_listed_with_the_keys_of_the_contract() {
     for key in ["node", "state", "incarnation", "watches", "watched_by"] {
         assert!(supervisors[0].get(key).is_some(), "{key}");
     }
-    for kind in ["stations", "types", "configurations", "parked"] {
+    for kind in [
+        "stations",
+        "types",
+        "configurations",
+        "parked",
+        "resources",
+        "asked",
+        "procedures",
+        "collected",
+    ] {
         assert!(
             cluster.json(&format!("/v1/{kind}")).await.is_array(),
             "{kind}"
