@@ -45,9 +45,7 @@ pub fn impact(view: &(impl View + ?Sized), key: &Key) -> Impact {
         found.unwatched = live(view, view.instances_on(node));
         return found;
     }
-    let ended: BTreeSet<InstanceKey> = live(view, instances_behind(view, key))
-        .into_iter()
-        .collect();
+    let ended: BTreeSet<InstanceKey> = live(view, ends_with(view, key)).into_iter().collect();
     let mut placements: BTreeMap<PlacementName, Vec<InstanceKey>> = BTreeMap::new();
     for instance in &ended {
         let lost = placements.entry(instance.placement.clone()).or_default();
@@ -73,6 +71,23 @@ pub fn impact(view: &(impl View + ?Sized), key: &Key) -> Impact {
     found.depending = depending(view, key, &found.placements);
     found.instances = ended.into_iter().collect();
     found
+}
+
+/// What depends on a placement that fails is left as it is: it does not end.
+fn ends_with(view: &(impl View + ?Sized), key: &Key) -> Vec<InstanceKey> {
+    let placements = match key {
+        Key::Placement(name) => vec![name.clone()],
+        Key::Type(_) => dependents(view, key)
+            .into_iter()
+            .filter_map(|key| match key {
+                Key::Placement(name) => Some(name),
+                _ => None,
+            })
+            .collect(),
+        _ => return instances_behind(view, key),
+    };
+    let instances = placements.iter().flat_map(|name| view.instances_of(name));
+    instances.collect()
 }
 
 fn live(view: &(impl View + ?Sized), mut instances: Vec<InstanceKey>) -> Vec<InstanceKey> {

@@ -6,6 +6,7 @@ use mainstay_protocol::health::Health;
 use mainstay_resource_graph::{Instance, InstanceState, Key, Record, View, ViewExt, slot_of};
 
 use super::{Cause, behind, plain};
+use crate::rules::dependency_gate;
 use crate::verb;
 
 pub fn cause(
@@ -39,6 +40,7 @@ pub fn cause(
         | InstanceState::Unresponsive { .. }
         | InstanceState::Stopped { .. } => {}
     }
+    because.extend(missing_dependencies(view, key, facts, depth));
     let evidence = match facts.state {
         InstanceState::Running if because.is_empty() => Some(healthy_since(facts)),
         InstanceState::Degraded | InstanceState::Unresponsive { .. } => {
@@ -87,13 +89,64 @@ fn obstacle(view: &dyn View, key: &InstanceKey, facts: &Instance, depth: usize) 
             .refs
             .iter()
             .filter_map(|name| name.parse().ok())
-            .flat_map(|key| behind(view, &key, depth))
+            .flat_map(|key| dependency(view, &key, depth))
             .collect();
     }
     if reason.code == code::WAITING_FOR_NODE || reason.code == code::TYPE_NOT_PROVIDED {
         return behind(view, &Key::Node(key.node.clone()), depth);
     }
     last_failure(key, facts)
+}
+
+/// What is not well, and stands on something that is not there: that may be why.
+fn missing_dependencies(
+    view: &dyn View,
+    key: &InstanceKey,
+    facts: &Instance,
+    depth: usize,
+) -> Vec<Cause> {
+    let is_ill = match facts.state {
+        InstanceState::Degraded
+        | InstanceState::Unresponsive { .. }
+        | InstanceState::Failed { .. }
+        | InstanceState::Backoff { .. }
+        | InstanceState::Quarantined => true,
+        InstanceState::Pending
+        | InstanceState::Blocked
+        | InstanceState::Starting
+        | InstanceState::Running
+        | InstanceState::Stopping { .. }
+        | InstanceState::Stopped { .. }
+        | InstanceState::Unknown { .. } => false,
+    };
+    let missing = match is_ill {
+        true => dependency_gate::unmet(view, &key.placement),
+        false => None,
+    };
+    let names = missing.into_iter().flat_map(|reason| reason.refs);
+    names
+        .filter_map(|name| name.parse().ok())
+        .flat_map(|on| dependency(view, &on, depth))
+        .collect()
+}
+
+/// A placement that others wait for, with whichever of its instances is not up: one that was stopped is as it should be,
+/// and in the way all the same.
+fn dependency(view: &dyn View, on: &Key, depth: usize) -> Vec<Cause> {
+    let mut causes = behind(view, on, depth);
+    let (Some(cause), Key::Placement(name)) = (causes.first_mut(), on) else {
+        return causes;
+    };
+    if cause.because.is_empty() {
+        let down = view.instances_of(name).into_iter().filter(|instance| {
+            view.instance(instance)
+                .is_some_and(|facts| !facts.state.is_up())
+        });
+        cause.because = down
+            .flat_map(|instance| behind(view, &Key::Instance(instance), depth + 1))
+            .collect();
+    }
+    causes
 }
 
 /// A holder that is well is itself the root: what it went through earlier has nothing to do with the waiting.

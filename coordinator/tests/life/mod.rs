@@ -21,6 +21,9 @@ macro_rules! told {
 }
 
 told! {
+    // proves: S24
+    // acceptance: issue 3, line 8
+    what_is_not_well_names_what_it_stands_on_and_why_that_is_not_there = "dependency_lost";
     // proves: S5, S6, S7
     a_resource_is_held_or_shared_as_its_type_may_and_free_when_its_user_is_gone = "resources";
     // proves: S7
