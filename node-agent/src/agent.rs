@@ -26,7 +26,7 @@ use crate::arguments::{AgentCommand, UserBinary, UserCommand};
 use crate::directory::Directory;
 use crate::driver::{Driver, Ended};
 use crate::held::hold_program;
-use crate::instances::{Holding, Instances};
+use crate::instances::{Holding, Instances, Whom};
 use crate::machine;
 use crate::options::{AgentOptions, CannotRun};
 use crate::own_logs::OwnLogs;
@@ -146,11 +146,13 @@ async fn live(
         types,
         stage,
         directory,
-        observations,
-        supervisor.clone(),
+        Whom {
+            observations,
+            supervisor: supervisor.clone(),
+            pulse: pulse.clone(),
+        },
         process,
         holding(&options),
-        pulse.clone(),
     );
     let requests = Requests::new(
         instances.clone(),

@@ -61,6 +61,14 @@ struct Living {
     start: Arc<Start>,
 }
 
+/// Who is told what happens here, and who watches it.
+#[derive(Debug, Clone)]
+pub(crate) struct Whom {
+    pub(crate) observations: mpsc::Sender<Observation>,
+    pub(crate) supervisor: SupervisorHandle,
+    pub(crate) pulse: Pulse,
+}
+
 /// What outside processes are started with.
 #[derive(Debug, Clone)]
 pub(crate) struct Holding {
@@ -75,13 +83,16 @@ impl Instances {
         types: TypeSet,
         stage: Stage,
         directory: Directory,
-        observations: mpsc::Sender<Observation>,
-        supervisor: SupervisorHandle,
+        whom: Whom,
         process: ProcessIdentity,
         holding: Holding,
-        pulse: Pulse,
     ) -> Self {
         let hosted = Mutex::new(BTreeMap::new());
+        let Whom {
+            observations,
+            supervisor,
+            pulse,
+        } = whom;
         let shared = Shared {
             types,
             stage,
@@ -366,9 +377,7 @@ impl Instances {
             manner: StopManner::AskThenKill,
             deadline: within,
         };
-        let living = self.hosted();
-        let mut all: Vec<Hosted> = living.values().map(|one| one.hosted.clone()).collect();
-        drop(living);
+        let mut all = self.all();
         all.retain(|hosted| hosted.processes().is_none());
         let mut stopping: JoinSet<()> = all
             .into_iter()
@@ -395,6 +404,11 @@ impl Instances {
         {
             hosted.remove(instance);
         }
+    }
+
+    fn all(&self) -> Vec<Hosted> {
+        let living = self.hosted();
+        living.values().map(|one| one.hosted.clone()).collect()
     }
 
     fn hosted(&self) -> MutexGuard<'_, BTreeMap<InstanceKey, Living>> {

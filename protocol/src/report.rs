@@ -320,78 +320,19 @@ impl Evolving for TypeDeclaration {
 impl Report {
     /// The instance and incarnation it speaks of, where it has one.
     pub fn about(&self) -> Option<(&InstanceKey, Incarnation)> {
-        match self {
-            Self::Started {
-                instance,
-                incarnation,
-                ..
-            }
-            | Self::CouldNotStart {
-                instance,
-                incarnation,
-                ..
-            }
-            | Self::NameTaken {
-                instance,
-                incarnation,
-                ..
-            }
-            | Self::Ended {
-                instance,
-                incarnation,
-                ..
-            }
-            | Self::Failed {
-                instance,
-                incarnation,
-                ..
-            }
-            | Self::HealthChanged {
-                instance,
-                incarnation,
-                ..
-            }
-            | Self::Unresponsive {
-                instance,
-                incarnation,
-                ..
-            }
-            | Self::ConfigChanged {
-                instance,
-                incarnation,
-                ..
-            }
-            | Self::Adopted {
-                instance,
-                incarnation,
-                ..
-            }
-            | Self::Acquired {
-                instance,
-                incarnation,
-                ..
-            }
-            | Self::Released {
-                instance,
-                incarnation,
-                ..
-            }
-            | Self::Asked {
-                instance,
-                incarnation,
-                ..
-            }
-            | Self::Announced {
-                instance,
-                incarnation,
-                ..
-            }
-            | Self::Recorded {
-                instance,
-                incarnation,
-                ..
-            } => Some((instance, *incarnation)),
-            Self::SupervisorChanged { .. } | Self::CommandDone { .. } => None,
+        macro_rules! of_one_instance {
+            ($($variant:ident)*) => {
+                match self {
+                    $(Self::$variant { instance, incarnation, .. })|* => {
+                        Some((instance, *incarnation))
+                    }
+                    Self::SupervisorChanged { .. } | Self::CommandDone { .. } => None,
+                }
+            };
+        }
+        of_one_instance! {
+            Started CouldNotStart NameTaken Ended Failed HealthChanged Unresponsive ConfigChanged
+            Adopted Acquired Released Asked Announced Recorded
         }
     }
 

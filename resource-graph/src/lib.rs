@@ -38,6 +38,7 @@ pub mod txn;
 pub mod vertex;
 pub mod view;
 pub mod wish;
+mod words;
 
 pub use check::{Problem, check};
 pub use delta::{Change, Delta, Unfit};

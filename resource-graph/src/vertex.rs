@@ -1,23 +1,23 @@
 //! What each kind of vertex holds. Every field is a fact or a wish; nothing derivable is stored.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use mainstay_protocol::code::{Code, Reason};
 use mainstay_protocol::command::{Order, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity, RefusedStart};
-use mainstay_protocol::report::{
-    LiveState, Manner, Presence, SysInfo, TypeDeclaration, TypedFailure,
-};
+use mainstay_protocol::report::{LiveState, Presence, SysInfo, TypeDeclaration};
 use mainstay_protocol::{
     AgentRunId, BootId, ClusterId, ClusterName, Epoch, Incarnation, InstanceKey, Leadership,
-    NodeEpoch, NodeId, NodeName, PlacementName, QuestionId, Revision, Sequence, SlotName,
-    StationId, StationRunId, Timestamp, TypeName,
+    NodeEpoch, NodeId, NodeName, PlacementName, Revision, Sequence, SlotName, StationId,
+    StationRunId, Timestamp, TypeName,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::key::{ConfigHash, Key, Kind, NameKey};
 use crate::policy::Settings;
 use crate::wish::Placement;
+
+pub use crate::words::{Asked, Collected, Procedure, Resource, Stray};
 
 /// A vertex with its book-keeping, as it stands in the graph, in a delta and on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,17 +159,6 @@ pub struct Node {
     pub provides: BTreeMap<TypeName, String>,
     /// What runs there and is not what the graph knows, by the placement it says it is of.
     pub strays: BTreeMap<PlacementName, Stray>,
-}
-
-/// An incarnation that runs and that no command of this graph started: another life of the station did (before a
-/// restore), or somebody by hand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stray {
-    pub incarnation: Incarnation,
-    pub state: LiveState,
-    pub health: Health,
-    /// Why it is left as it is; none before that was judged.
-    pub held: Option<Reason>,
 }
 
 /// A node's connection to the coordinator.
@@ -428,52 +417,6 @@ pub enum ParkedWhat {
     },
     /// An event that could not be recorded, with its encoded payload for a requeue.
     Event { name: String, payload: Vec<u8> },
-}
-
-/// Something passive. Exists while it is used; `Uses` says by whom.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resource {
-    pub manner: Manner,
-}
-
-/// A failure with a name of its own, until it is answered or its time is up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asked {
-    pub instance: InstanceKey,
-    pub incarnation: Incarnation,
-    pub question: QuestionId,
-    pub failure: TypedFailure,
-    /// Then it is a failure like any other.
-    pub deadline: Timestamp,
-}
-
-/// A rule's work on a subject that goes over several events. One at a time of each rule and subject.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Procedure {
-    pub rule: String,
-    pub subject: Key,
-    /// What the rule remembers: its step, JSON.
-    pub step: String,
-    /// What it waits for, for people.
-    pub text: String,
-    /// When this step is over, whatever happens. None: it came to its end, and its subject still looks as it did when
-    /// it began, which is no reason to begin again.
-    pub deadline: Option<Timestamp>,
-    /// Steps so far.
-    pub count: u32,
-}
-
-/// A record that a collector reported, for a moment, so that rules can take note of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Collected {
-    pub instance: InstanceKey,
-    pub incarnation: Incarnation,
-    pub name: String,
-    /// JSON.
-    pub body: String,
-    /// The rules that did.
-    pub taken_by: BTreeSet<String>,
-    pub until: Timestamp,
 }
 
 /// A relation that carries meaning. Relations that are part of a key are indices instead.

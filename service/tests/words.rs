@@ -71,7 +71,7 @@ fn refused(refusal: Refusal) -> Reply {
 }
 
 fn talker() -> TestService<Talker> {
-    let talker = TestService::<Talker>::start(json!({})).unwrap();
+    let talker = TestService::<Talker>::start(json!({})).expect("it starts");
     assert!(matches!(talker.said(), Report::Acquired { .. }));
     talker
 }

@@ -69,13 +69,16 @@ const REV: Revision = Revision(4);
 
 impl Sample {
     pub fn new() -> Self {
-        let records = vertices().into_iter().map(|(key, vertex)| Record {
-            key,
-            vertex,
-            since: Timestamp(1_000_000),
-            rev: REV,
-            cause: Cause::Start,
-        });
+        let records = vertices()
+            .into_iter()
+            .chain(words())
+            .map(|(key, vertex)| Record {
+                key,
+                vertex,
+                since: Timestamp(1_000_000),
+                rev: REV,
+                cause: Cause::Start,
+            });
         let graph = Graph::from_parts(REV, records, edges()).unwrap();
         Self {
             graph,
@@ -184,6 +187,24 @@ fn vertices() -> Vec<(Key, Vertex)> {
             }),
         ),
         (
+            Key::Parked(ParkedId("beef".to_owned())),
+            Vertex::Parked(Parked {
+                what: ParkedWhat::Rule {
+                    rule: "restart".to_owned(),
+                    subject: Key::Instance(instance_key("web@n1")),
+                    rev: REV,
+                },
+                why: Reason::new(code::RULE_PANICKED, "boom"),
+                at: Timestamp(1),
+            }),
+        ),
+    ]
+}
+
+/// What instances use and ask, what rules are in the middle of, what was collected.
+fn words() -> Vec<(Key, Vertex)> {
+    vec![
+        (
             "resource/disk/sda".parse().unwrap(),
             Vertex::Resource(Resource {
                 manner: Manner::Alone,
@@ -222,18 +243,6 @@ fn vertices() -> Vec<(Key, Vertex)> {
                 body: r#""x""#.to_owned(),
                 taken_by: BTreeSet::new(),
                 until: Timestamp(9),
-            }),
-        ),
-        (
-            Key::Parked(ParkedId("beef".to_owned())),
-            Vertex::Parked(Parked {
-                what: ParkedWhat::Rule {
-                    rule: "restart".to_owned(),
-                    subject: Key::Instance(instance_key("web@n1")),
-                    rev: REV,
-                },
-                why: Reason::new(code::RULE_PANICKED, "boom"),
-                at: Timestamp(1),
             }),
         ),
     ]

@@ -1,5 +1,6 @@
 //! `record`: writes facts and wishes into the transaction as they come; judges nothing. Rules do that after it.
 
+mod adopted;
 mod found;
 mod operation;
 mod reconfigure;

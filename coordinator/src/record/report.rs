@@ -10,8 +10,8 @@ use mainstay_resource_graph::{
     Supervisor, SupervisorState, Txn, Vertex, View, ViewExt,
 };
 
-use super::session;
 use super::word::{self, Speaker};
+use super::{adopted, session};
 use crate::config;
 use crate::env::Env;
 use crate::verb;
@@ -109,7 +109,7 @@ fn about_instance(
             unresponsive(txn, key, instance, (*missed, *limit), detail, env);
         }
         Report::ConfigChanged { config, .. } => config_changed(txn, key, instance, config),
-        Report::Adopted { .. } => adopted(txn, key, instance, report, env),
+        Report::Adopted { .. } => adopted::told(txn, key, instance, report, env),
         Report::Acquired { .. }
         | Report::Released { .. }
         | Report::Asked { .. }
@@ -126,7 +126,7 @@ fn about_instance(
     }
 }
 
-fn started(
+pub(super) fn started(
     txn: &mut Txn<'_>,
     key: &InstanceKey,
     instance: &Instance,
@@ -152,43 +152,6 @@ fn started(
         instance.deadline = None;
         instance.refusals.clear();
         instance.started = Some(env.now);
-    });
-}
-
-/// What no command of this graph started is told as it is: with what it was given, and how it was at its last Check.
-fn adopted(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, report: &Report, env: &Env) {
-    let Report::Adopted {
-        service_type,
-        version,
-        given,
-        config,
-        process,
-        health,
-        ..
-    } = report
-    else {
-        return;
-    };
-    if *service_type != instance.service_type {
-        let text = format!(
-            "what runs under its name is of type {service_type}, and {} is wanted",
-            instance.service_type
-        );
-        let cause = FailureCause::Failed(FailureKind::Reported);
-        verb::fail(txn, key, cause, Evidence::text(text), Presence::Living, env);
-        return;
-    }
-    let given = config::canonical(given).ok().map(|(hash, _)| hash);
-    verb::change(txn, key, |instance| instance.given = given);
-    let instance = txn.instance(key).expect("the caller read it");
-    started(txn, key, &instance, version, config, process, env);
-    if let Some(wanted) = &instance.wanted {
-        verb::want_config(txn, key, wanted);
-    }
-    verb::change(txn, key, |instance| {
-        if instance.state == InstanceState::Running {
-            session::running_again(instance, *health, env);
-        }
     });
 }
 
@@ -243,7 +206,7 @@ fn could_not_start(
 }
 
 /// A start came to nothing, and nothing of it is left.
-fn start_failed(
+pub(super) fn start_failed(
     txn: &mut Txn<'_>,
     key: &InstanceKey,
     instance: &Instance,
@@ -517,7 +480,7 @@ fn command_done(
         Order::Reconfigure(_) => change_answered(txn, instance_key, &instance, outcome),
         // Who asked has it, or is gone.
         Order::Answer(_) => {}
-        Order::Adopt(_) => adopt_answered(txn, instance_key, &instance, outcome, env),
+        Order::Adopt(_) => adopted::answered(txn, instance_key, &instance, outcome, env),
     }
 }
 
@@ -543,21 +506,6 @@ fn start_answered(
     };
     let cause = FailureCause::CouldNotStart(RefusedStart::NotNow);
     start_failed(txn, key, instance, cause, Evidence::text(text), env);
-}
-
-/// Adopted is among the reports before this; what had ended until the question came is not to be had.
-fn adopt_answered(
-    txn: &mut Txn<'_>,
-    key: &InstanceKey,
-    instance: &Instance,
-    outcome: &CommandOutcome,
-    env: &Env,
-) {
-    if *outcome != CommandOutcome::Done && instance.state == InstanceState::Starting {
-        let cause = FailureCause::Failed(FailureKind::Vanished);
-        let evidence = Evidence::text("it ended before it was taken in");
-        start_failed(txn, key, instance, cause, evidence, env);
-    }
 }
 
 /// What it took was told by ConfigChanged, before this.

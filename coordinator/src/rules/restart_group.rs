@@ -1,7 +1,7 @@
 //! `restart_group`: when a member of a group fails, those that ran beside it on its node restart with it.
 
 use mainstay_protocol::code::{self, Reason};
-use mainstay_protocol::{GroupName, InstanceKey};
+use mainstay_protocol::{GroupName, InstanceKey, Timestamp};
 use mainstay_resource_graph::{Desired, FailureCause, Instance, Key, Txn, View, ViewExt};
 
 use crate::env::Env;
@@ -44,8 +44,11 @@ impl Rule for RestartGroup {
         };
         let first = members(txn, &subject, &group).into_iter().find(|other| {
             txn.instance(other)
-                .and_then(|other| failed_running(&other))
-                .is_some_and(|at| at > since)
+                .and_then(|failed| failed_running(&failed))
+                // What happened before they were one group is past.
+                .is_some_and(|at| {
+                    at > since && at > wished(txn, &subject) && at > wished(txn, other)
+                })
         });
         let Some(first) = first else {
             return Verdict::Nothing;
@@ -66,7 +69,7 @@ fn may_follow(instance: &Instance) -> bool {
 }
 
 /// When it failed after having run, if it is to run again. A start that comes to nothing ends nobody else.
-fn failed_running(instance: &Instance) -> Option<mainstay_protocol::Timestamp> {
+fn failed_running(instance: &Instance) -> Option<Timestamp> {
     let failure = instance.failure.as_ref()?;
     let ran = match failure.cause {
         FailureCause::Failed(_) | FailureCause::Unresponsive => true,
@@ -79,6 +82,11 @@ fn failed_running(instance: &Instance) -> Option<mainstay_protocol::Timestamp> {
 
 fn group_of(view: &(impl View + ?Sized), key: &InstanceKey) -> Option<GroupName> {
     view.placement(&key.placement)?.wish.restart_group
+}
+
+fn wished(view: &(impl View + ?Sized), key: &InstanceKey) -> Timestamp {
+    let placement = view.placement(&key.placement);
+    placement.map_or(Timestamp::ZERO, |placement| placement.made.at)
 }
 
 /// The others of its group on its node.

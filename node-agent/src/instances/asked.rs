@@ -39,7 +39,7 @@ impl Instances {
                     command,
                     instance,
                     incarnation,
-                    adopted,
+                    adopted: adopted.map(Box::new),
                 })
                 .await;
         });

@@ -10,9 +10,8 @@ use mainstay_protocol::command::{
 use mainstay_protocol::frame::{Channel, Frame, FrameDecoder, encode_frame};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity, RefusedStart};
 use mainstay_protocol::report::{
-    CommandOutcome, DigestEntry, Ending, LiveInstance, LiveState, Manner, MessageDeclaration,
-    NodeUp, Numbered, Presence, Report, Reports, RestartWhen, SysInfo, TypeDeclaration,
-    TypedFailure,
+    CommandOutcome, DigestEntry, Ending, LiveInstance, LiveState, MessageDeclaration, NodeUp,
+    Numbered, Presence, Report, Reports, RestartWhen, SysInfo, TypeDeclaration,
 };
 use mainstay_protocol::request::{
     Answer, Ask, ChaosAct, ChaosTarget, LogOf, LogPage, LogPlace, OutsideUsage, Refusal, Request,
@@ -24,12 +23,11 @@ use mainstay_protocol::session::{
 };
 use mainstay_protocol::{
     AgentRunId, BootId, CommandId, Epoch, Incarnation, Leadership, NodeEpoch, NodeId, NodeName,
-    QuestionId, ResourceKey, ResourceKind, ResourceName, Revision, Sequence, SlotName, Term,
-    TypeName,
+    QuestionId, Revision, Sequence, SlotName, Term, TypeName,
 };
 use uuid::Uuid;
 
-use super::{Sample, instance};
+use super::{Sample, instance, words};
 
 /// The names of an enum's variants, and which one a value is. Complete, or it does not compile.
 macro_rules! variants {
@@ -307,66 +305,12 @@ pub fn reports() -> Vec<Report> {
             why: "killed".to_owned(),
         },
     ];
-    reports.extend(words());
+    reports.extend(words::words());
     reports.extend(outcomes().into_iter().map(|outcome| Report::CommandDone {
         command: CommandId(9),
         outcome,
     }));
     reports
-}
-
-/// What an instance says of its own accord, and what is said of one that is taken in.
-fn words() -> Vec<Report> {
-    let incarnation = incarnation();
-    let resource = ResourceKey::new(
-        ResourceKind::new("disk").unwrap(),
-        ResourceName::new("sda").unwrap(),
-    );
-    vec![
-        Report::Adopted {
-            instance: instance(10),
-            incarnation,
-            service_type: TypeName::new("process").unwrap(),
-            version: "1.0.0".to_owned(),
-            given: "{}".to_owned(),
-            config: "{\"greeting\":\"Hi\"}".to_owned(),
-            process: Vec::new(),
-            health: Health::Ok,
-        },
-        Report::Acquired {
-            instance: instance(11),
-            incarnation,
-            question: QuestionId(7),
-            resource: resource.clone(),
-            manner: Manner::Shared,
-        },
-        Report::Released {
-            instance: instance(13),
-            incarnation,
-            resource: resource.clone(),
-        },
-        Report::Asked {
-            instance: instance(14),
-            incarnation,
-            question: QuestionId(8),
-            failure: TypedFailure {
-                name: "disk-full".to_owned(),
-                body: "{\"free\":0}".to_owned(),
-            },
-            deadline_ms: 5_000,
-        },
-        Report::Announced {
-            instance: instance(15),
-            incarnation,
-            why: "done".to_owned(),
-        },
-        Report::Recorded {
-            instance: instance(16),
-            incarnation,
-            name: "smart".to_owned(),
-            body: "{\"line\":\"x\"}".to_owned(),
-        },
-    ]
 }
 
 pub fn outcomes() -> Vec<CommandOutcome> {
@@ -599,7 +543,7 @@ fn leadership() -> Leadership {
     }
 }
 
-fn incarnation() -> Incarnation {
+pub fn incarnation() -> Incarnation {
     Incarnation {
         epoch: Epoch(1),
         created: Revision(20),

@@ -84,7 +84,7 @@ impl World {
             command,
             instance,
             incarnation,
-            adopted,
+            adopted: adopted.map(Box::new),
         };
         self.agent_step(at, Input::Observed(told))
     }

@@ -63,7 +63,7 @@ pub enum Observation {
         command: CommandId,
         instance: InstanceKey,
         incarnation: Incarnation,
-        adopted: Option<Report>,
+        adopted: Option<Box<Report>>,
     },
 }
 

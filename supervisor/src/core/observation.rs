@@ -71,7 +71,7 @@ impl AgentCore {
         command: CommandId,
         instance: &InstanceKey,
         incarnation: Incarnation,
-        adopted: Option<Report>,
+        adopted: Option<Box<Report>>,
     ) {
         // The command came twice, and was answered by the first telling.
         if self.state.ledger.knows(command) {
@@ -80,7 +80,7 @@ impl AgentCore {
         if !self.lives(instance, incarnation) {
             return self.answer(command, CommandOutcome::NotRunning);
         }
-        if let Some(mut report) = adopted.map(fitted) {
+        if let Some(mut report) = adopted.map(|report| fitted(*report)) {
             if let Report::Adopted { health, .. } = &mut report {
                 let pulse = self.pulses.get(instance);
                 *health = pulse.map(|pulse| pulse.health).unwrap_or_default();

@@ -116,7 +116,7 @@ impl Follow {
             }
         };
         if metadata.file_type().is_fifo() {
-            let read = self.from_fifo(metadata.ino()).await;
+            let read = self.read_fifo(metadata.ino()).await;
             return read.map_err(trouble);
         }
         self.fifo = None;
@@ -174,7 +174,7 @@ impl Follow {
     }
 
     /// What is in it by now, and a moment's patience for the rest of a line.
-    async fn from_fifo(&mut self, inode: u64) -> io::Result<Vec<Line>> {
+    async fn read_fifo(&mut self, inode: u64) -> io::Result<Vec<Line>> {
         if self.fifo.as_ref().is_none_or(|fifo| fifo.inode != inode) {
             // Open for writing too: so it has no end when a writer closes it.
             let receiver = pipe::OpenOptions::new()

@@ -35,7 +35,7 @@ fn told_again(command: u64, placement: &str, count: u64) -> Observation {
         command: CommandId(command),
         instance: key(placement),
         incarnation: incarnation(count),
-        adopted: Some(Report::Adopted {
+        adopted: Some(Box::new(Report::Adopted {
             instance: key(placement),
             incarnation: incarnation(count),
             service_type: TypeName::new("greeter").unwrap(),
@@ -44,7 +44,7 @@ fn told_again(command: u64, placement: &str, count: u64) -> Observation {
             config: "{}".to_owned(),
             process: Vec::new(),
             health: Health::Unknown,
-        }),
+        })),
     }
 }
 

@@ -1,0 +1,70 @@
+//! What was found running and is taken in: its node tells what it is.
+
+use mainstay_protocol::InstanceKey;
+use mainstay_protocol::health::{Evidence, FailureKind};
+use mainstay_protocol::report::{CommandOutcome, Presence, Report};
+use mainstay_resource_graph::{FailureCause, Instance, InstanceState, Txn, ViewExt};
+
+use super::report::{start_failed, started};
+use super::session::running_again;
+use crate::config;
+use crate::env::Env;
+use crate::verb;
+
+/// What no command of this graph started is told as it is: with what it was given, and how it was at its last Check.
+pub(super) fn told(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    instance: &Instance,
+    report: &Report,
+    env: &Env,
+) {
+    let Report::Adopted {
+        service_type,
+        version,
+        given,
+        config,
+        process,
+        health,
+        ..
+    } = report
+    else {
+        return;
+    };
+    if *service_type != instance.service_type {
+        let text = format!(
+            "what runs under its name is of type {service_type}, and {} is wanted",
+            instance.service_type
+        );
+        let cause = FailureCause::Failed(FailureKind::Reported);
+        verb::fail(txn, key, cause, Evidence::text(text), Presence::Living, env);
+        return;
+    }
+    let given = config::canonical(given).ok().map(|(hash, _)| hash);
+    verb::change(txn, key, |instance| instance.given = given);
+    let instance = txn.instance(key).expect("the caller read it");
+    started(txn, key, &instance, version, config, process, env);
+    if let Some(wanted) = &instance.wanted {
+        verb::want_config(txn, key, wanted);
+    }
+    verb::change(txn, key, |instance| {
+        if instance.state == InstanceState::Running {
+            running_again(instance, *health, env);
+        }
+    });
+}
+
+/// Adopted is among the reports before this; what had ended until the question came is not to be had.
+pub(super) fn answered(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    instance: &Instance,
+    outcome: &CommandOutcome,
+    env: &Env,
+) {
+    if *outcome != CommandOutcome::Done && instance.state == InstanceState::Starting {
+        let cause = FailureCause::Failed(FailureKind::Vanished);
+        let evidence = Evidence::text("it ended before it was taken in");
+        start_failed(txn, key, instance, cause, evidence, env);
+    }
+}

@@ -1,0 +1,62 @@
+//! Reports of what instances say of their own accord.
+
+use mainstay_protocol::health::Health;
+use mainstay_protocol::report::{Manner, Report, TypedFailure};
+use mainstay_protocol::{QuestionId, ResourceKey, ResourceKind, ResourceName, TypeName};
+
+use super::instance;
+use super::messages::incarnation;
+
+/// What an instance says of its own accord, and what is said of one that is taken in.
+pub fn words() -> Vec<Report> {
+    let incarnation = incarnation();
+    let resource = ResourceKey::new(
+        ResourceKind::new("disk").unwrap(),
+        ResourceName::new("sda").unwrap(),
+    );
+    vec![
+        Report::Adopted {
+            instance: instance(10),
+            incarnation,
+            service_type: TypeName::new("process").unwrap(),
+            version: "1.0.0".to_owned(),
+            given: "{}".to_owned(),
+            config: "{\"greeting\":\"Hi\"}".to_owned(),
+            process: Vec::new(),
+            health: Health::Ok,
+        },
+        Report::Acquired {
+            instance: instance(11),
+            incarnation,
+            question: QuestionId(7),
+            resource: resource.clone(),
+            manner: Manner::Shared,
+        },
+        Report::Released {
+            instance: instance(13),
+            incarnation,
+            resource: resource.clone(),
+        },
+        Report::Asked {
+            instance: instance(14),
+            incarnation,
+            question: QuestionId(8),
+            failure: TypedFailure {
+                name: "disk-full".to_owned(),
+                body: "{\"free\":0}".to_owned(),
+            },
+            deadline_ms: 5_000,
+        },
+        Report::Announced {
+            instance: instance(15),
+            incarnation,
+            why: "done".to_owned(),
+        },
+        Report::Recorded {
+            instance: instance(16),
+            incarnation,
+            name: "smart".to_owned(),
+            body: "{\"line\":\"x\"}".to_owned(),
+        },
+    ]
+}
