@@ -28,7 +28,7 @@ pub trait Procedure {
     /// What it remembers from one step to the next; small.
     type Step: Serialize + DeserializeOwned;
 
-    /// On whom it begins. A subject on which it came to its end has to leave this before it begins there again.
+    /// On whom it begins. A subject on which it came to its end has to leave its state before it begins there again.
     fn watches() -> Watch;
 
     /// `Next::Stay`: nothing to begin.
@@ -125,6 +125,14 @@ fn judge<P: Procedure>(key: &Key, txn: &mut Txn<'_>, env: &Env) -> Verdict {
         return write(txn, key, P::NAME, next, 0, env);
     };
     let Some(deadline) = under_way.deadline else {
+        // It left the state it was in when this ended, whether or not that was seen: it may begin again.
+        let ended = txn
+            .record(&Key::Procedure(id.clone()))
+            .map(|record| record.since);
+        if watched && ended.is_some_and(|ended| record.since > ended) {
+            let next = P::begin(subject, txn, env);
+            return write(txn, key, P::NAME, next, 0, env);
+        }
         if !watched {
             txn.remove(&Key::Procedure(id));
         }

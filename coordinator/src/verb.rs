@@ -394,6 +394,12 @@ pub fn fail(
     });
 }
 
+/// It lives, and counts as failed from now on: it is stopped, and started again as its policy says.
+pub fn failed(txn: &mut Txn<'_>, key: &InstanceKey, why: impl Into<String>, env: &Env) {
+    let cause = FailureCause::Failed(FailureKind::Reported);
+    fail(txn, key, cause, Evidence::text(why), Presence::Living, env);
+}
+
 /// It is not healthy any more. What it earned by sustained health is kept: earlier failures are forgotten.
 pub fn end_health(instance: &mut Instance, env: &Env) {
     forget_if_well(instance, env);

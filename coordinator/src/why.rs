@@ -152,7 +152,7 @@ fn strays(record: &Record, node: &Node) -> Vec<Cause> {
     let left_alone = node.strays.iter().filter_map(|(name, stray)| {
         let reason = stray.held.clone()?;
         Some(Cause {
-            state: format!("runs {name} (incarnation {})", stray.incarnation),
+            state: format!("host of {name} (incarnation {}) as well", stray.incarnation),
             reason: Some(reason),
             ..plain(record, "")
         })
@@ -167,7 +167,7 @@ fn questions(view: &dyn View, instance: &InstanceKey) -> Vec<Cause> {
         match &record.vertex {
             Vertex::Asked(asked) if asked.instance == *instance => Some(Cause {
                 reason: Some(question(asked)),
-                ..plain(&record, "waits for an answer")
+                ..plain(&record, "open")
             }),
             _ => None,
         }

@@ -219,7 +219,7 @@ pub const WORDS_BURST: usize = 32;
 pub const WORD_BYTES_MAX: usize = 4 * 1024;
 /// How long a record is kept for rules to take note of it.
 pub const COLLECTED_KEPT_MS: u64 = 5_000;
-/// Records kept at a time in the whole cluster; beyond it new ones are dropped, and counted on their instance's node.
+/// Records kept at a time in the whole cluster; beyond it new ones are dropped.
 pub const COLLECTED_KEPT_MAX: usize = 16 * 1024;
 /// Strays of one node that are kept; the rest is told by number.
 pub const STRAYS_PER_NODE_MAX: usize = 256;

@@ -110,6 +110,8 @@ pub enum Report {
         config: String,
         process: Vec<ProcessIdentity>,
         health: Health,
+        /// What it was granted and has not released.
+        uses: Vec<Use>,
     },
     /// It wants to hold or share a resource, and waits for the Answer that says whether it does.
     Acquired {
@@ -163,6 +165,13 @@ impl Manner {
             Self::Shared => "shared",
         }
     }
+}
+
+/// A resource that an instance has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Use {
+    pub resource: ResourceKey,
+    pub manner: Manner,
 }
 
 /// A failure that a type has a name for.
@@ -243,6 +252,8 @@ pub struct LiveInstance {
     pub incarnation: Incarnation,
     pub state: LiveState,
     pub health: Health,
+    /// None: the node does not remember.
+    pub service_type: Option<TypeName>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

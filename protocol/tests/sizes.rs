@@ -45,6 +45,7 @@ fn a_node_up_of_the_fullest_node_fits_its_frame() {
         incarnation: WIDEST,
         state: LiveState::Running,
         health: Health::Ok,
+        service_type: None,
     });
     let entry = DigestEntry {
         floor: WIDEST,

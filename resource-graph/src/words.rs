@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mainstay_protocol::code::Reason;
 use mainstay_protocol::health::Health;
 use mainstay_protocol::report::{LiveState, Manner, TypedFailure};
-use mainstay_protocol::{Incarnation, InstanceKey, QuestionId, Timestamp};
+use mainstay_protocol::{Incarnation, InstanceKey, QuestionId, Timestamp, TypeName};
 use serde::{Deserialize, Serialize};
 
 use crate::key::Key;
@@ -63,6 +63,8 @@ pub struct Stray {
     pub incarnation: Incarnation,
     pub state: LiveState,
     pub health: Health,
+    /// None: its node does not remember.
+    pub service_type: Option<TypeName>,
     /// Why it is left as it is; none before that was judged.
     pub held: Option<Reason>,
 }

@@ -79,7 +79,8 @@ impl Context {
     }
 
     /// Has a resource for itself from now on, until it gives it up or is gone. Refused where its type may not use the
-    /// kind, or another instance has it. Waits for the coordinator, also while that is away.
+    /// kind, or another instance has it. Waits for the coordinator, also while that is away: [`Context::busy`] does not
+    /// take that for being stuck, a probe of one's own should not either.
     pub async fn acquire(&self, kind: &str, name: &str) -> Result<(), Refusal> {
         self.take(kind, name, Manner::Alone).await
     }
@@ -92,6 +93,7 @@ impl Context {
     /// Gives a resource up. One that it does not have is no error.
     pub async fn release(&self, kind: &str, name: &str) -> Result<(), Refusal> {
         let resource = resource(kind, name)?;
+        self.life.words().has_no_more(&resource);
         let (instance, incarnation) = self.name();
         self.say(Report::Released {
             instance,
@@ -113,18 +115,22 @@ impl Context {
             };
             return Err(Refusal::new(code::RESOURCE_NOT_ALLOWED, text));
         }
+        let _waits = self.life.waits();
         let (question, answered) = self.life.words().question();
         let (instance, incarnation) = self.name();
         self.say(Report::Acquired {
             instance,
             incarnation,
             question,
-            resource,
+            resource: resource.clone(),
             manner,
         })
         .await?;
         match answered.await {
-            Ok(Answered::Granted | Answered::Said(_)) => Ok(()),
+            Ok(Answered::Granted | Answered::Said(_)) => {
+                self.life.words().has(resource, manner);
+                Ok(())
+            }
             Ok(Answered::Refused { code, text }) => Err(Refusal::new(code, text)),
             Err(_) => Err(unheard()),
         }
@@ -143,6 +149,7 @@ impl Context {
             name: word_name(failure)?,
             body: word_body(&body)?,
         };
+        let _waits = self.life.waits();
         let (question, answered) = self.life.words().question();
         let (instance, incarnation) = self.name();
         self.say(Report::Asked {

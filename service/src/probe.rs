@@ -71,7 +71,8 @@ impl Probe for Busy {
         let mut activity = self.activity.clone();
         // By count and not by idleness alone: one that goes from message to message is not stuck.
         let finished = activity.borrow().finished;
-        let moved = |now: &Activity| now.running.is_none() || now.finished != finished;
+        let moved =
+            |now: &Activity| now.running.is_none() || now.waiting > 0 || now.finished != finished;
         match activity.wait_for(moved).await {
             Ok(_) => Health::ok(),
             Err(_) => Health::failed("the instance has ended"),
@@ -86,6 +87,8 @@ pub(crate) struct Activity {
     pub(crate) running: Option<(Work, Instant)>,
     /// In all that is finished.
     pub(crate) busy: Duration,
+    /// Words of its own that it waits for to be passed on or answered: that is not being stuck.
+    pub(crate) waiting: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! bring, with their tests.
 
 pub use mainstay_coordinator::testing;
-pub use mainstay_coordinator::verb::{change, clear};
+pub use mainstay_coordinator::verb::{change, clear, failed as fail};
 pub use mainstay_coordinator::word::{answer, take};
 pub use mainstay_coordinator::{Env, Next, Procedure, Rule, Turn, Verdict, Watch};
 pub use mainstay_protocol::code::{self, Code, Reason};

@@ -1,8 +1,8 @@
 //! Ends the process when a call of the leader core does not come back: an endless loop in a rule must not leave a
 //! station that looks alive. The log keeps what was committed.
 //!
-//! A user's rule that does this again and again would end every next life as well: what it was doing is written down
-//! before the end, and a station that finds the same thing often enough starts without users' rules, and says so. A
+//! A user's rule that does this again and again would end every next life as well: which it was is written down
+//! before the end, and a station that finds the same rule often enough starts without users' rules, and says so. A
 //! program that was built anew begins with a clean sheet.
 
 use std::fs;
@@ -22,7 +22,7 @@ use crate::clock::Clock;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// In the station's directory.
 const FILE: &str = "endless.json";
-/// So many ends over the same rule and subject are enough.
+/// So many ends by the same rule are enough, whatever it looked at: a report that comes again is another subject.
 const ENDS_MAX: usize = 3;
 
 /// Knows since when a call is under way; zero is none.
@@ -142,10 +142,10 @@ pub fn reason_to_suspend(directory: &Path) -> Option<String> {
     let mut ends = noted(&file);
     ends.retain(|end| end.program == program);
     let last = ends.last()?.clone();
-    let times = ends.iter().filter(|end| **end == last).count();
+    let times = ends.iter().filter(|end| end.rule == last.rule).count();
     (times >= ENDS_MAX).then(|| {
         format!(
-            "the rule {} did not come to an end over {}, {times} times; users' rules run again with a program that was built anew, or when {} is removed",
+            "the rule {} did not come to an end {times} times, at last over {}; users' rules run again with a program that was built anew, or when {} is removed",
             last.rule,
             last.subject,
             file.display()
@@ -157,23 +157,27 @@ pub fn reason_to_suspend(directory: &Path) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn end(subject: &str) -> End {
+    fn end(rule: &str, subject: &str) -> End {
         End {
-            rule: "endless".to_owned(),
+            rule: rule.to_owned(),
             subject: subject.to_owned(),
             program: program(),
         }
     }
 
     #[test]
-    fn the_same_rule_over_the_same_subject_is_suspended_the_third_time() {
+    fn the_same_rule_is_suspended_the_third_time() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join(FILE);
-        for subject in ["web@n1", "other@n1", "web@n1"] {
-            note(&file, end(subject)).unwrap();
+        for (rule, subject) in [
+            ("endless", "asked/1"),
+            ("other", "web@n1"),
+            ("endless", "asked/2"),
+        ] {
+            note(&file, end(rule, subject)).unwrap();
             assert_eq!(reason_to_suspend(directory.path()), None);
         }
-        note(&file, end("web@n1")).unwrap();
+        note(&file, end("endless", "web@n1")).unwrap();
         let why = reason_to_suspend(directory.path()).unwrap();
         assert!(why.contains("endless") && why.contains("web@n1"), "{why}");
     }
@@ -184,7 +188,7 @@ mod tests {
         let file = directory.path().join(FILE);
         let old = End {
             program: "another".to_owned(),
-            ..end("web@n1")
+            ..end("endless", "web@n1")
         };
         fs::write(
             &file,
@@ -194,7 +198,7 @@ mod tests {
         assert_eq!(reason_to_suspend(directory.path()), None);
         fs::write(&file, "[{").unwrap();
         assert_eq!(reason_to_suspend(directory.path()), None);
-        note(&file, end("web@n1")).unwrap();
+        note(&file, end("endless", "web@n1")).unwrap();
         assert_eq!(noted(&file).len(), 1);
     }
 }

@@ -40,7 +40,7 @@ use mainstay_protocol::health::Health;
 use mainstay_protocol::report::{
     CommandOutcome, DigestEntry, LiveInstance, NodeUp, Numbered, Report,
 };
-use mainstay_protocol::{CommandId, InstanceKey, Sequence, limits};
+use mainstay_protocol::{CommandId, InstanceKey, Sequence, TypeName, limits};
 
 use crate::file::{FileRecord, Life, Recovered};
 
@@ -72,6 +72,7 @@ pub struct AgentCore {
 #[derive(Debug, Clone, Default)]
 struct Pulse {
     health: Health,
+    service_type: Option<TypeName>,
     /// The newest health report the full outbox had no room for.
     unsaid: Option<Report>,
 }
@@ -144,14 +145,14 @@ impl AgentCore {
     /// Every instance of which this node has a floor or a living incarnation.
     pub fn digest(&self) -> BTreeMap<InstanceKey, DigestEntry> {
         let entry = |instance: &InstanceKey| {
-            self.state.living.get(instance).map(|living| LiveInstance {
-                incarnation: living.incarnation,
-                state: living.state,
-                health: self
-                    .pulses
-                    .get(instance)
-                    .map(|pulse| pulse.health)
-                    .unwrap_or_default(),
+            self.state.living.get(instance).map(|living| {
+                let pulse = self.pulses.get(instance);
+                LiveInstance {
+                    incarnation: living.incarnation,
+                    state: living.state,
+                    health: pulse.map(|pulse| pulse.health).unwrap_or_default(),
+                    service_type: pulse.and_then(|pulse| pulse.service_type.clone()),
+                }
             })
         };
         self.state
@@ -200,6 +201,15 @@ impl AgentCore {
 
     fn refuse(&mut self, command: CommandId, code: Code, text: String) {
         self.answer(command, CommandOutcome::Refused { code, text });
+    }
+
+    /// Nothing is known of its health yet.
+    fn first_pulse(&mut self, start: &Start) {
+        let pulse = Pulse {
+            service_type: Some(start.service_type.clone()),
+            ..Pulse::default()
+        };
+        self.pulses.insert(start.instance.clone(), pulse);
     }
 
     /// No room for what is not needed for safety.

@@ -196,7 +196,7 @@ fn a_rule_without_an_end_is_suspended_with_all_of_the_users_and_the_station_goes
     assert_eq!(rules["enabled"], false, "{rules:#}");
     let why = rules["suspended"].as_str().expect("it says why");
     assert!(
-        why.contains("endless did not come to an end over endless@n1, 3 times"),
+        why.contains("endless did not come to an end 3 times, at last over endless@n1"),
         "{why}"
     );
     let status = cluster.json("status");

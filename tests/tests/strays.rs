@@ -119,3 +119,40 @@ fn a_newer_incarnation_than_the_graph_knows_goes_on() {
         "{decisions:#?}"
     );
 }
+
+// proves: S6, S9
+#[test]
+fn what_it_had_is_still_its_own_and_another_type_is_not_taken_for_it() {
+    let mut daemons = Daemons::start(&mainstay_binary(), 1);
+    let then = daemons.home().join("then");
+    daemons.kill_station();
+    copy(&daemons.data(), &then);
+    daemons.start_station(&mainstay_binary());
+    daemons.until_online();
+    daemons.sh("start flaky --name owner --on n1").ok();
+    let disk = r#"'{"kind":"disk","name":"sda"}'"#;
+    daemons.sh(&format!("call owner@n1 acquire {disk}")).ok();
+    daemons
+        .sh(&format!("start process --name lone {SLEEPER}"))
+        .ok();
+    let before = pid(&daemons, "lone@n1");
+
+    restore(&mut daemons, &then);
+    daemons.sh("start flaky --name owner --on n1").ok();
+    daemons.sh("start flaky --name thief --on n1").ok();
+    let refused = daemons.sh(&format!("call thief@n1 acquire {disk}"));
+    assert!(
+        refused.stderr.contains("disk/sda is used by owner@n1"),
+        "{}",
+        refused.stderr
+    );
+
+    let start = daemons.sh("start flaky --name lone --on n1 --timeout 20s");
+    assert_ne!(start.code, Some(0), "{}", start.stdout);
+    let why = daemons.sh("why node/n1").ok().stdout;
+    assert!(
+        why.contains("it is of type process, and flaky is wanted"),
+        "{why}"
+    );
+    assert!(outside::process(before).is_some(), "it is left as it is");
+}

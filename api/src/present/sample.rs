@@ -292,6 +292,7 @@ fn node() -> Node {
                 incarnation: Incarnation::default().next(),
                 state: LiveState::Running,
                 health: Health::Ok,
+                service_type: None,
                 held: None,
             },
         )]),

@@ -7,6 +7,7 @@ use mainstay_resource_graph::{FailureCause, Instance, InstanceState, Txn, ViewEx
 
 use super::report::{start_failed, started};
 use super::session::running_again;
+use super::word;
 use crate::config;
 use crate::env::Env;
 use crate::verb;
@@ -26,6 +27,7 @@ pub(super) fn told(
         config,
         process,
         health,
+        uses,
         ..
     } = report
     else {
@@ -46,6 +48,9 @@ pub(super) fn told(
     started(txn, key, &instance, version, config, process, env);
     if let Some(wanted) = &instance.wanted {
         verb::want_config(txn, key, wanted);
+    }
+    for used in uses {
+        word::goes_on_using(txn, key, used);
     }
     verb::change(txn, key, |instance| {
         if instance.state == InstanceState::Running {

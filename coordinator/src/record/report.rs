@@ -28,7 +28,7 @@ pub fn report(txn: &mut Txn<'_>, node: &NodeName, report: &Report, env: &Env) {
             .instance(key)
             .filter(|instance| instance.incarnation == incarnation)
         else {
-            session::about_stray(txn, key, incarnation, report);
+            session::about_stray(txn, key, incarnation, report, env);
             return;
         };
         let key = key.clone();

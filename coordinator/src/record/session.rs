@@ -17,7 +17,7 @@ use mainstay_resource_graph::{
     Supervisor, SupervisorState, Txn, Vertex, View, ViewExt,
 };
 
-use super::{Outcome, outbox};
+use super::{Outcome, outbox, word};
 use crate::env::Env;
 use crate::event::GoneWhy;
 use crate::verb;
@@ -403,6 +403,7 @@ fn note_strays(txn: &mut Txn<'_>, up: &NodeUp) {
             incarnation: live.incarnation,
             state: live.state,
             health: live.health,
+            service_type: live.service_type.clone(),
             held: None,
         };
         strays.insert(key.placement.clone(), stray);
@@ -425,6 +426,7 @@ pub(super) fn about_stray(
     key: &InstanceKey,
     incarnation: Incarnation,
     report: &Report,
+    env: &Env,
 ) {
     let over = match report {
         Report::Ended { .. } | Report::CouldNotStart { .. } | Report::NameTaken { .. } => true,
@@ -436,12 +438,16 @@ pub(super) fn about_stray(
             .get(&key.placement)
             .is_some_and(|stray| stray.incarnation == incarnation)
     });
-    if over && is_it {
-        txn.update_node(&key.node, |node| {
-            node.strays.remove(&key.placement);
-        })
-        .expect("the node was just read");
+    if !is_it {
+        return;
     }
+    if !over {
+        return word::refuse_stray(txn, key, incarnation, report, env);
+    }
+    txn.update_node(&key.node, |node| {
+        node.strays.remove(&key.placement);
+    })
+    .expect("the node was just read");
 }
 
 pub fn agent_gone(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::command::Answered;
-use mainstay_protocol::report::{Manner, Report, TypedFailure};
+use mainstay_protocol::report::{Manner, Report, TypedFailure, Use};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{Incarnation, InstanceKey, QuestionId, ResourceKey, limits};
 use mainstay_resource_graph::{
@@ -75,6 +75,39 @@ fn acquired(
         }
     };
     word::order_answer(txn, (who.key, who.incarnation, question), answered, env);
+}
+
+/// It was granted by a graph that is no more. Who was granted it since keeps it too: the truth is that both have it.
+pub(super) fn goes_on_using(txn: &mut Txn<'_>, key: &InstanceKey, used: &Use) {
+    let resource = Key::Resource(used.resource.clone());
+    let alone = txn.users(&used.resource).iter().all(|user| user == key);
+    let manner = match alone {
+        true => used.manner,
+        false => Manner::Shared,
+    };
+    txn.put(resource.clone(), Vertex::Resource(Resource { manner }))
+        .expect("a resource has no transitions");
+    txn.link(Key::Instance(key.clone()), Relation::Uses, resource)
+        .expect("both ends exist");
+}
+
+/// A stray wants something of a cluster that does not know it.
+pub(super) fn refuse_stray(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    incarnation: Incarnation,
+    report: &Report,
+    env: &Env,
+) {
+    let (Report::Acquired { question, .. } | Report::Asked { question, .. }) = report else {
+        return;
+    };
+    let answered = Answered::Refused {
+        code: code::STRAY,
+        text: "the cluster does not know it: no command started it, and it was not taken in"
+            .to_owned(),
+    };
+    word::order_answer(txn, (key, incarnation, *question), answered, env);
 }
 
 fn refused(

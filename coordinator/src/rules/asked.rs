@@ -4,7 +4,7 @@ use mainstay_protocol::code;
 use mainstay_protocol::health::{Evidence, FailureKind};
 use mainstay_protocol::report::Presence;
 use mainstay_resource_graph::{
-    Asked as AskedVertex, AskedId, FailureCause, Key, Kind, Txn, ViewExt,
+    Asked as AskedVertex, AskedId, FailureCause, InstanceState, Key, Kind, Txn, ViewExt,
 };
 
 use crate::env::Env;
@@ -56,16 +56,19 @@ impl Rule for Asked {
         if asked.deadline > env.now {
             return Verdict::Nothing;
         }
+        let state = txn.instance(&asked.instance).map(|instance| instance.state);
+        // Out of sight it cannot be stopped: it is judged when it is back.
+        if matches!(state, Some(InstanceState::Unknown { .. })) {
+            return Verdict::Nothing;
+        }
         txn.remove(&key);
         let text = format!(
             "{} {}: nobody answered it in time",
             asked.failure.name, asked.failure.body
         );
-        // Out of sight it cannot be stopped; it is told when it is back that nobody answered.
-        let in_sight = txn
-            .instance(&asked.instance)
-            .is_some_and(|instance| instance.state.is_up());
-        if in_sight {
+        // One that is on its way out already needs no more reasons.
+        let goes_on = state.is_some_and(|state| state.is_up() || state == InstanceState::Starting);
+        if goes_on {
             let cause = FailureCause::Failed(FailureKind::Reported);
             let evidence = Evidence::text(text.clone());
             verb::fail(txn, &asked.instance, cause, evidence, Presence::Living, env);

@@ -125,7 +125,12 @@ fn living(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>, env: &E
         verb::change(txn, subject, |instance| instance.reason = Some(reason));
         return Verdict::declined(code::WAITS_FOR_DEPENDENTS, text);
     }
-    let reason = verb::stopping(instance.desired);
+    // Why it restarts with others is more than that it was asked.
+    let together = instance
+        .reason
+        .clone()
+        .filter(|reason| why == StopWhy::Restart && reason.code == code::RESTART_TOGETHER);
+    let reason = together.unwrap_or_else(|| verb::stopping(instance.desired));
     verb::change(txn, subject, |instance| instance.restart_asked = false);
     verb::begin_stop(txn, subject, why, reason.clone(), env);
     Verdict::did(reason.code, reason.text)

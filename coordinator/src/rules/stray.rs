@@ -86,6 +86,16 @@ fn in_its_way(txn: &Txn<'_>, key: &InstanceKey, stray: &StrayFound) -> Option<Re
     if stray.incarnation < instance.incarnation && instance.incarnation.count > 0 {
         return held(format!("{} is newer", instance.incarnation));
     }
+    if let Some(other) = stray
+        .service_type
+        .as_ref()
+        .filter(|it| **it != instance.service_type)
+    {
+        return held(format!(
+            "it is of type {other}, and {} is wanted under its name",
+            instance.service_type
+        ));
+    }
     if stray.state == LiveState::Stopping {
         return held("it is on its way out".to_owned());
     }
@@ -110,6 +120,8 @@ fn take_in(txn: &mut Txn<'_>, key: &InstanceKey, stray: &StrayFound, env: &Env) 
         Key::Name(slot_of(key, &instance)),
     );
     txn.unlink(&subject, Relation::Waits, &name);
+    // What an incarnation before it used is past; what this one uses, its node tells.
+    txn.unlink_all(&subject, Relation::Uses);
     txn.link(subject, Relation::Holds, name)
         .expect("nobody else holds it");
     // What the graph had of it is past, and no end of its own.

@@ -266,6 +266,7 @@ impl ScriptedNode {
             incarnation,
             state,
             health,
+            service_type: None,
         });
         if state.is_none() {
             self.strays.remove(key);
@@ -337,6 +338,7 @@ impl ScriptedNode {
             config: self.adopted_config.clone(),
             process: Vec::new(),
             health: live.health,
+            uses: Vec::new(),
         });
         self.answer(command.id, CommandOutcome::Done);
     }

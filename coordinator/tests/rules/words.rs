@@ -171,7 +171,7 @@ pub fn restart_group() -> Story {
         says: code::RESTART_TOGETHER,
         declines: false,
         saw: &["db@n1", "web"],
-        why: ("web@n1", "to be started again on request"),
+        why: ("web@n1", "the group shop restarts together"),
     }
 }
 

@@ -10,7 +10,7 @@ pub use record::RestartOnRecord;
 pub use second_chance::SecondChance;
 
 use mainstay_station::rule::{
-    Code, Env, InstanceKey, InstanceState, Rule, Txn, Verdict, ViewExt, Watch, change,
+    Code, Env, InstanceKey, InstanceState, Rule, Txn, Verdict, ViewExt, Watch, fail,
 };
 
 pub struct RestartDegraded;
@@ -26,12 +26,12 @@ impl Rule for RestartDegraded {
     }
 
     // Everything it may know is in the graph and in `env`; what it writes is one commit with what it answers.
-    fn judge(subject: InstanceKey, txn: &mut Txn<'_>, _env: &Env) -> Verdict {
-        let instance = txn.instance(&subject);
-        if instance.is_none_or(|instance| instance.restart_asked) {
+    fn judge(subject: InstanceKey, txn: &mut Txn<'_>, env: &Env) -> Verdict {
+        if txn.instance(&subject).is_none() {
             return Verdict::Nothing;
         }
-        change(txn, &subject, |instance| instance.restart_asked = true);
+        // A failure, and not just a wish: it is counted, waits longer each time, and is given up in the end.
+        fail(txn, &subject, "it says it is degraded", env);
         Verdict::did(Code::known("OWN-DEGRADED"), "it says it is degraded")
     }
 }

@@ -61,6 +61,7 @@ impl Instances {
             process: self.processes_of(&living.hosted),
             // The core has heard the Checks.
             health: Health::Unknown,
+            uses: living.hosted.uses(),
         })
     }
 

@@ -206,9 +206,13 @@ async fn keep_following(
                     seen.counts().records += 1;
                 }
                 let more = !lines.is_empty();
-                (more, follow.done(lines).await.err())
+                let unkept = follow.done(lines).await.err();
+                (more, unkept.or_else(|| follow.trouble()))
             }
-            Err(trouble) => (false, Some(trouble)),
+            Err(trouble) => {
+                let unkept = follow.done(Vec::new()).await.err();
+                (false, Some(unkept.unwrap_or(trouble)))
+            }
         };
         let changed = {
             let mut counts = seen.counts();

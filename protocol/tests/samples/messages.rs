@@ -519,6 +519,7 @@ fn node_up() -> NodeUp {
                     incarnation: incarnation().next(),
                     state: LiveState::Running,
                     health: Health::Ok,
+                    service_type: Some(TypeName::new("greeter").unwrap()),
                 }),
             },
         )]),

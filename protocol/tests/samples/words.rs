@@ -1,7 +1,7 @@
 //! Reports of what instances say of their own accord.
 
 use mainstay_protocol::health::Health;
-use mainstay_protocol::report::{Manner, Report, TypedFailure};
+use mainstay_protocol::report::{Manner, Report, TypedFailure, Use};
 use mainstay_protocol::{QuestionId, ResourceKey, ResourceKind, ResourceName, TypeName};
 
 use super::instance;
@@ -24,6 +24,10 @@ pub fn words() -> Vec<Report> {
             config: "{\"greeting\":\"Hi\"}".to_owned(),
             process: Vec::new(),
             health: Health::Ok,
+            uses: vec![Use {
+                resource: resource.clone(),
+                manner: Manner::Alone,
+            }],
         },
         Report::Acquired {
             instance: instance(11),

@@ -168,7 +168,7 @@ fn link(from: &Key, relation: Relation, to: &Key, causes: &Causes<'_>) -> Option
         Relation::Uses => Told::new(
             to,
             "resource.acquired",
-            causes.near(from),
+            causes.near(to),
             format!("{from} uses {to}"),
         )
         .with("user", from),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mainstay_protocol::command::{Answered, StopManner};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity};
-use mainstay_protocol::report::Ending;
+use mainstay_protocol::report::{Ending, Use};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{QuestionId, code};
 use tokio::runtime::Handle;
@@ -135,6 +135,11 @@ impl Hosted {
     /// such wishes are answered at once.
     pub fn take_words(&self) -> Option<Spoken> {
         self.life.words().take()
+    }
+
+    /// The resources that it was granted and has not released.
+    pub fn uses(&self) -> Vec<Use> {
+        self.life.words().uses()
     }
 
     /// Hands over the answer to what it asked. False: it does not wait for it any more.

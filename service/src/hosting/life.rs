@@ -95,6 +95,17 @@ impl Signs {
     }
 }
 
+/// A wait of an instance for somebody else.
+pub(crate) struct Waits<'a>(&'a Life);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0
+            .activity
+            .send_modify(|activity| activity.waiting = activity.waiting.saturating_sub(1));
+    }
+}
+
 pub(crate) struct Life {
     identity: Identity,
     beginning: Beginning,
@@ -217,6 +228,12 @@ impl Life {
             }
             activity.finished += 1;
         });
+    }
+
+    /// It waits for somebody else until this is dropped.
+    pub(crate) fn waits(&self) -> Waits<'_> {
+        self.activity.send_modify(|activity| activity.waiting += 1);
+        Waits(self)
     }
 
     pub(crate) fn work_done(&self) -> WorkDone {

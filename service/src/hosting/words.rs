@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mainstay_protocol::QuestionId;
 use mainstay_protocol::command::Answered;
-use mainstay_protocol::report::Report;
+use mainstay_protocol::report::{Manner, Report, Use};
+use mainstay_protocol::{QuestionId, ResourceKey};
 use tokio::sync::{mpsc, oneshot};
 
-/// One thing said. Whoever said it waits until it is passed on, so that what it says or does next comes behind it.
+/// One thing said. Whoever said it waits until it is in line for the outbox, so that what it says or does next comes
+/// behind it.
 #[derive(Debug)]
 pub struct Word {
     pub what: Said,
@@ -30,6 +31,8 @@ pub(crate) struct Words {
     outgoing: mpsc::Sender<Box<Word>>,
     wanted: Mutex<Option<Spoken>>,
     questions: Mutex<Questions>,
+    /// What it was granted and has not released: told once more if the cluster forgot it.
+    uses: Mutex<BTreeMap<ResourceKey, Manner>>,
 }
 
 #[derive(Default)]
@@ -45,6 +48,7 @@ impl Words {
             outgoing,
             wanted: Mutex::new(Some(wanted)),
             questions: Mutex::default(),
+            uses: Mutex::default(),
         }
     }
 
@@ -78,6 +82,28 @@ impl Words {
     pub(crate) fn answer(&self, question: QuestionId, answered: Answered) -> bool {
         let waits = self.questions().waiting.remove(&question);
         waits.is_some_and(|waits| waits.send(answered).is_ok())
+    }
+
+    pub(crate) fn has(&self, resource: ResourceKey, manner: Manner) {
+        self.used().insert(resource, manner);
+    }
+
+    pub(crate) fn has_no_more(&self, resource: &ResourceKey) {
+        self.used().remove(resource);
+    }
+
+    pub(crate) fn uses(&self) -> Vec<Use> {
+        let used = self.used();
+        used.iter()
+            .map(|(resource, manner)| Use {
+                resource: resource.clone(),
+                manner: *manner,
+            })
+            .collect()
+    }
+
+    fn used(&self) -> MutexGuard<'_, BTreeMap<ResourceKey, Manner>> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn questions(&self) -> MutexGuard<'_, Questions> {

@@ -79,6 +79,7 @@ impl World {
             config: actor.start.config.clone(),
             process: Vec::new(),
             health: Health::Unknown,
+            uses: Vec::new(),
         });
         let told = Observation::ToldAgain {
             command,

@@ -541,6 +541,7 @@ fn running(incarnation: Incarnation) -> DigestEntry {
             incarnation,
             state: LiveState::Running,
             health: Health::Ok,
+            service_type: None,
         }),
     }
 }

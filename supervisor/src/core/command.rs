@@ -5,8 +5,8 @@ use mainstay_protocol::command::{Adopt, Answer, Command, Order, Reconfigure, Sta
 use mainstay_protocol::report::{CommandOutcome, LiveState, Report};
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey, limits};
 
+use super::AgentCore;
 use super::input::Action;
-use super::{AgentCore, Pulse};
 use crate::file::{Came, FileRecord, OpenOrder};
 
 impl AgentCore {
@@ -137,7 +137,7 @@ impl AgentCore {
             command: Some(command),
             came: Came::Begun,
         });
-        self.pulses.insert(start.instance.clone(), Pulse::default());
+        self.first_pulse(&start);
         self.output.actions.push(Action::Start(start));
     }
 

@@ -18,9 +18,9 @@ use mainstay_protocol::health::{Evidence, FailureKind};
 use mainstay_protocol::report::{CommandOutcome, Ending, LiveState, Presence, Report};
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey};
 
+use super::AgentCore;
 use super::input::{Action, Survivor, Survivors};
 use super::state::State;
-use super::{AgentCore, Pulse};
 use crate::file::{Came, FileRecord, Life, OpenOrder, Recovered};
 
 impl AgentCore {
@@ -185,7 +185,7 @@ impl AgentCore {
             why: StopWhy::NotWanted,
             manner: StopManner::AskThenKill,
         });
-        self.pulses.insert(start.instance.clone(), Pulse::default());
+        self.first_pulse(&start);
         self.output.actions.push(Action::Adopt { start, came });
         self.output.actions.extend(stop.map(Action::Stop));
     }

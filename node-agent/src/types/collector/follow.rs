@@ -1,14 +1,14 @@
 //! Following: files by looking at them again and again, a fifo by waiting for what is written into it.
 //!
-//! A file that was replaced under its name (another inode) is read to its end first, as far as it was seen, then the new
-//! one from its beginning; one that became shorter is begun anew.
+//! A file that was replaced under its name (another inode, or born at another time) is begun anew, and so is one that
+//! became shorter; what was written to the old one after the last look is not seen any more.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader as AsyncReader};
@@ -20,7 +20,9 @@ use super::From;
 
 /// Lines of one look.
 const LINES_MAX: usize = 64;
-/// Bytes of a line that are read into memory; the rest of it is passed over.
+/// Of these, lines of one file: one that is busy leaves room for the others.
+const LINES_OF_FILE_MAX: usize = 16;
+/// Bytes of a line that make a record; a longer one makes several.
 const LINE_BYTES_MAX: usize = 16 * 1024;
 /// For the rest of a line that is being written into a fifo.
 const MOMENT: Duration = Duration::from_millis(20);
@@ -42,7 +44,17 @@ pub(super) struct Line {
 struct Place {
     device: u64,
     inode: u64,
+    /// Nanoseconds since 1970, where the file system tells: an inode is used again soon.
+    born: Option<u128>,
     offset: u64,
+}
+
+/// What is kept over the lives of the instance.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    /// Of another path there is nothing to go on with.
+    path: PathBuf,
+    places: BTreeMap<String, Place>,
 }
 
 impl Place {
@@ -50,13 +62,20 @@ impl Place {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
+            born: born(metadata),
             offset,
         }
     }
 
     fn is_of(&self, metadata: &Metadata) -> bool {
-        (self.device, self.inode) == (metadata.dev(), metadata.ino())
+        (self.device, self.inode, self.born) == (metadata.dev(), metadata.ino(), born(metadata))
     }
+}
+
+fn born(metadata: &Metadata) -> Option<u128> {
+    let born = metadata.created().ok()?;
+    let since = born.duration_since(UNIX_EPOCH).ok()?;
+    Some(since.as_nanos())
 }
 
 pub(super) struct Follow {
@@ -67,6 +86,11 @@ pub(super) struct Follow {
     places: BTreeMap<String, Place>,
     /// Files that are there before the first look are begun where `from` says; later ones at their beginning.
     looked: bool,
+    /// What was kept is not what is so.
+    unsaved: bool,
+    /// The file that was looked at last: the next look begins behind it.
+    last: Option<String>,
+    trouble: Option<String>,
     fifo: Option<Fifo>,
 }
 
@@ -79,22 +103,24 @@ struct Fifo {
 
 impl Follow {
     pub(super) fn resume(path: PathBuf, from: From, kept: PathBuf) -> Result<Self, String> {
-        let resumed = match fs::read(&kept) {
+        let resumed: Option<Kept> = match fs::read(&kept) {
             Ok(bytes) => Some(serde_json::from_slice(&bytes).map_err(|error| {
-                format!(
-                    "{} is damaged ({error}); remove it to begin anew",
-                    kept.display()
-                )
+                let kept = kept.display();
+                format!("{kept} is damaged ({error}); remove it to begin anew")
             })?),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(format!("{}: {error}", kept.display())),
         };
+        let resumed = resumed.filter(|resumed| resumed.path == path);
         Ok(Self {
             path,
             from,
             kept,
             looked: resumed.is_some(),
-            places: resumed.unwrap_or_default(),
+            unsaved: resumed.is_none(),
+            places: resumed.map(|resumed| resumed.places).unwrap_or_default(),
+            last: None,
+            trouble: None,
             fifo: None,
         })
     }
@@ -120,46 +146,63 @@ impl Follow {
             return read.map_err(trouble);
         }
         self.fifo = None;
-        let (path, places) = (self.path.clone(), self.places.clone());
+        if !metadata.is_dir() && !metadata.is_file() {
+            return Err(format!(
+                "{} is neither a file nor a directory nor a fifo",
+                path.display()
+            ));
+        }
         let begin_at = match self.looked {
             true => From::Beginning,
             false => self.from,
         };
-        let is_directory = metadata.is_dir();
-        let looked = spawn_blocking(move || match is_directory {
-            true => look_into(&path, places, begin_at),
-            false => {
-                let name = path.to_string_lossy().into_owned();
-                look_at(vec![(name, path)], places, begin_at)
-            }
-        });
-        let (lines, places) = looked
+        let look = Look {
+            path: self.path.clone(),
+            is_directory: metadata.is_dir(),
+            places: self.places.clone(),
+            begin_at,
+            behind: self.last.clone(),
+        };
+        let seen = spawn_blocking(move || look.look())
             .await
             .map_err(|error| error.to_string())?
             .map_err(trouble)?;
+        self.unsaved |= !self.looked;
         self.looked = true;
-        self.places = places;
-        Ok(lines)
+        self.places = seen.places;
+        self.last = seen.last;
+        self.trouble = seen.trouble;
+        Ok(seen.lines)
+    }
+
+    /// What is amiss with some of the files, while the others are read.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.clone()
     }
 
     /// These are on their way: the next life begins behind them.
     pub(super) async fn done(&mut self, lines: Vec<Line>) -> Result<(), String> {
-        let mut changed = !self.kept.exists() && self.looked;
         for line in lines {
             if let Some(place) = line.place {
                 self.places.insert(line.file, place);
-                changed = true;
+                self.unsaved = true;
             }
         }
-        if !changed {
+        if !self.unsaved || !self.looked {
             return Ok(());
         }
-        let (kept, json) = (self.kept.clone(), serde_json::to_vec(&self.places));
-        let written = spawn_blocking(move || write_whole(&kept, &json?));
+        let kept = Kept {
+            path: self.path.clone(),
+            places: self.places.clone(),
+        };
+        let file = self.kept.clone();
+        let written = spawn_blocking(move || write_whole(&file, &serde_json::to_vec(&kept)?));
         written
             .await
             .map_err(|error| error.to_string())?
-            .map_err(|error| format!("{}: {error}", self.kept.display()))
+            .map_err(|error| format!("{}: {error}", self.kept.display()))?;
+        self.unsaved = false;
+        Ok(())
     }
 
     /// Until it is worth looking again.
@@ -216,76 +259,111 @@ fn write_whole(path: &Path, json: &[u8]) -> io::Result<()> {
     fs::rename(new, path)
 }
 
-type Looked = io::Result<(Vec<Line>, BTreeMap<String, Place>)>;
-
-fn look_into(directory: &Path, places: BTreeMap<String, Place>, from: From) -> Looked {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.metadata().is_ok_and(|it| it.is_file()) && files.len() < FILES_MAX {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            files.push((name, entry.path()));
-        }
-    }
-    files.sort();
-    look_at(files, places, from)
+/// One look at files.
+struct Look {
+    path: PathBuf,
+    is_directory: bool,
+    places: BTreeMap<String, Place>,
+    begin_at: From,
+    behind: Option<String>,
 }
 
-fn look_at(
-    files: Vec<(String, PathBuf)>,
-    mut places: BTreeMap<String, Place>,
-    from: From,
-) -> Looked {
-    let mut lines = Vec::new();
-    places.retain(|name, _| files.iter().any(|(there, _)| there == name));
-    for (name, path) in files {
-        let file = match File::open(&path) {
+struct Seen {
+    lines: Vec<Line>,
+    places: BTreeMap<String, Place>,
+    last: Option<String>,
+    trouble: Option<String>,
+}
+
+impl Look {
+    fn look(self) -> io::Result<Seen> {
+        let mut seen = Seen {
+            lines: Vec::new(),
+            places: self.places.clone(),
+            last: None,
+            trouble: None,
+        };
+        let mut files = match self.is_directory {
+            true => files_in(&self.path, &mut seen.trouble)?,
+            false => vec![(self.path.to_string_lossy().into_owned(), self.path.clone())],
+        };
+        seen.places
+            .retain(|name, _| files.iter().any(|(there, _)| there == name));
+        // Everyone has a turn, however much the others write.
+        let first = files.partition_point(|(name, _)| Some(name) <= self.behind.as_ref());
+        files.rotate_left(first);
+        for (name, path) in files {
+            if let Err(error) = self.look_at(&name, &path, &mut seen) {
+                seen.trouble = Some(format!("{}: {error}", path.display()));
+            }
+            seen.last = Some(name);
+            if seen.lines.len() >= LINES_MAX {
+                break;
+            }
+        }
+        Ok(seen)
+    }
+
+    fn look_at(&self, name: &str, path: &Path, seen: &mut Seen) -> io::Result<()> {
+        let file = match File::open(path) {
             Ok(file) => file,
             // It went between two looks.
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
         let metadata = file.metadata()?;
-        let place = match places.get(&name) {
+        let place = match seen.places.get(name) {
             Some(place) if place.is_of(&metadata) && place.offset <= metadata.len() => *place,
             Some(_) => Place::in_file(&metadata, 0),
             None => {
-                let offset = match from {
+                let offset = match self.begin_at {
                     From::Beginning => 0,
                     From::End => metadata.len(),
                 };
                 Place::in_file(&metadata, offset)
             }
         };
-        places.insert(name.clone(), place);
-        read_from(&file, &name, place, &mut lines)?;
-        if lines.len() >= LINES_MAX {
-            break;
-        }
+        seen.places.insert(name.to_owned(), place);
+        read_from(&file, name, place, &mut seen.lines)
     }
-    Ok((lines, places))
 }
 
-/// Whole lines only: what has no end yet is still being written.
+/// By their names, as many as are followed.
+fn files_in(directory: &Path, trouble: &mut Option<String>) -> io::Result<Vec<(String, PathBuf)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.metadata().is_ok_and(|it| it.is_file()) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            files.push((name, entry.path()));
+        }
+    }
+    files.sort();
+    if files.len() > FILES_MAX {
+        *trouble = Some(format!(
+            "{} has {} files, and only the first {FILES_MAX} by name are followed",
+            directory.display(),
+            files.len()
+        ));
+        files.truncate(FILES_MAX);
+    }
+    Ok(files)
+}
+
+/// Whole lines only, and pieces of those that are too long: what has no end yet is still being written.
 fn read_from(file: &File, name: &str, mut place: Place, lines: &mut Vec<Line>) -> io::Result<()> {
     let mut reader = BufReader::new(file);
     reader.seek(SeekFrom::Start(place.offset))?;
-    while lines.len() < LINES_MAX {
+    for _ in 0..LINES_OF_FILE_MAX {
         let mut bytes = Vec::new();
         let read = (&mut reader)
             .take(LINE_BYTES_MAX as u64)
             .read_until(b'\n', &mut bytes)?;
-        let mut len = read as u64;
-        let was_cut = read == LINE_BYTES_MAX && bytes.last() != Some(&b'\n');
-        if was_cut {
-            match skip_line(&mut reader)? {
-                Some(rest) => len += rest,
-                None => return Ok(()),
-            }
-        } else if bytes.last() != Some(&b'\n') {
+        let was_cut = bytes.last() != Some(&b'\n');
+        if was_cut && read < LINE_BYTES_MAX {
             return Ok(());
         }
-        place.offset += len;
+        place.offset += read as u64;
         lines.push(Line {
             file: name.to_owned(),
             text: String::from_utf8_lossy(&bytes).into_owned(),
@@ -294,22 +372,4 @@ fn read_from(file: &File, name: &str, mut place: Place, lines: &mut Vec<Line>) -
         });
     }
     Ok(())
-}
-
-/// The rest of a line; none if it has no end yet.
-fn skip_line(reader: &mut impl BufRead) -> io::Result<Option<u64>> {
-    let mut skipped = 0;
-    loop {
-        let buffer = reader.fill_buf()?;
-        if buffer.is_empty() {
-            return Ok(None);
-        }
-        if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
-            reader.consume(end + 1);
-            return Ok(Some(skipped + end as u64 + 1));
-        }
-        let len = buffer.len();
-        skipped += len as u64;
-        reader.consume(len);
-    }
 }

@@ -11,6 +11,9 @@ use super::{CollectorConfig, Format};
 /// Of a longer line, the beginning; escaped it may take six times as much.
 const LINE_BYTES_KEPT: usize = limits::WORD_BYTES_MAX / 8;
 
+/// Fields of records that are not groups.
+const OWN_FIELDS: [&str; 5] = ["file", "line", "json", "cut", "error"];
+
 pub(super) struct Reader {
     name: String,
     format: Format,
@@ -20,10 +23,20 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn of(config: &CollectorConfig) -> Result<Self, String> {
         let only = config.only.as_deref().map(Regex::new).transpose();
+        let only = only.map_err(|error| format!("only: {error}"))?;
+        let groups = only.iter().flat_map(Regex::capture_names).flatten();
+        for group in groups {
+            if OWN_FIELDS.contains(&group) {
+                return Err(format!(
+                    "only: a group cannot be called {group}; every record has {} of its own",
+                    OWN_FIELDS.join(", ")
+                ));
+            }
+        }
         Ok(Self {
             name: config.record.clone(),
             format: config.format,
-            only: only.map_err(|error| format!("only: {error}"))?,
+            only,
         })
     }
 
@@ -62,13 +75,21 @@ impl Reader {
         if was_cut || line.was_cut {
             body.insert("cut".to_owned(), json!(true));
         }
+        if !fits(&body) {
+            let (kept, _) = cut(text);
+            return Some(json!({
+                "file": line.file,
+                "line": kept,
+                "error": "its groups are too long",
+            }));
+        }
         Some(Value::Object(body))
     }
 }
 
 fn fits(object: &Map<String, Value>) -> bool {
     let bytes = serde_json::to_string(object).map_or(usize::MAX, |json| json.len());
-    bytes <= limits::WORD_BYTES_MAX / 2
+    bytes <= limits::WORD_BYTES_MAX - 64
 }
 
 fn cut(text: &str) -> (&str, bool) {

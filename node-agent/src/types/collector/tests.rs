@@ -61,9 +61,13 @@ fn a_file_is_followed_from_its_end_through_replacement_and_truncation() {
     assert_eq!(body, json!({ "file": file, "line": "one" }));
     append(&file, "o\n");
     assert_eq!(lines(&collecting, 1), ["two"]);
-    fs::rename(&file, home.path().join("log.1")).unwrap();
-    append(&file, "three\n");
-    assert_eq!(lines(&collecting, 1), ["three"]);
+    // Its inode may be used again.
+    fs::remove_file(&file).unwrap();
+    append(&file, "three, and longer than what was there\n");
+    assert_eq!(
+        lines(&collecting, 1),
+        ["three, and longer than what was there"]
+    );
     // Shorter than what was read: begun anew.
     fs::write(&file, "4\n").unwrap();
     assert_eq!(lines(&collecting, 1), ["4"]);
@@ -138,8 +142,10 @@ fn a_long_line_is_cut_and_says_so() {
     let file = home.path().join("log");
     append(&file, &format!("{}\nnext\n", "\u{1}".repeat(40_000)));
     let collecting = follow(&file, &json!({ "from": "beginning" }));
-    let body = record(&collecting).1;
-    assert_eq!(body["cut"], true);
+    // In pieces of 16 KiB, each with its beginning.
+    for _ in 0..3 {
+        assert_eq!(record(&collecting).1["cut"], true);
+    }
     assert_eq!(lines(&collecting, 1), ["next"]);
 }
 
@@ -187,6 +193,7 @@ fn what_cannot_be_is_refused_with_its_field() {
     for (config, field) in [
         (json!({ "path": "relative" }), "path"),
         (json!({ "path": "/tmp", "only": "(" }), "only"),
+        (json!({ "path": "/tmp", "only": "(?<line>x)" }), "only"),
         (json!({ "path": "/tmp", "every_ms": 1 }), "every_ms"),
         (json!({ "path": "/tmp", "record": "Not A Name" }), "record"),
     ] {
@@ -194,4 +201,53 @@ fn what_cannot_be_is_refused_with_its_field() {
         assert_eq!(refused.refused, RefusedStart::Config);
         assert!(refused.text.starts_with(field), "{refused:?}");
     }
+}
+
+#[test]
+fn what_came_while_nobody_looked_after_a_missing_path_is_read_by_the_next_life() {
+    let home = TempDir::new().unwrap();
+    let (file, kept) = (home.path().join("later"), home.path().join("kept"));
+    let config = json!({ "path": file, "every_ms": 20 });
+    let first = Collecting::start_in(&kept, config.clone()).unwrap();
+    first.check_until(State::Degraded);
+    first.stop();
+    append(&file, "precious\n");
+    let second = Collecting::start_in(&kept, config).unwrap();
+    assert_eq!(lines(&second, 1), ["precious"]);
+    second.stop();
+    // Of another path there is nothing to go on with: it is begun where it is said.
+    let other = home.path().join("other");
+    append(&other, "old\n");
+    let third = Collecting::start_in(&kept, json!({ "path": other, "every_ms": 20 })).unwrap();
+    looked(&third);
+    append(&other, "new\n");
+    assert_eq!(lines(&third, 1), ["new"]);
+}
+
+#[test]
+fn a_busy_file_leaves_room_for_the_others() {
+    let home = TempDir::new().unwrap();
+    append(&home.path().join("a"), &"busy\n".repeat(500));
+    append(&home.path().join("b"), "quiet\n");
+    let collecting = follow(home.path(), &json!({ "from": "beginning" }));
+    assert!(lines(&collecting, 32).contains(&"quiet".to_owned()));
+}
+
+#[test]
+fn what_never_ends_is_refused_and_too_many_files_are_said() {
+    let endless = follow(Path::new("/dev/zero"), &json!({ "from": "beginning" }));
+    let checked = endless.check_until(State::Degraded);
+    assert!(
+        checked
+            .detail
+            .contains("neither a file nor a directory nor a fifo"),
+        "{checked:?}"
+    );
+    let home = TempDir::new().unwrap();
+    for number in 0..1030 {
+        append(&home.path().join(format!("f{number:04}")), "x\n");
+    }
+    let many = follow(home.path(), &json!({}));
+    let checked = many.check_until(State::Degraded);
+    assert!(checked.detail.contains("1030 files"), "{checked:?}");
 }

@@ -44,6 +44,7 @@ fn told_again(command: u64, placement: &str, count: u64) -> Observation {
             config: "{}".to_owned(),
             process: Vec::new(),
             health: Health::Unknown,
+            uses: Vec::new(),
         })),
     }
 }
