@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -44,38 +43,17 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// The course as it is: how long it takes, and how often each writes.
+    /// The course as it is, and how long it takes.
     pub fn undisturbed(&self) -> Rhythm {
         let before = self.prepare();
-        let mut watches = Victim::ALL.map(|victim| (victim, self.watch(victim)));
-        let over = AtomicBool::new(false);
         let begun = Instant::now();
-        let length = thread::scope(|scope| {
-            let course = scope.spawn(|| {
-                // Also where it panics: whoever watches must not watch for ever.
-                let _over = Raise(&over);
-                self.order(&before);
-                self.until_as_wished(&before, None);
-                begun.elapsed()
-            });
-            while !over.load(Ordering::Acquire) {
-                for (_, watch) in &mut watches {
-                    watch.look();
-                }
-            }
-            course
-                .join()
-                .expect("an undisturbed course comes to its end")
-        });
+        self.order(&before);
+        self.until_as_wished(&before, None);
+        let length = begun.elapsed();
         self.finish(&before, None);
-        let writes = watches
-            .into_iter()
-            .map(|(victim, mut watch)| (victim, watch.look()))
-            .collect();
         Rhythm {
             length,
             without_agent: self.course.begins_without_agent(),
-            writes,
         }
     }
 
@@ -338,14 +316,5 @@ impl<'a> Round<'a> {
             told.len() == 1 && (said || killed == Some(Victim::Hold)),
             "{told:#?}"
         );
-    }
-}
-
-/// Says that something is over, however it ended.
-struct Raise<'a>(&'a AtomicBool);
-
-impl Drop for Raise<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
     }
 }
