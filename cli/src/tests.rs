@@ -403,6 +403,15 @@ fn what_cannot_be_waited_for_is_refused_with_what_can() {
     assert_eq!(exit, Exit::NoServer, "{talk}");
 }
 
+// case: services 6
+#[test]
+fn an_agent_that_is_told_no_station_says_so_and_does_not_run() {
+    let problem = wrong("mainstay agent run --node n1 --dir n1");
+    assert_eq!(problem.exit, Exit::Usage);
+    let text = four_lines(&problem);
+    assert!(text.contains("--station <SOCKET>"), "{text}");
+}
+
 #[test]
 fn help_is_also_a_word() {
     let text = |line| match parse(&split(line)) {

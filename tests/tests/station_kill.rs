@@ -6,12 +6,12 @@ mod clients;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use clients::{Clients, Phase, Random, Wish};
+use clients::{Clients, Phase, Wish};
 use mainstay_api::Client;
 use mainstay_api::client::{EventFilter, InstanceFilter};
 use mainstay_api::types::{Event, Instance};
 use mainstay_tests::daemons::Daemons;
-use mainstay_tests::{mainstay_binary, until};
+use mainstay_tests::{Random, mainstay_binary, until};
 use tokio::runtime::Runtime;
 
 const CLIENTS: usize = 64;

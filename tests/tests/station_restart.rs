@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use mainstay_tests::cluster::signal;
+use mainstay_tests::daemons::Daemons;
 use mainstay_tests::{Cluster, DevOptions, Witness, command, mainstay_binary, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -177,6 +178,37 @@ fn a_whole_cluster_killed_comes_back_from_its_graph() {
     assert_eq!(cluster.greet("greeter@n1"), 1, "its memory is new");
     assert_eq!(cluster.state("resting@n1"), "Stopped");
     assert_eq!(Witness::read(&file).starts().len(), 2);
+}
+
+// case: services 4
+// proves: S16
+#[test]
+fn a_node_that_joins_again_is_there_once_and_its_services_do_not_notice() {
+    const JOINS: u64 = 3;
+    let mut cluster = Daemons::start(&mainstay_binary(), 1);
+    cluster.sh("start greeter --on n1").ok();
+    let greet = "call greeter@n1 greet '{\"name\":\"Ada\"}'";
+    cluster.sh(greet).ok();
+    let before = cluster.instance("greeter@n1").expect("it runs");
+    for join in 1..=JOINS {
+        cluster.kill_station();
+        cluster.start_station(&mainstay_binary());
+        until(
+            "it is reached through the next session",
+            || cluster.sh("check greeter@n1"),
+            |run| run.code == Some(0),
+        );
+        let counted = cluster.sh(greet).ok().stdout;
+        assert!(counted.contains(&(join + 1).to_string()), "{counted}");
+    }
+    let after = cluster.instance("greeter@n1").expect("it runs");
+    for same in ["state", "incarnation", "process", "config"] {
+        assert_eq!(after[same], before[same], "{same}: {after:#}");
+    }
+    assert_eq!(cluster.list("get nodes").len(), 1);
+    let events = cluster.list("events --since 1h");
+    let joined = events.iter().filter(|event| event["type"] == "node.joined");
+    assert_eq!(joined.count(), 1, "{events:#?}");
 }
 
 // case: services 9

@@ -78,6 +78,21 @@ impl Cluster {
         self.dir.path()
     }
 
+    /// The stopped station's directory gets another name, and its sockets with it.
+    pub fn move_to(&mut self, name: &str) {
+        assert!(self.running.is_none(), "it is stopped");
+        let old = self.options.clone();
+        let dir = self.dir.path().join(name);
+        std::fs::rename(&old.dir, &dir).unwrap();
+        self.options = StationOptions {
+            profile: old.profile,
+            chaos: old.chaos,
+            node: old.node,
+            ..StationOptions::new(dir, old.cluster_name)
+        };
+        self.client = Client::new(&self.options.api_socket).with_timeout(Duration::from_secs(20));
+    }
+
     pub async fn start(&mut self) {
         self.start_with(|station| station).await;
     }

@@ -40,6 +40,58 @@ async fn a_restarted_station_knows_what_was_committed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_was_moved_while_its_station_was_away_holds_the_same_graph() {
+    // case: services 10
+    // proves: S17
+    const GRAPH: [&str; 4] = [
+        "/v1/placements",
+        "/v1/instances",
+        "/v1/names",
+        "/v1/configurations",
+    ];
+    let (mut cluster, mut agents) = Cluster::with(&["n1"]).await;
+    cluster.run_on("greeter", &["n1"]).await;
+    cluster.client.stop("n1", "greeter").await.unwrap();
+    cluster
+        .wait("greeter@n1", Until::State("Stopped".to_owned()))
+        .await
+        .unwrap();
+    let version = cluster.client.version().await.unwrap();
+    let mut before = Vec::new();
+    for path in GRAPH {
+        before.push(cluster.json(path).await);
+    }
+    assert_ne!(before[1], serde_json::json!([]), "there is something");
+    cluster.stop().await;
+    agents[0].until(|seen| seen.closed).await;
+
+    let old = cluster.options.dir.clone();
+    cluster.move_to("moved");
+    cluster.start().await;
+    for (path, before) in GRAPH.iter().zip(before) {
+        let after = cluster.json(path).await;
+        assert_eq!(without_times(after), without_times(before), "{path}");
+    }
+    let after = cluster.client.version().await.unwrap();
+    assert_eq!(after.cluster_id, version.cluster_id);
+    assert!(!old.exists(), "nothing is made at the old place");
+}
+
+/// When something was, is told with the clock of whoever tells it.
+fn without_times(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::Object(fields) => {
+            let kept = fields.into_iter().filter(|(key, _)| key != "since");
+            kept.map(|(key, value)| (key, without_times(value)))
+                .collect()
+        }
+        Value::Array(list) => list.into_iter().map(without_times).collect(),
+        other => other,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_station_that_ended_in_order_says_so_and_its_next_start_says_nothing_else() {
     // proves: S12, S24
     let mut cluster = Cluster::alone().await;

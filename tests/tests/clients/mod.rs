@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mainstay_api::types::{Accepted, On, StartRequest};
 use mainstay_api::{Client, Exit, Problem};
-use mainstay_tests::Witness;
+use mainstay_tests::{Random, Witness};
 use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -70,23 +70,6 @@ pub struct Totals {
 pub struct Clients {
     phase: watch::Sender<Phase>,
     books: Vec<Arc<Mutex<Book>>>,
-}
-
-/// xorshift: the same moments in each run.
-#[derive(Debug)]
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) % bound
-    }
 }
 
 impl Clients {

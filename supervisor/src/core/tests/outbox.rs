@@ -34,6 +34,20 @@ fn what_is_not_committed_is_sent_again_in_the_next_session() {
     );
 }
 
+// case: services 50
+#[test]
+fn what_is_swallowed_again_and_again_is_sent_until_it_is_acknowledged() {
+    let mut agent = agent_with_reports();
+    for _ in 0..5 {
+        assert_eq!(numbers(&agent.up(1, 0)), [1, 2]);
+        agent.step(Input::SessionDown);
+    }
+    agent.up(1, 0);
+    agent.acknowledge(2);
+    agent.step(Input::SessionDown);
+    assert_eq!(numbers(&agent.up(1, 2)), [0; 0]);
+}
+
 #[test]
 fn an_acknowledgement_frees_room_for_more() {
     let mut agent = Agent::new();
