@@ -180,11 +180,15 @@ async fn live(
         )
         .await;
     session.abort();
+    part(&instances, ended).await;
+    Ok(ended)
+}
+
+async fn part(instances: &Instances, ended: Ended) {
     instances.leave();
     if ended == Ended::Asked {
         instances.farewell(FAREWELL).await;
     }
-    Ok(ended)
 }
 
 /// What the agent knows from its earlier life, and what outlived that.

@@ -87,7 +87,7 @@ impl Speech {
             self.whole_at = self.whole_at.max(Instant::now()) + PACE;
             self.passed_on(|what| {
                 if let Said::Report(report) = what {
-                    room.send(Observation::Seen(report));
+                    room.send(Observation::Seen(*report));
                 }
             });
         }

@@ -65,6 +65,8 @@ pub struct Stray {
     pub health: Health,
     /// None: its node does not remember.
     pub service_type: Option<TypeName>,
+    /// Its node has refused a newer one since, or knows of it: what comes after this must be newer than that.
+    pub overtaken: bool,
     /// Why it is left as it is; none before that was judged.
     pub held: Option<Reason>,
 }

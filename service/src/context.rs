@@ -207,7 +207,7 @@ impl Context {
     }
 
     async fn say(&self, report: Report) -> Result<(), Refusal> {
-        match self.life.words().say(Said::Report(report)).await {
+        match self.life.words().say(Said::Report(Box::new(report))).await {
             true => Ok(()),
             false => Err(unheard()),
         }

@@ -296,11 +296,11 @@ async fn listen(mut words: Spoken, hosted: Hosted, heard: mpsc::Sender<Report>) 
     while let Some(word) = words.recv().await {
         // Nobody checks it but the test.
         if let Said::Report(report) = word.what {
-            if let Report::Acquired { question, .. } = &report {
+            if let Report::Acquired { question, .. } = &*report {
                 hosted.answer_question(*question, Answered::Granted);
             }
             // The test may be over; one that does not listen hears the first ones.
-            let _ = heard.try_send(report);
+            let _ = heard.try_send(*report);
         }
         let _ = word.passed_on.send(());
     }

@@ -293,6 +293,7 @@ fn node() -> Node {
                 state: LiveState::Running,
                 health: Health::Ok,
                 service_type: None,
+                overtaken: false,
                 held: None,
             },
         )]),

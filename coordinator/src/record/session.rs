@@ -404,6 +404,7 @@ fn note_strays(txn: &mut Txn<'_>, up: &NodeUp) {
             state: live.state,
             health: live.health,
             service_type: live.service_type.clone(),
+            overtaken: entry.floor > live.incarnation,
             held: None,
         };
         strays.insert(key.placement.clone(), stray);

@@ -82,8 +82,11 @@ fn in_its_way(txn: &Txn<'_>, key: &InstanceKey, stray: &StrayFound) -> Option<Re
     let Some(instance) = txn.instance(key) else {
         return held("no placement asks for it".to_owned());
     };
-    // One that was never started gives way: the graph may be of a later epoch than what runs.
-    if stray.incarnation < instance.incarnation && instance.incarnation.count > 0 {
+    // One that never ran gives way, also if its start was decided (and has not reached the node): the graph may be of a
+    // later epoch than what runs.
+    let gives_way = instance.started.is_none() && !stray.overtaken;
+    let is_newer = instance.incarnation.count > 0 && stray.incarnation < instance.incarnation;
+    if is_newer && !gives_way {
         return held(format!("{} is newer", instance.incarnation));
     }
     if let Some(other) = stray
@@ -120,6 +123,15 @@ fn take_in(txn: &mut Txn<'_>, key: &InstanceKey, stray: &StrayFound, env: &Env) 
         Key::Name(slot_of(key, &instance)),
     );
     txn.unlink(&subject, Relation::Waits, &name);
+    // So is whatever was ordered of it.
+    for command in txn.commands_for(&key.node) {
+        let about_it = txn
+            .command(&command)
+            .is_some_and(|command| command.order.instance().0 == key);
+        if about_it {
+            txn.remove(&command);
+        }
+    }
     // What an incarnation before it used is past; what this one uses, its node tells.
     txn.unlink_all(&subject, Relation::Uses);
     txn.link(subject, Relation::Holds, name)

@@ -19,7 +19,7 @@ pub struct Word {
 
 #[derive(Debug)]
 pub enum Said {
-    Report(Report),
+    Report(Box<Report>),
     /// It wants to be checked out of turn, and waits until it was.
     CheckMe,
 }
