@@ -2,7 +2,7 @@
 
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::{GroupName, InstanceKey, Timestamp};
-use mainstay_resource_graph::{Desired, FailureCause, Instance, Key, Txn, View, ViewExt};
+use mainstay_resource_graph::{Desired, FailureCause, Instance, Key, Txn, Vertex, View, ViewExt};
 
 use crate::env::Env;
 use crate::rule::{Rule, Verdict, Watch};
@@ -22,21 +22,27 @@ impl Rule for RestartGroup {
 
     /// A failure concerns the other members on its node.
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
-        let Key::Instance(changed) = changed else {
+        let Key::Instance(at) = changed else {
             return Vec::new();
         };
-        let failed = view
-            .instance(changed)
-            .is_some_and(|instance| failed_running(&instance).is_some());
-        match group_of(view, changed).filter(|_| failed) {
-            Some(group) => members(view, changed, &group),
+        // Asked of every change: the vertex is looked at where it stands.
+        let record = view.record(changed);
+        let failed = match record.as_ref().map(|record| &record.vertex) {
+            Some(Vertex::Instance(instance)) => failed_running(instance).is_some(),
+            Some(_) | None => false,
+        };
+        match failed.then(|| group_of(view, at)).flatten() {
+            Some(group) => members(view, at, &group),
             None => Vec::new(),
         }
     }
 
     fn judge(subject: InstanceKey, txn: &mut Txn<'_>, _env: &Env) -> Verdict {
-        let (Some(instance), Some(group)) = (txn.instance(&subject), group_of(txn, &subject))
-        else {
+        // Most are in none, and every change of what runs comes by here.
+        let Some(group) = group_of(txn, &subject) else {
+            return Verdict::Nothing;
+        };
+        let Some(instance) = txn.instance(&subject) else {
             return Verdict::Nothing;
         };
         let Some(since) = instance.started.filter(|_| may_follow(&instance)) else {
@@ -81,7 +87,11 @@ fn failed_running(instance: &Instance) -> Option<Timestamp> {
 }
 
 fn group_of(view: &(impl View + ?Sized), key: &InstanceKey) -> Option<GroupName> {
-    view.placement(&key.placement)?.wish.restart_group
+    let record = view.record(&Key::Placement(key.placement.clone()))?;
+    match &record.vertex {
+        Vertex::Placement(placement) => placement.wish.restart_group.clone(),
+        _ => None,
+    }
 }
 
 fn wished(view: &(impl View + ?Sized), key: &InstanceKey) -> Timestamp {

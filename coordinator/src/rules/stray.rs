@@ -6,7 +6,7 @@ use mainstay_protocol::command::{Adopt, Order};
 use mainstay_protocol::report::LiveState;
 use mainstay_protocol::{InstanceKey, NodeName, PlacementName};
 use mainstay_resource_graph::{
-    InstanceState, Key, Relation, Stray as StrayFound, Txn, View, ViewExt, slot_of,
+    InstanceState, Key, Relation, Stray as StrayFound, Txn, Vertex, View, ViewExt, slot_of,
 };
 
 use crate::env::Env;
@@ -32,8 +32,12 @@ impl Rule for Stray {
             Key::Name(key) => &key.node,
             _ => return Vec::new(),
         };
-        let strays = view.node(node).is_some_and(|node| !node.strays.is_empty());
-        strays.then(|| node.clone()).into_iter().collect()
+        // Asked of every change: the vertex is looked at where it stands.
+        let record = view.record(&Key::Node(node.clone()));
+        match record.as_ref().map(|record| &record.vertex) {
+            Some(Vertex::Node(found)) if !found.strays.is_empty() => vec![node.clone()],
+            Some(_) | None => Vec::new(),
+        }
     }
 
     fn judge(subject: NodeName, txn: &mut Txn<'_>, env: &Env) -> Verdict {
