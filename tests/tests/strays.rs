@@ -5,6 +5,7 @@ use std::path::Path;
 
 use mainstay_tests::daemons::Daemons;
 use mainstay_tests::{mainstay_binary, outside, until};
+use serde_json::Value;
 
 /// A data directory as it is, of a station that is not running.
 fn copy(from: &Path, to: &Path) {
@@ -39,6 +40,15 @@ fn restore(daemons: &mut Daemons, then: &Path) {
     daemons.until_online();
 }
 
+/// The node was heard. Before that a restored station takes for granted what it knew, and would begin anew.
+fn until_told(daemons: &Daemons) -> Value {
+    until(
+        "the strays are told",
+        || daemons.json("status"),
+        |status| status["problems"].to_string().contains("MS-STRAY"),
+    )
+}
+
 const SLEEPER: &str = "--on n1 --config 'command=[\"sleep\",\"600\"]'";
 
 // proves: S9
@@ -57,11 +67,7 @@ fn what_runs_and_is_not_known_is_left_told_and_taken_in_with_the_same_pid() {
     let before = pid(&daemons, "lone@n1");
 
     restore(&mut daemons, &then);
-    let told = until(
-        "the stray is told",
-        || daemons.json("status"),
-        |status| status["problems"].to_string().contains("MS-STRAY"),
-    );
+    let told = until_told(&daemons);
     assert_eq!(told["verdict"], "DEGRADED", "{told:#}");
     let why = daemons.sh("why node/n1").ok().stdout;
     assert!(why.contains("no placement asks for it"), "{why}");
@@ -138,6 +144,7 @@ fn what_it_had_is_still_its_own_and_another_type_is_not_taken_for_it() {
     let before = pid(&daemons, "lone@n1");
 
     restore(&mut daemons, &then);
+    until_told(&daemons);
     daemons.sh("start flaky --name owner --on n1").ok();
     daemons.sh("start flaky --name thief --on n1").ok();
     let refused = daemons.sh(&format!("call thief@n1 acquire {disk}"));

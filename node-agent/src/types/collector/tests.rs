@@ -165,6 +165,10 @@ fn a_next_life_goes_on_where_the_last_one_was() {
     append(&file, "two\n");
     let second = Collecting::start_in(&kept, config.clone()).unwrap();
     assert_eq!(lines(&second, 1), ["two"]);
+    // Nothing is written behind this.
+    while !fs::read_to_string(&followed).is_ok_and(|text| text.contains("\"offset\":8")) {
+        std::thread::yield_now();
+    }
     second.stop();
     fs::write(&followed, "{").unwrap();
     let refused = Collecting::start_in(&kept, config).err().unwrap();
