@@ -10,7 +10,9 @@
 
 use mainstay_protocol::code::{self, Code};
 use mainstay_protocol::{Timestamp, limits};
-use mainstay_resource_graph::{Key, Procedure as Vertex_, ProcedureId, Txn, Vertex, View, ViewExt};
+use mainstay_resource_graph::{
+    Key, Procedure as ProcedureVertex, ProcedureId, Txn, Vertex, View, ViewExt,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -209,7 +211,7 @@ fn put(
     rule: &str,
     (step, text, deadline, count): (String, String, Option<Timestamp>, u32),
 ) {
-    let vertex = Vertex_ {
+    let vertex = ProcedureVertex {
         rule: rule.to_owned(),
         subject: subject.clone(),
         step,

@@ -313,6 +313,18 @@ pub(crate) fn command(txn: &mut Txn<'_>, key: &InstanceKey, order: Order, env: &
         .expect("a command's number is new, and commands have no transitions");
 }
 
+/// What was ordered about it and not answered is past.
+pub fn forget_orders(txn: &mut Txn<'_>, key: &InstanceKey) {
+    for command in txn.commands_for(&key.node) {
+        let about_it = txn
+            .command(&command)
+            .is_some_and(|command| command.order.instance().0 == key);
+        if about_it {
+            txn.remove(&command);
+        }
+    }
+}
+
 /// Gives the name up: the oldest waiter is next. Also leaves the queue for it.
 pub fn free_name(txn: &mut Txn<'_>, key: &InstanceKey) {
     let Some(instance) = txn.instance(key) else {

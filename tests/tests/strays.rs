@@ -1,7 +1,7 @@
 //! A station whose data is older than what runs on its nodes: nothing is killed, nothing is started twice.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mainstay_tests::daemons::Daemons;
 use mainstay_tests::{mainstay_binary, outside, until};
@@ -30,6 +30,16 @@ fn pid(daemons: &Daemons, reference: &str) -> u32 {
     u32::try_from(pid).expect("a pid")
 }
 
+/// What the station knows by now, to go back to.
+fn keep(daemons: &mut Daemons) -> PathBuf {
+    let then = daemons.home().join("then");
+    daemons.kill_station();
+    copy(&daemons.data(), &then);
+    daemons.start_station(&mainstay_binary());
+    daemons.until_online();
+    then
+}
+
 /// The station goes back to what it knew when `then` was kept.
 fn restore(daemons: &mut Daemons, then: &Path) {
     daemons.kill_station();
@@ -56,11 +66,7 @@ const SLEEPER: &str = "--on n1 --config 'command=[\"sleep\",\"600\"]'";
 #[test]
 fn what_runs_and_is_not_known_is_left_told_and_taken_in_with_the_same_pid() {
     let mut daemons = Daemons::start(&mainstay_binary(), 1);
-    let then = daemons.home().join("then");
-    daemons.kill_station();
-    copy(&daemons.data(), &then);
-    daemons.start_station(&mainstay_binary());
-    daemons.until_online();
+    let then = keep(&mut daemons);
     daemons
         .sh(&format!("start process --name lone {SLEEPER}"))
         .ok();
@@ -96,11 +102,7 @@ fn a_newer_incarnation_than_the_graph_knows_goes_on() {
     daemons
         .sh(&format!("start process --name again {SLEEPER}"))
         .ok();
-    let then = daemons.home().join("then");
-    daemons.kill_station();
-    copy(&daemons.data(), &then);
-    daemons.start_station(&mainstay_binary());
-    daemons.until_online();
+    let then = keep(&mut daemons);
     daemons.sh("restart again@n1").ok();
     let (newer, second) = (pid(&daemons, "again@n1"), 2);
     assert_eq!(
@@ -130,11 +132,7 @@ fn a_newer_incarnation_than_the_graph_knows_goes_on() {
 #[test]
 fn what_it_had_is_still_its_own_and_another_type_is_not_taken_for_it() {
     let mut daemons = Daemons::start(&mainstay_binary(), 1);
-    let then = daemons.home().join("then");
-    daemons.kill_station();
-    copy(&daemons.data(), &then);
-    daemons.start_station(&mainstay_binary());
-    daemons.until_online();
+    let then = keep(&mut daemons);
     daemons.sh("start flaky --name owner --on n1").ok();
     let disk = r#"'{"kind":"disk","name":"sda"}'"#;
     daemons.sh(&format!("call owner@n1 acquire {disk}")).ok();

@@ -2,8 +2,7 @@
 
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code;
-use mainstay_protocol::report::Presence;
-use mainstay_resource_graph::{Instance, InstanceState, Key, Relation, Txn, ViewExt};
+use mainstay_resource_graph::{Key, Relation, Txn, ViewExt};
 
 use crate::env::Env;
 use crate::rule::{Rule, Verdict, Watch};
@@ -18,12 +17,15 @@ impl Rule for Release {
     type Subject = InstanceKey;
 
     fn watches() -> Watch {
-        Watch::instances(is_gone)
+        Watch::instances(|instance| !instance.state.may_be_live())
     }
 
     fn judge(subject: InstanceKey, txn: &mut Txn<'_>, _env: &Env) -> Verdict {
         let uses = txn.uses(&subject);
-        if uses.is_empty() || !txn.instance(&subject).is_some_and(|found| is_gone(&found)) {
+        let is_gone = txn
+            .instance(&subject)
+            .is_some_and(|found| !found.state.may_be_live());
+        if uses.is_empty() || !is_gone {
             return Verdict::Nothing;
         }
         txn.unlink_all(&Key::Instance(subject), Relation::Uses);
@@ -32,28 +34,5 @@ impl Rule for Release {
             code::RESOURCES_FREED,
             format!("it is gone; free again: {}", names.join(", ")),
         )
-    }
-}
-
-/// Nothing of an incarnation is left; a Starting one has acquired nothing yet.
-fn is_gone(instance: &Instance) -> bool {
-    match instance.state {
-        InstanceState::Pending
-        | InstanceState::Blocked
-        | InstanceState::Stopped { .. }
-        | InstanceState::Failed {
-            presence: Presence::Gone,
-        }
-        | InstanceState::Backoff { .. }
-        | InstanceState::Quarantined => true,
-        InstanceState::Starting
-        | InstanceState::Running
-        | InstanceState::Degraded
-        | InstanceState::Unresponsive { .. }
-        | InstanceState::Stopping { .. }
-        | InstanceState::Failed {
-            presence: Presence::Living,
-        }
-        | InstanceState::Unknown { .. } => false,
     }
 }

@@ -2,10 +2,11 @@
 
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code;
-use mainstay_resource_graph::{Desired, Instance, InstanceState, Key, Txn, View, ViewExt};
+use mainstay_resource_graph::{Desired, Instance, InstanceState, Key, Txn, ViewExt};
 
 use crate::env::Env;
 use crate::rule::{Rule, Verdict, Watch};
+use crate::verb;
 
 pub struct Retire;
 
@@ -23,14 +24,7 @@ impl Rule for Retire {
         let Some(instance) = txn.instance(&subject).filter(is_over) else {
             return Verdict::Nothing;
         };
-        for command in txn.commands_for(&subject.node) {
-            let about_it = txn
-                .command(&command)
-                .is_some_and(|command| *command.order.instance().0 == subject);
-            if about_it {
-                txn.remove(&command);
-            }
-        }
+        verb::forget_orders(txn, &subject);
         txn.remove(&Key::Instance(subject));
         Verdict::did(
             code::NOT_WANTED,

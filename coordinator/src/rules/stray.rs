@@ -128,14 +128,7 @@ fn take_in(txn: &mut Txn<'_>, key: &InstanceKey, stray: &StrayFound, env: &Env) 
     );
     txn.unlink(&subject, Relation::Waits, &name);
     // So is whatever was ordered of it.
-    for command in txn.commands_for(&key.node) {
-        let about_it = txn
-            .command(&command)
-            .is_some_and(|command| command.order.instance().0 == key);
-        if about_it {
-            txn.remove(&command);
-        }
-    }
+    verb::forget_orders(txn, key);
     // What an incarnation before it used is past; what this one uses, its node tells.
     txn.unlink_all(&subject, Relation::Uses);
     txn.link(subject, Relation::Holds, name)

@@ -1,6 +1,6 @@
 //! A rule that answers: a service asked what to do about a full disk (`ctx.ask("disk-full", ..)`).
 
-use mainstay_station::rule::{AskedId, Code, Env, Rule, Txn, Verdict, ViewExt, Watch, answer};
+use mainstay_station::rule::{AskedId, Env, Rule, Txn, Verdict, ViewExt, Watch, answer, code};
 use serde::Serialize;
 
 pub struct MakeRoom;
@@ -33,6 +33,6 @@ impl Rule for MakeRoom {
             "{} is to drop {bytes} bytes of its oldest files",
             asked.instance
         );
-        Verdict::did(Code::known("OWN-MAKE-ROOM"), text)
+        Verdict::did(code::ANSWERED, text)
     }
 }

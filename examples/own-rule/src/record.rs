@@ -2,7 +2,7 @@
 //! (`mainstay start collector --name orders --on n1 --config path=/var/spool/orders --config record=restart`)
 
 use mainstay_station::rule::{
-    Code, CollectedId, Env, InstanceKey, PlacementName, Rule, Txn, Verdict, ViewExt, Watch, change,
+    CollectedId, Env, InstanceKey, PlacementName, Rule, Txn, Verdict, ViewExt, Watch, change, code,
     take,
 };
 use serde_json::Value;
@@ -34,7 +34,7 @@ impl Rule for RestartOnRecord {
         }
         change(txn, &instance, |instance| instance.restart_asked = true);
         Verdict::did(
-            Code::known("OWN-RECORD"),
+            code::RECORD_TAKEN,
             format!("a record asks for {instance} to restart"),
         )
     }
