@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::str::FromStr;
 use std::thread::sleep;
@@ -126,16 +127,18 @@ pub fn lives(id: ProcessId) -> bool {
     look(id.pid).is_some_and(|seen| seen.id == id && seen.state != 'Z')
 }
 
-/// To this process and no other that has its pid by now. False: it is gone.
-pub fn signal(id: ProcessId, signal: Signal) -> bool {
-    let Some(pid) = i32::try_from(id.pid).ok().and_then(Pid::from_raw) else {
-        return false;
-    };
-    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else {
-        return false;
-    };
+/// A descriptor of this process and of no other that has its pid by now; readable once it has ended. None: it is gone.
+pub fn handle(id: ProcessId) -> Option<OwnedFd> {
+    let pid = i32::try_from(id.pid).ok().and_then(Pid::from_raw)?;
+    let handle = pidfd_open(pid, PidfdFlags::empty()).ok()?;
     // The descriptor is of whoever has the pid; if that is the one we mean, it cannot change any more.
-    look(id.pid).is_some_and(|seen| seen.id == id) && pidfd_send_signal(&process, signal).is_ok()
+    let same = look(id.pid).is_some_and(|seen| seen.id == id);
+    same.then_some(handle)
+}
+
+/// False: it is gone.
+pub fn signal(id: ProcessId, signal: Signal) -> bool {
+    handle(id).is_some_and(|process| pidfd_send_signal(process, signal).is_ok())
 }
 
 /// What still belongs to a slot whose hold is gone: marked by its environment, or in the hold's session.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::{FdFlags, fcntl_setfd};
 
 use crate::fields::{BadFields, Fields};
@@ -147,8 +148,13 @@ impl Slot {
         UnixStream::connect(path)
     }
 
-    /// Beside it and renamed, so that it is there whole or not at all.
     fn write(&self, name: &str, fields: &Fields) -> io::Result<()> {
+        self.put(name, fields.to_file().as_bytes())
+    }
+
+    /// Written beside, then in its place, so that it is there whole or not at all for whoever looks. Of no use after the
+    /// machine's next start: so it does not wait for the disk.
+    pub fn put(&self, name: &str, content: &[u8]) -> io::Result<()> {
         let new = self.path.join(format!("{name}.new"));
         let mut file = OpenOptions::new()
             .write(true)
@@ -156,8 +162,9 @@ impl Slot {
             .truncate(true)
             .mode(0o600)
             .open(&new)?;
-        file.write_all(fields.to_file().as_bytes())?;
-        fs::rename(new, self.path.join(name))
+        file.write_all(content)?;
+        drop(file);
+        take_place(&new, &self.path.join(name))
     }
 
     fn read<T>(
@@ -179,6 +186,10 @@ impl Slot {
             let text = format!("{} cannot be read: {why}", path.display());
             io::Error::new(ErrorKind::InvalidData, text)
         };
+        // What a loss of power left of it.
+        if text.is_empty() {
+            return Ok(None);
+        }
         if text.len() > bytes_max {
             return Err(bad(format!("it has more than {bytes_max} bytes")));
         }
@@ -186,6 +197,16 @@ impl Slot {
             .and_then(|fields| parse(&fields))
             .map(Some)
             .map_err(|error| bad(error.0))
+    }
+}
+
+/// The two change places and the older one is removed: a file that is renamed over another is written to disk first by
+/// some file systems (ext4), and a process that is to run again would wait for that, five times.
+fn take_place(new: &Path, name: &Path) -> io::Result<()> {
+    match renameat_with(CWD, new, CWD, name, RenameFlags::EXCHANGE) {
+        Ok(()) => fs::remove_file(new),
+        // The first of its name, or a file system that cannot exchange.
+        Err(_) => fs::rename(new, name),
     }
 }
 
@@ -225,7 +246,16 @@ mod tests {
             ..Spec::default()
         };
         slot.write_spec(&spec).unwrap();
-        assert_eq!(slot.spec().unwrap(), Some(spec));
+        assert_eq!(slot.spec().unwrap(), Some(spec.clone()));
+        let second = Spec {
+            incarnation: "2".to_owned(),
+            ..spec
+        };
+        slot.write_spec(&second).unwrap();
+        assert_eq!(slot.spec().unwrap(), Some(second));
+        assert!(!slot.path().join("spec.new").exists());
+        fs::write(slot.path().join("spec"), "").unwrap();
+        assert_eq!(slot.spec().unwrap(), None);
         fs::write(slot.path().join("exit"), "code=x\n").unwrap();
         let error = slot.exit().unwrap_err().to_string();
         assert!(

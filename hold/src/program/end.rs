@@ -58,7 +58,8 @@ const OUT_OF_MEMORY: [&str; 6] = [
 ];
 
 impl Hold {
-    /// Kills and reaps what the process left: all of it was left to us, the reaper. True: nothing is left.
+    /// Kills and reaps what the process left: all of it was left to us, the reaper. True: nothing is left. That it takes
+    /// time is worth a word, not what is over at once.
     pub(super) fn clear(&mut self) -> bool {
         loop {
             match wait(WaitOptions::NOHANG) {
@@ -66,6 +67,9 @@ impl Hold {
                 Ok(None) => break,
                 Err(error) => return error == Errno::CHILD,
             }
+        }
+        if self.clearing_ms == limits::CLEARING_MS_MIN {
+            self.news();
         }
         // What these have for children becomes ours as soon as they are gone: then it is their turn.
         let itself = std::process::id();

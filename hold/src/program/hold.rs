@@ -375,7 +375,6 @@ impl Hold {
         self.kill_all();
         self.status = Some((status, Instant::now()));
         self.state.phase = Phase::Clearing;
-        self.news();
     }
 
     /// Some descendant that was left to us: counted if it had to be killed after the end of the process.

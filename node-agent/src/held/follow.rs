@@ -1,11 +1,13 @@
 //! Follows one hold to its end: what it says, and then that nothing is left.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_hold::{Event, Exit, ProcessId, Request, processes};
+use tokio::io::unix::AsyncFd;
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::line::Line;
 use super::{Held, Over};
@@ -70,28 +72,50 @@ fn is_of(held: &Held, exit: &Exit) -> bool {
 
 /// The hold has ended and the lock is free; or somebody else has it by now.
 async fn until_free(held: &Held, hold: ProcessId) {
+    until_ended(hold).await;
     let mut pause = LOOK_MIN;
     let mut looks = 0;
     loop {
-        if !processes::lives(hold) {
-            match held.slot.lock() {
-                Ok(Some(_)) => return,
-                Ok(None) if is_anothers(held, hold) => return,
-                Ok(None) => {}
-                // Without a directory there is no name to be held.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
-                Err(error) => {
-                    tracing::warn!(slot = %held.slot.path().display(), %error, "its lock cannot be tried");
-                }
+        match held.slot.lock() {
+            Ok(Some(_)) => return,
+            Ok(None) if is_anothers(held, hold) => return,
+            Ok(None) => {}
+            // Without a directory there is no name to be held.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+            Err(error) => {
+                tracing::warn!(slot = %held.slot.path().display(), %error, "its lock cannot be tried");
             }
-            looks += 1;
-            if looks >= LOOKS_BEFORE_CLEARING {
-                clear(held, hold).await;
-            }
+        }
+        looks += 1;
+        if looks >= LOOKS_BEFORE_CLEARING {
+            clear(held, hold).await;
         }
         sleep(pause).await;
         pause = (pause * 2).min(LOOK_MAX);
     }
+}
+
+/// The kernel tells, so that what ended is not waited for longer than it takes.
+async fn until_ended(hold: ProcessId) {
+    let told = processes::handle(hold).and_then(watched);
+    let mut pause = LOOK_MIN;
+    while processes::lives(hold) {
+        match &told {
+            Some(told) => drop(timeout(LOOK_MAX, told.readable()).await),
+            None => {
+                sleep(pause).await;
+                pause = (pause * 2).min(LOOK_MAX);
+            }
+        }
+    }
+}
+
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe, and asks for no more than a descriptor that is ours"
+)]
+fn watched(handle: OwnedFd) -> Option<AsyncFd<OwnedFd>> {
+    AsyncFd::new(handle).ok()
 }
 
 /// Somebody took the name the moment it was free: what runs there now is theirs.

@@ -1,9 +1,8 @@
 //! The Start that a slot's process was begun with, in the slot itself: the next life of the agent goes on from it, also
 //! when it has lost everything else.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io::{self, ErrorKind};
 
 use mainstay_hold::Slot;
 use mainstay_protocol::command::Start;
@@ -29,23 +28,17 @@ impl Record for SlotStart {
     const FAMILY: u16 = 33;
 }
 
-/// Written beside and renamed, by whoever has the slot's lock.
+/// By whoever has the slot's lock.
 pub(crate) fn write_start(slot: &Slot, start: &Start) -> io::Result<()> {
-    let new = slot.path().join(format!("{FILE}.new"));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)?;
     let start = start.clone();
-    file.write_all(&record::encode(&SlotStart { start }))?;
-    fs::rename(new, slot.path().join(FILE))
+    slot.put(FILE, &record::encode(&SlotStart { start }))
 }
 
 /// None: nobody of ours ever began anything there.
 pub(crate) fn read_start(slot: &Slot) -> io::Result<Option<Start>> {
     let bytes = match fs::read(slot.path().join(FILE)) {
+        // A loss of power left nothing of it.
+        Ok(bytes) if bytes.is_empty() => return Ok(None),
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
