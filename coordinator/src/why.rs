@@ -53,7 +53,7 @@ impl Cause {
 pub struct SystemWill {
     pub action: String,
     pub at: Option<Timestamp>,
-    pub rule: &'static str,
+    pub rule: String,
 }
 
 /// Why `key` is as it is; none if there is no such vertex.
@@ -64,7 +64,8 @@ pub fn why(view: &dyn View, key: &Key) -> Option<Why> {
         Key::Instance(instance) => action::system_will(view, instance),
         _ => None,
     }
-    .filter(|will| !off.contains_key(will.rule));
+    .or_else(|| action::goes_on(view, key))
+    .filter(|will| !off.contains_key(&will.rule));
     let mut you_can = action::you_can(view, key);
     you_can.extend(tree.because.iter().filter_map(|cause| match cause.key {
         Key::Asked(id) => Some(action::answer(id.0)),

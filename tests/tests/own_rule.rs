@@ -150,7 +150,17 @@ fn a_users_procedure_takes_its_steps_over_the_stations_death() {
         ),
         "{waits:#?}"
     );
+    let why = cluster.sh("why flaky@n1").ok().stdout;
+    assert!(
+        why.contains("(it cools down)") && why.contains("second_chance"),
+        "{why}"
+    );
     signal(cluster.station_pid(), Signal::KILL);
+    until(
+        "the station is back",
+        || cluster.sh("get procedures").code,
+        |code| *code == Some(0),
+    );
     until(
         "it is tried once more",
         || cluster.list("get procedures"),

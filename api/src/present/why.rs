@@ -53,7 +53,7 @@ impl Present<'_> {
             system_will: found.system_will.map(|will| types::SystemWill {
                 action: will.action,
                 at: will.at.map(|at| self.live.time(at)),
-                rule: Some(will.rule.to_owned()),
+                rule: Some(will.rule),
             }),
             you_can: found.you_can,
         })

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Arg, CommandFactory};
 use clap_complete::{Shell, generate};
 use mainstay_api::client::InstanceFilter;
+use mainstay_api::types::Resource;
 use mainstay_api::{Client, Exit, Problem};
 
 use crate::app::App;
@@ -77,6 +78,7 @@ enum Wanted {
     Types,
     Rules,
     Parked,
+    Asked,
 }
 
 /// By the commands and flags themselves: what the next word is, if it is a name of something in the cluster.
@@ -121,18 +123,23 @@ fn named(value: &str, path: &[&str], said: &[&str]) -> Option<Wanted> {
         "TYPE" => Some(Wanted::Types),
         "RULE" => Some(Wanted::Rules),
         "ID" => Some(Wanted::Parked),
+        "ASKED" => Some(Wanted::Asked),
         _ => None,
     }
 }
 
 fn list_of(word: &str) -> Option<&'static str> {
-    const LISTS: [&str; 6] = [
+    const LISTS: [&str; 10] = [
         "nodes",
         "stations",
         "types",
         "placements",
         "instances",
         "supervisors",
+        "resources",
+        "asked",
+        "procedures",
+        "collected",
     ];
     LISTS
         .into_iter()
@@ -169,6 +176,10 @@ async fn ask(client: &Client, wanted: Wanted) -> Result<Vec<String>, Problem> {
         Wanted::Nodes | Wanted::Names("nodes") => nodes(client).await?,
         Wanted::Types | Wanted::Names("types") => types(client).await?,
         Wanted::Names("stations") => stations(client).await?,
+        Wanted::Names("resources") => resources(client).await?,
+        Wanted::Names("procedures") => procedures(client).await?,
+        Wanted::Names("collected") => collected(client).await?,
+        Wanted::Asked | Wanted::Names("asked") => asked(client).await?,
         // One on each node, and called like it.
         Wanted::Names(_) => nodes(client).await?,
         Wanted::Breakable => {
@@ -228,6 +239,27 @@ async fn stations(client: &Client) -> Result<Vec<String>, Problem> {
     Ok(found.into_iter().map(|one| one.id).collect())
 }
 
+async fn resources(client: &Client) -> Result<Vec<String>, Problem> {
+    let found = client.resources().await?;
+    let name = |one: Resource| format!("{}/{}", one.kind, one.name);
+    Ok(found.into_iter().map(name).collect())
+}
+
+async fn procedures(client: &Client) -> Result<Vec<String>, Problem> {
+    let found = client.procedures().await?;
+    Ok(found.into_iter().map(|one| one.id).collect())
+}
+
+async fn collected(client: &Client) -> Result<Vec<String>, Problem> {
+    let found = client.collected().await?;
+    Ok(found.into_iter().map(|one| one.id).collect())
+}
+
+async fn asked(client: &Client) -> Result<Vec<String>, Problem> {
+    let found = client.asked().await?;
+    Ok(found.into_iter().map(|one| one.id).collect())
+}
+
 async fn types(client: &Client) -> Result<Vec<String>, Problem> {
     let found = client.types().await?;
     Ok(found.into_iter().map(|one| one.name).collect())
@@ -265,6 +297,9 @@ mod tests {
             ("--context", None),
             ("rule disable", Some(Wanted::Rules)),
             ("parked show", Some(Wanted::Parked)),
+            ("answer", Some(Wanted::Asked)),
+            ("get procedures", Some(Wanted::Names("procedures"))),
+            ("get resource", Some(Wanted::Names("resources"))),
             ("nonsense", None),
             ("", None),
         ] {

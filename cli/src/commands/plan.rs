@@ -143,10 +143,13 @@ fn in_change(act: Act, field: &FieldChange) -> String {
     let path = one_line(&field.path);
     match act {
         Act::Create => format!("    {path}: {}", value(&field.new)),
-        Act::Change | Act::Delete | Act::Unchanged => {
-            format!("    {path}: {} -> {}", value(&field.old), value(&field.new))
-        }
+        Act::Change | Act::Delete | Act::Unchanged => format!("    {}", from_to(field)),
     }
+}
+
+pub fn from_to(field: &FieldChange) -> String {
+    let path = one_line(&field.path);
+    format!("{path}: {} -> {}", value(&field.old), value(&field.new))
 }
 
 fn value(value: &Value) -> String {

@@ -4,19 +4,21 @@
 use std::time::{Duration, Instant};
 
 use mainstay_api::client::InstanceFilter;
+use mainstay_api::plan::difference;
 use mainstay_api::types::{
     Accepted, Instance, Placement, PlacementVersion, ReconfigureRequest, RollbackRequest,
 };
 use mainstay_api::{Client, Exit, Problem, schema};
 use mainstay_protocol::code;
 use mainstay_resource_graph::Key;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::app::App;
 use crate::arguments::{
     PlacementArguments, PlacementCommand, ReconfigureArguments, RollbackArguments,
 };
 use crate::commands::change::{pointed, unanswered};
+use crate::commands::plan::from_to;
 use crate::commands::start::configuration;
 use crate::commands::{decisions, get};
 use crate::outcome::{Outcome, usage};
@@ -237,8 +239,17 @@ pub async fn placement(app: &mut App<'_>, arguments: PlacementArguments) -> Outc
 
 async fn history(app: &mut App<'_>, name: &str) -> Outcome {
     let versions = app.client().await?.placement_history(name).await?;
-    let mut table = Table::new(&["GENERATION", "MADE BY", "AGE", "CONFIG", "DROPPED"]);
-    for version in &versions {
+    let mut table = Table::new(&[
+        "GENERATION",
+        "MADE BY",
+        "AGE",
+        "CONFIG",
+        "CHANGED",
+        "DROPPED",
+    ]);
+    // Newest first: each is compared with the one before it, which is the next in the list.
+    let before = versions.iter().skip(1).map(Some).chain([None]);
+    for (version, before) in versions.iter().zip(before) {
         let generation = match version.current {
             true => format!("{} (now)", version.generation),
             false => version.generation.to_string(),
@@ -248,6 +259,11 @@ async fn history(app: &mut App<'_>, name: &str) -> Outcome {
             Cell::new(&version.made_by),
             Cell::new(age_of(version.made_at)),
             Cell::new(config_of(version)),
+            Cell::new(
+                before
+                    .map(|before| also_changed(before, version))
+                    .unwrap_or_default(),
+            ),
             Cell::new(decisions::told(version.dropped.as_ref())),
         ]);
     }
@@ -263,6 +279,22 @@ fn config_of(version: &PlacementVersion) -> String {
         text.push_str(&format!(", on {node} {config}"));
     }
     text
+}
+
+/// Beside the configuration, which has a column of its own.
+fn also_changed(before: &PlacementVersion, version: &PlacementVersion) -> String {
+    let wish = |version: &PlacementVersion| {
+        json!({
+            "target": version.target,
+            "policy": version.policy,
+            "depends_on": version.depends_on,
+            "update": version.update,
+            "restart_group": version.restart_group,
+        })
+    };
+    let changes = difference(&wish(before), &wish(version));
+    let lines: Vec<String> = changes.iter().map(from_to).collect();
+    lines.join("; ")
 }
 
 async fn rollback(app: &mut App<'_>, arguments: RollbackArguments) -> Outcome {
@@ -282,8 +314,6 @@ async fn rollback(app: &mut App<'_>, arguments: RollbackArguments) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -14,11 +14,11 @@ const COMMAND_BYTES_MAX: usize = 300;
 
 pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
     let facts = view.instance(key)?;
-    let will = |action: &str, at, rule| {
+    let will = |action: &str, at, rule: &str| {
         Some(SystemWill {
             action: action.to_owned(),
             at,
-            rule,
+            rule: rule.to_owned(),
         })
     };
     match facts.state {
@@ -74,6 +74,20 @@ pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
         | InstanceState::Failed { .. }
         | InstanceState::Quarantined => None,
     }
+}
+
+/// A rule is in the middle of its work on it.
+pub fn goes_on(view: &dyn View, key: &Key) -> Option<SystemWill> {
+    view.keys(Kind::Procedure)
+        .into_iter()
+        .find_map(|id| match view.record(&id)?.vertex {
+            Vertex::Procedure(ref work) if work.subject == *key || id == *key => Some(SystemWill {
+                action: format!("take the step behind {} ({})", work.count, work.text),
+                at: Some(work.deadline?),
+                rule: work.rule.clone(),
+            }),
+            _ => None,
+        })
 }
 
 fn blocked_by(facts: &Instance) -> Option<code::Code> {

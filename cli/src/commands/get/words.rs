@@ -49,13 +49,14 @@ fn resource_table(rows: &[Resource]) -> Table {
 }
 
 fn question_table(rows: &[Question]) -> Table {
-    let mut table = Table::new(&["ID", "INSTANCE", "FAILURE", "FOR", "BODY"]);
+    let mut table = Table::new(&["ID", "INSTANCE", "FAILURE", "FOR", "UNTIL", "BODY"]);
     for one in rows {
         table.row(vec![
             Cell::new(&one.id),
             Cell::new(&one.instance),
             Cell::new(&one.failure),
             Cell::new(age_of(one.since)),
+            Cell::new(age_of(one.deadline)),
             Cell::new(one.body.to_string()),
         ]);
     }
@@ -63,7 +64,9 @@ fn question_table(rows: &[Question]) -> Table {
 }
 
 fn procedure_table(rows: &[Procedure]) -> Table {
-    let mut table = Table::new(&["ID", "RULE", "SUBJECT", "STATE", "STEPS", "FOR", "TEXT"]);
+    let mut table = Table::new(&[
+        "ID", "RULE", "SUBJECT", "STATE", "STEPS", "FOR", "UNTIL", "TEXT",
+    ]);
     for one in rows {
         table.row(vec![
             Cell::new(&one.id),
@@ -72,6 +75,7 @@ fn procedure_table(rows: &[Procedure]) -> Table {
             Cell::state(&one.state),
             Cell::new(one.steps.to_string()),
             Cell::new(age_of(one.since)),
+            Cell::new(one.deadline.map(age_of).unwrap_or_default()),
             Cell::new(&one.text),
         ]);
     }
