@@ -3,7 +3,7 @@
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code;
 use mainstay_resource_graph::{
-    Desired, Instance, InstanceState, Key, NodeState, Vertex, View, ViewExt, slot_of,
+    Desired, Instance, InstanceState, Key, Kind, NodeState, Vertex, View, ViewExt, slot_of,
 };
 
 use super::{SystemWill, wants_running};

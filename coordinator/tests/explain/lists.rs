@@ -76,7 +76,10 @@ fn explained(world: &World, key: &Key) {
         assert!(!why.you_can.is_empty(), "{key}");
     }
     if let Some(will) = &why.system_will {
-        assert!(rules_of(&world.rules).contains(&will.rule), "{will:?}");
+        assert!(
+            rules_of(&world.rules).contains(&will.rule.as_str()),
+            "{will:?}"
+        );
     }
     why.you_can.iter().for_each(|command| typed(world, command));
 }
