@@ -1,6 +1,7 @@
 //! One instance's life through the test kit, which is the hosting that agents use: every way to begin and to end.
 
 use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mainstay_service::hosting::{ExitFact, ExitHow, StopOutcome};
@@ -365,6 +366,49 @@ fn a_killed_instance_failed() {
     // proves: S10
     let (kind, _, _) = failed(trial().kill());
     assert_eq!(kind, FailureKind::Killed);
+}
+
+/// Takes its time to let go of what it has.
+struct Lingers;
+
+static LET_GO: AtomicBool = AtomicBool::new(false);
+
+impl Drop for Lingers {
+    fn drop(&mut self) {
+        // tidy: waits because whoever says too early that nothing is left is to be caught
+        std::thread::sleep(Duration::from_millis(100));
+        LET_GO.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Service for Lingers {
+    type Config = Config;
+    type Message = Message;
+    type Probe = Busy;
+    const TYPE: TypeInfo = TypeInfo::new("lingers", "1.0.0");
+
+    async fn start(_: Config, ctx: &Context) -> Result<(Self, Busy), CannotStart> {
+        Ok((Self, ctx.busy()))
+    }
+
+    async fn handle(&mut self, _: Message, _: &Context) -> Result<Reply, Failure> {
+        Ok(Reply::json(json!({})))
+    }
+
+    async fn status(&mut self, _: &Context) -> StatusText {
+        "lingers".into()
+    }
+
+    async fn stop(self, _: &Context, _: StopReason) {}
+}
+
+#[test]
+fn a_killed_instance_is_gone_once_it_has_let_go_of_what_it_had() {
+    // proves: S10
+    let lingers = TestService::<Lingers>::start(json!({})).unwrap();
+    let (kind, _, _) = failed(lingers.kill());
+    assert_eq!(kind, FailureKind::Killed);
+    assert!(LET_GO.load(Ordering::SeqCst));
 }
 
 #[test]

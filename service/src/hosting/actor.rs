@@ -11,7 +11,7 @@ use mainstay_protocol::limits;
 use mainstay_protocol::report::Ending;
 use mainstay_protocol::request::Refusal;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 use tracing::Instrument;
 
 use super::life::{Life, Slot};
@@ -60,28 +60,28 @@ pub(crate) struct InstanceActor<S> {
 
 impl<S: Service> Actor for InstanceActor<S> {
     type Msg = Letter;
-    /// Taken out by `stop`, so that nobody else comes to drop it.
-    type State = Option<S>;
-    type Arguments = Carried<S>;
+    type State = Kept<S>;
+    type Arguments = Kept<S>;
 
     /// `start` already ran in its own task: ractor would run it in the spawner's.
     async fn pre_start(
         &self,
         _: ActorRef<Letter>,
-        service: Carried<S>,
-    ) -> Result<Option<S>, ActorProcessingErr> {
-        Ok(Some(service.0))
+        service: Kept<S>,
+    ) -> Result<Kept<S>, ActorProcessingErr> {
+        Ok(service)
     }
 
     async fn handle(
         &self,
         _: ActorRef<Letter>,
         letter: Letter,
-        state: &mut Option<S>,
+        kept: &mut Kept<S>,
     ) -> Result<(), ActorProcessingErr> {
         let Letter { what, slot } = letter;
         drop(slot);
-        let Some(service) = state.as_mut() else {
+        let mut service = kept.0.lock().await;
+        let Some(service) = service.as_mut() else {
             return Ok(());
         };
         match what {
@@ -117,9 +117,9 @@ impl<S: Service> Actor for InstanceActor<S> {
     async fn post_stop(
         &self,
         _: ActorRef<Letter>,
-        state: &mut Option<S>,
+        kept: &mut Kept<S>,
     ) -> Result<(), ActorProcessingErr> {
-        let Some(service) = state.take() else {
+        let Some(service) = kept.take().await else {
             return Ok(());
         };
         let why = self.life.stop_reason().unwrap_or(StopReason::AgentStops);
@@ -243,8 +243,24 @@ impl<S: Service> InstanceActor<S> {
     }
 }
 
-/// A service on its way into its actor.
-pub(crate) struct Carried<S>(pub(crate) S);
+/// A service, shared by its actor and the task that is its whole life. ractor hands the state of an actor that was killed
+/// to the host: what is dropped there would be dropped late, after the word that nothing is left, and on others' time.
+/// So whoever ends takes the service out: `stop`, or its life.
+pub(crate) struct Kept<S>(Arc<Mutex<Option<S>>>);
+
+impl<S> Kept<S> {
+    pub(crate) fn new(service: S) -> Self {
+        Self(Arc::new(Mutex::new(Some(service))))
+    }
+
+    pub(crate) fn shared(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+
+    pub(crate) async fn take(&self) -> Option<S> {
+        self.0.lock().await.take()
+    }
+}
 
 fn failed_in_message(text: &str) -> Refusal {
     Refusal::new(

@@ -12,7 +12,7 @@ use ractor::{Actor, ActorCell};
 use tokio::runtime::Builder;
 use tracing::{Instrument, Span};
 
-use super::actor::{Carried, InstanceActor};
+use super::actor::{InstanceActor, Kept};
 use super::bad_config;
 use super::hosted::Hosted;
 use super::life::{BreakOff, Life, Phase, Running};
@@ -164,7 +164,8 @@ async fn live<S: Service>(life: Arc<Life>, config: String, host: ActorCell) {
         ctx,
         service: PhantomData,
     };
-    match Actor::spawn_linked(None, actor, Carried(service), host).await {
+    let kept = Kept::new(service);
+    match Actor::spawn_linked(None, actor, kept.shared(), host).await {
         Ok((actor, task)) => {
             let probe = Arc::new(probe);
             life.runs(Running {
@@ -172,8 +173,9 @@ async fn live<S: Service>(life: Arc<Life>, config: String, host: ActorCell) {
                 actor,
                 probe,
             });
-            // An error is a panic outside all guards, in dropping the service: its exit is known by then.
+            // An error is a panic outside all guards: its exit is known by then.
             let _ = task.await;
+            drop(kept.take().await);
         }
         Err(error) => {
             life.not_started(

@@ -216,11 +216,8 @@ fn sites_share_a_listener_and_a_taken_host_is_refused_with_who_has_it() {
     );
     // Also one that was killed lets go of its host.
     second.service.kill();
-    assert!(
-        outside::get(first.at, "/", "two.example")
-            .0
-            .starts_with("HTTP/1.1 404")
-    );
+    let (head, _) = outside::get(first.at, "/", "two.example");
+    assert!(head.starts_with("HTTP/1.1 404"), "{head}");
     assert!(matches!(first.service.stop(), StopOutcome::Gone(_)));
     std::net::TcpStream::connect(first.at).unwrap_err();
     let again = TestService::<AppServer>::start(taken).unwrap();
