@@ -76,6 +76,9 @@ fn cause(error: &clap::Error, command: &clap::Command) -> (String, Vec<String>) 
         ErrorKind::UnknownArgument if command.has_subcommands() => {
             unknown("command", &argument, visible_commands(command))
         }
+        ErrorKind::UnknownArgument if argument.contains('=') => alone(format!(
+            "\"{argument}\" stands behind no flag; a configuration stands behind --config"
+        )),
         ErrorKind::UnknownArgument => alone(format!("\"{argument}\" is one word too many")),
         ErrorKind::InvalidValue if !said(ContextKind::InvalidValue).is_empty() => {
             let valid = list_of(error.get(ContextKind::ValidValue));

@@ -246,7 +246,9 @@ impl Checker<'_> {
             .min_by_key(|wrong| (here(wrong), wrong.len()));
         match meant {
             Some(wrong) if here(&wrong) == 0 => wrong,
-            Some(mut wrong) if wrong.len() == 1 => {
+            Some(mut wrong) if wrong.len() == 1 || no_way_begun(schemas, value) => {
+                wrong.truncate(1);
+                wrong[0].path.clone_from(&at.path);
                 let all: Vec<String> = schemas
                     .iter()
                     .filter_map(|one| self.in_words(one))
@@ -282,6 +284,19 @@ impl Checker<'_> {
     }
 }
 
+/// An object with none of the fields that the ways to write it have each.
+fn no_way_begun(schemas: &[Value], value: &Value) -> bool {
+    let Value::Object(fields) = value else {
+        return false;
+    };
+    let marks = |schema: &Value| {
+        let required = schema.get("required").and_then(Value::as_array).cloned();
+        required.unwrap_or_default()
+    };
+    let mut all = schemas.iter().flat_map(marks);
+    !all.any(|name| name.as_str().is_some_and(|name| fields.contains_key(name)))
+}
+
 fn no_such_field(known: &Map<String, Value>) -> String {
     let names: Vec<&str> = known.keys().map(String::as_str).collect();
     match names.is_empty() {
@@ -311,9 +326,7 @@ fn is_of_type(name: &str, value: &Value) -> bool {
         "array" => value.is_array(),
         "object" => value.is_object(),
         "number" => value.is_number(),
-        "integer" => {
-            value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|n| n.fract() == 0.0)
-        }
+        "integer" => value.is_i64() || value.is_u64(),
         _ => true,
     }
 }
@@ -428,7 +441,7 @@ mod tests {
         for config in [
             json!({"size": 1}),
             json!({"size": 255, "mode": "fast", "note": null, "check": null}),
-            json!({"size": 2.0, "mode": "careful", "check": {"tcp": 80}, "command": ["x"], "env": {"A": "b"}}),
+            json!({"size": 2, "mode": "careful", "check": {"tcp": 80}, "command": ["x"], "env": {"A": "b"}}),
         ] {
             assert_eq!(told(&schema(), &config), [""; 0], "{config}");
         }

@@ -60,12 +60,12 @@ pub struct SystemWill {
 pub fn why(view: &dyn View, key: &Key) -> Option<Why> {
     let tree = cause(view, key, 0)?;
     let off = switched_off::rules(view);
+    let is_on = |will: &SystemWill| !off.contains_key(&will.rule);
     let system_will = match key {
-        Key::Instance(instance) => action::system_will(view, instance),
+        Key::Instance(instance) => action::system_will(view, instance).filter(is_on),
         _ => None,
     }
-    .or_else(|| action::goes_on(view, key))
-    .filter(|will| !off.contains_key(&will.rule));
+    .or_else(|| action::goes_on(view, key).into_iter().find(is_on));
     let mut you_can = action::you_can(view, key);
     you_can.extend(tree.because.iter().filter_map(|cause| match cause.key {
         Key::Asked(id) => Some(action::answer(id.0)),

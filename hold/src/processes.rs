@@ -127,7 +127,8 @@ pub fn lives(id: ProcessId) -> bool {
     look(id.pid).is_some_and(|seen| seen.id == id && seen.state != 'Z')
 }
 
-/// A descriptor of this process and of no other that has its pid by now; readable once it has ended. None: it is gone.
+/// A descriptor of this process and of no other that has its pid by now; readable once it has ended. None: it is gone, or there
+/// is no descriptor for it.
 pub fn handle(id: ProcessId) -> Option<OwnedFd> {
     let pid = i32::try_from(id.pid).ok().and_then(Pid::from_raw)?;
     let handle = pidfd_open(pid, PidfdFlags::empty()).ok()?;

@@ -135,10 +135,7 @@ impl Slot {
 
     /// Of an older incarnation, before a new one begins.
     pub fn remove_exit(&self) -> io::Result<()> {
-        match fs::remove_file(self.path.join("exit")) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        }
+        removed(&self.path.join("exit"))
     }
 
     /// Also where the path is longer than a socket's address may be.
@@ -156,10 +153,11 @@ impl Slot {
     /// machine's next start: so it does not wait for the disk.
     pub fn put(&self, name: &str, content: &[u8]) -> io::Result<()> {
         let new = self.path.join(format!("{name}.new"));
+        // A kill may have left the last one there, and somebody may be reading it still.
+        removed(&new)?;
         let mut file = OpenOptions::new()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(0o600)
             .open(&new)?;
         file.write_all(content)?;
@@ -186,10 +184,6 @@ impl Slot {
             let text = format!("{} cannot be read: {why}", path.display());
             io::Error::new(ErrorKind::InvalidData, text)
         };
-        // What a loss of power left of it.
-        if text.is_empty() {
-            return Ok(None);
-        }
         if text.len() > bytes_max {
             return Err(bad(format!("it has more than {bytes_max} bytes")));
         }
@@ -200,11 +194,22 @@ impl Slot {
     }
 }
 
+fn removed(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// The two change places and the older one is removed: a file that is renamed over another is written to disk first by
 /// some file systems (ext4), and a process that is to run again would wait for that, five times.
 fn take_place(new: &Path, name: &Path) -> io::Result<()> {
     match renameat_with(CWD, new, CWD, name, RenameFlags::EXCHANGE) {
-        Ok(()) => fs::remove_file(new),
+        // It is in its place; what is left over goes with the next.
+        Ok(()) => {
+            drop(fs::remove_file(new));
+            Ok(())
+        }
         // The first of its name, or a file system that cannot exchange.
         Err(_) => fs::rename(new, name),
     }
@@ -252,10 +257,14 @@ mod tests {
             ..spec
         };
         slot.write_spec(&second).unwrap();
-        assert_eq!(slot.spec().unwrap(), Some(second));
+        assert_eq!(slot.spec().unwrap(), Some(second.clone()));
+        assert!(!slot.path().join("spec.new").exists());
+        // What a kill between the two steps left.
+        fs::write(slot.path().join("spec.new"), "old").unwrap();
+        slot.write_spec(&second).unwrap();
         assert!(!slot.path().join("spec.new").exists());
         fs::write(slot.path().join("spec"), "").unwrap();
-        assert_eq!(slot.spec().unwrap(), None);
+        slot.spec().unwrap_err();
         fs::write(slot.path().join("exit"), "code=x\n").unwrap();
         let error = slot.exit().unwrap_err().to_string();
         assert!(

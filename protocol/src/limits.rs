@@ -120,6 +120,9 @@ pub const HEARTBEAT_INSTANCES_MAX: usize = 400;
 pub const DECODE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A text of the handshake: build, boot id, feature, interface.
 pub const HANDSHAKE_TEXT_BYTES_MAX: usize = 128;
+/// So long an instance must be healthy with a changed configuration before the next is changed, unless its placement says
+/// otherwise: what falls over at once shall fall over alone.
+pub const UPDATE_WAIT_MS: u64 = 2_000;
 /// Entries after which the station takes a snapshot and cuts its log; a restart replays less than this.
 pub const LOG_SNAPSHOT_ENTRIES: u64 = 8 * 1024;
 /// Bytes of entries after which it does so anyway.

@@ -165,7 +165,7 @@ impl Default for Update {
         Self {
             strategy: Strategy::Rolling { at_once: 1 },
             rollback: true,
-            wait_ms: 0,
+            wait_ms: limits::UPDATE_WAIT_MS,
         }
     }
 }
@@ -225,6 +225,8 @@ pub struct Past {
     pub made: Made,
     /// Why it was dropped, where it did not just give way to the next.
     pub dropped: Option<Reason>,
+    /// It had reached every instance, and they were healthy with it, before the next came.
+    pub proven: bool,
 }
 
 impl Made {
@@ -276,6 +278,7 @@ impl Placement {
     /// The next generation: this wish goes to the history. Gives back the wish that is forgotten for it. Another
     /// configuration has to reach the instances from now on; what it goes back to if need be is the last one that did.
     pub fn change(&mut self, wish: Wish, made: Made, dropped: Option<Reason>) -> Option<Past> {
+        let proven = self.rollout.is_none() && dropped.is_none();
         let same = self.wish.config == wish.config && self.wish.on_nodes == wish.on_nodes;
         if !same {
             // Under way and with nothing to go back to is what goes back itself: that is as good as it gets.
@@ -299,6 +302,7 @@ impl Placement {
             wish: std::mem::replace(&mut self.wish, wish),
             made: std::mem::replace(&mut self.made, made),
             dropped,
+            proven,
         };
         self.generation = self.generation.next();
         self.history.push(past);

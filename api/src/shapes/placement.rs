@@ -177,7 +177,7 @@ static BACKOFF: Shape = Shape {
             max_ms: DAY_MS,
         },
         "setting backoff.max",
-        "The longest pause between two tries.",
+        "The longest pause between two tries; up to a fifth is added.",
     )],
     one_of: &[],
 };
@@ -226,8 +226,8 @@ static UPDATE: Shape = Shape {
                 min_ms: 0,
                 max_ms: DAY_MS,
             },
-            "0s",
-            "So long an instance must be healthy before the next is changed.",
+            "2s",
+            "So long an instance must be healthy before the next is changed, and before the change counts as good.",
         ),
         Field::new(
             "rollback",

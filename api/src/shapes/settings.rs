@@ -113,7 +113,12 @@ static BACKOFF: Shape = Shape {
             KEPT,
             "The pause before the second try; the first comes at once.",
         ),
-        Field::new("max", time(1000, 24 * HOUR_MS), KEPT, "The longest pause."),
+        Field::new(
+            "max",
+            time(1000, 24 * HOUR_MS),
+            KEPT,
+            "The longest pause; up to a fifth is added, so that many do not come back as one.",
+        ),
     ],
     one_of: &[],
 };

@@ -176,9 +176,11 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 pub fn json(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|bad| {
         // The library counts depth itself, and says so in words alone.
-        let too_deep = bad.to_string().starts_with("recursion limit");
+        let too_deep = bad.to_string().contains("recursion limit");
         let where_it_is = match (bad.is_eof(), bad.line()) {
-            _ if too_deep => "it is nested deeper than 127 levels".to_owned(),
+            _ if too_deep => {
+                return "this is nested deeper than the 127 levels that are read".to_owned();
+            }
             (true, _) => "it ends too early".to_owned(),
             (false, 0 | 1) => format!("character {} does not belong there", bad.column()),
             (false, line) => format!(

@@ -32,9 +32,17 @@ pub async fn run(app: &mut App<'_>, arguments: &LogsArguments) -> Outcome {
             false => LogsFrom::Beginning,
         },
         incarnation: None,
+        is_overtaken: false,
         lines: Vec::new(),
     };
-    while !reading.page(app).await? {}
+    while !reading.page(app).await? {
+        // What it had when this began has been read, or is gone by now: a flood would never be read to its end.
+        if !arguments.follow && reading.is_overtaken {
+            app.console
+                .say("it writes faster than it is read; -f goes on with it");
+            break;
+        }
+    }
     if !arguments.follow {
         if !app.console.style.is_text() {
             let lines: Vec<Line<'_>> = reading.lines.iter().map(|line| Line::of(line)).collect();
@@ -50,6 +58,8 @@ struct Reading {
     instance: InstanceKey,
     from: LogsFrom,
     incarnation: Option<u64>,
+    /// Lines went before they were read, and not only before it began to read.
+    is_overtaken: bool,
     /// Kept where they are data, which is one list.
     lines: Vec<String>,
 }
@@ -86,9 +96,11 @@ impl Reading {
     }
 
     fn show(&mut self, app: &mut App<'_>, page: LogPage) -> Result<(), Problem> {
-        if page.gap {
+        let is_first = self.incarnation.is_none();
+        if page.gap && !self.is_overtaken {
             app.console.say("older lines are not kept any more");
         }
+        self.is_overtaken |= page.gap && !is_first;
         self.incarnation = Some(page.incarnation);
         for line in page.text.lines() {
             if !app.console.style.is_text() {

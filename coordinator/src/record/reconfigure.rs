@@ -105,12 +105,12 @@ pub fn rollback(
             .history
             .iter()
             .find(|past| past.generation == generation),
-        // What was dropped because it was no good is nothing to go back to.
+        // What was no good, or was never seen to be good, is nothing to go back to.
         None => placement
             .history
             .iter()
             .rev()
-            .find(|past| past.dropped.is_none() && past.wish != placement.wish),
+            .find(|past| past.proven && past.wish != placement.wish),
     };
     let Some(past) = past.cloned() else {
         return Err(no_such_wish(name, &placement, to));
@@ -139,7 +139,9 @@ fn no_such_wish(name: &PlacementName, placement: &Placement, to: Option<Generati
     };
     let text = match to {
         Some(generation) => format!("{name} has no generation {generation} to go back to; {kept}"),
-        None => format!("{name} has no earlier wish to go back to; {kept}"),
+        None => format!(
+            "{name} has no earlier wish that every instance was healthy with; {kept}, each by its number"
+        ),
     };
     Refusal::new(code::NOT_FOUND, text)
 }

@@ -82,7 +82,7 @@ fn about_instance(
         }
         Report::NameTaken { name, holder, .. } => {
             let by = holder.as_ref().map_or_else(
-                || "somebody outside Mainstay".to_owned(),
+                || "something that this agent did not start".to_owned(),
                 ToString::to_string,
             );
             let evidence = Evidence::text(format!("{name} on {} is taken by {by}", key.node));

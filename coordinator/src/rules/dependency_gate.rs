@@ -132,7 +132,8 @@ fn is_ready(view: &dyn View, on: &PlacementName, until: DependsUntil) -> bool {
             DependsUntil::Healthy => verb::is_healthy(&instance),
             DependsUntil::Started => instance.state.is_up(),
         };
-        if !ready {
+        // What is about to be restarted is as good as gone.
+        if !ready || instance.restart_asked {
             return false;
         }
     }

@@ -76,18 +76,22 @@ pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
     }
 }
 
-/// A rule is in the middle of its work on it.
-pub fn goes_on(view: &dyn View, key: &Key) -> Option<SystemWill> {
-    view.keys(Kind::Procedure)
-        .into_iter()
-        .find_map(|id| match view.record(&id)?.vertex {
-            Vertex::Procedure(ref work) if work.subject == *key || id == *key => Some(SystemWill {
-                action: format!("take the step behind {} ({})", work.count, work.text),
-                at: Some(work.deadline?),
-                rule: work.rule.clone(),
-            }),
-            _ => None,
+/// What rules are in the middle of doing to it.
+pub fn goes_on(view: &dyn View, key: &Key) -> Vec<SystemWill> {
+    let next_step = |id: Key| {
+        let Key::Procedure(name) = &id else {
+            return None;
+        };
+        let work = view.procedure(name)?;
+        let about_it = work.subject == *key || id == *key;
+        Some(SystemWill {
+            action: format!("go on after step {} ({})", work.count, work.text),
+            at: Some(work.deadline.filter(|_| about_it)?),
+            rule: work.rule,
         })
+    };
+    let all = view.keys(Kind::Procedure);
+    all.into_iter().filter_map(next_step).collect()
 }
 
 fn blocked_by(facts: &Instance) -> Option<code::Code> {

@@ -68,7 +68,8 @@ impl Hold {
                 Err(error) => return error == Errno::CHILD,
             }
         }
-        if self.clearing_ms == limits::CLEARING_MS_MIN {
+        if self.state.phase != Phase::Clearing {
+            self.state.phase = Phase::Clearing;
             self.news();
         }
         // What these have for children becomes ours as soon as they are gone: then it is their turn.

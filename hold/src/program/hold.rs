@@ -374,7 +374,6 @@ impl Hold {
         // At once, while nobody else can have its group's number.
         self.kill_all();
         self.status = Some((status, Instant::now()));
-        self.state.phase = Phase::Clearing;
     }
 
     /// Some descendant that was left to us: counted if it had to be killed after the end of the process.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use mainstay_hold::{Event, Exit, ProcessId, Request, processes};
 use tokio::io::unix::AsyncFd;
 use tokio::task::spawn_blocking;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::line::Line;
 use super::{Held, Over};
@@ -97,16 +97,14 @@ async fn until_free(held: &Held, hold: ProcessId) {
 
 /// The kernel tells, so that what ended is not waited for longer than it takes.
 async fn until_ended(hold: ProcessId) {
-    let told = processes::handle(hold).and_then(watched);
+    if let Some(told) = processes::handle(hold).and_then(watched) {
+        // Where it cannot tell, or says so early, it is looked.
+        let _ = told.readable().await;
+    }
     let mut pause = LOOK_MIN;
     while processes::lives(hold) {
-        match &told {
-            Some(told) => drop(timeout(LOOK_MAX, told.readable()).await),
-            None => {
-                sleep(pause).await;
-                pause = (pause * 2).min(LOOK_MAX);
-            }
-        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LOOK_MAX);
     }
 }
 

@@ -37,8 +37,6 @@ pub(crate) fn write_start(slot: &Slot, start: &Start) -> io::Result<()> {
 /// None: nobody of ours ever began anything there.
 pub(crate) fn read_start(slot: &Slot) -> io::Result<Option<Start>> {
     let bytes = match fs::read(slot.path().join(FILE)) {
-        // A loss of power left nothing of it.
-        Ok(bytes) if bytes.is_empty() => return Ok(None),
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),

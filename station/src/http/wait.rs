@@ -254,8 +254,13 @@ fn there(present: &Present<'_>, found: &[(InstanceKey, Instance)], request: &Wai
 
 fn reached(instance: &Instance, until: &Until) -> bool {
     match until {
-        // An operator's restart that has not begun must not be taken for done.
-        Until::Running => instance.state == InstanceState::Running && !instance.restart_asked,
+        // An operator's restart that has not begun must not be taken for done. One that is not well runs, too.
+        Until::Running => {
+            matches!(
+                instance.state,
+                InstanceState::Running | InstanceState::Degraded
+            ) && !instance.restart_asked
+        }
         Until::Healthy => instance.is_healthy() && !instance.restart_asked,
         Until::Settled(_) => instance.state.is_up() && !instance.restart_asked,
         Until::Gone => is_gone(instance),
