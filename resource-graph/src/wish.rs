@@ -225,7 +225,7 @@ pub struct Past {
     pub made: Made,
     /// Why it was dropped, where it did not just give way to the next.
     pub dropped: Option<Reason>,
-    /// It had reached every instance, and they were healthy with it, before the next came.
+    /// It ran, and nothing of it was under way any more, before the next came.
     pub proven: bool,
 }
 
@@ -277,8 +277,15 @@ impl Placement {
 
     /// The next generation: this wish goes to the history. Gives back the wish that is forgotten for it. Another
     /// configuration has to reach the instances from now on; what it goes back to if need be is the last one that did.
-    pub fn change(&mut self, wish: Wish, made: Made, dropped: Option<Reason>) -> Option<Past> {
-        let proven = self.rollout.is_none() && dropped.is_none();
+    /// `ran`: some instance has run with the wish that goes.
+    pub fn change(
+        &mut self,
+        wish: Wish,
+        made: Made,
+        dropped: Option<Reason>,
+        ran: bool,
+    ) -> Option<Past> {
+        let proven = ran && self.rollout.is_none() && dropped.is_none();
         let same = self.wish.config == wish.config && self.wish.on_nodes == wish.on_nodes;
         if !same {
             // Under way and with nothing to go back to is what goes back itself: that is as good as it gets.

@@ -252,6 +252,16 @@ fn what_eats_memory_forks_or_floods_is_told_and_leaves_nothing_behind() {
     cluster.sh("stop floods@n1").ok();
     until_none_of("floods");
     let log = slot(cluster.home(), "floods").join("log");
+    // Without an end, and faster than it is read: what it had is shown, and then that was all.
+    let endless = with(
+        sh("yes 'a flood without an end'"),
+        "log",
+        json!({ "bytes_max": 65_536, "files_max": 2 }),
+    );
+    start(&cluster, "endless", &endless, &[]).ok();
+    let read = cluster.sh("logs endless@n1").ok();
+    assert!(read.stdout.contains("a flood without an end"), "{read:?}");
+    cluster.sh("stop endless@n1").ok();
     for file in fs::read_dir(log).unwrap() {
         let bytes = file.unwrap().metadata().unwrap().len();
         assert!(bytes <= 2 * 65_536, "{bytes} bytes in one file");

@@ -2,6 +2,7 @@
 //! what is no good is taken back.
 
 use mainstay_tests::daemons::Daemons;
+use mainstay_tests::until;
 use serde_json::Value;
 
 fn placement(cluster: &Daemons, name: &str) -> Value {
@@ -40,6 +41,27 @@ fn a_service_that_can_takes_another_configuration_while_it_runs() {
     let now = instance(&cluster, "greeter@n1");
     assert_eq!(now["incarnation"], 2, "{now:#}");
     assert_eq!(now["config"]["greeting"], "Ahoy", "{now:#}");
+}
+
+// proves: S19, S20
+// acceptance: issue 3, line 5
+#[test]
+fn what_falls_over_right_after_its_start_is_taken_back() {
+    let cluster = Daemons::start(&mainstay_tests::mainstay_binary(), 1);
+    cluster
+        .sh(r#"start process --name brief --on n1 --config 'command=["sleep","98761"]'"#)
+        .ok();
+    let bad = cluster
+        .sh(r#"reconfigure brief 'command=["sh","-c","echo no good >&2; sleep 0.3; exit 7"]'"#)
+        .expect_code(9);
+    assert!(bad.stderr.contains("no good"), "{bad:#?}");
+    until(
+        "the old one runs again",
+        || instance(&cluster, "brief@n1"),
+        |now| now["config"]["command"][0] == "sleep" && now["state"] == "Running",
+    );
+    let history = cluster.sh("placement history brief").ok().stdout;
+    assert!(history.contains("exit"), "{history}");
 }
 
 // proves: S15, S19

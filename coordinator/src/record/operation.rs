@@ -86,7 +86,7 @@ fn start(txn: &mut Txn<'_>, wish: &StartPlacement, env: &Env) -> Result_ {
     let configuration = Key::Configuration(hash.clone());
     let json = Configuration { json };
     let made = wish::made(txn);
-    let Some(mut placement) = txn.placement(&wish.name) else {
+    let Some(placement) = txn.placement(&wish.name) else {
         txn.put(configuration, Vertex::Configuration(json))
             .expect("a configuration has no transitions");
         let target = match &wish.on {
@@ -122,9 +122,7 @@ fn start(txn: &mut Txn<'_>, wish: &StartPlacement, env: &Env) -> Result_ {
         }
     }
     if placement.wish != next {
-        let forgotten = placement.change(next, made, None);
-        wish::write(txn, &wish.name, placement);
-        wish::forget(txn, forgotten);
+        wish::replace(txn, &wish.name, placement, next, None);
     }
     Ok(wake(txn, wish))
 }

@@ -203,7 +203,12 @@ pub fn replace(
     dropped: Option<Reason>,
 ) {
     let made = made(txn);
-    let forgotten = placement.change(wish, made, dropped);
+    let ran = txn.instances_of(name).iter().any(|key| {
+        txn.instance(key).is_some_and(|instance| {
+            instance.ran_with.as_ref() == Some(placement.wish.config_on(&key.node))
+        })
+    });
+    let forgotten = placement.change(wish, made, dropped, ran);
     write(txn, name, placement);
     forget(txn, forgotten);
 }

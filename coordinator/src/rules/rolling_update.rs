@@ -15,8 +15,8 @@ use mainstay_protocol::health::FailureKind;
 use mainstay_protocol::report::Presence;
 use mainstay_protocol::{InstanceKey, PlacementName, Timestamp};
 use mainstay_resource_graph::{
-    ConfigHash, Desired, FailureCause, InPlace, Instance, InstanceState, Key, Placement, Rollout,
-    Standing, Strategy, Txn, Vertex, View, ViewExt,
+    ConfigHash, Desired, FailureCause, InPlace, Instance, InstanceState, Key, Past, Placement,
+    Rollout, Standing, Strategy, Txn, Vertex, View, ViewExt,
 };
 
 use crate::env::Env;
@@ -361,13 +361,15 @@ fn stop_at(
         .as_ref()
         .and_then(|rollout| rollout.back.clone())
         .filter(|_| placement.wish.update.rollback);
-    // What never ran is nothing to go back to.
+    // What never ran is nothing to go back to. What has run may be what every instance had before this one.
     let ran = back.as_ref().is_some_and(|back| {
-        txn.instances_of(subject).iter().any(|key| {
-            txn.instance(key).is_some_and(|instance| {
-                instance.ran_with.as_ref() == Some(back.config_on(&key.node))
+        let proven = |past: &Past| past.generation == back.generation && past.proven;
+        placement.history.iter().any(proven)
+            || txn.instances_of(subject).iter().any(|key| {
+                txn.instance(key).is_some_and(|instance| {
+                    instance.ran_with.as_ref() == Some(back.config_on(&key.node))
+                })
             })
-        })
     });
     let Some(back) = back.filter(|_| ran) else {
         let text = format!(

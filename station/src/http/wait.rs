@@ -172,7 +172,12 @@ fn judge_generation(
     };
     let (now, by) = (placement.generation.0, &placement.made.by);
     if now == generation {
-        return None;
+        // What is under way may still turn out to be no good.
+        let rollout = placement.rollout.as_ref()?;
+        return match &rollout.halted {
+            None => Some(Seen::NotYet(format!("the update of {name} is under way"))),
+            Some(reason) => never(code::TARGET_FAILED, reason.text.clone()),
+        };
     }
     let dropped = placement.history.iter().rev();
     let dropped = dropped
