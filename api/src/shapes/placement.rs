@@ -177,7 +177,7 @@ static BACKOFF: Shape = Shape {
             max_ms: DAY_MS,
         },
         "setting backoff.max",
-        "The longest pause between two tries; up to a fifth is added.",
+        "The longest pause between two tries; up to a quarter is added.",
     )],
     one_of: &[],
 };

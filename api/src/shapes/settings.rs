@@ -117,7 +117,7 @@ static BACKOFF: Shape = Shape {
             "max",
             time(1000, 24 * HOUR_MS),
             KEPT,
-            "The longest pause; up to a fifth is added, so that many do not come back as one.",
+            "The longest pause; up to a quarter is added, so that many do not come back as one.",
         ),
     ],
     one_of: &[],
