@@ -245,15 +245,15 @@ impl Checker<'_> {
             .into_iter()
             .min_by_key(|wrong| (here(wrong), wrong.len()));
         match meant {
-            Some(wrong) if here(&wrong) == 0 => wrong,
+            Some(wrong) if here(&wrong) == 0 && !no_way_begun(schemas, value) => wrong,
             Some(mut wrong) if wrong.len() == 1 || no_way_begun(schemas, value) => {
-                wrong.truncate(1);
-                wrong[0].path.clone_from(&at.path);
                 let all: Vec<String> = schemas
                     .iter()
                     .filter_map(|one| self.in_words(one))
                     .collect();
                 if all.len() == schemas.len() {
+                    wrong.truncate(1);
+                    wrong[0].path.clone_from(&at.path);
                     wrong[0].text = format!("{} is none of {}", shown(value), all.join(", "));
                 }
                 wrong
@@ -284,17 +284,23 @@ impl Checker<'_> {
     }
 }
 
-/// An object with none of the fields that the ways to write it have each.
+/// An object with none of the fields by which the ways to write one are told apart.
 fn no_way_begun(schemas: &[Value], value: &Value) -> bool {
     let Value::Object(fields) = value else {
         return false;
     };
-    let marks = |schema: &Value| {
-        let required = schema.get("required").and_then(Value::as_array).cloned();
-        required.unwrap_or_default()
-    };
-    let mut all = schemas.iter().flat_map(marks);
-    !all.any(|name| name.as_str().is_some_and(|name| fields.contains_key(name)))
+    let mut marks = Vec::new();
+    for schema in schemas {
+        let required = schema.get("required").and_then(Value::as_array);
+        let is_plain = schema.get("const").is_some() || schema.get("enum").is_some();
+        match required {
+            Some(required) => marks.extend(required.iter().filter_map(Value::as_str)),
+            None if is_plain => {}
+            // Any object may be meant by it.
+            None => return false,
+        }
+    }
+    !marks.is_empty() && !marks.iter().any(|mark| fields.contains_key(*mark))
 }
 
 fn no_such_field(known: &Map<String, Value>) -> String {
@@ -452,6 +458,11 @@ mod tests {
         for (config, words) in [
             (json!({}), "size: it is missing"),
             (json!({"size": "a"}), "size: \"a\" is not a whole number"),
+            (json!({"size": 2.0}), "size: 2.0 is not a whole number"),
+            (
+                json!({"size": 1, "check": {"htttp": "/"}}),
+                "check: {\"htttp\":\"/\"} is none of {http: ..}, {tcp: ..}",
+            ),
             (json!({"size": 300}), "size: 300 is more than 255"),
             (
                 json!({"size": 1, "greeting": 7}),

@@ -8,7 +8,7 @@ use mainstay_protocol::command::{Order, Reconfigure, Start, Stop, StopManner, St
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
 use mainstay_protocol::report::{Presence, RestartWhen};
 use mainstay_protocol::words::cut;
-use mainstay_protocol::{InstanceKey, limits};
+use mainstay_protocol::{InstanceKey, NodeName, PlacementName, limits};
 use mainstay_resource_graph::{
     CommandVertex, ConfigHash, Desired, Failure, FailureCause, InPlace, Instance, InstanceState,
     Key, Kind, Node, NodeState, Relation, RestartBudget, Txn, Vertex, View, ViewExt, slot_of,
@@ -160,6 +160,18 @@ fn wanted_config(
             Some((Some(hash), json))
         })
         .unwrap_or_else(|| (None, "{}".to_owned()))
+}
+
+/// Whether some instance last ran with what its node was to have.
+pub fn some_ran_with<'c>(
+    txn: &Txn<'_>,
+    name: &PlacementName,
+    config_on: impl Fn(&NodeName) -> &'c ConfigHash,
+) -> bool {
+    txn.instances_of(name).iter().any(|key| {
+        let instance = txn.instance(key);
+        instance.is_some_and(|found| found.ran_with.as_ref() == Some(config_on(&key.node)))
+    })
 }
 
 /// It shall run with this configuration; nothing is wanted any more where it does already.

@@ -6,6 +6,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use mainstay_tests::measure::of_status;
 use mainstay_tests::{Cluster, DevOptions, outside};
 
 const AGENTS: usize = 20;
@@ -63,11 +64,5 @@ fn ticks(pid: u32) -> u64 {
 }
 
 fn resident_mib(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS"));
-    let kib: f64 = line
-        .and_then(|line| line.split_whitespace().nth(1))
-        .and_then(|number| number.parse().ok())
-        .unwrap_or(0.0);
-    kib / 1024.0
+    f64::from(of_status(pid, "VmRSS")) / 1024.0
 }

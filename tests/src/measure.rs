@@ -9,6 +9,16 @@ pub fn at(sorted: &[Duration], percent: usize) -> Duration {
     sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
 }
 
+/// A number of a living process, as the kernel has it: `VmRSS` in KiB, `PPid`.
+pub fn of_status(pid: u32, field: &str) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
+    let lines = status.lines().filter_map(|line| line.split_once(':'));
+    let number = lines
+        .filter(|(name, _)| *name == field)
+        .find_map(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
+    number.expect("the kernel has it of each")
+}
+
 /// One sync on the file system the station writes to. Taken between what is measured, because a disk's pace changes.
 pub fn fdatasync(file: &mut File) -> Duration {
     file.write_all(&[7; 512]).expect("space");

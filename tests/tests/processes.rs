@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use mainstay_tests::answers::decided;
+use mainstay_tests::measure::of_status;
 use mainstay_tests::{Cluster, DevOptions, Run, outside, signal, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -261,31 +262,14 @@ fn what_eats_memory_forks_or_floods_is_told_and_leaves_nothing_behind() {
     start(&cluster, "endless", &endless, &[]).ok();
     let read = cluster.sh("logs endless@n1").ok();
     assert!(read.stdout.contains("a flood without an end"), "{read:?}");
-    let hold = parent(pid_of(&cluster.instance("endless@n1").expect("it runs")));
-    let resident = resident_kib(hold);
+    let runs = cluster.instance("endless@n1").expect("it runs");
+    let resident = of_status(of_status(pid_of(&runs), "PPid"), "VmRSS");
     assert!(resident < 2048, "its hold has {resident} KiB in a flood");
     cluster.sh("stop endless@n1").ok();
     for file in fs::read_dir(log).unwrap() {
         let bytes = file.unwrap().metadata().unwrap().len();
         assert!(bytes <= 2 * 65_536, "{bytes} bytes in one file");
     }
-}
-
-fn status_of(pid: u32, field: &str) -> u32 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it is there");
-    let line = status.lines().find_map(|line| line.strip_prefix(field));
-    let number = line.and_then(|rest| rest.split_whitespace().next());
-    number
-        .and_then(|number| number.parse().ok())
-        .expect("proc has it")
-}
-
-fn parent(pid: u32) -> u32 {
-    status_of(pid, "PPid:")
-}
-
-fn resident_kib(pid: u32) -> u32 {
-    status_of(pid, "VmRSS:")
 }
 
 /// The slot's directory, wherever the cluster has its data.

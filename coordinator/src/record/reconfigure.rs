@@ -140,7 +140,7 @@ fn no_such_wish(name: &PlacementName, placement: &Placement, to: Option<Generati
     let text = match to {
         Some(generation) => format!("{name} has no generation {generation} to go back to; {kept}"),
         None => format!(
-            "{name} has no earlier wish that every instance was healthy with; {kept}, each by its number"
+            "{name} has no earlier wish that ran and had settled; {kept}, each by its number"
         ),
     };
     Refusal::new(code::NOT_FOUND, text)

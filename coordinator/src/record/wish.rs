@@ -203,11 +203,7 @@ pub fn replace(
     dropped: Option<Reason>,
 ) {
     let made = made(txn);
-    let ran = txn.instances_of(name).iter().any(|key| {
-        txn.instance(key).is_some_and(|instance| {
-            instance.ran_with.as_ref() == Some(placement.wish.config_on(&key.node))
-        })
-    });
+    let ran = verb::some_ran_with(txn, name, |node| placement.wish.config_on(node));
     let forgotten = placement.change(wish, made, dropped, ran);
     write(txn, name, placement);
     forget(txn, forgotten);

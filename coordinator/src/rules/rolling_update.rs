@@ -365,11 +365,7 @@ fn stop_at(
     let ran = back.as_ref().is_some_and(|back| {
         let proven = |past: &Past| past.generation == back.generation && past.proven;
         placement.history.iter().any(proven)
-            || txn.instances_of(subject).iter().any(|key| {
-                txn.instance(key).is_some_and(|instance| {
-                    instance.ran_with.as_ref() == Some(back.config_on(&key.node))
-                })
-            })
+            || verb::some_ran_with(txn, subject, |node| back.config_on(node))
     });
     let Some(back) = back.filter(|_| ran) else {
         let text = format!(
