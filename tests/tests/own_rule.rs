@@ -47,6 +47,8 @@ fn a_users_own_rule_acts_until_it_is_switched_off_and_again_when_it_is_on() {
         (&false.into(), &"we look at it".into()),
         "{off:#}"
     );
+    // Until its agent has come back it is Unknown, whatever the rules are.
+    cluster.until_state("noisy@n1", "Degraded");
     let why = cluster.sh("why noisy@n1").ok().stdout;
     assert!(
         why.contains("the rule restart_degraded is switched off")

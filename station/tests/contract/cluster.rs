@@ -163,6 +163,16 @@ impl Cluster {
     }
 }
 
+impl Drop for Cluster {
+    /// A station whose directory vanishes beneath it ends its process, and that is the test's.
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            let stop = running.stop();
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(stop));
+        }
+    }
+}
+
 pub fn request(service_type: &str, nodes: &[&str]) -> StartRequest {
     StartRequest {
         service_type: service_type.to_owned(),
