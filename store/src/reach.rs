@@ -8,9 +8,9 @@ use mainstay_protocol::StationId;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A connection to another station of the group.
-pub trait PeerStream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait PeerStream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> PeerStream for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> PeerStream for T {}
 
 /// Opens them.
 pub trait Reach: Send + Sync + 'static {
