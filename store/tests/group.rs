@@ -29,6 +29,8 @@ struct Wires(Arc<Mutex<Plan>>);
 struct Plan {
     up: BTreeMap<StationId, Arc<Store>>,
     cut: BTreeSet<StationId>,
+    /// The connections there are now.
+    open: Vec<(StationId, StationId)>,
 }
 
 struct From {
@@ -52,12 +54,16 @@ impl Reach for From {
             let (ours, theirs) = tokio::io::duplex(64 * 1024);
             let serving = there.serve_peer(from, Box::new(theirs));
             drop(there);
+            wires.0.lock().unwrap().open.push((from, station));
             runtime.spawn(async move {
                 // A cut takes away what is open, too.
                 tokio::select! {
                     _ = serving => {}
                     () = wires.until_cut(from, station) => {}
                 }
+                let mut plan = wires.0.lock().unwrap();
+                let ended = plan.open.iter().position(|one| *one == (from, station));
+                plan.open.remove(ended.unwrap());
             });
             Ok(Box::new(ours) as Box<dyn PeerStream>)
         })
@@ -186,7 +192,15 @@ impl Group {
     }
 
     fn cut(&self, number: u64) {
-        self.wires.0.lock().unwrap().cut.insert(StationId(number));
+        let station = StationId(number);
+        self.wires.0.lock().unwrap().cut.insert(station);
+        wait_until("nothing passes any more", || {
+            let plan = self.wires.0.lock().unwrap();
+            !plan
+                .open
+                .iter()
+                .any(|(from, to)| *from == station || *to == station)
+        });
     }
 
     fn heal(&self) {
