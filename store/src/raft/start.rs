@@ -14,6 +14,7 @@ use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{BasicNode, Config, SnapshotPolicy};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use super::leadership;
 use super::log_store::{Growth, LogStore};
@@ -161,9 +162,13 @@ impl Running {
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let (raft, snapshots) = (self.raft.clone(), self.snapshots.clone());
         let serving = async move { serve::serve(&raft, snapshots, from, stream).await };
-        // On the log's own runtime: whatever blocks the station's, elections go on.
-        let serving = self.runtime.spawn(serving);
-        async move { serving.await.map_err(io::Error::other)? }
+        // On the log's own runtime: whatever blocks the station's, elections go on. Whoever lets go ends it.
+        let mut only = JoinSet::new();
+        only.spawn_on(serving, &self.runtime);
+        async move {
+            let ended = only.join_next().await.expect("one was spawned");
+            ended.map_err(io::Error::other)?
+        }
     }
 
     pub(crate) async fn change(&self, change: MemberChange) -> Result<(), NotChanged> {
