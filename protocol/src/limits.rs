@@ -131,6 +131,10 @@ pub const LOG_SNAPSHOT_BYTES: u64 = 64 * 1024 * 1024;
 pub const COMMIT_QUEUE_MAX: usize = 1024;
 /// What the log has to tell the leader core and the core has not taken; beyond it, applying waits.
 pub const LOG_EVENTS_MAX: usize = 1024;
+/// Bytes of entries that one station sends another at once, unless one alone has more.
+pub const GROUP_BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of anything that one station sends another.
+pub const GROUP_FRAME_BYTES_MAX: usize = GROUP_BATCH_BYTES_MAX + 2 * ENTRY_BYTES_MAX;
 /// Bytes of one chunk of a snapshot's stream, before its last record; fits a bulk frame.
 pub const SNAPSHOT_CHUNK_BYTES: usize = 512 * 1024;
 /// Bytes of write-ahead logs before the database turns the oldest into files.

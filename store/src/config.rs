@@ -12,6 +12,8 @@ pub struct StoreConfig {
     pub station: StationId,
     /// Where the other stations reach this one.
     pub address: String,
+    /// In an empty directory a group of this station alone is founded; else it waits to be added to one.
+    pub founds: bool,
     /// A snapshot is taken, and the log cut behind it, after so many entries ...
     pub snapshot_entries: u64,
     /// ... or so many bytes of entries, whichever comes first.
@@ -30,6 +32,7 @@ impl StoreConfig {
             cluster,
             station,
             address: String::new(),
+            founds: true,
             snapshot_entries: limits::LOG_SNAPSHOT_ENTRIES,
             snapshot_bytes: limits::LOG_SNAPSHOT_BYTES,
             history_bytes: limits::HISTORY_BYTES_MAX,

@@ -21,7 +21,7 @@
 //! - The same log gives the same state: a delta that does not fit changes nothing, on every station alike
 //!   ([`replay`] checks it).
 //! - A torn end is cut off and said; damage anywhere else refuses to open.
-//! - openraft's types stay inside `raft/`; there is one member now and nothing that forbids three or five.
+//! - openraft's types stay inside `raft/`, also on the wire between stations; one station and five take the same path.
 //!
 //! Deliberately absent: a log on files of its own (no ordering between it and the state), several databases,
 //! repair in place.
@@ -32,6 +32,7 @@ mod error;
 mod fatal;
 
 mod directory;
+mod reach;
 mod wal;
 
 mod committer;
@@ -54,6 +55,8 @@ pub use directory::{FORMAT, Identity, identity};
 pub use error::OpenError;
 pub use fatal::EXIT_STORAGE;
 pub use history::{DecisionFilter, Page, Reading};
+pub use raft::{MemberChange, NotChanged};
+pub use reach::{Alone, PeerStream, Reach};
 pub use records::{Counters, DecisionRow, EventRow, LogPoint};
 pub use replay::{Replayed, replay};
 pub use store::{LogHandle, LogStatus, Opened, Report, Store};

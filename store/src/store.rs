@@ -1,7 +1,8 @@
 //! The store: a data directory that is open, the log that runs on it, and reads of what it holds.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use mainstay_coordinator::entry::Entry;
@@ -18,7 +19,8 @@ use crate::db::Db;
 use crate::directory::{Directory, FORMAT, Identity};
 use crate::error::OpenError;
 use crate::fatal;
-use crate::raft::{Running, Status};
+use crate::raft::{MemberChange, NotChanged, Running, Status};
+use crate::reach::{Alone, PeerStream, Reach};
 use crate::records::LogPoint;
 use crate::view::StoreView;
 use crate::wal::{self, Tear, Verdict};
@@ -89,6 +91,10 @@ pub struct LogStatus {
     pub term: Term,
     pub voters: Vec<StationId>,
     pub learners: Vec<StationId>,
+    /// Where each of them is.
+    pub addresses: BTreeMap<StationId, String>,
+    /// How far each has the log, as who leads knows; empty where another leads.
+    pub reached: BTreeMap<StationId, Option<u64>>,
     pub last_entry: Option<u64>,
     pub applied: Option<u64>,
     pub snapshot: Option<u64>,
@@ -99,6 +105,14 @@ impl Store {
     /// Opens or creates a data directory and starts the log. Blocks while it reads the state; leadership comes
     /// later, as an event.
     pub fn open(config: StoreConfig) -> Result<(Self, Opened), OpenError> {
+        Self::open_in_group(config, Arc::new(Alone))
+    }
+
+    /// The same, with a way to other stations.
+    pub fn open_in_group(
+        config: StoreConfig,
+        reach: Arc<dyn Reach>,
+    ) -> Result<(Self, Opened), OpenError> {
         let identity = Identity {
             format: FORMAT,
             cluster: config.cluster,
@@ -121,7 +135,8 @@ impl Store {
         let (committer, thread) = Committer::start(db.clone(), config.syncing)
             .map_err(|error| log_error(error.to_string()))?;
         let (running, runtime, events) =
-            Running::start(&config, &db, committer, directory.snapshots()).map_err(log_error)?;
+            Running::start(&config, &db, committer, directory.snapshots(), reach)
+                .map_err(log_error)?;
         let report = Report {
             new,
             revision: found.graph.revision(),
@@ -162,6 +177,8 @@ impl Store {
             term,
             voters,
             learners,
+            addresses,
+            reached,
             last_entry,
             applied,
             snapshot,
@@ -173,11 +190,38 @@ impl Store {
             term: Term(term),
             voters: voters.into_iter().map(StationId).collect(),
             learners: learners.into_iter().map(StationId).collect(),
+            addresses: addresses
+                .into_iter()
+                .map(|(id, address)| (StationId(id), address))
+                .collect(),
+            reached: reached
+                .into_iter()
+                .map(|(id, reached)| (StationId(id), reached))
+                .collect(),
             last_entry,
             applied,
             snapshot,
             purged,
         }
+    }
+
+    /// Answers another station that came to this one, until its connection ends.
+    pub fn serve_peer(
+        &self,
+        from: StationId,
+        stream: Box<dyn PeerStream>,
+    ) -> impl Future<Output = std::io::Result<()>> + Send + 'static {
+        self.running.serve(from, stream)
+    }
+
+    /// Changes who is in the group; only whoever leads can.
+    pub async fn change_members(&self, change: MemberChange) -> Result<(), NotChanged> {
+        self.running.change(change).await
+    }
+
+    /// Returns once everything committed before the call can be read here, if this station leads.
+    pub async fn barrier(&self) -> Result<(), NotChanged> {
+        self.running.barrier().await
     }
 
     /// Takes a snapshot in the background and cuts the log behind it.

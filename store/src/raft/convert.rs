@@ -55,6 +55,11 @@ pub(super) fn membership(members: &Members) -> Membership<u64, BasicNode> {
         .expect("members were judged before they were stored")
 }
 
+pub(super) fn stored_members(membership: &StoredMembership) -> (Option<LogPoint>, Members) {
+    let at = membership.log_id().as_ref().map(point);
+    (at, members(membership.membership()))
+}
+
 pub(super) fn stored_membership(at: Option<LogPoint>, members: &Members) -> StoredMembership {
     StoredMembership::new(at.map(log_id), membership(members))
 }

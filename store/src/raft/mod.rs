@@ -16,12 +16,15 @@
 mod convert;
 mod leadership;
 mod log_store;
+mod members;
 mod network;
+mod serve;
 mod snapshot;
 mod start;
 mod state_machine;
 #[cfg(test)]
 mod suite;
+mod talk;
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,6 +33,7 @@ use mainstay_coordinator::entry::Entry;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use log_store::decode;
+pub use members::{MemberChange, NotChanged};
 pub(crate) use snapshot::clear_leftovers;
 pub(crate) use start::{Running, Status};
 

@@ -8,9 +8,11 @@
 //! state, and switches to it in one synced batch when the end has come.
 
 use std::fs;
-use std::io;
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use mainstay_protocol::record::Record;
 use mainstay_protocol::{ClusterId, limits, record};
 use rocksdb::WriteBatch;
 use rocksdb::checkpoint::Checkpoint;
@@ -26,11 +28,16 @@ use crate::records::{Applied, SnapshotEnd, SnapshotHead, SnapshotPoint};
 const GENERATION_BYTES: usize = 4;
 const CHUNK_HEADER: usize = 8;
 
-/// A handle to a snapshot: the directory of its checkpoint.
+/// A handle to a snapshot.
 #[derive(Debug, Clone)]
-pub(crate) struct StateSnapshot {
-    directory: PathBuf,
-    cluster: ClusterId,
+pub(crate) enum StateSnapshot {
+    /// Ours: the directory of its checkpoint.
+    Checkpoint {
+        directory: PathBuf,
+        cluster: ClusterId,
+    },
+    /// Another station's: the file its stream was kept in, chunk after chunk with its length in front.
+    Received { file: PathBuf },
 }
 
 /// Where a database keeps its snapshots.
@@ -100,7 +107,7 @@ impl Snapshots {
                 last_log_id: point.last.map(convert::log_id),
                 last_membership: convert::stored_membership(point.members_at, &point.members),
             },
-            snapshot: StateSnapshot {
+            snapshot: StateSnapshot::Checkpoint {
                 directory: self.root.join(&point.directory),
                 cluster: self.cluster,
             },
@@ -108,10 +115,48 @@ impl Snapshots {
     }
 }
 
-fn remove(directory: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(directory) {
+fn remove(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Keeps another station's stream until it is whole: what is installed is not waited for on a connection.
+pub(super) struct Incoming {
+    file: BufWriter<fs::File>,
+    path: PathBuf,
+}
+
+impl Incoming {
+    pub(super) fn begin(root: &Path, station: u64) -> io::Result<Self> {
+        fs::create_dir_all(root)?;
+        // Another one of the same station may still be on its way.
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = root.join(format!("from-{station}-{number}"));
+        let file = BufWriter::new(fs::File::create(&path)?);
+        Ok(Self { file, path })
+    }
+
+    /// True: that was the last chunk.
+    pub(super) fn take(&mut self, chunk: &[u8]) -> io::Result<bool> {
+        let length = u32::try_from(chunk.len()).map_err(io_error)?;
+        self.file.write_all(&length.to_be_bytes())?;
+        self.file.write_all(chunk)?;
+        let body = chunk.get(CHUNK_HEADER..).unwrap_or_default();
+        let header = record::header(body).ok();
+        Ok(header.is_some_and(|(header, _)| header.family == SnapshotEnd::FAMILY))
+    }
+
+    pub(super) fn finish(mut self) -> io::Result<StateSnapshot> {
+        self.file.flush()?;
+        Ok(StateSnapshot::Received { file: self.path })
     }
 }
 
@@ -119,35 +164,58 @@ impl StateSnapshot {
     /// The stream, a chunk at a time.
     pub(super) fn for_each_chunk(
         &self,
-        mut send: impl FnMut(&[u8]) -> io::Result<()>,
+        send: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
-        let db = Db::open_read_only(&self.directory).map_err(io_error)?;
-        let applied: Applied = db.record(db::META, db::META_APPLIED)?.unwrap_or_default();
-        let generation = keys::generation(Generation(applied.generation));
-        let head = SnapshotHead {
-            cluster: self.cluster.to_string(),
-            applied,
-        };
-        let mut chunks = Chunks::default();
-        send(&chunks.close(&record::encode(&head)))?;
-        let mut body = Vec::new();
-        let mut records = 0;
-        for (number, family) in (0u8..).zip(db::state_families()) {
-            for item in db.range(family, &generation, &generation) {
-                let (key, value) = item?;
-                push(&mut body, number, &key[GENERATION_BYTES..], &value);
-                records += 1;
-                if body.len() >= limits::SNAPSHOT_CHUNK_BYTES {
-                    send(&chunks.close(&body))?;
-                    body.clear();
-                }
+        match self {
+            Self::Checkpoint { directory, cluster } => stream(directory, *cluster, send),
+            Self::Received { file } => received(file, send),
+        }
+    }
+}
+
+fn received(file: &Path, mut send: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let mut file = BufReader::new(fs::File::open(file)?);
+    let mut length = [0; 4];
+    while file.read(&mut length[..1])? > 0 {
+        file.read_exact(&mut length[1..])?;
+        let mut chunk = vec![0; u32::from_be_bytes(length) as usize];
+        file.read_exact(&mut chunk)?;
+        send(&chunk)?;
+    }
+    Ok(())
+}
+
+fn stream(
+    directory: &Path,
+    cluster: ClusterId,
+    mut send: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let db = Db::open_read_only(directory).map_err(io_error)?;
+    let applied: Applied = db.record(db::META, db::META_APPLIED)?.unwrap_or_default();
+    let generation = keys::generation(Generation(applied.generation));
+    let head = SnapshotHead {
+        cluster: cluster.to_string(),
+        applied,
+    };
+    let mut chunks = Chunks::default();
+    send(&chunks.close(&record::encode(&head)))?;
+    let mut body = Vec::new();
+    let mut records = 0;
+    for (number, family) in (0u8..).zip(db::state_families()) {
+        for item in db.range(family, &generation, &generation) {
+            let (key, value) = item?;
+            push(&mut body, number, &key[GENERATION_BYTES..], &value);
+            records += 1;
+            if body.len() >= limits::SNAPSHOT_CHUNK_BYTES {
+                send(&chunks.close(&body))?;
+                body.clear();
             }
         }
-        if !body.is_empty() {
-            send(&chunks.close(&body))?;
-        }
-        send(&chunks.close(&record::encode(&SnapshotEnd { records })))
     }
+    if !body.is_empty() {
+        send(&chunks.close(&body))?;
+    }
+    send(&chunks.close(&record::encode(&SnapshotEnd { records })))
 }
 
 #[derive(Default)]

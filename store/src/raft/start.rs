@@ -2,27 +2,32 @@
 //! the log go on, and the other way round.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_coordinator::entry::Entry;
 use mainstay_coordinator::log::LogEvent;
-use mainstay_protocol::limits;
+use mainstay_protocol::{StationId, limits};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{BasicNode, Config, SnapshotPolicy};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use super::leadership;
 use super::log_store::{Growth, LogStore};
+use super::members::{self, MemberChange, NotChanged};
 use super::network::Network;
+use super::serve;
 use super::snapshot::Snapshots;
 use super::state_machine::{Parts, StateMachine};
 use super::{Proposal, Raft};
 use crate::committer::Committer;
 use crate::config::StoreConfig;
 use crate::db::Db;
+use crate::reach::{PeerStream, Reach};
 
 /// openraft wakes four times within it, also where nobody follows: what an idle station costs is mostly this.
 const HEARTBEAT_MS: u64 = 500;
@@ -41,6 +46,7 @@ pub(crate) struct Running {
     runtime: tokio::runtime::Handle,
     /// Weak, so that the driver's queue ends with the member and not with the last handle.
     events: mpsc::WeakSender<LogEvent>,
+    snapshots: PathBuf,
 }
 
 /// How the group looks from here.
@@ -52,6 +58,10 @@ pub struct Status {
     pub term: u64,
     pub voters: Vec<u64>,
     pub learners: Vec<u64>,
+    /// Where each of them is.
+    pub addresses: BTreeMap<u64, String>,
+    /// How far each has the log, as who leads knows; empty where another leads.
+    pub reached: BTreeMap<u64, Option<u64>>,
     pub last_entry: Option<u64>,
     pub applied: Option<u64>,
     pub snapshot: Option<u64>,
@@ -65,6 +75,7 @@ impl Running {
         db: &Db,
         committer: Committer,
         snapshots: PathBuf,
+        reach: Arc<dyn Reach>,
     ) -> Result<(Self, Runtime, mpsc::Receiver<LogEvent>), String> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKERS)
@@ -74,7 +85,14 @@ impl Running {
             .map_err(|error| error.to_string())?;
         let (events, receiver) = mpsc::channel(limits::LOG_EVENTS_MAX);
         let weak = events.downgrade();
-        let member = member(config.clone(), db.clone(), committer, snapshots, events);
+        let parts = Group {
+            config: config.clone(),
+            db: db.clone(),
+            committer,
+            snapshots: snapshots.clone(),
+            reach,
+        };
+        let member = member(parts, events);
         // The caller may itself run on a runtime, where blocking on another is forbidden; waiting on a channel is not.
         let (done, started) = std::sync::mpsc::sync_channel(1);
         runtime.spawn(async move {
@@ -88,6 +106,7 @@ impl Running {
                 raft,
                 runtime: handle,
                 events: weak,
+                snapshots,
             },
             runtime,
             receiver,
@@ -118,11 +137,58 @@ impl Running {
             term: metrics.current_term,
             voters: membership.voter_ids().collect(),
             learners: membership.learner_ids().collect(),
+            addresses: membership
+                .nodes()
+                .map(|(id, node)| (*id, node.addr.clone()))
+                .collect(),
+            reached: metrics
+                .replication
+                .iter()
+                .flatten()
+                .map(|(id, reached)| (*id, reached.as_ref().map(|id| id.index)))
+                .collect(),
             last_entry: metrics.last_log_index,
             applied: metrics.last_applied.map(|id| id.index),
             snapshot: metrics.snapshot.map(|id| id.index),
             purged: metrics.purged.map(|id| id.index),
         }
+    }
+
+    /// Answers another station until the connection ends.
+    pub(crate) fn serve(
+        &self,
+        from: StationId,
+        stream: Box<dyn PeerStream>,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        let (raft, snapshots) = (self.raft.clone(), self.snapshots.clone());
+        let serving = async move { serve::serve(&raft, snapshots, from, stream).await };
+        // On the log's own runtime: whatever blocks the station's, elections go on. Whoever lets go ends it.
+        let mut only = JoinSet::new();
+        only.spawn_on(serving, &self.runtime);
+        async move {
+            let ended = only.join_next().await.expect("one was spawned");
+            ended.map_err(io::Error::other)?
+        }
+    }
+
+    pub(crate) async fn change(&self, change: MemberChange) -> Result<(), NotChanged> {
+        let raft = self.raft.clone();
+        let changing = async move { members::change(&raft, change).await };
+        let changing = self.runtime.spawn(changing);
+        changing
+            .await
+            .unwrap_or_else(|error| Err(NotChanged::Failed(error.to_string())))
+    }
+
+    /// Returns once everything committed before the call is in the state here, and this station has led all the while.
+    pub(crate) async fn barrier(&self) -> Result<(), NotChanged> {
+        let raft = self.raft.clone();
+        let asking = self
+            .runtime
+            .spawn(async move { members::barrier(&raft).await });
+        asking
+            .await
+            .unwrap_or_else(|error| Err(NotChanged::Failed(error.to_string())))
     }
 
     /// Asks for a snapshot; it is taken in the background.
@@ -158,13 +224,23 @@ impl Running {
     }
 }
 
-async fn member(
+/// What a member is made of.
+struct Group {
     config: StoreConfig,
     db: Db,
     committer: Committer,
     snapshots: PathBuf,
-    events: mpsc::Sender<LogEvent>,
-) -> Result<Raft, String> {
+    reach: Arc<dyn Reach>,
+}
+
+async fn member(group: Group, events: mpsc::Sender<LogEvent>) -> Result<Raft, String> {
+    let Group {
+        config,
+        db,
+        committer,
+        snapshots,
+        reach,
+    } = group;
     let growth = Arc::new(Growth::new(config.snapshot_bytes));
     let (began, began_watch) = watch::channel(0);
     let parts = Parts {
@@ -182,24 +258,27 @@ async fn member(
     let state = StateMachine::new(db, parts).map_err(|error| error.to_string())?;
     let raft_config = raft_config(&config)?;
     let id = config.station.0;
-    let raft = Raft::new(id, Arc::new(raft_config), Network, log, state)
+    let raft = Raft::new(id, Arc::new(raft_config), Network(reach), log, state)
         .await
         .map_err(|error| error.to_string())?;
     tokio::spawn(leadership::watch(raft.clone(), began_watch, events));
     tokio::spawn(snapshot_when_grown(raft.clone(), growth));
-    begin(&raft, id, config.address).await?;
+    begin(&raft, id, &config).await?;
     Ok(raft)
 }
 
-/// A new group is formed of this station alone. An only voter need not wait for an election timeout: there is no
-/// leader it could not have heard of.
-async fn begin(raft: &Raft, id: u64, address: String) -> Result<(), String> {
+/// A new group is formed of this station alone, unless it waits to be added to another. An only voter need not wait
+/// for an election timeout: there is no leader it could not have heard of.
+async fn begin(raft: &Raft, id: u64, config: &StoreConfig) -> Result<(), String> {
     if !raft
         .is_initialized()
         .await
         .map_err(|error| error.to_string())?
     {
-        let members = BTreeMap::from([(id, BasicNode::new(address))]);
+        if !config.founds {
+            return Ok(());
+        }
+        let members = BTreeMap::from([(id, BasicNode::new(&config.address))]);
         return raft
             .initialize(members)
             .await

@@ -231,6 +231,28 @@ pub fn decision(node: u64, watermark: u64) -> Decision {
     }
 }
 
+/// The entry that sets a node's watermark, made on this graph.
+pub fn watermark_entry(graph: &Graph, term: Term, node: u64, watermark: u64) -> Entry {
+    let mut txn = graph.begin(Timestamp(watermark), Cause::Start);
+    let vertex = Outbox {
+        node_epoch: NodeEpoch(1),
+        watermark: Sequence(watermark),
+    };
+    txn.put(Key::Outbox(node_name(node)), Vertex::Outbox(vertex))
+        .unwrap();
+    Entry {
+        format: FORMAT,
+        leadership: Leadership {
+            epoch: Epoch(1),
+            term,
+        },
+        log_time: Timestamp(watermark * 1_000_000),
+        wall_ms: 1_700_000_000_000,
+        delta: txn.finish(),
+        decisions: Vec::new(),
+    }
+}
+
 /// The nodes the writer writes to, in turn.
 pub const NODES: u64 = 7;
 
