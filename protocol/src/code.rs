@@ -53,6 +53,8 @@ codes! {
     KILLED = "MS-KILLED": "The instance was killed from outside.";
     EXITED = "MS-EXITED": "A process of the instance ended.";
     AGENT_ENDED = "MS-AGENT-ENDED": "The agent that hosted the instance ended.";
+    STATION_AWAY = "MS-STATION-AWAY": "The station that leads does not hear this one.";
+    STATION_JOINING = "MS-STATION-JOINING": "The station takes the log over and does not vote yet.";
     STATION_RESTARTED = "MS-STATION-RESTARTED": "The station was started again after a life that did not end in order.";
     AGENT_STOPPED = "MS-AGENT-STOPPED": "The agent that hosted the instance was ended in order.";
     NODE_AWAY = "MS-NODE-AWAY": "The node's agent is not connected; what the instance does is not known.";
@@ -132,6 +134,7 @@ codes! {
     TIMEOUT = "MS-TIMEOUT": "No answer within the deadline.";
     NO_SERVER = "MS-NO-SERVER": "No station could be reached.";
     NO_QUORUM = "MS-NO-QUORUM": "The station has no leader.";
+    ANOTHER_LEADS = "MS-ANOTHER-LEADS": "Another station leads.";
     TARGET_FAILED = "MS-TARGET-FAILED": "What was waited for failed.";
     NOT_ALLOWED = "MS-NOT-ALLOWED": "The caller may not do this.";
     REFUSED_BY_SAFETY = "MS-REFUSED-BY-SAFETY": "A safety rule refuses this.";

@@ -13,7 +13,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 pub use crate::frame::Channel;
-use crate::ids::{BootId, ClusterId, NodeId, NodeName};
+use crate::ids::{BootId, ClusterId, NodeId, NodeName, StationId};
 use crate::limits;
 use crate::numbers::Epoch;
 use crate::revision;
@@ -44,6 +44,8 @@ pub struct Handshake {
     pub features: BTreeSet<String>,
     pub channel: Channel,
     pub role: Role,
+    /// Of a station: which.
+    pub station: Option<StationId>,
 }
 
 /// An interface and the revisions spoken of it.
@@ -103,6 +105,7 @@ impl Handshake {
             features: BTreeSet::new(),
             channel,
             role,
+            station: None,
         }
     }
 

@@ -135,10 +135,16 @@ pub const LOG_EVENTS_MAX: usize = 1024;
 pub const GROUP_BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of anything that one station sends another.
 pub const GROUP_FRAME_BYTES_MAX: usize = GROUP_BATCH_BYTES_MAX + 2 * ENTRY_BYTES_MAX;
+/// Stations of one cluster, those that do not vote yet or no more included.
+pub const STATIONS_MAX: usize = 9;
+/// Bytes of a station's address.
+pub const ADDRESS_BYTES_MAX: usize = 300;
 /// Bytes of one chunk of a snapshot's stream, before its last record; fits a bulk frame.
 pub const SNAPSHOT_CHUNK_BYTES: usize = 512 * 1024;
 /// Bytes of write-ahead logs before the database turns the oldest into files.
 pub const WAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Stations of a dev cluster.
+pub const DEV_STATIONS_MAX: u16 = 5;
 /// Nodes of a dev cluster: agent processes on one machine.
 pub const DEV_NODES_MAX: u16 = 64;
 /// Bytes of one dev daemon's log before it begins anew, with one older piece kept.

@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::code::Code;
 use crate::command::Command;
 use crate::frame::Frame;
-use crate::ids::{AgentRunId, InstanceKey, NodeId};
+use crate::ids::{AgentRunId, InstanceKey, NodeId, StationId};
 use crate::limits;
 use crate::numbers::{Epoch, Leadership, NodeEpoch, Sequence};
 use crate::report::{NodeUp, Numbered, Reports};
@@ -32,6 +32,7 @@ pub mod kinds {
     pub const REQUEST: u16 = 105;
     pub const HEARTBEAT_SEEN: u16 = 106;
     pub const BULK_READY: u16 = 107;
+    pub const STATIONS: u16 = 108;
     // Both ways.
     pub const UNSUPPORTED: u16 = 201;
 }
@@ -85,6 +86,15 @@ pub struct BulkUp {
 /// The bulk connection belongs to its session now: what is long goes over it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BulkReady {}
+
+/// Where the stations are, and which of them leads. Told behind a welcome, whenever it changes, and by a station that
+/// does not lead, before it closes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stations {
+    pub leader: Option<StationId>,
+    /// Addresses as `unix:PATH` or `HOST:PORT`; at most `limits::STATIONS_MAX`.
+    pub addresses: BTreeMap<StationId, String>,
+}
 
 /// The session is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +157,7 @@ bodies! {
     Command: "command", kind kinds::COMMAND, version 1, compat 1;
     Request: "request", kind kinds::REQUEST, version 1, compat 1;
     HeartbeatSeen: "heartbeat-seen", kind kinds::HEARTBEAT_SEEN, version 1, compat 1;
+    Stations: "stations", kind kinds::STATIONS, version 1, compat 1;
     Unsupported: "unsupported", kind kinds::UNSUPPORTED, version 1, compat 1;
 }
 
@@ -171,6 +182,7 @@ pub enum StationMessage {
     Request { request_id: u64, request: Request },
     HeartbeatSeen(HeartbeatSeen),
     BulkReady(BulkReady),
+    Stations(Stations),
     Unsupported { request_id: u64, what: Unsupported },
 }
 
@@ -240,6 +252,7 @@ impl StationMessage {
             } => Frame::of(request).with_request_id(*request_id),
             Self::HeartbeatSeen(body) => Frame::of(body).with_term(body.leadership.term.0),
             Self::BulkReady(body) => Frame::of(body),
+            Self::Stations(body) => Frame::of(body),
             Self::Unsupported { request_id, what } => Frame::of(what).with_request_id(*request_id),
         }
     }
@@ -257,6 +270,7 @@ impl StationMessage {
             }),
             kinds::HEARTBEAT_SEEN => read_control(frame, Self::HeartbeatSeen),
             kinds::BULK_READY => read_control(frame, Self::BulkReady),
+            kinds::STATIONS => read_control(frame, Self::Stations),
             kinds::UNSUPPORTED => {
                 read_control(frame, |what| Self::Unsupported { request_id, what })
             }

@@ -1,7 +1,7 @@
 //! The handshake's fields, byte by byte. Numbers and layouts are frozen.
 
 use super::{Channel, Handshake, HandshakeError, Interface, Role, uuid};
-use crate::ids::{BootId, ClusterId, NodeId, NodeName};
+use crate::ids::{BootId, ClusterId, NodeId, NodeName, StationId};
 use crate::limits;
 use crate::numbers::Epoch;
 
@@ -17,6 +17,7 @@ const INTERFACE: u16 = 7;
 const FEATURE: u16 = 8;
 const CHANNEL: u16 = 9;
 const ROLE: u16 = 10;
+const STATION: u16 = 11;
 
 pub fn write(handshake: &Handshake) -> Result<Vec<u8>, HandshakeError> {
     let mut out = Writer::default();
@@ -42,6 +43,9 @@ pub fn write(handshake: &Handshake) -> Result<Vec<u8>, HandshakeError> {
     }
     out.field(CHANNEL, &[handshake.channel as u8])?;
     out.field(ROLE, &[handshake.role as u8])?;
+    if let Some(StationId(number)) = handshake.station {
+        out.field(STATION, &number.to_be_bytes())?;
+    }
     Ok(out.bytes)
 }
 
@@ -114,6 +118,7 @@ struct Seen {
     features: std::collections::BTreeSet<String>,
     channel: Option<Channel>,
     role: Option<Role>,
+    station: Option<StationId>,
 }
 
 impl Seen {
@@ -158,6 +163,10 @@ impl Seen {
                 };
                 once(field, &mut self.role, role)
             }
+            STATION => {
+                let bytes = value.try_into().map_err(|_| bad("not 8 bytes"))?;
+                once(field, &mut self.station, StationId(u64::from_be_bytes(bytes)))
+            }
             // From a newer build: skipped and not kept.
             _ => Ok(()),
         }
@@ -189,6 +198,7 @@ impl Seen {
             features: self.features,
             channel: self.channel.ok_or(missing("channel"))?,
             role: self.role.ok_or(missing("role"))?,
+            station: self.station,
         })
     }
 }

@@ -19,11 +19,11 @@ use mainstay_protocol::request::{
 };
 use mainstay_protocol::session::{
     Acknowledged, AgentMessage, BulkReady, BulkUp, Denied, Heartbeat, HeartbeatSeen, Received,
-    StationMessage, Unsupported, Welcome,
+    StationMessage, Stations, Unsupported, Welcome,
 };
 use mainstay_protocol::{
     AgentRunId, BootId, CommandId, Epoch, Incarnation, Leadership, NodeEpoch, NodeId, NodeName,
-    QuestionId, Revision, Sequence, SlotName, Term, TypeName,
+    QuestionId, Revision, Sequence, SlotName, StationId, Term, TypeName,
 };
 use uuid::Uuid;
 
@@ -49,7 +49,7 @@ variants!(TARGETS, target_variant, ChaosTarget: Instance, Supervisor, Agent);
 variants!(ANSWERS, answer_variant, Answer: Health, Status, Reply, Done, Log, Usage, Refused);
 variants!(AGENT_MESSAGES, agent_variant, AgentMessage: NodeUp, Heartbeat, Reports, Answer, BulkUp, Unsupported);
 variants!(STATION_MESSAGES, station_variant, StationMessage:
-    Welcome, Denied, Acknowledged, Command, Request, HeartbeatSeen, BulkReady, Unsupported);
+    Welcome, Denied, Acknowledged, Command, Request, HeartbeatSeen, BulkReady, Stations, Unsupported);
 
 pub fn samples() -> Vec<Sample> {
     let agent = agent_messages().into_iter().map(|(name, message)| Sample {
@@ -189,6 +189,15 @@ pub fn station_messages() -> Vec<(String, StationMessage)> {
         (
             "station-bulk-ready".to_owned(),
             StationMessage::BulkReady(BulkReady {}),
+        ),
+        (
+            "station-stations".to_owned(),
+            StationMessage::Stations(Stations {
+                leader: Some(StationId(2)),
+                addresses: [(StationId(1), "unix:/s1"), (StationId(2), "10.0.0.2:7600")]
+                    .map(|(station, address)| (station, address.to_owned()))
+                    .into(),
+            }),
         ),
         (
             "station-unsupported".to_owned(),

@@ -7,7 +7,9 @@ mod words;
 
 use mainstay_protocol::handshake::{Channel, Handshake, Interface, Role};
 use mainstay_protocol::versioned::Evolving;
-use mainstay_protocol::{BootId, ClusterId, Epoch, InstanceKey, NodeId, NodeName, PlacementName};
+use mainstay_protocol::{
+    BootId, ClusterId, Epoch, InstanceKey, NodeId, NodeName, PlacementName, StationId,
+};
 use uuid::Uuid;
 
 /// Named bytes, and how they are read and written again.
@@ -78,6 +80,7 @@ pub fn full_handshake() -> Handshake {
         features: ["alpha".to_owned(), "beta".to_owned()].into(),
         channel: Channel::Control,
         role: Role::Agent,
+        station: Some(StationId(3)),
     }
 }
 
