@@ -42,8 +42,6 @@ pub trait Live {
     fn heard_ms(&self, node: &NodeName) -> Option<u64>;
     /// Since the instance was last checked.
     fn checked_ms(&self, instance: &InstanceKey) -> Option<u64>;
-    /// The node a station runs on.
-    fn node_of(&self, station: StationId) -> Option<NodeName>;
     fn leader(&self) -> Option<StationId>;
 }
 

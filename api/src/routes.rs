@@ -36,6 +36,13 @@ routes! {
     NODE: Get "/v1/nodes/{name}";
     STATIONS: Get "/v1/stations";
     STATION: Get "/v1/stations/{name}";
+    /// It is given a vote once it has caught up; the answer waits for that.
+    STATION_ADD: Post "/v1/stations/{name}";
+    STATION_REMOVE: Delete "/v1/stations/{name}";
+    /// A station's own last words: this life of it ends in order.
+    STATION_STOPS: Post "/v1/stations/{name}/stops";
+    /// Leadership is handed over to it.
+    STATION_LEAD: Post "/v1/stations/{name}/lead";
     TYPES: Get "/v1/types";
     TYPE: Get "/v1/types/{name}";
     PLACEMENTS: Get "/v1/placements";

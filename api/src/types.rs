@@ -17,7 +17,8 @@ mod words;
 
 pub use change::{
     Accepted, BadUntil, CallAnswer, ChaosAct, ChaosRequest, CheckAnswer, Done, LogPage, On,
-    StartRequest, StatusAnswer, Until, WaitAnswer, WaitRequest, states, states_of,
+    StartRequest, StationRequest, StationStops, StatusAnswer, Until, WaitAnswer, WaitRequest,
+    states, states_of,
 };
 pub use graph::{Graph, GraphProblem, GraphRelation, GraphVertex, Impact, Loss};
 pub use history::{BadFrame, BadPeer, Changed, Decision, Event, Parked, Saw};

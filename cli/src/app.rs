@@ -1,10 +1,10 @@
 //! What a command runs with: its console, its home, and the station of the chosen context.
 
 use std::env;
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use mainstay_api::client::NOBODY_ANSWERS;
+use mainstay_api::client::{NOBODY_ANSWERS, SILENT};
 use mainstay_api::{Client, Problem};
 use mainstay_protocol::code;
 use tokio::net::UnixStream;
@@ -39,15 +39,17 @@ impl App<'_> {
 
     pub async fn client(&mut self) -> Result<Client, Problem> {
         let context = self.context()?;
-        self.console.detail(&format!(
-            "context {}: {}",
-            context.name,
-            context.socket.display()
-        ));
+        let sockets: Vec<String> = context
+            .sockets
+            .iter()
+            .map(|socket| socket.display().to_string())
+            .collect();
+        self.console
+            .detail(&format!("context {}: {}", context.name, sockets.join(", ")));
         if context.dev.is_some_and(|dev| process::is_alive(dev.parent)) {
-            self.station_back(&context.socket).await;
+            self.station_back(&context.sockets).await;
         }
-        let client = Client::new(context.socket);
+        let client = Client::of(context.sockets);
         Ok(match self.global.timeout {
             Some(timeout) => client.with_timeout(timeout),
             None => client,
@@ -55,14 +57,14 @@ impl App<'_> {
     }
 
     /// A dev cluster's station that ended is started again at once: worth a moment, not more.
-    async fn station_back(&mut self, socket: &Path) {
+    async fn station_back(&mut self, sockets: &[PathBuf]) {
         let patience = self
             .global
             .timeout
             .unwrap_or(STATION_BACK_MAX)
             .min(STATION_BACK_MAX);
         let started = Instant::now();
-        while started.elapsed() < patience && UnixStream::connect(socket).await.is_err() {
+        while started.elapsed() < patience && !any_is_open(sockets).await {
             self.console.detail("its station is starting");
             tokio::time::sleep(STATION_LOOK).await;
         }
@@ -88,14 +90,16 @@ impl App<'_> {
         };
         let mut problem = problem;
         let alive = process::is_alive(dev.parent);
-        if alive && !problem.why.starts_with(NOBODY_ANSWERS) {
+        let starting = problem.why.starts_with(NOBODY_ANSWERS) && !problem.why.contains(SILENT);
+        if alive && !starting {
             // It runs; that it says nothing was said.
             problem
         } else if alive {
-            problem.why = format!(
-                "{}; the dev cluster's station is starting again",
-                problem.why
-            );
+            let again = match context.sockets.len() {
+                1 => "the dev cluster's station is starting again",
+                _ => "the dev cluster's stations are starting again",
+            };
+            problem.why = format!("{}; {again}", problem.why);
             problem.to_do("mainstay status")
         } else {
             problem.why = format!(
@@ -105,4 +109,13 @@ impl App<'_> {
             problem.to_do("mainstay dev")
         }
     }
+}
+
+async fn any_is_open(sockets: &[PathBuf]) -> bool {
+    for socket in sockets {
+        if UnixStream::connect(socket).await.is_ok() {
+            return true;
+        }
+    }
+    false
 }

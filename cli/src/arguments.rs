@@ -6,6 +6,7 @@ mod files;
 mod local;
 mod looks;
 mod rules;
+mod stations;
 mod values;
 
 use std::time::Duration;
@@ -20,7 +21,7 @@ pub use changes::{
 };
 pub use daemons::{
     AgentArguments, AgentCommand, DaemonArguments, DemoArguments, DemoPart, DevArguments,
-    DevCommand, ReaperArguments, StationArguments, StationCommand, StationRunArguments,
+    DevCommand, ReaperArguments, StationRunArguments,
 };
 pub use files::{ApplyArguments, PlanArguments, SettingsArguments, SettingsCommand};
 pub use local::{
@@ -30,9 +31,11 @@ pub use local::{
 pub use looks::{
     CheckArguments, DecisionsArguments, DescribeArguments, EventsArguments, GetArguments,
     GraphArguments, GraphCommand, GraphFormat, ImpactArguments, LogsArguments, ParkedArguments,
-    ParkedCommand, ParkedDropArguments, StatusArguments, WaitArguments, WhyArguments,
+    ParkedCommand, ParkedDropArguments, StatusArguments, WaitArguments, WatchArguments,
+    WhyArguments,
 };
 pub use rules::{RuleArguments, RuleCommand, RuleDisableArguments};
+pub use stations::{StationAddArguments, StationArguments, StationCommand, StationRemoveArguments};
 #[cfg(test)]
 pub use values::config_pair;
 pub use values::{ConfigPair, Since, Table, reference};
@@ -102,7 +105,7 @@ pub enum Format {
 pub enum Command {
     /// Start a cluster on this machine to try things on
     Dev(DevArguments),
-    /// The station daemon
+    /// The stations of a cluster, and the daemon that is one
     Station(StationArguments),
     /// The agent daemon of a node
     Agent(AgentArguments),
@@ -192,6 +195,7 @@ impl Command {
     pub fn has_references(&self) -> bool {
         match self {
             Self::Dev(_)
+            | Self::Station(_)
             | Self::Status(_)
             | Self::Get(_)
             | Self::Describe(_)
@@ -217,8 +221,7 @@ impl Command {
             | Self::Plan(_)
             | Self::Apply(_)
             | Self::Chaos(_) => true,
-            Self::Station(_)
-            | Self::Agent(_)
+            Self::Agent(_)
             | Self::Logs(_)
             | Self::Explain(_)
             | Self::New(_)
@@ -243,7 +246,7 @@ impl Command {
             Self::Dev(_) | Self::Demo(_) | Self::DevDaemon(_) | Self::DevReaper(_) => {
                 "run a dev cluster".to_owned()
             }
-            Self::Station(_) => "run a station".to_owned(),
+            Self::Station(station) => station.command.told(),
             Self::Agent(_) => "run an agent".to_owned(),
             Self::Status(_) => "status".to_owned(),
             Self::Get(get) => {

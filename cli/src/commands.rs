@@ -6,6 +6,7 @@ mod ask;
 mod change;
 mod chaos;
 mod completion;
+mod confirm;
 mod decisions;
 mod delete;
 mod describe;
@@ -23,6 +24,7 @@ mod rule;
 mod settings;
 mod several;
 mod start;
+mod station;
 mod status;
 mod version;
 mod wait;
@@ -43,6 +45,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         return Err(usage(what, why).to_do("mainstay get instances -o name"));
     }
     match command {
+        Command::Station(arguments) => station::run(app, arguments).await,
         Command::Status(arguments) => status::run(app, &arguments).await,
         Command::Get(arguments) => get::run(app, &arguments).await,
         Command::Describe(arguments) => describe::run(app, &arguments).await,
@@ -76,7 +79,6 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::CompleteWords(arguments) => completion::names(app, &arguments.words).await,
         Command::Version => version::run(app).await,
         Command::Dev(_)
-        | Command::Station(_)
         | Command::Agent(_)
         | Command::Demo(_)
         | Command::DevDaemon(_)

@@ -4,7 +4,7 @@
 //!   mainstay dev (parent) --pipe--> reaper      outlives the parent; at the pipe's end it waits for the daemons'
 //!      |        |                               end and removes sockets, directories and the context
 //!      v        v
-//!   station   agents n1..nN                     killed by the kernel when the parent's main thread ends
+//!   stations  agents n1..nN                     killed by the kernel when the parent's main thread ends
 //! ```
 //!
 //! What must hold:
@@ -25,6 +25,8 @@ mod outside;
 mod parent;
 mod ready;
 mod reaper;
+mod report;
+mod stations;
 mod stop;
 
 use std::env;
@@ -46,9 +48,6 @@ pub fn run(app: &mut App<'_>, arguments: &DevArguments) -> Outcome {
     if let Some(DevCommand::Stop) = arguments.command {
         return stop::run(app);
     }
-    if arguments.stations != 1 {
-        return Err(one_station(arguments.stations));
-    }
     for (flag, program) in [
         ("--agent-bin", &arguments.agent_bin),
         ("--station-bin", &arguments.station_bin),
@@ -59,6 +58,9 @@ pub fn run(app: &mut App<'_>, arguments: &DevArguments) -> Outcome {
     }
     if arguments.detach {
         return detach::run();
+    }
+    if let Some(advice) = even(arguments.stations) {
+        app.console.say(&advice);
     }
     parent::run(app, arguments)
 }
@@ -86,17 +88,34 @@ fn runnable(flag: &str, program: &Path) -> Result<(), Problem> {
     }
 }
 
-fn one_station(asked: u16) -> Problem {
-    usage(
-        format!("start a dev cluster with {asked} stations"),
-        "a station group of more than one is not built yet; a dev cluster has one",
-    )
-    .to_do("mainstay dev --stations 1")
+/// A majority of an even number is as large as that of one more.
+fn even(stations: u16) -> Option<String> {
+    let lost = |stations: u16| (stations - 1) / 2;
+    (stations % 2 == 0).then(|| {
+        let (one_fewer, bears) = (stations - 1, lost(stations));
+        match bears {
+            0 => format!("{stations} stations bear no loss, as {one_fewer}; 3 bear that of one"),
+            _ => format!("{stations} stations bear the loss of {bears}, as {one_fewer}"),
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_even_number_of_stations_is_advised_against() {
+        assert_eq!([1, 3, 5].map(even), [None, None, None]);
+        let said = [2, 4].map(|stations| even(stations).unwrap());
+        assert_eq!(
+            said,
+            [
+                "2 stations bear no loss, as 1; 3 bear that of one",
+                "4 stations bear the loss of 1, as 3"
+            ]
+        );
+    }
 
     #[test]
     fn a_program_that_cannot_be_run_is_named_at_once() {

@@ -3,7 +3,7 @@
 //! ```text
 //!   $MAINSTAY_HOME, else $XDG_CONFIG_HOME/mainstay, else ~/.config/mainstay
 //!     current.json          {"context": "dev"}
-//!     contexts/dev.json     where the station is; for a dev cluster also its parent and directories
+//!     contexts/dev.json     where the stations are; for a dev cluster also its parent and directories
 //!     dev.lock              held by the parent of the dev cluster as long as it lives
 //! ```
 //! Files are replaced whole (written beside, then renamed), so a reader sees the old or the new one.
@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use mainstay_api::Problem;
 use mainstay_protocol::code;
 use mainstay_protocol::words::nearest;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::outcome::machine;
 
@@ -33,8 +33,9 @@ pub struct Home {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Context {
     pub name: String,
-    /// The station's API socket.
-    pub socket: PathBuf,
+    /// The API sockets of its stations, one at least; the first is asked first.
+    #[serde(alias = "socket", deserialize_with = "one_or_several")]
+    pub sockets: Vec<PathBuf>,
     pub dev: Option<DevCluster>,
 }
 
@@ -59,6 +60,23 @@ pub struct ProcessId {
 #[derive(Debug, Serialize, Deserialize)]
 struct Current {
     context: String,
+}
+
+/// A context of an earlier version has one, as `socket`.
+fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<PathBuf>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Sockets {
+        One(PathBuf),
+        Several(Vec<PathBuf>),
+    }
+    match Sockets::deserialize(from)? {
+        Sockets::One(socket) => Ok(vec![socket]),
+        Sockets::Several(sockets) if sockets.is_empty() => {
+            Err(D::Error::custom("it names no station's socket"))
+        }
+        Sockets::Several(sockets) => Ok(sockets),
+    }
 }
 
 impl Home {
@@ -240,7 +258,7 @@ mod tests {
     fn context(name: &str) -> Context {
         Context {
             name: name.to_owned(),
-            socket: PathBuf::from("/nowhere/s1.sock"),
+            sockets: vec![PathBuf::from("/nowhere/s1.sock")],
             dev: None,
         }
     }
@@ -276,6 +294,29 @@ mod tests {
         assert_eq!(problem.nearest, ["prod"]);
         assert!(problem.why.contains("prd"), "{problem}");
         assert!(home.choose(Some("../../etc/passwd")).is_err());
+    }
+
+    #[test]
+    fn a_context_with_one_socket_is_still_read_and_one_without_any_is_damaged() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::at(directory.path());
+        let file = home.contexts().join("prod.json");
+        fs::create_dir_all(home.contexts()).unwrap();
+        let before = r#"{"name": "prod", "socket": "/nowhere/s1.sock", "dev": null}"#;
+        fs::write(&file, before).unwrap();
+        assert_eq!(home.context("prod").unwrap(), Some(context("prod")));
+
+        let several = Context {
+            sockets: vec![PathBuf::from("/a"), PathBuf::from("/b")],
+            ..context("prod")
+        };
+        home.write(&several).unwrap();
+        assert_eq!(home.context("prod").unwrap(), Some(several));
+
+        fs::write(&file, r#"{"name": "prod", "sockets": [], "dev": null}"#).unwrap();
+        let problem = home.context("prod").unwrap_err();
+        assert!(problem.what.contains("prod.json"), "{problem}");
+        assert!(problem.why.contains("names no station"), "{problem}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use mainstay_api::{Exit, Problem};
 use mainstay_station::Station;
 
 use crate::app::App;
-use crate::arguments::{AgentCommand, Arguments, Command, StationCommand};
+use crate::arguments::{AgentCommand, Arguments, Command, StationArguments, StationCommand};
 use crate::commands;
 use crate::console::{Console, Style};
 use crate::daemons;
@@ -34,10 +34,9 @@ pub fn main_with(agent: Agent, station: Station) -> ExitCode {
             let AgentCommand::Run(run) = agent_arguments.command;
             agent.run_with(run.into())
         }
-        Command::Station(station_arguments) => {
-            let StationCommand::Run(run) = station_arguments.command;
-            daemons::station(station, &run)
-        }
+        Command::Station(StationArguments {
+            command: StationCommand::Run(run),
+        }) => daemons::station(station, &run),
         // It runs with the environment that its placement gives it, and has no home.
         Command::Demo(demo_arguments) => demo::run(&demo_arguments).into(),
         command => {

@@ -8,7 +8,7 @@ use mainstay_api::{Exit, Problem};
 use mainstay_protocol::code;
 use proptest::prelude::*;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, StationArguments, StationCommand};
 use crate::console::{Console, Style};
 use crate::home::Home;
 use crate::outcome::four_lines;
@@ -83,7 +83,9 @@ fn run(words: &[OsString], home: &Home) -> Option<(Exit, String, String)> {
     let daemon = matches!(
         arguments.command,
         Command::Dev(_)
-            | Command::Station(_)
+            | Command::Station(StationArguments {
+                command: StationCommand::Run(_)
+            })
             | Command::Agent(_)
             | Command::Demo(_)
             | Command::DevDaemon(_)
@@ -254,6 +256,15 @@ fn wrong_values_end_with_2_and_say_what_is_wanted() {
         ("mainstay status --timeout soon", "30s"),
         ("mainstay events --since yesterday", "10m"),
         ("mainstay dev --nodes 0", "1..=64"),
+        ("mainstay dev --stations 0", "1..=5"),
+        ("mainstay dev --stations 6", "1..=5"),
+        ("mainstay station add s2 --at s2.sock", "unix:"),
+        ("mainstay station add s2", "--at"),
+        ("mainstay station lead 2", "s1, s2"),
+        (
+            "mainstay station run --dir d --cluster c --joins 0c6f6a34-6f0e-4c0f-9e0b-2d7f5a3c1b22",
+            "--station",
+        ),
         ("mainstay parked show zz", "hexadecimal"),
         ("mainstay", "a command is missing"),
         ("mainstay chaos", "kill"),
@@ -310,6 +321,7 @@ fn every_command_that_other_crates_advise_parses() {
         "greeter@n1",
         "n1",
         "greeter",
+        "s2",
         "node/n1",
         "3fa9c2",
         "1048576",
@@ -374,6 +386,10 @@ fn without_a_cluster_every_command_that_needs_one_ends_with_6() {
         "mainstay rule list",
         "mainstay rule disable restart --i-mean-it",
         "mainstay chaos kill greeter@n1",
+        "mainstay station list",
+        "mainstay station add s2 --at unix:/nowhere/s2.sock",
+        "mainstay station remove s2 --yes",
+        "mainstay station lead s2",
         "mainstay status --context prod",
     ] {
         let (exit, data, talk) = run(&split(line), &home).unwrap();
@@ -431,7 +447,7 @@ fn a_station_that_says_nothing_is_no_server_and_a_change_may_have_been_done() {
     let _silent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     home.write(&crate::home::Context {
         name: "prod".to_owned(),
-        socket,
+        sockets: vec![socket],
         dev: None,
     })
     .unwrap();
@@ -461,7 +477,7 @@ fn a_context_whose_dev_cluster_was_killed_says_so() {
     };
     let context = crate::home::Context {
         name: crate::home::DEV.to_owned(),
-        socket: directory.path().join("gone.sock"),
+        sockets: vec![directory.path().join("gone.sock")],
         dev: Some(crate::home::DevCluster {
             parent: gone,
             directory: directory.path().join("data"),

@@ -172,6 +172,7 @@ impl LeaderCore {
             Event::Reports { .. }
             | Event::Operator(_)
             | Event::Found(_)
+            | Event::Stations(_)
             | Event::StationStops { .. } => {
                 if office.inbox.len() >= limits::INBOX_EVENTS_MAX {
                     return Err(Refusal::new(
@@ -571,6 +572,7 @@ fn take_batch(inbox: &mut VecDeque<(Event, Option<Ticket>)>) -> Vec<(Event, Opti
             Event::Found(_)
             | Event::NodeUp { .. }
             | Event::AgentGone { .. }
+            | Event::Stations(_)
             | Event::StationStops { .. }
             | Event::Operator(_) => 1,
         };

@@ -30,11 +30,13 @@ pub enum Event {
     },
     /// A person's act.
     Operator(Operation),
-    /// This station's process ends in order.
+    /// A station's process ends in order.
     StationStops {
         station: StationId,
         run: StationRunId,
     },
+    /// The group as this station, which leads, sees it.
+    Stations(BTreeMap<StationId, StationSeen>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,9 +46,28 @@ pub struct Found {
     pub settings: Settings,
     pub station: StationId,
     pub address: String,
-    pub build: String,
-    /// The life of the station's process.
+    pub life: StationLife,
+}
+
+/// One life of a station's process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StationLife {
     pub run: StationRunId,
+    pub build: String,
+    /// The node it runs on, if its machine is one.
+    pub node: Option<NodeName>,
+}
+
+/// A station of the group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StationSeen {
+    pub address: String,
+    /// It counts for a majority.
+    pub votes: bool,
+    /// None as long as it is too early to say.
+    pub heard: Option<bool>,
+    /// The newest that is known; none if it was never heard.
+    pub life: Option<StationLife>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -249,6 +270,7 @@ impl Event {
             Self::Reports { .. } => "reports",
             Self::AgentGone { .. } => "agent_gone",
             Self::Operator(operation) => operation.name(),
+            Self::Stations(_) => "stations",
             Self::StationStops { .. } => "station_stops",
         }
     }

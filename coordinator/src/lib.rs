@@ -49,7 +49,7 @@ pub use entry::{Decision, Entry, Outcome, ProposalId, Saw};
 pub use env::Env;
 pub use event::{
     Accepted, Answer, Apply, BasedOn, Change, Event, Found, GoneWhy, Operation, PlacementWish,
-    Reconfigure, SettingsChange, StartOn, StartPlacement, Ticket,
+    Reconfigure, SettingsChange, StartOn, StartPlacement, StationLife, StationSeen, Ticket,
 };
 pub use log::{Log, LogEvent};
 pub use procedure::{Next, Procedure, Turn};

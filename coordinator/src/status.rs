@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use mainstay_protocol::Timestamp;
 use mainstay_protocol::code::Reason;
 use mainstay_resource_graph::{
-    Desired, Instance, InstanceState, Key, Kind, NodeState, RuleOff, Vertex, View, ViewExt,
+    Desired, Instance, InstanceState, Key, Kind, NodeState, RuleOff, StationState, Vertex, View,
+    ViewExt,
 };
 
 use crate::why;
@@ -65,7 +66,7 @@ pub fn status(view: &dyn View) -> Status {
         scheduled: Vec::new(),
         rules_off: BTreeMap::new(),
     };
-    for kind in [Kind::Node, Kind::Parked, Kind::Instance] {
+    for kind in [Kind::Station, Kind::Node, Kind::Parked, Kind::Instance] {
         for key in view.keys(kind) {
             if let Some(record) = view.record(&key) {
                 count(view, &record, &mut status);
@@ -121,6 +122,13 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
                     .push(problem(record, instance.reason.clone(), root));
             }
             work(&record.key, instance, status);
+        }
+        // The others decide without it, but bear one loss less.
+        Vertex::Station(station) if station.state == StationState::Away => {
+            let reason = why::station_reason(station);
+            status
+                .problems
+                .push(problem(record, reason, record.key.clone()));
         }
         Vertex::Cluster(_)
         | Vertex::Station(_)

@@ -174,6 +174,7 @@ fn take_again(txn: &mut Txn<'_>, event: &Event, env: &Env) {
         Event::Found(_)
         | Event::NodeUp { .. }
         | Event::AgentGone { .. }
+        | Event::Stations(_)
         | Event::StationStops { .. }
         | Event::Operator(_) => {
             take(txn, event, env);
@@ -202,6 +203,7 @@ fn park(txn: &mut Txn<'_>, event: &Event, mut why: Reason, env: &Env) {
         Event::Found(_)
         | Event::Reports { .. }
         | Event::AgentGone { .. }
+        | Event::Stations(_)
         | Event::StationStops { .. }
         | Event::Operator(_) => format!("event {} {payload:?}", env.revision),
     });

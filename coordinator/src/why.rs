@@ -11,7 +11,7 @@ use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::{InstanceKey, Timestamp, limits};
 use mainstay_resource_graph::{
     Asked, Desired, Key, Kind, Node, NodeState, Parked, ParkedWhat, Placement, Record, Station,
-    StationBegan, Vertex, View, ViewExt,
+    StationBegan, StationState, Vertex, View, ViewExt,
 };
 
 use crate::describe;
@@ -324,6 +324,22 @@ fn affects(view: &dyn View, key: &Key) -> Vec<Key> {
 
 /// What there is to say of how a station's life began.
 pub fn station_reason(station: &Station) -> Option<Reason> {
+    match station.state {
+        StationState::Away => {
+            return Some(Reason::new(
+                code::STATION_AWAY,
+                "the station that leads does not hear it",
+            ));
+        }
+        StationState::Joining => {
+            return Some(Reason::new(
+                code::STATION_JOINING,
+                "it takes the log over, and votes once it has caught up",
+            ));
+        }
+        StationState::Removed => return None,
+        StationState::Running | StationState::Stopped => {}
+    }
     match station.began {
         StationBegan::First | StationBegan::AfterOrderlyEnd => None,
         StationBegan::AfterNoWord => Some(Reason::new(

@@ -87,6 +87,15 @@ impl Agent {
                 exit: 4,
             });
         }
+        if options.stations.is_empty() {
+            return Err(CannotRun {
+                what: "the agent does not start".to_owned(),
+                why: "it was told no station".to_owned(),
+                remedy: "name at least one in AgentOptions.stations".to_owned(),
+                code: code::BAD_REQUEST,
+                exit: 2,
+            });
+        }
         if let Some(parent) = options.parent {
             die_with(parent)?;
         }

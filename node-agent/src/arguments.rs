@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use mainstay_protocol::{ClusterId, NodeName};
 use uuid::Uuid;
@@ -17,9 +18,10 @@ pub struct AgentArguments {
     /// Where its data lies; one agent at a time
     #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
-    /// The station's socket
-    #[arg(long, value_name = "SOCKET")]
-    pub station: PathBuf,
+    /// The socket of a station, as PATH or unix:PATH; repeat for more
+    #[arg(long = "station", value_name = "SOCKET", required = true,
+        value_parser = OsStringValueParser::new().try_map(Endpoint::from_argument))]
+    pub stations: Vec<Endpoint>,
     /// Join no other cluster than this
     #[arg(long, value_name = "ID")]
     pub cluster: Option<Uuid>,
@@ -55,7 +57,7 @@ impl From<AgentArguments> for AgentOptions {
         Self {
             node: arguments.node,
             dir: arguments.dir,
-            station: Endpoint::Unix(arguments.station),
+            stations: arguments.stations,
             cluster: arguments.cluster.map(ClusterId),
             chaos: arguments.chaos,
             labels: arguments.labels.into_iter().collect(),
@@ -107,10 +109,26 @@ mod tests {
         assert_eq!(options.labels["role"], "web");
         assert!(options.chaos);
         assert_eq!(options.parent, Some(7));
-        let bad = "a agent run --node N1 --dir /d --station /s";
-        let error = UserBinary::try_parse_from(bad.split(' '))
-            .unwrap_err()
-            .to_string();
+        assert_eq!(options.stations, [Endpoint::Unix("/s".into())]);
+        let error = refused("a agent run --node N1 --dir /d --station /s");
         assert!(error.contains("node name \"N1\" is not valid"), "{error}");
+    }
+
+    #[test]
+    fn an_agent_is_started_with_one_station_or_several() {
+        let line = "a agent run --node n1 --dir /d --station /s1 --station unix:/s2";
+        let UserCommand::Agent { command } = UserBinary::parse_from(line.split(' ')).command;
+        let AgentCommand::Run(arguments) = command;
+        let expected = ["/s1", "/s2"].map(|path| Endpoint::Unix(path.into()));
+        assert_eq!(arguments.stations, expected);
+        let error = refused("a agent run --node n1 --dir /d");
+        assert!(error.contains("--station <SOCKET>"), "{error}");
+        let error = refused("a agent run --node n1 --dir /d --station unix:");
+        assert!(error.contains("it is unix:PATH"), "{error}");
+    }
+
+    fn refused(line: &str) -> String {
+        let parsed = UserBinary::try_parse_from(line.split(' '));
+        parsed.unwrap_err().to_string()
     }
 }

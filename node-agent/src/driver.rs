@@ -16,6 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::agent_file::AgentFile;
 use crate::instances::Instances;
+use crate::options::Endpoint;
 use crate::session::Pulse;
 
 /// How often the core may say what it could not say before.
@@ -32,6 +33,7 @@ pub(crate) enum Happened {
     Up {
         welcome: Welcome,
         line: Line,
+        station: Endpoint,
     },
     Command(Box<Command>),
     Acknowledged(Acknowledged),
@@ -188,8 +190,12 @@ impl Driver {
                 let _ = node_up.send(self.core.node_up());
                 Ok(())
             }
-            Happened::Up { welcome, line } => {
-                tracing::info!(node_epoch = %welcome.node_epoch, "session is up");
+            Happened::Up {
+                welcome,
+                line,
+                station,
+            } => {
+                tracing::info!(%station, node_epoch = %welcome.node_epoch, "session is up");
                 self.session = Some(line);
                 self.step(Input::SessionUp(welcome))
             }

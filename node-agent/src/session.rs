@@ -1,18 +1,23 @@
-//! The session with the station: connects, introduces itself, and carries words both ways until it breaks; then
-//! again, for ever, with a jittered pause.
+//! The session with the station that leads: connects, introduces itself, and carries words both ways until it breaks;
+//! then again, for ever, with a jittered pause. Which station is asked is decided in `stations`.
 
 mod bulk;
 mod connection;
+mod opened;
 mod pulse;
+mod stations;
+mod stations_file;
 
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use mainstay_protocol::bad_frames::BadFrames;
+use mainstay_protocol::code::{self, Code};
 use mainstay_protocol::frame::{Channel, FrameDecoder, FrameError, encode_frame};
-use mainstay_protocol::handshake::{Handshake, HandshakeError, Role, agree};
+use mainstay_protocol::handshake::{Handshake, HandshakeError, Role};
 use mainstay_protocol::report::NodeUp;
-use mainstay_protocol::session::{AgentMessage, Received, StationMessage, Welcome};
+use mainstay_protocol::session::{AgentMessage, Received, StationMessage, Stations, Welcome};
 use mainstay_protocol::{ClusterId, limits};
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,7 +25,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use self::bulk::BulkWay;
-use self::connection::{Connection, ReadHalf, WriteHalf};
+use self::connection::{ReadHalf, WriteHalf};
+use self::opened::{Opened, in_time, unwelcome};
+use self::stations::{Known, News, Next};
+use self::stations_file::StationsFile;
 use crate::driver::{Happened, Line};
 use crate::machine;
 use crate::options::{AgentOptions, Endpoint};
@@ -32,10 +40,6 @@ pub(crate) use self::pulse::Pulse;
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A station that takes no heartbeat for so long is gone, whatever the socket says.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
-/// Connecting, handshake and welcome, each.
-const OPENING_MAX: Duration = Duration::from_secs(5);
-const PAUSE_MIN: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_secs(1);
 const READ_BYTES: usize = 16 * 1024;
 
 /// Why a session did not come to be, or ended.
@@ -56,7 +60,7 @@ pub(crate) enum SessionError {
     #[error("the handshake: {0}")]
     Handshake(#[from] HandshakeError),
     #[error("{text} ({code})")]
-    Refused { code: String, text: String },
+    Refused { code: Code, text: String },
     #[error("a frame: {0}")]
     Frame(#[from] FrameError),
     #[error("the station said something else before its welcome")]
@@ -69,7 +73,10 @@ pub(crate) enum SessionError {
 
 /// Connects for ever.
 pub(crate) struct Session {
-    endpoint: Endpoint,
+    stations: Known,
+    file: StationsFile,
+    /// Why there was no session with them, as it was logged last.
+    said: BTreeMap<Endpoint, String>,
     cluster: Option<ClusterId>,
     happened: mpsc::Sender<Happened>,
     requests: Requests,
@@ -84,52 +91,92 @@ impl Session {
         requests: Requests,
         pulse: Pulse,
     ) -> Self {
-        Self {
-            endpoint: options.station.clone(),
+        let stations = Known::new(options.stations.clone());
+        let mut session = Self {
+            bad_frames: BadFrames::of(stations.current().to_string()),
+            stations,
+            file: StationsFile::of(&options.dir),
+            said: BTreeMap::new(),
             cluster: options.cluster,
             happened,
             requests,
             pulse,
-            bad_frames: BadFrames::of(options.station.to_string()),
-        }
+        };
+        session.recall();
+        session
     }
 
     pub(crate) async fn run(mut self) {
-        let mut pause = PAUSE_MIN;
-        let mut said = String::new();
         loop {
-            let error = match self.open().await {
+            let asked = self.stations.current().clone();
+            let (error, next) = match self.open(&asked).await {
                 Ok((opened, bulk, welcome)) => {
                     let error = self.carry(opened, bulk, welcome).await;
                     // A station that is not to be followed would be asked again without a pause.
-                    if !matches!(error, SessionError::Dropped) {
-                        (pause, said) = (PAUSE_MIN, String::new());
+                    if matches!(error, SessionError::Dropped) {
+                        (error, self.stations.failed())
+                    } else {
+                        self.said.clear();
+                        (error, self.stations.lost())
                     }
-                    error
                 }
-                Err(error) => error,
+                Err(error) => (error, self.stations.failed()),
             };
-            // Once per reason: an agent may wait for its station for days.
-            let why = error.to_string();
-            if why != said {
-                tracing::warn!(station = %self.endpoint, why, "no session; trying again");
-                said = why;
+            self.say_why(asked, &error);
+            match next {
+                Next::AtOnce => {}
+                Next::After(pause) => sleep(jittered(pause)).await,
             }
-            sleep(jittered(pause)).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    /// Once per station and reason: an agent may wait for its stations for days.
+    fn say_why(&mut self, station: Endpoint, error: &SessionError) {
+        let why = error.to_string();
+        if self.said.get(&station) == Some(&why) {
+            return;
+        }
+        let next = self.stations.current();
+        match error {
+            SessionError::Refused { code, .. } if *code == code::ANOTHER_LEADS => {
+                tracing::info!(%station, why, %next, "sent on to another station");
+            }
+            _ => tracing::warn!(%station, why, %next, "no session; trying again"),
+        }
+        self.said.insert(station, why);
+        let stations = &self.stations;
+        self.said.retain(|station, _| stations.knows(station));
+    }
+
+    /// What stations told in an earlier life. Without it the agent goes where it was started with.
+    fn recall(&mut self) {
+        match self.file.read() {
+            Ok(Some(told)) => log(&self.stations.told(told)),
+            Ok(None) => {}
+            Err(error) => {
+                let file = self.file.path().display();
+                tracing::warn!(%file, %error, "where the stations are cannot be read; it is told again with the next session");
+            }
+        }
+    }
+
+    fn told(&mut self, told: Stations) {
+        let news = self.stations.told(told);
+        log(&news);
+        if news.changed
+            && let Err(error) = self.file.write(self.stations.as_told())
+        {
+            let file = self.file.path().display();
+            tracing::warn!(%file, %error, "where the stations are cannot be kept; a restarted agent knows only those of its --station");
         }
     }
 
     /// From connecting to the station's welcome.
-    async fn open(&mut self) -> Result<(Opened, BulkWay, Welcome), SessionError> {
-        let connecting = connection::connect(&self.endpoint);
-        let Connection { read, write } = in_time("connecting to the station", connecting).await?;
-        let mut opened = Opened {
-            read,
-            write,
-            decoder: FrameDecoder::new(Channel::Control),
-            channel: Channel::Control,
-        };
+    async fn open(
+        &mut self,
+        endpoint: &Endpoint,
+    ) -> Result<(Opened, BulkWay, Welcome), SessionError> {
+        let mut opened = Opened::connect(endpoint, Channel::Control).await?;
         let (node_up, asked) = oneshot::channel();
         let told = self.happened.send(Happened::Connected { node_up }).await;
         let node_up = match (told, asked.await) {
@@ -139,7 +186,7 @@ impl Session {
         };
         let handshake = self.introduction(&node_up);
         let bulk = BulkWay {
-            endpoint: self.endpoint.clone(),
+            endpoint: endpoint.clone(),
             handshake: Handshake {
                 channel: Channel::Bulk,
                 ..handshake.clone()
@@ -151,9 +198,19 @@ impl Session {
             opened
                 .write(AgentMessage::NodeUp(Box::new(node_up)))
                 .await?;
-            opened.welcome().await
+            loop {
+                match opened.word().await? {
+                    StationMessage::Welcome(welcome) => return Ok(welcome),
+                    // Who does not lead says who does, before it refuses.
+                    StationMessage::Stations(stations) => self.told(stations),
+                    other => return Err(unwelcome(other)),
+                }
+            }
         };
         let welcome = in_time("waiting for the station's welcome", welcome).await?;
+        if self.bad_frames.peer() != endpoint.to_string() {
+            self.bad_frames = BadFrames::of(endpoint.to_string());
+        }
         Ok((opened, bulk, welcome))
     }
 
@@ -180,7 +237,11 @@ impl Session {
         let (line, let_go) = Line::new(outgoing);
         if self
             .happened
-            .send(Happened::Up { welcome, line })
+            .send(Happened::Up {
+                welcome,
+                line,
+                station: bulk.endpoint.clone(),
+            })
             .await
             .is_err()
         {
@@ -262,7 +323,7 @@ impl Session {
             }
             StationMessage::Denied(denied) => {
                 return Err(SessionError::Refused {
-                    code: denied.code.to_string(),
+                    code: denied.code,
                     text: denied.text,
                 });
             }
@@ -272,6 +333,10 @@ impl Session {
                     known = what.known,
                     "the station cannot read this"
                 );
+                return Ok(());
+            }
+            StationMessage::Stations(stations) => {
+                self.told(stations);
                 return Ok(());
             }
             // That it came is what it says.
@@ -289,89 +354,14 @@ impl Session {
     }
 }
 
-/// A connection that is not yet a session.
-struct Opened {
-    read: ReadHalf,
-    write: WriteHalf,
-    decoder: FrameDecoder,
-    channel: Channel,
-}
-
-impl Opened {
-    async fn shake_hands(&mut self, mine: Handshake) -> Result<(), SessionError> {
-        let doing = "shaking hands";
-        let io = |cause| SessionError::Io { doing, cause };
-        self.write.write_all(&mine.encode()?).await.map_err(io)?;
-        let mut theirs = Vec::new();
-        loop {
-            let needed = Handshake::needed(&theirs)?;
-            if needed == 0 {
-                break;
-            }
-            let at = theirs.len();
-            theirs.resize(at + needed, 0);
-            self.read.read_exact(&mut theirs[at..]).await.map_err(io)?;
-        }
-        let theirs = Handshake::decode(&theirs)?;
-        match agree(&mine, &theirs) {
-            Ok(_) => Ok(()),
-            Err(refused) => Err(SessionError::Refused {
-                code: refused.code.to_string(),
-                text: refused.text,
-            }),
-        }
+fn log(news: &News) {
+    for (station, bad) in &news.not_understood {
+        tracing::warn!(%station, %bad, "this agent cannot reach a station that it was told of");
     }
-
-    async fn write(&mut self, message: AgentMessage) -> Result<(), SessionError> {
-        let mut bytes = Vec::new();
-        encode_frame(&message.to_frame(), self.channel, &mut bytes)?;
-        let io = |cause| SessionError::Io {
-            doing: "introducing the node",
-            cause,
-        };
-        self.write.write_all(&bytes).await.map_err(io)
+    if news.left_off > 0 {
+        let (left_off, most) = (news.left_off, limits::STATIONS_MAX);
+        tracing::warn!(left_off, most, "told of more stations than a cluster has");
     }
-
-    async fn welcome(&mut self) -> Result<Welcome, SessionError> {
-        let word = self.first_word().await?;
-        if let StationMessage::Welcome(welcome) = word {
-            return Ok(welcome);
-        }
-        Err(unwelcome(word))
-    }
-
-    async fn first_word(&mut self) -> Result<StationMessage, SessionError> {
-        let mut bytes = vec![0; READ_BYTES];
-        let frame = loop {
-            if let Some(frame) = self.decoder.next() {
-                break frame?;
-            }
-            let io = |cause| SessionError::Io {
-                doing: "waiting for the welcome",
-                cause,
-            };
-            let count = self.read.read(&mut bytes).await.map_err(io)?;
-            if count == 0 {
-                return Err(SessionError::Closed);
-            }
-            self.decoder.push(&bytes[..count]);
-        };
-        match StationMessage::from_frame(&frame) {
-            Ok(Received::Message(message)) => Ok(message),
-            Ok(Received::Unsupported { .. }) | Err(_) => Err(SessionError::NoWelcome),
-        }
-    }
-}
-
-/// Why a connection is none, in the station's words if it said any.
-fn unwelcome(word: StationMessage) -> SessionError {
-    if let StationMessage::Denied(denied) = word {
-        return SessionError::Refused {
-            code: denied.code.to_string(),
-            text: denied.text,
-        };
-    }
-    SessionError::NoWelcome
 }
 
 /// Writes what is queued, as much as is there in one write, and the heartbeats.
@@ -414,17 +404,6 @@ async fn speak(
             })?
             .map_err(io)?;
     }
-}
-
-async fn in_time<T>(
-    doing: &'static str,
-    future: impl Future<Output = Result<T, SessionError>>,
-) -> Result<T, SessionError> {
-    let silent = |_| SessionError::Silent {
-        doing,
-        after: OPENING_MAX,
-    };
-    timeout(OPENING_MAX, future).await.map_err(silent)?
 }
 
 /// Between half of it and all of it, so that a cluster's agents do not come back in step.

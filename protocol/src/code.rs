@@ -134,6 +134,7 @@ codes! {
     TIMEOUT = "MS-TIMEOUT": "No answer within the deadline.";
     NO_SERVER = "MS-NO-SERVER": "No station could be reached.";
     NO_QUORUM = "MS-NO-QUORUM": "The station has no leader.";
+    ANSWER_LOST = "MS-ANSWER-LOST": "The station that was to answer was lost; whether the change took effect is not known.";
     ANOTHER_LEADS = "MS-ANOTHER-LEADS": "Another station leads.";
     TARGET_FAILED = "MS-TARGET-FAILED": "What was waited for failed.";
     NOT_ALLOWED = "MS-NOT-ALLOWED": "The caller may not do this.";

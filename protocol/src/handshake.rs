@@ -13,7 +13,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 pub use crate::frame::Channel;
-use crate::ids::{BootId, ClusterId, NodeId, NodeName, StationId};
+use crate::ids::{BootId, ClusterId, NodeId, NodeName, StationId, StationRunId};
 use crate::limits;
 use crate::numbers::Epoch;
 use crate::revision;
@@ -46,6 +46,8 @@ pub struct Handshake {
     pub role: Role,
     /// Of a station: which.
     pub station: Option<StationId>,
+    /// Of a station: the life of its process.
+    pub run: Option<StationRunId>,
 }
 
 /// An interface and the revisions spoken of it.
@@ -106,6 +108,7 @@ impl Handshake {
             channel,
             role,
             station: None,
+            run: None,
         }
     }
 

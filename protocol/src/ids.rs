@@ -140,6 +140,25 @@ impl fmt::Display for StationId {
     }
 }
 
+/// As it is shown: s1, and neither s0 nor s01.
+impl FromStr for StationId {
+    type Err = NotAStation;
+
+    fn from_str(text: &str) -> Result<Self, NotAStation> {
+        let number = text
+            .strip_prefix('s')
+            .and_then(|number| number.parse().ok());
+        let id = number
+            .map(Self)
+            .filter(|id| id.0 > 0 && id.to_string() == text);
+        id.ok_or_else(|| NotAStation(text.to_owned()))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is no station; they are called s1, s2, s3 ..")]
+pub struct NotAStation(String);
+
 /// A command's number: unique in the cluster, rising.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CommandId(pub u64);

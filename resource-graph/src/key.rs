@@ -246,11 +246,7 @@ fn of_kind(kind: Kind, name: &str) -> Result<Key, BadReference> {
     };
     Ok(match kind {
         Kind::Cluster => Key::Cluster,
-        Kind::Station => Key::Station(StationId(
-            name.trim_start_matches('s')
-                .parse()
-                .map_err(|_| shape("write station/s1"))?,
-        )),
+        Kind::Station => Key::Station(name.parse().map_err(|_| shape("write station/s1"))?),
         Kind::Node => Key::Node(NodeName::new(name)?),
         Kind::Outbox => Key::Outbox(NodeName::new(name)?),
         Kind::Type => Key::Type(TypeName::new(name)?),

@@ -109,19 +109,27 @@ pub struct RuleOff {
 pub struct Station {
     pub id: StationId,
     pub address: String,
+    /// The node it runs on, if its machine is one.
+    pub node: Option<NodeName>,
     pub build: String,
-    /// The life of its process that last led.
-    pub run: StationRunId,
+    /// The newest life of its process that the leader knows of; none of it before it was heard once.
+    pub run: Option<StationRunId>,
     pub state: StationState,
     pub began: StationBegan,
 }
 
-/// A station's process, as its own records tell it: one that is killed says nothing.
+/// A station as whoever leads sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum StationState {
     Running,
-    /// It ended in order. Left when the next life of it leads.
+    /// It ended in order. Left when the next life of it is heard.
     Stopped,
+    /// It was added, takes the log over and does not vote yet.
+    Joining,
+    /// It is not heard: killed, cut off, or standing still.
+    Away,
+    /// It is no part of the group any more. Kept, because its number is never used again.
+    Removed,
 }
 
 impl StationState {
@@ -129,6 +137,9 @@ impl StationState {
         match self {
             Self::Running => "Running",
             Self::Stopped => "Stopped",
+            Self::Joining => "Joining",
+            Self::Away => "Away",
+            Self::Removed => "Removed",
         }
     }
 }

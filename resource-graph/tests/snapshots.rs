@@ -49,7 +49,8 @@ fn put_parts(txn: &mut Txn<'_>) {
         id: StationId(1),
         address: "local".to_owned(),
         build: "0.1.0".to_owned(),
-        run: StationRunId(uuid::Uuid::from_u128(5)),
+        node: Some("n1".parse().unwrap()),
+        run: Some(StationRunId(uuid::Uuid::from_u128(5))),
         state: StationState::Running,
         began: StationBegan::AfterNoWord,
     };

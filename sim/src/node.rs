@@ -208,7 +208,8 @@ impl World {
                 self.oracle.commanded(&self.nodes[at.0], &command)?;
                 self.agent_step(at, Input::Command(*command))
             }
-            StationMessage::HeartbeatSeen(_)
+            StationMessage::Stations(_)
+            | StationMessage::HeartbeatSeen(_)
             | StationMessage::BulkReady(_)
             | StationMessage::Request { .. }
             | StationMessage::Unsupported { .. } => Ok(()),

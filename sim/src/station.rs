@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mainstay_coordinator::{
-    CoreConfig, Effect, Entry, Event, Found, LeaderCore, LogEvent, Monotonic, ProposalId, Ticket,
+    CoreConfig, Effect, Entry, Event, Found, LeaderCore, LogEvent, Monotonic, ProposalId,
+    StationLife, Ticket,
 };
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{Acknowledged, StationMessage, Welcome};
@@ -50,8 +51,11 @@ impl Station {
             settings: plan.settings.clone(),
             station: StationId(1),
             address: "sim:1".to_owned(),
-            build: "sim".to_owned(),
-            run: run_of(0),
+            life: StationLife {
+                run: run_of(0),
+                build: "sim".to_owned(),
+                node: None,
+            },
         };
         Self {
             config: CoreConfig {
@@ -94,7 +98,7 @@ impl World {
         self.oracle
             .station_opened(&found.graph, &self.station.disk)?;
         self.station.life += 1;
-        self.station.config.found.run = run_of(self.station.life);
+        self.station.config.found.life.run = run_of(self.station.life);
         let core = LeaderCore::new(
             self.station.config.clone(),
             found.graph,

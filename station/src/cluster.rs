@@ -1,13 +1,16 @@
-//! Which cluster a data directory belongs to: what it says itself, or a new one.
-
-use std::path::Path;
+//! Which cluster a data directory belongs to: what it says itself, the one it is to join, or a new one.
 
 use mainstay_protocol::ClusterId;
 use mainstay_store::OpenError;
 use uuid::Uuid;
 
-/// The cluster of the directory; minted where there is none yet.
-pub fn of_directory(dir: &Path) -> Result<ClusterId, OpenError> {
-    let known = mainstay_store::identity(dir)?;
+use crate::options::StationOptions;
+
+/// Where one is to be joined, the store refuses a directory of another.
+pub fn of_directory(options: &StationOptions) -> Result<ClusterId, OpenError> {
+    if let Some(joined) = options.joins {
+        return Ok(joined);
+    }
+    let known = mainstay_store::identity(&options.dir)?;
     Ok(known.map_or_else(|| ClusterId(Uuid::new_v4()), |identity| identity.cluster))
 }

@@ -5,6 +5,7 @@ mod admission;
 mod asks;
 mod changed;
 mod changes;
+mod forward;
 mod history;
 mod idempotency;
 mod logs;
@@ -14,10 +15,12 @@ mod placements;
 mod plans;
 mod reply;
 mod rules;
+mod stations;
 mod stream;
 mod usage;
 mod wait;
 
+use std::future::IntoFuture;
 use std::sync::Arc;
 
 use axum::Router;
@@ -26,11 +29,13 @@ use axum::middleware;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use mainstay_api::routes::{self, Method, Route};
 use mainstay_protocol::limits;
-use tokio::net::UnixListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::shared::Shared;
-use admission::Admitting;
+pub use forward::say_farewell;
+
+use admission::{Admitting, PassedOn};
 use idempotency::Keys;
 
 /// What handlers share.
@@ -43,8 +48,13 @@ pub struct Api {
     stop: watch::Receiver<bool>,
 }
 
-/// Serves until the station stops.
-pub async fn serve(listener: UnixListener, shared: Arc<Shared>, stop: watch::Receiver<bool>) {
+/// Serves until the station stops: whom the socket lets in, and what other stations pass on.
+pub async fn serve(
+    listener: UnixListener,
+    passed_on: mpsc::Receiver<UnixStream>,
+    shared: Arc<Shared>,
+    stop: watch::Receiver<bool>,
+) {
     let api = Api {
         shared,
         keys: Arc::new(Keys::default()),
@@ -52,13 +62,16 @@ pub async fn serve(listener: UnixListener, shared: Arc<Shared>, stop: watch::Rec
         followers: Arc::new(Semaphore::new(limits::FOLLOWERS_MAX)),
         stop: stop.clone(),
     };
-    let mut stopping = stop;
-    let served =
-        axum::serve(Admitting::new(listener), router(api)).with_graceful_shutdown(async move {
-            // A sender that is gone means the same as one that says so.
-            drop(stopping.wait_for(|stop| *stop).await);
-        });
-    if let Err(error) = served.await {
+    let until_stop = |mut stop: watch::Receiver<bool>| async move {
+        // A sender that is gone means the same as one that says so.
+        drop(stop.wait_for(|stop| *stop).await);
+    };
+    let router = router(api);
+    let own = axum::serve(Admitting::new(listener), router.clone())
+        .with_graceful_shutdown(until_stop(stop.clone()));
+    let others = axum::serve(PassedOn(passed_on), router).with_graceful_shutdown(until_stop(stop));
+    let (own, others) = tokio::join!(own.into_future(), others.into_future());
+    for error in [own.err(), others.err()].into_iter().flatten() {
         tracing::error!(%error, "the API ended");
     }
 }
@@ -75,6 +88,10 @@ fn router(api: Api) -> Router {
         .layer(middleware::from_fn_with_state(
             api.clone(),
             idempotency::once_per_key,
+        ))
+        .layer(middleware::from_fn_with_state(
+            api.clone(),
+            forward::to_leader,
         ))
         .layer(middleware::from_fn_with_state(
             api.clone(),
@@ -129,6 +146,10 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::SUPERVISOR_STATUS, post(asks::supervisor_status)),
         (routes::CHAOS, post(asks::chaos)),
         (routes::WAIT, post(wait::wait)),
+        (routes::STATION_ADD, post(stations::add)),
+        (routes::STATION_REMOVE, delete(stations::remove)),
+        (routes::STATION_LEAD, post(stations::lead)),
+        (routes::STATION_STOPS, post(stations::stops)),
         (routes::RULES, get(rules::list)),
         (routes::RULE, get(rules::one)),
         (routes::RULE_DISABLE, post(rules::disable)),

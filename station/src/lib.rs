@@ -27,6 +27,7 @@ mod clock;
 mod cluster;
 mod descriptors;
 mod driver;
+mod group;
 mod http;
 mod metrics;
 mod options;

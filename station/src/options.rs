@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mainstay_protocol::{ClusterName, NodeName, StationId, limits};
+use mainstay_protocol::{ClusterId, ClusterName, NodeName, StationId, limits};
 use mainstay_resource_graph::Settings;
 
 /// Which table of timers a new cluster begins with.
@@ -43,6 +43,8 @@ pub struct StationOptions {
     pub cluster_name: ClusterName,
     pub profile: Profile,
     pub station: StationId,
+    /// The cluster it is to be added to; else an empty directory founds one of its own.
+    pub joins: Option<ClusterId>,
     /// The node it runs on, if its machine is one.
     pub node: Option<NodeName>,
     /// Let it, and through it agents and their instances, be broken on purpose (`mainstay chaos`).
@@ -66,6 +68,7 @@ impl StationOptions {
             cluster_name,
             profile: Profile::Lan,
             station: StationId(1),
+            joins: None,
             node: None,
             chaos: false,
             snapshot_entries: limits::LOG_SNAPSHOT_ENTRIES,

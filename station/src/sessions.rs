@@ -25,12 +25,13 @@ use mainstay_coordinator::{Effect, Event, GoneWhy};
 use mainstay_protocol::bad_frames::BadFrames;
 use mainstay_protocol::code;
 use mainstay_protocol::request::{Answer, Ask, Refusal};
-use mainstay_protocol::session::{Acknowledged, Denied, StationMessage, Welcome};
+use mainstay_protocol::session::{Acknowledged, Denied, StationMessage, Stations, Welcome};
 use mainstay_protocol::{AgentRunId, NodeName, limits};
 use tokio::sync::mpsc;
 
 use crate::shared::Submitted;
 use bad_peers::BadPeers;
+pub use introduce::read_handshake;
 pub use link::Link;
 pub use listener::{ListenerConfig, listen};
 
@@ -39,11 +40,17 @@ pub use listener::{ListenerConfig, listen};
 pub struct Sessions {
     live: Mutex<BTreeMap<NodeName, Arc<Link>>>,
     bad: Mutex<BadPeers>,
+    /// What every agent is to know; none where there is one station.
+    stations: Mutex<Option<Stations>>,
 }
 
 impl Sessions {
     fn live(&self) -> MutexGuard<'_, BTreeMap<NodeName, Arc<Link>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stations(&self) -> MutexGuard<'_, Option<Stations>> {
+        self.stations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn find(&self, node: &NodeName) -> Option<Arc<Link>> {
@@ -120,6 +127,9 @@ impl Sessions {
                 if let Some(link) = self.find_run(&node, agent_run) {
                     link.welcome();
                     link.send(StationMessage::Welcome(welcome));
+                    if let Some(stations) = self.stations().clone() {
+                        link.send(StationMessage::Stations(stations));
+                    }
                 }
             }
             Effect::Deny {
@@ -171,6 +181,14 @@ impl Sessions {
     pub fn close_all(&self, why: &'static str) {
         for link in self.live().values() {
             link.close(why);
+        }
+    }
+
+    /// Says to every agent where the stations are.
+    pub fn tell_stations(&self, stations: &Stations) {
+        *self.stations() = Some(stations.clone());
+        for link in self.live().values().filter(|link| link.is_welcome()) {
+            link.send_if_room(StationMessage::Stations(stations.clone()));
         }
     }
 

@@ -6,16 +6,17 @@ use std::time::Instant;
 
 use mainstay_api::present::Live;
 use mainstay_api::time::{Time, WallClock};
-use mainstay_coordinator::{Answer, Event, Operation, Rules};
+use mainstay_coordinator::{Answer, Event, Operation, Rules, StationLife};
 use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{
-    InstanceKey, Leadership, NodeName, Revision, StationId, StationRunId, Timestamp, limits,
+    InstanceKey, Leadership, NodeName, Revision, StationId, Timestamp, limits,
 };
 use mainstay_resource_graph::{Key, StationState, Vertex, View};
 use mainstay_store::{Reading, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::group::Ways;
 use crate::metrics::Metrics;
 use crate::sessions::Sessions;
 
@@ -42,6 +43,7 @@ pub struct Shared {
     pub sessions: Sessions,
     pub metrics: Metrics,
     pub standing: watch::Sender<Standing>,
+    pub ways: Arc<Ways>,
     memory: Mutex<Memory>,
 }
 
@@ -61,9 +63,7 @@ struct Memory {
 #[derive(Debug, Clone)]
 pub struct About {
     pub station: StationId,
-    /// This life of its process.
-    pub run: StationRunId,
-    pub node: Option<NodeName>,
+    pub life: StationLife,
     pub rules: Rules,
     /// When it began.
     pub started: Time,
@@ -72,7 +72,12 @@ pub struct About {
 }
 
 impl Shared {
-    pub fn new(store: Store, about: About, inbox: mpsc::Sender<Submitted>) -> Arc<Self> {
+    pub fn new(
+        store: Store,
+        about: About,
+        inbox: mpsc::Sender<Submitted>,
+        ways: Arc<Ways>,
+    ) -> Arc<Self> {
         let wall = wall_clock(&store);
         Arc::new(Self {
             store,
@@ -81,6 +86,7 @@ impl Shared {
             sessions: Sessions::default(),
             metrics: Metrics::default(),
             standing: watch::Sender::new(Standing::default()),
+            ways,
             memory: Mutex::new(Memory {
                 wall,
                 led_until: Some(Instant::now()),
@@ -151,13 +157,15 @@ impl Shared {
             .send_modify(|standing| standing.revision = revision);
     }
 
-    /// How old the data may be: nothing while this station leads.
+    /// How old the data may be: nothing while this station leads, else since it last led or heard who does.
     pub fn data_age_ms(&self) -> u64 {
         if self.leads() {
             return 0;
         }
-        let since = self.memory().led_until;
-        since.map_or(0, |since| since.elapsed().as_millis() as u64)
+        let since = self.memory().led_until.map(|since| since.elapsed());
+        let heard = self.store.status().leader_heard;
+        let age = [since, heard].into_iter().flatten().min();
+        age.map_or(0, |age| age.as_millis() as u64)
     }
 
     /// Puts an operation in line and waits for its commit.
@@ -168,7 +176,7 @@ impl Shared {
             answer: Some(answer),
         };
         if !self.leads() {
-            return Err(no_leader());
+            return Err(self.nobody_decides());
         }
         self.inbox
             .try_send(submitted)
@@ -177,16 +185,26 @@ impl Shared {
                     code::OVERLOADED,
                     "the coordinator's inbox is full; try again",
                 ),
-                mpsc::error::TrySendError::Closed(_) => no_leader(),
+                mpsc::error::TrySendError::Closed(_) => self.nobody_decides(),
             })?;
-        outcome.await.unwrap_or_else(|_dropped| Err(no_leader()))
+        outcome
+            .await
+            .unwrap_or_else(|_dropped| Err(self.nobody_decides()))
+    }
+
+    fn nobody_decides(&self) -> Refusal {
+        let text = format!(
+            "{}; whether the change took effect is shown by its subject; try again",
+            self.no_leader()
+        );
+        Refusal::new(code::NO_QUORUM, text)
     }
 }
 
 impl Shared {
     /// Puts this life's last words in line and waits until they are on disk, or until it no longer leads.
     pub async fn farewell(&self) {
-        let About { station, run, .. } = self.about;
+        let (station, run) = (self.about.station, self.about.life.run);
         let event = Event::StationStops { station, run };
         let submitted = Submitted {
             event,
@@ -240,13 +258,6 @@ fn wall_clock(store: &Store) -> WallClock {
     }
 }
 
-fn no_leader() -> Refusal {
-    Refusal::new(
-        code::NO_QUORUM,
-        "this station has no leader now; whether the change took effect is shown by its subject; try again",
-    )
-}
-
 impl Live for Shared {
     fn time(&self, at: Timestamp) -> Time {
         self.memory().wall.at(at)
@@ -263,14 +274,7 @@ impl Live for Shared {
         Some(checked.elapsed().as_millis() as u64)
     }
 
-    fn node_of(&self, station: StationId) -> Option<NodeName> {
-        self.about
-            .node
-            .clone()
-            .filter(|_| station == self.about.station)
-    }
-
     fn leader(&self) -> Option<StationId> {
-        self.leads().then_some(self.about.station)
+        self.leading()
     }
 }

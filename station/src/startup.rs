@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_api::{Exit, Problem, Time};
-use mainstay_coordinator::{CoreConfig, Found, Procedure, Rule, Rules};
-use mainstay_protocol::handshake::{Channel, Handshake, Role};
-use mainstay_protocol::{ClusterId, Epoch, StationRunId, code, limits, revision};
+use mainstay_coordinator::{CoreConfig, Found, Procedure, Rule, Rules, StationLife};
+use mainstay_protocol::handshake::Handshake;
+use mainstay_protocol::{ClusterId, Epoch, StationRunId, code, limits};
 use mainstay_resource_graph::ViewExt;
 use mainstay_store::{OpenError, Opened, Store, StoreConfig};
 use tokio::net::UnixListener;
@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::clock::{Clock, wall_ms as wall_ms_now};
 use crate::driver::Inputs;
+use crate::group::{self, LogWays, Ways, introduction};
 use crate::http;
 use crate::options::StationOptions;
 use crate::recovery_supervisor::{Over, RecoverySupervisor};
@@ -117,8 +118,14 @@ impl Station {
                 .map_err(|error| StartError::Process(error.into()))?;
         }
         descriptors::allow();
-        let cluster = cluster::of_directory(&options.dir)?;
-        let (store, opened) = open(&options, cluster).await?;
+        let cluster = cluster::of_directory(&options)?;
+        let life = StationLife {
+            run: StationRunId(Uuid::new_v4()),
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            node: options.node.clone(),
+        };
+        let ways = Ways::new(introduction(&options, cluster, &life));
+        let (store, opened) = open(&options, cluster, &ways).await?;
         let clock = Clock::new();
         let prepared = Sockets::open(&options).and_then(|sockets| {
             Ok((
@@ -135,18 +142,17 @@ impl Station {
             }
         };
         let (inbox, submitted) = mpsc::channel(limits::INBOX_EVENTS_MAX);
-        let epoch = opened
-            .graph
-            .cluster()
-            .map_or(Epoch(1), |cluster| cluster.epoch);
+        let known = opened.graph.cluster().map(|cluster| cluster.epoch);
+        let (epoch, known_epoch) = (known.unwrap_or(Epoch(1)), known.unwrap_or_default());
+        ways.of_epoch(known_epoch);
         let log_time = store.view().log_time();
         let rules = runnable(self.rules, &options.dir);
-        let shared = share(&options, &rules, store, inbox);
+        let shared = share(&options, &rules, store, (inbox, ways, life.clone()));
         shared.applied(opened.report.revision);
         let end = watch::Sender::new(false);
         let supervisor = RecoverySupervisor {
             config: CoreConfig {
-                found: found(&options, cluster, shared.about.run),
+                found: found(&options, cluster, &life),
                 epoch,
             },
             rules,
@@ -163,7 +169,11 @@ impl Station {
             end: end.subscribe(),
         };
         let stop = watch::Sender::new(false);
-        let handshake = handshake(&options, cluster, epoch);
+        let handshake = Handshake {
+            epoch: known_epoch,
+            ..introduction(&options, cluster, &life)
+        };
+        tokio::spawn(group::watch(Arc::clone(&shared), stop.subscribe()));
         Ok(Running {
             coordinator: tokio::spawn(supervisor.run()),
             listeners: sockets.serve(&shared, handshake, &stop),
@@ -191,7 +201,7 @@ fn share(
     options: &StationOptions,
     rules: &Rules,
     store: Store,
-    inbox: mpsc::Sender<Submitted>,
+    (inbox, ways, life): (mpsc::Sender<Submitted>, Arc<Ways>, StationLife),
 ) -> Arc<Shared> {
     let (log_time, wall_ms) = {
         let view = store.view();
@@ -199,13 +209,12 @@ fn share(
     };
     let about = About {
         station: options.station,
-        run: StationRunId(Uuid::new_v4()),
-        node: options.node.clone(),
+        life,
         rules: rules.clone(),
         started: Time::from_wall_ms(wall_ms_now()),
         chaos: options.chaos,
     };
-    let shared = Shared::new(store, about, inbox);
+    let shared = Shared::new(store, about, inbox, ways);
     if wall_ms > 0 {
         shared.pin_wall(log_time, wall_ms);
     }
@@ -238,13 +247,15 @@ impl Sockets {
         handshake: Handshake,
         stop: &watch::Sender<bool>,
     ) -> Vec<JoinHandle<()>> {
+        let (passed_on, to_api) = mpsc::channel(limits::HANDSHAKES_MAX);
         let sessions = sessions::listen(ListenerConfig {
             listener: self.sessions,
             shared: Arc::clone(shared),
             handshake,
             stop: stop.subscribe(),
+            passed_on,
         });
-        let api = http::serve(self.api, Arc::clone(shared), stop.subscribe());
+        let api = http::serve(self.api, to_api, Arc::clone(shared), stop.subscribe());
         vec![tokio::spawn(sessions), tokio::spawn(api)]
     }
 }
@@ -283,6 +294,7 @@ impl Running {
 
     /// Closes the sockets, lets open requests end, then ends the log.
     pub async fn stop(self) {
+        group::hand_over(&self.shared).await;
         self.stop.send_replace(true);
         for listener in self.listeners {
             let abort = listener.abort_handle();
@@ -293,10 +305,13 @@ impl Running {
         for socket in &self.sockets {
             drop(std::fs::remove_file(socket));
         }
-        if tokio::time::timeout(STOP_GRACE, self.shared.farewell())
-            .await
-            .is_err()
-        {
+        let farewell = async {
+            match self.shared.leads() {
+                true => self.shared.farewell().await,
+                false => http::say_farewell(&self.shared).await,
+            }
+        };
+        if tokio::time::timeout(STOP_GRACE, farewell).await.is_err() {
             tracing::warn!(
                 "the log took no last words; the next start will say that this life did not end in order"
             );
@@ -329,44 +344,34 @@ fn ended_unasked(over: Over) -> ExitCode {
     ExitCode::from(EXIT_CORE_GONE)
 }
 
-async fn open(options: &StationOptions, cluster: ClusterId) -> Result<(Store, Opened), StartError> {
+async fn open(
+    options: &StationOptions,
+    cluster: ClusterId,
+    ways: &Arc<Ways>,
+) -> Result<(Store, Opened), StartError> {
     let mut config = StoreConfig::new(&options.dir, cluster, options.station);
     config.address = address(options);
     config.snapshot_entries = options.snapshot_entries;
     config.history_bytes = options.history_bytes;
-    let opened = tokio::task::spawn_blocking(move || Store::open(config)).await;
+    config.founds = options.joins.is_none();
+    let reach = Arc::new(LogWays(Arc::clone(ways)));
+    let opened = tokio::task::spawn_blocking(move || Store::open_in_group(config, reach)).await;
     Ok(opened.map_err(|panic| StartError::Process(std::io::Error::other(panic)))??)
 }
 
-fn found(options: &StationOptions, cluster: ClusterId, run: StationRunId) -> Found {
+fn found(options: &StationOptions, cluster: ClusterId, life: &StationLife) -> Found {
     Found {
         cluster,
         name: options.cluster_name.clone(),
         settings: options.profile.settings(),
         station: options.station,
         address: address(options),
-        build: env!("CARGO_PKG_VERSION").to_owned(),
-        run,
+        life: life.clone(),
     }
 }
 
 fn address(options: &StationOptions) -> String {
     format!("unix:{}", options.sessions_socket.display())
-}
-
-fn handshake(options: &StationOptions, cluster: ClusterId, epoch: Epoch) -> Handshake {
-    Handshake {
-        cluster: Some(cluster),
-        epoch,
-        node: options.node.clone(),
-        node_id: None,
-        boot_id: None,
-        build: env!("CARGO_PKG_VERSION").to_owned(),
-        interfaces: vec![revision::control()],
-        features: std::collections::BTreeSet::new(),
-        channel: Channel::Control,
-        role: Role::Station,
-    }
 }
 
 fn failed(dir: &Path, error: &StartError) -> ExitCode {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use mainstay_coordinator::entry::Entry;
 use mainstay_coordinator::log::{Log, LogEvent};
@@ -95,6 +96,10 @@ pub struct LogStatus {
     pub addresses: BTreeMap<StationId, String>,
     /// How far each has the log, as who leads knows; empty where another leads.
     pub reached: BTreeMap<StationId, Option<u64>>,
+    /// How long ago each of the others answered who leads; empty where another leads.
+    pub heard: BTreeMap<StationId, Duration>,
+    /// How long ago whoever leads was heard here; none where nobody ever was.
+    pub leader_heard: Option<Duration>,
     pub last_entry: Option<u64>,
     pub applied: Option<u64>,
     pub snapshot: Option<u64>,
@@ -179,6 +184,8 @@ impl Store {
             learners,
             addresses,
             reached,
+            heard,
+            leader_heard,
             last_entry,
             applied,
             snapshot,
@@ -198,6 +205,11 @@ impl Store {
                 .into_iter()
                 .map(|(id, reached)| (StationId(id), reached))
                 .collect(),
+            heard: heard
+                .into_iter()
+                .map(|(id, ago)| (StationId(id), ago))
+                .collect(),
+            leader_heard,
             last_entry,
             applied,
             snapshot,

@@ -1,5 +1,6 @@
 //! A cluster as `mainstay dev` makes it, with a home and a runtime directory of its own.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -14,10 +15,11 @@ use crate::command::{self, Run};
 use crate::outside;
 use crate::until::until;
 
-/// How to start it; the default is three nodes without the demo.
+/// How to start it; the default is three nodes and one station without the demo.
 #[derive(Debug, Clone)]
 pub struct DevOptions {
     pub nodes: usize,
+    pub stations: u16,
     pub demo: bool,
     pub program: PathBuf,
     pub agent_bin: Option<PathBuf>,
@@ -29,6 +31,7 @@ impl Default for DevOptions {
     fn default() -> Self {
         Self {
             nodes: 3,
+            stations: 1,
             demo: false,
             program: command::mainstay_binary(),
             agent_bin: None,
@@ -65,7 +68,9 @@ impl Cluster {
         command
             .arg("dev")
             .arg("--nodes")
-            .arg(options.nodes.to_string());
+            .arg(options.nodes.to_string())
+            .arg("--stations")
+            .arg(options.stations.to_string());
         if !options.demo {
             command.arg("--no-demo");
         }
@@ -128,11 +133,11 @@ impl Cluster {
         }
     }
 
-    /// The station's socket for the API.
+    /// The first station's socket for the API.
     pub fn api_socket(&self) -> PathBuf {
         outside::files_below(self.home.path())
             .into_iter()
-            .find(|path| path.to_string_lossy().ends_with("api.sock"))
+            .find(|path| path.ends_with("s1.api.sock"))
             .expect("a running cluster has one below its runtime directory")
     }
 
@@ -177,10 +182,27 @@ impl Cluster {
         pids[0]
     }
 
+    /// Of the first station.
     pub fn station_pid(&self) -> u32 {
-        let pids = self.daemon("station\0run");
-        assert_eq!(pids.len(), 1, "one station: {pids:?}");
-        pids[0]
+        let pids = self.station_pids();
+        *pids
+            .get("s1")
+            .unwrap_or_else(|| panic!("s1 runs: {pids:?}"))
+    }
+
+    /// By the stations' names. Those that are being started again are left out.
+    pub fn station_pids(&self) -> BTreeMap<String, u32> {
+        let processes = outside::processes().into_iter();
+        let of_cluster = processes.filter(|process| process.parent == self.parent.id());
+        let mut pids = BTreeMap::new();
+        for process in of_cluster {
+            let Some(name) = station_of(&process.arguments) else {
+                continue;
+            };
+            let other = pids.insert(name.clone(), process.pid);
+            assert_eq!(other, None, "there is one {name}: {pids:?}");
+        }
+        pids
     }
 
     /// Ctrl-C, and waits for the parent's end.
@@ -233,6 +255,14 @@ fn read_until_ready(output: &mut BufReader<ChildStdout>, home: &Path) -> String 
             return said;
         }
     }
+}
+
+/// The name of the station that was started with these arguments, which its directory has.
+fn station_of(arguments: &str) -> Option<String> {
+    let words: Vec<&str> = arguments.split('\0').collect();
+    words.windows(2).find(|pair| *pair == ["station", "run"])?;
+    let dir = words.windows(2).find(|pair| pair[0] == "--dir")?[1];
+    Some(Path::new(dir).file_name()?.to_str()?.to_owned())
 }
 
 pub fn signal(pid: u32, signal: Signal) {

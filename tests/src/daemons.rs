@@ -38,7 +38,7 @@ impl Daemons {
             station: None,
             agents: Vec::new(),
         };
-        let context = json!({ "name": CONTEXT, "socket": daemons.api_socket(), "dev": null });
+        let context = json!({ "name": CONTEXT, "sockets": [daemons.api_socket()], "dev": null });
         std::fs::write(contexts.join("bare.json"), context.to_string()).expect("a context");
         daemons.start_station(station);
         for node in 1..=nodes {

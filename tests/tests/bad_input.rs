@@ -45,12 +45,13 @@ fn good(name: &str) -> &'static str {
         "SHELL" => "bash",
         "TOPIC" => "MS-NAME-HELD",
         "RULE" => "restart",
+        "STATION" => "s1",
         other => panic!("no good value is known for {other}: give this test one"),
     }
 }
 
 /// Values that nothing of this name can be, between bars.
-const BAD: [(&str, &str); 26] = [
+const BAD: [(&str, &str); 29] = [
     (
         "REF",
         "|@|greeter@|@n1|greeter@n1@n1|GREETER@n1|greeter@n1\n|gr eeter@n1|nod/n1|node/|/n1|node/n1/n1|\
@@ -94,6 +95,12 @@ const BAD: [(&str, &str); 26] = [
         "|MS-NAME-HOLD|NAME HELD|💥|../../x|instences|instance.no-such",
     ),
     ("RULE", "|RESTART|no-such|a b|💥"),
+    (
+        "STATION",
+        "|S1|s|s0|s01|s-1|sx|1|station/|node/n1|s99999999999999999999|💥",
+    ),
+    ("ADDRESS", "|unix:|unix:s2.sock|/s2.sock|tcp:[::1]:1|💥"),
+    ("CLUSTER", "|dev|0c6f6a34|💥"),
 ];
 
 fn bad(name: &str) -> Vec<String> {
@@ -125,6 +132,7 @@ fn well_formed(leaf: &Leaf) -> Vec<OsString> {
             words.extend(["-f".into(), file.into()]);
         }
         "reconfigure" => words.push("greeting=Hi".into()),
+        "station add" => words.extend(["--at".into(), "unix:/dev/null/s1.sock".into()]),
         "wait" => words.extend(["--for".into(), "running".into()]),
         "agent run" => words.extend(daemon(&["--node", "n1", "--station"])),
         "station run" => words.extend(daemon(&["--cluster", "other", "--api"])),

@@ -16,8 +16,8 @@ use crate::types::{
     Collected, Configuration, Decision, Described, Done, Event, Graph, GraphProblem, Impact,
     Instance, LogPage, Name, Node, Parked, Placement, PlacementSpec, PlacementVersion, Plan,
     PlanRequest, Procedure, ReconfigureRequest, Resource, RollbackRequest, Rule, RuleSwitch,
-    ServiceType, Settings, SettingsRequest, StartRequest, Station, Status, StatusAnswer,
-    Supervisor, Version, WaitAnswer, WaitRequest, Why,
+    ServiceType, Settings, SettingsRequest, StartRequest, Station, StationRequest, Status,
+    StatusAnswer, Supervisor, Version, WaitAnswer, WaitRequest, Why,
 };
 
 /// Which instances; all, where nothing is said.
@@ -63,6 +63,8 @@ pub enum LogsFrom {
 
 /// Beyond a wait's own timeout: the way there and back.
 const WAIT_MARGIN: Duration = Duration::from_secs(5);
+/// A new station is sent the whole state before it votes.
+pub const STATION_ADD_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Client {
     pub async fn status(&self) -> Result<Status, Problem> {
@@ -83,6 +85,28 @@ impl Client {
 
     pub async fn stations(&self) -> Result<Vec<Station>, Problem> {
         self.list(routes::STATIONS.path).await
+    }
+
+    /// Returns once it has caught up and votes, or was a member already.
+    pub async fn add_station(&self, name: &str, address: &str) -> Result<Accepted, Problem> {
+        let path = routes::STATION_ADD.fill(&[name]);
+        let change = Change::new(routes::STATION_ADD.method, &path);
+        let request = StationRequest {
+            address: address.to_owned(),
+        };
+        self.change(change, &request, self.patience(STATION_ADD_TIMEOUT))
+            .await
+    }
+
+    /// Its number is not used again.
+    pub async fn remove_station(&self, name: &str) -> Result<Accepted, Problem> {
+        self.delete(&routes::STATION_REMOVE.fill(&[name])).await
+    }
+
+    /// Hands leadership over to it.
+    pub async fn lead_station(&self, name: &str) -> Result<Accepted, Problem> {
+        self.post(&routes::STATION_LEAD.fill(&[name]), &Value::Null)
+            .await
     }
 
     pub async fn types(&self) -> Result<Vec<ServiceType>, Problem> {
@@ -112,7 +136,7 @@ impl Client {
             based_on,
             ..Change::new(routes::PLACEMENT_PUT.method, &path)
         };
-        self.change(change, spec, self.timeout).await
+        self.change(change, spec, self.timeout()).await
     }
 
     pub async fn delete_placement(
@@ -125,7 +149,7 @@ impl Client {
             based_on,
             ..Change::new(routes::PLACEMENT_DELETE.method, &path)
         };
-        self.change(change, &Value::Null, self.timeout).await
+        self.change(change, &Value::Null, self.timeout()).await
     }
 
     pub async fn placement_history(&self, name: &str) -> Result<Vec<PlacementVersion>, Problem> {
@@ -171,7 +195,7 @@ impl Client {
 
     pub async fn set_settings(&self, request: &SettingsRequest) -> Result<Accepted, Problem> {
         let change = Change::new(routes::SETTINGS_PUT.method, routes::SETTINGS_PUT.path);
-        self.change(change, request, self.timeout).await
+        self.change(change, request, self.timeout()).await
     }
 
     pub async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<Instance>, Problem> {
@@ -308,7 +332,9 @@ impl Client {
     async fn stream<T: DeserializeOwned>(&self, path: &str) -> Result<Stream<T>, Problem> {
         let asked = Asked::stream(path);
         let what = asked.what();
-        let (request_id, response) = connection::open(self.socket(), asked).await?;
+        let order = self.stations.in_order();
+        let opened = self.reach(&asked, self.timeout(), &order, connection::open);
+        let (_, (request_id, response)) = opened.await?;
         if !response.status().is_success() {
             let refused = connection::receive(what, request_id, response).await?;
             return Err(refused.problem());

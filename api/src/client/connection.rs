@@ -18,6 +18,7 @@ use crate::routes::{IDEMPOTENCY_KEY_HEADER, Method, REQUEST_ID_HEADER};
 use mainstay_protocol::limits;
 
 /// A request before it is sent.
+#[derive(Clone)]
 pub struct Asked<'a> {
     method: Method,
     path: &'a str,
@@ -61,6 +62,11 @@ impl<'a> Asked<'a> {
             based_on: generation,
             ..self
         }
+    }
+
+    /// It may do something, so that asking two stations could do it twice.
+    pub fn is_change(&self) -> bool {
+        self.method != Method::Get
     }
 
     /// What is being done, for error messages.
@@ -119,9 +125,26 @@ impl Received {
     }
 }
 
-pub async fn ask(socket: &Path, asked: Asked<'_>) -> Result<Received, Problem> {
+/// Nothing is sent yet.
+pub async fn connect(socket: &Path, what: &str) -> Result<UnixStream, Problem> {
+    UnixStream::connect(socket).await.map_err(|error| {
+        let (code, why) = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => (
+                code::NOT_ALLOWED,
+                format!("the socket {} belongs to another user", socket.display()),
+            ),
+            _ => (
+                code::NO_SERVER,
+                format!("{} {}: {error}", super::NOBODY_ANSWERS, socket.display()),
+            ),
+        };
+        Problem::of_route(code, what, why).in_request(Uuid::new_v4().simple().to_string())
+    })
+}
+
+pub async fn ask(stream: UnixStream, asked: Asked<'_>) -> Result<Received, Problem> {
     let what = asked.what();
-    let (request_id, response) = open(socket, asked).await?;
+    let (request_id, response) = open(stream, asked).await?;
     receive(what, request_id, response).await
 }
 
@@ -148,25 +171,11 @@ pub async fn receive(
 
 /// Sends a request and returns with the head of its answer.
 pub async fn open(
-    socket: &Path,
+    stream: UnixStream,
     asked: Asked<'_>,
 ) -> Result<(String, Response<Incoming>), Problem> {
     let what = asked.what();
     let request_id = Uuid::new_v4().simple().to_string();
-    let stream = UnixStream::connect(socket).await.map_err(|error| {
-        let why = match error.kind() {
-            std::io::ErrorKind::PermissionDenied => {
-                return Problem::of_route(
-                    code::NOT_ALLOWED,
-                    &what,
-                    format!("the socket {} belongs to another user", socket.display()),
-                )
-                .in_request(&request_id);
-            }
-            _ => format!("{} {}: {error}", super::NOBODY_ANSWERS, socket.display()),
-        };
-        Problem::of_route(code::NO_SERVER, &what, why).in_request(&request_id)
-    })?;
     let lost = |error: hyper::Error| broken(&what, &request_id, &error);
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
     // Ends with the sender and the body, whichever lives longer.

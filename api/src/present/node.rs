@@ -1,7 +1,7 @@
 //! Nodes.
 
 use mainstay_protocol::NodeName;
-use mainstay_resource_graph::{Key, Kind, Vertex, ViewExt};
+use mainstay_resource_graph::{Key, Kind, StationState, Vertex, ViewExt};
 
 use super::{Present, known, words};
 use crate::types;
@@ -33,7 +33,10 @@ impl Present<'_> {
     fn role(&self, name: &NodeName) -> &'static str {
         let stations = self.view.keys(Kind::Station);
         let here = stations.iter().any(|key| match key {
-            Key::Station(id) => self.live.node_of(*id).as_ref() == Some(name),
+            Key::Station(id) => self.station(*id).is_some_and(|station| {
+                station.node.as_deref() == Some(name.as_str())
+                    && station.state != StationState::Removed.as_str()
+            }),
             _ => false,
         });
         if here { "agent+station" } else { "agent" }

@@ -56,10 +56,6 @@ impl Live for Overlay {
         None
     }
 
-    fn node_of(&self, _station: StationId) -> Option<NodeName> {
-        Some(node_name("n1"))
-    }
-
     fn leader(&self) -> Option<StationId> {
         Some(StationId(1))
     }
@@ -152,7 +148,8 @@ fn vertices() -> Vec<(Key, Vertex)> {
                 id: StationId(1),
                 address: "unix:s1".to_owned(),
                 build: "0.1.0".to_owned(),
-                run: StationRunId(uuid::Uuid::from_u128(7)),
+                node: Some(node_name("n1")),
+                run: Some(StationRunId(uuid::Uuid::from_u128(7))),
                 state: StationState::Running,
                 began: StationBegan::First,
             }),

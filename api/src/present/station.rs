@@ -2,7 +2,7 @@
 
 use mainstay_coordinator::why::station_reason;
 use mainstay_protocol::StationId;
-use mainstay_resource_graph::{Key, Vertex};
+use mainstay_resource_graph::{Key, StationState, Vertex};
 
 use super::Present;
 use crate::types;
@@ -16,14 +16,23 @@ impl Present<'_> {
         let leads = self.live.leader() == Some(id);
         Some(types::Station {
             id: id.to_string(),
-            node: self.live.node_of(id).map(|node| node.to_string()),
-            role: if leads { "leader" } else { "follower" }.to_owned(),
+            node: station.node.as_ref().map(ToString::to_string),
+            role: role(station.state, leads).to_owned(),
             state: station.state.as_str().to_owned(),
             reason: station_reason(station),
             address: station.address.clone(),
             build: station.build.clone(),
             since: self.live.time(record.since),
         })
+    }
+}
+
+fn role(state: StationState, leads: bool) -> &'static str {
+    match state {
+        _ if leads => "leader",
+        StationState::Joining => "learner",
+        StationState::Removed => "none",
+        StationState::Running | StationState::Stopped | StationState::Away => "follower",
     }
 }
 

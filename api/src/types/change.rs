@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use mainstay_protocol::StationRunId;
 use mainstay_protocol::health::Health;
 use mainstay_resource_graph::Kind;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -45,6 +46,21 @@ pub struct Accepted {
     pub text: String,
     /// False where everything was already so.
     pub changed: bool,
+}
+
+/// The last words of one life of a station.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StationStops {
+    pub run: StationRunId,
+}
+
+/// Adds a station to the group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StationRequest {
+    /// Where the others reach it: `unix:SOCKET`.
+    pub address: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

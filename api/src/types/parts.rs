@@ -84,9 +84,9 @@ pub struct Station {
     pub id: String,
     /// The node it runs on; null where that is not known.
     pub node: Option<String>,
-    /// leader or follower.
+    /// leader, follower, learner (it takes the log over and does not vote yet), none (it was removed).
     pub role: String,
-    /// Running, or Stopped when it ended in order.
+    /// Running, Joining, Away when the leader does not hear it, Stopped when it ended in order, Removed.
     pub state: String,
     /// What there is to say of how it began; null where nothing is.
     #[schemars(with = "Option<ReasonShape>")]

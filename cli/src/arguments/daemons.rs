@@ -5,16 +5,19 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use mainstay_agent::AgentArguments as AgentRunArguments;
-use mainstay_protocol::limits::DEV_NODES_MAX;
-use mainstay_protocol::{ClusterName, NodeName};
+use mainstay_protocol::limits::{DEV_NODES_MAX, DEV_STATIONS_MAX};
+use mainstay_protocol::{ClusterId, ClusterName, NodeName, StationId};
 use mainstay_station::{Profile, StationOptions};
+use uuid::Uuid;
+
+use super::values;
 
 #[derive(Debug, Clone, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true,
     after_help = "Ctrl-C, or `mainstay dev stop`, ends it and removes everything it made; what --keep kept stays.\n\n\
-                  Examples:\n  mainstay dev\n  mainstay dev --nodes 5 --detach\n  mainstay dev --agent-bin ./target/debug/my-agent"
+                  Examples:\n  mainstay dev\n  mainstay dev --nodes 5 --detach\n  mainstay dev --stations 3\n  mainstay dev --agent-bin ./target/debug/my-agent"
 )]
 pub struct DevArguments {
     #[command(subcommand)]
@@ -22,8 +25,8 @@ pub struct DevArguments {
     /// How many nodes: n1, n2, ..
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=i64::from(DEV_NODES_MAX)))]
     pub nodes: u16,
-    /// How many stations; one, for now
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// How many stations: s1, s2, ..; 3 bear the loss of one, 5 of two
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=i64::from(DEV_STATIONS_MAX)))]
     pub stations: u16,
     /// Where its data is; else a temporary directory
     #[arg(long, value_name = "DIR")]
@@ -40,7 +43,7 @@ pub struct DevArguments {
     /// The agent to run on every node: a program with service types of your own
     #[arg(long, value_name = "PROGRAM")]
     pub agent_bin: Option<PathBuf>,
-    /// The station to run: a program with rules of your own
+    /// The program that each station is: one with rules of your own
     #[arg(long, value_name = "PROGRAM")]
     pub station_bin: Option<PathBuf>,
     /// Said to itself by `--detach`
@@ -100,24 +103,8 @@ pub enum AgentCommand {
 
 #[derive(Debug, Args)]
 #[command(
-    subcommand_required = true,
-    disable_help_subcommand = true,
-    after_help = "Example:\n  mainstay station run --help"
-)]
-pub struct StationArguments {
-    #[command(subcommand)]
-    pub command: StationCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum StationCommand {
-    /// Run a station, until it is asked to stop
-    Run(StationRunArguments),
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  mainstay station run --dir /var/lib/mainstay/s1 --cluster prod"
+    after_help = "Examples:\n  mainstay station run --dir /var/lib/mainstay/s1 --cluster prod\n  mainstay station run \
+                  --dir s2 --cluster dev --station s2 --joins 0c6f6a346f0e4c0f9e0b2d7f5a3c1b22"
 )]
 pub struct StationRunArguments {
     /// Where its data lies; one station at a time
@@ -132,6 +119,12 @@ pub struct StationRunArguments {
     /// The socket that agents come to; else DIR/sessions.sock
     #[arg(long, value_name = "SOCKET")]
     pub agents: Option<PathBuf>,
+    /// Its number in the cluster, never used for another; else s1
+    #[arg(long, value_name = "STATION", value_parser = values::station)]
+    pub station: Option<StationId>,
+    /// The cluster it is to be added to, by its id; else an empty directory founds a cluster of its own
+    #[arg(long, value_name = "CLUSTER", requires = "station")]
+    pub joins: Option<Uuid>,
     /// The node it runs on, if its machine is one
     #[arg(long, value_name = "NAME")]
     pub node: Option<NodeName>,
@@ -180,6 +173,8 @@ impl From<&StationRunArguments> for StationOptions {
                 .clone()
                 .unwrap_or_else(|| default.sessions_socket.clone()),
             profile: arguments.profile.into(),
+            station: arguments.station.unwrap_or(default.station),
+            joins: arguments.joins.map(ClusterId),
             node: arguments.node.clone(),
             chaos: arguments.chaos,
             ..default

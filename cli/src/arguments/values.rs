@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use clap::ValueEnum;
 use mainstay_api::types::{self, BadUntil, Until};
 use mainstay_protocol::words::nearest;
-use mainstay_protocol::{ClusterName, NodeName, PlacementName, SlotName, TypeName};
+use mainstay_protocol::{ClusterName, NodeName, PlacementName, SlotName, StationId, TypeName};
 use mainstay_resource_graph::{BadReference, Key, Kind};
 use serde_json::Value;
 
@@ -130,6 +130,28 @@ pub fn whole_placement(text: &str) -> Result<PlacementName, String> {
 
 pub fn slot(text: &str) -> Result<SlotName, String> {
     SlotName::new(text).map_err(|bad| bad.to_string())
+}
+
+/// With or without `station/` in front.
+pub fn station(text: &str) -> Result<StationId, String> {
+    let name = text.strip_prefix("station/").unwrap_or(text);
+    name.strip_prefix('s')
+        .and_then(|number| number.parse().ok())
+        .map(StationId)
+        // As they are shown: s1, and neither s0 nor s01.
+        .filter(|id| id.0 > 0 && id.to_string() == name)
+        .ok_or_else(|| format!("\"{name}\" is no station; they are called s1, s2, s3 .."))
+}
+
+/// Where a station is reached. The others do not share the directory this runs in.
+pub fn address(text: &str) -> Result<String, String> {
+    let socket = text.strip_prefix("unix:");
+    match socket.filter(|socket| socket.starts_with('/')) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(format!(
+            "\"{text}\" is no address of a station; write unix: and the whole path of its socket"
+        )),
+    }
 }
 
 /// With or without `parked/` in front.
@@ -302,6 +324,21 @@ mod tests {
         assert_eq!(pair("a.b=x=y").value, Value::from("x=y"));
         for bad in ["", "a", "=1", "a..b=1", ".a=1"] {
             assert!(config_pair(bad).unwrap_err().contains("KEY=VALUE"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn stations_are_called_as_they_are_shown() {
+        assert_eq!(station("s2"), Ok(StationId(2)));
+        assert_eq!(station("station/s12"), Ok(StationId(12)));
+        for bad in [
+            "", "2", "s", "s0", "s02", "s+2", "ss2", "station/", "node/n1",
+        ] {
+            assert!(station(bad).unwrap_err().contains("s1, s2"), "{bad}");
+        }
+        assert!(address("unix:/run/s2.sock").is_ok());
+        for bad in ["", "/run/s2.sock", "unix:", "unix:s2.sock", "tcp:1.2.3.4:5"] {
+            assert!(address(bad).unwrap_err().contains("unix:"), "{bad}");
         }
     }
 

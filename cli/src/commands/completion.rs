@@ -56,7 +56,7 @@ pub async fn names(app: &mut App<'_>, words: &[String]) -> Outcome {
     let Ok(context) = app.context() else {
         return Ok(Exit::Ok);
     };
-    let client = Client::new(context.socket).with_timeout(ANSWER_WITHIN);
+    let client = Client::of(context.sockets).with_timeout(ANSWER_WITHIN);
     let asked = tokio::time::timeout(ANSWER_WITHIN, ask(&client, wanted)).await;
     if let Ok(Ok(names)) = asked {
         let lines: String = names.iter().map(|name| format!("{name}\n")).collect();
@@ -119,6 +119,10 @@ fn named(value: &str, path: &[&str], said: &[&str]) -> Option<Wanted> {
             ["chaos", _] => Wanted::Breakable,
             _ => Wanted::Anything,
         }),
+        // One that is not there yet has no name to offer.
+        "STATION" if path != ["station", "add"] && path != ["station", "run"] => {
+            Some(Wanted::Names("stations"))
+        }
         "PLACEMENT" => Some(Wanted::Names("placements")),
         "NODE" => Some(Wanted::Nodes),
         "TYPE" => Some(Wanted::Types),
@@ -300,6 +304,10 @@ mod tests {
             ("parked show", Some(Wanted::Parked)),
             ("answer", Some(Wanted::Asked)),
             ("placement rollback", Some(Wanted::Names("placements"))),
+            ("station remove", Some(Wanted::Names("stations"))),
+            ("station lead", Some(Wanted::Names("stations"))),
+            ("station add", None),
+            ("station run --station", None),
             ("get collected", Some(Wanted::Names("collected"))),
             ("get procedures", Some(Wanted::Names("procedures"))),
             ("get resource", Some(Wanted::Names("resources"))),

@@ -1,10 +1,9 @@
 //! `parked`: what was set aside because a rule or the recording of an event failed on it; look at it, judge it again, or throw it away.
 
-use std::io::{self, BufRead, IsTerminal};
-
 use mainstay_api::Exit;
 use mainstay_api::types::{Accepted, Parked};
 
+use super::confirm;
 use crate::app::App;
 use crate::arguments::{ParkedArguments, ParkedCommand, ParkedDropArguments};
 use crate::outcome::Outcome;
@@ -73,18 +72,10 @@ fn text(parked: &Parked) -> String {
 
 async fn drop_one(app: &mut App<'_>, arguments: &ParkedDropArguments) -> Outcome {
     let client = app.client().await?;
-    if !arguments.yes && io::stdin().is_terminal() {
-        app.console.complain(&format!(
-            "what is dropped does not come back; drop {}? [y/N]",
-            arguments.id
-        ));
-        let mut answer = String::new();
-        // An unreadable answer is no.
-        let read = io::stdin().lock().read_line(&mut answer).is_ok();
-        if !read || !answer.trim().eq_ignore_ascii_case("y") {
-            app.console.say("nothing was dropped");
-            return Ok(Exit::Ok);
-        }
+    let question = format!("what is dropped does not come back; drop {}?", arguments.id);
+    if !arguments.yes && !confirm::confirmed(app, &question) {
+        app.console.say("nothing was dropped");
+        return Ok(Exit::Ok);
     }
     let accepted = client.parked_drop(&arguments.id).await?;
     accept(app, &accepted)

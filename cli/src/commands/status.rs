@@ -51,8 +51,9 @@ fn in_short(status: &Status) -> String {
     let works = status.working_on.iter().chain(&status.scheduled);
     let works = works.map(|work| format!("{} {}", work.reference, work.action));
     let said: Vec<String> = problems.chain(works).collect();
+    let quorum = if status.quorum { "" } else { "no quorum  " };
     format!(
-        "{}  nodes {}/{}  instances {}/{} ok  {}",
+        "{}  {quorum}nodes {}/{}  instances {}/{} ok  {}",
         status.verdict.as_str(),
         status.nodes.ok,
         status.nodes.total,
@@ -80,6 +81,12 @@ fn text(status: &Status, look: Look) -> String {
         status.instances.total,
         age(std::time::Duration::from_millis(status.data_age_ms)),
     );
+    if !status.quorum {
+        out.push_str(&format!(
+            "\nno station leads: nothing is decided or changed until one does; this is as it was {} ago\n",
+            age(std::time::Duration::from_millis(status.data_age_ms))
+        ));
+    }
     if !status.problems.is_empty() {
         let mut table = Table::new(&[
             "PROBLEM",

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use mainstay_api::{Exit, Problem};
+use mainstay_protocol::limits::DEV_STATIONS_MAX;
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -26,6 +27,7 @@ const MARKER: &str = "mainstay-dev.json";
 
 #[derive(Debug, Clone)]
 pub struct Layout {
+    pub size: Size,
     pub root: PathBuf,
     pub runtime: PathBuf,
     pub removal: Removal,
@@ -33,6 +35,13 @@ pub struct Layout {
     pub reopened: bool,
     /// No station ever had its data there.
     pub fresh: bool,
+}
+
+/// How many of each there are: s1, s2 .. and n1, n2 ..
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    pub stations: u16,
+    pub nodes: u16,
 }
 
 /// What goes when the cluster ends. Told to the reaper before any of it is made.
@@ -52,9 +61,23 @@ struct Marker {
     parent: ProcessId,
 }
 
+impl Size {
+    pub fn stations(self) -> impl Iterator<Item = String> {
+        (1..=self.stations).map(|station| format!("s{station}"))
+    }
+
+    pub fn nodes(self) -> impl Iterator<Item = String> {
+        (1..=self.nodes).map(|node| format!("n{node}"))
+    }
+
+    pub fn daemons(self) -> impl Iterator<Item = String> {
+        self.stations().chain(self.nodes())
+    }
+}
+
 impl Layout {
     /// Chooses the places; makes none of them.
-    pub fn choose(directory: Option<&Path>, keep: bool, nodes: u16) -> Result<Self, Problem> {
+    pub fn choose(directory: Option<&Path>, keep: bool, size: Size) -> Result<Self, Problem> {
         let short = Uuid::new_v4().simple().to_string()[..8].to_owned();
         let base = runtime_base()?;
         let runtime = base.join(&short);
@@ -73,17 +96,20 @@ impl Layout {
         };
         // What was kept once is kept until somebody removes it by hand.
         if !keep && !reopened {
-            let parts = ["s1", "logs", DEMO].map(str::to_owned).into_iter();
-            let parts = parts.chain((1..=nodes).map(|node| format!("n{node}")));
+            let parts = ["logs", DEMO].map(str::to_owned).into_iter();
+            let parts = parts.chain(size.daemons());
             removal.trees.extend(parts.map(|part| root.join(part)));
             removal.files.push(root.join(MARKER));
             if made {
                 removal.empty_directories.push(root.clone());
             }
         }
-        let fresh =
-            fs::read_dir(root.join("s1")).map_or(true, |mut entries| entries.next().is_none());
+        if reopened {
+            all_members(&root, size)?;
+        }
+        let fresh = is_empty(&root.join("s1"));
         Ok(Self {
+            size,
             root,
             runtime,
             removal,
@@ -92,7 +118,7 @@ impl Layout {
         })
     }
 
-    pub fn make(&self, keep: bool, nodes: u16) -> Result<(), Problem> {
+    pub fn make(&self, keep: bool) -> Result<(), Problem> {
         let base = self
             .runtime
             .parent()
@@ -102,9 +128,8 @@ impl Layout {
         private(&self.root)?;
         private(&self.logs())?;
         private(&self.demo())?;
-        private(&self.data("s1"))?;
-        for node in 1..=nodes {
-            private(&self.data(&format!("n{node}")))?;
+        for daemon in self.size.daemons() {
+            private(&self.data(&daemon))?;
         }
         let marker = Marker {
             kept: keep || self.reopened,
@@ -131,12 +156,19 @@ impl Layout {
         self.root.join(daemon)
     }
 
-    pub fn api_socket(&self) -> PathBuf {
-        self.runtime.join("s1.api.sock")
+    /// Of a station.
+    pub fn api_socket(&self, station: &str) -> PathBuf {
+        self.runtime.join(format!("{station}.api.sock"))
     }
 
-    pub fn session_socket(&self) -> PathBuf {
-        self.runtime.join("s1.agents.sock")
+    /// Where agents come to a station, and the other stations.
+    pub fn session_socket(&self, station: &str) -> PathBuf {
+        self.runtime.join(format!("{station}.agents.sock"))
+    }
+
+    pub fn api_sockets(&self) -> Vec<PathBuf> {
+        let stations = self.size.stations();
+        stations.map(|name| self.api_socket(&name)).collect()
     }
 }
 
@@ -164,6 +196,25 @@ impl Removal {
         }
         complaints
     }
+}
+
+/// A member that does not run is one lost: a majority of all that there are must come back.
+fn all_members(root: &Path, size: Size) -> Result<(), Problem> {
+    let last = (1..=DEV_STATIONS_MAX)
+        .rev()
+        .find(|station| !is_empty(&root.join(format!("s{station}"))));
+    match last {
+        Some(last) if last > size.stations => {
+            let why = format!("its cluster has {last} stations, not {}", size.stations);
+            let again = format!("mainstay dev --dir {} --stations {last}", root.display());
+            Err(conflict(root, why).to_do(again))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn is_empty(directory: &Path) -> bool {
+    fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none())
 }
 
 /// A directory that was named: ours to make, empty, or kept by an earlier cluster.
@@ -248,15 +299,24 @@ fn private(directory: &Path) -> Result<(), Problem> {
 mod tests {
     use super::*;
 
+    fn size(stations: u16, nodes: u16) -> Size {
+        Size { stations, nodes }
+    }
+
     #[test]
     fn what_was_made_is_removed_and_nothing_else() {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path().join("cluster");
-        let layout = Layout::choose(Some(&root), false, 2).unwrap();
-        layout.make(false, 2).unwrap();
+        let layout = Layout::choose(Some(&root), false, size(3, 2)).unwrap();
+        layout.make(false).unwrap();
         fs::write(layout.data("n2").join("x"), "x").unwrap();
-        assert!(layout.api_socket().as_os_str().len() <= SOCKET_PATH_BYTES_MAX);
-        assert!(layout.session_socket().as_os_str().len() <= SOCKET_PATH_BYTES_MAX);
+        fs::write(layout.data("s3").join("x"), "x").unwrap();
+        let sessions = ["s1", "s2", "s3"].map(|station| layout.session_socket(station));
+        let sockets = [layout.api_sockets(), sessions.to_vec()].concat();
+        for socket in &sockets {
+            assert!(socket.as_os_str().len() <= SOCKET_PATH_BYTES_MAX);
+            assert_eq!(sockets.iter().filter(|other| *other == socket).count(), 1);
+        }
 
         assert_eq!(layout.removal.carry_out(), Vec::<String>::new());
 
@@ -272,13 +332,13 @@ mod tests {
     #[test]
     fn a_directory_of_somebody_else_is_refused_and_a_file_in_ours_survives() {
         let directory = tempfile::tempdir().unwrap();
-        let layout = Layout::choose(Some(directory.path()), false, 1).unwrap();
-        layout.make(false, 1).unwrap();
+        let layout = Layout::choose(Some(directory.path()), false, size(1, 1)).unwrap();
+        layout.make(false).unwrap();
         fs::write(directory.path().join("mine.txt"), "x").unwrap();
         layout.removal.carry_out();
         assert!(directory.path().join("mine.txt").exists());
 
-        let problem = Layout::choose(Some(directory.path()), false, 1).unwrap_err();
+        let problem = Layout::choose(Some(directory.path()), false, size(1, 1)).unwrap_err();
         assert_eq!(problem.exit, Exit::Conflict, "{problem}");
         assert!(problem.why.contains("not empty"), "{problem}");
     }
@@ -286,12 +346,12 @@ mod tests {
     #[test]
     fn what_was_kept_once_stays_kept() {
         let directory = tempfile::tempdir().unwrap();
-        let layout = Layout::choose(Some(directory.path()), true, 1).unwrap();
-        layout.make(true, 1).unwrap();
+        let layout = Layout::choose(Some(directory.path()), true, size(1, 1)).unwrap();
+        layout.make(true).unwrap();
         layout.removal.carry_out();
         assert!(layout.data("s1").exists());
 
-        let problem = Layout::choose(Some(directory.path()), false, 1).unwrap_err();
+        let problem = Layout::choose(Some(directory.path()), false, size(1, 1)).unwrap_err();
         assert!(problem.why.contains("has its data there"), "{problem}");
 
         let ended = Marker {
@@ -306,13 +366,34 @@ mod tests {
             serde_json::to_vec(&ended).unwrap(),
         )
         .unwrap();
-        let again = Layout::choose(Some(directory.path()), false, 1).unwrap();
+        let again = Layout::choose(Some(directory.path()), false, size(1, 1)).unwrap();
         assert!(again.reopened && again.fresh, "no station ran there yet");
         fs::write(layout.data("s1").join("x"), "x").unwrap();
-        let again = Layout::choose(Some(directory.path()), false, 1).unwrap();
+        let again = Layout::choose(Some(directory.path()), false, size(1, 1)).unwrap();
         assert!(again.reopened && !again.fresh);
-        again.make(false, 1).unwrap();
+        again.make(false).unwrap();
         again.removal.carry_out();
         assert!(again.data("s1").exists() && !again.runtime.exists());
+        more_stations_may_come_and_none_may_stay_away(directory.path());
+    }
+
+    /// Of a kept directory, in which s1 ran.
+    fn more_stations_may_come_and_none_may_stay_away(root: &Path) {
+        let marker = fs::read(root.join(MARKER)).unwrap();
+        let mut marker: Marker = serde_json::from_slice(&marker).unwrap();
+        marker.parent.started = 0;
+        fs::write(root.join(MARKER), serde_json::to_vec(&marker).unwrap()).unwrap();
+        let more = Layout::choose(Some(root), false, size(3, 1)).unwrap();
+        private(&more.data("s3")).unwrap();
+        assert!(
+            Layout::choose(Some(root), false, size(1, 1)).is_ok(),
+            "it never ran"
+        );
+        fs::write(more.data("s3").join("x"), "x").unwrap();
+        let problem = Layout::choose(Some(root), false, size(1, 1)).unwrap_err();
+        assert_eq!(problem.exit, Exit::Conflict, "{problem}");
+        assert!(problem.why.contains("3 stations"), "{problem}");
+        assert!(problem.to_do.ends_with("--stations 3"), "{problem}");
+        assert!(Layout::choose(Some(root), false, size(3, 1)).is_ok());
     }
 }

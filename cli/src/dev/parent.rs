@@ -2,7 +2,6 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,19 +9,19 @@ use std::time::Duration;
 use mainstay_api::{Client, Exit, Problem};
 use mainstay_protocol::code;
 use rustix::process::setsid;
-use rustix::stdio::{dup2_stderr, dup2_stdout};
-use serde::Serialize;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::daemon::{Asked, Daemon, Died};
 use super::demo::Demo;
-use super::layout::{Layout, Removal};
+use super::layout::{Layout, Removal, Size};
 use super::lock::DevLock;
 use super::logs::{self, Follower};
 use super::ready::Wanted;
 use super::reaper::{Plan, Reaper, keep_reaping};
+use super::report::report;
+use super::stations::{Joining, keep_joined};
 use crate::app::App;
 use crate::arguments::DevArguments;
 use crate::console::Volume;
@@ -30,6 +29,8 @@ use crate::home::{Context, DEV, DevCluster, Home};
 use crate::outcome::{Outcome, bug, machine};
 use crate::process;
 
+/// The station that founds the cluster.
+const FIRST: &str = "s1";
 /// Coming up takes under 3 s; on a machine with better things to do, longer.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// A daemon that ends so often before the cluster was ready will not run at all.
@@ -42,7 +43,11 @@ const LOGS_FOLLOW: Duration = Duration::from_millis(100);
 
 pub fn run(app: &mut App<'_>, arguments: &DevArguments) -> Outcome {
     let program = env::current_exe().map_err(|error| machine("find this program", error))?;
-    let layout = Layout::choose(arguments.dir.as_deref(), arguments.keep, arguments.nodes)?;
+    let size = Size {
+        stations: arguments.stations,
+        nodes: arguments.nodes,
+    };
+    let layout = Layout::choose(arguments.dir.as_deref(), arguments.keep, size)?;
     let home_made = !app.home.directory().exists();
     let plan = Plan {
         parent: process::own(),
@@ -125,9 +130,10 @@ fn live(
     }
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        layout.make(arguments.keep, arguments.nodes)?;
+        layout.make(arguments.keep)?;
         let wanted = Wanted {
-            nodes: arguments.nodes,
+            size: layout.size,
+            joining: Joining::all(layout),
             // Once: later the operator's word counts, also where it was "stop".
             demo: match !arguments.no_demo && layout.fresh {
                 true => Some(Demo::prepare(
@@ -142,17 +148,15 @@ fn live(
         };
         app.home.write(&Context {
             name: DEV.to_owned(),
-            socket: layout.api_socket(),
+            sockets: layout.api_sockets(),
             dev: Some(cluster),
         })?;
         app.home.make_current(DEV)?;
         let (ask, asked) = watch::channel(Asked::Run);
         let (tell, mut died) = mpsc::channel(DEATHS_WAITING_MAX);
-        let mut running = JoinSet::new();
-        for daemon in daemons(arguments, program, layout) {
-            running.spawn(daemon.keep_running(Arc::clone(&reaper), asked.clone(), tell.clone()));
-        }
-        running.spawn(keep_reaping(reaper, asked, tell));
+        let mut running = start_all(arguments, program, layout, reaper, &asked, &tell);
+        // Each has its own: with the last of them the news of deaths end.
+        drop((asked, tell));
         let outcome = watch_over(
             app,
             arguments,
@@ -176,6 +180,31 @@ fn live(
     })
 }
 
+/// The daemons, and whoever clears up after them: each kept running until it is asked to end.
+fn start_all(
+    arguments: &DevArguments,
+    program: &Path,
+    layout: &Layout,
+    reaper: Arc<Mutex<Reaper>>,
+    asked: &watch::Receiver<Asked>,
+    tell: &mpsc::Sender<Died>,
+) -> JoinSet<Result<(), Problem>> {
+    let mut running = JoinSet::new();
+    let mut stations = stations(arguments, program, layout).into_iter();
+    let founder = stations.next();
+    let agents = agents(arguments, program, layout);
+    for daemon in founder.into_iter().chain(agents) {
+        running.spawn(daemon.keep_running(Arc::clone(&reaper), asked.clone(), tell.clone()));
+    }
+    for station in stations {
+        let founder = Client::new(layout.api_socket(FIRST));
+        let (reaper, tell) = (Arc::clone(&reaper), tell.clone());
+        running.spawn(keep_joined(station, founder, reaper, asked.clone(), tell));
+    }
+    running.spawn(keep_reaping(reaper, asked.clone(), tell.clone()));
+    running
+}
+
 /// Until a signal: ready, then whatever happens.
 async fn watch_over(
     app: &mut App<'_>,
@@ -186,7 +215,7 @@ async fn watch_over(
     died: &mut mpsc::Receiver<Died>,
     running: &mut JoinSet<Result<(), Problem>>,
 ) -> Outcome {
-    let names = daemon_names(arguments.nodes);
+    let names: Vec<String> = layout.size.daemons().collect();
     let mut followers: Vec<Follower> = match app.console.style.volume {
         Volume::Verbose => names
             .iter()
@@ -194,8 +223,10 @@ async fn watch_over(
             .collect(),
         Volume::Quiet | Volume::Normal => Vec::new(),
     };
-    let client = Client::new(layout.api_socket());
-    let coming_up = wanted.come_up(&client);
+    let sockets = layout.api_sockets();
+    let each: Vec<Client> = sockets.iter().map(Client::new).collect();
+    let all = Client::of(sockets);
+    let coming_up = wanted.come_up(&each, &all);
     tokio::pin!(coming_up);
     let mut ready = false;
     let mut follow = tokio::time::interval(if followers.is_empty() {
@@ -207,7 +238,7 @@ async fn watch_over(
         tokio::select! {
             () = signals.next() => return Ok(Exit::Ok),
             up = &mut coming_up, if !ready => {
-                up.map_err(|problem| with_log(problem, layout, "s1"))?;
+                up.map_err(|problem| with_log(problem, layout, FIRST))?;
                 ready = true;
                 report(app, arguments, layout, wanted.demo.as_ref())?;
             }
@@ -236,161 +267,69 @@ async fn watch_over(
     }
 }
 
-fn daemon_names(nodes: u16) -> Vec<String> {
-    let agents = (1..=nodes).map(|node| format!("n{node}"));
-    std::iter::once("s1".to_owned()).chain(agents).collect()
-}
-
-/// The station, then an agent for each node.
-fn daemons(arguments: &DevArguments, program: &Path, layout: &Layout) -> Vec<Daemon> {
-    let daemon = |name: &str, binary: &Option<PathBuf>, words: Vec<OsString>| Daemon {
+/// One of a cluster's programs, tied to this one.
+fn daemon(program: &Path, binary: &Option<PathBuf>, layout: &Layout, name: &str) -> Daemon {
+    Daemon {
         name: name.to_owned(),
         launcher: program.to_owned(),
         program: binary.clone().unwrap_or_else(|| program.to_owned()),
-        arguments: words,
+        arguments: Vec::new(),
         log: layout.log(name),
-    };
-    let mut station: Vec<OsString> = [
-        "station",
-        "run",
-        "--chaos",
-        "--cluster",
-        "dev",
-        "--profile",
-        "dev",
-        "--node",
-        "n1",
-    ]
-    .map(OsString::from)
-    .to_vec();
-    station.extend(["--dir".into(), layout.data("s1").into()]);
-    station.extend(["--api".into(), layout.api_socket().into()]);
-    station.extend(["--agents".into(), layout.session_socket().into()]);
-    let mut all = vec![daemon("s1", &arguments.station_bin, station)];
-    for node in 1..=arguments.nodes {
-        let name = format!("n{node}");
-        let mut agent: Vec<OsString> = ["agent", "run", "--chaos", "--node", &name]
-            .map(OsString::from)
-            .to_vec();
-        agent.extend(["--dir".into(), layout.data(&name).into()]);
-        agent.extend(["--station".into(), layout.session_socket().into()]);
-        all.push(daemon(&name, &arguments.agent_bin, agent));
-    }
-    all
-}
-
-/// Where things are, and what to try.
-#[derive(Serialize)]
-struct Report {
-    context: &'static str,
-    socket: PathBuf,
-    directory: PathBuf,
-    logs: PathBuf,
-    nodes: Vec<String>,
-    demo: Option<DemoReport>,
-    #[serde(rename = "try")]
-    to_try: [String; 3],
-}
-
-#[derive(Serialize)]
-struct DemoReport {
-    /// Of what was applied.
-    file: PathBuf,
-    page: String,
-}
-
-fn to_try(nodes: u16, demo: bool) -> [String; 3] {
-    match demo {
-        true => [
-            "mainstay status".to_owned(),
-            format!("mainstay chaos kill worker@n{}", nodes.min(2)),
-            "mainstay why web".to_owned(),
-        ],
-        false => [
-            "mainstay status",
-            "mainstay get nodes",
-            "mainstay get types",
-        ]
-        .map(str::to_owned),
     }
 }
 
-fn report(
-    app: &mut App<'_>,
-    arguments: &DevArguments,
-    layout: &Layout,
-    demo: Option<&Demo>,
-) -> Result<(), Problem> {
-    let demo = match demo {
-        Some(demo) => Some(DemoReport {
-            file: demo.file.clone(),
-            page: demo.page()?,
-        }),
-        None => None,
+/// Station sN is on node nN, as far as there is one. Those behind the first are still to be told what they join.
+fn stations(arguments: &DevArguments, program: &Path, layout: &Layout) -> Vec<Daemon> {
+    let nodes: Vec<String> = layout.size.nodes().collect();
+    let station = |(at, name): (usize, String)| {
+        let mut station = daemon(program, &arguments.station_bin, layout, &name);
+        let words = [
+            "station",
+            "run",
+            "--chaos",
+            "--cluster",
+            DEV,
+            "--profile",
+            "dev",
+        ];
+        station.arguments.extend(words.map(OsString::from));
+        if at > 0 {
+            station
+                .arguments
+                .extend(["--station".into(), (&name).into()]);
+        }
+        if let Some(node) = nodes.get(at) {
+            station.arguments.extend(["--node".into(), node.into()]);
+        }
+        station.arguments.extend([
+            "--dir".into(),
+            layout.data(&name).into(),
+            "--api".into(),
+            layout.api_socket(&name).into(),
+            "--agents".into(),
+            layout.session_socket(&name).into(),
+        ]);
+        station
     };
-    let report = Report {
-        context: DEV,
-        socket: layout.api_socket(),
-        directory: layout.root.clone(),
-        logs: layout.logs(),
-        nodes: (1..=arguments.nodes)
-            .map(|node| format!("n{node}"))
-            .collect(),
-        to_try: to_try(arguments.nodes, demo.is_some()),
-        demo,
-    };
-    let references: Vec<String> = report
-        .nodes
-        .iter()
-        .map(|node| format!("node/{node}"))
-        .collect();
-    app.console.answer(&report, &references, |_| {
-        let [first, second, third] = &report.to_try;
-        let nodes = report.nodes.join(", ");
-        let demo = match &report.demo {
-            Some(DemoReport { file, page }) => {
-                format!("demo       {}\npage       {page}\n", file.display())
-            }
-            None => String::new(),
-        };
-        format!(
-            "ready: {nodes} and station s1\ncontext    {DEV} (now the current one)\ndata       {}\nlogs       {}\nsocket     {}\n\
-             {demo}try        {first}\n           {second}\n           {third}\n",
-            report.directory.display(),
-            report.logs.display(),
-            report.socket.display(),
-        )
-    })?;
-    let end = match arguments.detached {
-        true => "`mainstay dev stop`",
-        false => "Ctrl-C",
-    };
-    let kept = arguments.keep || layout.reopened;
-    app.console.say(&match kept {
-        true => format!("{end} ends it; its data stays in {}", layout.root.display()),
-        false => format!("{end} ends it and removes everything it made"),
-    });
-    match arguments.detached {
-        true => let_go_of_the_terminal(layout),
-        false => Ok(()),
-    }
+    layout.size.stations().enumerate().map(station).collect()
 }
 
-/// Whoever started a detached cluster reads until its streams end, and that is now. The last byte says that it is
-/// ready: a parent that merely ended does not write it.
-fn let_go_of_the_terminal(layout: &Layout) -> Result<(), Problem> {
-    let doing = |error: io::Error| machine("write the parent's log", error);
-    io::stdout()
-        .write_all(&[super::detach::READY])
-        .and_then(|()| io::stdout().flush())
-        .map_err(doing)?;
-    let log = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(layout.log("dev"))
-        .map_err(doing)?;
-    dup2_stdout(&log).map_err(|error| doing(error.into()))?;
-    dup2_stderr(&log).map_err(|error| doing(error.into()))
+/// One for each node; each is told of every station.
+fn agents(arguments: &DevArguments, program: &Path, layout: &Layout) -> Vec<Daemon> {
+    let agent = |name: String| {
+        let mut agent = daemon(program, &arguments.agent_bin, layout, &name);
+        let words = ["agent", "run", "--chaos", "--node", &name];
+        agent.arguments.extend(words.map(OsString::from));
+        agent
+            .arguments
+            .extend(["--dir".into(), layout.data(&name).into()]);
+        for station in layout.size.stations() {
+            let socket = layout.session_socket(&station);
+            agent.arguments.extend(["--station".into(), socket.into()]);
+        }
+        agent
+    };
+    layout.size.nodes().map(agent).collect()
 }
 
 /// The context to go back to. One that a killed dev cluster left current is looked through.

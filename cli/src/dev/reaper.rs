@@ -314,7 +314,7 @@ mod tests {
     fn context(parent: ProcessId) -> Context {
         Context {
             name: DEV.to_owned(),
-            socket: PathBuf::from("/nowhere"),
+            sockets: vec![PathBuf::from("/nowhere")],
             dev: Some(DevCluster {
                 parent,
                 directory: PathBuf::from("/nowhere"),

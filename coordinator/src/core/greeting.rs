@@ -60,6 +60,7 @@ fn introductions<'a>(
         Event::Found(_)
         | Event::Reports { .. }
         | Event::AgentGone { .. }
+        | Event::Stations(_)
         | Event::StationStops { .. }
         | Event::Operator(_) => None,
     })

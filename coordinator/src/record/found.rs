@@ -1,13 +1,15 @@
-//! The cluster and its station come into the graph: at the first start, and again whenever a station's facts change.
-//! A new life of the station is told from another term of the same one, and how the life before ended.
+//! The cluster and its stations come into the graph: at the first start, and again whenever a station's facts change.
+//! A new life of a station is told from another term of the same one, and how the life before ended.
+
+use std::collections::BTreeMap;
 
 use mainstay_protocol::{StationId, StationRunId};
 use mainstay_resource_graph::{
-    Cluster, Key, Station, StationBegan, StationState, Txn, Vertex, View,
+    Cluster, Key, Kind, Station, StationBegan, StationState, Txn, Vertex, View,
 };
 
 use crate::env::Env;
-use crate::event::Found;
+use crate::event::{Found, StationLife, StationSeen};
 
 pub fn found(txn: &mut Txn<'_>, found: &Found, env: &Env) {
     if txn.record(&Key::Cluster).is_none() {
@@ -21,28 +23,94 @@ pub fn found(txn: &mut Txn<'_>, found: &Found, env: &Env) {
         txn.put(Key::Cluster, Vertex::Cluster(cluster))
             .expect("it is the first");
     }
-    let began = match known(txn, found.station) {
-        None => StationBegan::First,
-        Some(was) if was.run == found.run => was.began,
-        Some(was) => match was.state {
-            StationState::Stopped => StationBegan::AfterOrderlyEnd,
-            StationState::Running => StationBegan::AfterNoWord,
-        },
-    };
+    let was = known(txn, found.station);
     let station = Station {
         id: found.station,
         address: found.address.clone(),
-        build: found.build.clone(),
-        run: found.run,
+        node: found.life.node.clone(),
+        build: found.life.build.clone(),
+        run: Some(found.life.run),
         state: StationState::Running,
-        began,
+        began: began(was.as_ref(), &found.life),
     };
     put(txn, station);
 }
 
+fn began(was: Option<&Station>, life: &StationLife) -> StationBegan {
+    let Some(was) = was else {
+        return StationBegan::First;
+    };
+    match (was.run, was.state) {
+        (None, _) => StationBegan::First,
+        (Some(run), _) if run == life.run => was.began,
+        (Some(_), StationState::Stopped) => StationBegan::AfterOrderlyEnd,
+        (
+            Some(_),
+            StationState::Running
+            | StationState::Joining
+            | StationState::Away
+            | StationState::Removed,
+        ) => StationBegan::AfterNoWord,
+    }
+}
+
+/// The whole group as whoever leads sees it: what is not in it is no part of it any more.
+pub fn stations(txn: &mut Txn<'_>, group: &BTreeMap<StationId, StationSeen>) {
+    for (id, seen) in group {
+        let was = known(txn, *id);
+        let now = met(*id, was.as_ref(), seen);
+        if was.as_ref() != Some(&now) {
+            put(txn, now);
+        }
+    }
+    for key in txn.keys(Kind::Station) {
+        let Key::Station(id) = key else { continue };
+        let left = known(txn, id).filter(|_| !group.contains_key(&id));
+        if let Some(station) = left.filter(|station| station.state != StationState::Removed) {
+            let state = StationState::Removed;
+            put(txn, Station { state, ..station });
+        }
+    }
+}
+
+fn met(id: StationId, was: Option<&Station>, seen: &StationSeen) -> Station {
+    let before = was.map_or(StationState::Away, |was| was.state);
+    let state = match seen.heard {
+        _ if !seen.votes => StationState::Joining,
+        Some(true) => StationState::Running,
+        // It said that it would end.
+        Some(false) if before == StationState::Stopped => StationState::Stopped,
+        Some(false) => StationState::Away,
+        None if before == StationState::Joining => StationState::Away,
+        None => before,
+    };
+    let life = seen.life.as_ref();
+    let node = life.map_or_else(
+        || was.and_then(|was| was.node.clone()),
+        |life| life.node.clone(),
+    );
+    let build = life.map_or_else(
+        || was.map_or_else(String::new, |was| was.build.clone()),
+        |life| life.build.clone(),
+    );
+    Station {
+        id,
+        address: seen.address.clone(),
+        node,
+        build,
+        run: life.map(|life| life.run).or(was.and_then(|was| was.run)),
+        state,
+        began: match (life, was) {
+            (Some(life), _) => began(was, life),
+            (None, Some(was)) => was.began,
+            (None, None) => StationBegan::First,
+        },
+    }
+}
+
 /// The last words of this life of the station.
 pub fn station_stops(txn: &mut Txn<'_>, id: StationId, run: StationRunId) {
-    if let Some(station) = known(txn, id).filter(|station| station.run == run) {
+    if let Some(station) = known(txn, id).filter(|station| station.run == Some(run)) {
         let state = StationState::Stopped;
         put(txn, Station { state, ..station });
     }
@@ -77,6 +145,14 @@ mod tests {
         StationRunId(Uuid::from_u128(number))
     }
 
+    fn life(number: u128) -> StationLife {
+        StationLife {
+            run: run(number),
+            build: "0.1.0".to_owned(),
+            node: None,
+        }
+    }
+
     fn leads(number: u128) -> Found {
         Found {
             cluster: ClusterId(Uuid::from_u128(1)),
@@ -84,8 +160,7 @@ mod tests {
             settings: Settings::LAN,
             station: StationId(1),
             address: "unix:s1".to_owned(),
-            build: "0.1.0".to_owned(),
-            run: run(number),
+            life: life(number),
         }
     }
 
@@ -126,5 +201,93 @@ mod tests {
         assert_eq!(told(&mut graph, stop(1)), (vec![], true), "not its word");
         assert_eq!(told(&mut graph, stop(2)), says("station.stopped", true));
         assert_eq!(lead(&mut graph, 3), says("station.started", false));
+    }
+
+    fn seen(votes: bool, heard: Option<bool>, number: u128) -> StationSeen {
+        StationSeen {
+            address: "unix:s2".to_owned(),
+            votes,
+            heard,
+            life: (number > 0).then(|| life(number)),
+        }
+    }
+
+    // proves: S17, S24
+    #[test]
+    fn a_station_joins_votes_is_missed_comes_back_and_is_removed_for_ever() {
+        const S2: StationId = StationId(2);
+        let mut graph = Graph::new();
+        told(&mut graph, |txn, env| found(txn, &leads(1), env));
+        let own = StationSeen {
+            address: "unix:s1".to_owned(),
+            ..seen(true, Some(true), 1)
+        };
+        let mut group = |other: Option<StationSeen>| {
+            let mut group = BTreeMap::from([(StationId(1), own.clone())]);
+            group.extend(other.map(|other| (S2, other)));
+            let kinds = told(&mut graph, |txn, _| stations(txn, &group)).0;
+            let record = graph.record(&Key::Station(S2));
+            let reason = record.and_then(|record| match &record.vertex {
+                Vertex::Station(station) => {
+                    let reason = why::station_reason(station);
+                    Some((station.state, reason.map(|reason| reason.code)))
+                }
+                _ => None,
+            });
+            (kinds.join(" "), reason)
+        };
+        let mut is = |other, kind: &str, state, code: Option<code::Code>| {
+            assert_eq!(group(other), (kind.to_owned(), Some((state, code))));
+        };
+        let joining = (StationState::Joining, Some(code::STATION_JOINING));
+        let running = (StationState::Running, None);
+        let away = (StationState::Away, Some(code::STATION_AWAY));
+        is(
+            Some(seen(false, None, 0)),
+            "station.joined",
+            joining.0,
+            joining.1.clone(),
+        );
+        is(
+            Some(seen(false, Some(true), 5)),
+            "station.changed",
+            joining.0,
+            joining.1,
+        );
+        is(
+            Some(seen(true, Some(true), 5)),
+            "station.voting",
+            running.0,
+            running.1.clone(),
+        );
+        is(Some(seen(true, None, 5)), "", running.0, running.1.clone());
+        is(
+            Some(seen(true, Some(false), 5)),
+            "station.away",
+            away.0,
+            away.1.clone(),
+        );
+        is(Some(seen(true, None, 5)), "", away.0, away.1);
+        is(
+            Some(seen(true, Some(true), 5)),
+            "station.heard",
+            running.0,
+            running.1,
+        );
+        is(
+            Some(seen(true, Some(false), 5)),
+            "station.away",
+            StationState::Away,
+            Some(code::STATION_AWAY),
+        );
+        let restarted = Some(code::STATION_RESTARTED);
+        is(
+            Some(seen(true, Some(true), 6)),
+            "station.restarted",
+            StationState::Running,
+            restarted,
+        );
+        is(None, "station.removed", StationState::Removed, None);
+        is(None, "", StationState::Removed, None);
     }
 }

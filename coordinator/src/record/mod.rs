@@ -66,6 +66,11 @@ pub fn event(txn: &mut Txn<'_>, event: &Event, env: &Env) -> Outcome {
             txn.set_cause(Cause::Operator(operation.name().to_owned()));
             Outcome::Answer(operation::operation(txn, operation, env))
         }
+        Event::Stations(group) => {
+            txn.set_cause(Cause::Session("stations".to_owned()));
+            found::stations(txn, group);
+            Outcome::Nothing
+        }
         Event::StationStops { station, run } => {
             txn.set_cause(Cause::Session("station_stops".to_owned()));
             found::station_stops(txn, *station, *run);

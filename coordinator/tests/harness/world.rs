@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mainstay_coordinator::{
     Answer, CoreConfig, Decision, Effect, Entry, Event, Found, LeaderCore, LogEvent, Monotonic,
-    ProposalId, Rules, Ticket,
+    ProposalId, Rules, StationLife, Ticket,
 };
 use mainstay_protocol::command::Command;
 use mainstay_protocol::{
@@ -61,8 +61,11 @@ pub fn config() -> CoreConfig {
             settings: Settings::LAN,
             station: StationId(1),
             address: "/run/station.sock".to_owned(),
-            build: "test".to_owned(),
-            run: StationRunId(uuid::Uuid::from_u64_pair(2, 1)),
+            life: StationLife {
+                run: StationRunId(uuid::Uuid::from_u64_pair(2, 1)),
+                build: "test".to_owned(),
+                node: None,
+            },
         },
         epoch: Epoch(1),
     }

@@ -11,8 +11,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use super::connection::{self, Connection, ReadHalf, WriteHalf};
-use super::{Opened, SessionError, in_time, jittered, unwelcome};
+use super::connection::{ReadHalf, WriteHalf};
+use super::opened::{Opened, in_time, unwelcome};
+use super::{SessionError, jittered};
 use crate::options::Endpoint;
 use crate::requests::Requests;
 
@@ -63,6 +64,7 @@ impl Answers {
 
 /// How the bulk connection of one session is opened.
 pub(super) struct BulkWay {
+    /// Where the session is: another station knows nothing of it.
     pub(super) endpoint: Endpoint,
     pub(super) handshake: Handshake,
     pub(super) agent_run: AgentRunId,
@@ -99,21 +101,14 @@ impl BulkWay {
     }
 
     async fn open(&self) -> Result<Opened, SessionError> {
-        let connecting = connection::connect(&self.endpoint);
-        let Connection { read, write } = in_time("connecting to the station", connecting).await?;
-        let mut opened = Opened {
-            read,
-            write,
-            decoder: FrameDecoder::new(Channel::Bulk),
-            channel: Channel::Bulk,
-        };
+        let mut opened = Opened::connect(&self.endpoint, Channel::Bulk).await?;
         let first = async {
             opened.shake_hands(self.handshake.clone()).await?;
             let agent_run = self.agent_run;
             opened
                 .write(AgentMessage::BulkUp(BulkUp { agent_run }))
                 .await?;
-            opened.first_word().await
+            opened.word().await
         };
         let word = in_time("opening the bulk connection", first).await?;
         if let StationMessage::BulkReady(_) = word {

@@ -11,6 +11,7 @@ mod bulk;
 mod ending;
 mod processes;
 mod sessions;
+mod several;
 mod starting;
 mod station;
 mod stuck;

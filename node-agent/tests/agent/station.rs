@@ -25,7 +25,7 @@ use mainstay_protocol::{
 use tempfile::TempDir;
 
 /// Longer than anything here takes, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What was heard, in order.
 #[derive(Debug, Default)]
@@ -52,7 +52,8 @@ pub struct Cluster {
     dir: TempDir,
     heard: Arc<(Mutex<Heard>, Condvar)>,
     agent: Option<JoinHandle<ExitCode>>,
-    listener: Option<JoinHandle<()>>,
+    /// What the agent is started with: sockets in the directory.
+    stations: Vec<&'static str>,
     next: Mutex<u64>,
     pub stop_deadline_ms: u64,
 }
@@ -110,25 +111,33 @@ impl Cluster {
 
     /// An agent with nobody to talk to yet.
     pub fn agent_alone(chaos: bool) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mut cluster = Self {
-            dir,
-            heard: Arc::default(),
-            agent: None,
-            listener: None,
-            next: Mutex::new(0),
-            stop_deadline_ms: 10_000,
-        };
-        cluster.heard.0.lock().unwrap().acknowledges = true;
+        let mut cluster = Self::without_agent(&["station.sock"]);
         cluster.run_agent(chaos);
         cluster
     }
 
+    /// For an agent that is started with these stations, later.
+    pub fn without_agent(stations: &[&'static str]) -> Self {
+        let cluster = Self {
+            dir: tempfile::tempdir().unwrap(),
+            heard: Arc::default(),
+            agent: None,
+            stations: stations.to_vec(),
+            next: Mutex::new(0),
+            stop_deadline_ms: 10_000,
+        };
+        cluster.heard.0.lock().unwrap().acknowledges = true;
+        cluster
+    }
+
     pub fn run_agent(&mut self, chaos: bool) {
+        let stations = self.stations.iter();
         let options = AgentOptions {
             node: NodeName::new("n1").unwrap(),
             dir: self.path("agent"),
-            station: Endpoint::Unix(self.path("station.sock")),
+            stations: stations
+                .map(|name| Endpoint::Unix(self.path(name)))
+                .collect(),
             cluster: None,
             chaos,
             labels: [("role".to_owned(), "web".to_owned())].into(),
@@ -140,20 +149,18 @@ impl Cluster {
         self.agent = Some(thread::spawn(move || Agent::new().run_with(options)));
     }
 
-    pub fn with_station(mut self) -> Self {
-        let listener = UnixListener::bind(self.path("station.sock")).unwrap();
-        let heard = Arc::clone(&self.heard);
-        self.listener = Some(thread::spawn(move || {
-            for stream in listener.incoming() {
-                let heard = Arc::clone(&heard);
-                let stream = stream.unwrap();
-                thread::spawn(move || serve(stream, &heard));
-            }
-        }));
+    pub fn with_station(self) -> Self {
+        self.lead_at("station.sock");
         self.wait("the agent's session", |heard| {
             heard.write.is_some().then_some(())
         });
         self
+    }
+
+    /// The station that leads is at this socket too.
+    pub fn lead_at(&self, name: &str) {
+        let heard = Arc::clone(&self.heard);
+        listen(&self.path(name), move |stream| serve(stream, &heard));
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -345,7 +352,7 @@ impl Cluster {
         *next
     }
 
-    fn say(&self, message: &StationMessage) {
+    pub fn say(&self, message: &StationMessage) {
         let mut stream = self.wait("a session", |heard| {
             heard
                 .write
@@ -369,7 +376,18 @@ pub fn lines(path: &Path) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn send(stream: &mut UnixStream, message: &StationMessage) {
+/// Each connection on a thread of its own.
+pub fn listen(path: &Path, serve: impl Fn(UnixStream) + Clone + Send + 'static) {
+    let listener = UnixListener::bind(path).unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (serve, stream) = (serve.clone(), stream.unwrap());
+            thread::spawn(move || serve(stream));
+        }
+    });
+}
+
+pub fn send(stream: &mut UnixStream, message: &StationMessage) {
     send_all(stream, [message]);
 }
 
@@ -382,7 +400,8 @@ fn send_all<'a>(stream: &mut UnixStream, messages: impl IntoIterator<Item = &'a 
     let _ = stream.write_all(&bytes);
 }
 
-fn serve(mut stream: UnixStream, heard: &(Mutex<Heard>, Condvar)) {
+/// Which of an agent's connections it is.
+pub fn shake_hands(stream: &mut UnixStream) -> Channel {
     let mut theirs = Vec::new();
     loop {
         let needed = Handshake::needed(&theirs).unwrap();
@@ -399,6 +418,11 @@ fn serve(mut stream: UnixStream, heard: &(Mutex<Heard>, Condvar)) {
     let mine = Handshake::new(Role::Station, channel, "test");
     agree(&mine, &theirs).unwrap();
     stream.write_all(&mine.encode().unwrap()).unwrap();
+    channel
+}
+
+fn serve(mut stream: UnixStream, heard: &(Mutex<Heard>, Condvar)) {
+    let channel = shake_hands(&mut stream);
     let mut decoder = FrameDecoder::new(channel);
     let mut bytes = [0; 4096];
     loop {

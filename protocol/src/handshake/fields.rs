@@ -1,7 +1,7 @@
 //! The handshake's fields, byte by byte. Numbers and layouts are frozen.
 
 use super::{Channel, Handshake, HandshakeError, Interface, Role, uuid};
-use crate::ids::{BootId, ClusterId, NodeId, NodeName, StationId};
+use crate::ids::{BootId, ClusterId, NodeId, NodeName, StationId, StationRunId};
 use crate::limits;
 use crate::numbers::Epoch;
 
@@ -18,6 +18,7 @@ const FEATURE: u16 = 8;
 const CHANNEL: u16 = 9;
 const ROLE: u16 = 10;
 const STATION: u16 = 11;
+const RUN: u16 = 12;
 
 pub fn write(handshake: &Handshake) -> Result<Vec<u8>, HandshakeError> {
     let mut out = Writer::default();
@@ -45,6 +46,9 @@ pub fn write(handshake: &Handshake) -> Result<Vec<u8>, HandshakeError> {
     out.field(ROLE, &[handshake.role as u8])?;
     if let Some(StationId(number)) = handshake.station {
         out.field(STATION, &number.to_be_bytes())?;
+    }
+    if let Some(StationRunId(id)) = handshake.run {
+        out.field(RUN, id.as_bytes())?;
     }
     Ok(out.bytes)
 }
@@ -119,6 +123,7 @@ struct Seen {
     channel: Option<Channel>,
     role: Option<Role>,
     station: Option<StationId>,
+    run: Option<StationRunId>,
 }
 
 impl Seen {
@@ -165,8 +170,13 @@ impl Seen {
             }
             STATION => {
                 let bytes = value.try_into().map_err(|_| bad("not 8 bytes"))?;
-                once(field, &mut self.station, StationId(u64::from_be_bytes(bytes)))
+                once(
+                    field,
+                    &mut self.station,
+                    StationId(u64::from_be_bytes(bytes)),
+                )
             }
+            RUN => once(field, &mut self.run, StationRunId(sixteen()?)),
             // From a newer build: skipped and not kept.
             _ => Ok(()),
         }
@@ -199,6 +209,7 @@ impl Seen {
             channel: self.channel.ok_or(missing("channel"))?,
             role: self.role.ok_or(missing("role"))?,
             station: self.station,
+            run: self.run,
         })
     }
 }

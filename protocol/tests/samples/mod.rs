@@ -8,7 +8,7 @@ mod words;
 use mainstay_protocol::handshake::{Channel, Handshake, Interface, Role};
 use mainstay_protocol::versioned::Evolving;
 use mainstay_protocol::{
-    BootId, ClusterId, Epoch, InstanceKey, NodeId, NodeName, PlacementName, StationId,
+    BootId, ClusterId, Epoch, InstanceKey, NodeId, NodeName, PlacementName, StationId, StationRunId,
 };
 use uuid::Uuid;
 
@@ -81,6 +81,7 @@ pub fn full_handshake() -> Handshake {
         channel: Channel::Control,
         role: Role::Agent,
         station: Some(StationId(3)),
+        run: Some(StationRunId(Uuid::from_u128(0x66))),
     }
 }
 

@@ -50,6 +50,17 @@ pub(super) fn station(old: Option<&Record>, new: &Record, now: &Station) -> Opti
         (Some(was), StationState::Stopped) if was.state != StationState::Stopped => {
             ("station.stopped", format!("{key} ended in order"))
         }
+        (Some(was), StationState::Away) if was.state != StationState::Away => {
+            ("station.away", format!("{key} is not heard any more"))
+        }
+        (Some(was), StationState::Removed) if was.state != StationState::Removed => (
+            "station.removed",
+            format!("{key} is no part of the group any more"),
+        ),
+        (Some(was), StationState::Running) if was.state == StationState::Joining => (
+            "station.voting",
+            format!("{key} has caught up and votes: {}", at()),
+        ),
         (Some(was), StationState::Running) if was.run != now.run => match now.began {
             StationBegan::First | StationBegan::AfterOrderlyEnd => {
                 ("station.started", format!("{key} was started: {}", at()))
@@ -61,9 +72,17 @@ pub(super) fn station(old: Option<&Record>, new: &Record, now: &Station) -> Opti
                 ),
             ),
         },
-        (Some(_), StationState::Running | StationState::Stopped) => {
-            ("station.changed", format!("{key} changed: {}", at()))
+        (Some(was), StationState::Running) if was.state == StationState::Away => {
+            ("station.heard", format!("{key} is heard again"))
         }
+        (
+            Some(_),
+            StationState::Running
+            | StationState::Stopped
+            | StationState::Joining
+            | StationState::Away
+            | StationState::Removed,
+        ) => ("station.changed", format!("{key} changed: {}", at())),
     };
     Some(
         told(new, kind, message)

@@ -12,7 +12,7 @@ use mainstay_api::Problem;
 use mainstay_protocol::{code, limits};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{UnixListener, UnixStream, unix::SocketAddr};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::peers;
 
@@ -90,6 +90,26 @@ impl Listener for Admitting {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+}
+
+/// Connections of other stations, which the session socket has let in. There are never more than it has places for.
+pub struct PassedOn(pub mpsc::Receiver<UnixStream>);
+
+impl Listener for PassedOn {
+    type Io = UnixStream;
+    type Addr = ();
+
+    async fn accept(&mut self) -> (UnixStream, ()) {
+        match self.0.recv().await {
+            Some(stream) => (stream, ()),
+            // The session socket is closed: no more will come.
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -19,9 +19,17 @@ use crate::metrics::Gauges;
 
 pub async fn status(State(api): State<Api>) -> Reply {
     let leadership = api.shared.standing().leadership;
+    // Another may lead, and be heard.
+    let term = match leadership {
+        Some(leadership) => Some(leadership.term.0),
+        None => api
+            .shared
+            .leading()
+            .map(|_| api.shared.store.status().term.0),
+    };
     let standing = Standing {
-        quorum: leadership.is_some(),
-        term: leadership.map(|leadership| leadership.term.0),
+        quorum: term.is_some(),
+        term,
         data_age_ms: api.shared.data_age_ms(),
     };
     let mut status = api
@@ -75,15 +83,15 @@ pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// It leads, and the cluster's first entry is there: changes are taken.
+/// It leads or hears who does, and the cluster's first entry is there: changes are taken.
 pub async fn readyz(State(api): State<Api>) -> Reply {
     let founded = api
         .read(|present| Ok(present.view.cluster().is_some()))
         .await?;
-    match api.shared.leads() && founded {
+    match api.shared.leading().is_some() && founded {
         true => json(&serde_json::json!({ "ready": true })),
         false => {
-            let why = "this station has no leader yet";
+            let why = api.shared.no_leader();
             Err(Problem::new(code::NO_QUORUM, "see whether the station is ready", why).into())
         }
     }

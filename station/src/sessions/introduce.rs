@@ -1,5 +1,5 @@
 //! A peer introduces itself: the frozen handshake, then NodeUp, or BulkUp on a second connection, and nothing else before
-//! that.
+//! that. Another station says all it has to say with the handshake.
 
 use mainstay_protocol::bad_frames::BadFrames;
 use mainstay_protocol::code;
@@ -8,14 +8,23 @@ use mainstay_protocol::handshake::{Handshake, Role, agree};
 use mainstay_protocol::report::NodeUp;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{AgentMessage, Received, StationMessage};
-use mainstay_protocol::{AgentRunId, NodeName, limits};
+use mainstay_protocol::{AgentRunId, Epoch, NodeName, StationId, limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::denied;
 
+/// Who came.
+pub enum Introduced {
+    Agent(Box<FromAgent>),
+    /// Another station of the group, for the log's talk.
+    Log(StationId),
+    /// Another station, which passes requests on.
+    Api,
+}
+
 /// A peer that is an agent, with what was read behind its first word.
-pub struct Introduced {
+pub struct FromAgent {
     pub first: First,
     pub decoder: FrameDecoder,
     pub bad: BadFrames,
@@ -63,11 +72,24 @@ pub async fn introduce(stream: &mut UnixStream, mine: &Handshake) -> Result<Intr
     if let Err(refused) = agree(&mine, &theirs) {
         return Err(bad(frames, refused.text));
     }
-    if theirs.role != Role::Agent {
-        return Err(bad(
-            frames,
-            format!("this socket is for agents, not for {:?}", theirs.role),
-        ));
+    match (theirs.role, theirs.station, theirs.channel) {
+        (Role::Agent, _, _) => {}
+        (Role::Station, Some(_), _) if theirs.epoch != Epoch(0) && theirs.epoch < mine.epoch => {
+            let why = format!(
+                "it is of the cluster's epoch {}, which epoch {} has taken the place of",
+                theirs.epoch, mine.epoch
+            );
+            return Err(bad(frames, why));
+        }
+        (Role::Station, Some(station), Channel::Control) => return Ok(Introduced::Log(station)),
+        (Role::Station, Some(_), Channel::Bulk) => return Ok(Introduced::Api),
+        (Role::Station, None, _) | (Role::Cli, _, _) => {
+            let why = format!(
+                "this socket is for agents and stations, not for {:?}",
+                theirs.role
+            );
+            return Err(bad(frames, why));
+        }
     }
     let (message, decoder, frames) = first_message(stream, theirs.channel, frames).await?;
     let refused = match (message, theirs.channel, theirs.node) {
@@ -75,18 +97,18 @@ pub async fn introduce(stream: &mut UnixStream, mine: &Handshake) -> Result<Intr
             format!("the handshake says {node}, the NodeUp {}", up.node)
         }
         (AgentMessage::NodeUp(up), Channel::Control, Some(_) | None) => {
-            return Ok(Introduced {
+            return Ok(Introduced::Agent(Box::new(FromAgent {
                 first: First::Node(up),
                 decoder,
                 bad: frames,
-            });
+            })));
         }
         (AgentMessage::BulkUp(up), Channel::Bulk, Some(node)) => {
-            return Ok(Introduced {
+            return Ok(Introduced::Agent(Box::new(FromAgent {
                 first: First::Bulk(node, up.agent_run),
                 decoder,
                 bad: frames,
-            });
+            })));
         }
         (_, Channel::Control, _) => "a session begins with a NodeUp".to_owned(),
         (_, Channel::Bulk, _) => {
@@ -103,7 +125,7 @@ fn bad(mut frames: BadFrames, why: impl Into<String>) -> BadPeer {
     BadPeer { frames, why }
 }
 
-async fn read_handshake(stream: &mut UnixStream) -> Result<Handshake, String> {
+pub async fn read_handshake(stream: &mut UnixStream) -> Result<Handshake, String> {
     let mut bytes = Vec::new();
     loop {
         let needed = Handshake::needed(&bytes).map_err(|error| error.to_string())?;

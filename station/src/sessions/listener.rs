@@ -6,9 +6,10 @@ use std::time::Duration;
 use mainstay_protocol::handshake::Handshake;
 use mainstay_protocol::limits;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::introduce::Introduced;
 use super::{introduce, serve};
 use crate::peers;
 use crate::shared::Shared;
@@ -21,6 +22,8 @@ pub struct ListenerConfig {
     pub handshake: Handshake,
     /// Ends with the station.
     pub stop: watch::Receiver<bool>,
+    /// Where connections go on which another station passes requests on.
+    pub passed_on: mpsc::Sender<UnixStream>,
 }
 
 /// Time for sessions to end by themselves when the station stops.
@@ -34,6 +37,7 @@ pub async fn listen(config: ListenerConfig) {
         shared,
         handshake,
         mut stop,
+        passed_on,
     } = config;
     let introducing = Arc::new(Semaphore::new(limits::HANDSHAKES_MAX));
     let handshake = Arc::new(handshake);
@@ -47,8 +51,8 @@ pub async fn listen(config: ListenerConfig) {
                         continue;
                     };
                     let shared = Arc::clone(&shared);
-                    let handshake = Arc::clone(&handshake);
-                    sessions.spawn(async move { connection(stream, &shared, &handshake, permit).await });
+                    let way = Way { handshake: Arc::clone(&handshake), passed_on: passed_on.clone() };
+                    sessions.spawn(async move { connection(stream, &shared, way, permit).await });
                 }
                 Err(error) => {
                     tracing::warn!(%error, "accepting a session failed");
@@ -70,10 +74,16 @@ pub async fn listen(config: ListenerConfig) {
     }
 }
 
+/// What each connection needs of the listener's.
+struct Way {
+    handshake: Arc<Handshake>,
+    passed_on: mpsc::Sender<UnixStream>,
+}
+
 async fn connection(
     mut stream: UnixStream,
     shared: &Arc<Shared>,
-    handshake: &Handshake,
+    way: Way,
     permit: tokio::sync::OwnedSemaphorePermit,
 ) {
     let pid = match peers::admit(&stream) {
@@ -89,10 +99,16 @@ async fn connection(
     };
     let deadline = Duration::from_millis(limits::HANDSHAKE_DEADLINE_MS);
     let introduced =
-        tokio::time::timeout(deadline, introduce::introduce(&mut stream, handshake)).await;
+        tokio::time::timeout(deadline, introduce::introduce(&mut stream, &way.handshake)).await;
     drop(permit);
     match introduced {
-        Ok(Ok(introduced)) => serve::serve(stream, introduced, pid, shared).await,
+        Ok(Ok(Introduced::Agent(agent))) => serve::serve(stream, *agent, pid, shared).await,
+        Ok(Ok(Introduced::Log(from))) => {
+            let ended = shared.store.serve_peer(from, Box::new(stream)).await;
+            tracing::debug!(%from, ?ended, "a station's connection ended");
+        }
+        // With the API's end the station ends.
+        Ok(Ok(Introduced::Api)) => drop(way.passed_on.send(stream).await),
         Ok(Err(bad)) => {
             tracing::info!(peer = %bad.frames.peer(), why = %bad.why, "a peer could not introduce itself");
             shared.metrics.bad_frame();

@@ -21,18 +21,18 @@ use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::introduce::{First, Introduced};
+use super::introduce::{First, FromAgent};
 use super::link::Link;
 use super::{bulk, denied, writer};
 use crate::shared::{Shared, Submitted};
 
 pub async fn serve(
     stream: UnixStream,
-    introduced: Introduced,
+    introduced: FromAgent,
     pid: Option<i32>,
     shared: &Arc<Shared>,
 ) {
-    let Introduced {
+    let FromAgent {
         first,
         decoder,
         bad,
@@ -101,7 +101,13 @@ struct Session {
 impl Session {
     async fn submit(&self, submitted: Submitted) -> Result<(), String> {
         if !self.shared.leads() {
-            let refusal = Refusal::new(code::NO_QUORUM, "this station has no leader now");
+            if let Some(stations) = self.shared.stations() {
+                self.link.send(StationMessage::Stations(stations));
+            }
+            let refusal = match self.shared.leading() {
+                Some(leader) => Refusal::new(code::ANOTHER_LEADS, format!("{leader} leads")),
+                None => Refusal::new(code::NO_QUORUM, self.shared.no_leader()),
+            };
             self.link.deny(&refusal);
             return Err(refusal.text);
         }
@@ -260,6 +266,7 @@ impl Session {
                     Event::Found(_)
                     | Event::NodeUp { .. }
                     | Event::AgentGone { .. }
+                    | Event::Stations(_)
                     | Event::StationStops { .. }
                     | Event::Operator(_) => {
                         unreachable!("what came back is what was sent")

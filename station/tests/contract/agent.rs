@@ -127,7 +127,11 @@ impl Agent {
             &AgentMessage::NodeUp(Box::new(node_up(&config))),
         )
         .await;
-        let welcome = match wire.next().await {
+        let mut word = wire.next().await;
+        while matches!(word, Some(StationMessage::Stations(_))) {
+            word = wire.next().await;
+        }
+        let welcome = match word {
             Some(StationMessage::Welcome(welcome)) => welcome,
             Some(StationMessage::Denied(denied)) => return Err(denied),
             other => {
@@ -209,6 +213,8 @@ pub fn handshake(config: &AgentConfig) -> Handshake {
         features: std::collections::BTreeSet::new(),
         channel: Channel::Control,
         role: Role::Agent,
+        station: None,
+        run: None,
     }
 }
 
@@ -381,6 +387,7 @@ impl Life {
                 self.tell.send_modify(|seen| seen.unsupported += 1)
             }
             StationMessage::HeartbeatSeen(_)
+            | StationMessage::Stations(_)
             | StationMessage::BulkReady(_)
             | StationMessage::Welcome(_)
             | StationMessage::Denied(_) => {}

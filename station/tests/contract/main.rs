@@ -9,6 +9,7 @@ mod bounds;
 mod bulk;
 mod changes;
 mod cluster;
+mod group;
 mod history;
 mod hostile;
 mod looks;

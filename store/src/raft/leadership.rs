@@ -1,7 +1,11 @@
-//! Watches openraft's metrics and tells the driver when this station leads, and when no longer.
+//! Watches openraft's metrics and tells the driver when this station leads, and when no longer. openraft lets a leader that
+//! hears nobody go on until it is told of another; ours stops deciding, and begins again if it is heard in the same term.
+
+use std::time::Duration;
 
 use mainstay_coordinator::log::LogEvent;
 use mainstay_protocol::Term;
+use openraft::Instant as _;
 use openraft::ServerState;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::Fatal;
@@ -9,6 +13,12 @@ use tokio::sync::{mpsc, watch};
 
 use super::Raft;
 use crate::fatal;
+
+/// Without word of a majority for so long another may lead. What is decided meanwhile could not be committed anyhow; who asks
+/// for it is to hear so instead of waiting.
+pub(super) const QUORUM_SILENCE: Duration = Duration::from_millis(2_000);
+/// How often that is looked at, where it can be.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Both must be so before the driver is told: openraft says we lead, and the term's first entry is applied, which
 /// means that everything committed before has been delivered.
@@ -21,7 +31,7 @@ pub(super) async fn watch(
     drop(raft);
     let mut told: Option<u64> = None;
     loop {
-        let leads = {
+        let (leads, alone) = {
             let now = metrics.borrow_watched();
             match &now.running_state {
                 Ok(()) => {}
@@ -30,7 +40,11 @@ pub(super) async fn watch(
                     fatal::storage_failed("running the log", fatal)
                 }
             }
-            (now.state == ServerState::Leader).then_some(now.current_term)
+            let heard = now.last_quorum_acked.as_ref();
+            let alone = now.membership_config.membership().voter_ids().count() <= 1;
+            let heard = alone || heard.is_some_and(|at| at.elapsed() < QUORUM_SILENCE);
+            let leads = now.state == ServerState::Leader && heard;
+            (leads.then_some(now.current_term), alone)
         };
         let applied = *began.borrow_and_update();
         if told.is_some() && told != leads {
@@ -51,6 +65,8 @@ pub(super) async fn watch(
         let closed = tokio::select! {
             changed = metrics.changed() => changed.is_err(),
             changed = began.changed() => changed.is_err(),
+            // tidy: waits because silence is no event
+            () = tokio::time::sleep(LOOK), if !alone => false,
         };
         if closed {
             return;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use mainstay_protocol::StationId;
 use openraft::raft::{
@@ -10,41 +11,60 @@ use openraft::raft::{
 };
 
 use super::snapshot::Incoming;
+use super::start::{LeaderHeard, lock};
 use super::talk::{self, Answer, Append, Ballot, Handover, Question, SnapshotOffer};
 use super::{Raft, Snapshot, SnapshotMeta, Types, convert};
 use crate::error::io_error;
 use crate::reach::PeerStream;
 
-/// Until the other side closes it, or says what cannot be read.
-pub(super) async fn serve(
-    raft: &Raft,
-    snapshots: PathBuf,
-    from: StationId,
-    mut stream: Box<dyn PeerStream>,
-) -> io::Result<()> {
-    while let Some(question) = talk::hear::<Question>(&mut stream).await? {
-        let answer = match question {
-            Question::Append(append) => appended(raft, append).await,
-            Question::Vote(ballot) => raft
-                .vote(vote_request(ballot))
-                .await
-                .map(voted)
-                .map_err(io_error),
-            Question::PreVote(ballot) => raft
-                .pre_vote(vote_request(ballot))
-                .await
-                .map(voted)
-                .map_err(io_error),
-            Question::Lead(handover) => lead(raft, handover).await,
-            Question::Snapshot(offer) => {
-                let incoming = Incoming::begin(&snapshots, from.0)?;
-                installed(raft, offer, incoming, &mut stream).await
-            }
-        };
-        let answer = answer.unwrap_or_else(|error| Answer::Failed(error.to_string()));
-        talk::say(&mut stream, &answer).await?;
+/// Our member, as another station speaks to it.
+pub(super) struct Member {
+    pub(super) raft: Raft,
+    pub(super) snapshots: PathBuf,
+    pub(super) leader_heard: LeaderHeard,
+}
+
+impl Member {
+    /// Until the other side closes it, or says what cannot be read.
+    pub(super) async fn serve(
+        &self,
+        from: StationId,
+        mut stream: Box<dyn PeerStream>,
+    ) -> io::Result<()> {
+        let raft = &self.raft;
+        while let Some(question) = talk::hear::<Question>(&mut stream).await? {
+            let answer = match question {
+                Question::Append(append) => self.append(append).await,
+                Question::Vote(ballot) => raft
+                    .vote(vote_request(ballot))
+                    .await
+                    .map(voted)
+                    .map_err(io_error),
+                Question::PreVote(ballot) => raft
+                    .pre_vote(vote_request(ballot))
+                    .await
+                    .map(voted)
+                    .map_err(io_error),
+                Question::Lead(handover) => lead(raft, handover).await,
+                Question::Snapshot(offer) => {
+                    let incoming = Incoming::begin(&self.snapshots, from.0)?;
+                    installed(raft, offer, incoming, &mut stream).await
+                }
+            };
+            let answer = answer.unwrap_or_else(|error| Answer::Failed(error.to_string()));
+            talk::say(&mut stream, &answer).await?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    async fn append(&self, append: Append) -> io::Result<Answer> {
+        let answer = appended(&self.raft, append).await?;
+        // One with a higher vote is no leader any more, whatever it believes.
+        if !matches!(answer, Answer::HigherVote(_)) {
+            *lock(&self.leader_heard) = Some(Instant::now());
+        }
+        Ok(answer)
+    }
 }
 
 async fn appended(raft: &Raft, append: Append) -> io::Result<Answer> {

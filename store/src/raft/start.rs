@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use mainstay_coordinator::entry::Entry;
 use mainstay_coordinator::log::LogEvent;
 use mainstay_protocol::{StationId, limits};
+use openraft::Instant as _;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{BasicNode, Config, SnapshotPolicy};
 use tokio::runtime::Runtime;
@@ -20,7 +21,7 @@ use super::leadership;
 use super::log_store::{Growth, LogStore};
 use super::members::{self, MemberChange, NotChanged};
 use super::network::Network;
-use super::serve;
+use super::serve::Member;
 use super::snapshot::Snapshots;
 use super::state_machine::{Parts, StateMachine};
 use super::{Proposal, Raft};
@@ -47,7 +48,11 @@ pub(crate) struct Running {
     /// Weak, so that the driver's queue ends with the member and not with the last handle.
     events: mpsc::WeakSender<LogEvent>,
     snapshots: PathBuf,
+    leader_heard: LeaderHeard,
 }
+
+/// When whoever leads last sent something that was taken here.
+pub(super) type LeaderHeard = Arc<Mutex<Option<Instant>>>;
 
 /// How the group looks from here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +67,10 @@ pub struct Status {
     pub addresses: BTreeMap<u64, String>,
     /// How far each has the log, as who leads knows; empty where another leads.
     pub reached: BTreeMap<u64, Option<u64>>,
+    /// How long ago each of the others answered who leads; empty where another leads.
+    pub heard: BTreeMap<u64, Duration>,
+    /// How long ago whoever leads was heard here; none where nobody ever was.
+    pub leader_heard: Option<Duration>,
     pub last_entry: Option<u64>,
     pub applied: Option<u64>,
     pub snapshot: Option<u64>,
@@ -107,6 +116,7 @@ impl Running {
                 runtime: handle,
                 events: weak,
                 snapshots,
+                leader_heard: LeaderHeard::default(),
             },
             runtime,
             receiver,
@@ -131,8 +141,17 @@ impl Running {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let membership = metrics.membership_config.membership();
+        let leader_heard = *lock(&self.leader_heard);
         Status {
             leads: metrics.current_leader == Some(metrics.id),
+            heard: metrics
+                .heartbeat
+                .iter()
+                .flatten()
+                .filter_map(|(id, at)| Some((*id, at.as_ref()?.elapsed())))
+                .filter(|(id, _)| *id != metrics.id)
+                .collect(),
+            leader_heard: leader_heard.map(|at| at.elapsed()),
             leader: metrics.current_leader,
             term: metrics.current_term,
             voters: membership.voter_ids().collect(),
@@ -160,8 +179,12 @@ impl Running {
         from: StationId,
         stream: Box<dyn PeerStream>,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        let (raft, snapshots) = (self.raft.clone(), self.snapshots.clone());
-        let serving = async move { serve::serve(&raft, snapshots, from, stream).await };
+        let member = Member {
+            raft: self.raft.clone(),
+            snapshots: self.snapshots.clone(),
+            leader_heard: Arc::clone(&self.leader_heard),
+        };
+        let serving = async move { member.serve(from, stream).await };
         // On the log's own runtime: whatever blocks the station's, elections go on. Whoever lets go ends it.
         let mut only = JoinSet::new();
         only.spawn_on(serving, &self.runtime);
@@ -222,6 +245,11 @@ impl Running {
             Err(error) => tracing::warn!(%error, "no thread to stop the log"),
         }
     }
+}
+
+/// Only ever an instant is written under it.
+pub(super) fn lock(heard: &LeaderHeard) -> MutexGuard<'_, Option<Instant>> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a member is made of.

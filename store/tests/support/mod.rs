@@ -155,7 +155,8 @@ impl Driver {
             id,
             address: String::new(),
             build: "test".to_owned(),
-            run: StationRunId(cluster(1).0),
+            node: None,
+            run: Some(StationRunId(cluster(1).0)),
             state: StationState::Running,
             began: StationBegan::First,
         };

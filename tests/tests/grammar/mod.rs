@@ -40,7 +40,7 @@ impl Leaf {
 
     /// Runs, once started, until it is asked to end.
     pub fn is_daemon(&self) -> bool {
-        matches!(self.path[0].as_str(), "dev" | "agent" | "station")
+        matches!(self.path[0].as_str(), "dev" | "agent") || self.text() == "station run"
     }
 }
 

@@ -1,0 +1,119 @@
+//! A connection up to the station's first words: the same for a session and for its bulk connection.
+
+use std::time::Duration;
+
+use mainstay_protocol::frame::{Channel, FrameDecoder, encode_frame};
+use mainstay_protocol::handshake::{Handshake, agree};
+use mainstay_protocol::session::{AgentMessage, Received, StationMessage};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::connection::{self, Connection, ReadHalf, WriteHalf};
+use super::{READ_BYTES, SessionError};
+use crate::options::Endpoint;
+
+/// Connecting, handshake and welcome, each.
+const OPENING_MAX: Duration = Duration::from_secs(5);
+
+/// A connection that is not yet a session.
+pub(super) struct Opened {
+    pub(super) read: ReadHalf,
+    pub(super) write: WriteHalf,
+    pub(super) decoder: FrameDecoder,
+    channel: Channel,
+}
+
+impl Opened {
+    pub(super) async fn connect(
+        endpoint: &Endpoint,
+        channel: Channel,
+    ) -> Result<Self, SessionError> {
+        let connecting = connection::connect(endpoint);
+        let Connection { read, write } = in_time("connecting to the station", connecting).await?;
+        Ok(Self {
+            read,
+            write,
+            decoder: FrameDecoder::new(channel),
+            channel,
+        })
+    }
+
+    pub(super) async fn shake_hands(&mut self, mine: Handshake) -> Result<(), SessionError> {
+        let doing = "shaking hands";
+        let io = |cause| SessionError::Io { doing, cause };
+        self.write.write_all(&mine.encode()?).await.map_err(io)?;
+        let mut theirs = Vec::new();
+        loop {
+            let needed = Handshake::needed(&theirs)?;
+            if needed == 0 {
+                break;
+            }
+            let at = theirs.len();
+            theirs.resize(at + needed, 0);
+            self.read.read_exact(&mut theirs[at..]).await.map_err(io)?;
+        }
+        let theirs = Handshake::decode(&theirs)?;
+        match agree(&mine, &theirs) {
+            Ok(_) => Ok(()),
+            Err(refused) => Err(SessionError::Refused {
+                code: refused.code,
+                text: refused.text,
+            }),
+        }
+    }
+
+    pub(super) async fn write(&mut self, message: AgentMessage) -> Result<(), SessionError> {
+        let mut bytes = Vec::new();
+        encode_frame(&message.to_frame(), self.channel, &mut bytes)?;
+        let io = |cause| SessionError::Io {
+            doing: "introducing the node",
+            cause,
+        };
+        self.write.write_all(&bytes).await.map_err(io)
+    }
+
+    /// What the station says next; what comes behind it stays for whoever listens then.
+    pub(super) async fn word(&mut self) -> Result<StationMessage, SessionError> {
+        let mut bytes = vec![0; READ_BYTES];
+        let frame = loop {
+            if let Some(frame) = self.decoder.next() {
+                break frame?;
+            }
+            let io = |cause| SessionError::Io {
+                doing: "waiting for the welcome",
+                cause,
+            };
+            let count = self.read.read(&mut bytes).await.map_err(io)?;
+            if count == 0 {
+                return Err(SessionError::Closed);
+            }
+            self.decoder.push(&bytes[..count]);
+        };
+        match StationMessage::from_frame(&frame) {
+            Ok(Received::Message(message)) => Ok(message),
+            Ok(Received::Unsupported { .. }) | Err(_) => Err(SessionError::NoWelcome),
+        }
+    }
+}
+
+/// Why a connection is none, in the station's words if it said any.
+pub(super) fn unwelcome(word: StationMessage) -> SessionError {
+    if let StationMessage::Denied(denied) = word {
+        return SessionError::Refused {
+            code: denied.code,
+            text: denied.text,
+        };
+    }
+    SessionError::NoWelcome
+}
+
+pub(super) async fn in_time<T>(
+    doing: &'static str,
+    future: impl Future<Output = Result<T, SessionError>>,
+) -> Result<T, SessionError> {
+    let silent = |_| SessionError::Silent {
+        doing,
+        after: OPENING_MAX,
+    };
+    timeout(OPENING_MAX, future).await.map_err(silent)?
+}

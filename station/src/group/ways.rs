@@ -1,0 +1,176 @@
+//! Ways to the other stations. Both ends introduce themselves with the frozen handshake before anything else is said.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use mainstay_coordinator::StationLife;
+use mainstay_protocol::handshake::{Channel, Handshake, Role, agree};
+use mainstay_protocol::{ClusterId, Epoch, StationId, limits, revision};
+use mainstay_store::{PeerStream, Reach};
+use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
+
+use crate::options::StationOptions;
+use crate::peers;
+use crate::sessions::read_handshake;
+
+#[derive(Debug)]
+pub struct Ways {
+    mine: Handshake,
+    /// Of the cluster, as far as this station knows it; 0 before that.
+    epoch: AtomicU64,
+    met: Mutex<BTreeMap<StationId, Met>>,
+}
+
+/// What came of the newest try, and who was met there last.
+#[derive(Debug, Clone, Default)]
+struct Met {
+    failed: Option<String>,
+    life: Option<StationLife>,
+}
+
+/// How this station introduces itself.
+pub fn introduction(options: &StationOptions, cluster: ClusterId, life: &StationLife) -> Handshake {
+    Handshake {
+        cluster: Some(cluster),
+        node: options.node.clone(),
+        interfaces: vec![revision::control()],
+        station: Some(options.station),
+        run: Some(life.run),
+        ..Handshake::new(Role::Station, Channel::Control, &life.build)
+    }
+}
+
+impl Ways {
+    pub fn new(mine: Handshake) -> Arc<Self> {
+        Arc::new(Self {
+            mine,
+            epoch: AtomicU64::new(0),
+            met: Mutex::default(),
+        })
+    }
+
+    pub fn of_epoch(&self, epoch: Epoch) {
+        self.epoch.store(epoch.0, Ordering::Relaxed);
+    }
+
+    fn met(&self) -> MutexGuard<'_, BTreeMap<StationId, Met>> {
+        // Every write under the lock is one assignment.
+        self.met.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why the newest try to reach it came to nothing.
+    pub fn failed(&self, station: StationId) -> Option<String> {
+        self.met().get(&station)?.failed.clone()
+    }
+
+    /// The newest life of it that was met.
+    pub fn life(&self, station: StationId) -> Option<StationLife> {
+        self.met().get(&station)?.life.clone()
+    }
+
+    /// A connection on which the other station takes requests of its API.
+    pub async fn to_api(&self, station: StationId, address: &str) -> io::Result<UnixStream> {
+        self.open(station, address, Channel::Bulk).await
+    }
+
+    async fn open(
+        &self,
+        station: StationId,
+        address: &str,
+        channel: Channel,
+    ) -> io::Result<UnixStream> {
+        let within = Duration::from_millis(limits::HANDSHAKE_DEADLINE_MS);
+        let opening = tokio::time::timeout(within, self.introduced(station, address, channel));
+        let opened = opening
+            .await
+            .unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()));
+        let mut met = self.met();
+        let met = met.entry(station).or_default();
+        match opened {
+            Ok((stream, life)) => {
+                met.failed = None;
+                met.life = life.or(met.life.take());
+                Ok(stream)
+            }
+            Err(error) => {
+                met.failed = Some(error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    async fn introduced(
+        &self,
+        station: StationId,
+        address: &str,
+        channel: Channel,
+    ) -> io::Result<(UnixStream, Option<StationLife>)> {
+        let mut stream = UnixStream::connect(socket(address)?).await?;
+        if let Err(stranger) = peers::admit(&stream)? {
+            return Err(io::Error::other(stranger));
+        }
+        let mine = Handshake {
+            channel,
+            epoch: Epoch(self.epoch.load(Ordering::Relaxed)),
+            ..self.mine.clone()
+        };
+        let bytes = mine.encode().map_err(io::Error::other)?;
+        stream.write_all(&bytes).await?;
+        let theirs = read_handshake(&mut stream)
+            .await
+            .map_err(io::Error::other)?;
+        agree(&mine, &theirs).map_err(|refused| io::Error::other(refused.text))?;
+        if theirs.station != Some(station) {
+            let who = theirs.station.map(|other| other.to_string());
+            let who = who.unwrap_or_else(|| format!("{:?}", theirs.role).to_lowercase());
+            return Err(io::Error::other(format!(
+                "at {address} is {who}, not {station}"
+            )));
+        }
+        Ok((stream, life_of(&theirs)))
+    }
+}
+
+/// What a station's introduction says of this life of it.
+fn life_of(theirs: &Handshake) -> Option<StationLife> {
+    Some(StationLife {
+        run: theirs.run?,
+        build: theirs.build.clone(),
+        node: theirs.node.clone(),
+    })
+}
+
+/// The socket of an address in the form that the graph has it.
+pub fn socket(address: &str) -> io::Result<PathBuf> {
+    match address.strip_prefix("unix:") {
+        Some(path) if path.starts_with('/') => Ok(path.into()),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("\"{address}\" is no address of a station; write unix:/path/of/its.sock"),
+        )),
+    }
+}
+
+/// The log's way to its peers.
+#[derive(Debug)]
+pub struct LogWays(pub Arc<Ways>);
+
+impl Reach for LogWays {
+    fn connect(
+        &self,
+        station: StationId,
+        address: &str,
+    ) -> BoxFuture<'static, io::Result<Box<dyn PeerStream>>> {
+        let (ways, address) = (Arc::clone(&self.0), address.to_owned());
+        Box::pin(async move {
+            let stream = ways.open(station, &address, Channel::Control).await?;
+            Ok(Box::new(stream) as Box<dyn PeerStream>)
+        })
+    }
+}

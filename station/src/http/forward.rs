@@ -1,0 +1,122 @@
+//! Only who leads can change anything, or ask an agent. What another station is asked of that kind it passes on, over the
+//! connection that stations have for it, and passes the answer back as it is.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::{HeaderName, HeaderValue, Method, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use mainstay_api::types::StationStops;
+use mainstay_api::{Problem, routes};
+use mainstay_protocol::{StationId, code};
+
+use super::Api;
+use super::reply::Failure;
+use crate::shared::Shared;
+
+/// Which station passed it on: nobody does so twice.
+const PASSED_ON_BY: &str = "mainstay-passed-on-by";
+
+pub async fn to_leader(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let shared = &api.shared;
+    if shared.leads() || !is_leaders(&request) {
+        return next.run(request).await;
+    }
+    let what = format!("pass {} {} on", request.method(), request.uri().path());
+    let passed_on = request.headers().contains_key(PASSED_ON_BY);
+    let Some(leader) = shared.leading().filter(|_| !passed_on) else {
+        // What a handler says without a leader is better put than anything that could be said of all of them.
+        return next.run(request).await;
+    };
+    match pass_on(&api, leader, &what, request).await {
+        Ok(response) => response,
+        Err(problem) => Failure::from(problem).into_response(),
+    }
+}
+
+/// Whether a station that does not lead cannot answer it.
+fn is_leaders(request: &Request) -> bool {
+    let asks_agent = |uri: &Uri| {
+        let usage = uri.query().is_some_and(|query| query.contains("usage="));
+        usage || uri.path().ends_with("/logs")
+    };
+    *request.method() != Method::GET || asks_agent(request.uri())
+}
+
+async fn pass_on(
+    api: &Api,
+    leader: StationId,
+    what: &str,
+    mut request: Request,
+) -> Result<Response, Problem> {
+    let shared = &api.shared;
+    let by = HeaderValue::try_from(shared.about.station.to_string());
+    let by = by.expect("a station's number is plain text");
+    let name = HeaderName::from_static(PASSED_ON_BY);
+    request.headers_mut().insert(name, by);
+    ask(shared, leader, request).await.map_err(|lost| match lost {
+        // It is safe to be asked again.
+        Lost::Unsent(why) => {
+            let here = shared.about.station;
+            let why = format!("{leader} leads and cannot be reached from {here}: {why}");
+            Problem::new(code::NO_QUORUM, what, why)
+        }
+        Lost::Sent(why) => {
+            let why = format!(
+                "the connection to {leader}, which leads, broke before its answer: {why}; whether it took effect is shown by its subject"
+            );
+            Problem::new(code::ANSWER_LOST, what, why).to_do("mainstay status")
+        }
+    })
+}
+
+/// Why there is no answer of another station.
+enum Lost {
+    /// It never heard the question.
+    Unsent(String),
+    /// It may have.
+    Sent(String),
+}
+
+async fn ask(shared: &Shared, station: StationId, request: Request) -> Result<Response, Lost> {
+    let address = shared.store.status().addresses.get(&station).cloned();
+    let address = address.ok_or_else(|| Lost::Unsent("its address is not known".to_owned()))?;
+    let stream = shared.ways.to_api(station, &address).await;
+    let stream = stream.map_err(|error| Lost::Unsent(error.to_string()))?;
+    let (mut sender, connection) = http1::handshake::<_, Body>(TokioIo::new(stream))
+        .await
+        .map_err(|error| Lost::Unsent(error.to_string()))?;
+    // Ends with the sender and the body of the answer, whichever lives longer.
+    drop(tokio::spawn(connection));
+    let answered = sender.send_request(request).await;
+    answered
+        .map(|response| response.map(Body::new))
+        .map_err(|error| Lost::Sent(error.to_string()))
+}
+
+/// Says to whoever leads that this life of this station ends in order. Where nobody takes it, the station is missed instead.
+pub async fn say_farewell(shared: &Shared) {
+    let Some(leader) = shared.leading() else {
+        return;
+    };
+    let name = shared.about.station.to_string();
+    let last = StationStops {
+        run: shared.about.life.run,
+    };
+    let body = serde_json::to_vec(&last).expect("an id is plain data");
+    let request = Request::post(routes::STATION_STOPS.fill(&[&name]))
+        .header(HOST, "station")
+        .header(CONTENT_TYPE, "application/json")
+        .header(PASSED_ON_BY, &name)
+        .body(Body::from(body))
+        .expect("its parts are plain text");
+    match ask(shared, leader, request).await {
+        Ok(answer) => tracing::debug!(%leader, status = %answer.status(), "last words"),
+        Err(Lost::Unsent(why) | Lost::Sent(why)) => {
+            tracing::warn!(%leader, why, "nobody took this station's last words");
+        }
+    }
+}
