@@ -13,6 +13,7 @@ mod ways;
 
 use std::time::Duration;
 
+use mainstay_api::time::span;
 use mainstay_protocol::StationId;
 use mainstay_protocol::session::Stations;
 use mainstay_store::LogStatus;
@@ -65,7 +66,11 @@ impl Shared {
     fn unreached(&self, status: &LogStatus) -> String {
         let others = status.voters.iter().filter(|id| **id != self.about.station);
         let missing: Vec<String> = others
-            .filter_map(|id| Some((id, self.ways.failed(*id)?)))
+            .filter_map(|id| {
+                let silent = status.heard.get(id).filter(|ago| **ago >= SILENCE);
+                let silent = silent.map(|ago| format!("not heard for {}", span(*ago)));
+                Some((id, self.ways.failed(*id).or(silent)?))
+            })
             .map(|(id, why)| format!("{id} ({why})"))
             .collect();
         match missing.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mainstay_api::present::Live;
 use mainstay_api::time::{Time, WallClock};
@@ -16,6 +16,7 @@ use mainstay_resource_graph::{Key, StationState, Vertex, View};
 use mainstay_store::{Reading, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::clock::wall_ms;
 use crate::group::Ways;
 use crate::metrics::Metrics;
 use crate::sessions::Sessions;
@@ -44,6 +45,7 @@ pub struct Shared {
     pub metrics: Metrics,
     pub standing: watch::Sender<Standing>,
     pub ways: Arc<Ways>,
+    began: Instant,
     memory: Mutex<Memory>,
 }
 
@@ -55,7 +57,7 @@ struct Memory {
     fresh: BTreeMap<NodeName, Instant>,
     checked: BTreeMap<NodeName, BTreeMap<InstanceKey, Instant>>,
     wall: WallClock,
-    /// When this station last led, or began to hope to.
+    /// When this station last led.
     led_until: Option<Instant>,
 }
 
@@ -86,10 +88,10 @@ impl Shared {
             sessions: Sessions::default(),
             metrics: Metrics::default(),
             standing: watch::Sender::new(Standing::default()),
+            began: Instant::now(),
             ways,
             memory: Mutex::new(Memory {
                 wall,
-                led_until: Some(Instant::now()),
                 ..Memory::default()
             }),
         })
@@ -162,10 +164,16 @@ impl Shared {
         if self.leads() {
             return 0;
         }
-        let since = self.memory().led_until.map(|since| since.elapsed());
-        let heard = self.store.status().leader_heard;
-        let age = [since, heard].into_iter().flatten().min();
-        age.map_or(0, |age| age.as_millis() as u64)
+        let led = self.memory().led_until.map(|since| since.elapsed());
+        let status = self.store.status();
+        let known = [led, status.leader_heard].into_iter().flatten().min();
+        let age = match known {
+            Some(age) => age,
+            // Nobody else can have decided anything.
+            None if status.addresses.len() <= 1 => self.began.elapsed(),
+            None => Duration::from_millis(wall_ms().saturating_sub(self.store.view().wall_ms())),
+        };
+        age.as_millis() as u64
     }
 
     /// Puts an operation in line and waits for its commit.

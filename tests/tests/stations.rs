@@ -1,8 +1,42 @@
-//! A dev cluster with several stations: it comes up as one group, and leaves nothing behind.
+//! A cluster with several stations, as processes: it comes up as one group and leaves nothing behind; its leader is killed
+//! and stopped, again and again; most of it is; all of it is.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use mainstay_tests::{Cluster, DevOptions, outside, until};
+use mainstay_tests::cluster::signal;
+use mainstay_tests::{Cluster, DevOptions, Witness, outside, until};
+use rustix::process::Signal;
+use serde_json::Value;
+
+fn three() -> Cluster {
+    Cluster::with(&DevOptions {
+        stations: 3,
+        nodes: 1,
+        ..DevOptions::default()
+    })
+}
+
+/// Who leads and in which term, once somebody does of whom that can be said.
+fn until_led(cluster: &Cluster, right: impl Fn(&str) -> bool) -> String {
+    let status = until(
+        "a station leads",
+        || cluster.sh("status -o json"),
+        |run| run.code == Some(0) && run.json()["leader"].as_str().is_some_and(&right),
+    );
+    status.json()["leader"]
+        .as_str()
+        .expect("it leads")
+        .to_owned()
+}
+
+fn until_all_run(cluster: &Cluster) -> Vec<Value> {
+    until(
+        "all three stations run",
+        || cluster.list("get stations"),
+        |all| all.len() == 3 && all.iter().all(|one| one["state"] == "Running"),
+    )
+}
 
 // proves: S17
 #[test]
@@ -48,4 +82,176 @@ fn three_stations_come_up_as_one_group_and_ctrl_c_leaves_nothing() {
         |(processes, files)| *processes == 0 && files.is_empty(),
     );
     assert_eq!(left.0, 0);
+}
+
+/// Starts what is not there yet, one after the other, until it is told to stop; which of them it was promised.
+fn promised(cluster: &Cluster, stop: &AtomicBool) -> Vec<String> {
+    let mut promised = Vec::new();
+    for number in 0.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let name = format!("p{number}");
+        let run = cluster.sh(&format!("start flaky --name {name} --on n1 --no-wait"));
+        match run.code {
+            Some(0) => promised.push(name),
+            // No leader; nobody there; an answer that was lost or did not come in time.
+            Some(6..=8) => {}
+            code => panic!("{code:?}: {run:#?}"),
+        }
+    }
+    promised
+}
+
+// acceptance: issue 4, line 2
+// proves: S17
+#[test]
+fn soak_the_leader_is_killed_or_stands_still_and_no_promise_is_lost() {
+    let rounds = match std::env::var_os("MAINSTAY_SOAK") {
+        Some(_) => 100,
+        None => 10,
+    };
+    let cluster = three();
+    let file = cluster.home().join("steady.witness");
+    let line = format!(
+        "start flaky --name steady --on n1 --config witness={}",
+        file.display()
+    );
+    cluster.sh(&line).ok();
+    let stop = AtomicBool::new(false);
+    let promised = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| promised(&cluster, &stop));
+        for round in 0..rounds {
+            until_all_run(&cluster);
+            let leader = until_led(&cluster, |_| true);
+            let pid = cluster.station_pids()[&leader];
+            let how = [Signal::KILL, Signal::STOP][round % 2];
+            signal(pid, how);
+            until_led(&cluster, |other| other != leader);
+            if how == Signal::STOP {
+                signal(pid, Signal::CONT);
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+        writer.join().expect("the writer ends")
+    });
+    println!("{} promises over {rounds} rounds", promised.len());
+    assert!(
+        promised.len() >= rounds,
+        "something was promised in between"
+    );
+    until_all_run(&cluster);
+    let there: BTreeSet<String> = cluster
+        .list("get placements")
+        .iter()
+        .map(|one| one["name"].as_str().expect("a name").to_owned())
+        .collect();
+    let lost: Vec<_> = promised
+        .iter()
+        .filter(|name| !there.contains(*name))
+        .collect();
+    assert!(lost.is_empty(), "promised and not there: {lost:?}");
+    let placements = there.len();
+    until(
+        "all of them run",
+        || cluster.list("get instances"),
+        |all| all.len() == placements && all.iter().all(|one| one["state"] == "Running"),
+    );
+    let twice: Vec<_> = cluster
+        .list("get instances")
+        .into_iter()
+        .filter(|one| one["incarnation"] != 1)
+        .collect();
+    assert!(
+        twice.is_empty(),
+        "nothing failed, so nothing starts again: {twice:#?}"
+    );
+    assert_eq!(
+        Witness::read(&file).starts().len(),
+        1,
+        "it ran all the while"
+    );
+    cluster.sh("graph check").ok();
+}
+
+// acceptance: issue 4, line 3
+// proves: S17
+#[test]
+fn a_minority_refuses_changes_with_7_and_answers_with_the_age_of_its_picture() {
+    let cluster = three();
+    cluster.sh("start greeter --on n1").ok();
+    until_all_run(&cluster);
+    let pids = cluster.station_pids();
+    for name in ["s2", "s3"] {
+        signal(pids[name], Signal::STOP);
+    }
+    until(
+        "s1 knows that it is alone",
+        || cluster.sh("status -o json"),
+        |run| run.code == Some(0) && run.json()["quorum"] == false,
+    );
+    let refused = cluster.sh("stop greeter@n1 --timeout 5s").expect_code(7);
+    assert!(
+        refused.stderr.contains("2 of the 3 stations")
+            && refused.stderr.contains("s2 (")
+            && refused.stderr.contains("s3 ("),
+        "{refused:#?}"
+    );
+    let status = cluster.json("status");
+    assert_eq!(
+        (&status["verdict"], &status["leader"]),
+        (&"UNKNOWN".into(), &Value::Null),
+        "{status:#}"
+    );
+    assert!(status["data_age_ms"].as_u64() > Some(1_000), "{status:#}");
+    assert_eq!(cluster.greet("greeter@n1"), 1, "services go on");
+
+    signal(pids["s2"], Signal::CONT);
+    cluster.until_state("node/n1", "Online");
+    cluster.sh("stop greeter@n1").ok();
+    let missed = until(
+        "s3 is missed",
+        || cluster.why("station/s3"),
+        |why| why["reason"]["code"] == "MS-STATION-AWAY",
+    );
+    assert_eq!(missed["state"], "Away", "{missed:#}");
+    signal(pids["s3"], Signal::CONT);
+    until_all_run(&cluster);
+}
+
+// acceptance: issue 4, line 4
+// proves: S12, S17
+#[test]
+fn everything_is_killed_three_times_and_comes_back_by_itself() {
+    let cluster = three();
+    cluster.sh("start flaky --name steady --on n1").ok();
+    for round in 1..=3_u64 {
+        until_all_run(&cluster);
+        let kept = format!("kept{round}");
+        cluster
+            .sh(&format!("start flaky --name {kept} --on n1"))
+            .ok();
+        signal(cluster.parent_pid(), Signal::STOP);
+        for pid in cluster.station_pids().into_values() {
+            signal(pid, Signal::KILL);
+        }
+        signal(cluster.agent_pid("n1"), Signal::KILL);
+        signal(cluster.parent_pid(), Signal::CONT);
+        let back = until(
+            "all of it runs in its next incarnation",
+            || cluster.list("get instances"),
+            |all| {
+                all.len() as u64 == round + 1
+                    && all.iter().all(|one| one["state"] == "Running")
+                    && all.iter().any(|one| one["incarnation"] == round + 1)
+            },
+        );
+        let last = back.iter().find(|one| one["name"] == kept.as_str());
+        assert_eq!(
+            last.map(|one| &one["incarnation"]),
+            Some(&2.into()),
+            "{back:#?}"
+        );
+    }
+    until_all_run(&cluster);
 }

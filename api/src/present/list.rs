@@ -1,7 +1,7 @@
 //! Lists of one kind, in pages, filtered; and one resource of any kind.
 
 use mainstay_protocol::code;
-use mainstay_resource_graph::{Key, Kind, ViewExt};
+use mainstay_resource_graph::{Key, Kind, StationState, Vertex, ViewExt};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -99,7 +99,21 @@ impl Present<'_> {
     }
 
     /// Instances of one node or placement come from their index.
+    fn is_removed(&self, key: &Key) -> bool {
+        let record = self.view.record(key);
+        record.is_some_and(|record| match &record.vertex {
+            Vertex::Station(station) => station.state == StationState::Removed,
+            _ => false,
+        })
+    }
+
     fn keys_of(&self, kind: Kind, query: &ListQuery) -> Result<Vec<Key>, Problem> {
+        if kind == Kind::Station && query.state.is_none() {
+            let mut keys = self.view.keys(kind);
+            // Kept for its number alone; shown to whoever asks for it.
+            keys.retain(|key| !self.is_removed(key));
+            return Ok(keys);
+        }
         if kind != Kind::Instance {
             return Ok(self.view.keys(kind));
         }

@@ -110,7 +110,7 @@ pub fn request(pending: &[&PlanChange]) -> Result<ApplyRequest, Problem> {
 
 fn refused(problem: Problem) -> Problem {
     let mut problem = named(problem, "apply");
-    if [code::TIMEOUT, code::NO_SERVER].contains(&problem.code) {
+    if [code::TIMEOUT, code::NO_SERVER, code::ANSWER_LOST].contains(&problem.code) {
         problem
             .why
             .push_str("; all of it may have been done all the same, or nothing");

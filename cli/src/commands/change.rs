@@ -108,7 +108,7 @@ async fn ask(client: &Client, change: Change, key: &InstanceKey) -> Result<Accep
 /// A change whose answer did not come may have been done: that is said, and how to look.
 pub fn unanswered(problem: Problem, doing: &str, reference: &str) -> Problem {
     let mut problem = named(problem, doing);
-    let unknown = [code::TIMEOUT, code::NO_SERVER].contains(&problem.code)
+    let unknown = [code::TIMEOUT, code::NO_SERVER, code::ANSWER_LOST].contains(&problem.code)
         && !problem.why.starts_with(NOBODY_ANSWERS);
     if unknown {
         problem.why.push_str("; it may have been done all the same");

@@ -65,7 +65,7 @@ fn accept(app: &mut App<'_>, station: StationId, answer: Result<Accepted, Proble
 /// A change whose answer did not come may have been done.
 fn unanswered(mut problem: Problem) -> Problem {
     let unknown = problem.is_of_route
-        && [code::TIMEOUT, code::NO_SERVER].contains(&problem.code)
+        && [code::TIMEOUT, code::NO_SERVER, code::ANSWER_LOST].contains(&problem.code)
         && !problem.why.starts_with(NOBODY_ANSWERS);
     if unknown {
         problem.why.push_str("; it may have been done all the same");
