@@ -2,10 +2,10 @@
 //! and stopped, again and again; most of it is; all of it is.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mainstay_tests::cluster::signal;
-use mainstay_tests::{Cluster, DevOptions, Witness, outside, until};
+use mainstay_tests::{Cluster, DevOptions, Run, Witness, outside, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -17,25 +17,43 @@ fn three() -> Cluster {
     })
 }
 
-/// Who leads and in which term, once somebody does of whom that can be said.
-fn until_led(cluster: &Cluster, right: impl Fn(&str) -> bool) -> String {
-    let status = until(
-        "a station leads",
-        || cluster.sh("status -o json"),
-        |run| run.code == Some(0) && run.json()["leader"].as_str().is_some_and(&right),
+/// Who leads, and in which term, once somebody does in a later one than this.
+fn until_led_after(cluster: &Cluster, term: u64) -> (String, u64) {
+    let led = until(
+        "a station leads in a new term",
+        || leader(&cluster.sh("status -o json")),
+        |led| led.as_ref().is_some_and(|(_, now)| *now > term),
     );
-    status.json()["leader"]
-        .as_str()
-        .expect("it leads")
-        .to_owned()
+    led.expect("the condition holds for something only")
+}
+
+fn leader(run: &Run) -> Option<(String, u64)> {
+    if run.code != Some(0) {
+        return None;
+    }
+    let status = run.json();
+    let leader = status["leader"].as_str()?.to_owned();
+    Some((leader, status["term"].as_u64()?))
 }
 
 fn until_all_run(cluster: &Cluster) -> Vec<Value> {
-    until(
-        "all three stations run",
-        || cluster.list("get stations"),
-        |all| all.len() == 3 && all.iter().all(|one| one["state"] == "Running"),
-    )
+    until_list(cluster, "get stations", |all| {
+        all.len() == 3 && all.iter().all(|one| one["state"] == "Running")
+    })
+}
+
+/// Also while nobody answers.
+fn until_list(cluster: &Cluster, line: &str, right: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+    let rows = |run: &Run| match run.code {
+        Some(0) => run.json().as_array().cloned(),
+        _ => None,
+    };
+    let found = until(
+        &format!("{line} shows what is awaited"),
+        || rows(&cluster.sh(&format!("{line} -o json"))),
+        |all| all.as_deref().is_some_and(&right),
+    );
+    found.expect("the condition holds for something only")
 }
 
 // proves: S17
@@ -84,11 +102,17 @@ fn three_stations_come_up_as_one_group_and_ctrl_c_leaves_nothing() {
     assert_eq!(left.0, 0);
 }
 
-/// Starts what is not there yet, one after the other, until it is told to stop; which of them it was promised.
-fn promised(cluster: &Cluster, stop: &AtomicBool) -> Vec<String> {
+/// Starts what is not there yet, one after the other, up to so many in each round; which of them it was promised.
+fn promised(cluster: &Cluster, rounds: &AtomicUsize) -> Vec<String> {
+    const IN_A_ROUND: usize = 20;
     let mut promised = Vec::new();
     for number in 0.. {
-        if stop.load(Ordering::Relaxed) {
+        let round = until(
+            "there is room in this round, or it is the end",
+            || rounds.load(Ordering::Relaxed),
+            |round| promised.len() < round.saturating_mul(IN_A_ROUND),
+        );
+        if round == OVER {
             break;
         }
         let name = format!("p{number}");
@@ -101,6 +125,25 @@ fn promised(cluster: &Cluster, stop: &AtomicBool) -> Vec<String> {
         }
     }
     promised
+}
+
+/// In place of a number of rounds.
+const OVER: usize = usize::MAX;
+
+/// Kills the leader, or stops it until another leads, round after round.
+fn storm(cluster: &Cluster, rounds: usize, round: &AtomicUsize) {
+    for number in 0..rounds {
+        until_all_run(cluster);
+        let (leader, term) = until_led_after(cluster, 0);
+        let pid = cluster.station_pids()[&leader];
+        let how = [Signal::KILL, Signal::STOP][number % 2];
+        signal(pid, how);
+        until_led_after(cluster, term);
+        if how == Signal::STOP {
+            signal(pid, Signal::CONT);
+        }
+        round.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 // acceptance: issue 4, line 2
@@ -118,22 +161,16 @@ fn soak_the_leader_is_killed_or_stands_still_and_no_promise_is_lost() {
         file.display()
     );
     cluster.sh(&line).ok();
-    let stop = AtomicBool::new(false);
+    let round = AtomicUsize::new(1);
     let promised = std::thread::scope(|scope| {
-        let writer = scope.spawn(|| promised(&cluster, &stop));
-        for round in 0..rounds {
-            until_all_run(&cluster);
-            let leader = until_led(&cluster, |_| true);
-            let pid = cluster.station_pids()[&leader];
-            let how = [Signal::KILL, Signal::STOP][round % 2];
-            signal(pid, how);
-            until_led(&cluster, |other| other != leader);
-            if how == Signal::STOP {
-                signal(pid, Signal::CONT);
-            }
-        }
-        stop.store(true, Ordering::Relaxed);
-        writer.join().expect("the writer ends")
+        let writer = scope.spawn(|| promised(&cluster, &round));
+        let stormy = scope.spawn(|| storm(&cluster, rounds, &round));
+        let stormy = stormy.join();
+        // Also where the storm failed: else the writer would wait for its next round.
+        round.store(OVER, Ordering::Relaxed);
+        let promised = writer.join().expect("the writer ends");
+        stormy.expect("every round had its new leader");
+        promised
     });
     println!("{} promises over {rounds} rounds", promised.len());
     assert!(
@@ -180,6 +217,7 @@ fn soak_the_leader_is_killed_or_stands_still_and_no_promise_is_lost() {
 fn a_minority_refuses_changes_with_7_and_answers_with_the_age_of_its_picture() {
     let cluster = three();
     cluster.sh("start greeter --on n1").ok();
+    assert_eq!(cluster.greet("greeter@n1"), 1);
     until_all_run(&cluster);
     let pids = cluster.station_pids();
     for name in ["s2", "s3"] {
@@ -204,10 +242,10 @@ fn a_minority_refuses_changes_with_7_and_answers_with_the_age_of_its_picture() {
         "{status:#}"
     );
     assert!(status["data_age_ms"].as_u64() > Some(1_000), "{status:#}");
-    assert_eq!(cluster.greet("greeter@n1"), 1, "services go on");
 
     signal(pids["s2"], Signal::CONT);
     cluster.until_state("node/n1", "Online");
+    assert_eq!(cluster.greet("greeter@n1"), 2, "it ran all the while");
     cluster.sh("stop greeter@n1").ok();
     let missed = until(
         "s3 is missed",
@@ -237,15 +275,11 @@ fn everything_is_killed_three_times_and_comes_back_by_itself() {
         }
         signal(cluster.agent_pid("n1"), Signal::KILL);
         signal(cluster.parent_pid(), Signal::CONT);
-        let back = until(
-            "all of it runs in its next incarnation",
-            || cluster.list("get instances"),
-            |all| {
-                all.len() as u64 == round + 1
-                    && all.iter().all(|one| one["state"] == "Running")
-                    && all.iter().any(|one| one["incarnation"] == round + 1)
-            },
-        );
+        let back = until_list(&cluster, "get instances", |all| {
+            all.len() as u64 == round + 1
+                && all.iter().all(|one| one["state"] == "Running")
+                && all.iter().any(|one| one["incarnation"] == round + 1)
+        });
         let last = back.iter().find(|one| one["name"] == kept.as_str());
         assert_eq!(
             last.map(|one| &one["incarnation"]),

@@ -110,7 +110,9 @@ fn met(id: StationId, was: Option<&Station>, seen: &StationSeen) -> Station {
 
 /// The last words of this life of the station.
 pub fn station_stops(txn: &mut Txn<'_>, id: StationId, run: StationRunId) {
-    if let Some(station) = known(txn, id).filter(|station| station.run == Some(run)) {
+    let lives =
+        |station: &Station| station.run == Some(run) && station.state != StationState::Removed;
+    if let Some(station) = known(txn, id).filter(lives) {
         let state = StationState::Stopped;
         put(txn, Station { state, ..station });
     }
@@ -289,5 +291,10 @@ mod tests {
         );
         is(None, "station.removed", StationState::Removed, None);
         is(None, "", StationState::Removed, None);
+        let last_words = |txn: &mut Txn<'_>, _: &Env| station_stops(txn, S2, run(6));
+        assert!(
+            told(&mut graph, last_words).0.is_empty(),
+            "it stays removed"
+        );
     }
 }
