@@ -134,6 +134,7 @@ const MEANINGS: &[(Code, u16, Exit)] = &[
     (code::NOT_ALLOWED, 403, Exit::NotAllowed),
     (code::NO_SERVER, 503, Exit::NoServer),
     (code::NO_QUORUM, 503, Exit::NoQuorum),
+    (code::ANSWER_LOST, 502, Exit::NoServer),
     (code::TIMEOUT, 504, Exit::TimedOut),
     (code::OVERLOADED, 503, Exit::TimedOut),
     (code::TARGET_FAILED, 409, Exit::TargetFailed),

@@ -103,7 +103,7 @@ fn three_stations_come_up_as_one_group_and_ctrl_c_leaves_nothing() {
 }
 
 /// Starts what is not there yet, one after the other, up to so many in each round; which of them it was promised.
-fn promised(cluster: &Cluster, rounds: &AtomicUsize) -> Vec<String> {
+fn promised(cluster: &Cluster, rounds: &AtomicUsize, made: &AtomicUsize) -> Vec<String> {
     const IN_A_ROUND: usize = 20;
     let mut promised = Vec::new();
     for number in 0.. {
@@ -116,9 +116,14 @@ fn promised(cluster: &Cluster, rounds: &AtomicUsize) -> Vec<String> {
             break;
         }
         let name = format!("p{number}");
-        let run = cluster.sh(&format!("start flaky --name {name} --on n1 --no-wait"));
+        let run = cluster.sh(&format!(
+            "start flaky --name {name} --on n1 --no-wait --timeout 3s"
+        ));
         match run.code {
-            Some(0) => promised.push(name),
+            Some(0) => {
+                promised.push(name);
+                made.fetch_add(1, Ordering::Relaxed);
+            }
             // No leader; nobody there; an answer that was lost or did not come in time.
             Some(6..=8) => {}
             code => panic!("{code:?}: {run:#?}"),
@@ -131,9 +136,16 @@ fn promised(cluster: &Cluster, rounds: &AtomicUsize) -> Vec<String> {
 const OVER: usize = usize::MAX;
 
 /// Kills the leader, or stops it until another leads, round after round.
-fn storm(cluster: &Cluster, rounds: usize, round: &AtomicUsize) {
+fn storm(cluster: &Cluster, rounds: usize, round: &AtomicUsize, made: &AtomicUsize) {
     for number in 0..rounds {
         until_all_run(cluster);
+        let before = made.load(Ordering::Relaxed);
+        round.fetch_add(1, Ordering::Relaxed);
+        until(
+            "something more was promised",
+            || made.load(Ordering::Relaxed),
+            |made| *made > before,
+        );
         let (leader, term) = until_led_after(cluster, 0);
         let pid = cluster.station_pids()[&leader];
         let how = [Signal::KILL, Signal::STOP][number % 2];
@@ -142,7 +154,6 @@ fn storm(cluster: &Cluster, rounds: usize, round: &AtomicUsize) {
         if how == Signal::STOP {
             signal(pid, Signal::CONT);
         }
-        round.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -161,10 +172,10 @@ fn soak_the_leader_is_killed_or_stands_still_and_no_promise_is_lost() {
         file.display()
     );
     cluster.sh(&line).ok();
-    let round = AtomicUsize::new(1);
+    let (round, made) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let promised = std::thread::scope(|scope| {
-        let writer = scope.spawn(|| promised(&cluster, &round));
-        let stormy = scope.spawn(|| storm(&cluster, rounds, &round));
+        let writer = scope.spawn(|| promised(&cluster, &round, &made));
+        let stormy = scope.spawn(|| storm(&cluster, rounds, &round, &made));
         let stormy = stormy.join();
         // Also where the storm failed: else the writer would wait for its next round.
         round.store(OVER, Ordering::Relaxed);
@@ -244,15 +255,16 @@ fn a_minority_refuses_changes_with_7_and_answers_with_the_age_of_its_picture() {
     assert!(status["data_age_ms"].as_u64() > Some(1_000), "{status:#}");
 
     signal(pids["s2"], Signal::CONT);
-    cluster.until_state("node/n1", "Online");
+    until_list(&cluster, "get nodes", |all| {
+        all.iter().all(|one| one["state"] == "Online")
+    });
     assert_eq!(cluster.greet("greeter@n1"), 2, "it ran all the while");
     cluster.sh("stop greeter@n1").ok();
-    let missed = until(
+    until(
         "s3 is missed",
         || cluster.why("station/s3"),
         |why| why["reason"]["code"] == "MS-STATION-AWAY",
     );
-    assert_eq!(missed["state"], "Away", "{missed:#}");
     signal(pids["s3"], Signal::CONT);
     until_all_run(&cluster);
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use mainstay_protocol::code;
 use mainstay_protocol::limits;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -451,13 +452,16 @@ impl Client {
         let timeout = Duration::from_millis(request.timeout_ms);
         loop {
             let left = timeout.saturating_sub(started.elapsed());
-            let again = WaitRequest {
+            let waiting = WaitRequest {
                 timeout_ms: left.as_millis() as u64,
                 ..request.clone()
             };
             let change = Change::new(routes::WAIT.method, routes::WAIT.path);
-            match self.change(change, &again, left + WAIT_MARGIN).await {
-                Err(problem) if problem.is_retryable() && started.elapsed() < timeout => {
+            // To wait changes nothing: it is asked again also where its answer was lost.
+            let again =
+                |problem: &Problem| problem.is_retryable() || problem.code == code::ANSWER_LOST;
+            match self.change(change, &waiting, left + WAIT_MARGIN).await {
+                Err(problem) if again(&problem) && started.elapsed() < timeout => {
                     tokio::time::sleep(super::RETRY_PAUSE).await;
                 }
                 answer => return answer,

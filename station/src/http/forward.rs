@@ -1,6 +1,8 @@
 //! Only who leads can change anything, or ask an agent. What another station is asked of that kind it passes on, over the
 //! connection that stations have for it, and passes the answer back as it is.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, HOST};
@@ -17,6 +19,9 @@ use super::Api;
 use super::reply::Failure;
 use crate::shared::Shared;
 
+/// How often it is looked whether the leader still is one.
+const LOOK: Duration = Duration::from_millis(200);
+
 /// Which station passed it on: nobody does so twice.
 const PASSED_ON_BY: &str = "mainstay-passed-on-by";
 
@@ -25,7 +30,7 @@ pub async fn to_leader(State(api): State<Api>, request: Request, next: Next) -> 
     if shared.leads() || !is_leaders(&request) {
         return next.run(request).await;
     }
-    let what = format!("pass {} {} on", request.method(), request.uri().path());
+    let what = format!("{} {}", request.method(), request.uri().path());
     let passed_on = request.headers().contains_key(PASSED_ON_BY);
     let Some(leader) = shared.leading().filter(|_| !passed_on) else {
         // What a handler says without a leader is better put than anything that could be said of all of them.
@@ -57,7 +62,11 @@ async fn pass_on(
     let by = by.expect("a station's number is plain text");
     let name = HeaderName::from_static(PASSED_ON_BY);
     request.headers_mut().insert(name, by);
-    ask(shared, leader, request).await.map_err(|lost| match lost {
+    let answered = tokio::select! {
+        answered = ask(shared, leader, request) => answered,
+        () = until_other(shared, leader) => Err(Lost::Sent("it leads no more".to_owned())),
+    };
+    answered.map_err(|lost| match lost {
         // It is safe to be asked again.
         Lost::Unsent(why) => {
             let here = shared.about.station;
@@ -71,6 +80,14 @@ async fn pass_on(
             Problem::new(code::ANSWER_LOST, what, why).to_do("mainstay status")
         }
     })
+}
+
+/// A leader that stands still keeps its connections open: nobody is to wait on one for longer than it leads.
+async fn until_other(shared: &Shared, leader: StationId) {
+    while shared.leading() == Some(leader) {
+        // tidy: waits because silence is no event
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Why there is no answer of another station.
