@@ -91,7 +91,7 @@ fn runnable(flag: &str, program: &Path) -> Result<(), Problem> {
 /// A majority of an even number is as large as that of one more.
 fn even(stations: u16) -> Option<String> {
     let lost = |stations: u16| (stations - 1) / 2;
-    (stations % 2 == 0).then(|| {
+    stations.is_multiple_of(2).then(|| {
         let (one_fewer, bears) = (stations - 1, lost(stations));
         match bears {
             0 => format!("{stations} stations bear no loss, as {one_fewer}; 3 bear that of one"),

@@ -175,10 +175,8 @@ impl LeaderCore {
             | Event::Stations(_)
             | Event::StationStops { .. } => {
                 if office.inbox.len() >= limits::INBOX_EVENTS_MAX {
-                    return Err(Refusal::new(
-                        code::OVERLOADED,
-                        "the coordinator's inbox is full; try again",
-                    ));
+                    let why = "the coordinator's inbox is full; try again";
+                    return Err(Refusal::new(code::OVERLOADED, why));
                 }
             }
         }

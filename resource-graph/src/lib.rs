@@ -31,6 +31,7 @@ pub mod policy;
 pub mod relations;
 pub mod snapshot;
 mod states;
+mod station;
 pub mod stored;
 pub mod transition;
 pub mod traverse;

@@ -8,8 +8,7 @@ use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity, 
 use mainstay_protocol::report::{LiveState, Presence, SysInfo, TypeDeclaration};
 use mainstay_protocol::{
     AgentRunId, BootId, ClusterId, ClusterName, Epoch, Incarnation, InstanceKey, Leadership,
-    NodeEpoch, NodeId, NodeName, PlacementName, Revision, Sequence, SlotName, StationId,
-    StationRunId, Timestamp, TypeName,
+    NodeEpoch, NodeId, NodeName, PlacementName, Revision, Sequence, SlotName, Timestamp, TypeName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +16,7 @@ use crate::key::{ConfigHash, Key, Kind, NameKey};
 use crate::policy::Settings;
 use crate::wish::Placement;
 
+pub use crate::station::{Station, StationBegan, StationState};
 pub use crate::words::{Asked, Collected, Procedure, Resource, Stray};
 
 /// A vertex with its book-keeping, as it stands in the graph, in a delta and on disk.
@@ -103,54 +103,6 @@ pub struct RuleOff {
     pub by: String,
     pub why: String,
     pub at: Timestamp,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Station {
-    pub id: StationId,
-    pub address: String,
-    /// The node it runs on, if its machine is one.
-    pub node: Option<NodeName>,
-    pub build: String,
-    /// The newest life of its process that the leader knows of; none of it before it was heard once.
-    pub run: Option<StationRunId>,
-    pub state: StationState,
-    pub began: StationBegan,
-}
-
-/// A station as whoever leads sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum StationState {
-    Running,
-    /// It ended in order. Left when the next life of it is heard.
-    Stopped,
-    /// It was added, takes the log over and does not vote yet.
-    Joining,
-    /// It is not heard: killed, cut off, or standing still.
-    Away,
-    /// It is no part of the group any more. Kept, because its number is never used again.
-    Removed,
-}
-
-impl StationState {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "Running",
-            Self::Stopped => "Stopped",
-            Self::Joining => "Joining",
-            Self::Away => "Away",
-            Self::Removed => "Removed",
-        }
-    }
-}
-
-/// What was known of the life before when this one began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum StationBegan {
-    First,
-    AfterOrderlyEnd,
-    /// It was killed, or its machine failed: nothing says that it ended.
-    AfterNoWord,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use mainstay_coordinator::{CoreConfig, LeaderCore, LogEvent, Rules};
 use mainstay_protocol::{Term, Timestamp, limits};
-use mainstay_resource_graph::{Graph, View};
+use mainstay_resource_graph::{Graph, View, ViewExt};
 use mainstay_store::LogHandle;
 use tokio::sync::{Mutex, watch};
 
@@ -74,12 +74,14 @@ impl RecoverySupervisor {
             };
             let mut pause = FIRST_PAUSE;
             loop {
-                let core = LeaderCore::new(
-                    config.clone(),
-                    std::mem::take(&mut graph),
-                    rules.clone(),
-                    log_time,
-                );
+                let known = graph.cluster().map(|cluster| cluster.epoch);
+                let config = CoreConfig {
+                    // A station that joined had no graph when it started.
+                    epoch: known.unwrap_or(config.epoch),
+                    ..config.clone()
+                };
+                let core =
+                    LeaderCore::new(config, std::mem::take(&mut graph), rules.clone(), log_time);
                 let driver = Driver {
                     core,
                     log: log.clone(),

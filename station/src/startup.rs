@@ -112,12 +112,7 @@ impl Station {
 
     /// Starts within a runtime that is there already.
     pub async fn start(self, options: StationOptions) -> Result<Running, StartError> {
-        if options.die_with_parent {
-            let signal = Some(rustix::process::Signal::TERM);
-            rustix::process::set_parent_process_death_signal(signal)
-                .map_err(|error| StartError::Process(error.into()))?;
-        }
-        descriptors::allow();
+        prepare_process(&options)?;
         let cluster = cluster::of_directory(&options)?;
         let life = StationLife {
             run: StationRunId(Uuid::new_v4()),
@@ -183,6 +178,16 @@ impl Station {
             sockets: vec![options.sessions_socket, options.api_socket],
         })
     }
+}
+
+fn prepare_process(options: &StationOptions) -> Result<(), StartError> {
+    if options.die_with_parent {
+        let signal = Some(rustix::process::Signal::TERM);
+        rustix::process::set_parent_process_death_signal(signal)
+            .map_err(|error| StartError::Process(error.into()))?;
+    }
+    descriptors::allow();
+    Ok(())
 }
 
 /// Without the users' rules, where one of them has ended this station again and again.

@@ -214,83 +214,86 @@ mod tests {
         }
     }
 
-    // proves: S17, S24
-    #[test]
-    fn a_station_joins_votes_is_missed_comes_back_and_is_removed_for_ever() {
-        const S2: StationId = StationId(2);
-        let mut graph = Graph::new();
-        told(&mut graph, |txn, env| found(txn, &leads(1), env));
+    const S2: StationId = StationId(2);
+
+    /// What is told when the leader, s1, sees the other so, and how it stands then.
+    fn sees(
+        graph: &mut Graph,
+        other: Option<StationSeen>,
+    ) -> (String, StationState, Option<code::Code>) {
         let own = StationSeen {
             address: "unix:s1".to_owned(),
             ..seen(true, Some(true), 1)
         };
-        let mut group = |other: Option<StationSeen>| {
-            let mut group = BTreeMap::from([(StationId(1), own.clone())]);
-            group.extend(other.map(|other| (S2, other)));
-            let kinds = told(&mut graph, |txn, _| stations(txn, &group)).0;
-            let record = graph.record(&Key::Station(S2));
-            let reason = record.and_then(|record| match &record.vertex {
-                Vertex::Station(station) => {
-                    let reason = why::station_reason(station);
-                    Some((station.state, reason.map(|reason| reason.code)))
-                }
-                _ => None,
-            });
-            (kinds.join(" "), reason)
+        let mut group = BTreeMap::from([(StationId(1), own)]);
+        group.extend(other.map(|other| (S2, other)));
+        let kinds = told(graph, |txn, _| stations(txn, &group)).0;
+        let record = graph.record(&Key::Station(S2)).unwrap();
+        let Vertex::Station(station) = &record.vertex else {
+            panic!("{record:?}");
         };
-        let mut is = |other, kind: &str, state, code: Option<code::Code>| {
-            assert_eq!(group(other), (kind.to_owned(), Some((state, code))));
+        let reason = why::station_reason(station).map(|reason| reason.code);
+        (kinds.join(" "), station.state, reason)
+    }
+
+    // proves: S17, S24
+    #[test]
+    fn a_station_joins_votes_is_missed_comes_back_and_is_removed_for_ever() {
+        use StationState::{Away, Joining, Removed, Running};
+        let joining = || Some(code::STATION_JOINING);
+        let away = || Some(code::STATION_AWAY);
+        let restarted = || Some(code::STATION_RESTARTED);
+        let mut graph = Graph::new();
+        told(&mut graph, |txn, env| found(txn, &leads(1), env));
+        let mut is = |other, kind: &str, state, code| {
+            assert_eq!(sees(&mut graph, other), (kind.to_owned(), state, code));
         };
-        let joining = (StationState::Joining, Some(code::STATION_JOINING));
-        let running = (StationState::Running, None);
-        let away = (StationState::Away, Some(code::STATION_AWAY));
         is(
             Some(seen(false, None, 0)),
             "station.joined",
-            joining.0,
-            joining.1.clone(),
+            Joining,
+            joining(),
         );
         is(
             Some(seen(false, Some(true), 5)),
             "station.changed",
-            joining.0,
-            joining.1,
+            Joining,
+            joining(),
         );
         is(
             Some(seen(true, Some(true), 5)),
             "station.voting",
-            running.0,
-            running.1.clone(),
+            Running,
+            None,
         );
-        is(Some(seen(true, None, 5)), "", running.0, running.1.clone());
+        is(Some(seen(true, None, 5)), "", Running, None);
         is(
             Some(seen(true, Some(false), 5)),
             "station.away",
-            away.0,
-            away.1.clone(),
+            Away,
+            away(),
         );
-        is(Some(seen(true, None, 5)), "", away.0, away.1);
+        is(Some(seen(true, None, 5)), "", Away, away());
         is(
             Some(seen(true, Some(true), 5)),
             "station.heard",
-            running.0,
-            running.1,
+            Running,
+            None,
         );
         is(
             Some(seen(true, Some(false), 5)),
             "station.away",
-            StationState::Away,
-            Some(code::STATION_AWAY),
+            Away,
+            away(),
         );
-        let restarted = Some(code::STATION_RESTARTED);
         is(
             Some(seen(true, Some(true), 6)),
             "station.restarted",
-            StationState::Running,
-            restarted,
+            Running,
+            restarted(),
         );
-        is(None, "station.removed", StationState::Removed, None);
-        is(None, "", StationState::Removed, None);
+        is(None, "station.removed", Removed, None);
+        is(None, "", Removed, None);
         let last_words = |txn: &mut Txn<'_>, _: &Env| station_stops(txn, S2, run(6));
         assert!(
             told(&mut graph, last_words).0.is_empty(),

@@ -72,24 +72,8 @@ pub async fn introduce(stream: &mut UnixStream, mine: &Handshake) -> Result<Intr
     if let Err(refused) = agree(&mine, &theirs) {
         return Err(bad(frames, refused.text));
     }
-    match (theirs.role, theirs.station, theirs.channel) {
-        (Role::Agent, _, _) => {}
-        (Role::Station, Some(_), _) if theirs.epoch != Epoch(0) && theirs.epoch < mine.epoch => {
-            let why = format!(
-                "it is of the cluster's epoch {}, which epoch {} has taken the place of",
-                theirs.epoch, mine.epoch
-            );
-            return Err(bad(frames, why));
-        }
-        (Role::Station, Some(station), Channel::Control) => return Ok(Introduced::Log(station)),
-        (Role::Station, Some(_), Channel::Bulk) => return Ok(Introduced::Api),
-        (Role::Station, None, _) | (Role::Cli, _, _) => {
-            let why = format!(
-                "this socket is for agents and stations, not for {:?}",
-                theirs.role
-            );
-            return Err(bad(frames, why));
-        }
+    if theirs.role != Role::Agent {
+        return station(&mine, &theirs).map_err(|why| bad(frames, why));
     }
     let (message, decoder, frames) = first_message(stream, theirs.channel, frames).await?;
     let refused = match (message, theirs.channel, theirs.node) {
@@ -117,6 +101,24 @@ pub async fn introduce(stream: &mut UnixStream, mine: &Handshake) -> Result<Intr
     };
     refuse(stream, &refused).await;
     Err(bad(frames, refused))
+}
+
+/// Its handshake is all that another station says of itself.
+fn station(mine: &Handshake, theirs: &Handshake) -> Result<Introduced, String> {
+    match (theirs.role, theirs.station, theirs.channel) {
+        (Role::Station, Some(_), _) if theirs.epoch != Epoch(0) && theirs.epoch < mine.epoch => {
+            Err(format!(
+                "it is of the cluster's epoch {}, which epoch {} has taken the place of",
+                theirs.epoch, mine.epoch
+            ))
+        }
+        (Role::Station, Some(station), Channel::Control) => Ok(Introduced::Log(station)),
+        (Role::Station, Some(_), Channel::Bulk) => Ok(Introduced::Api),
+        (Role::Station, None, _) | (Role::Agent | Role::Cli, _, _) => Err(format!(
+            "this socket is for agents and stations, not for {:?}",
+            theirs.role
+        )),
+    }
 }
 
 fn bad(mut frames: BadFrames, why: impl Into<String>) -> BadPeer {
