@@ -117,7 +117,8 @@ impl Session {
                         (error, self.stations.failed())
                     } else {
                         self.said.clear();
-                        (error, self.stations.lost())
+                        let silent = matches!(error, SessionError::Silent { .. });
+                        (error, self.stations.lost(silent))
                     }
                 }
                 Err(error) => (error, self.stations.failed()),

@@ -40,10 +40,11 @@ impl Shared {
             .filter(|leader| *leader != self.about.station && heard)
     }
 
-    /// What agents are told; nothing where there is only this station.
+    /// What agents are told; nothing where there is, and was, only this station.
     pub fn stations(&self) -> Option<Stations> {
         let addresses = self.store.status().addresses;
-        (addresses.len() > 1).then(|| Stations {
+        let told = addresses.len() > 1 || self.sessions.know_stations();
+        told.then(|| Stations {
             leader: self.leading(),
             addresses,
         })

@@ -67,7 +67,10 @@ pub async fn serve(
         drop(stop.wait_for(|stop| *stop).await);
     };
     let router = router(api);
-    let own = axum::serve(Admitting::new(listener), router.clone())
+    let outside = router
+        .clone()
+        .layer(middleware::from_fn(forward::from_outside));
+    let own = axum::serve(Admitting::new(listener), outside)
         .with_graceful_shutdown(until_stop(stop.clone()));
     let others = axum::serve(PassedOn(passed_on), router).with_graceful_shutdown(until_stop(stop));
     let (own, others) = tokio::join!(own.into_future(), others.into_future());

@@ -20,7 +20,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::clock::Clock;
 use crate::driver::{Driver, Ended, Inputs};
-use crate::shared::Shared;
+use crate::shared::{Shared, Submitted};
 use crate::watchdog::Watchdog;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -148,6 +148,13 @@ fn from_store(shared: &Shared) -> Option<(Graph, Timestamp)> {
     }
 }
 
+fn refuse(submitted: Submitted, shared: &Shared) {
+    if let Some(answer) = submitted.answer {
+        // Whoever asked may be gone.
+        drop(answer.send(Err(shared.nobody_decides())));
+    }
+}
+
 /// Follows the log until this station leads; none when the log ends.
 async fn until_leading(
     inputs: &Arc<Mutex<Inputs>>,
@@ -156,8 +163,18 @@ async fn until_leading(
     shared: &Shared,
 ) -> Option<Term> {
     let mut inputs = inputs.lock().await;
+    let Inputs { inbox, log } = &mut *inputs;
     loop {
-        match inputs.log.recv().await? {
+        let event = tokio::select! {
+            // What came while it led must not be judged when it leads again.
+            biased;
+            Some(submitted) = inbox.recv() => {
+                refuse(submitted, shared);
+                continue;
+            }
+            event = log.recv() => event?,
+        };
+        match event {
             LogEvent::Leading(term) => return Some(term),
             LogEvent::Following | LogEvent::Lost(_) => {}
             LogEvent::Committed(entry) => {
@@ -172,6 +189,8 @@ async fn until_leading(
             } => {
                 *graph = *replaced;
                 *log_time = at;
+                shared.pin_wall(at, shared.store.view().wall_ms());
+                shared.applied(graph.revision());
             }
         }
     }

@@ -184,6 +184,11 @@ impl Sessions {
         }
     }
 
+    /// Whether agents were ever told of several.
+    pub fn know_stations(&self) -> bool {
+        self.stations().is_some()
+    }
+
     /// Says to every agent where the stations are.
     pub fn tell_stations(&self, stations: &Stations) {
         *self.stations() = Some(stations.clone());

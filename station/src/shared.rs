@@ -166,7 +166,9 @@ impl Shared {
         }
         let led = self.memory().led_until.map(|since| since.elapsed());
         let status = self.store.status();
-        let known = [led, status.leader_heard].into_iter().flatten().min();
+        // Who leads without being heard knows since when.
+        let led = led.map(|led| led.max(status.majority_heard.unwrap_or_default()));
+        let known = [led, status.current_at].into_iter().flatten().min();
         let age = match known {
             Some(age) => age,
             // Nobody else can have decided anything.
@@ -195,16 +197,16 @@ impl Shared {
                 ),
                 mpsc::error::TrySendError::Closed(_) => self.nobody_decides(),
             })?;
-        outcome
-            .await
-            .unwrap_or_else(|_dropped| Err(self.nobody_decides()))
+        // Who dropped it had taken it: it may be in the log.
+        outcome.await.unwrap_or_else(|_dropped| {
+            let text = "this station lost its lead before it was known whether this takes effect: it may yet";
+            Err(Refusal::new(code::ANSWER_LOST, text))
+        })
     }
 
-    fn nobody_decides(&self) -> Refusal {
-        let text = format!(
-            "{}; whether the change took effect is shown by its subject; try again",
-            self.no_leader()
-        );
+    /// What has not been taken, and will not be.
+    pub fn nobody_decides(&self) -> Refusal {
+        let text = format!("{}; nothing was changed; try again", self.no_leader());
         Refusal::new(code::NO_QUORUM, text)
     }
 }
@@ -272,11 +274,18 @@ impl Live for Shared {
     }
 
     fn heard_ms(&self, node: &NodeName) -> Option<u64> {
+        // What is remembered from when it led says nothing.
+        if !self.leads() {
+            return None;
+        }
         let heard = self.memory().heard.get(node).copied()?;
         Some(heard.elapsed().as_millis() as u64)
     }
 
     fn checked_ms(&self, instance: &InstanceKey) -> Option<u64> {
+        if !self.leads() {
+            return None;
+        }
         let memory = self.memory();
         let checked = memory.checked.get(&instance.node)?.get(instance)?;
         Some(checked.elapsed().as_millis() as u64)

@@ -98,8 +98,12 @@ pub struct LogStatus {
     pub reached: BTreeMap<StationId, Option<u64>>,
     /// How long ago each of the others answered who leads; empty where another leads.
     pub heard: BTreeMap<StationId, Duration>,
-    /// How long ago whoever leads was heard here; none where nobody ever was.
+    /// How long ago whoever decides was heard here; none where nobody ever was.
     pub leader_heard: Option<Duration>,
+    /// How long ago what is applied here was all that whoever decides had committed.
+    pub current_at: Option<Duration>,
+    /// Of a leader: how long ago a majority answered it.
+    pub majority_heard: Option<Duration>,
     pub last_entry: Option<u64>,
     pub applied: Option<u64>,
     pub snapshot: Option<u64>,
@@ -186,6 +190,8 @@ impl Store {
             reached,
             heard,
             leader_heard,
+            current_at,
+            majority_heard,
             last_entry,
             applied,
             snapshot,
@@ -210,6 +216,8 @@ impl Store {
                 .map(|(id, ago)| (StationId(id), ago))
                 .collect(),
             leader_heard,
+            current_at,
+            majority_heard,
             last_entry,
             applied,
             snapshot,

@@ -303,3 +303,38 @@ fn everything_is_killed_three_times_and_comes_back_by_itself() {
     }
     until_all_run(&cluster);
 }
+
+// proves: S17
+#[test]
+fn a_change_whose_outcome_is_not_known_is_told_as_such_and_made_once_at_most() {
+    let cluster = three();
+    cluster.sh("start greeter --on n1").ok();
+    until_all_run(&cluster);
+    let pids = cluster.station_pids();
+    let (leader, _) = until_led_after(&cluster, 0);
+    let others: Vec<u32> = pids
+        .iter()
+        .filter(|(name, _)| **name != leader)
+        .map(|(_, pid)| *pid)
+        .collect();
+    for pid in &others {
+        signal(*pid, Signal::STOP);
+    }
+    // The leader does not know yet that it is alone, and takes it.
+    let lost = cluster.sh("restart greeter@n1 --no-wait").expect_code(6);
+    assert!(
+        lost.stderr.contains("MS-ANSWER-LOST") && lost.stderr.contains("it may yet"),
+        "{lost:#?}"
+    );
+    for pid in others {
+        signal(pid, Signal::CONT);
+    }
+    until_list(&cluster, "get nodes", |all| {
+        all.iter().all(|one| one["state"] == "Online")
+    });
+    // One more, so that whatever was to come of the first has come.
+    let before = cluster.incarnation("greeter@n1");
+    cluster.sh("restart greeter@n1").ok();
+    let after = cluster.incarnation("greeter@n1");
+    assert!(before <= 2 && after == before + 1, "{before} then {after}");
+}

@@ -3,11 +3,13 @@
 use std::env;
 use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use mainstay_api::{Exit, Problem};
 use mainstay_protocol::limits::DEV_STATIONS_MAX;
+use mainstay_protocol::revision;
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -78,17 +80,21 @@ impl Size {
 impl Layout {
     /// Chooses the places; makes none of them.
     pub fn choose(directory: Option<&Path>, keep: bool, size: Size) -> Result<Self, Problem> {
-        let short = Uuid::new_v4().simple().to_string()[..8].to_owned();
         let base = runtime_base()?;
-        let runtime = base.join(&short);
-        let (root, made, reopened) = match directory {
-            Some(directory) => given(directory)?,
-            None => (
-                env::temp_dir().join(format!("mainstay-dev-{short}")),
-                true,
-                false,
-            ),
+        let (short, (root, made, reopened)) = match directory {
+            // The stations of a group remember where the others are: the same directory has the same sockets.
+            Some(directory) => {
+                let found = given(directory)?;
+                let number = revision::hash(revision::SEED, found.0.as_os_str().as_bytes());
+                (format!("{number:016x}")[..8].to_owned(), found)
+            }
+            None => {
+                let short = Uuid::new_v4().simple().to_string()[..8].to_owned();
+                let root = env::temp_dir().join(format!("mainstay-dev-{short}"));
+                (short, (root, true, false))
+            }
         };
+        let runtime = base.join(&short);
         let mut removal = Removal {
             trees: vec![runtime.clone()],
             files: Vec::new(),

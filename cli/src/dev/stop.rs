@@ -17,7 +17,9 @@ use crate::process;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub fn run(app: &mut App<'_>) -> Outcome {
-    let Some(dev) = app.home.context(DEV)?.and_then(|context| context.dev) else {
+    let context = app.home.context(DEV)?;
+    let stations = context.as_ref().map_or(1, |context| context.sockets.len());
+    let Some(dev) = context.and_then(|context| context.dev) else {
         return Err(Problem::new(
             code::NOT_FOUND,
             "stop the dev cluster",
@@ -36,8 +38,12 @@ pub fn run(app: &mut App<'_>) -> Outcome {
     let patience = app.global.timeout.unwrap_or(PATIENCE);
     if process::ended_within(&parent, patience) {
         if dev.directory.exists() {
+            let with = match stations {
+                1 => String::new(),
+                several => format!(" --stations {several}"),
+            };
             app.console.say(&format!(
-                "ended; its data is kept: mainstay dev --dir {}",
+                "ended; its data is kept: mainstay dev --dir {}{with}",
                 dev.directory.display()
             ));
         } else {

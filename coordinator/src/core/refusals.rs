@@ -16,8 +16,8 @@ pub(super) fn no_quorum() -> Refusal {
 
 pub(super) fn outcome_unknown() -> Refusal {
     Refusal::new(
-        code::NO_QUORUM,
-        "this station lost its lead before it was known whether this took effect; trying again is safe",
+        code::ANSWER_LOST,
+        "this station lost its lead before it was known whether this takes effect: it may yet",
     )
 }
 

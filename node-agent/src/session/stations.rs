@@ -7,6 +7,7 @@
 //! failed +
 //!        +---------------------------------------------------------> pause, then the next of all in turn
 //! lost   ----------------------------------------------------------> pause, then the same, or the leader that it told
+//! silent ----------------------------------------------------------> pause, then the next, or the leader that it told
 //! ```
 //!
 //! What must hold: between two steps without a pause there is one with a pause, whatever stations say, so that two that
@@ -162,15 +163,18 @@ impl Known {
         Next::After(self.next_pause())
     }
 
-    /// A session ended. Its station may only have been started again.
-    pub(super) fn lost(&mut self) -> Next {
+    /// A session ended. Its station may only have been started again; one that fell silent stands still, or is cut off.
+    pub(super) fn lost(&mut self, silent: bool) -> Next {
         self.jumped = false;
         (self.pause, self.pauses) = (PAUSE_MIN, 0);
-        if let Some(leader) = self.leader.take() {
-            self.current = leader;
-        }
+        let leader = self.leader.take();
+        let named = leader.is_some();
+        self.current = leader.unwrap_or_else(|| self.current.clone());
         let turn = self.all.iter().position(|one| *one == self.current);
         self.turn = turn.unwrap_or(self.turn);
+        if silent && !named {
+            self.take_turn();
+        }
         Next::After(self.next_pause())
     }
 

@@ -53,15 +53,8 @@ pub async fn add(shared: &Shared, station: StationId, address: &str) -> Result<A
         Some(known) if *known != address => MemberChange::Move { station, address },
         _ => MemberChange::Learn { station, address },
     };
-    let store = &shared.store;
-    store
-        .change_members(change)
-        .await
-        .map_err(|error| not_changed(&what, error))?;
-    store
-        .change_members(MemberChange::Promote(station))
-        .await
-        .map_err(|error| not_changed(&what, error))?;
+    carried_out(shared, &what, change).await?;
+    carried_out(shared, &what, MemberChange::Promote(station)).await?;
     until_shown(shared, &what, station, StationState::Running).await?;
     let voters = shared.store.status().voters.len();
     let bears = voters - majority(voters);
@@ -103,11 +96,7 @@ pub async fn remove(shared: &Shared, station: StationId) -> Result<Accepted, Pro
         let problem = Problem::new(code::REFUSED_BY_SAFETY, &what, why);
         return Err(problem.to_do("mainstay get stations"));
     }
-    shared
-        .store
-        .change_members(MemberChange::Remove(station))
-        .await
-        .map_err(|error| not_changed(&what, error))?;
+    carried_out(shared, &what, MemberChange::Remove(station)).await?;
     until_shown(shared, &what, station, StationState::Removed).await?;
     let text = format!("{station} is no part of the group any more; its data can be deleted");
     Ok(accepted(shared, text, true))
@@ -129,12 +118,29 @@ pub async fn lead(shared: &Shared, station: StationId) -> Result<Accepted, Probl
         let problem = Problem::new(code::REFUSED_BY_SAFETY, &what, why);
         return Err(problem.to_do(format!("mainstay why station/{station}")));
     }
-    shared
-        .store
-        .change_members(MemberChange::Lead(station))
-        .await
-        .map_err(|error| not_changed(&what, error))?;
+    carried_out(shared, &what, MemberChange::Lead(station)).await?;
     Ok(accepted(shared, format!("{station} is to lead"), true))
+}
+
+/// As long as this station leads: a change that is in the log then may yet be made.
+async fn carried_out(shared: &Shared, what: &str, change: MemberChange) -> Result<(), Problem> {
+    let hands_over = matches!(change, MemberChange::Lead(_));
+    let mut standing = shared.standing.subscribe();
+    let changing = shared.store.change_members(change);
+    tokio::select! {
+        biased;
+        changed = changing => changed.map_err(|error| not_changed(what, error)),
+        _ = standing.wait_for(|standing| standing.leadership.is_none()) => match hands_over {
+            true => Ok(()),
+            false => {
+                let why = format!(
+                    "{} lost its lead before it was known whether this takes effect: it may yet",
+                    shared.about.station
+                );
+                Err(Problem::new(code::ANSWER_LOST, what, why).to_do("mainstay get stations"))
+            }
+        },
+    }
 }
 
 /// A leader that ends in order lets another lead first, where there is one: nobody waits for an election.

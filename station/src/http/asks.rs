@@ -264,6 +264,10 @@ async fn supervisor(api: &Api, node: String) -> Result<(NodeName, String), Failu
 }
 
 pub async fn put(api: &Api, node: &NodeName, ask: Ask) -> Answer {
+    // Agents speak to who leads.
+    if !api.shared.leads() {
+        return Answer::Refused(api.shared.nobody_decides());
+    }
     api.shared.sessions.ask(node, ask, ASK_DEADLINE).await
 }
 

@@ -1,6 +1,7 @@
 //! Only who leads can change anything, or ask an agent. What another station is asked of that kind it passes on, over the
 //! connection that stations have for it, and passes the answer back as it is.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -42,6 +43,12 @@ pub async fn to_leader(State(api): State<Api>, request: Request, next: Next) -> 
     }
 }
 
+/// What comes over the machine's own socket comes from no station, whatever it says.
+pub async fn from_outside(mut request: Request, next: Next) -> Response {
+    request.headers_mut().remove(PASSED_ON_BY);
+    next.run(request).await
+}
+
 /// Whether a station that does not lead cannot answer it.
 fn is_leaders(request: &Request) -> bool {
     let asks_agent = |uri: &Uri| {
@@ -62,12 +69,22 @@ async fn pass_on(
     let by = by.expect("a station's number is plain text");
     let name = HeaderName::from_static(PASSED_ON_BY);
     request.headers_mut().insert(name, by);
+    // To look changes nothing, whether or not it was heard.
+    let looks = *request.method() == Method::GET;
+    let sent = AtomicBool::new(false);
     let answered = tokio::select! {
-        answered = ask(shared, leader, request) => answered,
-        () = until_other(shared, leader) => Err(Lost::Sent("it leads no more".to_owned())),
+        answered = ask(shared, leader, request, &sent) => answered,
+        () = until_other(shared, leader) => {
+            let why = "it leads no more".to_owned();
+            Err(if sent.load(Ordering::Relaxed) { Lost::Sent(why) } else { Lost::Unsent(why) })
+        }
     };
     answered.map_err(|lost| match lost {
         // It is safe to be asked again.
+        Lost::Sent(why) if looks => {
+            let why = format!("{leader}, which was asked, leads no more: {why}");
+            Problem::new(code::NO_QUORUM, what, why)
+        }
         Lost::Unsent(why) => {
             let here = shared.about.station;
             let why = format!("{leader} leads and cannot be reached from {here}: {why}");
@@ -98,7 +115,12 @@ enum Lost {
     Sent(String),
 }
 
-async fn ask(shared: &Shared, station: StationId, request: Request) -> Result<Response, Lost> {
+async fn ask(
+    shared: &Shared,
+    station: StationId,
+    request: Request,
+    sent: &AtomicBool,
+) -> Result<Response, Lost> {
     let address = shared.store.status().addresses.get(&station).cloned();
     let address = address.ok_or_else(|| Lost::Unsent("its address is not known".to_owned()))?;
     let stream = shared.ways.to_api(station, &address).await;
@@ -108,6 +130,7 @@ async fn ask(shared: &Shared, station: StationId, request: Request) -> Result<Re
         .map_err(|error| Lost::Unsent(error.to_string()))?;
     // Ends with the sender and the body of the answer, whichever lives longer.
     drop(tokio::spawn(connection));
+    sent.store(true, Ordering::Relaxed);
     let answered = sender.send_request(request).await;
     answered
         .map(|response| response.map(Body::new))
@@ -130,7 +153,7 @@ pub async fn say_farewell(shared: &Shared) {
         .header(PASSED_ON_BY, &name)
         .body(Body::from(body))
         .expect("its parts are plain text");
-    match ask(shared, leader, request).await {
+    match ask(shared, leader, request, &AtomicBool::new(false)).await {
         Ok(answer) => tracing::debug!(%leader, status = %answer.status(), "last words"),
         Err(Lost::Unsent(why) | Lost::Sent(why)) => {
             tracing::warn!(%leader, why, "nobody took this station's last words");

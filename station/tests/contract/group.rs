@@ -242,6 +242,23 @@ async fn a_minority_refuses_changes_says_what_is_missing_and_shows_how_old_its_p
 
 // proves: S17
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_hears_a_leader_without_a_majority_knows_that_nobody_decides() {
+    let mut group = Group::of(5).await;
+    for number in 3..=5 {
+        group.stop(number).await;
+    }
+    for left in 1..=2 {
+        let client = &group.at(left).client;
+        until("nobody decides", || async { client.ready().await.is_err() }).await;
+        let status: Value = client.get("/v1/status").await.unwrap();
+        assert_eq!(status["quorum"], false, "s{left}: {status:#}");
+    }
+    group.start(3).await;
+    group.until_ready(2).await;
+}
+
+// proves: S17
+#[tokio::test(flavor = "multi_thread")]
 async fn a_station_is_handed_the_lead_and_one_is_removed_for_ever() {
     let mut group = Group::of(3).await;
     let client = group.at(1).client.clone();

@@ -1,6 +1,8 @@
 //! Watches openraft's metrics and tells the driver when this station leads, and when no longer. openraft lets a leader that
 //! hears nobody go on until it is told of another; ours stops deciding, and begins again if it is heard in the same term.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mainstay_coordinator::log::LogEvent;
@@ -26,6 +28,7 @@ pub(super) async fn watch(
     raft: Raft,
     mut began: watch::Receiver<u64>,
     events: mpsc::Sender<LogEvent>,
+    decides: Arc<AtomicBool>,
 ) {
     let mut metrics = raft.metrics();
     drop(raft);
@@ -62,6 +65,7 @@ pub(super) async fn watch(
                 return;
             }
         }
+        decides.store(told.is_some(), Ordering::Relaxed);
         let closed = tokio::select! {
             changed = metrics.changed() => changed.is_err(),
             changed = began.changed() => changed.is_err(),

@@ -14,6 +14,7 @@
 //!   applied once the new term's first entry is committed.
 
 mod convert;
+mod heard;
 mod leadership;
 mod log_store;
 mod members;

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mainstay_protocol::record;
@@ -30,12 +31,16 @@ const INSTALLED_WITHIN: Duration = Duration::from_secs(300);
 /// Chunks read ahead of the connection.
 const CHUNKS_AHEAD: usize = 2;
 
-pub(super) struct Network(pub(super) Arc<dyn Reach>);
+pub(super) struct Network {
+    pub(super) reach: Arc<dyn Reach>,
+    pub(super) decides: Arc<AtomicBool>,
+}
 
 pub(super) struct Connection {
     station: StationId,
     address: String,
     reach: Arc<dyn Reach>,
+    decides: Arc<AtomicBool>,
     /// None while something is under way on it: what is given up half way leaves a connection that is out of step.
     open: Option<Box<dyn PeerStream>>,
 }
@@ -47,7 +52,8 @@ impl RaftNetworkFactory<Types> for Network {
         Connection {
             station: StationId(target),
             address: node.addr.clone(),
-            reach: Arc::clone(&self.0),
+            reach: Arc::clone(&self.reach),
+            decides: Arc::clone(&self.decides),
             open: None,
         }
     }
@@ -215,6 +221,7 @@ impl RaftNetworkV2<Types> for Connection {
             behind: rpc.prev_log_id.as_ref().map(convert::point),
             entries,
             committed: rpc.leader_commit.as_ref().map(convert::point),
+            decides: self.decides.load(Ordering::Relaxed),
         });
         match self.ask(&question, option.soft_ttl()).await? {
             Answer::Appended if all => Ok(AppendEntriesResponse::Success),

@@ -2,16 +2,17 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
 
 use mainstay_protocol::StationId;
+use openraft::async_runtime::watch::WatchReceiver;
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, TransferLeaderError, TransferLeaderRequest,
     VoteRequest, VoteResponse,
 };
 
+use super::heard::{Heard, lock};
 use super::snapshot::Incoming;
-use super::start::{LeaderHeard, lock};
 use super::talk::{self, Answer, Append, Ballot, Handover, Question, SnapshotOffer};
 use super::{Raft, Snapshot, SnapshotMeta, Types, convert};
 use crate::error::io_error;
@@ -21,7 +22,7 @@ use crate::reach::PeerStream;
 pub(super) struct Member {
     pub(super) raft: Raft,
     pub(super) snapshots: PathBuf,
-    pub(super) leader_heard: LeaderHeard,
+    pub(super) heard: Arc<Mutex<Heard>>,
 }
 
 impl Member {
@@ -58,12 +59,17 @@ impl Member {
     }
 
     async fn append(&self, append: Append) -> io::Result<Answer> {
-        let answer = appended(&self.raft, append).await?;
-        // One with a higher vote is no leader any more, whatever it believes.
-        if !matches!(answer, Answer::HigherVote(_)) {
-            *lock(&self.leader_heard) = Some(Instant::now());
+        // Before anything is written: a slow disk of ours says nothing of who leads.
+        let (term, applied) = {
+            let metrics = self.raft.metrics();
+            let now = metrics.borrow_watched();
+            (now.current_term, now.last_applied.map_or(0, |id| id.index))
+        };
+        if append.decides && append.vote.term >= term {
+            let committed = append.committed.map_or(0, |point| point.index);
+            lock(&self.heard).leader(committed, applied);
         }
-        Ok(answer)
+        appended(&self.raft, append).await
     }
 }
 

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use mainstay_coordinator::entry::Entry;
 use mainstay_coordinator::log::LogEvent;
@@ -17,6 +18,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::heard::{Heard, lock};
 use super::leadership;
 use super::log_store::{Growth, LogStore};
 use super::members::{self, MemberChange, NotChanged};
@@ -48,11 +50,8 @@ pub(crate) struct Running {
     /// Weak, so that the driver's queue ends with the member and not with the last handle.
     events: mpsc::WeakSender<LogEvent>,
     snapshots: PathBuf,
-    leader_heard: LeaderHeard,
+    heard: Arc<Mutex<Heard>>,
 }
-
-/// When whoever leads last sent something that was taken here.
-pub(super) type LeaderHeard = Arc<Mutex<Option<Instant>>>;
 
 /// How the group looks from here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +68,12 @@ pub struct Status {
     pub reached: BTreeMap<u64, Option<u64>>,
     /// How long ago each of the others answered who leads; empty where another leads.
     pub heard: BTreeMap<u64, Duration>,
-    /// How long ago whoever leads was heard here; none where nobody ever was.
+    /// How long ago whoever decides was heard here; none where nobody ever was.
     pub leader_heard: Option<Duration>,
+    /// How long ago what is applied here was all that whoever decides had committed.
+    pub current_at: Option<Duration>,
+    /// Of a leader: how long ago a majority answered it.
+    pub majority_heard: Option<Duration>,
     pub last_entry: Option<u64>,
     pub applied: Option<u64>,
     pub snapshot: Option<u64>,
@@ -116,7 +119,7 @@ impl Running {
                 runtime: handle,
                 events: weak,
                 snapshots,
-                leader_heard: LeaderHeard::default(),
+                heard: Arc::default(),
             },
             runtime,
             receiver,
@@ -141,7 +144,11 @@ impl Running {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let membership = metrics.membership_config.membership();
-        let leader_heard = *lock(&self.leader_heard);
+        let applied = metrics.last_applied.map_or(0, |id| id.index);
+        let (leader_heard, current_at) = {
+            let mut heard = lock(&self.heard);
+            (heard.leader_heard(), heard.current_at(applied))
+        };
         Status {
             leads: metrics.current_leader == Some(metrics.id),
             heard: metrics
@@ -152,6 +159,8 @@ impl Running {
                 .filter(|(id, _)| *id != metrics.id)
                 .collect(),
             leader_heard: leader_heard.map(|at| at.elapsed()),
+            current_at: current_at.map(|at| at.elapsed()),
+            majority_heard: metrics.last_quorum_acked.as_ref().map(|at| at.elapsed()),
             leader: metrics.current_leader,
             term: metrics.current_term,
             voters: membership.voter_ids().collect(),
@@ -182,7 +191,7 @@ impl Running {
         let member = Member {
             raft: self.raft.clone(),
             snapshots: self.snapshots.clone(),
-            leader_heard: Arc::clone(&self.leader_heard),
+            heard: Arc::clone(&self.heard),
         };
         let serving = async move { member.serve(from, stream).await };
         // On the log's own runtime: whatever blocks the station's, elections go on. Whoever lets go ends it.
@@ -247,11 +256,6 @@ impl Running {
     }
 }
 
-/// Only ever an instant is written under it.
-pub(super) fn lock(heard: &LeaderHeard) -> MutexGuard<'_, Option<Instant>> {
-    heard.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// What a member is made of.
 struct Group {
     config: StoreConfig,
@@ -286,10 +290,20 @@ async fn member(group: Group, events: mpsc::Sender<LogEvent>) -> Result<Raft, St
     let state = StateMachine::new(db, parts).map_err(|error| error.to_string())?;
     let raft_config = raft_config(&config)?;
     let id = config.station.0;
-    let raft = Raft::new(id, Arc::new(raft_config), Network(reach), log, state)
+    let decides = Arc::new(AtomicBool::new(false));
+    let network = Network {
+        reach,
+        decides: Arc::clone(&decides),
+    };
+    let raft = Raft::new(id, Arc::new(raft_config), network, log, state)
         .await
         .map_err(|error| error.to_string())?;
-    tokio::spawn(leadership::watch(raft.clone(), began_watch, events));
+    tokio::spawn(leadership::watch(
+        raft.clone(),
+        began_watch,
+        events,
+        decides,
+    ));
     tokio::spawn(snapshot_when_grown(raft.clone(), growth));
     begin(&raft, id, &config).await?;
     Ok(raft)

@@ -39,6 +39,8 @@ pub(super) struct Append {
     /// Each with its index.
     pub entries: Vec<(u64, LogRecord)>,
     pub committed: Option<LogPoint>,
+    /// A majority was heard lately: whoever sends this decides, and does not only believe that it leads.
+    pub decides: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

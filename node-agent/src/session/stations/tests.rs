@@ -47,7 +47,7 @@ fn a_single_station_is_asked_with_a_growing_pause() {
         .collect();
     let expected = [50, 100, 200, 400, 800, 1000, 1000].map(after);
     assert_eq!(pauses, expected);
-    assert_eq!(known.lost(), after(50), "a session begins it anew");
+    assert_eq!(known.lost(false), after(50), "a session begins it anew");
     assert_eq!(known.failed(), after(100));
 }
 
@@ -109,12 +109,24 @@ fn a_lost_session_is_sought_at_its_station_first_then_at_the_others() {
     known.failed();
     assert_eq!(known.current(), &at("/b"));
     known.told(stations(Some(2), &THREE));
-    assert_eq!(known.lost(), after(50));
+    assert_eq!(known.lost(false), after(50));
     assert_eq!(known.current(), &at("/b"));
     assert_eq!(
         fail(&mut known, 2),
         steps(&[(after(50), "/c"), (after(50), "/a")])
     );
+}
+
+#[test]
+fn a_station_that_fell_silent_is_not_asked_first() {
+    // proves: S17
+    let mut known = configured(&["/a"]);
+    known.told(stations(Some(1), &THREE));
+    assert_eq!(known.lost(true), after(50));
+    assert_eq!(known.current(), &at("/b"));
+    let mut alone = configured(&["/a"]);
+    assert_eq!(alone.lost(true), after(50));
+    assert_eq!(alone.current(), &at("/a"), "there is no other");
 }
 
 #[test]
@@ -124,7 +136,7 @@ fn a_station_that_names_another_leader_in_its_session_is_left_for_it() {
     known.told(stations(Some(1), &TWO));
     known.told(stations(Some(2), &TWO));
     assert_eq!(
-        known.lost(),
+        known.lost(false),
         after(50),
         "a welcome does not make a jump free"
     );
