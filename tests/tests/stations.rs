@@ -333,8 +333,10 @@ fn a_change_whose_outcome_is_not_known_is_told_as_such_and_made_once_at_most() {
         all.iter().all(|one| one["state"] == "Online")
     });
     // One more, so that whatever was to come of the first has come.
-    let before = cluster.incarnation("greeter@n1");
     cluster.sh("restart greeter@n1").ok();
-    let after = cluster.incarnation("greeter@n1");
-    assert!(before <= 2 && after == before + 1, "{before} then {after}");
+    let restarts = cluster.incarnation("greeter@n1") - 1;
+    assert!(
+        (1..=2).contains(&restarts),
+        "two were asked for: {restarts}"
+    );
 }

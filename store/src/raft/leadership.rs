@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mainstay_coordinator::log::LogEvent;
 use mainstay_protocol::Term;
@@ -33,6 +33,8 @@ pub(super) async fn watch(
     let mut metrics = raft.metrics();
     drop(raft);
     let mut told: Option<u64> = None;
+    // Whose majority it is, and since when: one that has just come cannot have been silent.
+    let mut majority = (Vec::new(), Instant::now());
     loop {
         let (leads, alone) = {
             let now = metrics.borrow_watched();
@@ -43,10 +45,15 @@ pub(super) async fn watch(
                     fatal::storage_failed("running the log", fatal)
                 }
             }
-            let heard = now.last_quorum_acked.as_ref();
-            let alone = now.membership_config.membership().voter_ids().count() <= 1;
-            let heard = alone || heard.is_some_and(|at| at.elapsed() < QUORUM_SILENCE);
-            let leads = now.state == ServerState::Leader && heard;
+            let voters: Vec<u64> = now.membership_config.membership().voter_ids().collect();
+            if voters != majority.0 {
+                majority = (voters, Instant::now());
+            }
+            let alone = majority.0.len() <= 1;
+            let acked = now.last_quorum_acked.as_ref();
+            let heard = acked.is_some_and(|at| at.elapsed() < QUORUM_SILENCE)
+                || (told.is_some() && majority.1.elapsed() < QUORUM_SILENCE);
+            let leads = now.state == ServerState::Leader && (alone || heard);
             (leads.then_some(now.current_term), alone)
         };
         let applied = *began.borrow_and_update();
