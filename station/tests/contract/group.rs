@@ -99,12 +99,17 @@ impl Group {
         self.at(asked).client.list("/v1/stations").await.unwrap()
     }
 
+    /// Who leads, once this station knows somebody who does.
     async fn leader(&self, asked: u64) -> u64 {
-        self.until_ready(asked).await;
-        let stations = self.stations(asked).await;
-        let leader = stations.iter().find(|one| one["role"] == "leader");
-        let id = leader.unwrap()["id"].as_str().unwrap().to_owned();
-        id.parse::<StationId>().unwrap().0
+        let leading = || async {
+            let stations = self.stations(asked).await;
+            let leader = stations.iter().find(|one| one["role"] == "leader")?;
+            let id = leader["id"].as_str()?.parse::<StationId>().ok()?;
+            Some(id.0)
+        };
+        until("somebody leads", || async { leading().await.is_some() }).await;
+        // It may have gone again meanwhile; whoever cares asks until it is whom they want.
+        leading().await.unwrap_or(0)
     }
 
     async fn agent(&self, at: u64, node: &str) -> Agent {
