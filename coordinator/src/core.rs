@@ -38,7 +38,8 @@ use crate::rule::Rules;
 use crate::step::{self, Stepped};
 
 use self::greeting::Greeting;
-use self::refusals::{in_use, is_overtaken, no_quorum, outcome_unknown, overtaken};
+pub use self::refusals::outcome_unknown;
+use self::refusals::{in_use, is_overtaken, no_quorum, overtaken};
 
 /// Microseconds of any monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -43,7 +43,7 @@ pub mod verb;
 pub mod why;
 pub mod word;
 
-pub use core::{CoreConfig, LeaderCore, Monotonic};
+pub use core::{CoreConfig, LeaderCore, Monotonic, outcome_unknown};
 pub use effect::Effect;
 pub use entry::{Decision, Entry, Outcome, ProposalId, Saw};
 pub use env::Env;

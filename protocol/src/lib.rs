@@ -54,8 +54,8 @@ pub mod session;
 
 pub use ids::{
     AgentRunId, BadName, BootId, ClusterId, ClusterName, CommandId, GroupName, InstanceKey, NodeId,
-    NodeName, PlacementName, QuestionId, ResourceKey, ResourceKind, ResourceName, SlotName,
-    StationId, StationRunId, TypeName,
+    NodeName, NotAStation, PlacementName, QuestionId, ResourceKey, ResourceKind, ResourceName,
+    SlotName, StationId, StationRunId, TypeName,
 };
 pub use numbers::{
     Epoch, Generation, Incarnation, Leadership, NodeEpoch, Revision, Sequence, Term, Timestamp,

@@ -135,6 +135,9 @@ pub const LOG_EVENTS_MAX: usize = 1024;
 pub const GROUP_BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of anything that one station sends another.
 pub const GROUP_FRAME_BYTES_MAX: usize = GROUP_BATCH_BYTES_MAX + 2 * ENTRY_BYTES_MAX;
+/// Without word of a majority for so long a leader decides nothing more, since another may lead; a station that is not
+/// heard for so long is away.
+pub const STATION_SILENCE_MS: u64 = 2_000;
 /// Stations of one cluster, those that do not vote yet or no more included.
 pub const STATIONS_MAX: usize = 9;
 /// Bytes of a station's address.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use mainstay_protocol::{InstanceKey, NodeName, PlacementName, ResourceKey, Revision};
+use mainstay_protocol::{InstanceKey, NodeName, PlacementName, ResourceKey, Revision, StationId};
 
 use crate::key::{AskedId, CollectedId, Key, Kind, NameKey, ProcedureId};
 use crate::vertex::{
     Asked, Cluster, Collected, CommandVertex, Edge, Instance, Node, Procedure, Record, Relation,
-    Resource, ServiceType, Vertex,
+    Resource, ServiceType, Station, Vertex,
 };
 use crate::wish::Placement;
 
@@ -31,6 +31,13 @@ pub trait ViewExt: View {
     fn cluster(&self) -> Option<Cluster> {
         match &self.record(&Key::Cluster)?.vertex {
             Vertex::Cluster(cluster) => Some(cluster.clone()),
+            _ => None,
+        }
+    }
+
+    fn station(&self, id: StationId) -> Option<Station> {
+        match &self.record(&Key::Station(id))?.vertex {
+            Vertex::Station(station) => Some(station.clone()),
             _ => None,
         }
     }

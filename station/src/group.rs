@@ -14,8 +14,8 @@ mod ways;
 use std::time::Duration;
 
 use mainstay_api::time::span;
-use mainstay_protocol::StationId;
 use mainstay_protocol::session::Stations;
+use mainstay_protocol::{StationId, limits};
 use mainstay_store::LogStatus;
 
 use crate::shared::Shared;
@@ -25,7 +25,7 @@ pub use watch::watch;
 pub use ways::{LogWays, Ways, introduction};
 
 /// A station that has not been heard for so long is away, and a leader that has not is none.
-pub const SILENCE: Duration = Duration::from_millis(2_000);
+pub const SILENCE: Duration = Duration::from_millis(limits::STATION_SILENCE_MS);
 
 impl Shared {
     /// Who leads, as far as this station knows: itself, or one it has heard lately.

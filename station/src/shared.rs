@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use mainstay_api::present::Live;
 use mainstay_api::time::{Time, WallClock};
-use mainstay_coordinator::{Answer, Event, Operation, Rules, StationLife};
+use mainstay_coordinator::{Answer, Event, Operation, Rules, StationLife, outcome_unknown};
 use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{
     InstanceKey, Leadership, NodeName, Revision, StationId, Timestamp, limits,
 };
-use mainstay_resource_graph::{Key, StationState, Vertex, View};
+use mainstay_resource_graph::{StationState, View, ViewExt};
 use mainstay_store::{Reading, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -198,10 +198,9 @@ impl Shared {
                 mpsc::error::TrySendError::Closed(_) => self.nobody_decides(),
             })?;
         // Who dropped it had taken it: it may be in the log.
-        outcome.await.unwrap_or_else(|_dropped| {
-            let text = "this station lost its lead before it was known whether this takes effect: it may yet";
-            Err(Refusal::new(code::ANSWER_LOST, text))
-        })
+        outcome
+            .await
+            .unwrap_or_else(|_dropped| Err(outcome_unknown()))
     }
 
     /// What has not been taken, and will not be.
@@ -224,11 +223,8 @@ impl Shared {
             return;
         }
         let has_stopped = || {
-            let record = self.store.view().record(&Key::Station(station));
-            record.is_some_and(|record| match &record.vertex {
-                Vertex::Station(station) => station.state == StationState::Stopped,
-                _ => false,
-            })
+            let known = self.store.view().station(station);
+            known.is_some_and(|known| known.state == StationState::Stopped)
         };
         // Whoever holds `shared` holds the sender.
         let mut standing = self.standing.subscribe();

@@ -1,7 +1,7 @@
 //! Lists of one kind, in pages, filtered; and one resource of any kind.
 
 use mainstay_protocol::code;
-use mainstay_resource_graph::{Key, Kind, StationState, Vertex, ViewExt};
+use mainstay_resource_graph::{Key, Kind, StationState, ViewExt};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -100,11 +100,9 @@ impl Present<'_> {
 
     /// Instances of one node or placement come from their index.
     fn is_removed(&self, key: &Key) -> bool {
-        let record = self.view.record(key);
-        record.is_some_and(|record| match &record.vertex {
-            Vertex::Station(station) => station.state == StationState::Removed,
-            _ => false,
-        })
+        let Key::Station(id) = key else { return false };
+        let station = self.view.station(*id);
+        station.is_some_and(|station| station.state == StationState::Removed)
     }
 
     fn keys_of(&self, kind: Kind, query: &ListQuery) -> Result<Vec<Key>, Problem> {

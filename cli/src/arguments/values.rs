@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 use clap::ValueEnum;
 use mainstay_api::types::{self, BadUntil, Until};
 use mainstay_protocol::words::nearest;
-use mainstay_protocol::{ClusterName, NodeName, PlacementName, SlotName, StationId, TypeName};
+use mainstay_protocol::{
+    ClusterName, NodeName, NotAStation, PlacementName, SlotName, StationId, TypeName,
+};
 use mainstay_resource_graph::{BadReference, Key, Kind};
 use serde_json::Value;
 
@@ -135,12 +137,7 @@ pub fn slot(text: &str) -> Result<SlotName, String> {
 /// With or without `station/` in front.
 pub fn station(text: &str) -> Result<StationId, String> {
     let name = text.strip_prefix("station/").unwrap_or(text);
-    name.strip_prefix('s')
-        .and_then(|number| number.parse().ok())
-        .map(StationId)
-        // As they are shown: s1, and neither s0 nor s01.
-        .filter(|id| id.0 > 0 && id.to_string() == name)
-        .ok_or_else(|| format!("\"{name}\" is no station; they are called s1, s2, s3 .."))
+    name.parse().map_err(|bad: NotAStation| bad.to_string())
 }
 
 /// Where a station is reached. The others do not share the directory this runs in.

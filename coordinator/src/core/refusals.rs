@@ -14,7 +14,8 @@ pub(super) fn no_quorum() -> Refusal {
     )
 }
 
-pub(super) fn outcome_unknown() -> Refusal {
+/// Of what was taken: it may be in the log, or be nowhere.
+pub fn outcome_unknown() -> Refusal {
     Refusal::new(
         code::ANSWER_LOST,
         "this station lost its lead before it was known whether this takes effect: it may yet",

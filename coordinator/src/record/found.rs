@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use mainstay_protocol::{StationId, StationRunId};
 use mainstay_resource_graph::{
-    Cluster, Key, Kind, Station, StationBegan, StationState, Txn, Vertex, View,
+    Cluster, Key, Kind, Station, StationBegan, StationState, Txn, Vertex, View, ViewExt,
 };
 
 use crate::env::Env;
@@ -23,7 +23,7 @@ pub fn found(txn: &mut Txn<'_>, found: &Found, env: &Env) {
         txn.put(Key::Cluster, Vertex::Cluster(cluster))
             .expect("it is the first");
     }
-    let was = known(txn, found.station);
+    let was = txn.station(found.station);
     let station = Station {
         id: found.station,
         address: found.address.clone(),
@@ -57,7 +57,7 @@ fn began(was: Option<&Station>, life: &StationLife) -> StationBegan {
 /// The whole group as whoever leads sees it: what is not in it is no part of it any more.
 pub fn stations(txn: &mut Txn<'_>, group: &BTreeMap<StationId, StationSeen>) {
     for (id, seen) in group {
-        let was = known(txn, *id);
+        let was = txn.station(*id);
         let now = met(*id, was.as_ref(), seen);
         if was.as_ref() != Some(&now) {
             put(txn, now);
@@ -65,7 +65,7 @@ pub fn stations(txn: &mut Txn<'_>, group: &BTreeMap<StationId, StationSeen>) {
     }
     for key in txn.keys(Kind::Station) {
         let Key::Station(id) = key else { continue };
-        let left = known(txn, id).filter(|_| !group.contains_key(&id));
+        let left = txn.station(id).filter(|_| !group.contains_key(&id));
         if let Some(station) = left.filter(|station| station.state != StationState::Removed) {
             let state = StationState::Removed;
             put(txn, Station { state, ..station });
@@ -112,16 +112,9 @@ fn met(id: StationId, was: Option<&Station>, seen: &StationSeen) -> Station {
 pub fn station_stops(txn: &mut Txn<'_>, id: StationId, run: StationRunId) {
     let lives =
         |station: &Station| station.run == Some(run) && station.state != StationState::Removed;
-    if let Some(station) = known(txn, id).filter(lives) {
+    if let Some(station) = txn.station(id).filter(lives) {
         let state = StationState::Stopped;
         put(txn, Station { state, ..station });
-    }
-}
-
-fn known(txn: &Txn<'_>, id: StationId) -> Option<Station> {
-    match &txn.record(&Key::Station(id))?.vertex {
-        Vertex::Station(station) => Some(station.clone()),
-        _ => None,
     }
 }
 

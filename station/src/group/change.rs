@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use mainstay_api::Problem;
 use mainstay_api::types::Accepted;
+use mainstay_coordinator::outcome_unknown;
 use mainstay_protocol::{StationId, code, limits};
-use mainstay_resource_graph::{Key, StationState, Vertex, View};
+use mainstay_resource_graph::{StationState, ViewExt};
 use mainstay_store::{LogStatus, MemberChange, NotChanged};
 
 use super::{SILENCE, majority, ways};
@@ -133,11 +134,8 @@ async fn carried_out(shared: &Shared, what: &str, change: MemberChange) -> Resul
         _ = standing.wait_for(|standing| standing.leadership.is_none()) => match hands_over {
             true => Ok(()),
             false => {
-                let why = format!(
-                    "{} lost its lead before it was known whether this takes effect: it may yet",
-                    shared.about.station
-                );
-                Err(Problem::new(code::ANSWER_LOST, what, why).to_do("mainstay get stations"))
+                let unknown = outcome_unknown();
+                Err(Problem::new(unknown.code, what, unknown.text).to_do("mainstay get stations"))
             }
         },
     }
@@ -194,27 +192,8 @@ fn heir(status: &LogStatus, leader: StationId) -> Option<StationId> {
     others.find(|id| is_heard(status, **id)).copied()
 }
 
-fn state(shared: &Shared, station: StationId) -> Option<StationState> {
-    let record = shared.store.view().record(&Key::Station(station))?;
-    match &record.vertex {
-        Vertex::Station(station) => Some(station.state),
-        _ => None,
-    }
-}
-
-impl Shared {
-    /// Whether the graph has a station that is not this one and not removed.
-    pub fn knows_others(&self) -> bool {
-        use mainstay_resource_graph::Kind;
-        let view = self.store.view();
-        let own = Key::Station(self.about.station);
-        view.keys(Kind::Station).iter().any(|key| {
-            let record = view.record(key).filter(|_| *key != own);
-            record.is_some_and(|record| {
-                !matches!(&record.vertex, Vertex::Station(station) if station.state == StationState::Removed)
-            })
-        })
-    }
+pub(super) fn state(shared: &Shared, station: StationId) -> Option<StationState> {
+    Some(shared.store.view().station(station)?.state)
 }
 
 /// The log has it; now those who look are to see it.

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mainstay_coordinator::{Event, StationSeen};
+use mainstay_protocol::session::Stations;
 use mainstay_protocol::{Leadership, StationId};
+use mainstay_resource_graph::{Key, Kind, StationState, View};
 use tokio::sync::watch;
 
 use super::SILENCE;
+use super::change::state;
 use crate::shared::{Shared, Submitted};
 
 /// Silence is no event: it has to be looked for.
@@ -33,7 +36,7 @@ struct Watching {
     /// Under which leadership it was told what, and since when that is.
     leads: Option<(Leadership, Instant)>,
     told: BTreeMap<StationId, StationSeen>,
-    agents_told: Option<mainstay_protocol::session::Stations>,
+    agents_told: Option<Stations>,
 }
 
 impl Watching {
@@ -60,7 +63,7 @@ impl Watching {
         };
         let group = group(shared, since.elapsed() < SILENCE);
         // A station that is, and was, alone has told of itself at its start.
-        let alone = self.told.is_empty() && group.len() <= 1 && !shared.knows_others();
+        let alone = self.told.is_empty() && group.len() <= 1 && !knows_others(shared);
         if group == self.told || alone {
             return;
         }
@@ -72,6 +75,17 @@ impl Watching {
             self.told = group;
         }
     }
+}
+
+/// Whether the graph has a station that is not this one and not removed.
+fn knows_others(shared: &Shared) -> bool {
+    let keys = shared.store.view().keys(Kind::Station);
+    keys.iter().any(|key| match key {
+        Key::Station(id) if *id != shared.about.station => {
+            state(shared, *id).is_some_and(|state| state != StationState::Removed)
+        }
+        _ => false,
+    })
 }
 
 /// Who is in it. Right after an election nobody was silent for long.

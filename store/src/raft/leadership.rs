@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mainstay_coordinator::log::LogEvent;
-use mainstay_protocol::Term;
+use mainstay_protocol::{Term, limits};
 use openraft::Instant as _;
 use openraft::ServerState;
 use openraft::async_runtime::watch::WatchReceiver;
@@ -16,9 +16,8 @@ use tokio::sync::{mpsc, watch};
 use super::Raft;
 use crate::fatal;
 
-/// Without word of a majority for so long another may lead. What is decided meanwhile could not be committed anyhow; who asks
-/// for it is to hear so instead of waiting.
-pub(super) const QUORUM_SILENCE: Duration = Duration::from_millis(2_000);
+/// What is decided without a majority could not be committed anyhow; who asks for it is to hear so instead of waiting.
+const QUORUM_SILENCE: Duration = Duration::from_millis(limits::STATION_SILENCE_MS);
 /// How often that is looked at, where it can be.
 const LOOK: Duration = Duration::from_millis(250);
 
