@@ -1,0 +1,119 @@
+//! What a certificate says that its bearer is: one URI, so that it can be read by whoever looks at certificates.
+
+use std::fmt;
+use std::str::FromStr;
+
+use mainstay_protocol::{ClusterId, NodeName, StationId};
+use serde::{Deserialize, Serialize};
+
+const SCHEME: &str = "mainstay://";
+
+/// Whose certificate it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Bearer {
+    /// It may report about this node, and no other.
+    Agent(NodeName),
+    Station(StationId),
+    Person {
+        name: String,
+        role: Role,
+    },
+}
+
+/// What a person may do; each can do what those before it can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Role {
+    Reader,
+    Operator,
+    Admin,
+}
+
+impl Role {
+    pub const ALL: [Self; 3] = [Self::Reader, Self::Operator, Self::Admin];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|role| role.as_str() == text);
+        found.ok_or_else(|| format!("\"{text}\" is no role; there are reader, operator and admin"))
+    }
+}
+
+impl fmt::Display for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agent(node) => write!(f, "agent/{node}"),
+            Self::Station(station) => write!(f, "station/{station}"),
+            Self::Person { name, role } => write!(f, "person/{name}/{}", role.as_str()),
+        }
+    }
+}
+
+impl Bearer {
+    pub fn uri(&self, cluster: ClusterId) -> String {
+        format!("{SCHEME}{cluster}/{self}")
+    }
+
+    /// The cluster and the bearer of a certificate's URI.
+    pub fn of_uri(uri: &str) -> Option<(ClusterId, Self)> {
+        let (cluster, bearer) = uri.strip_prefix(SCHEME)?.split_once('/')?;
+        let cluster = ClusterId(uuid::Uuid::try_parse(cluster).ok()?);
+        let bearer = match bearer.split('/').collect::<Vec<_>>()[..] {
+            ["agent", node] => Self::Agent(node.parse().ok()?),
+            ["station", station] => Self::Station(station.parse().ok()?),
+            ["person", name, role] if is_name(name) => Self::Person {
+                name: name.to_owned(),
+                role: role.parse().ok()?,
+            },
+            _ => return None,
+        };
+        Some((cluster, bearer))
+    }
+}
+
+/// Of a person: like the names of nodes.
+pub fn is_name(name: &str) -> bool {
+    name.parse::<NodeName>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_reads_back_from_its_uri_and_nothing_else_does() {
+        let cluster = ClusterId(uuid::Uuid::from_u128(7));
+        let bearers = [
+            Bearer::Agent("n1".parse().unwrap()),
+            Bearer::Station(StationId(3)),
+            Bearer::Person {
+                name: "ada".to_owned(),
+                role: Role::Operator,
+            },
+        ];
+        for bearer in bearers {
+            let uri = bearer.uri(cluster);
+            assert_eq!(Bearer::of_uri(&uri), Some((cluster, bearer)), "{uri}");
+        }
+        for bad in [
+            "https://x/agent/n1",
+            "mainstay://x/agent/n1",
+            "mainstay://00000000-0000-0000-0000-000000000007/agent/N1",
+            "mainstay://00000000-0000-0000-0000-000000000007/agent/n1/more",
+            "mainstay://00000000-0000-0000-0000-000000000007/station/3",
+            "mainstay://00000000-0000-0000-0000-000000000007/person/ada/god",
+        ] {
+            assert_eq!(Bearer::of_uri(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Who is who. Every cluster has an authority of its own; whoever speaks to it over a network has a certificate that says
+//! what it is, and is asked for it. Pure: bytes in, bytes out; files and sockets are others' business.
+//!
+//! ```text
+//!   Authority --issues--> certificate: mainstay://CLUSTER/agent/n1, /station/s1, /person/ada/operator
+//!       |                                        ^
+//!       +-- sealed under a key file              | asked for on both sides of every connection (tls)
+//!   JoinToken: one use, names the authority by its fingerprint, so that a stranger's is noticed before anything is sent
+//! ```
+
+mod authority;
+mod bearer;
+mod seal;
+pub mod tls;
+mod token;
+
+pub use authority::{Authority, DAEMON_VALID, Fingerprint, NodeKey};
+pub use bearer::{Bearer, Role};
+pub use seal::{SealKey, seal, unseal};
+pub use token::{BadToken, JoinToken, SecretHash};
+
+/// Why something about an identity could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    #[error("the certificate cannot be made: {0}")]
+    Certificate(#[from] rcgen::Error),
+    #[error("the key cannot be read: {0}")]
+    Key(String),
+    #[error("the system has no random bytes")]
+    Random,
+    #[error("the seal does not open: it was made under another key, or damaged")]
+    Seal,
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    #[error("the peer's certificate says no name of this kind: {0}")]
+    Name(String),
+}
