@@ -83,8 +83,9 @@ const fn dev_layer(folder: &'static str, may_use: MayUse) -> Layer {
     }
 }
 
-const LAYERS: [Layer; 18] = [
+const LAYERS: [Layer; 19] = [
     layer("protocol", MayUse::Only(&[])),
+    layer("identity", MayUse::Only(&["protocol"])),
     layer("interfaces", MayUse::Only(&["protocol"])),
     layer("resource-graph", MayUse::Only(&["protocol"])),
     layer(
@@ -115,6 +116,7 @@ const LAYERS: [Layer; 18] = [
         "node-agent",
         MayUse::Only(&[
             "protocol",
+            "identity",
             "supervisor",
             "service",
             "interfaces",
