@@ -1,4 +1,4 @@
-//! The client: every route as a call, over the stations' Unix sockets. Each request has an id and a deadline; each
+//! The client: every route as a call, over the stations' Unix sockets or with TLS. Each request has an id and a deadline; each
 //! POST an idempotency key, so that trying it again is safe.
 //!
 //! Several stations are asked one after the other, the one that answered last first. A read goes on to the next where
@@ -10,22 +10,23 @@ mod connection;
 mod stations;
 mod stream;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::header::RETRY_AFTER;
-use mainstay_protocol::code;
+use mainstay_protocol::{Address, code};
+use rustls::ClientConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::UnixStream;
 use tokio::time::{sleep, timeout as within, timeout_at as until};
 use uuid::Uuid;
 
 use crate::problem::Problem;
 use crate::routes::{Method, NEXT_CURSOR_HEADER};
 use crate::time::span;
-use connection::{Asked, Received};
+use connection::{Asked, Open, Received};
 use stations::{Failed, Stations, nobody};
 
 pub use calls::{DecisionFilter, EventFilter, InstanceFilter, LogsFrom, STATION_ADD_TIMEOUT};
@@ -76,8 +77,13 @@ impl Client {
 
     /// Of a cluster with several stations; the first is asked first. Without any, every request ends with `NO_SERVER`.
     pub fn of(sockets: Vec<PathBuf>) -> Self {
+        Self::at(sockets.into_iter().map(Address::Unix).collect(), None)
+    }
+
+    /// The same, also over the network, where this is shown.
+    pub fn at(addresses: Vec<Address>, shown: Option<Arc<ClientConfig>>) -> Self {
         Self {
-            stations: Stations::new(sockets),
+            stations: Stations::new(addresses, shown),
             timeout: None,
         }
     }
@@ -205,7 +211,7 @@ impl Client {
         asked: &Asked<'a>,
         timeout: Duration,
         order: &[usize],
-        ask: impl AsyncFn(UnixStream, Asked<'a>) -> Result<T, Problem>,
+        ask: impl AsyncFn(Open, Asked<'a>) -> Result<T, Problem>,
     ) -> Result<(usize, T), Problem> {
         let end = tokio::time::Instant::now() + timeout;
         let mut tried = Vec::new();
@@ -213,7 +219,8 @@ impl Client {
             let left = end.saturating_duration_since(tokio::time::Instant::now());
             let others = order.len() - nth - 1;
             let attempt = Attempt {
-                socket: self.stations.socket(at),
+                station: self.stations.address(at),
+                shown: self.stations.shown(),
                 asked,
                 timeout,
                 end,
@@ -247,7 +254,8 @@ impl Client {
 
 /// One request to one station.
 struct Attempt<'a, 'p> {
-    socket: &'a Path,
+    station: &'a Address,
+    shown: Option<Arc<ClientConfig>>,
     asked: &'a Asked<'p>,
     /// Of the whole request, and when that is over.
     timeout: Duration,
@@ -261,7 +269,7 @@ struct Attempt<'a, 'p> {
 impl<'p> Attempt<'_, 'p> {
     async fn make<T>(
         &self,
-        ask: &impl AsyncFn(UnixStream, Asked<'p>) -> Result<T, Problem>,
+        ask: &impl AsyncFn(Open, Asked<'p>) -> Result<T, Problem>,
     ) -> Result<T, Failed> {
         let what = self.asked.what();
         let mut share = self.share;
@@ -275,7 +283,7 @@ impl<'p> Attempt<'_, 'p> {
                 .saturating_duration_since(tokio::time::Instant::now());
         }
         let mut asking = pin!(async {
-            let stream = connection::connect(self.socket, &what)
+            let stream = connection::connect(self.station, self.shown.clone(), &what)
                 .await
                 .map_err(Failed::Unsent)?;
             ask(stream, self.asked.clone())
@@ -303,7 +311,7 @@ impl<'p> Attempt<'_, 'p> {
     async fn lives(&self, share: Duration) -> Result<(), Problem> {
         let what = self.asked.what();
         let asking = async {
-            let stream = connection::connect(self.socket, &what).await?;
+            let stream = connection::connect(self.station, self.shown.clone(), &what).await?;
             // Whatever it says, it says something.
             let probe = Asked::get(crate::routes::HEALTHZ.path);
             Ok(connection::ask(stream, probe).await.is_ok())
@@ -314,7 +322,7 @@ impl<'p> Attempt<'_, 'p> {
             Ok(Ok(false)) | Err(_) => {
                 let why = format!(
                     "the station on {} {SILENT}: no answer within {}",
-                    self.socket.display(),
+                    connection::name(self.station),
                     span(share)
                 );
                 Err(Problem::of_route(code::NO_SERVER, what.clone(), why).to_do("mainstay status"))

@@ -64,6 +64,9 @@ entries! {
     "asked": types::Asked;
     "procedure": types::Procedure;
     "collected": types::Collected;
+    "token": types::Token;
+    "identity": types::Identity;
+    "secret": types::Secret;
     "rule": types::Rule;
     "status": types::Status;
     "why": types::Why;

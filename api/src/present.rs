@@ -1,6 +1,7 @@
 //! How a view becomes what the API says: pure functions over any `View`, one file per kind. What is never logged
 //! (when a node was heard, when an instance was checked) is laid over it through `Live`.
 
+mod access;
 mod configuration;
 mod decision;
 mod event;
@@ -43,6 +44,8 @@ pub trait Live {
     /// Since the instance was last checked.
     fn checked_ms(&self, instance: &InstanceKey) -> Option<u64>;
     fn leader(&self) -> Option<StationId>;
+    /// What the clock on the wall says.
+    fn now(&self) -> Time;
 }
 
 /// A view with what lies over it.

@@ -1,5 +1,12 @@
 //! The table of routes: the one place that knows paths. The station mounts it, the client fills it in.
 
+use std::fmt;
+
+use mainstay_protocol::code::Code;
+use mainstay_protocol::{Bearer, NodeName, Role, StationId};
+
+const STRANGER: &str = "stranger";
+
 /// How a route is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
@@ -13,15 +20,105 @@ pub enum Method {
 pub struct Route {
     pub name: &'static str,
     pub method: Method,
+    pub needs: Needs,
     /// With `{parameters}`.
     pub path: &'static str,
 }
 
+/// Who may ask a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nobody in particular: it answers strangers too.
+    Nobody,
+    Reader,
+    Operator,
+    Admin,
+    /// Another station of the group, and nobody else.
+    Station,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asker {
+    /// It has not shown who it is.
+    Stranger,
+    /// Somebody with a role: a person's certificate, or a process of the station's own user or root on its machine.
+    Person {
+        name: String,
+        role: Role,
+    },
+    Station(StationId),
+    /// It has a session; there is nothing for it to ask here.
+    Agent(NodeName),
+    /// Its certificate has run out.
+    Expired(Bearer),
+    /// It is let in no more, and why.
+    Refused(Code, String),
+}
+
+impl Asker {
+    pub fn of(bearer: Bearer) -> Self {
+        match bearer {
+            Bearer::Agent(node) => Self::Agent(node),
+            Bearer::Station(station) => Self::Station(station),
+            Bearer::Person { name, role } => Self::Person {
+                name: name.to_string(),
+                role,
+            },
+        }
+    }
+
+    /// As one station tells another for whom it asks.
+    pub fn to_header(&self) -> Option<String> {
+        match self {
+            Self::Person { name, role } => Some(format!("person/{name}/{}", role.as_str())),
+            Self::Station(station) => Some(format!("station/{station}")),
+            Self::Stranger => Some(STRANGER.to_owned()),
+            Self::Agent(_) | Self::Expired(_) | Self::Refused(_, _) => None,
+        }
+    }
+
+    pub fn of_header(text: &str) -> Option<Self> {
+        match text {
+            STRANGER => Some(Self::Stranger),
+            text => text.parse().ok().map(Self::of),
+        }
+    }
+
+    pub fn may(&self, route: &Route) -> bool {
+        match (route.needs, self) {
+            (Needs::Nobody, _) => true,
+            (Needs::Reader, Self::Person { .. }) => true,
+            (Needs::Operator, Self::Person { role, .. }) => *role >= Role::Operator,
+            (Needs::Admin, Self::Person { role, .. }) => *role >= Role::Admin,
+            (Needs::Station, Self::Station(_)) => true,
+            // A station that was let in asks to be added.
+            (_, Self::Station(_)) => route.name == STATION_ADD.name || route.name == VERSION.name,
+            (_, Self::Stranger | Self::Agent(_) | Self::Expired(_) | Self::Refused(_, _))
+            | (Needs::Station, Self::Person { .. }) => false,
+        }
+    }
+}
+
+impl fmt::Display for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stranger => f.write_str("a stranger"),
+            Self::Person { name, role } => write!(f, "{name} ({})", role.as_str()),
+            Self::Station(station) => station.fmt(f),
+            Self::Agent(node) => write!(f, "the agent of {node}"),
+            Self::Expired(bearer) => write!(f, "{bearer}, whose certificate has run out,"),
+            Self::Refused(_, why) => f.write_str(why),
+        }
+    }
+}
+
 macro_rules! routes {
-    ($($(#[$doc:meta])* $name:ident: $method:ident $path:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident: $method:ident $needs:ident $path:literal;)*) => {
         $($(#[$doc])* pub const $name: Route = Route {
             name: stringify!($name),
             method: Method::$method,
+            needs: Needs::$needs,
             path: $path,
         };)*
         /// Every route.
@@ -30,103 +127,123 @@ macro_rules! routes {
 }
 
 routes! {
-    STATUS: Get "/v1/status";
-    VERSION: Get "/v1/version";
-    NODES: Get "/v1/nodes";
-    NODE: Get "/v1/nodes/{name}";
-    STATIONS: Get "/v1/stations";
-    STATION: Get "/v1/stations/{name}";
+    STATUS: Get Reader "/v1/status";
+    VERSION: Get Reader "/v1/version";
+    NODES: Get Reader "/v1/nodes";
+    NODE: Get Reader "/v1/nodes/{name}";
+    STATIONS: Get Reader "/v1/stations";
+    STATION: Get Reader "/v1/stations/{name}";
     /// It is given a vote once it has caught up; the answer waits for that.
-    STATION_ADD: Post "/v1/stations/{name}";
-    STATION_REMOVE: Delete "/v1/stations/{name}";
+    STATION_ADD: Post Admin "/v1/stations/{name}";
+    STATION_REMOVE: Delete Admin "/v1/stations/{name}";
     /// A station's own last words: this life of it ends in order.
-    STATION_STOPS: Post "/v1/stations/{name}/stops";
+    STATION_STOPS: Post Station "/v1/stations/{name}/stops";
     /// Leadership is handed over to it.
-    STATION_LEAD: Post "/v1/stations/{name}/lead";
-    TYPES: Get "/v1/types";
-    TYPE: Get "/v1/types/{name}";
-    PLACEMENTS: Get "/v1/placements";
+    STATION_LEAD: Post Admin "/v1/stations/{name}/lead";
+    TYPES: Get Reader "/v1/types";
+    TYPE: Get Reader "/v1/types/{name}";
+    PLACEMENTS: Get Reader "/v1/placements";
     /// `etag` is its generation.
-    PLACEMENT: Get "/v1/placements/{name}";
+    PLACEMENT: Get Reader "/v1/placements/{name}";
     /// The whole wish; `if-match: "GENERATION"` says what it is based on, `if-none-match: *` that there was none.
-    PLACEMENT_PUT: Put "/v1/placements/{name}";
-    PLACEMENT_DELETE: Delete "/v1/placements/{name}";
+    PLACEMENT_PUT: Put Operator "/v1/placements/{name}";
+    PLACEMENT_DELETE: Delete Operator "/v1/placements/{name}";
     /// Its wishes, the newest first.
-    PLACEMENT_HISTORY: Get "/v1/placements/{name}/history";
-    PLACEMENT_RECONFIGURE: Post "/v1/placements/{name}/reconfigure";
-    PLACEMENT_ROLLBACK: Post "/v1/placements/{name}/rollback";
+    PLACEMENT_HISTORY: Get Reader "/v1/placements/{name}/history";
+    PLACEMENT_RECONFIGURE: Post Operator "/v1/placements/{name}/reconfigure";
+    PLACEMENT_ROLLBACK: Post Operator "/v1/placements/{name}/rollback";
     /// Several placements put and deleted as one.
-    APPLY: Post "/v1/apply";
+    APPLY: Post Operator "/v1/apply";
     /// What wishes would change; changes nothing.
-    PLAN: Post "/v1/plan";
-    SETTINGS: Get "/v1/settings";
-    SETTINGS_PUT: Put "/v1/settings";
+    PLAN: Post Reader "/v1/plan";
+    SETTINGS: Get Reader "/v1/settings";
+    SETTINGS_PUT: Put Admin "/v1/settings";
     /// `node=`, `placement=`, `type=`, `state=`; with `usage=1`, what each uses is asked of its node.
-    INSTANCES: Get "/v1/instances";
+    INSTANCES: Get Reader "/v1/instances";
     /// `usage=1`
-    INSTANCE: Get "/v1/instances/{node}/{placement}";
-    NAMES: Get "/v1/names";
-    NAME: Get "/v1/names/{node}/{name}";
-    SUPERVISORS: Get "/v1/supervisors";
-    SUPERVISOR: Get "/v1/supervisors/{node}";
-    CONFIGURATIONS: Get "/v1/configurations";
-    CONFIGURATION: Get "/v1/configurations/{name}";
-    RESOURCES: Get "/v1/resources";
-    RESOURCE_OF_KIND: Get "/v1/resources/{kind}/{name}";
-    ASKED: Get "/v1/asked";
-    ASKED_ONE: Get "/v1/asked/{name}";
+    INSTANCE: Get Reader "/v1/instances/{node}/{placement}";
+    NAMES: Get Reader "/v1/names";
+    NAME: Get Reader "/v1/names/{node}/{name}";
+    SUPERVISORS: Get Reader "/v1/supervisors";
+    SUPERVISOR: Get Reader "/v1/supervisors/{node}";
+    CONFIGURATIONS: Get Reader "/v1/configurations";
+    CONFIGURATION: Get Reader "/v1/configurations/{name}";
+    RESOURCES: Get Reader "/v1/resources";
+    RESOURCE_OF_KIND: Get Reader "/v1/resources/{kind}/{name}";
+    ASKED: Get Reader "/v1/asked";
+    ASKED_ONE: Get Reader "/v1/asked/{name}";
     /// What a rule would answer, from an operator.
-    ASKED_ANSWER: Post "/v1/asked/{name}/answer";
-    PROCEDURES: Get "/v1/procedures";
-    PROCEDURE: Get "/v1/procedures/{name}";
+    ASKED_ANSWER: Post Operator "/v1/asked/{name}/answer";
+    PROCEDURES: Get Reader "/v1/procedures";
+    PROCEDURE: Get Reader "/v1/procedures/{name}";
     /// Records of the last seconds.
-    COLLECTED: Get "/v1/collected";
-    COLLECTED_ONE: Get "/v1/collected/{name}";
+    COLLECTED: Get Reader "/v1/collected";
+    COLLECTED_ONE: Get Reader "/v1/collected/{name}";
     /// A stream that says when anything was committed, or leadership changed: the moment to look again.
-    CHANGES: Get "/v1/changes";
+    CHANGES: Get Reader "/v1/changes";
     /// Any one resource: `ref=`; an instance's usage too: `usage=1`
-    RESOURCE: Get "/v1/resource";
+    RESOURCE: Get Reader "/v1/resource";
     /// `ref=`: one tree; without: a tree for each root problem.
-    WHY: Get "/v1/why";
+    WHY: Get Reader "/v1/why";
     /// `ref=`, `depth=`: what lies around it; without: everything.
-    GRAPH: Get "/v1/graph";
+    GRAPH: Get Reader "/v1/graph";
     /// The linter over the whole graph: nothing, where it is sound.
-    GRAPH_CHECK: Get "/v1/graph/check";
+    GRAPH_CHECK: Get Reader "/v1/graph/check";
     /// `ref=`: what would be affected if it failed.
-    IMPACT: Get "/v1/impact";
+    IMPACT: Get Reader "/v1/impact";
     /// `after=`, `limit=`, `ref=`, `cursor=`; a stream with `accept: text/event-stream`. A page may be short, even
     /// empty, and yet say where it goes on: one request looks at so many rows.
-    EVENTS: Get "/v1/events";
+    EVENTS: Get Reader "/v1/events";
     /// `ref=`, `rule=`, `limit=`, `cursor=`; newest first, in pages like those of events.
-    DECISIONS: Get "/v1/decisions";
-    START: Post "/v1/start";
-    INSTANCE_STOP: Post "/v1/instances/{node}/{placement}/stop";
-    INSTANCE_RESTART: Post "/v1/instances/{node}/{placement}/restart";
+    DECISIONS: Get Reader "/v1/decisions";
+    START: Post Operator "/v1/start";
+    INSTANCE_STOP: Post Operator "/v1/instances/{node}/{placement}/stop";
+    INSTANCE_RESTART: Post Operator "/v1/instances/{node}/{placement}/restart";
     /// A start with the configuration that last ran, whatever is wanted.
-    INSTANCE_SAFE_START: Post "/v1/instances/{node}/{placement}/safe-start";
-    INSTANCE_CLEAR: Post "/v1/instances/{node}/{placement}/clear";
-    INSTANCE_CHECK: Post "/v1/instances/{node}/{placement}/check";
-    INSTANCE_STATUS: Post "/v1/instances/{node}/{placement}/status";
+    INSTANCE_SAFE_START: Post Operator "/v1/instances/{node}/{placement}/safe-start";
+    INSTANCE_CLEAR: Post Operator "/v1/instances/{node}/{placement}/clear";
+    INSTANCE_CHECK: Post Operator "/v1/instances/{node}/{placement}/check";
+    INSTANCE_STATUS: Post Operator "/v1/instances/{node}/{placement}/status";
     /// `incarnation=`, `previous=`, `after=`: a page of what it wrote.
-    INSTANCE_LOGS: Get "/v1/instances/{node}/{placement}/logs";
-    INSTANCE_MESSAGE: Post "/v1/instances/{node}/{placement}/messages/{message}";
-    SUPERVISOR_CHECK: Post "/v1/supervisors/{node}/check";
-    SUPERVISOR_STATUS: Post "/v1/supervisors/{node}/status";
-    CHAOS: Post "/v1/chaos";
-    WAIT: Post "/v1/wait";
-    RULES: Get "/v1/rules";
-    RULE: Get "/v1/rules/{name}";
-    RULE_DISABLE: Post "/v1/rules/{name}/disable";
-    RULE_ENABLE: Post "/v1/rules/{name}/enable";
-    PARKED: Get "/v1/parked";
-    PARKED_ONE: Get "/v1/parked/{name}";
-    PARKED_REQUEUE: Post "/v1/parked/{name}/requeue";
-    PARKED_DROP: Delete "/v1/parked/{name}";
+    INSTANCE_LOGS: Get Reader "/v1/instances/{node}/{placement}/logs";
+    INSTANCE_MESSAGE: Post Operator "/v1/instances/{node}/{placement}/messages/{message}";
+    SUPERVISOR_CHECK: Post Operator "/v1/supervisors/{node}/check";
+    SUPERVISOR_STATUS: Post Operator "/v1/supervisors/{node}/status";
+    CHAOS: Post Admin "/v1/chaos";
+    WAIT: Post Reader "/v1/wait";
+    RULES: Get Reader "/v1/rules";
+    RULE: Get Reader "/v1/rules/{name}";
+    RULE_DISABLE: Post Admin "/v1/rules/{name}/disable";
+    RULE_ENABLE: Post Admin "/v1/rules/{name}/enable";
+    PARKED: Get Reader "/v1/parked";
+    PARKED_ONE: Get Reader "/v1/parked/{name}";
+    PARKED_REQUEUE: Post Operator "/v1/parked/{name}/requeue";
+    PARKED_DROP: Delete Operator "/v1/parked/{name}";
     /// What peers of the session socket sent that could not be read, by peer.
-    BAD_FRAMES: Get "/v1/bad-frames";
-    HEALTHZ: Get "/healthz";
-    READYZ: Get "/readyz";
-    METRICS: Get "/metrics";
+    BAD_FRAMES: Get Reader "/v1/bad-frames";
+    HEALTHZ: Get Nobody "/healthz";
+    READYZ: Get Nobody "/readyz";
+    METRICS: Get Reader "/metrics";
+    /// Tokens that let somebody in.
+    TOKENS: Get Admin "/v1/tokens";
+    TOKEN: Get Admin "/v1/tokens/{name}";
+    /// The only time that anybody sees it.
+    TOKEN_CREATE: Post Admin "/v1/tokens";
+    TOKEN_REVOKE: Post Admin "/v1/tokens/{name}/revoke";
+    /// Whoever shows a token is given a certificate.
+    JOIN: Post Nobody "/v1/join";
+    /// Who was let in.
+    IDENTITIES: Get Reader "/v1/identities";
+    IDENTITY: Get Reader "/v1/identities/{kind}/{name}";
+    IDENTITY_OF_PERSON: Get Reader "/v1/identities/{kind}/{name}/{role}";
+    IDENTITY_REVOKE: Post Admin "/v1/identities/{kind}/{name}/revoke";
+    PERSON_REVOKE: Post Admin "/v1/identities/{kind}/{name}/{role}/revoke";
+    /// Which there are; what they are is not told.
+    SECRETS: Get Operator "/v1/secrets";
+    SECRET: Get Operator "/v1/secrets/{name}";
+    SECRET_PUT: Put Admin "/v1/secrets/{name}";
+    /// Who the asker is, and what it may do.
+    WHOAMI: Get Reader "/v1/whoami";
 }
 
 /// Where a page goes on; absent on the last.
@@ -135,6 +252,45 @@ pub const NEXT_CURSOR_HEADER: &str = "mainstay-next";
 pub const DATA_AGE_HEADER: &str = "mainstay-data-age-ms";
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
 pub const IDEMPOTENCY_KEY_HEADER: &str = "idempotency-key";
+
+/// The route of a request; each `{parameter}` is one segment, whatever it is.
+pub fn find(method: Method, path: &str) -> Option<&'static Route> {
+    let fits = |route: &&Route| {
+        let (mut wanted, mut given) = (route.path.split('/'), path.split('/'));
+        loop {
+            match (wanted.next(), given.next()) {
+                (None, None) => return true,
+                (Some(wanted), Some(given)) if wanted == given || wanted.starts_with('{') => {}
+                (Some(_) | None, _) => return false,
+            }
+        }
+    };
+    let mut fitting = ALL
+        .iter()
+        .filter(|route| route.method == method)
+        .filter(fits);
+    // What is spelled out goes before what fits everything.
+    let first = fitting.next()?;
+    Some(fitting.fold(first, |best, next| {
+        match next.path.matches('{').count() < best.path.matches('{').count() {
+            true => next,
+            false => best,
+        }
+    }))
+}
+
+/// `GET /v1/status`.
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let method = match self.method {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+        };
+        write!(f, "{method} {}", self.path)
+    }
+}
 
 impl Route {
     /// The path with its parameters filled in, in order; whatever they are, they stay one segment each.

@@ -1,5 +1,6 @@
 //! The JSON of the API. Keys are never omitted: unknown is `null`, an empty list is `[]`.
 
+mod access;
 mod change;
 mod graph;
 mod history;
@@ -15,6 +16,10 @@ mod status;
 mod why;
 mod words;
 
+pub use access::{
+    Identity, JoinRequest, Joined, RevokeRequest, Revoked, Secret, SecretRequest, Token, TokenMade,
+    TokenRequest, Whoami,
+};
 pub use change::{
     Accepted, BadUntil, CallAnswer, ChaosAct, ChaosRequest, CheckAnswer, Done, LogPage, On,
     StartRequest, StationRequest, StationStops, StatusAnswer, Until, WaitAnswer, WaitRequest,

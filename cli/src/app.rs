@@ -39,17 +39,22 @@ impl App<'_> {
 
     pub async fn client(&mut self) -> Result<Client, Problem> {
         let context = self.context()?;
-        let sockets: Vec<String> = context
+        let sockets = context
             .sockets
             .iter()
-            .map(|socket| socket.display().to_string())
-            .collect();
+            .map(|socket| socket.display().to_string());
+        let stations = context.stations.iter().map(ToString::to_string);
+        let sockets: Vec<String> = sockets.chain(stations).collect();
         self.console
             .detail(&format!("context {}: {}", context.name, sockets.join(", ")));
-        if context.dev.is_some_and(|dev| process::is_alive(dev.parent)) {
+        if context
+            .dev
+            .as_ref()
+            .is_some_and(|dev| process::is_alive(dev.parent))
+        {
             self.station_back(&context.sockets).await;
         }
-        let client = Client::of(context.sockets);
+        let client = context.client()?;
         Ok(match self.global.timeout {
             Some(timeout) => client.with_timeout(timeout),
             None => client,

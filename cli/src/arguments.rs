@@ -1,5 +1,6 @@
 //! The command line as data: every command, flag and help text. Nothing here does anything.
 
+mod access;
 mod changes;
 mod daemons;
 mod files;
@@ -14,6 +15,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mainstay_resource_graph::Key;
 
+pub use access::{
+    CanIArguments, IdentityArguments, IdentityCommand, InitArguments, JoinArguments,
+    SecretArguments, SecretCommand, TokenArguments, TokenCommand, TokenCreateArguments,
+};
 pub use changes::{
     AnswerArguments, BreakArguments, CallArguments, ChangeArguments, ChaosArguments, ChaosCommand,
     DeleteArguments, PlacementArguments, PlacementCommand, ReconfigureArguments, RollbackArguments,
@@ -105,6 +110,10 @@ pub enum Format {
 pub enum Command {
     /// Start a cluster on this machine to try things on
     Dev(DevArguments),
+    /// Found a cluster: prepare its first station on this machine
+    Init(InitArguments),
+    /// Join a cluster with a token: as a station, an agent or a person
+    Join(JoinArguments),
     /// The stations of a cluster, and the daemon that is one
     Station(StationArguments),
     /// The agent daemon of a node
@@ -173,6 +182,14 @@ pub enum Command {
     Chaos(ChaosArguments),
     /// What a reason code, a kind or a key of its JSON means
     Explain(ExplainArguments),
+    /// Tokens that let machines and people in
+    Token(TokenArguments),
+    /// Who was let in, and who you are
+    Identity(IdentityArguments),
+    /// What only those services learn that it is handed to
+    Secret(SecretArguments),
+    /// Whether you may do something; exit code 0 or 5
+    CanI(CanIArguments),
     /// Write the beginnings of a program of your own
     New(NewArguments),
     /// Let a shell complete commands, flags and names
@@ -220,8 +237,14 @@ impl Command {
             | Self::Rule(_)
             | Self::Plan(_)
             | Self::Apply(_)
+            | Self::Token(_)
+            | Self::Identity(_)
+            | Self::Secret(_)
             | Self::Chaos(_) => true,
             Self::Agent(_)
+            | Self::Init(_)
+            | Self::Join(_)
+            | Self::CanI(_)
             | Self::Logs(_)
             | Self::Explain(_)
             | Self::New(_)
@@ -301,6 +324,12 @@ impl Command {
                 format!("new service {}", service.name)
             }
             Self::Completion(_) | Self::CompleteWords(_) => "completion".to_owned(),
+            Self::Init(init) => format!("found cluster {}", init.name),
+            Self::Join(join) => format!("join the cluster at {}", join.station),
+            Self::Token(token) => token.command.told(),
+            Self::Identity(identity) => identity.command.told(),
+            Self::Secret(secret) => secret.command.told(),
+            Self::CanI(can_i) => format!("can-i {}", can_i.words.join(" ")),
             Self::Version => "version".to_owned(),
         }
     }

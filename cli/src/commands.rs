@@ -1,5 +1,6 @@
 //! The commands that speak to a station, a file each (or one for a family).
 
+mod access;
 mod answer;
 pub mod apply;
 mod ask;
@@ -78,6 +79,12 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Completion(arguments) => completion::script(app, arguments.shell),
         Command::CompleteWords(arguments) => completion::names(app, &arguments.words).await,
         Command::Version => version::run(app).await,
+        Command::Init(arguments) => access::init(app, &arguments),
+        Command::Join(arguments) => access::join(app, &arguments).await,
+        Command::Token(arguments) => access::token(app, arguments).await,
+        Command::Identity(arguments) => access::identity(app, arguments).await,
+        Command::Secret(arguments) => access::secret(app, arguments).await,
+        Command::CanI(arguments) => access::can_i(app, &arguments).await,
         Command::Dev(_)
         | Command::Agent(_)
         | Command::Demo(_)

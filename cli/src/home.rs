@@ -12,11 +12,13 @@ use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use mainstay_api::Problem;
-use mainstay_protocol::code;
+use mainstay_api::{Client, Problem};
+use mainstay_identity::{Keep, tls};
 use mainstay_protocol::words::nearest;
-use serde::de::{DeserializeOwned, Error as _};
+use mainstay_protocol::{Address, code};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::outcome::machine;
@@ -33,10 +35,37 @@ pub struct Home {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Context {
     pub name: String,
-    /// The API sockets of its stations, one at least; the first is asked first.
-    #[serde(alias = "socket", deserialize_with = "one_or_several")]
+    /// The API sockets of its stations on this machine; the first is asked first.
+    #[serde(default, alias = "socket", deserialize_with = "one_or_several")]
     pub sockets: Vec<PathBuf>,
+    /// Those over the network, asked behind them. One of either at least.
+    #[serde(default)]
+    pub stations: Vec<Address>,
+    /// The directory with what is shown there.
+    #[serde(default)]
+    pub identity: Option<PathBuf>,
     pub dev: Option<DevCluster>,
+}
+
+impl Context {
+    pub fn client(&self) -> Result<Client, Problem> {
+        let shown = match &self.identity {
+            None => None,
+            Some(directory) => {
+                let failed = |why: String| {
+                    machine(format!("use the identity in {}", directory.display()), why)
+                        .to_do("mainstay join --help")
+                };
+                let kept = Keep::at(directory).credentials();
+                let kept = kept.map_err(|error| failed(error.to_string()))?;
+                let config = tls::client(&kept, tls::ALPN_API);
+                Some(Arc::new(config.map_err(|error| failed(error.to_string()))?))
+            }
+        };
+        let here = self.sockets.iter().cloned().map(Address::Unix);
+        let all = here.chain(self.stations.iter().cloned()).collect();
+        Ok(Client::at(all, shown))
+    }
 }
 
 /// What only a dev cluster has.
@@ -72,9 +101,6 @@ fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<PathBuf>, D:
     }
     match Sockets::deserialize(from)? {
         Sockets::One(socket) => Ok(vec![socket]),
-        Sockets::Several(sockets) if sockets.is_empty() => {
-            Err(D::Error::custom("it names no station's socket"))
-        }
         Sockets::Several(sockets) => Ok(sockets),
     }
 }
@@ -131,10 +157,23 @@ impl Home {
     }
 
     pub fn context(&self, name: &str) -> Result<Option<Context>, Problem> {
-        match context_file_name(name) {
-            Some(file) => read(&self.contexts().join(file)),
-            None => Ok(None),
+        let Some(file) = context_file_name(name) else {
+            return Ok(None);
+        };
+        let path = self.contexts().join(file);
+        let found: Option<Context> = read(&path)?;
+        match found {
+            Some(found) if found.sockets.is_empty() && found.stations.is_empty() => {
+                let what = format!("read {}", path.display());
+                Err(machine(what, "it names no station").to_do(format!("rm {}", path.display())))
+            }
+            found => Ok(found),
         }
+    }
+
+    /// Where what a person shows to a cluster is kept.
+    pub fn identity(&self, context: &str) -> PathBuf {
+        self.directory.join("identities").join(context)
     }
 
     pub fn current(&self) -> Result<Option<String>, Problem> {
@@ -259,6 +298,8 @@ mod tests {
         Context {
             name: name.to_owned(),
             sockets: vec![PathBuf::from("/nowhere/s1.sock")],
+            stations: Vec::new(),
+            identity: None,
             dev: None,
         }
     }
@@ -316,7 +357,7 @@ mod tests {
         fs::write(&file, r#"{"name": "prod", "sockets": [], "dev": null}"#).unwrap();
         let problem = home.context("prod").unwrap_err();
         assert!(problem.what.contains("prod.json"), "{problem}");
-        assert!(problem.why.contains("names no station"), "{problem}");
+        assert!(problem.why.contains("it names no station"), "{problem}");
     }
 
     #[test]

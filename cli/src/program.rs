@@ -32,7 +32,7 @@ pub fn main_with(agent: Agent, station: Station) -> ExitCode {
     match arguments.command {
         Command::Agent(agent_arguments) => {
             let AgentCommand::Run(run) = agent_arguments.command;
-            agent.run_with(run.into())
+            agent.run_as_told(run)
         }
         Command::Station(StationArguments {
             command: StationCommand::Run(run),

@@ -448,6 +448,8 @@ fn a_station_that_says_nothing_is_no_server_and_a_change_may_have_been_done() {
     home.write(&crate::home::Context {
         name: "prod".to_owned(),
         sockets: vec![socket],
+        stations: Vec::new(),
+        identity: None,
         dev: None,
     })
     .unwrap();
@@ -478,6 +480,8 @@ fn a_context_whose_dev_cluster_was_killed_says_so() {
     let context = crate::home::Context {
         name: crate::home::DEV.to_owned(),
         sockets: vec![directory.path().join("gone.sock")],
+        stations: Vec::new(),
+        identity: None,
         dev: Some(crate::home::DevCluster {
             parent: gone,
             directory: directory.path().join("data"),

@@ -1,6 +1,6 @@
 //! A vertex's state in a few words, as decisions and `why` show it.
 
-use mainstay_resource_graph::{Record, Standing, Vertex};
+use mainstay_resource_graph::{Record, Standing, TokenState, Vertex};
 
 /// "Failed (incarnation 3, 2 restarts): panicked: boom".
 pub fn record(record: &Record) -> String {
@@ -71,5 +71,19 @@ pub fn record(record: &Record) -> String {
         Vertex::Collected(record) => {
             format!("{} of {}: {}", record.name, record.instance, record.body)
         }
+        Vertex::Token(token) => format!("lets in {}: {}", token.admits, token_state(&token.state)),
+        Vertex::Identity(identity) => match &identity.revoked {
+            None => "let in".to_owned(),
+            Some(revoked) => format!("taken back by {}: {}", revoked.by, revoked.why),
+        },
+        Vertex::Secret(secret) => format!("set by {}", secret.by),
+    }
+}
+
+fn token_state(state: &TokenState) -> String {
+    match state {
+        TokenState::Open => "open".to_owned(),
+        TokenState::Used(bearer) => format!("used by {bearer}"),
+        TokenState::Revoked { by } => format!("taken back by {by}"),
     }
 }

@@ -1,15 +1,18 @@
 //! Events: everything that can touch the graph, as data. What cannot be recorded is parked, so events are stored too.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
 
 use mainstay_protocol::report::{NodeUp, Reports};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{
-    AgentRunId, ClusterId, ClusterName, Generation, GroupName, InstanceKey, NodeId, NodeName,
-    PlacementName, Revision, SlotName, StationId, StationRunId, TypeName,
+    Admits, AgentRunId, Bearer, ClusterId, ClusterName, Generation, GroupName, InstanceKey, NodeId,
+    NodeName, PlacementName, Revision, SecretName, SlotName, StationId, StationRunId, TypeName,
 };
 use mainstay_resource_graph::{
-    AskedId, DependsUntil, ParkedId, RestartPolicy, Settings, Target, Update,
+    AskedId, DependsUntil, Digest, ParkedId, RestartPolicy, SealedAuthority, Secret, Settings,
+    Target, TokenId, Update,
 };
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +50,8 @@ pub struct Found {
     pub station: StationId,
     pub address: String,
     pub life: StationLife,
+    /// Of a cluster on several machines: the authority as it was founded, and the digest of this station's own key.
+    pub authority: Option<(SealedAuthority, Digest)>,
 }
 
 /// One life of a station's process.
@@ -124,6 +129,22 @@ pub enum Operation {
     SafeStart {
         instance: InstanceKey,
     },
+    CreateToken(NewToken),
+    RevokeToken {
+        token: TokenId,
+        by: String,
+    },
+    /// Somebody shows a token, to be let in.
+    UseToken(UseToken),
+    RevokeIdentity {
+        bearer: Bearer,
+        by: String,
+        why: String,
+    },
+    SetSecret {
+        name: SecretName,
+        secret: Secret,
+    },
 }
 
 impl Operation {
@@ -141,12 +162,58 @@ impl Operation {
             Self::Reconfigure(_) => "reconfigure",
             Self::Rollback { .. } => "rollback",
             Self::SafeStart { .. } => "safe-mode start",
+            Self::CreateToken(_) => "token create",
+            Self::RevokeToken { .. } => "token revoke",
+            Self::UseToken(_) => "join",
+            Self::RevokeIdentity { .. } => "identity revoke",
+            Self::SetSecret { .. } => "secret set",
             Self::Apply(apply) => match apply.changes.as_slice() {
                 [Change::Put { .. }] => "put",
                 [Change::Delete { .. }] => "delete",
                 [] if apply.settings.is_some() => "settings set",
                 _ => "apply",
             },
+        }
+    }
+}
+
+/// A token to be; its secret stays with who asked for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewToken {
+    pub id: TokenId,
+    pub hash: Digest,
+    pub admits: Admits,
+    pub valid: Duration,
+    pub by: String,
+}
+
+/// Somebody shows a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UseToken {
+    pub token: TokenId,
+    /// Of the secret that was said.
+    pub hash: Digest,
+    /// Of the public key that certificates will be issued to.
+    pub key: Digest,
+    pub asks: Asks,
+}
+
+/// Who somebody wants to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Asks {
+    Agent(NodeName),
+    /// Its number is chosen for it.
+    Station,
+    /// Name and role are the token's.
+    Person,
+}
+
+impl fmt::Display for Asks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agent(node) => write!(f, "agent/{node}"),
+            Self::Station => f.write_str("a station"),
+            Self::Person => f.write_str("a person"),
         }
     }
 }

@@ -48,8 +48,9 @@ pub use effect::Effect;
 pub use entry::{Decision, Entry, Outcome, ProposalId, Saw};
 pub use env::Env;
 pub use event::{
-    Accepted, Answer, Apply, BasedOn, Change, Event, Found, GoneWhy, Operation, PlacementWish,
-    Reconfigure, SettingsChange, StartOn, StartPlacement, StationLife, StationSeen, Ticket,
+    Accepted, Answer, Apply, Asks, BasedOn, Change, Event, Found, GoneWhy, NewToken, Operation,
+    PlacementWish, Reconfigure, SettingsChange, StartOn, StartPlacement, StationLife, StationSeen,
+    Ticket, UseToken,
 };
 pub use log::{Log, LogEvent};
 pub use procedure::{Next, Procedure, Turn};

@@ -132,6 +132,9 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
         }
         Vertex::Cluster(_)
         | Vertex::Station(_)
+        | Vertex::Token(_)
+        | Vertex::Identity(_)
+        | Vertex::Secret(_)
         | Vertex::Outbox(_)
         | Vertex::Type(_)
         | Vertex::Placement(_)

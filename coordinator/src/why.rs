@@ -125,7 +125,10 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
         | Vertex::Command(_)
         | Vertex::Resource(_)
         | Vertex::Procedure(_)
-        | Vertex::Collected(_) => plain(&record, &describe::record(&record)),
+        | Vertex::Collected(_)
+        | Vertex::Token(_)
+        | Vertex::Identity(_)
+        | Vertex::Secret(_) => plain(&record, &describe::record(&record)),
         Vertex::Asked(asked) => Cause {
             reason: Some(question(asked)),
             ..plain(&record, &describe::record(&record))
@@ -316,7 +319,10 @@ fn affects(view: &dyn View, key: &Key) -> Vec<Key> {
         | Key::Parked(_)
         | Key::Asked(_)
         | Key::Procedure(_)
-        | Key::Collected(_) => Vec::new(),
+        | Key::Collected(_)
+        | Key::Token(_)
+        | Key::Identity(_)
+        | Key::Secret(_) => Vec::new(),
         Key::Resource(resource) => view.users(resource),
     };
     instances.into_iter().map(Key::Instance).collect()

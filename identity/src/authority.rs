@@ -2,9 +2,10 @@
 //! daemons stand for three days.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use mainstay_protocol::ClusterId;
+use mainstay_protocol::{Bearer, ClusterId};
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -13,10 +14,12 @@ use rcgen::{
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::OffsetDateTime;
 
-use crate::{Bearer, IdentityError, tls};
+use crate::{IdentityError, tls};
 
 /// How long a daemon's certificate stands; it is renewed when two thirds are over.
 pub const DAEMON_VALID: Duration = Duration::from_secs(72 * 3600);
+/// A person's: nobody renews it but the person, with another token.
+pub const PERSON_VALID: Duration = Duration::from_secs(90 * 24 * 3600);
 const OWN_VALID: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// A clock that is behind by less than this refuses nothing.
 const BACKDATED: Duration = Duration::from_secs(3600);
@@ -32,11 +35,17 @@ pub struct Authority {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 32]);
 
+/// SHA-256.
+pub type Digest = [u8; 32];
+
+pub fn digest(bytes: &[u8]) -> Digest {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
+    digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
 impl Fingerprint {
     pub fn of(certificate: &CertificateDer<'_>) -> Self {
-        let digest = ring::digest::digest(&ring::digest::SHA256, certificate);
-        let bytes = digest.as_ref().try_into();
-        Self(bytes.expect("SHA-256 has 32 bytes"))
+        Self(digest(certificate))
     }
 }
 
@@ -53,15 +62,22 @@ impl fmt::Debug for Fingerprint {
 }
 
 /// The long-lived key of a daemon; it never leaves its machine, and certificates are issued to its public half.
-pub struct NodeKey(KeyPair);
+#[derive(Clone)]
+pub struct NodeKey(Arc<KeyPair>);
+
+impl fmt::Debug for NodeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NodeKey")
+    }
+}
 
 impl NodeKey {
     pub fn mint() -> Result<Self, IdentityError> {
-        Ok(Self(KeyPair::generate()?))
+        Ok(Self(Arc::new(KeyPair::generate()?)))
     }
 
     pub fn read(pkcs8: &[u8]) -> Result<Self, IdentityError> {
-        key_pair(pkcs8).map(Self)
+        key_pair(pkcs8).map(|pair| Self(Arc::new(pair)))
     }
 
     /// To be kept in a file that nobody else can read.
@@ -83,6 +99,22 @@ fn key_pair(pkcs8: &[u8]) -> Result<KeyPair, IdentityError> {
     let key = PrivatePkcs8KeyDer::from(pkcs8.to_vec());
     KeyPair::from_pkcs8_der_and_sign_algo(&key, &rcgen::PKCS_ECDSA_P256_SHA256)
         .map_err(|error| IdentityError::Key(error.to_string()))
+}
+
+/// What stands before the point in the public key of a certificate, if the key is on the curve P-256.
+const P256_SPKI: [u8; 26] = [
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+];
+
+pub(crate) fn point_of(spki: &[u8]) -> Option<Vec<u8>> {
+    let point = spki.strip_prefix(&P256_SPKI)?;
+    is_public(point).then(|| point.to_vec())
+}
+
+/// Whether these bytes can be a public key: an uncompressed point, of the right length.
+pub fn is_public(point: &[u8]) -> bool {
+    point.len() == 65 && point.first() == Some(&4)
 }
 
 /// The point of a P-256 key, as `NodeKey::public` gives it.

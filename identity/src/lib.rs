@@ -1,23 +1,28 @@
 //! Who is who. Every cluster has an authority of its own; whoever speaks to it over a network has a certificate that says
-//! what it is, and is asked for it. Pure: bytes in, bytes out; files and sockets are others' business.
+//! what it is, and is asked for it.
 //!
 //! ```text
 //!   Authority --issues--> certificate: mainstay://CLUSTER/agent/n1, /station/s1, /person/ada/operator
 //!       |                                        ^
 //!       +-- sealed under a key file              | asked for on both sides of every connection (tls)
+//!   Keep: a directory with all that somebody has to show; way: a connection on which it is shown
 //!   JoinToken: one use, names the authority by its fingerprint, so that a stranger's is noticed before anything is sent
 //! ```
 
 mod authority;
-mod bearer;
+mod keep;
 mod seal;
 pub mod tls;
 mod token;
+pub mod way;
 
-pub use authority::{Authority, DAEMON_VALID, Fingerprint, NodeKey};
-pub use bearer::{Bearer, Role};
-pub use seal::{SealKey, seal, unseal};
-pub use token::{BadToken, JoinToken, SecretHash};
+pub use authority::{
+    Authority, DAEMON_VALID, Digest, Fingerprint, NodeKey, PERSON_VALID, digest, is_public,
+};
+pub use keep::{DIRECTORY, Keep, KeepError, Membership, Renewing, default_directory};
+pub use seal::{SealKey, hex, seal, unhex, unseal};
+pub use tls::{Credentials, Peer};
+pub use token::{BadToken, JoinToken, SecretHash, Whom};
 
 /// Why something about an identity could not be done.
 #[derive(Debug, thiserror::Error)]

@@ -1,21 +1,54 @@
-//! The token that lets a machine in once: `mst1.ID.SECRET.FINGERPRINT.CLUSTER`. Whoever joins knows by it which authority it
+//! The token that lets a machine in once: `mst1.WHOM.ID.SECRET.FINGERPRINT.CLUSTER`. Whoever joins knows by it which authority it
 //! speaks to, before it says the secret; the station keeps the secret's hash alone.
 
 use std::fmt;
 use std::str::FromStr;
 
-use mainstay_protocol::ClusterId;
-use ring::digest::{SHA256, digest};
+use mainstay_protocol::{Admits, ClusterId};
 use uuid::Uuid;
 
 use crate::IdentityError;
-use crate::authority::Fingerprint;
-use crate::seal::random;
+use crate::authority::{Digest, Fingerprint, digest};
+use crate::seal::{hex, random, unhex};
 
 const FORM: &str = "mst1";
 
+/// Whom a token lets in, as far as whoever shows it must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whom {
+    Agent,
+    Station,
+    Person,
+}
+
+impl Whom {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Station => "station",
+            Self::Person => "person",
+        }
+    }
+
+    pub fn of(admits: &Admits) -> Self {
+        match admits {
+            Admits::Agent(_) => Self::Agent,
+            Admits::Station => Self::Station,
+            Admits::Person { .. } => Self::Person,
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Agent, Self::Station, Self::Person]
+            .into_iter()
+            .find(|whom| whom.as_str() == text)
+    }
+}
+
 #[derive(Clone, PartialEq, Eq)]
 pub struct JoinToken {
+    /// A hint: the station knows.
+    pub whom: Whom,
     /// Names it in lists; no secret.
     pub id: String,
     secret: [u8; 32],
@@ -25,18 +58,30 @@ pub struct JoinToken {
 
 /// What is kept of a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SecretHash(pub [u8; 32]);
+pub struct SecretHash(pub Digest);
+
+impl SecretHash {
+    /// Of a secret as it was said.
+    pub fn of(secret: &str) -> Option<Self> {
+        unhex::<32>(secret).map(|secret| Self(digest(&secret)))
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("this is no join token: {0}")]
 pub struct BadToken(pub &'static str);
 
 impl JoinToken {
-    pub fn mint(cluster: ClusterId, authority: Fingerprint) -> Result<Self, IdentityError> {
+    pub fn mint(
+        whom: Whom,
+        cluster: ClusterId,
+        authority: Fingerprint,
+    ) -> Result<Self, IdentityError> {
         let (mut id, mut secret) = ([0; 6], [0; 32]);
         random(&mut id)?;
         random(&mut secret)?;
         Ok(Self {
+            whom,
             id: hex(&id),
             secret,
             authority,
@@ -48,12 +93,17 @@ impl JoinToken {
     pub fn text(&self) -> String {
         let (secret, authority) = (hex(&self.secret), hex(&self.authority.0));
         let cluster = self.cluster.0.simple();
-        format!("{FORM}.{}.{secret}.{authority}.{cluster}", self.id)
+        let whom = self.whom.as_str();
+        format!("{FORM}.{whom}.{}.{secret}.{authority}.{cluster}", self.id)
     }
 
     pub fn hash(&self) -> SecretHash {
-        let hash = digest(&SHA256, &self.secret);
-        SecretHash(hash.as_ref().try_into().expect("SHA-256 has 32 bytes"))
+        SecretHash(digest(&self.secret))
+    }
+
+    /// What is said to a station that has shown who it is.
+    pub fn secret(&self) -> String {
+        hex(&self.secret)
     }
 }
 
@@ -69,17 +119,19 @@ impl FromStr for JoinToken {
 
     fn from_str(text: &str) -> Result<Self, BadToken> {
         let parts: Vec<&str> = text.trim().split('.').collect();
-        let [form, id, secret, authority, cluster] = parts[..] else {
-            return Err(BadToken("it has not five parts; was all of it pasted?"));
+        let [form, whom, id, secret, authority, cluster] = parts[..] else {
+            return Err(BadToken("it has not six parts; was all of it pasted?"));
         };
         if form != FORM {
             return Err(BadToken("it does not begin with mst1"));
         }
+        let whom = Whom::parse(whom).ok_or(BadToken("whom it lets in is damaged"))?;
         let id = unhex::<6>(id).ok_or(BadToken("its id is damaged"))?;
         let secret = unhex(secret).ok_or(BadToken("its secret is damaged"))?;
         let authority = unhex(authority).ok_or(BadToken("its fingerprint is damaged"))?;
         let cluster = Uuid::try_parse(cluster).map_err(|_| BadToken("its cluster is damaged"))?;
         Ok(Self {
+            whom,
             id: hex(&id),
             secret,
             authority: Fingerprint(authority),
@@ -88,33 +140,23 @@ impl FromStr for JoinToken {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    if text.len() != 2 * N || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
-    }
-    Some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_token_reads_back_shows_no_secret_and_says_what_is_damaged() {
-        let token = JoinToken::mint(ClusterId(Uuid::from_u128(7)), Fingerprint([9; 32])).unwrap();
+        let token = JoinToken::mint(
+            Whom::Agent,
+            ClusterId(Uuid::from_u128(7)),
+            Fingerprint([9; 32]),
+        )
+        .unwrap();
         let text = token.text();
         assert_eq!(text.parse::<JoinToken>(), Ok(token.clone()));
         assert_eq!(format!(" {text}\n").parse::<JoinToken>(), Ok(token.clone()));
         assert!(!format!("{token:?}").contains(&hex(&token.secret)));
-        let other = JoinToken::mint(token.cluster, token.authority).unwrap();
+        let other = JoinToken::mint(Whom::Agent, token.cluster, token.authority).unwrap();
         assert_ne!(
             (other.id.clone(), other.hash()),
             (token.id.clone(), token.hash())
@@ -129,9 +171,9 @@ mod tests {
             less.parse::<JoinToken>()
                 .unwrap_err()
                 .0
-                .contains("five parts")
+                .contains("six parts")
         );
-        let wide = text.replacen("mst1.", "mst1.\u{e9}", 1);
+        let wide = text.replacen("mst1.agent.", "mst1.agent.\u{e9}", 1);
         assert_eq!(
             wide.parse::<JoinToken>(),
             Err(BadToken("its id is damaged"))

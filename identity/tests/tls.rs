@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use mainstay_identity::tls::{self, ALPN_API, ALPN_SESSION, Peer, STATION_NAME};
-use mainstay_identity::{Authority, Bearer, DAEMON_VALID, NodeKey, Role, SealKey, seal, unseal};
-use mainstay_protocol::{ClusterId, StationId};
+use mainstay_identity::{
+    Authority, Credentials, DAEMON_VALID, Fingerprint, NodeKey, SealKey, seal, unseal,
+};
+use mainstay_protocol::{Bearer, ClusterId, Role, StationId};
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{TlsAcceptor, TlsConnector};

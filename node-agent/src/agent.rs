@@ -1,10 +1,12 @@
 //! The agent as a whole: types, start-up, the control thread, the end.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use mainstay_identity::{DIRECTORY, Keep, Renewing};
 use mainstay_protocol::code;
 use mainstay_protocol::limits;
 use mainstay_service::hosting::{self, Runtimes};
@@ -22,7 +24,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::adoption;
 use crate::agent_file::AgentFile;
-use crate::arguments::{AgentCommand, UserBinary, UserCommand};
+use crate::arguments::{AgentArguments, AgentCommand, UserBinary, UserCommand};
 use crate::directory::Directory;
 use crate::driver::{Driver, Ended};
 use crate::held::hold_program;
@@ -64,6 +66,17 @@ impl Agent {
             self.clash.get_or_insert(clash);
         }
         self
+    }
+
+    /// The same, with the arguments of `agent run`.
+    pub fn run_as_told(self, arguments: AgentArguments) -> ExitCode {
+        match arguments.options() {
+            Ok(options) => self.run_with(options),
+            Err(cannot) => {
+                eprintln!("{cannot}");
+                cannot.exit_code()
+            }
+        }
     }
 
     /// Runs on this thread until it is asked to stop.
@@ -120,7 +133,7 @@ impl Agent {
 pub fn run(agent: Agent) -> ExitCode {
     let UserCommand::Agent { command } = UserBinary::parse().command;
     let AgentCommand::Run(arguments) = command;
-    agent.run_with(arguments.into())
+    agent.run_as_told(arguments)
 }
 
 async fn live(
@@ -146,6 +159,7 @@ async fn live(
     .await
     .map_err(|error| broken("start its supervisor", &error))?;
 
+    let shown = shown(directory.path())?;
     let recalled = recall(&options, &types, &directory)?;
     let process =
         machine::process().map_err(|error| broken("learn about its own process", &error))?;
@@ -170,7 +184,7 @@ async fn live(
         ask_to_end,
     );
     let (events, happened) = mpsc::channel(limits::SESSION_QUEUE_MAX);
-    let session = Session::new(&options, events, requests, pulse.clone());
+    let session = Session::new(&options, shown, events, requests, pulse.clone());
     tracing::info!(node = %options.node, dir = %options.dir.display(), "agent runs");
     let session = tokio::spawn(session.run());
 
@@ -191,6 +205,18 @@ async fn live(
     session.abort();
     part(&instances, ended).await;
     Ok(ended)
+}
+
+/// What it shows over the network, if it joined.
+fn shown(dir: &Path) -> Result<Option<Renewing>, CannotRun> {
+    let keep = Keep::at(dir.join(DIRECTORY));
+    if !keep.is_there() {
+        return Ok(None);
+    }
+    let shown = Renewing::of(keep);
+    shown
+        .map(Some)
+        .map_err(|error| broken("read what it shows over the network", &error))
 }
 
 async fn part(instances: &Instances, ended: Ended) {

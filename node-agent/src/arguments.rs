@@ -1,27 +1,28 @@
 //! `agent run` on the command line: the same for the `mainstay` program and for users' own agents.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
-use mainstay_protocol::{ClusterId, NodeName};
+use mainstay_identity::{DIRECTORY, Keep, Membership, default_directory};
+use mainstay_protocol::{Address, Bearer, ClusterId, NodeName, code};
 use uuid::Uuid;
 
-use crate::options::{AgentOptions, Endpoint};
+use crate::options::{AgentOptions, CannotRun, station_address};
 
 /// The arguments of `agent run`.
 #[derive(Debug, Clone, Args)]
 pub struct AgentArguments {
-    /// The node's name
+    /// The node's name; one that joined knows its own
     #[arg(long, value_name = "NAME")]
-    pub node: NodeName,
-    /// Where its data lies; one agent at a time
+    pub node: Option<NodeName>,
+    /// Where its data lies, one agent at a time; else /var/lib/mainstay/agent, or ~/.local/state/mainstay/agent
     #[arg(long, value_name = "DIR")]
-    pub dir: PathBuf,
-    /// The socket of a station, as PATH or unix:PATH; repeat for more
-    #[arg(long = "station", value_name = "SOCKET", required = true,
-        value_parser = OsStringValueParser::new().try_map(Endpoint::from_argument))]
-    pub stations: Vec<Endpoint>,
+    pub dir: Option<PathBuf>,
+    /// Where a station is: HOST:PORT, or the PATH of its socket; repeat for more. One that joined knows them
+    #[arg(long = "station", value_name = "ADDRESS",
+        value_parser = OsStringValueParser::new().try_map(station_address))]
+    pub stations: Vec<Address>,
     /// Join no other cluster than this
     #[arg(long, value_name = "ID")]
     pub cluster: Option<Uuid>,
@@ -52,21 +53,58 @@ fn label(text: &str) -> Result<(String, String), String> {
     }
 }
 
-impl From<AgentArguments> for AgentOptions {
-    fn from(arguments: AgentArguments) -> Self {
-        Self {
-            node: arguments.node,
-            dir: arguments.dir,
-            stations: arguments.stations,
-            cluster: arguments.cluster.map(ClusterId),
-            chaos: arguments.chaos,
-            labels: arguments.labels.into_iter().collect(),
-            log: arguments.log,
-            parent: arguments.parent,
-            hold: arguments.hold,
-            memory_groups: arguments.memory_groups,
+impl AgentArguments {
+    /// With what the agent's directory knows since it joined; what was said goes before that.
+    pub fn options(self) -> Result<AgentOptions, CannotRun> {
+        let dir = self.dir.unwrap_or_else(|| default_directory("agent"));
+        let joined = membership(&dir)?;
+        let own = joined.as_ref().and_then(|joined| match joined.bearer() {
+            Some(Bearer::Agent(node)) => Some(node),
+            Some(Bearer::Station(_) | Bearer::Person { .. }) | None => None,
+        });
+        let unjoined = |why: &str| CannotRun {
+            what: "the agent does not start".to_owned(),
+            why: format!("{why}, and {} has not joined a cluster", dir.display()),
+            remedy: "mainstay join --help".to_owned(),
+            code: code::BAD_REQUEST,
+            exit: 2,
+        };
+        let node = self.node.or(own);
+        let node = node.ok_or_else(|| unjoined("no --node was said"))?;
+        let mut stations = self.stations;
+        if let Some(joined) = joined.as_ref().filter(|_| stations.is_empty()) {
+            stations.extend(joined.stations.values().cloned());
         }
+        if stations.is_empty() {
+            return Err(unjoined("no --station was said"));
+        }
+        Ok(AgentOptions {
+            node,
+            dir,
+            stations,
+            cluster: self
+                .cluster
+                .map(ClusterId)
+                .or(joined.map(|joined| joined.cluster)),
+            chaos: self.chaos,
+            labels: self.labels.into_iter().collect(),
+            log: self.log,
+            parent: self.parent,
+            hold: self.hold,
+            memory_groups: self.memory_groups,
+        })
     }
+}
+
+fn membership(dir: &Path) -> Result<Option<Membership>, CannotRun> {
+    let keep = Keep::at(dir.join(DIRECTORY));
+    keep.membership().map_err(|error| CannotRun {
+        what: format!("the agent cannot use its directory {}", dir.display()),
+        why: error.to_string(),
+        remedy: "mainstay join --help".to_owned(),
+        code: code::DATA_DIRECTORY,
+        exit: 2,
+    })
 }
 
 /// A Mainstay agent with service types of its own.
@@ -104,12 +142,12 @@ mod tests {
             "a agent run --node n1 --dir /d --station /s --chaos --label role=web --parent 7";
         let UserCommand::Agent { command } = UserBinary::parse_from(line.split(' ')).command;
         let AgentCommand::Run(arguments) = command;
-        let options = AgentOptions::from(arguments);
+        let options = arguments.options().unwrap();
         assert_eq!(options.node.as_str(), "n1");
         assert_eq!(options.labels["role"], "web");
         assert!(options.chaos);
         assert_eq!(options.parent, Some(7));
-        assert_eq!(options.stations, [Endpoint::Unix("/s".into())]);
+        assert_eq!(options.stations, [Address::Unix("/s".into())]);
         let error = refused("a agent run --node N1 --dir /d --station /s");
         assert!(error.contains("node name \"N1\" is not valid"), "{error}");
     }
@@ -119,12 +157,18 @@ mod tests {
         let line = "a agent run --node n1 --dir /d --station /s1 --station unix:/s2";
         let UserCommand::Agent { command } = UserBinary::parse_from(line.split(' ')).command;
         let AgentCommand::Run(arguments) = command;
-        let expected = ["/s1", "/s2"].map(|path| Endpoint::Unix(path.into()));
+        let expected = ["/s1", "/s2"].map(|path| Address::Unix(path.into()));
         assert_eq!(arguments.stations, expected);
-        let error = refused("a agent run --node n1 --dir /d");
-        assert!(error.contains("--station <SOCKET>"), "{error}");
+        let line = "a agent run --node n1 --dir /nowhere";
+        let UserCommand::Agent { command } = UserBinary::parse_from(line.split(' ')).command;
+        let AgentCommand::Run(arguments) = command;
+        let error = arguments.options().unwrap_err().to_string();
+        assert!(
+            error.contains("no --station was said, and /nowhere has not joined"),
+            "{error}"
+        );
         let error = refused("a agent run --node n1 --dir /d --station unix:");
-        assert!(error.contains("it is unix:PATH"), "{error}");
+        assert!(error.contains("write HOST:PORT"), "{error}");
     }
 
     fn refused(line: &str) -> String {

@@ -16,8 +16,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::agent_file::AgentFile;
 use crate::instances::Instances;
-use crate::options::Endpoint;
 use crate::session::Pulse;
+use mainstay_protocol::Address;
 
 /// How often the core may say what it could not say before.
 const TICK: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ pub(crate) enum Happened {
     Up {
         welcome: Welcome,
         line: Line,
-        station: Endpoint,
+        station: Address,
     },
     Command(Box<Command>),
     Acknowledged(Acknowledged),

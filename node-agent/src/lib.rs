@@ -57,4 +57,4 @@ pub mod types;
 
 pub use agent::{Agent, log_to_stderr, own_logs, run};
 pub use arguments::AgentArguments;
-pub use options::{AgentOptions, BadAddress, CannotRun, Endpoint};
+pub use options::{AgentOptions, CannotRun};

@@ -5,11 +5,9 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
 
 use mainstay_protocol::code::Code;
-use mainstay_protocol::{ClusterId, NodeName, limits};
-use thiserror::Error;
+use mainstay_protocol::{Address, BadAddress, ClusterId, NodeName};
 
 /// How to run an agent.
 #[derive(Debug, Clone)]
@@ -18,7 +16,7 @@ pub struct AgentOptions {
     /// Its data: file, locks. One agent at a time.
     pub dir: PathBuf,
     /// Those that it asks first; at least one. It is told of the others by them.
-    pub stations: Vec<Endpoint>,
+    pub stations: Vec<Address>,
     /// Which cluster the station must belong to; any, if it is not said.
     pub cluster: Option<ClusterId>,
     /// Whether it may be broken on purpose.
@@ -34,61 +32,14 @@ pub struct AgentOptions {
     pub memory_groups: Option<PathBuf>,
 }
 
-/// Where a station is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Endpoint {
-    /// On this machine, of this user.
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unix(path) => path.display().fmt(f),
-        }
-    }
-}
-
-/// Why a text does not say where a station is.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum BadAddress {
-    #[error(
-        "{text:?} is no address of a station; it is unix:PATH, with the path of the station's socket"
-    )]
-    Unknown { text: String },
-    #[error(
-        "an address of {bytes} bytes; a station's has at most {}",
-        limits::ADDRESS_BYTES_MAX
-    )]
-    TooLong { bytes: usize },
-}
-
-const UNIX: &str = "unix:";
-
-/// As stations tell it.
-impl FromStr for Endpoint {
-    type Err = BadAddress;
-
-    fn from_str(text: &str) -> Result<Self, BadAddress> {
-        if text.len() > limits::ADDRESS_BYTES_MAX {
-            return Err(BadAddress::TooLong { bytes: text.len() });
-        }
-        match text.strip_prefix(UNIX) {
-            Some(path) if !path.is_empty() => Ok(Self::Unix(path.into())),
-            Some(_) | None => Err(BadAddress::Unknown {
-                text: text.to_owned(),
-            }),
-        }
-    }
-}
-
-impl Endpoint {
-    /// As people write it: as stations tell it, or the bare path of a socket.
-    pub(crate) fn from_argument(text: OsString) -> Result<Self, BadAddress> {
-        match text.to_str() {
-            Some(address) if address.is_empty() || address.starts_with(UNIX) => address.parse(),
-            Some(_) | None => Ok(Self::Unix(text.into())),
-        }
+/// As people write it: as stations tell it, or the bare path of a socket.
+pub(crate) fn station_address(text: OsString) -> Result<Address, BadAddress> {
+    let bare = |text: &str| text.contains('/') && !text.starts_with("unix:");
+    match text.to_str() {
+        Some(text) if !bare(text) => text.parse(),
+        Some(_) | None => Ok(Address::Unix(
+            std::path::absolute(&text).unwrap_or(text.into()),
+        )),
     }
 }
 
@@ -125,25 +76,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_understood_or_refused_with_what_is_expected() {
-        let socket = Endpoint::Unix("/run/s1.sock".into());
-        assert_eq!("unix:/run/s1.sock".parse(), Ok(socket.clone()));
-        assert_eq!(socket.to_string(), "/run/s1.sock");
-        for text in ["", "unix:", "/run/s1.sock", "host.example:7400", "UNIX:/a"] {
-            let error = text.parse::<Endpoint>().unwrap_err().to_string();
-            assert!(error.contains("it is unix:PATH"), "{error}");
-        }
-        let long = "x".repeat(limits::ADDRESS_BYTES_MAX + 1);
-        let error = long.parse::<Endpoint>().unwrap_err().to_string();
-        assert!(error.contains("at most 300"), "{error}");
-    }
-
-    #[test]
     fn an_argument_may_also_be_the_bare_path() {
-        let read = |text: &str| Endpoint::from_argument(text.into());
-        let socket = Endpoint::Unix("/s".into());
+        let read = |text: &str| station_address(text.into());
+        let socket = Address::Unix("/s".into());
         assert_eq!(read("/s"), Ok(socket.clone()));
         assert_eq!(read("unix:/s"), Ok(socket));
-        assert!(read("unix:").is_err() && read("").is_err());
+        assert_eq!(read("host:7400").unwrap().to_string(), "host:7400");
+        assert!(read("./s").unwrap().to_string().starts_with("unix:/"));
+        assert!(read("unix:").is_err() && read("").is_err() && read("host").is_err());
     }
 }

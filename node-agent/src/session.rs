@@ -5,6 +5,7 @@ mod bulk;
 mod connection;
 mod opened;
 mod pulse;
+mod renewal;
 mod stations;
 mod stations_file;
 
@@ -12,13 +13,14 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
+use mainstay_identity::Renewing;
 use mainstay_protocol::bad_frames::BadFrames;
 use mainstay_protocol::code::{self, Code};
 use mainstay_protocol::frame::{Channel, FrameDecoder, FrameError, encode_frame};
 use mainstay_protocol::handshake::{Handshake, HandshakeError, Role};
 use mainstay_protocol::report::NodeUp;
 use mainstay_protocol::session::{AgentMessage, Received, StationMessage, Stations, Welcome};
-use mainstay_protocol::{ClusterId, limits};
+use mainstay_protocol::{Address, ClusterId, NodeName, limits};
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
@@ -31,7 +33,7 @@ use self::stations::{Known, News, Next};
 use self::stations_file::StationsFile;
 use crate::driver::{Happened, Line};
 use crate::machine;
-use crate::options::{AgentOptions, Endpoint};
+use crate::options::AgentOptions;
 use crate::requests::Requests;
 
 pub(crate) use self::bulk::Answers;
@@ -55,8 +57,8 @@ pub(crate) enum SessionError {
         doing: &'static str,
         after: Duration,
     },
-    #[error("the station's socket belongs to user {theirs}, not to {ours}")]
-    ForeignUser { ours: u32, theirs: u32 },
+    #[error("a new certificate cannot be kept: {0}")]
+    NotKept(String),
     #[error("the handshake: {0}")]
     Handshake(#[from] HandshakeError),
     #[error("{text} ({code})")]
@@ -76,8 +78,11 @@ pub(crate) struct Session {
     stations: Known,
     file: StationsFile,
     /// Why there was no session with them, as it was logged last.
-    said: BTreeMap<Endpoint, String>,
+    said: BTreeMap<Address, String>,
     cluster: Option<ClusterId>,
+    node: NodeName,
+    /// What it shows over the network.
+    shown: Option<Renewing>,
     happened: mpsc::Sender<Happened>,
     requests: Requests,
     pulse: Pulse,
@@ -87,6 +92,7 @@ pub(crate) struct Session {
 impl Session {
     pub(crate) fn new(
         options: &AgentOptions,
+        shown: Option<Renewing>,
         happened: mpsc::Sender<Happened>,
         requests: Requests,
         pulse: Pulse,
@@ -98,6 +104,8 @@ impl Session {
             file: StationsFile::of(&options.dir),
             said: BTreeMap::new(),
             cluster: options.cluster,
+            node: options.node.clone(),
+            shown,
             happened,
             requests,
             pulse,
@@ -132,7 +140,7 @@ impl Session {
     }
 
     /// Once per station and reason: an agent may wait for its stations for days.
-    fn say_why(&mut self, station: Endpoint, error: &SessionError) {
+    fn say_why(&mut self, station: Address, error: &SessionError) {
         let why = error.to_string();
         if self.said.get(&station) == Some(&why) {
             return;
@@ -175,9 +183,11 @@ impl Session {
     /// From connecting to the station's welcome.
     async fn open(
         &mut self,
-        endpoint: &Endpoint,
+        endpoint: &Address,
     ) -> Result<(Opened, BulkWay, Welcome), SessionError> {
-        let mut opened = Opened::connect(endpoint, Channel::Control).await?;
+        let shown = self.shown.clone();
+        renewal::where_over(shown.as_ref(), endpoint, &self.bare_introduction()).await?;
+        let mut opened = Opened::connect(endpoint, shown.as_ref(), Channel::Control).await?;
         let (node_up, asked) = oneshot::channel();
         let told = self.happened.send(Happened::Connected { node_up }).await;
         let node_up = match (told, asked.await) {
@@ -193,6 +203,7 @@ impl Session {
                 ..handshake.clone()
             },
             agent_run: node_up.agent_run,
+            shown,
         };
         let welcome = async {
             opened.shake_hands(handshake).await?;
@@ -217,10 +228,17 @@ impl Session {
 
     fn introduction(&self, node_up: &NodeUp) -> Handshake {
         Handshake {
-            cluster: self.cluster,
-            node: Some(node_up.node.clone()),
             node_id: node_up.node_id,
             boot_id: Some(node_up.boot_id.clone()),
+            ..self.bare_introduction()
+        }
+    }
+
+    /// All that a certificate says.
+    fn bare_introduction(&self) -> Handshake {
+        Handshake {
+            cluster: self.cluster,
+            node: Some(self.node.clone()),
             ..Handshake::new(Role::Agent, Channel::Control, machine::build())
         }
     }
@@ -249,6 +267,9 @@ impl Session {
             return SessionError::Dropped;
         }
         let writing = speak(write, queue, self.pulse.clone());
+        let (shown, mine) = (self.shown.clone(), self.bare_introduction());
+        let station = bulk.endpoint.clone();
+        let renewing = renewal::keep(shown.as_ref(), &station, &mine);
         let bulk = bulk.keep(opens, self.requests.clone(), answers.clone());
         let hearing = self.hear(read, decoder, answers);
         // Whatever is still to be answered: with the queue its askers' way back is gone, and they give up.
@@ -257,8 +278,9 @@ impl Session {
             () = let_go => Err(SessionError::Dropped),
             ended = writing => ended,
             ended = hearing => ended,
-            // Never ends by itself: without it, everything goes over the session.
+            // Neither ends by itself: without the one everything goes over the session, without the other nothing changes.
             () = bulk => Err(SessionError::Dropped),
+            () = renewing => Err(SessionError::Dropped),
         };
         // If the driver is gone, the agent ends.
         let _ = self.happened.send(Happened::Down).await;
@@ -346,6 +368,10 @@ impl Session {
                 tracing::warn!("the station speaks of a bulk connection on another");
                 return Ok(());
             }
+            StationMessage::Certificate(_) => {
+                tracing::warn!("the station sends a certificate that was not asked for");
+                return Ok(());
+            }
             StationMessage::Welcome(_) => return Err(SessionError::NoWelcome),
         };
         self.happened
@@ -397,7 +423,11 @@ async fn speak(
             doing: "speaking",
             cause,
         };
-        timeout(SILENCE_MAX, write.write_all(&bytes))
+        let writing = async {
+            write.write_all(&bytes).await?;
+            write.flush().await
+        };
+        timeout(SILENCE_MAX, writing)
             .await
             .map_err(|_| SessionError::Silent {
                 doing: "speaking",

@@ -142,6 +142,17 @@ codes! {
     VERSION_MISMATCH = "MS-VERSION-MISMATCH": "The two sides share no version.";
     NO_CONTEXT = "MS-NO-CONTEXT": "No cluster is chosen.";
     NODE_ID_IN_USE = "MS-NODE-ID-IN-USE": "Another agent runs under this node's id.";
+    TOKEN_UNKNOWN = "MS-TOKEN-UNKNOWN": "The cluster knows no such token.";
+    TOKEN_EXPIRED = "MS-TOKEN-EXPIRED": "The token's time is over.";
+    TOKEN_USED = "MS-TOKEN-USED": "The token has let somebody in already.";
+    TOKEN_REVOKED = "MS-TOKEN-REVOKED": "The token was taken back.";
+    TOKEN_ROLE = "MS-TOKEN-ROLE": "The token lets in somebody else.";
+    NAME_TAKEN = "MS-NAME-TAKEN": "Somebody of this name is in the cluster already.";
+    CLOCK = "MS-CLOCK": "The clocks of two machines are too far apart.";
+    STRANGER = "MS-STRANGER": "The peer does not show that it belongs to this cluster.";
+    CERTIFICATE_EXPIRED = "MS-CERTIFICATE-EXPIRED": "A certificate has run out.";
+    IDENTITY_REVOKED = "MS-IDENTITY-REVOKED": "An identity was taken back.";
+    NO_SEAL_KEY = "MS-NO-SEAL-KEY": "The station does not have the key to what lies sealed in its store.";
     WRONG_CLUSTER = "MS-WRONG-CLUSTER": "The peer belongs to another cluster.";
     INTERNAL = "MS-INTERNAL": "A defect in Mainstay.";
     DATA_DIRECTORY = "MS-DATA-DIRECTORY": "The data directory cannot be used.";

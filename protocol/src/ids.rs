@@ -97,6 +97,10 @@ names! {
     ResourceKind = "resource kind";
     /// One resource among those of its kind.
     ResourceName = "resource name";
+    /// Somebody who may use the cluster.
+    PersonName = "person's name";
+    /// What only its users are to know.
+    SecretName = "secret's name";
     /// Placements whose instances on one node restart together.
     GroupName = "restart group";
 }

@@ -27,6 +27,8 @@
 //! - The handshake is frozen for ever and never passes through the codec.
 #![forbid(unsafe_code)]
 
+mod address;
+mod bearer;
 mod ids;
 mod numbers;
 
@@ -52,10 +54,12 @@ pub mod revision;
 pub mod bad_frames;
 pub mod session;
 
+pub use address::{Address, BadAddress};
+pub use bearer::{Admits, Bearer, NotABearer, Role};
 pub use ids::{
     AgentRunId, BadName, BootId, ClusterId, ClusterName, CommandId, GroupName, InstanceKey, NodeId,
-    NodeName, NotAStation, PlacementName, QuestionId, ResourceKey, ResourceKind, ResourceName,
-    SlotName, StationId, StationRunId, TypeName,
+    NodeName, NotAStation, PersonName, PlacementName, QuestionId, ResourceKey, ResourceKind,
+    ResourceName, SecretName, SlotName, StationId, StationRunId, TypeName,
 };
 pub use numbers::{
     Epoch, Generation, Incarnation, Leadership, NodeEpoch, Revision, Sequence, Term, Timestamp,

@@ -146,6 +146,8 @@ pub const ADDRESS_BYTES_MAX: usize = 300;
 pub const SNAPSHOT_CHUNK_BYTES: usize = 512 * 1024;
 /// Bytes of write-ahead logs before the database turns the oldest into files.
 pub const WAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Connections that the kernel keeps for a listener: a fleet that comes back at once.
+pub const LISTEN_BACKLOG: u32 = 4_096;
 /// Stations of a dev cluster.
 pub const DEV_STATIONS_MAX: u16 = 5;
 /// Nodes of a dev cluster: agent processes on one machine.
@@ -241,3 +243,15 @@ pub const COLLECTED_KEPT_MAX: usize = 16 * 1024;
 pub const STRAYS_PER_NODE_MAX: usize = 256;
 /// Bytes of what a procedure remembers between two steps.
 pub const PROCEDURE_STEP_BYTES_MAX: usize = 4 * 1024;
+
+/// Tokens that are open, or over for less than `TOKEN_KEPT_MS`: a fleet of a thousand machines in one go.
+pub const TOKENS_MAX: usize = 2_000;
+/// A token that is over is remembered for so long, so that whoever comes late is told why.
+pub const TOKEN_KEPT_MS: u64 = 24 * 3_600_000;
+/// How long a token may be good for: longer, and it lies around.
+pub const TOKEN_VALID_MS_MAX: u64 = 7 * 24 * 3_600_000;
+/// Secrets of a cluster, and the bytes of one.
+pub const SECRETS_MAX: usize = 10_000;
+pub const SECRET_BYTES_MAX: usize = 32 * 1024;
+/// A clock that is further off than this is told of before anything is decided by it.
+pub const CLOCK_SKEW_MS_MAX: u64 = 3_600_000;

@@ -24,6 +24,7 @@ pub mod kinds {
     pub const REPORTS: u16 = 3;
     pub const ANSWER: u16 = 4;
     pub const BULK_UP: u16 = 5;
+    pub const RENEW: u16 = 6;
     // Station to agent.
     pub const WELCOME: u16 = 101;
     pub const DENIED: u16 = 102;
@@ -33,6 +34,7 @@ pub mod kinds {
     pub const HEARTBEAT_SEEN: u16 = 106;
     pub const BULK_READY: u16 = 107;
     pub const STATIONS: u16 = 108;
+    pub const CERTIFICATE: u16 = 109;
     // Both ways.
     pub const UNSUPPORTED: u16 = 201;
 }
@@ -86,6 +88,17 @@ pub struct BulkUp {
 /// The bulk connection belongs to its session now: what is long goes over it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BulkReady {}
+
+/// The first and only word on a connection of its own: whoever showed a certificate wants a new one, for the same key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renew {}
+
+/// What `Renew` is answered with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// X.509, DER.
+    pub der: Vec<u8>,
+}
 
 /// Where the stations are, and which of them leads. Told behind a welcome, whenever it changes, and by a station that
 /// does not lead, before it closes.
@@ -150,6 +163,8 @@ bodies! {
     Reports: "reports", kind kinds::REPORTS, version 1, compat 1;
     Answer: "answer", kind kinds::ANSWER, version 1, compat 1;
     BulkUp: "bulk-up", kind kinds::BULK_UP, version 1, compat 1;
+    Renew: "renew", kind kinds::RENEW, version 1, compat 1;
+    Certificate: "certificate", kind kinds::CERTIFICATE, version 1, compat 1;
     BulkReady: "bulk-ready", kind kinds::BULK_READY, version 1, compat 1;
     Welcome: "welcome", kind kinds::WELCOME, version 1, compat 1;
     Denied: "denied", kind kinds::DENIED, version 1, compat 1;
@@ -169,6 +184,7 @@ pub enum AgentMessage {
     Reports(Reports),
     Answer { request_id: u64, answer: Answer },
     BulkUp(BulkUp),
+    Renew(Renew),
     Unsupported { request_id: u64, what: Unsupported },
 }
 
@@ -183,6 +199,7 @@ pub enum StationMessage {
     HeartbeatSeen(HeartbeatSeen),
     BulkReady(BulkReady),
     Stations(Stations),
+    Certificate(Certificate),
     Unsupported { request_id: u64, what: Unsupported },
 }
 
@@ -215,6 +232,7 @@ impl AgentMessage {
             Self::Reports(body) => Frame::of(body),
             Self::Answer { request_id, answer } => Frame::of(answer).with_request_id(*request_id),
             Self::BulkUp(body) => Frame::of(body),
+            Self::Renew(body) => Frame::of(body),
             Self::Unsupported { request_id, what } => Frame::of(what).with_request_id(*request_id),
         }
     }
@@ -230,6 +248,7 @@ impl AgentMessage {
             kinds::REPORTS => read_control(frame, Self::Reports),
             kinds::ANSWER => read_control(frame, |answer| Self::Answer { request_id, answer }),
             kinds::BULK_UP => read_control(frame, Self::BulkUp),
+            kinds::RENEW => read_control(frame, Self::Renew),
             kinds::UNSUPPORTED => {
                 read_control(frame, |what| Self::Unsupported { request_id, what })
             }
@@ -253,6 +272,7 @@ impl StationMessage {
             Self::HeartbeatSeen(body) => Frame::of(body).with_term(body.leadership.term.0),
             Self::BulkReady(body) => Frame::of(body),
             Self::Stations(body) => Frame::of(body),
+            Self::Certificate(body) => Frame::of(body),
             Self::Unsupported { request_id, what } => Frame::of(what).with_request_id(*request_id),
         }
     }
@@ -271,6 +291,7 @@ impl StationMessage {
             kinds::HEARTBEAT_SEEN => read_control(frame, Self::HeartbeatSeen),
             kinds::BULK_READY => read_control(frame, Self::BulkReady),
             kinds::STATIONS => read_control(frame, Self::Stations),
+            kinds::CERTIFICATE => read_control(frame, Self::Certificate),
             kinds::UNSUPPORTED => {
                 read_control(frame, |what| Self::Unsupported { request_id, what })
             }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use mainstay_protocol::{
-    CommandId, InstanceKey, NodeName, PlacementName, ResourceKey, ResourceKind, ResourceName,
-    SlotName, StationId, TypeName,
+    Bearer, CommandId, InstanceKey, NodeName, PlacementName, ResourceKey, ResourceKind,
+    ResourceName, SecretName, SlotName, StationId, TypeName,
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -49,6 +49,10 @@ pub struct ProcedureId(pub String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CollectedId(pub u64);
 
+/// A token's name; no secret. Hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TokenId(pub String);
+
 /// A vertex's key. The order of the variants is the order on disk and in snapshots: append only.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Key {
@@ -69,6 +73,9 @@ pub enum Key {
     Asked(AskedId),
     Procedure(ProcedureId),
     Collected(CollectedId),
+    Token(TokenId),
+    Identity(Bearer),
+    Secret(SecretName),
 }
 
 /// A vertex's kind. Numbers are stable on disk.
@@ -90,10 +97,13 @@ pub enum Kind {
     Asked = 14,
     Procedure = 15,
     Collected = 16,
+    Token = 17,
+    Identity = 18,
+    Secret = 19,
 }
 
 impl Kind {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Cluster,
         Self::Station,
         Self::Node,
@@ -110,6 +120,9 @@ impl Kind {
         Self::Asked,
         Self::Procedure,
         Self::Collected,
+        Self::Token,
+        Self::Identity,
+        Self::Secret,
     ];
 
     /// The word before the slash of a reference.
@@ -131,6 +144,9 @@ impl Kind {
             Self::Asked => "asked",
             Self::Procedure => "procedure",
             Self::Collected => "collected",
+            Self::Token => "token",
+            Self::Identity => "identity",
+            Self::Secret => "secret",
         }
     }
 
@@ -173,6 +189,9 @@ impl Key {
             Self::Asked(_) => Kind::Asked,
             Self::Procedure(_) => Kind::Procedure,
             Self::Collected(_) => Kind::Collected,
+            Self::Token(_) => Kind::Token,
+            Self::Identity(_) => Kind::Identity,
+            Self::Secret(_) => Kind::Secret,
         }
     }
 }
@@ -193,9 +212,11 @@ impl fmt::Display for Key {
             Self::Name(key) => write!(f, "{kind}/{key}"),
             Self::Configuration(ConfigHash(hash)) => write!(f, "{kind}/{hash}"),
             Self::Command(id) => write!(f, "{kind}/{id}"),
-            Self::Parked(ParkedId(id)) | Self::Procedure(ProcedureId(id)) => {
-                write!(f, "{kind}/{id}")
-            }
+            Self::Parked(ParkedId(id))
+            | Self::Procedure(ProcedureId(id))
+            | Self::Token(TokenId(id)) => write!(f, "{kind}/{id}"),
+            Self::Identity(bearer) => write!(f, "{kind}/{bearer}"),
+            Self::Secret(name) => write!(f, "{kind}/{name}"),
             Self::Resource(key) => write!(f, "{kind}/{key}"),
             Self::Asked(AskedId(id)) | Self::Collected(CollectedId(id)) => write!(f, "{kind}/{id}"),
         }
@@ -286,6 +307,13 @@ fn of_kind(kind: Kind, name: &str) -> Result<Key, BadReference> {
         Kind::Collected => Key::Collected(CollectedId(
             name.parse().map_err(|_| shape("a number is wanted"))?,
         )),
+        Kind::Token => Key::Token(TokenId(
+            hexadecimal(name).ok_or_else(|| shape("hexadecimal digits are wanted"))?,
+        )),
+        Kind::Identity => Key::Identity(name.parse().map_err(|_| {
+            shape("write identity/agent/NODE, identity/station/s1 or identity/person/NAME/ROLE")
+        })?),
+        Kind::Secret => Key::Secret(SecretName::new(name)?),
     })
 }
 

@@ -19,6 +19,7 @@
 //!
 //! What is not here: a clock (log time comes with [`Graph::begin`]), randomness, files, decisions.
 
+mod access;
 pub mod check;
 pub mod delta;
 pub mod event;
@@ -41,21 +42,24 @@ pub mod view;
 pub mod wish;
 mod words;
 
+pub use access::Digest;
 pub use check::{Problem, check};
 pub use delta::{Change, Delta, Unfit};
 pub use event::Event;
 pub use graph::{Applied, Graph};
 pub use key::{
     AskedId, BadReference, CollectedId, ConfigHash, Key, Kind, NameKey, ParkedId, ProcedureId,
+    TokenId,
 };
 pub use policy::Settings;
 pub use transition::IllegalTransition;
 pub use txn::{Savepoint, Txn, WriteError};
 pub use vertex::{
     Asked, Cause, Cluster, Collected, CommandVertex, Configuration, Desired, Edge, Failure,
-    FailureCause, InPlace, Instance, InstanceState, Name, Node, NodeState, Outbox, Parked,
-    ParkedWhat, Procedure, Record, Relation, Resource, RuleOff, ServiceType, Station, StationBegan,
-    StationState, Stray, Supervisor, SupervisorState, Vertex, slot_of,
+    FailureCause, Identity, InPlace, Instance, InstanceState, Name, Node, NodeState, Outbox,
+    Parked, ParkedWhat, Procedure, Record, Relation, Resource, Revoked, RuleOff, SealedAuthority,
+    Secret, ServiceType, Station, StationBegan, StationState, Stray, Supervisor, SupervisorState,
+    Token, TokenState, Vertex, slot_of,
 };
 pub use view::{View, ViewExt};
 pub use wish::{

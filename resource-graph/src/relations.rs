@@ -138,7 +138,10 @@ pub fn incoming(view: &(impl View + ?Sized), key: &Key) -> Vec<Related> {
         | Key::Resource(_)
         | Key::Asked(_)
         | Key::Procedure(_)
-        | Key::Collected(_) => {}
+        | Key::Collected(_)
+        | Key::Token(_)
+        | Key::Identity(_)
+        | Key::Secret(_) => {}
     }
     let mut found: Vec<Related> = near
         .iter()

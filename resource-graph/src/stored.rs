@@ -12,8 +12,9 @@ use thiserror::Error;
 
 use crate::key::{Key, Kind};
 use crate::vertex::{
-    Asked, Cause, Cluster, Collected, CommandVertex, Configuration, Edge, Instance, Name, Node,
-    Outbox, Parked, Procedure, Record, Resource, ServiceType, Station, Supervisor, Vertex,
+    Asked, Cause, Cluster, Collected, CommandVertex, Configuration, Edge, Identity, Instance, Name,
+    Node, Outbox, Parked, Procedure, Record, Resource, Secret, ServiceType, Station, Supervisor,
+    Token, Vertex,
 };
 use crate::wish::Placement;
 
@@ -49,6 +50,9 @@ pub fn encode(record: &Record) -> Vec<u8> {
         Vertex::Asked(vertex) => encode_as(record, vertex),
         Vertex::Procedure(vertex) => encode_as(record, vertex),
         Vertex::Collected(vertex) => encode_as(record, vertex),
+        Vertex::Token(vertex) => encode_as(record, vertex),
+        Vertex::Identity(vertex) => encode_as(record, vertex),
+        Vertex::Secret(vertex) => encode_as(record, vertex),
     }
 }
 
@@ -73,6 +77,9 @@ pub fn decode(bytes: &[u8]) -> Result<Record, StoredError> {
         Kind::Asked => decode_as(bytes, Vertex::Asked),
         Kind::Procedure => decode_as(bytes, Vertex::Procedure),
         Kind::Collected => decode_as(bytes, Vertex::Collected),
+        Kind::Token => decode_as(bytes, Vertex::Token),
+        Kind::Identity => decode_as(bytes, Vertex::Identity),
+        Kind::Secret => decode_as(bytes, Vertex::Secret),
     }?;
     if record.key.kind() == kind {
         Ok(record)
@@ -137,6 +144,9 @@ payloads! {
     Asked: Asked, 1, 1;
     Procedure: Procedure, 1, 1;
     Collected: Collected, 1, 1;
+    Token: Token, 1, 1;
+    Identity: Identity, 1, 1;
+    Secret: Secret, 1, 1;
 }
 
 impl<T: Payload> Evolving for Stored<'_, T> {

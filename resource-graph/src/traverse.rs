@@ -57,7 +57,10 @@ pub fn dependents(view: &(impl View + ?Sized), key: &Key) -> Vec<Key> {
         | Key::Parked(_)
         | Key::Asked(_)
         | Key::Procedure(_)
-        | Key::Collected(_) => {}
+        | Key::Collected(_)
+        | Key::Token(_)
+        | Key::Identity(_)
+        | Key::Secret(_) => {}
     }
     found.into_iter().collect()
 }

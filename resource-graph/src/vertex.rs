@@ -16,6 +16,7 @@ use crate::key::{ConfigHash, Key, Kind, NameKey};
 use crate::policy::Settings;
 use crate::wish::Placement;
 
+pub use crate::access::{Identity, Revoked, SealedAuthority, Secret, Token, TokenState};
 pub use crate::station::{Station, StationBegan, StationState};
 pub use crate::words::{Asked, Collected, Procedure, Resource, Stray};
 
@@ -85,6 +86,9 @@ pub enum Vertex {
     Asked(Asked),
     Procedure(Procedure),
     Collected(Collected),
+    Token(Token),
+    Identity(Identity),
+    Secret(Secret),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +99,8 @@ pub struct Cluster {
     pub settings: Settings,
     /// Rules that somebody switched off, by their names.
     pub rules_off: BTreeMap<String, RuleOff>,
+    /// None in a cluster that is on one machine only.
+    pub authority: Option<SealedAuthority>,
 }
 
 /// Who switched a rule off, and why.
@@ -473,6 +479,9 @@ impl Vertex {
             Self::Asked(_) => Kind::Asked,
             Self::Procedure(_) => Kind::Procedure,
             Self::Collected(_) => Kind::Collected,
+            Self::Token(_) => Kind::Token,
+            Self::Identity(_) => Kind::Identity,
+            Self::Secret(_) => Kind::Secret,
         }
     }
 
@@ -501,7 +510,10 @@ impl Vertex {
             | Self::Configuration(_)
             | Self::Supervisor(_)
             | Self::Parked(_)
-            | Self::Resource(_) => None,
+            | Self::Resource(_)
+            | Self::Token(_)
+            | Self::Identity(_)
+            | Self::Secret(_) => None,
         }
     }
 
@@ -518,6 +530,9 @@ impl Vertex {
             }
             (Self::Procedure(a), Self::Procedure(b)) => a.count == b.count,
             (Self::Resource(a), Self::Resource(b)) => a.manner == b.manner,
+            (Self::Token(a), Self::Token(b)) => a.state == b.state,
+            (Self::Identity(a), Self::Identity(b)) => a == b,
+            (Self::Secret(a), Self::Secret(b)) => a == b,
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
         }
     }

@@ -38,6 +38,7 @@ fn put_parts(txn: &mut Txn<'_>) {
         at: seconds(2),
     };
     let cluster = Cluster {
+        authority: None,
         id: ClusterId(uuid::Uuid::from_u128(7)),
         epoch: Epoch(1),
         name: ClusterName::new("dev").unwrap(),

@@ -211,6 +211,7 @@ impl World {
             StationMessage::Stations(_)
             | StationMessage::HeartbeatSeen(_)
             | StationMessage::BulkReady(_)
+            | StationMessage::Certificate(_)
             | StationMessage::Request { .. }
             | StationMessage::Unsupported { .. } => Ok(()),
         }

@@ -73,7 +73,12 @@ fn wish(operation: &Operation) -> Option<Desired> {
         | Operation::Apply(_)
         | Operation::Reconfigure(_)
         | Operation::Rollback { .. }
-        | Operation::SafeStart { .. } => None,
+        | Operation::SafeStart { .. }
+        | Operation::CreateToken(_)
+        | Operation::RevokeToken { .. }
+        | Operation::UseToken(_)
+        | Operation::RevokeIdentity { .. }
+        | Operation::SetSecret { .. } => None,
     }
 }
 
@@ -365,7 +370,12 @@ impl World {
             | Operation::Apply(_)
             | Operation::Reconfigure(_)
             | Operation::Rollback { .. }
-            | Operation::SafeStart { .. } => Vec::new(),
+            | Operation::SafeStart { .. }
+            | Operation::CreateToken(_)
+            | Operation::RevokeToken { .. }
+            | Operation::UseToken(_)
+            | Operation::RevokeIdentity { .. }
+            | Operation::SetSecret { .. } => Vec::new(),
         };
         for instance in instances {
             let page = self.operators.books.entry(instance).or_default();

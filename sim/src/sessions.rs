@@ -85,6 +85,7 @@ impl World {
             }
             AgentMessage::Answer { .. }
             | AgentMessage::BulkUp(_)
+            | AgentMessage::Renew(_)
             | AgentMessage::Unsupported { .. } => Ok(()),
         }
     }

@@ -46,6 +46,7 @@ pub struct Station {
 impl Station {
     pub fn new(plan: &Plan, dice: &mut Dice) -> Self {
         let found = Found {
+            authority: None,
             cluster: ClusterId(dice.uuid()),
             name: "sim".parse().expect("a name"),
             settings: plan.settings.clone(),

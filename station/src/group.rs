@@ -8,6 +8,7 @@
 //! Who votes is the log's own business (`store/src/raft/members.rs`); the graph only shows it.
 
 mod change;
+mod joining;
 mod watch;
 mod ways;
 
@@ -21,6 +22,7 @@ use mainstay_store::LogStatus;
 use crate::shared::Shared;
 
 pub use change::{add, hand_over, lead, remove};
+pub use joining::ask_in;
 pub use watch::watch;
 pub use ways::{LogWays, Ways, introduction};
 

@@ -1,7 +1,9 @@
-//! The HTTP API on its Unix socket: reads from store snapshots, changes through the inbox, questions through the
+//! The HTTP API, on its Unix socket and over the network: reads from store snapshots, changes through the inbox, questions through the
 //! sessions.
 
+mod access;
 mod admission;
+mod asker;
 mod asks;
 mod changed;
 mod changes;
@@ -27,15 +29,16 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{MethodRouter, delete, get, post, put};
-use mainstay_api::routes::{self, Method, Route};
+use mainstay_api::routes::{self, Asker, Method, Route};
+use mainstay_identity::way::BoxedStream;
 use mainstay_protocol::limits;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::shared::Shared;
 pub use forward::say_farewell;
 
-use admission::{Admitting, PassedOn};
+use admission::{Admitting, Others};
 use idempotency::Keys;
 
 /// What handlers share.
@@ -48,10 +51,16 @@ pub struct Api {
     stop: watch::Receiver<bool>,
 }
 
-/// Serves until the station stops: whom the socket lets in, and what other stations pass on.
+/// A connection on which requests come, and whose they are.
+pub struct ToApi {
+    pub stream: BoxedStream,
+    pub asker: Asker,
+}
+
+/// Serves until the station stops: whom the socket lets in, and who comes over the network.
 pub async fn serve(
     listener: UnixListener,
-    passed_on: mpsc::Receiver<UnixStream>,
+    others: mpsc::Receiver<ToApi>,
     shared: Arc<Shared>,
     stop: watch::Receiver<bool>,
 ) {
@@ -67,12 +76,15 @@ pub async fn serve(
         drop(stop.wait_for(|stop| *stop).await);
     };
     let router = router(api);
-    let outside = router
-        .clone()
-        .layer(middleware::from_fn(forward::from_outside));
-    let own = axum::serve(Admitting::new(listener), outside)
+    let service = || {
+        router
+            .clone()
+            .into_make_service_with_connect_info::<asker::Connected>()
+    };
+    let own = axum::serve(Admitting::new(listener), service())
         .with_graceful_shutdown(until_stop(stop.clone()));
-    let others = axum::serve(PassedOn(passed_on), router).with_graceful_shutdown(until_stop(stop));
+    let others =
+        axum::serve(Others::new(others), service()).with_graceful_shutdown(until_stop(stop));
     let (own, others) = tokio::join!(own.into_future(), others.into_future());
     for error in [own.err(), others.err()].into_iter().flatten() {
         tracing::error!(%error, "the API ended");
@@ -96,6 +108,7 @@ fn router(api: Api) -> Router {
             api.clone(),
             forward::to_leader,
         ))
+        .layer(middleware::from_fn(asker::authorise))
         .layer(middleware::from_fn_with_state(
             api.clone(),
             reply::with_request_id,
@@ -159,6 +172,15 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::RULE_ENABLE, post(rules::enable)),
         (routes::PARKED_ONE, get(looks::parked)),
         (routes::PARKED_DROP, delete(changes::drop_parked)),
+        (routes::TOKEN_CREATE, post(access::create_token)),
+        (routes::TOKEN_REVOKE, post(access::revoke_token)),
+        (routes::JOIN, post(access::join)),
+        (routes::IDENTITY, get(access::identity)),
+        (routes::IDENTITY_OF_PERSON, get(access::identity_of_person)),
+        (routes::IDENTITY_REVOKE, post(access::revoke)),
+        (routes::PERSON_REVOKE, post(access::revoke_person)),
+        (routes::SECRET_PUT, put(access::set_secret)),
+        (routes::WHOAMI, get(access::whoami)),
     ];
     handlers.extend(looks::lists());
     debug_assert!(handlers.iter().all(|(route, _)| {

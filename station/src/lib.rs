@@ -23,6 +23,7 @@
 //! Users link their rules: `Station::new().rule::<MyRule>().procedure::<MyProcedure>().run(options)`.
 #![forbid(unsafe_code)]
 
+mod access;
 mod clock;
 mod cluster;
 mod descriptors;
@@ -39,5 +40,6 @@ mod shared;
 mod startup;
 mod watchdog;
 
+pub use access::AUTHORITY;
 pub use options::{Profile, StationOptions};
 pub use startup::{Running, StartError, Station};

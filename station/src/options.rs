@@ -1,9 +1,10 @@
 //! How a station is started.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mainstay_protocol::{ClusterId, ClusterName, NodeName, StationId, limits};
+use mainstay_protocol::{Address, ClusterId, ClusterName, NodeName, StationId, limits};
 use mainstay_resource_graph::Settings;
 
 /// Which table of timers a new cluster begins with.
@@ -43,6 +44,11 @@ pub struct StationOptions {
     pub cluster_name: ClusterName,
     pub profile: Profile,
     pub station: StationId,
+    /// Where it is found over the network, by whoever has a certificate of the cluster; it listens there. It must have been
+    /// initialised or joined.
+    pub listen: Option<Address>,
+    /// Those that are asked to add it, if it is no part of the group.
+    pub group: BTreeMap<StationId, String>,
     /// The cluster it is to be added to; else an empty directory founds one of its own.
     pub joins: Option<ClusterId>,
     /// The node it runs on, if its machine is one.
@@ -68,6 +74,8 @@ impl StationOptions {
             cluster_name,
             profile: Profile::Lan,
             station: StationId(1),
+            listen: None,
+            group: BTreeMap::new(),
             joins: None,
             node: None,
             chaos: false,

@@ -14,6 +14,7 @@ mod bulk;
 mod introduce;
 mod link;
 mod listener;
+mod network;
 mod serve;
 mod writer;
 
@@ -33,7 +34,8 @@ use crate::shared::Submitted;
 use bad_peers::BadPeers;
 pub use introduce::read_handshake;
 pub use link::Link;
-pub use listener::{ListenerConfig, listen};
+pub use listener::{Ground, ListenerConfig, listen};
+pub use network::bind;
 
 /// Every session there is, by node.
 #[derive(Debug, Default)]
@@ -174,6 +176,12 @@ impl Sessions {
             .find_run(node, agent_run)
             .filter(|link| link.is_welcome())
         {
+            link.close(why);
+        }
+    }
+
+    pub fn close(&self, node: &NodeName, why: &'static str) {
+        if let Some(link) = self.find(node) {
             link.close(why);
         }
     }

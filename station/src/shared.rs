@@ -16,6 +16,7 @@ use mainstay_resource_graph::{StationState, View, ViewExt};
 use mainstay_store::{Reading, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::access::Access;
 use crate::clock::wall_ms;
 use crate::group::Ways;
 use crate::metrics::Metrics;
@@ -45,6 +46,8 @@ pub struct Shared {
     pub metrics: Metrics,
     pub standing: watch::Sender<Standing>,
     pub ways: Arc<Ways>,
+    /// None for a station that is on one machine only.
+    pub access: Option<Arc<Access>>,
     began: Instant,
     memory: Mutex<Memory>,
 }
@@ -79,6 +82,7 @@ impl Shared {
         about: About,
         inbox: mpsc::Sender<Submitted>,
         ways: Arc<Ways>,
+        access: Option<Arc<Access>>,
     ) -> Arc<Self> {
         let wall = wall_clock(&store);
         Arc::new(Self {
@@ -90,6 +94,7 @@ impl Shared {
             standing: watch::Sender::new(Standing::default()),
             began: Instant::now(),
             ways,
+            access,
             memory: Mutex::new(Memory {
                 wall,
                 ..Memory::default()
@@ -289,5 +294,9 @@ impl Live for Shared {
 
     fn leader(&self) -> Option<StationId> {
         self.leading()
+    }
+
+    fn now(&self) -> Time {
+        Time::from_wall_ms(wall_ms())
     }
 }

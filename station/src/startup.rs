@@ -8,23 +8,25 @@ use std::time::Duration;
 
 use mainstay_api::{Exit, Problem, Time};
 use mainstay_coordinator::{CoreConfig, Found, Procedure, Rule, Rules, StationLife};
+use mainstay_identity::KeepError;
 use mainstay_protocol::handshake::Handshake;
-use mainstay_protocol::{ClusterId, Epoch, StationRunId, code, limits};
+use mainstay_protocol::{Address, ClusterId, Epoch, StationRunId, code, limits};
 use mainstay_resource_graph::ViewExt;
 use mainstay_store::{OpenError, Opened, Store, StoreConfig};
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use crate::access::{self, Access};
 use crate::clock::{Clock, wall_ms as wall_ms_now};
 use crate::driver::Inputs;
 use crate::group::{self, LogWays, Ways, introduction};
 use crate::http;
 use crate::options::StationOptions;
 use crate::recovery_supervisor::{Over, RecoverySupervisor};
-use crate::sessions::{self, ListenerConfig};
+use crate::sessions::{self, Ground, ListenerConfig};
 use crate::shared::{About, Shared, Submitted};
 use crate::watchdog::{self, Watchdog};
 use crate::{cluster, descriptors, peers};
@@ -51,6 +53,17 @@ pub enum StartError {
         path: PathBuf,
         cause: std::io::Error,
     },
+    #[error("what the station shows over the network cannot be read: {0}")]
+    Identity(#[from] KeepError),
+    #[error("{address} cannot be listened on: {cause}")]
+    Address {
+        address: String,
+        cause: std::io::Error,
+    },
+    #[error(
+        "on {address} everybody shows who they are, and this station has nothing to show: it was neither initialised nor joined"
+    )]
+    NothingToShow { address: String },
     #[error("the process cannot be set up: {0}")]
     Process(std::io::Error),
 }
@@ -113,22 +126,26 @@ impl Station {
     /// Starts within a runtime that is there already.
     pub async fn start(self, options: StationOptions) -> Result<Running, StartError> {
         prepare_process(&options)?;
-        let cluster = cluster::of_directory(&options)?;
+        let access = Access::of_directory(&options.dir)?.map(Arc::new);
+        let cluster = cluster::of_directory(&options, access.as_deref())?;
         let life = StationLife {
             run: StationRunId(Uuid::new_v4()),
             build: env!("CARGO_PKG_VERSION").to_owned(),
             node: options.node.clone(),
         };
-        let ways = Ways::new(introduction(&options, cluster, &life));
+        let shown = access.as_ref().map(|access| access.shown().clone());
+        let ways = Ways::new(introduction(&options, cluster, &life), shown);
         let (store, opened) = open(&options, cluster, &ways).await?;
         let clock = Clock::new();
-        let prepared = Sockets::open(&options).and_then(|sockets| {
-            Ok((
-                sockets,
-                Watchdog::start(clock, &options.dir, options.profile.core_call())
-                    .map_err(StartError::Process)?,
-            ))
-        });
+        let prepared = Sockets::open(&options, access.as_deref())
+            .await
+            .and_then(|sockets| {
+                Ok((
+                    sockets,
+                    Watchdog::start(clock, &options.dir, options.profile.core_call())
+                        .map_err(StartError::Process)?,
+                ))
+            });
         let (sockets, watchdog) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -142,12 +159,16 @@ impl Station {
         ways.of_epoch(known_epoch);
         let log_time = store.view().log_time();
         let rules = runnable(self.rules, &options.dir);
-        let shared = share(&options, &rules, store, (inbox, ways, life.clone()));
+        let founded = access.as_deref().and_then(Access::founded);
+        let shared = share(&options, &rules, store, (inbox, ways, access, life.clone()));
         shared.applied(opened.report.revision);
         let end = watch::Sender::new(false);
         let supervisor = RecoverySupervisor {
             config: CoreConfig {
-                found: found(&options, cluster, &life),
+                found: Found {
+                    authority: founded,
+                    ..found(&options, cluster, &life)
+                },
                 epoch,
             },
             rules,
@@ -169,6 +190,20 @@ impl Station {
             ..introduction(&options, cluster, &life)
         };
         tokio::spawn(group::watch(Arc::clone(&shared), stop.subscribe()));
+        if shared.access.is_some() {
+            tokio::spawn(until_stopped(
+                access::keep_renewed(Arc::clone(&shared)),
+                stop.subscribe(),
+            ));
+        }
+        if !options.group.is_empty() {
+            let joining = group::ask_in(
+                Arc::clone(&shared),
+                address(&options),
+                options.group.clone(),
+            );
+            tokio::spawn(until_stopped(joining, stop.subscribe()));
+        }
         Ok(Running {
             coordinator: tokio::spawn(supervisor.run()),
             listeners: sockets.serve(&shared, handshake, &stop),
@@ -177,6 +212,13 @@ impl Station {
             end,
             sockets: vec![options.sessions_socket, options.api_socket],
         })
+    }
+}
+
+async fn until_stopped(work: impl Future<Output = ()>, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        () = work => {}
+        _ = stop.wait_for(|stop| *stop) => {}
     }
 }
 
@@ -206,7 +248,12 @@ fn share(
     options: &StationOptions,
     rules: &Rules,
     store: Store,
-    (inbox, ways, life): (mpsc::Sender<Submitted>, Arc<Ways>, StationLife),
+    (inbox, ways, access, life): (
+        mpsc::Sender<Submitted>,
+        Arc<Ways>,
+        Option<Arc<Access>>,
+        StationLife,
+    ),
 ) -> Arc<Shared> {
     let (log_time, wall_ms) = {
         let view = store.view();
@@ -219,7 +266,7 @@ fn share(
         started: Time::from_wall_ms(wall_ms_now()),
         chaos: options.chaos,
     };
-    let shared = Shared::new(store, about, inbox, ways);
+    let shared = Shared::new(store, about, inbox, ways, access);
     if wall_ms > 0 {
         shared.pin_wall(log_time, wall_ms);
     }
@@ -230,10 +277,11 @@ fn share(
 struct Sockets {
     sessions: UnixListener,
     api: UnixListener,
+    network: Option<Arc<TcpListener>>,
 }
 
 impl Sockets {
-    fn open(options: &StationOptions) -> Result<Self, StartError> {
+    async fn open(options: &StationOptions, access: Option<&Access>) -> Result<Self, StartError> {
         let open = |path: &Path| {
             peers::listen(path).map_err(|cause| StartError::Socket {
                 path: path.to_owned(),
@@ -243,7 +291,29 @@ impl Sockets {
         Ok(Self {
             sessions: open(&options.sessions_socket)?,
             api: open(&options.api_socket)?,
+            network: Self::network(options, access).await?,
         })
+    }
+
+    async fn network(
+        options: &StationOptions,
+        access: Option<&Access>,
+    ) -> Result<Option<Arc<TcpListener>>, StartError> {
+        let Some(Address::Tls { host, port }) = &options.listen else {
+            return Ok(None);
+        };
+        let address = || format!("{host}:{port}");
+        if access.is_none() {
+            return Err(StartError::NothingToShow { address: address() });
+        }
+        let bound = sessions::bind(host, *port).await;
+        bound
+            .map(Arc::new)
+            .map(Some)
+            .map_err(|cause| StartError::Address {
+                address: address(),
+                cause,
+            })
     }
 
     fn serve(
@@ -254,11 +324,14 @@ impl Sockets {
     ) -> Vec<JoinHandle<()>> {
         let (passed_on, to_api) = mpsc::channel(limits::HANDSHAKES_MAX);
         let sessions = sessions::listen(ListenerConfig {
-            listener: self.sessions,
-            shared: Arc::clone(shared),
-            handshake,
+            local: self.sessions,
+            network: self.network,
             stop: stop.subscribe(),
-            passed_on,
+            ground: Ground {
+                shared: Arc::clone(shared),
+                handshake: Arc::new(handshake),
+                to_api: passed_on,
+            },
         });
         let api = http::serve(self.api, to_api, Arc::clone(shared), stop.subscribe());
         vec![tokio::spawn(sessions), tokio::spawn(api)]
@@ -372,10 +445,14 @@ fn found(options: &StationOptions, cluster: ClusterId, life: &StationLife) -> Fo
         station: options.station,
         address: address(options),
         life: life.clone(),
+        authority: None,
     }
 }
 
 fn address(options: &StationOptions) -> String {
+    if let Some(listen) = &options.listen {
+        return listen.to_string();
+    }
     format!("unix:{}", options.sessions_socket.display())
 }
 
@@ -389,16 +466,26 @@ fn failed(dir: &Path, error: &StartError) -> ExitCode {
         StartError::Store(OpenError::NewerFormat { .. }) => {
             (code::DATA_DIRECTORY, Exit::VersionMismatch)
         }
-        StartError::Store(OpenError::Io { .. }) | StartError::Socket { .. } => {
-            (code::DATA_DIRECTORY, Exit::Usage)
-        }
+        StartError::Store(OpenError::Io { .. })
+        | StartError::Socket { .. }
+        | StartError::Address { .. }
+        | StartError::Identity(_) => (code::DATA_DIRECTORY, Exit::Usage),
+        StartError::NothingToShow { .. } => (code::STRANGER, Exit::Usage),
         StartError::Store(
             OpenError::Damaged { .. } | OpenError::Database { .. } | OpenError::Log { .. },
         ) => (code::DATA_DIRECTORY, Exit::Bug),
         StartError::Process(_) => (code::INTERNAL, Exit::Bug),
     };
+    let to_do = match error {
+        StartError::NothingToShow { .. } => "mainstay init --help".to_owned(),
+        StartError::Address { .. } => "ip address".to_owned(),
+        StartError::Store(_)
+        | StartError::Socket { .. }
+        | StartError::Identity(_)
+        | StartError::Process(_) => format!("ls -ld {}", dir.display()),
+    };
     let mut problem = Problem::new(code, what, error.to_string())
-        .to_do(format!("ls -ld {}", dir.display()))
+        .to_do(to_do)
         .in_request("-");
     problem.exit = exit;
     tracing::error!(%error, "the station did not start");

@@ -54,6 +54,9 @@ pub(crate) fn state(kind: Kind) -> &'static str {
         Kind::Asked => "state_asked",
         Kind::Procedure => "state_procedure",
         Kind::Collected => "state_collected",
+        Kind::Token => "state_token",
+        Kind::Identity => "state_identity",
+        Kind::Secret => "state_secret",
     }
 }
 

@@ -4,10 +4,10 @@
 
 use mainstay_protocol::{
     CommandId, InstanceKey, NodeName, PlacementName, ResourceKey, ResourceKind, ResourceName,
-    Revision, SlotName, StationId, TypeName,
+    Revision, SecretName, SlotName, StationId, TypeName,
 };
 use mainstay_resource_graph::{
-    AskedId, CollectedId, ConfigHash, Key, Kind, NameKey, ParkedId, ProcedureId, Relation,
+    AskedId, CollectedId, ConfigHash, Key, Kind, NameKey, ParkedId, ProcedureId, Relation, TokenId,
 };
 
 const END: u8 = 0;
@@ -147,7 +147,11 @@ fn push_key(bytes: &mut Vec<u8>, key: &Key) {
             push_text(bytes, key.name.as_str());
         }
         Key::Configuration(ConfigHash(hash)) => push_text(bytes, hash),
-        Key::Parked(ParkedId(id)) | Key::Procedure(ProcedureId(id)) => push_text(bytes, id),
+        Key::Parked(ParkedId(id)) | Key::Procedure(ProcedureId(id)) | Key::Token(TokenId(id)) => {
+            push_text(bytes, id)
+        }
+        Key::Identity(bearer) => push_text(bytes, &bearer.to_string()),
+        Key::Secret(name) => push_text(bytes, name.as_str()),
         Key::Resource(key) => {
             push_text(bytes, key.kind.as_str());
             push_text(bytes, key.name.as_str());
@@ -186,6 +190,9 @@ pub(crate) fn read_vertex(bytes: &[u8]) -> Option<Key> {
         Kind::Procedure => Key::Procedure(ProcedureId(text(rest)?)),
         Kind::Asked => Key::Asked(AskedId(read_u64(rest)?)),
         Kind::Collected => Key::Collected(CollectedId(read_u64(rest)?)),
+        Kind::Token => Key::Token(TokenId(text(rest)?)),
+        Kind::Identity => Key::Identity(text(rest)?.parse().ok()?),
+        Kind::Secret => Key::Secret(SecretName::new(text(rest)?).ok()?),
         Kind::Resource => {
             let kind = ResourceKind::new(text(rest)?).ok()?;
             Key::Resource(ResourceKey::new(kind, ResourceName::new(text(rest)?).ok()?))

@@ -132,7 +132,18 @@ const LAYERS: [Layer; 19] = [
         "station",
         MayUse::AllBut(&["node-agent", "cli", "sim", "tests", "xtask"]),
     ),
-    layer("api", MayUse::Only(&PURE_FOLDERS)),
+    layer(
+        "api",
+        MayUse::Only(&[
+            "protocol",
+            "identity",
+            "interfaces",
+            "resource-graph",
+            "broker",
+            "orchestrator",
+            "coordinator",
+        ]),
+    ),
     layer("queue-nats", MayUse::Only(&["protocol", "orchestrator"])),
     layer("cli", MayUse::AllBut(&["sim", "tests", "xtask"])),
     dev_layer(

@@ -1,6 +1,6 @@
 //! One request on one connection: connect, send, read a bounded answer.
 
-use std::path::Path;
+use std::sync::Arc;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -8,9 +8,10 @@ use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, IF_MATCH, IF_NONE_MATCH};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use mainstay_protocol::code;
+use mainstay_identity::way::{self, BoxedStream};
+use mainstay_protocol::{Address, code};
+use rustls::ClientConfig;
 use serde::de::DeserializeOwned;
-use tokio::net::UnixStream;
 use uuid::Uuid;
 
 use crate::problem::Problem;
@@ -125,24 +126,40 @@ impl Received {
     }
 }
 
-/// Nothing is sent yet.
-pub async fn connect(socket: &Path, what: &str) -> Result<UnixStream, Problem> {
-    UnixStream::connect(socket).await.map_err(|error| {
-        let (code, why) = match error.kind() {
-            std::io::ErrorKind::PermissionDenied => (
+/// A connection on which nothing was sent yet.
+pub struct Open(BoxedStream);
+
+pub async fn connect(
+    station: &Address,
+    shown: Option<Arc<ClientConfig>>,
+    what: &str,
+) -> Result<Open, Problem> {
+    let opened = way::open(station, shown).await;
+    opened.map(Open).map_err(|error| {
+        let (code, why) = match (way::told(&error), error.kind(), station) {
+            (Some((code, why)), _, _) => (code, format!("at {}: {why}", name(station))),
+            (None, std::io::ErrorKind::PermissionDenied, Address::Unix(socket)) => (
                 code::NOT_ALLOWED,
                 format!("the socket {} belongs to another user", socket.display()),
             ),
             _ => (
                 code::NO_SERVER,
-                format!("{} {}: {error}", super::NOBODY_ANSWERS, socket.display()),
+                format!("{} {}: {error}", super::NOBODY_ANSWERS, name(station)),
             ),
         };
         Problem::of_route(code, what, why).in_request(Uuid::new_v4().simple().to_string())
     })
 }
 
-pub async fn ask(stream: UnixStream, asked: Asked<'_>) -> Result<Received, Problem> {
+/// As people know it: a socket by its path alone.
+pub fn name(station: &Address) -> String {
+    match station {
+        Address::Unix(socket) => socket.display().to_string(),
+        Address::Tls { .. } => station.to_string(),
+    }
+}
+
+pub async fn ask(stream: Open, asked: Asked<'_>) -> Result<Received, Problem> {
     let what = asked.what();
     let (request_id, response) = open(stream, asked).await?;
     receive(what, request_id, response).await
@@ -171,7 +188,7 @@ pub async fn receive(
 
 /// Sends a request and returns with the head of its answer.
 pub async fn open(
-    stream: UnixStream,
+    Open(stream): Open,
     asked: Asked<'_>,
 ) -> Result<(String, Response<Incoming>), Problem> {
     let what = asked.what();
@@ -217,6 +234,11 @@ pub async fn open(
 
 /// The connection ended within a request: what became of it is not known here.
 pub fn broken(what: &str, request_id: &str, error: &dyn std::error::Error) -> Problem {
+    // Whether a station takes what it is shown is only heard when it is to answer.
+    let io = error.source().and_then(|source| source.downcast_ref());
+    if let Some((code, why)) = io.and_then(way::told) {
+        return Problem::of_route(code, what, why).in_request(request_id);
+    }
     let mut why = format!("the connection to the station broke before its answer: {error}");
     if let Some(source) = error.source() {
         why.push_str(&format!(": {source}"));

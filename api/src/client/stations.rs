@@ -1,10 +1,10 @@
-//! The sockets of a cluster's stations, and what is said when none of them answers.
+//! The addresses of a cluster's stations, and what is said when none of them answers.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mainstay_protocol::code;
+use mainstay_protocol::{Address, code};
+use rustls::ClientConfig;
 
 use super::NOBODY_ANSWERS;
 use crate::problem::Problem;
@@ -12,7 +12,9 @@ use crate::problem::Problem;
 /// Clones know the same: what one of them found silent is not begun with by another.
 #[derive(Debug, Clone)]
 pub struct Stations {
-    sockets: Arc<[PathBuf]>,
+    addresses: Arc<[Address]>,
+    /// What is shown over the network.
+    shown: Option<Arc<ClientConfig>>,
     /// The one that answered last; a hint and no more, so its order among threads does not matter.
     first: Arc<AtomicUsize>,
 }
@@ -27,20 +29,25 @@ pub enum Failed {
 }
 
 impl Stations {
-    pub fn new(sockets: Vec<PathBuf>) -> Self {
+    pub fn new(addresses: Vec<Address>, shown: Option<Arc<ClientConfig>>) -> Self {
         Self {
-            sockets: sockets.into(),
+            addresses: addresses.into(),
+            shown,
             first: Arc::default(),
         }
     }
 
-    pub fn socket(&self, at: usize) -> &Path {
-        &self.sockets[at]
+    pub fn address(&self, at: usize) -> &Address {
+        &self.addresses[at]
+    }
+
+    pub fn shown(&self) -> Option<Arc<ClientConfig>> {
+        self.shown.clone()
     }
 
     /// Each once, the one that answered last first.
     pub fn in_order(&self) -> Vec<usize> {
-        let (count, first) = (self.sockets.len(), self.first.load(Ordering::Relaxed));
+        let (count, first) = (self.addresses.len(), self.first.load(Ordering::Relaxed));
         (0..count).map(|step| (first + step) % count).collect()
     }
 
@@ -50,7 +57,7 @@ impl Stations {
 
     /// The next request begins with another, unless one has answered meanwhile.
     pub fn let_down(&self, at: usize) {
-        let next = (at + 1) % self.sockets.len();
+        let next = (at + 1) % self.addresses.len();
         let swap = self
             .first
             .compare_exchange(at, next, Ordering::Relaxed, Ordering::Relaxed);
@@ -75,9 +82,9 @@ pub fn nobody(what: String, mut tried: Vec<Problem>) -> Problem {
         .map(|why| why.strip_prefix(NOBODY_ANSWERS).unwrap_or(why).trim_start())
         .collect();
     let why = match tried.len() {
-        0 => format!("{NOBODY_ANSWERS} any socket: none is known"),
+        0 => format!("{NOBODY_ANSWERS} any station: none is known"),
         count => format!(
-            "{NOBODY_ANSWERS} any of {count} sockets: {}",
+            "{NOBODY_ANSWERS} any of {count} stations: {}",
             reasons.join("; ")
         ),
     };
@@ -93,7 +100,8 @@ mod tests {
 
     #[test]
     fn the_one_that_answered_last_is_first_for_every_clone() {
-        let stations = Stations::new(["/a", "/b", "/c"].map(PathBuf::from).to_vec());
+        let sockets = ["/a", "/b", "/c"].map(|path| Address::Unix(path.into()));
+        let stations = Stations::new(sockets.to_vec(), None);
         let clone = stations.clone();
         assert_eq!(stations.in_order(), [0, 1, 2]);
         stations.answered(2);
@@ -120,7 +128,7 @@ mod tests {
         assert_eq!(told.code, code::NO_SERVER);
         assert_eq!(
             told.why,
-            "no station answers on any of 2 sockets: /a: Connection refused; the station on /b says nothing: no \
+            "no station answers on any of 2 stations: /a: Connection refused; the station on /b says nothing: no \
              answer within 1s"
         );
         let alone = nobody("read /x".to_owned(), vec![problem(unreachable("/a"))]);

@@ -106,6 +106,9 @@ fn list_command(kind: Kind) -> &'static str {
         Kind::Asked => "mainstay get asked",
         Kind::Procedure => "mainstay get procedures",
         Kind::Collected => "mainstay get collected",
+        Kind::Token => "mainstay token list",
+        Kind::Identity => "mainstay identity list",
+        Kind::Secret => "mainstay secret list",
         Kind::Cluster | Kind::Outbox | Kind::Command => "mainstay status",
     }
 }

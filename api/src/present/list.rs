@@ -83,6 +83,9 @@ impl Present<'_> {
             Key::Asked(id) => to_value(self.asked(*id)?),
             Key::Procedure(id) => to_value(self.procedure(id)?),
             Key::Collected(id) => to_value(self.collected(*id)?),
+            Key::Token(id) => to_value(self.token(id)?),
+            Key::Identity(bearer) => to_value(self.identity(bearer)?),
+            Key::Secret(name) => to_value(self.secret(name)?),
             Key::Cluster => self.cluster_value(),
             Key::Outbox(_) | Key::Command(_) => None,
         }

@@ -8,15 +8,16 @@ use mainstay_protocol::report::{
     LiveState, Manner, MessageDeclaration, RestartWhen, SysInfo, TypeDeclaration, TypedFailure,
 };
 use mainstay_protocol::{
-    AgentRunId, BootId, ClusterId, ClusterName, Epoch, Incarnation, InstanceKey, NodeId, NodeName,
-    PlacementName, QuestionId, Revision, SlotName, StationId, StationRunId, Timestamp, TypeName,
+    Admits, AgentRunId, Bearer, BootId, ClusterId, ClusterName, Epoch, Incarnation, InstanceKey,
+    NodeId, NodeName, PlacementName, QuestionId, Revision, SlotName, StationId, StationRunId,
+    Timestamp, TypeName,
 };
 use mainstay_resource_graph::{
     Asked, AskedId, Cause, Cluster, Collected, CollectedId, ConfigHash, Configuration, Edge, Graph,
-    Instance, InstanceState, Key, Made, Name, NameKey, Node, NodeState, Parked, ParkedId,
-    ParkedWhat, Placement, Procedure, ProcedureId, Record, Relation, Resource, ServiceType,
+    Identity, Instance, InstanceState, Key, Made, Name, NameKey, Node, NodeState, Parked, ParkedId,
+    ParkedWhat, Placement, Procedure, ProcedureId, Record, Relation, Resource, Secret, ServiceType,
     Settings, Station, StationBegan, StationState, Stray, Supervisor, SupervisorState, Target,
-    Vertex, View, Wish,
+    Token, TokenId, TokenState, Vertex, View, Wish,
 };
 use uuid::Uuid;
 
@@ -58,6 +59,10 @@ impl Live for Overlay {
 
     fn leader(&self) -> Option<StationId> {
         Some(StationId(1))
+    }
+
+    fn now(&self) -> Time {
+        Time::from_wall_ms(1_000)
     }
 }
 
@@ -242,6 +247,30 @@ fn words() -> Vec<(Key, Vertex)> {
                 until: Timestamp(9),
             }),
         ),
+        (
+            Key::Token(TokenId("beef".to_owned())),
+            Vertex::Token(Token {
+                hash: [1; 32],
+                admits: Admits::Agent(None),
+                until: Timestamp(9),
+                by: "ada".to_owned(),
+                state: TokenState::Open,
+            }),
+        ),
+        (
+            Key::Identity(Bearer::Agent(node_name("n1"))),
+            Vertex::Identity(Identity {
+                key: [2; 32],
+                revoked: None,
+            }),
+        ),
+        (
+            Key::Secret("db".parse().unwrap()),
+            Vertex::Secret(Secret {
+                sealed: vec![3],
+                by: "ada".to_owned(),
+            }),
+        ),
     ]
 }
 
@@ -257,6 +286,7 @@ fn placement() -> Vertex {
 
 fn cluster() -> Cluster {
     Cluster {
+        authority: None,
         id: ClusterId(Uuid::from_u128(1)),
         epoch: Epoch(1),
         name: ClusterName::new("dev").unwrap(),

@@ -215,7 +215,10 @@ pub fn states_of(kind: Kind) -> &'static [&'static str] {
         | Kind::Resource
         | Kind::Asked
         | Kind::Procedure
-        | Kind::Collected => &[],
+        | Kind::Collected
+        | Kind::Token
+        | Kind::Identity
+        | Kind::Secret => &[],
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use mainstay_agent::AgentArguments as AgentRunArguments;
 use mainstay_protocol::limits::{DEV_NODES_MAX, DEV_STATIONS_MAX};
-use mainstay_protocol::{ClusterId, ClusterName, NodeName, StationId};
-use mainstay_station::{Profile, StationOptions};
+use mainstay_protocol::{Address, ClusterName, NodeName, StationId};
+use mainstay_station::Profile;
 use uuid::Uuid;
 
 use super::values;
@@ -103,16 +103,19 @@ pub enum AgentCommand {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  mainstay station run --dir /var/lib/mainstay/s1 --cluster prod\n  mainstay station run \
+    after_help = "Examples:\n  mainstay station run\n  mainstay station run --dir /var/lib/mainstay/s1 --cluster prod\n  mainstay station run \
                   --dir s2 --cluster dev --station s2 --joins 0c6f6a346f0e4c0f9e0b2d7f5a3c1b22"
 )]
 pub struct StationRunArguments {
-    /// Where its data lies; one station at a time
+    /// Where its data lies, one station at a time; else /var/lib/mainstay/station, or ~/.local/state/mainstay/station
     #[arg(long, value_name = "DIR")]
-    pub dir: PathBuf,
-    /// The cluster's name; used when the directory is new
+    pub dir: Option<PathBuf>,
+    /// The cluster's name, for a station that was neither initialised nor joined: on this machine only
     #[arg(long, value_name = "NAME")]
-    pub cluster: ClusterName,
+    pub cluster: Option<ClusterName>,
+    /// Where it is reached over the network; else where it was told when it was initialised or joined
+    #[arg(long, value_name = "HOST:PORT", value_parser = values::tls_address)]
+    pub listen: Option<Address>,
     /// The socket of the API; else DIR/api.sock
     #[arg(long, value_name = "SOCKET")]
     pub api: Option<PathBuf>,
@@ -156,28 +159,6 @@ impl From<ProfileName> for Profile {
         match name {
             ProfileName::Lan => Self::Lan,
             ProfileName::Dev => Self::Dev,
-        }
-    }
-}
-
-impl From<&StationRunArguments> for StationOptions {
-    fn from(arguments: &StationRunArguments) -> Self {
-        let default = Self::new(&arguments.dir, arguments.cluster.clone());
-        Self {
-            api_socket: arguments
-                .api
-                .clone()
-                .unwrap_or_else(|| default.api_socket.clone()),
-            sessions_socket: arguments
-                .agents
-                .clone()
-                .unwrap_or_else(|| default.sessions_socket.clone()),
-            profile: arguments.profile.into(),
-            station: arguments.station.unwrap_or(default.station),
-            joins: arguments.joins.map(ClusterId),
-            node: arguments.node.clone(),
-            chaos: arguments.chaos,
-            ..default
         }
     }
 }

@@ -41,7 +41,7 @@ pub struct StationAddArguments {
     /// Its number, as it was run with
     #[arg(value_name = "STATION", value_parser = values::station)]
     pub station: StationId,
-    /// Where the others reach it: unix:SOCKET, the one that agents come to
+    /// Where the others reach it: HOST:PORT; on this machine unix:SOCKET, the one that agents come to
     #[arg(long, value_name = "ADDRESS", value_parser = values::address)]
     pub at: String,
 }

@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use clap::ValueEnum;
 use mainstay_api::types::{self, BadUntil, Until};
+use mainstay_identity::JoinToken;
+use mainstay_protocol::Address;
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{
     ClusterName, NodeName, NotAStation, PlacementName, SlotName, StationId, TypeName,
@@ -142,13 +144,27 @@ pub fn station(text: &str) -> Result<StationId, String> {
 
 /// Where a station is reached. The others do not share the directory this runs in.
 pub fn address(text: &str) -> Result<String, String> {
-    let socket = text.strip_prefix("unix:");
-    match socket.filter(|socket| socket.starts_with('/')) {
-        Some(_) => Ok(text.to_owned()),
-        None => Err(format!(
-            "\"{text}\" is no address of a station; write unix: and the whole path of its socket"
+    let address: Result<Address, _> = text.parse();
+    address
+        .map(|address| address.to_string())
+        .map_err(|error| error.to_string())
+}
+
+/// One that other machines can reach.
+pub fn tls_address(text: &str) -> Result<Address, String> {
+    match text.parse() {
+        Ok(address @ Address::Tls { .. }) => Ok(address),
+        Ok(Address::Unix(_)) => Err(format!(
+            "\"{text}\" is on this machine only; write HOST:PORT"
         )),
+        Err(_) => Err(format!("\"{text}\" is no address; write HOST:PORT")),
     }
+}
+
+/// Whatever is wrong with it, what it is stays secret.
+pub fn token(text: &str) -> Result<JoinToken, String> {
+    text.parse()
+        .map_err(|error: mainstay_identity::BadToken| error.to_string())
 }
 
 /// With or without `parked/` in front.

@@ -56,7 +56,7 @@ pub async fn names(app: &mut App<'_>, words: &[String]) -> Outcome {
     let Ok(context) = app.context() else {
         return Ok(Exit::Ok);
     };
-    let client = Client::of(context.sockets).with_timeout(ANSWER_WITHIN);
+    let client = context.client()?.with_timeout(ANSWER_WITHIN);
     let asked = tokio::time::timeout(ANSWER_WITHIN, ask(&client, wanted)).await;
     if let Ok(Ok(names)) = asked {
         let lines: String = names.iter().map(|name| format!("{name}\n")).collect();

@@ -149,6 +149,8 @@ fn live(
         app.home.write(&Context {
             name: DEV.to_owned(),
             sockets: layout.api_sockets(),
+            stations: Vec::new(),
+            identity: None,
             dev: Some(cluster),
         })?;
         app.home.make_current(DEV)?;

@@ -315,6 +315,8 @@ mod tests {
         Context {
             name: DEV.to_owned(),
             sockets: vec![PathBuf::from("/nowhere")],
+            stations: Vec::new(),
+            identity: None,
             dev: Some(DevCluster {
                 parent,
                 directory: PathBuf::from("/nowhere"),

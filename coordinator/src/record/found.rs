@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 
 use mainstay_protocol::{StationId, StationRunId};
 use mainstay_resource_graph::{
-    Cluster, Key, Kind, Station, StationBegan, StationState, Txn, Vertex, View, ViewExt,
+    Cluster, Key, Kind, SealedAuthority, Station, StationBegan, StationState, Txn, Vertex, View,
+    ViewExt,
 };
 
+use super::operation::access;
 use crate::env::Env;
 use crate::event::{Found, StationLife, StationSeen};
 
@@ -19,9 +21,14 @@ pub fn found(txn: &mut Txn<'_>, found: &Found, env: &Env) {
             name: found.name.clone(),
             settings: found.settings.clone(),
             rules_off: std::collections::BTreeMap::new(),
+            authority: None,
         };
         txn.put(Key::Cluster, Vertex::Cluster(cluster))
             .expect("it is the first");
+    }
+    if let Some((authority, key)) = &found.authority {
+        founded(txn, authority);
+        access::admit_founder(txn, found.station, *key);
     }
     let was = txn.station(found.station);
     let station = Station {
@@ -34,6 +41,22 @@ pub fn found(txn: &mut Txn<'_>, found: &Found, env: &Env) {
         began: began(was.as_ref(), &found.life),
     };
     put(txn, station);
+}
+
+/// A cluster's authority stays the one it was founded with.
+fn founded(txn: &mut Txn<'_>, authority: &SealedAuthority) {
+    let cluster = txn.cluster().filter(|cluster| cluster.authority.is_none());
+    if let Some(cluster) = cluster {
+        let authority = Some(authority.clone());
+        txn.put(
+            Key::Cluster,
+            Vertex::Cluster(Cluster {
+                authority,
+                ..cluster
+            }),
+        )
+        .expect("a cluster has no transitions");
+    }
 }
 
 fn began(was: Option<&Station>, life: &StationLife) -> StationBegan {
@@ -156,6 +179,7 @@ mod tests {
             station: StationId(1),
             address: "unix:s1".to_owned(),
             life: life(number),
+            authority: None,
         }
     }
 

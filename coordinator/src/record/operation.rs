@@ -1,5 +1,6 @@
 //! What people ask for becomes wishes. A refusal changes nothing and says what is wrong.
 
+pub(super) mod access;
 mod switch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +53,11 @@ pub fn operation(txn: &mut Txn<'_>, operation: &Operation, env: &Env) -> Result_
             based_on,
         } => reconfigure::rollback(txn, placement, *to, *based_on),
         Operation::SafeStart { instance } => reconfigure::safe_start(txn, instance),
+        Operation::CreateToken(new) => access::create(txn, new, env),
+        Operation::RevokeToken { token, by } => access::revoke_token(txn, token, by),
+        Operation::UseToken(used) => access::use_token(txn, used, env),
+        Operation::RevokeIdentity { bearer, by, why } => access::revoke(txn, bearer, by, why),
+        Operation::SetSecret { name, secret } => access::set_secret(txn, name, secret),
     }?;
     recorded.changed = !txn.changed_since(point).is_empty();
     Ok(recorded)

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use mainstay_identity::Renewing;
+use mainstay_protocol::Address;
 use mainstay_protocol::frame::{Channel, FrameDecoder, encode_frame};
 use mainstay_protocol::handshake::Handshake;
 use mainstay_protocol::session::{AgentMessage, BulkUp, Received, StationMessage};
@@ -14,7 +16,6 @@ use tokio::time::{sleep, timeout};
 use super::connection::{ReadHalf, WriteHalf};
 use super::opened::{Opened, in_time, unwelcome};
 use super::{SessionError, jittered};
-use crate::options::Endpoint;
 use crate::requests::Requests;
 
 const PAUSE_MIN: Duration = Duration::from_millis(200);
@@ -65,9 +66,11 @@ impl Answers {
 /// How the bulk connection of one session is opened.
 pub(super) struct BulkWay {
     /// Where the session is: another station knows nothing of it.
-    pub(super) endpoint: Endpoint,
+    pub(super) endpoint: Address,
     pub(super) handshake: Handshake,
     pub(super) agent_run: AgentRunId,
+    /// What is shown over the network.
+    pub(super) shown: Option<Renewing>,
 }
 
 impl BulkWay {
@@ -101,7 +104,8 @@ impl BulkWay {
     }
 
     async fn open(&self) -> Result<Opened, SessionError> {
-        let mut opened = Opened::connect(&self.endpoint, Channel::Bulk).await?;
+        let mut opened =
+            Opened::connect(&self.endpoint, self.shown.as_ref(), Channel::Bulk).await?;
         let first = async {
             opened.shake_hands(self.handshake.clone()).await?;
             let agent_run = self.agent_run;
@@ -130,7 +134,11 @@ async fn speak(
         if let Err(error) = encode_frame(&message.to_frame(), Channel::Bulk, &mut bytes) {
             tracing::error!(%error, "too large to be said");
         }
-        timeout(after, write.write_all(&bytes))
+        let writing = async {
+            write.write_all(&bytes).await?;
+            write.flush().await
+        };
+        timeout(after, writing)
             .await
             .map_err(|_| SessionError::Silent { doing, after })?
             .map_err(|cause| SessionError::Io { doing, cause })?;

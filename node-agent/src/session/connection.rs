@@ -1,11 +1,11 @@
-//! Ways to a station. A Unix socket today, of the same user; its two halves hide which way it is.
+//! Ways to a station: a Unix socket of the same user, or TLS over the network. Two halves hide which it is.
 
-use rustix::process::geteuid;
+use mainstay_identity::Renewing;
+use mainstay_identity::way;
+use mainstay_protocol::Address;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::UnixStream;
 
 use super::SessionError;
-use crate::options::Endpoint;
 
 pub(super) type ReadHalf = Box<dyn AsyncRead + Send + Unpin>;
 pub(super) type WriteHalf = Box<dyn AsyncWrite + Send + Unpin>;
@@ -15,24 +15,23 @@ pub(super) struct Connection {
     pub(super) write: WriteHalf,
 }
 
-pub(super) async fn connect(endpoint: &Endpoint) -> Result<Connection, SessionError> {
-    let io = |cause| SessionError::Io {
-        doing: "connecting to the station",
-        cause,
-    };
-    match endpoint {
-        Endpoint::Unix(path) => {
-            let stream = UnixStream::connect(path).await.map_err(io)?;
-            let theirs = stream.peer_cred().map_err(io)?.uid();
-            let ours = geteuid().as_raw();
-            if theirs != ours {
-                return Err(SessionError::ForeignUser { ours, theirs });
-            }
-            let (read, write) = stream.into_split();
-            Ok(Connection {
-                read: Box::new(read),
-                write: Box::new(write),
-            })
-        }
+pub(super) async fn connect(
+    station: &Address,
+    shown: Option<&Renewing>,
+) -> Result<Connection, SessionError> {
+    let opened = way::open(station, shown.map(Renewing::session)).await;
+    let stream = opened.map_err(|cause| broken("connecting to the station", cause))?;
+    let (read, write) = tokio::io::split(stream);
+    Ok(Connection {
+        read: Box::new(read),
+        write: Box::new(write),
+    })
+}
+
+/// What TLS has to say about it comes first. Whether the station took what it was shown is only heard with its first word.
+pub(super) fn broken(doing: &'static str, cause: std::io::Error) -> SessionError {
+    match way::told(&cause) {
+        Some((code, text)) => SessionError::Refused { code, text },
+        None => SessionError::Io { doing, cause },
     }
 }

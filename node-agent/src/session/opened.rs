@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use mainstay_identity::Renewing;
+use mainstay_protocol::Address;
 use mainstay_protocol::frame::{Channel, FrameDecoder, encode_frame};
 use mainstay_protocol::handshake::{Handshake, agree};
 use mainstay_protocol::session::{AgentMessage, Received, StationMessage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::connection::{self, Connection, ReadHalf, WriteHalf};
+use super::connection::{self, Connection, ReadHalf, WriteHalf, broken};
 use super::{READ_BYTES, SessionError};
-use crate::options::Endpoint;
 
 /// Connecting, handshake and welcome, each.
 const OPENING_MAX: Duration = Duration::from_secs(5);
@@ -25,10 +26,11 @@ pub(super) struct Opened {
 
 impl Opened {
     pub(super) async fn connect(
-        endpoint: &Endpoint,
+        endpoint: &Address,
+        shown: Option<&Renewing>,
         channel: Channel,
     ) -> Result<Self, SessionError> {
-        let connecting = connection::connect(endpoint);
+        let connecting = connection::connect(endpoint, shown);
         let Connection { read, write } = in_time("connecting to the station", connecting).await?;
         Ok(Self {
             read,
@@ -40,8 +42,9 @@ impl Opened {
 
     pub(super) async fn shake_hands(&mut self, mine: Handshake) -> Result<(), SessionError> {
         let doing = "shaking hands";
-        let io = |cause| SessionError::Io { doing, cause };
+        let io = |cause| broken(doing, cause);
         self.write.write_all(&mine.encode()?).await.map_err(io)?;
+        self.write.flush().await.map_err(io)?;
         let mut theirs = Vec::new();
         loop {
             let needed = Handshake::needed(&theirs)?;
@@ -65,11 +68,9 @@ impl Opened {
     pub(super) async fn write(&mut self, message: AgentMessage) -> Result<(), SessionError> {
         let mut bytes = Vec::new();
         encode_frame(&message.to_frame(), self.channel, &mut bytes)?;
-        let io = |cause| SessionError::Io {
-            doing: "introducing the node",
-            cause,
-        };
-        self.write.write_all(&bytes).await.map_err(io)
+        let io = |cause| broken("introducing the node", cause);
+        self.write.write_all(&bytes).await.map_err(io)?;
+        self.write.flush().await.map_err(io)
     }
 
     /// What the station says next; what comes behind it stays for whoever listens then.
@@ -79,10 +80,7 @@ impl Opened {
             if let Some(frame) = self.decoder.next() {
                 break frame?;
             }
-            let io = |cause| SessionError::Io {
-                doing: "waiting for the welcome",
-                cause,
-            };
+            let io = |cause| broken("waiting for the welcome", cause);
             let count = self.read.read(&mut bytes).await.map_err(io)?;
             if count == 0 {
                 return Err(SessionError::Closed);

@@ -17,9 +17,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mainstay_protocol::session::Stations;
-use mainstay_protocol::{StationId, limits};
-
-use crate::options::{BadAddress, Endpoint};
+use mainstay_protocol::{Address, BadAddress, StationId, limits};
 
 pub(super) const PAUSE_MIN: Duration = Duration::from_millis(50);
 pub(super) const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -45,17 +43,17 @@ pub(super) struct News {
 
 #[derive(Debug)]
 pub(super) struct Known {
-    configured: Vec<Endpoint>,
+    configured: Vec<Address>,
     told: Stations,
     not_understood: BTreeMap<StationId, BadAddress>,
     left_off: usize,
     /// Configured and told, each once.
-    all: Vec<Endpoint>,
+    all: Vec<Address>,
     /// Whose turn it was last, in `all`.
     turn: usize,
-    current: Endpoint,
+    current: Address,
     /// Said to lead, and not asked since.
-    leader: Option<Endpoint>,
+    leader: Option<Address>,
     /// The last step was one without a pause.
     jumped: bool,
     pause: Duration,
@@ -64,7 +62,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn new(configured: Vec<Endpoint>) -> Self {
+    pub(super) fn new(configured: Vec<Address>) -> Self {
         let first = configured.first().cloned();
         Self {
             told: Stations::default(),
@@ -82,11 +80,11 @@ impl Known {
     }
 
     /// Whom to ask now, or whose session it is.
-    pub(super) fn current(&self) -> &Endpoint {
+    pub(super) fn current(&self) -> &Address {
         &self.current
     }
 
-    pub(super) fn knows(&self, endpoint: &Endpoint) -> bool {
+    pub(super) fn knows(&self, endpoint: &Address) -> bool {
         self.all.contains(endpoint)
     }
 
@@ -109,7 +107,7 @@ impl Known {
         let mut understood = BTreeMap::new();
         let mut not_understood = BTreeMap::new();
         for (station, address) in &told.addresses {
-            match address.parse::<Endpoint>() {
+            match address.parse::<Address>() {
                 Ok(endpoint) => _ = understood.insert(*station, endpoint),
                 Err(bad) => _ = not_understood.insert(*station, bad),
             }
@@ -195,7 +193,7 @@ impl Known {
     }
 }
 
-fn each_once<'a>(endpoints: impl Iterator<Item = &'a Endpoint>) -> Vec<Endpoint> {
+fn each_once<'a>(endpoints: impl Iterator<Item = &'a Address>) -> Vec<Address> {
     let mut once = Vec::new();
     for endpoint in endpoints {
         if !once.contains(endpoint) {

@@ -9,7 +9,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use mainstay_agent::{Agent, AgentOptions, Endpoint};
+use mainstay_agent::{Agent, AgentOptions};
+use mainstay_protocol::Address;
 use mainstay_protocol::command::{CheckSchedule, Command, Order, Start, Stop, StopManner, StopWhy};
 use mainstay_protocol::frame::{Channel, FrameDecoder, encode_frame};
 use mainstay_protocol::handshake::{Handshake, Role, agree};
@@ -136,7 +137,7 @@ impl Cluster {
             node: NodeName::new("n1").unwrap(),
             dir: self.path("agent"),
             stations: stations
-                .map(|name| Endpoint::Unix(self.path(name)))
+                .map(|name| Address::Unix(self.path(name)))
                 .collect(),
             cluster: None,
             chaos,

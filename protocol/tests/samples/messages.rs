@@ -18,8 +18,8 @@ use mainstay_protocol::request::{
     Usage,
 };
 use mainstay_protocol::session::{
-    Acknowledged, AgentMessage, BulkReady, BulkUp, Denied, Heartbeat, HeartbeatSeen, Received,
-    StationMessage, Stations, Unsupported, Welcome,
+    Acknowledged, AgentMessage, BulkReady, BulkUp, Certificate, Denied, Heartbeat, HeartbeatSeen,
+    Received, Renew, StationMessage, Stations, Unsupported, Welcome,
 };
 use mainstay_protocol::{
     AgentRunId, BootId, CommandId, Epoch, Incarnation, Leadership, NodeEpoch, NodeId, NodeName,
@@ -47,9 +47,9 @@ variants!(ORDERS, order_variant, Order: Start, Stop, Reconfigure, Answer, Adopt)
 variants!(ASKS, ask_variant, Ask: Check, Status, Message, Chaos, Logs, SupervisorCheck, SupervisorStatus, Usage);
 variants!(TARGETS, target_variant, ChaosTarget: Instance, Supervisor, Agent);
 variants!(ANSWERS, answer_variant, Answer: Health, Status, Reply, Done, Log, Usage, Refused);
-variants!(AGENT_MESSAGES, agent_variant, AgentMessage: NodeUp, Heartbeat, Reports, Answer, BulkUp, Unsupported);
+variants!(AGENT_MESSAGES, agent_variant, AgentMessage: NodeUp, Heartbeat, Reports, Answer, BulkUp, Renew, Unsupported);
 variants!(STATION_MESSAGES, station_variant, StationMessage:
-    Welcome, Denied, Acknowledged, Command, Request, HeartbeatSeen, BulkReady, Stations, Unsupported);
+    Welcome, Denied, Acknowledged, Command, Request, HeartbeatSeen, BulkReady, Stations, Certificate, Unsupported);
 
 pub fn samples() -> Vec<Sample> {
     let agent = agent_messages().into_iter().map(|(name, message)| Sample {
@@ -126,6 +126,7 @@ pub fn agent_messages() -> Vec<(String, AgentMessage)> {
                 outbox_depth: 5,
             }),
         ),
+        ("agent-renew".to_owned(), AgentMessage::Renew(Renew {})),
         (
             "agent-bulk-up".to_owned(),
             AgentMessage::BulkUp(BulkUp {
@@ -197,6 +198,12 @@ pub fn station_messages() -> Vec<(String, StationMessage)> {
                 addresses: [(StationId(1), "unix:/s1"), (StationId(2), "10.0.0.2:7600")]
                     .map(|(station, address)| (station, address.to_owned()))
                     .into(),
+            }),
+        ),
+        (
+            "station-certificate".to_owned(),
+            StationMessage::Certificate(Certificate {
+                der: vec![0x30, 3, 2, 1, 9],
             }),
         ),
         (

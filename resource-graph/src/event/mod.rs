@@ -1,6 +1,7 @@
 //! Events: what happened, in words, derived when a delta is applied from the images before and after it.
 //! Nothing is stored to say it twice; bookkeeping (watermarks, a health that was merely refreshed) says nothing.
 
+mod access;
 mod instance;
 mod parts;
 
@@ -134,6 +135,9 @@ fn put(old: Option<&Record>, new: &Record, events: &mut Vec<Event>) {
         Vertex::Asked(vertex) => parts::asked(old, new, vertex),
         Vertex::Procedure(vertex) => parts::procedure(old, new, vertex),
         Vertex::Collected(vertex) => parts::collected(old, new, vertex),
+        Vertex::Token(vertex) => access::token(old, new, vertex),
+        Vertex::Identity(vertex) => access::identity(old, new, vertex),
+        Vertex::Secret(vertex) => access::secret(old, new, vertex),
         // Bookkeeping; names, resources and configurations are told of by their edges.
         Vertex::Outbox(_) | Vertex::Name(_) | Vertex::Resource(_) | Vertex::Configuration(_) => {
             None
@@ -225,7 +229,10 @@ fn remove(old: &Record, causes: &Causes<'_>) -> Option<Event> {
         | Vertex::Instance(_)
         | Vertex::Supervisor(_)
         | Vertex::Parked(_)
-        | Vertex::Procedure(_) => {
+        | Vertex::Procedure(_)
+        | Vertex::Token(_)
+        | Vertex::Identity(_)
+        | Vertex::Secret(_) => {
             let kind = format!("{}.removed", key.kind().as_str());
             Told::new(key, kind, causes.near(key), format!("{key} is removed"))
         }

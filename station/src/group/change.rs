@@ -6,11 +6,11 @@ use std::time::Duration;
 use mainstay_api::Problem;
 use mainstay_api::types::Accepted;
 use mainstay_coordinator::outcome_unknown;
-use mainstay_protocol::{StationId, code, limits};
+use mainstay_protocol::{Address, StationId, code, limits};
 use mainstay_resource_graph::{StationState, ViewExt};
 use mainstay_store::{LogStatus, MemberChange, NotChanged};
 
-use super::{SILENCE, majority, ways};
+use super::{SILENCE, majority};
 use crate::shared::Shared;
 
 /// How long a change may take to be seen in the graph once the log has it.
@@ -23,10 +23,9 @@ const HAND_OVER_WITHIN: Duration = Duration::from_millis(1_500);
 pub async fn add(shared: &Shared, station: StationId, address: &str) -> Result<Accepted, Problem> {
     let what = format!("add {station}");
     let refuse = |why: String| Problem::new(code::BAD_REQUEST, &what, why);
-    ways::socket(address).map_err(|error| refuse(error.to_string()))?;
-    if address.len() > limits::ADDRESS_BYTES_MAX {
-        return Err(refuse("its address is too long".to_owned()));
-    }
+    address
+        .parse::<Address>()
+        .map_err(|error| refuse(error.to_string()))?;
     must_lead(shared, &what)?;
     let status = shared.store.status();
     if state(shared, station) == Some(StationState::Removed) {

@@ -2,26 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use mainstay_coordinator::StationLife;
+use mainstay_identity::Renewing;
+use mainstay_identity::way::{self, BoxedStream};
 use mainstay_protocol::handshake::{Channel, Handshake, Role, agree};
-use mainstay_protocol::{ClusterId, Epoch, StationId, limits, revision};
+use mainstay_protocol::{Address, ClusterId, Epoch, StationId, limits, revision};
 use mainstay_store::{PeerStream, Reach};
 use tokio::io::AsyncWriteExt;
-use tokio::net::UnixStream;
 
 use crate::options::StationOptions;
-use crate::peers;
 use crate::sessions::read_handshake;
 
 #[derive(Debug)]
 pub struct Ways {
     mine: Handshake,
+    /// What it shows over the network.
+    shown: Option<Renewing>,
     /// Of the cluster, as far as this station knows it; 0 before that.
     epoch: AtomicU64,
     met: Mutex<BTreeMap<StationId, Met>>,
@@ -47,9 +48,10 @@ pub fn introduction(options: &StationOptions, cluster: ClusterId, life: &Station
 }
 
 impl Ways {
-    pub fn new(mine: Handshake) -> Arc<Self> {
+    pub fn new(mine: Handshake, shown: Option<Renewing>) -> Arc<Self> {
         Arc::new(Self {
             mine,
+            shown,
             epoch: AtomicU64::new(0),
             met: Mutex::default(),
         })
@@ -75,7 +77,7 @@ impl Ways {
     }
 
     /// A connection on which the other station takes requests of its API.
-    pub async fn to_api(&self, station: StationId, address: &str) -> io::Result<UnixStream> {
+    pub async fn to_api(&self, station: StationId, address: &str) -> io::Result<BoxedStream> {
         self.open(station, address, Channel::Bulk).await
     }
 
@@ -84,7 +86,7 @@ impl Ways {
         station: StationId,
         address: &str,
         channel: Channel,
-    ) -> io::Result<UnixStream> {
+    ) -> io::Result<BoxedStream> {
         let within = Duration::from_millis(limits::HANDSHAKE_DEADLINE_MS);
         let opening = tokio::time::timeout(within, self.introduced(station, address, channel));
         let opened = opening
@@ -110,11 +112,10 @@ impl Ways {
         station: StationId,
         address: &str,
         channel: Channel,
-    ) -> io::Result<(UnixStream, Option<StationLife>)> {
-        let mut stream = UnixStream::connect(socket(address)?).await?;
-        if let Err(stranger) = peers::admit(&stream)? {
-            return Err(io::Error::other(stranger));
-        }
+    ) -> io::Result<(BoxedStream, Option<StationLife>)> {
+        let address: Address = address.parse().map_err(io::Error::other)?;
+        let shown = self.shown.as_ref().map(Renewing::session);
+        let mut stream = way::open(&address, shown).await.map_err(in_words)?;
         let mine = Handshake {
             channel,
             epoch: Epoch(self.epoch.load(Ordering::Relaxed)),
@@ -122,6 +123,7 @@ impl Ways {
         };
         let bytes = mine.encode().map_err(io::Error::other)?;
         stream.write_all(&bytes).await?;
+        stream.flush().await?;
         let theirs = read_handshake(&mut stream)
             .await
             .map_err(io::Error::other)?;
@@ -146,14 +148,11 @@ fn life_of(theirs: &Handshake) -> Option<StationLife> {
     })
 }
 
-/// The socket of an address in the form that the graph has it.
-pub fn socket(address: &str) -> io::Result<PathBuf> {
-    match address.strip_prefix("unix:") {
-        Some(path) if path.starts_with('/') => Ok(path.into()),
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("\"{address}\" is no address of a station; write unix:/path/of/its.sock"),
-        )),
+/// What TLS has to say, as an administrator understands it.
+fn in_words(error: io::Error) -> io::Error {
+    match way::told(&error) {
+        Some((_, why)) => io::Error::new(error.kind(), why),
+        None => error,
     }
 }
 

@@ -9,11 +9,15 @@ use std::time::Duration;
 
 use axum::serve::Listener;
 use mainstay_api::Problem;
+use mainstay_api::routes::Asker;
+use mainstay_identity::way::BoxedStream;
+use mainstay_protocol::Role;
 use mainstay_protocol::{code, limits};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::{UnixListener, UnixStream, unix::SocketAddr};
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::ToApi;
 use crate::peers;
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -23,27 +27,32 @@ const REFUSAL_DEADLINE: Duration = Duration::from_secs(2);
 /// The listener.
 pub struct Admitting {
     listener: UnixListener,
-    places: Arc<Semaphore>,
-    refusals: Arc<Semaphore>,
+    places: Places,
 }
 
 /// A connection and the place it takes.
 pub struct Admitted {
-    stream: UnixStream,
+    stream: BoxedStream,
     _place: OwnedSemaphorePermit,
 }
 
-impl Admitting {
-    pub fn new(listener: UnixListener) -> Self {
+/// Places for connections, and for telling that there is none.
+#[derive(Clone)]
+struct Places {
+    open: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+}
+
+impl Places {
+    fn new() -> Self {
         Self {
-            listener,
-            places: Arc::new(Semaphore::new(limits::API_CONNECTIONS_MAX)),
+            open: Arc::new(Semaphore::new(limits::API_CONNECTIONS_MAX)),
             refusals: Arc::new(Semaphore::new(limits::API_REFUSALS_MAX)),
         }
     }
 
-    fn place(&self, stream: UnixStream) -> Option<Admitted> {
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+    fn take(&self, stream: BoxedStream) -> Option<Admitted> {
+        if let Ok(place) = Arc::clone(&self.open).try_acquire_owned() {
             return Some(Admitted {
                 stream,
                 _place: place,
@@ -64,17 +73,27 @@ impl Admitting {
     }
 }
 
+impl Admitting {
+    pub fn new(listener: UnixListener) -> Self {
+        Self {
+            listener,
+            places: Places::new(),
+        }
+    }
+}
+
 impl Listener for Admitting {
     type Io = Admitted;
-    type Addr = SocketAddr;
+    type Addr = Asker;
 
-    async fn accept(&mut self) -> (Admitted, SocketAddr) {
+    async fn accept(&mut self) -> (Admitted, Asker) {
         loop {
             match self.listener.accept().await {
-                Ok((stream, address)) => match peers::admit(&stream) {
+                Ok((stream, _address)) => match peers::admit(&stream) {
                     Ok(Ok(_pid)) => {
-                        if let Some(admitted) = self.place(stream) {
-                            return (admitted, address);
+                        let asker = of_this_machine(&stream);
+                        if let Some(admitted) = self.places.take(Box::new(stream)) {
+                            return (admitted, asker);
                         }
                     }
                     Ok(Err(stranger)) => tracing::warn!(%stranger, "a request was refused"),
@@ -88,34 +107,60 @@ impl Listener for Admitting {
         }
     }
 
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    fn local_addr(&self) -> io::Result<Asker> {
+        Ok(Asker::Stranger)
     }
 }
 
-/// Connections of other stations, which the session socket has let in. There are never more than it has places for.
-pub struct PassedOn(pub mpsc::Receiver<UnixStream>);
+/// Whoever the socket lets in administers the machine, and with it the station.
+fn of_this_machine(stream: &UnixStream) -> Asker {
+    let uid = stream.peer_cred().map_or(0, |peer| peer.uid());
+    Asker::Person {
+        name: format!("uid-{uid}"),
+        role: Role::Admin,
+    }
+}
 
-impl Listener for PassedOn {
-    type Io = UnixStream;
-    type Addr = ();
+/// Connections that came over the network, or that another station passes requests on; TLS has said whose they are.
+pub struct Others {
+    come: mpsc::Receiver<ToApi>,
+    places: Places,
+}
 
-    async fn accept(&mut self) -> (UnixStream, ()) {
-        match self.0.recv().await {
-            Some(stream) => (stream, ()),
-            // The session socket is closed: no more will come.
-            None => std::future::pending().await,
+impl Others {
+    pub fn new(come: mpsc::Receiver<ToApi>) -> Self {
+        Self {
+            come,
+            places: Places::new(),
+        }
+    }
+}
+
+impl Listener for Others {
+    type Io = Admitted;
+    type Addr = Asker;
+
+    async fn accept(&mut self) -> (Admitted, Asker) {
+        loop {
+            let Some(ToApi { stream, asker }) = self.come.recv().await else {
+                // The listener is closed: no more will come.
+                std::future::pending::<()>().await;
+                continue;
+            };
+            if let Some(admitted) = self.places.take(stream) {
+                return (admitted, asker);
+            }
         }
     }
 
-    fn local_addr(&self) -> io::Result<()> {
-        Ok(())
+    fn local_addr(&self) -> io::Result<Asker> {
+        Ok(Asker::Stranger)
     }
 }
 
 /// Answers the first request whatever it is. All of it is read, since closing over unread bytes would take the answer
 /// back.
-async fn refuse(mut stream: UnixStream) -> io::Result<()> {
+async fn refuse(mut stream: BoxedStream) -> io::Result<()> {
     let mut buffer = [0; 4096];
     if stream.read(&mut buffer).await? == 0 {
         return Ok(());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, HOST};
-use axum::http::{HeaderName, HeaderValue, Method, Uri};
+use axum::http::{Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::client::conn::http1;
@@ -17,14 +17,12 @@ use mainstay_api::{Problem, routes};
 use mainstay_protocol::{StationId, code};
 
 use super::Api;
+use super::asker::{PASSED_ON_BY, mark};
 use super::reply::Failure;
 use crate::shared::Shared;
 
 /// How often it is looked whether the leader still is one.
 const LOOK: Duration = Duration::from_millis(200);
-
-/// Which station passed it on: nobody does so twice.
-const PASSED_ON_BY: &str = "mainstay-passed-on-by";
 
 pub async fn to_leader(State(api): State<Api>, request: Request, next: Next) -> Response {
     let shared = &api.shared;
@@ -43,12 +41,6 @@ pub async fn to_leader(State(api): State<Api>, request: Request, next: Next) -> 
     }
 }
 
-/// What comes over the machine's own socket comes from no station, whatever it says.
-pub async fn from_outside(mut request: Request, next: Next) -> Response {
-    request.headers_mut().remove(PASSED_ON_BY);
-    next.run(request).await
-}
-
 /// Whether a station that does not lead cannot answer it.
 fn is_leaders(request: &Request) -> bool {
     let asks_agent = |uri: &Uri| {
@@ -65,10 +57,7 @@ async fn pass_on(
     mut request: Request,
 ) -> Result<Response, Problem> {
     let shared = &api.shared;
-    let by = HeaderValue::try_from(shared.about.station.to_string());
-    let by = by.expect("a station's number is plain text");
-    let name = HeaderName::from_static(PASSED_ON_BY);
-    request.headers_mut().insert(name, by);
+    mark(&mut request, &shared.about.station.to_string());
     // To look changes nothing, whether or not it was heard.
     let looks = *request.method() == Method::GET;
     let sent = AtomicBool::new(false);

@@ -43,6 +43,11 @@ pub fn lists() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::PROCEDURES, list(Kind::Procedure)),
         (routes::PROCEDURE, one("procedure")),
         (routes::COLLECTED, list(Kind::Collected)),
+        (routes::TOKENS, list(Kind::Token)),
+        (routes::TOKEN, one("token")),
+        (routes::IDENTITIES, list(Kind::Identity)),
+        (routes::SECRETS, list(Kind::Secret)),
+        (routes::SECRET, one("secret")),
         (routes::COLLECTED_ONE, one("collected")),
     ]
 }

@@ -1,8 +1,10 @@
 //! Changes of the group of stations.
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use mainstay_api::Problem;
+use mainstay_api::routes::Asker;
 use mainstay_api::types::{StationRequest, StationStops};
 use mainstay_coordinator::Event;
 use mainstay_protocol::{StationId, code};
@@ -12,8 +14,14 @@ use super::reply::{Failure, Reply, body, json};
 use crate::group;
 use crate::shared::Submitted;
 
-pub async fn add(State(api): State<Api>, Path(name): Path<String>, bytes: Bytes) -> Reply {
+pub async fn add(
+    State(api): State<Api>,
+    Extension(asker): Extension<Asker>,
+    Path(name): Path<String>,
+    bytes: Bytes,
+) -> Reply {
     let station = named("add a station", &name)?;
+    itself(&asker, station, "add a station")?;
     let request: StationRequest = body("add a station", &bytes)?;
     json(&group::add(&api.shared, station, &request.address).await?)
 }
@@ -29,8 +37,14 @@ pub async fn lead(State(api): State<Api>, Path(name): Path<String>) -> Reply {
 }
 
 /// Said by a station of itself.
-pub async fn stops(State(api): State<Api>, Path(name): Path<String>, bytes: Bytes) -> Reply {
+pub async fn stops(
+    State(api): State<Api>,
+    Extension(asker): Extension<Asker>,
+    Path(name): Path<String>,
+    bytes: Bytes,
+) -> Reply {
     let station = named("take a station's last words", &name)?;
+    itself(&asker, station, "take a station's last words")?;
     let StationStops { run } = body("take a station's last words", &bytes)?;
     let event = Event::StationStops { station, run };
     let submitted = Submitted {
@@ -42,6 +56,17 @@ pub async fn stops(State(api): State<Api>, Path(name): Path<String>, bytes: Byte
         return Err(Problem::new(code::NO_QUORUM, "take a station's last words", why).into());
     }
     json(&serde_json::json!({}))
+}
+
+/// A station speaks of itself alone.
+fn itself(asker: &Asker, station: StationId, what: &str) -> Result<(), Failure> {
+    match asker {
+        Asker::Station(other) if *other != station => {
+            let why = format!("{other} speaks of itself alone, not of {station}");
+            Err(Problem::new(code::NOT_ALLOWED, what, why).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn named(what: &str, name: &str) -> Result<StationId, Failure> {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use mainstay_identity::way::BoxedStream;
 use mainstay_protocol::bad_frames::BadFrames;
 use mainstay_protocol::code;
 use mainstay_protocol::frame::{Channel, FrameDecoder};
@@ -10,8 +11,6 @@ use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{AgentMessage, BulkReady, Received, StationMessage};
 use mainstay_protocol::{AgentRunId, NodeName, limits};
 use tokio::io::AsyncReadExt;
-use tokio::net::UnixStream;
-use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::mpsc;
 
 use super::link::Link;
@@ -19,13 +18,13 @@ use super::{denied, writer};
 use crate::shared::Shared;
 
 pub async fn serve(
-    stream: UnixStream,
+    stream: BoxedStream,
     of: (NodeName, AgentRunId),
     (decoder, bad): (FrameDecoder, BadFrames),
     shared: &Arc<Shared>,
 ) {
     let (node, agent_run) = of;
-    let (reader, half) = stream.into_split();
+    let (reader, half) = tokio::io::split(stream);
     let (queue, queued) = mpsc::channel(limits::BULK_QUEUE_MAX);
     let link = shared.sessions.find_run(&node, agent_run);
     let Some(link) = link.filter(|link| link.is_welcome()) else {
@@ -57,7 +56,7 @@ pub async fn serve(
 
 struct Bulk {
     link: Arc<Link>,
-    reader: OwnedReadHalf,
+    reader: tokio::io::ReadHalf<BoxedStream>,
     decoder: FrameDecoder,
     bad: BadFrames,
 }

@@ -1,18 +1,22 @@
 //! A peer introduces itself: the frozen handshake, then NodeUp, or BulkUp on a second connection, and nothing else before
 //! that. Another station says all it has to say with the handshake.
 
+use mainstay_identity::tls::Peer;
+use mainstay_identity::way::BoxedStream;
+use mainstay_protocol::Bearer;
 use mainstay_protocol::bad_frames::BadFrames;
 use mainstay_protocol::code;
 use mainstay_protocol::frame::{Channel, FrameDecoder, encode_frame};
 use mainstay_protocol::handshake::{Handshake, Role, agree};
 use mainstay_protocol::report::NodeUp;
 use mainstay_protocol::request::Refusal;
-use mainstay_protocol::session::{AgentMessage, Received, StationMessage};
+use mainstay_protocol::session::{AgentMessage, Certificate, Received, StationMessage};
 use mainstay_protocol::{AgentRunId, Epoch, NodeName, StationId, limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
 
 use super::denied;
+use super::listener::Came;
+use crate::shared::Shared;
 
 /// Who came.
 pub enum Introduced {
@@ -20,7 +24,9 @@ pub enum Introduced {
     /// Another station of the group, for the log's talk.
     Log(StationId),
     /// Another station, which passes requests on.
-    Api,
+    Api(StationId),
+    /// It was given a new certificate, and is done.
+    Renewed,
 }
 
 /// A peer that is an agent, with what was read behind its first word.
@@ -44,7 +50,12 @@ pub struct BadPeer {
     pub why: String,
 }
 
-pub async fn introduce(stream: &mut UnixStream, mine: &Handshake) -> Result<Introduced, BadPeer> {
+pub async fn introduce(
+    stream: &mut BoxedStream,
+    mine: &Handshake,
+    came: &Came,
+    shared: &Shared,
+) -> Result<Introduced, BadPeer> {
     let theirs = match read_handshake(stream).await {
         Ok(theirs) => theirs,
         Err(why) => return Err(bad(BadFrames::of("unknown"), why)),
@@ -62,7 +73,7 @@ pub async fn introduce(stream: &mut UnixStream, mine: &Handshake) -> Result<Intr
     let bytes = mine
         .encode()
         .expect("our own handshake is within its limits");
-    if let Err(error) = stream.write_all(&bytes).await {
+    if let Err(error) = say(stream, &bytes).await {
         return Err(bad(
             frames,
             format!("it left during the handshake: {error}"),
@@ -72,11 +83,29 @@ pub async fn introduce(stream: &mut UnixStream, mine: &Handshake) -> Result<Intr
     if let Err(refused) = agree(&mine, &theirs) {
         return Err(bad(frames, refused.text));
     }
+    if let Err(refusal) = shows(came, &theirs, shared) {
+        write(stream, &denied(&refusal)).await;
+        return Err(bad(frames, refusal.text));
+    }
+    let expired = matches!(came, Came::Network(Some(peer)) if peer.expired);
     if theirs.role != Role::Agent {
         return station(&mine, &theirs).map_err(|why| bad(frames, why));
     }
     let (message, decoder, frames) = first_message(stream, theirs.channel, frames).await?;
     let refused = match (message, theirs.channel, theirs.node) {
+        (AgentMessage::Renew(_), Channel::Control, _) => match renew(stream, came, shared).await {
+            Ok(()) => return Ok(Introduced::Renewed),
+            Err(refusal) => {
+                write(stream, &denied(&refusal)).await;
+                return Err(bad(frames, refusal.text));
+            }
+        },
+        _ if expired => {
+            let text = "its certificate has run out; it is to ask for a new one first";
+            let refusal = Refusal::new(code::CERTIFICATE_EXPIRED, text);
+            write(stream, &denied(&refusal)).await;
+            return Err(bad(frames, text));
+        }
         (AgentMessage::NodeUp(up), Channel::Control, Some(node)) if up.node != node => {
             format!("the handshake says {node}, the NodeUp {}", up.node)
         }
@@ -113,12 +142,56 @@ fn station(mine: &Handshake, theirs: &Handshake) -> Result<Introduced, String> {
             ))
         }
         (Role::Station, Some(station), Channel::Control) => Ok(Introduced::Log(station)),
-        (Role::Station, Some(_), Channel::Bulk) => Ok(Introduced::Api),
+        (Role::Station, Some(station), Channel::Bulk) => Ok(Introduced::Api(station)),
         (Role::Station, None, _) | (Role::Agent | Role::Cli, _, _) => Err(format!(
             "this socket is for agents and stations, not for {:?}",
             theirs.role
         )),
     }
+}
+
+/// Whether what somebody says to be is what it shows. On the machine's own socket its user is enough.
+fn shows(came: &Came, theirs: &Handshake, shared: &Shared) -> Result<(), Refusal> {
+    let Came::Network(peer) = came else {
+        return Ok(());
+    };
+    let Some(peer) = peer else {
+        let text = "it shows no certificate; a machine joins before it comes";
+        return Err(Refusal::new(code::STRANGER, text));
+    };
+    let same = match (&peer.bearer, theirs.role) {
+        (Bearer::Agent(node), Role::Agent) => theirs.node.as_ref() == Some(node),
+        (Bearer::Station(station), Role::Station) => theirs.station == Some(*station),
+        (Bearer::Agent(_) | Bearer::Station(_) | Bearer::Person { .. }, _) => false,
+    };
+    if !same {
+        let text = format!(
+            "its certificate is of {}, and that is not what it says to be",
+            peer.bearer
+        );
+        return Err(Refusal::new(code::NOT_ALLOWED, text));
+    }
+    if peer.expired && theirs.role == Role::Station {
+        let text = "its certificate has run out, and stations renew their own";
+        return Err(Refusal::new(code::CERTIFICATE_EXPIRED, text));
+    }
+    let access = shared.access.as_ref();
+    access.map_or(Ok(()), |access| access.admits(&shared.store.view(), peer))
+}
+
+/// A new certificate, for the key that it showed.
+async fn renew(stream: &mut BoxedStream, came: &Came, shared: &Shared) -> Result<(), Refusal> {
+    let (Came::Network(Some(Peer { bearer, public, .. })), Some(access)) = (came, &shared.access)
+    else {
+        let text = "there is no certificate to be renewed on this socket";
+        return Err(Refusal::new(code::BAD_REQUEST, text));
+    };
+    let issued = access.issue(&shared.store.view(), bearer, public);
+    let issued = issued.map_err(|problem| Refusal::new(problem.code, problem.why))?;
+    tracing::info!(%bearer, "a certificate is renewed");
+    let der = issued.to_vec();
+    write(stream, &StationMessage::Certificate(Certificate { der })).await;
+    Ok(())
 }
 
 fn bad(mut frames: BadFrames, why: impl Into<String>) -> BadPeer {
@@ -127,7 +200,7 @@ fn bad(mut frames: BadFrames, why: impl Into<String>) -> BadPeer {
     BadPeer { frames, why }
 }
 
-pub async fn read_handshake(stream: &mut UnixStream) -> Result<Handshake, String> {
+pub async fn read_handshake(stream: &mut BoxedStream) -> Result<Handshake, String> {
     let mut bytes = Vec::new();
     loop {
         let needed = Handshake::needed(&bytes).map_err(|error| error.to_string())?;
@@ -150,7 +223,7 @@ pub async fn read_handshake(stream: &mut UnixStream) -> Result<Handshake, String
 type FirstMessage = (AgentMessage, FrameDecoder, BadFrames);
 
 async fn first_message(
-    stream: &mut UnixStream,
+    stream: &mut BoxedStream,
     channel: Channel,
     frames: BadFrames,
 ) -> Result<FirstMessage, BadPeer> {
@@ -185,13 +258,18 @@ async fn first_message(
 }
 
 /// Says why before the connection closes; a peer that does not listen is closed without.
-async fn refuse(stream: &mut UnixStream, why: &str) {
+async fn refuse(stream: &mut BoxedStream, why: &str) {
     write(stream, &denied(&Refusal::new(code::BAD_REQUEST, why))).await;
 }
 
-async fn write(stream: &mut UnixStream, message: &StationMessage) {
+async fn write(stream: &mut BoxedStream, message: &StationMessage) {
     let mut bytes = Vec::new();
     if encode_frame(&message.to_frame(), Channel::Control, &mut bytes).is_ok() {
-        drop(stream.write_all(&bytes).await);
+        drop(say(stream, &bytes).await);
     }
+}
+
+async fn say(stream: &mut BoxedStream, bytes: &[u8]) -> std::io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
 }

@@ -3,27 +3,48 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mainstay_api::routes::Asker;
+use mainstay_identity::tls::Peer;
+use mainstay_identity::way::BoxedStream;
+use mainstay_protocol::Bearer;
 use mainstay_protocol::handshake::Handshake;
 use mainstay_protocol::limits;
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::introduce::Introduced;
-use super::{introduce, serve};
+use super::{introduce, network, serve};
+use crate::http::ToApi;
 use crate::peers;
 use crate::shared::Shared;
 
-/// What the listener of the session socket needs.
+/// What the listener of sessions needs.
 pub struct ListenerConfig {
-    pub listener: UnixListener,
-    pub shared: Arc<Shared>,
-    /// How this station introduces itself.
-    pub handshake: Handshake,
+    pub local: UnixListener,
+    /// None for a station that is on one machine only.
+    pub network: Option<Arc<TcpListener>>,
     /// Ends with the station.
     pub stop: watch::Receiver<bool>,
-    /// Where connections go on which another station passes requests on.
-    pub passed_on: mpsc::Sender<UnixStream>,
+    pub ground: Ground,
+}
+
+/// What each connection needs.
+#[derive(Clone)]
+pub struct Ground {
+    pub shared: Arc<Shared>,
+    /// How this station introduces itself.
+    pub handshake: Arc<Handshake>,
+    /// Where connections go on which requests come.
+    pub to_api: mpsc::Sender<ToApi>,
+}
+
+/// From where somebody came.
+pub enum Came {
+    /// Over the socket, as a process of the station's user, or root's.
+    Local(Option<i32>),
+    /// With this to show; a stranger shows nothing.
+    Network(Option<Peer>),
 }
 
 /// Time for sessions to end by themselves when the station stops.
@@ -33,74 +54,88 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 pub async fn listen(config: ListenerConfig) {
     let ListenerConfig {
-        listener,
-        shared,
-        handshake,
+        local,
+        network: outside,
         mut stop,
-        passed_on,
+        ground,
     } = config;
     let introducing = Arc::new(Semaphore::new(limits::HANDSHAKES_MAX));
-    let handshake = Arc::new(handshake);
     let mut sessions = JoinSet::new();
+    let place = || {
+        let permit = Arc::clone(&introducing).try_acquire_owned();
+        if permit.is_err() {
+            tracing::warn!(
+                "too many connections have not introduced themselves; one more is closed"
+            );
+        }
+        permit.ok()
+    };
     loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
+        let failed = tokio::select! {
+            accepted = local.accept() => match accepted {
                 Ok((stream, _address)) => {
-                    let Ok(permit) = Arc::clone(&introducing).try_acquire_owned() else {
-                        tracing::warn!("too many connections have not introduced themselves; one more is closed");
-                        continue;
-                    };
-                    let shared = Arc::clone(&shared);
-                    let way = Way { handshake: Arc::clone(&handshake), passed_on: passed_on.clone() };
-                    sessions.spawn(async move { connection(stream, &shared, way, permit).await });
+                    if let Some(permit) = place() {
+                        let ground = ground.clone();
+                        sessions.spawn(async move { from_here(stream, &ground, permit).await });
+                    }
+                    None
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "accepting a session failed");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                Err(error) => Some(error),
+            },
+            accepted = network::accept(outside.as_ref()) => match accepted {
+                Ok((stream, from)) => {
+                    if let Some(permit) = place() {
+                        let ground = ground.clone();
+                        sessions.spawn(async move { network::welcome(stream, from, &ground, permit).await });
+                    }
+                    None
                 }
+                Err(error) => Some(error),
             },
             Some(ended) = sessions.join_next(), if !sessions.is_empty() => {
                 if let Err(error) = ended && error.is_panic() {
                     tracing::error!(%error, "a session panicked; the others go on");
                 }
+                None
             }
             _ = stop.changed() => break,
+        };
+        if let Some(error) = failed {
+            tracing::warn!(%error, "accepting a session failed");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
         }
     }
-    shared.sessions.close_all("the station stops");
+    ground.shared.sessions.close_all("the station stops");
     let ended = async { while sessions.join_next().await.is_some() {} };
     if tokio::time::timeout(STOP_GRACE, ended).await.is_err() {
         sessions.shutdown().await;
     }
 }
 
-/// What each connection needs of the listener's.
-struct Way {
-    handshake: Arc<Handshake>,
-    passed_on: mpsc::Sender<UnixStream>,
+async fn from_here(stream: UnixStream, ground: &Ground, permit: OwnedSemaphorePermit) {
+    match peers::admit(&stream) {
+        Ok(Ok(pid)) => connection(Box::new(stream), ground, Came::Local(pid), permit).await,
+        Ok(Err(stranger)) => tracing::warn!(%stranger, "a session was refused"),
+        Err(error) => tracing::debug!(%error, "a peer left before it was looked at"),
+    }
 }
 
-async fn connection(
-    mut stream: UnixStream,
-    shared: &Arc<Shared>,
-    way: Way,
-    permit: tokio::sync::OwnedSemaphorePermit,
+/// From the frozen handshake on.
+pub async fn connection(
+    mut stream: BoxedStream,
+    ground: &Ground,
+    came: Came,
+    permit: OwnedSemaphorePermit,
 ) {
-    let pid = match peers::admit(&stream) {
-        Ok(Ok(pid)) => pid,
-        Ok(Err(stranger)) => {
-            tracing::warn!(%stranger, "a session was refused");
-            return;
-        }
-        Err(error) => {
-            tracing::debug!(%error, "a peer left before it was looked at");
-            return;
-        }
-    };
+    let shared = &ground.shared;
     let deadline = Duration::from_millis(limits::HANDSHAKE_DEADLINE_MS);
-    let introduced =
-        tokio::time::timeout(deadline, introduce::introduce(&mut stream, &way.handshake)).await;
+    let introducing = introduce::introduce(&mut stream, &ground.handshake, &came, shared);
+    let introduced = tokio::time::timeout(deadline, introducing).await;
     drop(permit);
+    let pid = match &came {
+        Came::Local(pid) => *pid,
+        Came::Network(_) => None,
+    };
     match introduced {
         Ok(Ok(Introduced::Agent(agent))) => serve::serve(stream, *agent, pid, shared).await,
         Ok(Ok(Introduced::Log(from))) => {
@@ -108,7 +143,11 @@ async fn connection(
             tracing::debug!(%from, ?ended, "a station's connection ended");
         }
         // With the API's end the station ends.
-        Ok(Ok(Introduced::Api)) => drop(way.passed_on.send(stream).await),
+        Ok(Ok(Introduced::Api(from))) => {
+            let asker = Asker::of(Bearer::Station(from));
+            drop(ground.to_api.send(ToApi { stream, asker }).await);
+        }
+        Ok(Ok(Introduced::Renewed)) => {}
         Ok(Err(bad)) => {
             tracing::info!(peer = %bad.frames.peer(), why = %bad.why, "a peer could not introduce itself");
             shared.metrics.bad_frame();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mainstay_coordinator::{Answer as Outcome, Event};
+use mainstay_identity::way::BoxedStream;
 use mainstay_protocol::bad_frames::BadFrames;
 use mainstay_protocol::code;
 use mainstay_protocol::frame::{Channel, FrameDecoder};
@@ -16,8 +17,6 @@ use mainstay_protocol::session::{
 };
 use mainstay_protocol::{NodeId, limits};
 use tokio::io::AsyncReadExt;
-use tokio::net::UnixStream;
-use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -27,7 +26,7 @@ use super::{bulk, denied, writer};
 use crate::shared::{Shared, Submitted};
 
 pub async fn serve(
-    stream: UnixStream,
+    stream: BoxedStream,
     introduced: FromAgent,
     pid: Option<i32>,
     shared: &Arc<Shared>,
@@ -43,7 +42,7 @@ pub async fn serve(
             return bulk::serve(stream, (node, agent_run), (decoder, bad), shared).await;
         }
     };
-    let (reader, half) = stream.into_split();
+    let (reader, half) = tokio::io::split(stream);
     let (queue, queued) = mpsc::channel(limits::SESSION_QUEUE_MAX);
     let writing = tokio::spawn(writer::write(half, queued, Channel::Control));
     let link = Arc::new(Link::new(up.node.clone(), up.agent_run, pid, queue.clone()));
@@ -90,7 +89,7 @@ pub async fn serve(
 struct Session {
     link: Arc<Link>,
     shared: Arc<Shared>,
-    reader: OwnedReadHalf,
+    reader: tokio::io::ReadHalf<BoxedStream>,
     decoder: FrameDecoder,
     bad: BadFrames,
     /// Reports that the inbox had no room for; bounded by the peer's credit.
@@ -222,6 +221,9 @@ impl Session {
             AgentMessage::NodeUp(_) => return Err("a session has one NodeUp".to_owned()),
             AgentMessage::BulkUp(_) => {
                 return Err("a bulk connection is one of its own".to_owned());
+            }
+            AgentMessage::Renew(_) => {
+                return Err("a certificate is asked for on a connection of its own".to_owned());
             }
         }
         Ok(())

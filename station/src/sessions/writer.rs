@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use mainstay_identity::way::BoxedStream;
 use mainstay_protocol::frame::{Channel, encode_frame};
 use mainstay_protocol::limits;
 use mainstay_protocol::session::StationMessage;
 use tokio::io::AsyncWriteExt;
-use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::mpsc;
 
 /// Ends when nobody can queue any more and everything is written, or with the reason why it cannot go on.
 pub async fn write(
-    mut half: OwnedWriteHalf,
+    mut half: tokio::io::WriteHalf<BoxedStream>,
     mut queue: mpsc::Receiver<StationMessage>,
     channel: Channel,
 ) -> Result<(), String> {
@@ -29,7 +29,11 @@ pub async fn write(
         {
             encode(&next, channel, &mut bytes);
         }
-        tokio::time::timeout(deadline, half.write_all(&bytes))
+        let writing = async {
+            half.write_all(&bytes).await?;
+            half.flush().await
+        };
+        tokio::time::timeout(deadline, writing)
             .await
             .map_err(|_elapsed| "the peer does not read".to_owned())?
             .map_err(|error| error.to_string())?;

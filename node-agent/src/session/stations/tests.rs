@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn at(path: &str) -> Endpoint {
-    Endpoint::Unix(path.into())
+fn at(path: &str) -> Address {
+    Address::Unix(path.into())
 }
 
 fn configured(paths: &[&str]) -> Known {

@@ -3,21 +3,45 @@
 use std::fmt;
 use std::str::FromStr;
 
-use mainstay_protocol::{ClusterId, NodeName, StationId};
 use serde::{Deserialize, Serialize};
+
+use crate::ids::{ClusterId, NodeName, PersonName, StationId};
 
 const SCHEME: &str = "mainstay://";
 
 /// Whose certificate it is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Bearer {
     /// It may report about this node, and no other.
     Agent(NodeName),
     Station(StationId),
     Person {
-        name: String,
+        name: PersonName,
         role: Role,
     },
+}
+
+/// Whom a token lets in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Admits {
+    /// Of one node, or of any whose name is free.
+    Agent(Option<NodeName>),
+    Station,
+    Person {
+        name: PersonName,
+        role: Role,
+    },
+}
+
+impl fmt::Display for Admits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agent(None) => f.write_str("agent"),
+            Self::Agent(Some(node)) => write!(f, "agent/{node}"),
+            Self::Station => f.write_str("station"),
+            Self::Person { name, role } => write!(f, "person/{name}/{}", role.as_str()),
+        }
+    }
 }
 
 /// What a person may do; each can do what those before it can.
@@ -31,7 +55,7 @@ pub enum Role {
 impl Role {
     pub const ALL: [Self; 3] = [Self::Reader, Self::Operator, Self::Admin];
 
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Reader => "reader",
             Self::Operator => "operator",
@@ -68,22 +92,31 @@ impl Bearer {
     pub fn of_uri(uri: &str) -> Option<(ClusterId, Self)> {
         let (cluster, bearer) = uri.strip_prefix(SCHEME)?.split_once('/')?;
         let cluster = ClusterId(uuid::Uuid::try_parse(cluster).ok()?);
-        let bearer = match bearer.split('/').collect::<Vec<_>>()[..] {
-            ["agent", node] => Self::Agent(node.parse().ok()?),
-            ["station", station] => Self::Station(station.parse().ok()?),
-            ["person", name, role] if is_name(name) => Self::Person {
-                name: name.to_owned(),
-                role: role.parse().ok()?,
-            },
-            _ => return None,
-        };
-        Some((cluster, bearer))
+        Some((cluster, bearer.parse().ok()?))
     }
 }
 
-/// Of a person: like the names of nodes.
-pub fn is_name(name: &str) -> bool {
-    name.parse::<NodeName>().is_ok()
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is nobody; write agent/NODE, station/s1 or person/NAME/ROLE")]
+pub struct NotABearer(String);
+
+impl FromStr for Bearer {
+    type Err = NotABearer;
+
+    fn from_str(text: &str) -> Result<Self, NotABearer> {
+        let read = || {
+            Some(match text.split('/').collect::<Vec<_>>()[..] {
+                ["agent", node] => Self::Agent(node.parse().ok()?),
+                ["station", station] => Self::Station(station.parse().ok()?),
+                ["person", name, role] => Self::Person {
+                    name: name.parse().ok()?,
+                    role: role.parse().ok()?,
+                },
+                _ => return None,
+            })
+        };
+        read().ok_or_else(|| NotABearer(text.to_owned()))
+    }
 }
 
 #[cfg(test)]
@@ -97,7 +130,7 @@ mod tests {
             Bearer::Agent("n1".parse().unwrap()),
             Bearer::Station(StationId(3)),
             Bearer::Person {
-                name: "ada".to_owned(),
+                name: "ada".parse().unwrap(),
                 role: Role::Operator,
             },
         ];

@@ -1,0 +1,147 @@
+//! Who may come, and who is let in.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::time::Time;
+
+/// Lets somebody in, once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Token {
+    /// What it is found by; no secret.
+    pub id: String,
+    /// Whom: `agent`, `agent/n1`, `station`, `person/ada/operator`.
+    pub admits: String,
+    /// `open`, `expired`, `used`, `revoked`.
+    pub state: String,
+    /// Whom it let in; null before that.
+    pub used_by: Option<String>,
+    /// Who made it.
+    pub by: String,
+    /// Until when it can be used.
+    pub until: Time,
+    /// Since when it is in this state.
+    pub since: Time,
+}
+
+/// Somebody who was let in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Identity {
+    /// `agent/n1`, `station/s1`, `person/ada/operator`.
+    pub name: String,
+    /// `admitted`, `revoked`.
+    pub state: String,
+    /// SHA-256 of its public key.
+    pub key: String,
+    /// Who took it back, and why; null as long as it is let in.
+    pub revoked: Option<Revoked>,
+    /// Since when it is in this state.
+    pub since: Time,
+}
+
+/// Who took something back, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Revoked {
+    pub by: String,
+    pub why: String,
+}
+
+/// That there is a secret; what it is, only those it is handed to learn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Secret {
+    /// Its name.
+    pub name: String,
+    /// Who set it last.
+    pub by: String,
+    /// When it was set last.
+    pub since: Time,
+}
+
+/// A token to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRequest {
+    /// `station`, `agent`, `reader`, `operator`, `admin`.
+    pub role: String,
+    /// The node, or the person; an agent's may be left open.
+    pub name: Option<String>,
+    pub valid_ms: u64,
+}
+
+/// The token, once: nobody can ask for it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenMade {
+    pub id: String,
+    /// All of it, its secret included.
+    pub token: String,
+    pub admits: String,
+    /// The addresses of stations that it can be shown to.
+    pub addresses: Vec<String>,
+    pub valid_ms: u64,
+}
+
+/// Somebody shows a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinRequest {
+    /// Of the token.
+    pub id: String,
+    /// SHA-256 of the token's secret is what is kept; this is the secret, in hexadecimal.
+    pub secret: String,
+    /// The public key that certificates will be issued to, in hexadecimal.
+    pub public_key: String,
+    /// `agent`, `station`, `person`.
+    #[serde(rename = "as")]
+    pub kind: String,
+    /// The node's name, of an agent.
+    pub node: Option<String>,
+    /// By the joiner's clock.
+    pub wall_ms: u64,
+}
+
+/// What whoever was let in needs from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// `agent/n1`, `station/s2`, `person/ada/operator`.
+    pub name: String,
+    pub cluster_id: String,
+    pub cluster_name: String,
+    /// X.509, DER, in hexadecimal.
+    pub certificate: String,
+    /// Of the cluster's authority.
+    pub authority: String,
+    /// Their numbers and addresses.
+    pub stations: BTreeMap<String, String>,
+    /// What the store is sealed under, in hexadecimal; stations alone are told.
+    pub seal_key: Option<String>,
+}
+
+/// Who is let in no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokeRequest {
+    pub why: String,
+}
+
+/// What is to be kept from everybody else.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretRequest {
+    pub value: String,
+}
+
+/// Without what is secret.
+impl std::fmt::Debug for SecretRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretRequest")
+    }
+}
+
+/// Who somebody is to the station that was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Whoami {
+    /// `person/ada/operator`, or the user of a process on the station's own machine.
+    pub name: String,
+    /// `reader`, `operator`, `admin`.
+    pub role: String,
+    /// The routes that it may ask.
+    pub may: Vec<String>,
+}

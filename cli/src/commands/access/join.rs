@@ -1,0 +1,276 @@
+//! `join`: shows a token to a station, and keeps what it is given for it. Asked again and again until a station answers;
+//! the key is kept from the first try on, so that a second one is taken for the same.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use mainstay_api::client::NOBODY_ANSWERS;
+use mainstay_api::types::{JoinRequest, Joined};
+use mainstay_api::{Client, Exit, Problem};
+use mainstay_identity::tls;
+use mainstay_identity::{
+    Credentials, DIRECTORY, Fingerprint, Keep, KeepError, Membership, SealKey, Whom,
+    default_directory, hex,
+};
+use mainstay_protocol::{Address, ClusterId, ClusterName, NodeName, code};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::init::{absolute, daemon};
+use super::taken;
+use crate::app::App;
+use crate::arguments::JoinArguments;
+use crate::home::Context;
+use crate::outcome::{Outcome, bug, machine, usage};
+
+const WHAT: &str = "join the cluster";
+/// Between two tries to find a station.
+const PAUSE: Duration = Duration::from_secs(1);
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+#[derive(Serialize)]
+struct Member {
+    name: String,
+    cluster: String,
+    id: String,
+    dir: PathBuf,
+    run: Option<String>,
+}
+
+pub async fn run(app: &mut App<'_>, arguments: &JoinArguments) -> Outcome {
+    let node = fitting(arguments)?;
+    let (dir, keep) = place(app, arguments)?;
+    if let Some(known) = keep.membership().map_err(kept)? {
+        if known.cluster != arguments.token.cluster {
+            let why = format!(
+                "{} is {} of cluster {} ({}), and the token is of cluster {}",
+                dir.display(),
+                known.name,
+                known.cluster_name,
+                known.cluster,
+                arguments.token.cluster
+            );
+            return Err(taken(WHAT, why));
+        }
+        app.console.say(&format!(
+            "{} is in cluster {} already",
+            known.name, known.cluster_name
+        ));
+        return told(app, arguments, dir, &known);
+    }
+    let key = keep.key_or_mint().map_err(kept)?;
+    let request = JoinRequest {
+        id: arguments.token.id.clone(),
+        secret: arguments.token.secret(),
+        public_key: hex(&key.public()),
+        kind: arguments.token.whom.as_str().to_owned(),
+        node: node.as_ref().map(ToString::to_string),
+        wall_ms: wall_ms(),
+    };
+    let joined = ask(app, arguments, &request).await?;
+    let membership = membership(arguments, &joined)?;
+    let shown = Credentials {
+        authority: der(&joined.authority)?.into(),
+        certificate: der(&joined.certificate)?.into(),
+        key,
+    };
+    if Fingerprint::of(&shown.authority) != arguments.token.authority {
+        return Err(bug(
+            WHAT,
+            "the station gave another authority than the token's",
+        ));
+    }
+    if let Some(seal_key) = &joined.seal_key {
+        let key = mainstay_identity::unhex::<32>(seal_key).ok_or_else(unreadable)?;
+        keep.write_seal_key(&SealKey(key)).map_err(kept)?;
+    }
+    keep.write_membership(&membership).map_err(kept)?;
+    keep.write(&shown).map_err(kept)?;
+    context(app, arguments, &membership, &dir)?;
+    app.console.say(&format!(
+        "{} is let in to cluster {}",
+        membership.name, membership.cluster_name
+    ));
+    told(app, arguments, dir, &membership)
+}
+
+/// What was said fits whom the token lets in; the node's name, of an agent.
+fn fitting(arguments: &JoinArguments) -> Result<Option<NodeName>, Problem> {
+    let wrong = |why: &str| Err(usage(WHAT, why).to_do("mainstay join --help"));
+    match (arguments.token.whom, &arguments.node, &arguments.listen) {
+        (Whom::Station, None, Some(_)) | (Whom::Person, None, None) => Ok(None),
+        (Whom::Station, None, None) => {
+            wrong("the token lets in a station; say with --listen where other machines reach it")
+        }
+        (Whom::Agent, Some(node), None) => Ok(Some(node.clone())),
+        (Whom::Agent, None, None) => machine_name().map(Some),
+        (Whom::Agent | Whom::Person, _, Some(_)) => wrong("--listen is for stations alone"),
+        (Whom::Station | Whom::Person, Some(_), _) => wrong("--node is for agents alone"),
+    }
+}
+
+fn machine_name() -> Result<NodeName, Problem> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    let name = name.unwrap_or_default().trim().to_lowercase();
+    name.parse().map_err(|_| {
+        let why = format!("the machine's name \"{name}\" is no node's name; say one with --node");
+        usage(WHAT, why).to_do("mainstay join --help")
+    })
+}
+
+fn place(app: &App<'_>, arguments: &JoinArguments) -> Result<(PathBuf, Keep), Problem> {
+    let dir = match (&arguments.dir, arguments.token.whom) {
+        (Some(dir), _) => absolute(dir)?,
+        (None, Whom::Person) => {
+            let cluster = arguments.token.cluster.0.simple().to_string();
+            return Ok({
+                let dir = app.home.identity(&cluster);
+                (dir.clone(), Keep::at(dir))
+            });
+        }
+        (None, whom) => default_directory(whom.as_str()),
+    };
+    let keep = match arguments.token.whom {
+        Whom::Person => Keep::at(&dir),
+        Whom::Agent | Whom::Station => Keep::at(dir.join(DIRECTORY)),
+    };
+    Ok((dir, keep))
+}
+
+/// Until a station answers, or the time that was said is over.
+async fn ask(
+    app: &mut App<'_>,
+    arguments: &JoinArguments,
+    request: &JoinRequest,
+) -> Result<Joined, Problem> {
+    let stranger = tls::stranger(arguments.token.authority);
+    let stranger = Arc::new(stranger.map_err(|error| bug(WHAT, error))?);
+    let client = Client::at(vec![arguments.station.clone()], Some(stranger));
+    let client = client.with_timeout(ANSWER_WITHIN);
+    let begun = std::time::Instant::now();
+    let mut said = false;
+    loop {
+        let request = JoinRequest {
+            wall_ms: wall_ms(),
+            ..request.clone()
+        };
+        let problem = match client.join(&request).await {
+            Ok(joined) => return Ok(joined),
+            Err(problem) => problem,
+        };
+        let nobody = problem.code == code::NO_SERVER && problem.why.starts_with(NOBODY_ANSWERS);
+        let again = nobody || problem.code == code::NO_QUORUM;
+        let over = app
+            .global
+            .timeout
+            .is_some_and(|most| begun.elapsed() + PAUSE >= most);
+        if !again || over {
+            return Err(problem);
+        }
+        if !said {
+            app.console.say(&format!(
+                "{}; asking until one does (Ctrl-C ends it)",
+                problem.why
+            ));
+            said = true;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn membership(arguments: &JoinArguments, joined: &Joined) -> Result<Membership, Problem> {
+    let cluster = Uuid::try_parse(&joined.cluster_id).map_err(|_| unreadable())?;
+    if ClusterId(cluster) != arguments.token.cluster {
+        let why = format!(
+            "the station is of cluster {cluster}, and the token of {}",
+            arguments.token.cluster
+        );
+        return Err(Problem::new(code::WRONG_CLUSTER, WHAT, why));
+    }
+    let stations: Result<BTreeMap<String, Address>, _> = joined
+        .stations
+        .iter()
+        .map(|(station, at)| at.parse().map(|at| (station.clone(), at)))
+        .collect();
+    Ok(Membership {
+        name: joined.name.clone(),
+        cluster: ClusterId(cluster),
+        cluster_name: ClusterName::new(&joined.cluster_name).map_err(|_| unreadable())?,
+        listen: arguments.listen.clone(),
+        stations: stations.map_err(|_| unreadable())?,
+    })
+}
+
+/// People and stations' machines know the cluster from now on.
+fn context(
+    app: &App<'_>,
+    arguments: &JoinArguments,
+    membership: &Membership,
+    dir: &std::path::Path,
+) -> Result<(), Problem> {
+    let (sockets, stations, identity) = match arguments.token.whom {
+        Whom::Agent => return Ok(()),
+        Whom::Station => (vec![dir.join("api.sock")], Vec::new(), None),
+        Whom::Person => {
+            let mut stations: Vec<Address> = membership.stations.values().cloned().collect();
+            stations.retain(|at| matches!(at, Address::Tls { .. }));
+            (Vec::new(), stations, Some(dir.to_owned()))
+        }
+    };
+    let name = app.global.context.clone();
+    let name = name.unwrap_or_else(|| membership.cluster_name.to_string());
+    app.home.write(&Context {
+        name: name.clone(),
+        sockets,
+        stations,
+        identity,
+        dev: None,
+    })?;
+    app.home.make_current(&name)
+}
+
+fn told(
+    app: &mut App<'_>,
+    arguments: &JoinArguments,
+    dir: PathBuf,
+    membership: &Membership,
+) -> Outcome {
+    let run = match arguments.token.whom {
+        Whom::Agent => Some("agent"),
+        Whom::Station => Some("station"),
+        Whom::Person => None,
+    };
+    let run = run.map(|which| daemon(which, arguments.dir.is_some().then_some(&dir)));
+    let next = run.clone().unwrap_or_else(|| "mainstay status".to_owned());
+    let member = Member {
+        name: membership.name.clone(),
+        cluster: membership.cluster_name.to_string(),
+        id: membership.cluster.to_string(),
+        dir,
+        run,
+    };
+    app.console.answer(&member, &[], |_| format!("{next}\n"))?;
+    Ok(Exit::Ok)
+}
+
+fn der(text: &str) -> Result<Vec<u8>, Problem> {
+    let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(byte).collect();
+    bytes.ok_or_else(unreadable)
+}
+
+fn unreadable() -> Problem {
+    let why = "the station's answer is not one this build understands";
+    Problem::new(code::VERSION_MISMATCH, WHAT, why).to_do("mainstay version")
+}
+
+fn kept(error: KeepError) -> Problem {
+    machine("keep what the cluster gave", error)
+}
+
+fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}

@@ -1,0 +1,99 @@
+//! A connection to a station: over the machine's own socket, or over the network with TLS.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use mainstay_protocol::Address;
+use mainstay_protocol::code::{self, Code};
+use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+
+use crate::tls::STATION_NAME;
+
+/// Both ways of a connection, whatever it goes over.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
+
+pub type BoxedStream = Box<dyn Stream>;
+
+/// Over the network without anything to show there is nobody to go to.
+pub async fn open(address: &Address, shown: Option<Arc<ClientConfig>>) -> io::Result<BoxedStream> {
+    match (address, shown) {
+        (Address::Unix(path), _) => Ok(Box::new(unix(path).await?)),
+        (Address::Tls { host, port }, Some(shown)) => Ok(Box::new(tls(host, *port, shown).await?)),
+        (Address::Tls { .. }, None) => Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("{address} is on the network, and there is nothing to show there: join first"),
+        )),
+    }
+}
+
+/// Only to a socket of this user's, or root's.
+async fn unix(path: &Path) -> io::Result<UnixStream> {
+    let stream = UnixStream::connect(path).await?;
+    let theirs = stream.peer_cred()?.uid();
+    let ours = rustix::process::geteuid().as_raw();
+    if theirs != ours && theirs != 0 {
+        let why = format!("the station's socket belongs to user {theirs}, not to {ours}");
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    Ok(stream)
+}
+
+async fn tls(
+    host: &str,
+    port: u16,
+    shown: Arc<ClientConfig>,
+) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    let name = ServerName::try_from(STATION_NAME).map_err(io::Error::other)?;
+    TlsConnector::from(shown).connect(name, stream).await
+}
+
+/// What a failed connection means, where TLS says more than that it failed.
+pub fn told(error: &io::Error) -> Option<(Code, String)> {
+    let inner = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let both = |code, text: &str| Some((code, text.to_owned()));
+    match inner {
+        rustls::Error::InvalidCertificate(
+            CertificateError::ExpiredContext { .. } | CertificateError::NotValidYetContext { .. },
+        ) => Some((
+            code::CLOCK,
+            format!(
+                "the station's certificate does not stand by this machine's clock: {inner}; one of the clocks is wrong, or the station has not run for days"
+            ),
+        )),
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => both(
+            code::WRONG_CLUSTER,
+            "the station there is of another cluster: its authority is not the one that is believed here",
+        ),
+        rustls::Error::InvalidCertificate(_) => Some((
+            code::STRANGER,
+            format!("what is there is no station: {inner}"),
+        )),
+        rustls::Error::AlertReceived(
+            rustls::AlertDescription::UnknownCA
+            | rustls::AlertDescription::DecryptError
+            | rustls::AlertDescription::BadCertificate,
+        ) => both(
+            code::WRONG_CLUSTER,
+            "the station does not believe what it was shown: it is of another cluster",
+        ),
+        rustls::Error::AlertReceived(_) | rustls::Error::PeerMisbehaved(_) => {
+            Some((code::STRANGER, format!("the station broke off: {inner}")))
+        }
+        rustls::Error::InvalidMessage(_) => both(
+            code::STRANGER,
+            "what is there does not speak TLS; is this the address of a station?",
+        ),
+        _ => None,
+    }
+}
