@@ -312,24 +312,19 @@ impl Command {
             Self::Wait(wait) => format!("wait for {} to be {}", wait.reference, wait.goal),
             Self::Parked(parked) => parked.command.told(),
             Self::Rule(rule) => rule.command.told(),
-            Self::Chaos(chaos) => match &chaos.command {
-                ChaosCommand::Kill(target) => one("chaos kill", &target.reference),
-                ChaosCommand::Panic(target) => one("chaos panic", &target.reference),
-                ChaosCommand::Hang(target) => one("chaos hang", &target.reference),
-                ChaosCommand::Stop(target) => one("chaos stop", &target.reference),
-            },
+            Self::Chaos(chaos) => chaos.command.told(),
             Self::Explain(explain) => format!("explain {}", explain.subject),
             Self::New(new) => {
                 let NewCommand::Service(service) = &new.command;
                 format!("new service {}", service.name)
             }
             Self::Completion(_) | Self::CompleteWords(_) => "completion".to_owned(),
-            Self::Init(init) => format!("found cluster {}", init.name),
-            Self::Join(join) => format!("join the cluster at {}", join.station),
+            Self::Init(init) => init.told(),
+            Self::Join(join) => join.told(),
             Self::Token(token) => token.command.told(),
             Self::Identity(identity) => identity.command.told(),
             Self::Secret(secret) => secret.command.told(),
-            Self::CanI(can_i) => format!("can-i {}", can_i.words.join(" ")),
+            Self::CanI(can_i) => can_i.told(),
             Self::Version => "version".to_owned(),
         }
     }
@@ -341,6 +336,18 @@ impl PlacementCommand {
             Self::History(one) => format!("history of {}", one.placement),
             Self::Rollback(one) => format!("roll {} back", one.placement),
         }
+    }
+}
+
+impl ChaosCommand {
+    fn told(&self) -> String {
+        let (verb, target) = match self {
+            Self::Kill(target) => ("kill", target),
+            Self::Panic(target) => ("panic", target),
+            Self::Hang(target) => ("hang", target),
+            Self::Stop(target) => ("stop", target),
+        };
+        format!("chaos {verb} {}", target.reference)
     }
 }
 

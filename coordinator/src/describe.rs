@@ -1,6 +1,6 @@
 //! A vertex's state in a few words, as decisions and `why` show it.
 
-use mainstay_resource_graph::{Record, Standing, TokenState, Vertex};
+use mainstay_resource_graph::{Identity, Placement, Record, Standing, TokenState, Vertex};
 
 /// "Failed (incarnation 3, 2 restarts): panicked: boom".
 pub fn record(record: &Record) -> String {
@@ -21,17 +21,7 @@ pub fn record(record: &Record) -> String {
             text
         }
         Vertex::Node(node) => node.state.as_str().to_owned(),
-        Vertex::Placement(placement) => {
-            let leaving = match placement.standing {
-                Standing::Wanted => "",
-                Standing::Leaving => ", to be deleted",
-            };
-            let (generation, target) = (placement.generation, &placement.wish.target);
-            format!(
-                "{} on {target} (generation {generation}{leaving})",
-                placement.service_type
-            )
-        }
+        Vertex::Placement(placement) => self::placement(placement),
         Vertex::Command(command) => {
             let (instance, incarnation) = command.order.instance();
             format!(
@@ -63,20 +53,38 @@ pub fn record(record: &Record) -> String {
         ),
         Vertex::Procedure(procedure) => {
             let (rule, subject) = (&procedure.rule, &procedure.subject);
-            match procedure.deadline {
-                Some(_) => format!("{rule} on {subject}: {}", procedure.text),
-                None => format!("{rule} on {subject} is over: {}", procedure.text),
-            }
+            let over = if procedure.deadline.is_some() {
+                ""
+            } else {
+                " is over"
+            };
+            format!("{rule} on {subject}{over}: {}", procedure.text)
         }
         Vertex::Collected(record) => {
             format!("{} of {}: {}", record.name, record.instance, record.body)
         }
         Vertex::Token(token) => format!("lets in {}: {}", token.admits, token_state(&token.state)),
-        Vertex::Identity(identity) => match &identity.revoked {
-            None => "let in".to_owned(),
-            Some(revoked) => format!("taken back by {}: {}", revoked.by, revoked.why),
-        },
+        Vertex::Identity(identity) => identity_state(identity),
         Vertex::Secret(secret) => format!("set by {}", secret.by),
+    }
+}
+
+fn placement(placement: &Placement) -> String {
+    let leaving = match placement.standing {
+        Standing::Wanted => "",
+        Standing::Leaving => ", to be deleted",
+    };
+    let (generation, target) = (placement.generation, &placement.wish.target);
+    format!(
+        "{} on {target} (generation {generation}{leaving})",
+        placement.service_type
+    )
+}
+
+fn identity_state(identity: &Identity) -> String {
+    match &identity.revoked {
+        None => "let in".to_owned(),
+        Some(revoked) => format!("taken back by {}: {}", revoked.by, revoked.why),
     }
 }
 

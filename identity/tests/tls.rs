@@ -27,6 +27,17 @@ struct Shown {
     key: NodeKey,
 }
 
+impl Shown {
+    /// To whoever is of this authority.
+    fn to(self, authority: &CertificateDer<'static>) -> Credentials {
+        Credentials {
+            authority: authority.clone(),
+            certificate: self.certificate,
+            key: self.key,
+        }
+    }
+}
+
 fn shown(authority: &Authority, bearer: &Bearer, since: SystemTime) -> Shown {
     let key = NodeKey::mint().unwrap();
     let public = key.public();
@@ -50,9 +61,9 @@ async fn meet(
 ) -> Result<(Peer, Peer, Vec<u8>), String> {
     let now = SystemTime::now();
     let here = trusted_here.certificate();
-    let server = tls::server(here, station.certificate, station.key.for_tls()).unwrap();
+    let server = tls::server(&station.to(here)).unwrap();
     let there = trusted_there.certificate();
-    let client = tls::client(there, comer.certificate, comer.key.for_tls(), alpn).unwrap();
+    let client = tls::client(&comer.to(there), alpn).unwrap();
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let serving = async move {
         let mut stream = TlsAcceptor::from(Arc::new(server))
@@ -63,8 +74,9 @@ async fn meet(
         stream.flush().await.unwrap();
         let session = stream.get_ref().1;
         let spoken = session.alpn_protocol().unwrap_or_default().to_vec();
-        let seen = tls::peer(session.peer_certificates(), now).map_err(|error| error.to_string());
-        Ok::<_, String>((seen?, spoken))
+        let seen = tls::peer(here, session.peer_certificates(), now);
+        let seen = seen.map_err(|error| error.to_string())?;
+        Ok::<_, String>((seen.expect("it showed something"), spoken))
     };
     let coming = async move {
         let name = STATION_NAME.try_into().unwrap();
@@ -78,7 +90,9 @@ async fn meet(
             .await
             .map_err(|error| format!("comer: {error}"))?;
         let session = stream.get_ref().1;
-        tls::peer(session.peer_certificates(), now).map_err(|error| error.to_string())
+        let seen = tls::peer(there, session.peer_certificates(), now);
+        let seen = seen.map_err(|error| error.to_string())?;
+        Ok::<_, String>(seen.expect("a station shows something"))
     };
     let (served, came) = tokio::join!(serving, coming);
     let (comer, spoken) = served?;
@@ -92,7 +106,7 @@ async fn both_sides_know_who_the_other_is_and_what_is_spoken() {
     let now = SystemTime::now();
     let s2 = Bearer::Station(StationId(2));
     let person = Bearer::Person {
-        name: "ada".to_owned(),
+        name: "ada".parse().unwrap(),
         role: Role::Operator,
     };
     for (bearer, alpn) in [
@@ -109,12 +123,11 @@ async fn both_sides_know_who_the_other_is_and_what_is_spoken() {
         )
         .await
         .unwrap();
-        let expected = |bearer: &Bearer| Peer {
-            cluster: cluster(1),
-            bearer: bearer.clone(),
-            expired: false,
-        };
-        assert_eq!((comer, station), (expected(&bearer), expected(&s2)));
+        assert_ne!(comer.key(), station.key());
+        let seen = |peer: Peer| (peer.cluster, peer.bearer, peer.expired);
+        let expected = |bearer: &Bearer| (cluster(1), bearer.clone(), false);
+        assert_eq!(seen(comer), expected(&bearer));
+        assert_eq!(seen(station), expected(&s2));
         assert_eq!(spoken, alpn);
     }
 }
@@ -185,7 +198,7 @@ async fn an_authority_that_was_sealed_and_opened_issues_what_is_believed_as_befo
     let certificate = opened
         .issue(&agent(), &key.public(), now, DAEMON_VALID)
         .unwrap();
-    let until = tls::not_after(&certificate).unwrap();
+    let until = tls::not_after(opened.certificate(), &certificate).unwrap();
     let valid = until.duration_since(now).unwrap();
     assert!(
         valid.abs_diff(DAEMON_VALID) < Duration::from_secs(2),
@@ -197,4 +210,31 @@ async fn an_authority_that_was_sealed_and_opened_issues_what_is_believed_as_befo
         .await
         .unwrap();
     assert_eq!(comer.bearer, agent());
+}
+
+// proves: U1
+#[tokio::test]
+async fn who_has_a_token_alone_believes_the_authority_that_it_names_and_no_other() {
+    let (own, other) = (authority(1), authority(1));
+    let now = SystemTime::now();
+    for (named, day, is_believed) in [(&own, 0, true), (&other, 0, false), (&own, 30, false)] {
+        let since = now - Duration::from_secs(day * 24 * 3600);
+        let station = shown(&own, &Bearer::Station(StationId(1)), since);
+        let server = tls::server(&station.to(own.certificate())).unwrap();
+        let client = tls::stranger(named.fingerprint()).unwrap();
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let serving = tokio::spawn(async move {
+            let stream = TlsAcceptor::from(Arc::new(server)).accept(theirs).await?;
+            Ok::<_, std::io::Error>(stream.get_ref().1.peer_certificates().is_some())
+        });
+        let name = STATION_NAME.try_into().unwrap();
+        let met = TlsConnector::from(Arc::new(client))
+            .connect(name, ours)
+            .await;
+        assert_eq!(met.is_ok(), is_believed, "{day}: {:?}", met.err());
+        if is_believed {
+            assert!(!serving.await.unwrap().unwrap(), "it shows nothing itself");
+        }
+    }
+    assert_eq!(Fingerprint::of(own.certificate()), own.fingerprint());
 }

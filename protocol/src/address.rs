@@ -62,7 +62,7 @@ fn host_of(text: &str) -> Option<String> {
     if let Some(inner) = text.strip_prefix('[') {
         let inner = inner.strip_suffix(']')?;
         return inner
-            .parse::<std::net::Ipv6Addr>()
+            .parse::<core::net::Ipv6Addr>()
             .is_ok()
             .then(|| inner.to_owned());
     }

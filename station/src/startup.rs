@@ -137,15 +137,7 @@ impl Station {
         let ways = Ways::new(introduction(&options, cluster, &life), shown);
         let (store, opened) = open(&options, cluster, &ways).await?;
         let clock = Clock::new();
-        let prepared = Sockets::open(&options, access.as_deref())
-            .await
-            .and_then(|sockets| {
-                Ok((
-                    sockets,
-                    Watchdog::start(clock, &options.dir, options.profile.core_call())
-                        .map_err(StartError::Process)?,
-                ))
-            });
+        let prepared = prepare(&options, access.as_deref(), clock).await;
         let (sockets, watchdog) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -189,21 +181,7 @@ impl Station {
             epoch: known_epoch,
             ..introduction(&options, cluster, &life)
         };
-        tokio::spawn(group::watch(Arc::clone(&shared), stop.subscribe()));
-        if shared.access.is_some() {
-            tokio::spawn(until_stopped(
-                access::keep_renewed(Arc::clone(&shared)),
-                stop.subscribe(),
-            ));
-        }
-        if !options.group.is_empty() {
-            let joining = group::ask_in(
-                Arc::clone(&shared),
-                address(&options),
-                options.group.clone(),
-            );
-            tokio::spawn(until_stopped(joining, stop.subscribe()));
-        }
+        beside(&shared, &options, &stop);
         Ok(Running {
             coordinator: tokio::spawn(supervisor.run()),
             listeners: sockets.serve(&shared, handshake, &stop),
@@ -212,6 +190,31 @@ impl Station {
             end,
             sockets: vec![options.sessions_socket, options.api_socket],
         })
+    }
+}
+
+/// Everything that a station needs of its machine, before anything serves.
+async fn prepare(
+    options: &StationOptions,
+    access: Option<&Access>,
+    clock: Clock,
+) -> Result<(Sockets, Watchdog), StartError> {
+    let sockets = Sockets::open(options, access).await?;
+    let watchdog = Watchdog::start(clock, &options.dir, options.profile.core_call());
+    Ok((sockets, watchdog.map_err(StartError::Process)?))
+}
+
+/// What goes on for as long as the station runs, whoever leads.
+fn beside(shared: &Arc<Shared>, options: &StationOptions, stop: &watch::Sender<bool>) {
+    tokio::spawn(group::watch(Arc::clone(shared), stop.subscribe()));
+    if shared.access.is_some() {
+        let renewing = access::keep_renewed(Arc::clone(shared));
+        tokio::spawn(until_stopped(renewing, stop.subscribe()));
+    }
+    if !options.group.is_empty() {
+        let group = options.group.clone();
+        let joining = group::ask_in(Arc::clone(shared), address(options), group);
+        tokio::spawn(until_stopped(joining, stop.subscribe()));
     }
 }
 

@@ -14,6 +14,7 @@ pub mod answers;
 pub mod cluster;
 pub mod command;
 pub mod daemons;
+pub mod machines;
 pub mod measure;
 pub mod outside;
 pub mod random;
@@ -23,6 +24,7 @@ pub mod users_crate;
 
 pub use cluster::{Cluster, DevOptions, signal};
 pub use command::{Run, mainstay_binary};
+pub use machines::Machines;
 pub use outside::Witness;
 pub use random::Random;
 pub use shared::Shared;

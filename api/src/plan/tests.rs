@@ -101,6 +101,7 @@ impl World {
 
     fn cluster(&mut self) {
         let cluster = Cluster {
+            authority: None,
             id: ClusterId(Uuid::from_u128(1)),
             epoch: Epoch(1),
             name: ClusterName::new("dev").unwrap(),

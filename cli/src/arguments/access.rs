@@ -163,6 +163,24 @@ pub struct CanIArguments {
     pub words: Vec<String>,
 }
 
+impl InitArguments {
+    pub(super) fn told(&self) -> String {
+        format!("found cluster {}", self.name)
+    }
+}
+
+impl JoinArguments {
+    pub(super) fn told(&self) -> String {
+        format!("join the cluster at {}", self.station)
+    }
+}
+
+impl CanIArguments {
+    pub(super) fn told(&self) -> String {
+        format!("can-i {}", self.words.join(" "))
+    }
+}
+
 impl TokenCommand {
     pub(super) fn told(&self) -> String {
         match self {

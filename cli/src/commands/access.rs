@@ -6,7 +6,6 @@ mod join;
 use std::io::Read;
 
 use mainstay_api::routes::{self, Route};
-use mainstay_api::time::span;
 use mainstay_api::types::{Accepted, Identity, Secret, Token, TokenMade, TokenRequest};
 use mainstay_api::{Exit, Problem};
 use mainstay_protocol::words::nearest;
@@ -59,7 +58,7 @@ async fn create_token(app: &mut App<'_>, arguments: &TokenCreateArguments) -> Ou
         "token {} lets in {} once, within {}; run this there:",
         made.id,
         made.admits,
-        span(arguments.valid)
+        humantime::format_duration(arguments.valid)
     ));
     app.console
         .answer(&made, &[format!("token/{}", made.id)], |_| line(&made))?;

@@ -56,6 +56,7 @@ pub struct World {
 pub fn config() -> CoreConfig {
     CoreConfig {
         found: Found {
+            authority: None,
             cluster: ClusterId(uuid::Uuid::from_u64_pair(1, 1)),
             name: ClusterName::new("test").unwrap(),
             settings: Settings::LAN,

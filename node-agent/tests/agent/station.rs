@@ -489,7 +489,9 @@ fn hear(message: AgentMessage, stream: &mut UnixStream, heard: &mut Heard) {
         }
         AgentMessage::Answer { request_id, answer } => heard.answers.push((request_id, answer)),
         AgentMessage::Unsupported { what, .. } => panic!("the agent cannot read {what:?}"),
-        AgentMessage::BulkUp(_) => panic!("a bulk connection is one of its own"),
+        AgentMessage::BulkUp(_) | AgentMessage::Renew(_) => {
+            panic!("a bulk connection is one of its own")
+        }
     }
 }
 

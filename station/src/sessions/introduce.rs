@@ -87,25 +87,28 @@ pub async fn introduce(
         write(stream, &denied(&refusal)).await;
         return Err(bad(frames, refusal.text));
     }
-    let expired = matches!(came, Came::Network(Some(peer)) if peer.expired);
     if theirs.role != Role::Agent {
         return station(&mine, &theirs).map_err(|why| bad(frames, why));
     }
     let (message, decoder, frames) = first_message(stream, theirs.channel, frames).await?;
-    let refused = match (message, theirs.channel, theirs.node) {
-        (AgentMessage::Renew(_), Channel::Control, _) => match renew(stream, came, shared).await {
-            Ok(()) => return Ok(Introduced::Renewed),
-            Err(refusal) => {
-                write(stream, &denied(&refusal)).await;
-                return Err(bad(frames, refusal.text));
-            }
-        },
-        _ if expired => {
-            let text = "its certificate has run out; it is to ask for a new one first";
-            let refusal = Refusal::new(code::CERTIFICATE_EXPIRED, text);
+    match renewal(&message, stream, came, shared).await {
+        Ok(false) => agent(stream, message, theirs, (decoder, frames)).await,
+        Ok(true) => Ok(Introduced::Renewed),
+        Err(refusal) => {
             write(stream, &denied(&refusal)).await;
-            return Err(bad(frames, text));
+            Err(bad(frames, refusal.text))
         }
+    }
+}
+
+/// The first word of an agent that may come in.
+async fn agent(
+    stream: &mut BoxedStream,
+    message: AgentMessage,
+    theirs: Handshake,
+    (decoder, frames): (FrameDecoder, BadFrames),
+) -> Result<Introduced, BadPeer> {
+    let refused = match (message, theirs.channel, theirs.node) {
         (AgentMessage::NodeUp(up), Channel::Control, Some(node)) if up.node != node => {
             format!("the handshake says {node}, the NodeUp {}", up.node)
         }
@@ -177,6 +180,24 @@ fn shows(came: &Came, theirs: &Handshake, shared: &Shared) -> Result<(), Refusal
     }
     let access = shared.access.as_ref();
     access.map_or(Ok(()), |access| access.admits(&shared.store.view(), peer))
+}
+
+/// Whether that was all it came for. With a certificate that has run out it may come for nothing else.
+async fn renewal(
+    message: &AgentMessage,
+    stream: &mut BoxedStream,
+    came: &Came,
+    shared: &Shared,
+) -> Result<bool, Refusal> {
+    let expired = matches!(came, Came::Network(Some(peer)) if peer.expired);
+    match message {
+        AgentMessage::Renew(_) => renew(stream, came, shared).await.map(|()| true),
+        _ if expired => {
+            let text = "its certificate has run out; it is to ask for a new one first";
+            Err(Refusal::new(code::CERTIFICATE_EXPIRED, text))
+        }
+        _ => Ok(false),
+    }
 }
 
 /// A new certificate, for the key that it showed.

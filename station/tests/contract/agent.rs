@@ -389,6 +389,7 @@ impl Life {
             StationMessage::HeartbeatSeen(_)
             | StationMessage::Stations(_)
             | StationMessage::BulkReady(_)
+            | StationMessage::Certificate(_)
             | StationMessage::Welcome(_)
             | StationMessage::Denied(_) => {}
         }

@@ -1,0 +1,237 @@
+//! Machines with networks of their own: namespaces, each with one address, on a switch that is a namespace too. Needs root.
+//! Nothing of one test is seen by another.
+
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::cluster::{signal, words};
+use crate::command::{self, Run};
+use crate::until::until;
+
+/// Where stations listen.
+pub const PORT: u16 = 7600;
+
+/// Some machines. Dropped, all that runs on them is killed, and they are gone.
+#[derive(Debug)]
+pub struct Machines {
+    home: TempDir,
+    prefix: String,
+    count: usize,
+    running: Vec<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    machine: usize,
+    what: String,
+    child: Child,
+}
+
+impl Machines {
+    /// m1 .. mN, with the addresses 10.0.0.1 .. 10.0.0.N.
+    pub fn new(count: usize) -> Self {
+        let home = tempfile::Builder::new()
+            .prefix("ms")
+            .tempdir()
+            .expect("a temporary directory");
+        // What `tempdir` chose is nobody else's.
+        let name = home.path().file_name().expect("it has a name");
+        let prefix = name.to_string_lossy().replace('.', "");
+        let machines = Self {
+            home,
+            prefix,
+            count,
+            running: Vec::new(),
+        };
+        machines.build();
+        machines
+    }
+
+    fn build(&self) {
+        let switch = self.namespace(0);
+        ip(&format!("netns add {switch}"));
+        ip(&format!("-n {switch} link add br0 type bridge"));
+        ip(&format!("-n {switch} link set br0 up"));
+        for machine in 1..=self.count {
+            let own = self.namespace(machine);
+            ip(&format!("netns add {own}"));
+            ip(&format!(
+                "-n {switch} link add p{machine} type veth peer name eth0 netns {own}"
+            ));
+            ip(&format!("-n {switch} link set p{machine} master br0 up"));
+            ip(&format!("-n {own} link set lo up"));
+            ip(&format!(
+                "-n {own} addr add {}/24 dev eth0",
+                self.address(machine)
+            ));
+            ip(&format!("-n {own} link set eth0 up"));
+            std::fs::create_dir_all(self.dir(machine)).expect("a directory for a machine");
+        }
+    }
+
+    fn namespace(&self, machine: usize) -> String {
+        format!("{}-{machine}", self.prefix)
+    }
+
+    pub fn address(&self, machine: usize) -> String {
+        format!("10.0.0.{machine}")
+    }
+
+    pub fn station_address(&self, machine: usize) -> String {
+        format!("{}:{PORT}", self.address(machine))
+    }
+
+    /// All that a machine keeps.
+    pub fn dir(&self, machine: usize) -> PathBuf {
+        self.home.path().join(format!("m{machine}"))
+    }
+
+    /// Nothing comes to it and nothing leaves it.
+    pub fn cut(&self, machine: usize) {
+        self.link(machine, "down");
+    }
+
+    pub fn heal(&self, machine: usize) {
+        self.link(machine, "up");
+    }
+
+    fn link(&self, machine: usize, to: &str) {
+        let switch = self.namespace(0);
+        ip(&format!("-n {switch} link set p{machine} {to}"));
+    }
+
+    /// A program on a machine.
+    pub fn command(&self, machine: usize, program: &Path) -> Command {
+        let namespace = self.namespace(machine);
+        let mut command = command::command(Path::new("ip"), &self.dir(machine));
+        command.args(["netns", "exec", &namespace]).arg(program);
+        command
+    }
+
+    /// A line of `mainstay` there.
+    pub fn sh(&self, machine: usize, line: &str) -> Run {
+        self.run(machine, &[], line)
+    }
+
+    /// The same behind other words: `faketime +2h`.
+    pub fn run(&self, machine: usize, before: &[&str], line: &str) -> Run {
+        let namespace = self.namespace(machine);
+        let mut command = command::command(Path::new("ip"), &self.dir(machine));
+        command.args(["netns", "exec", &namespace]).args(before);
+        command.arg(command::mainstay_binary()).args(words(line));
+        let output = command
+            .stdin(Stdio::null())
+            .output()
+            .expect("a program can be run in a namespace");
+        Run {
+            arguments: format!("(on m{machine}) {line}"),
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    #[track_caller]
+    pub fn list(&self, machine: usize, line: &str) -> Vec<Value> {
+        let answer = self.sh(machine, &format!("{line} -o json")).ok().json();
+        answer.as_array().cloned().expect("a list")
+    }
+
+    /// Keeps a daemon running there: `station run ..`, `agent run ..`.
+    pub fn start(&mut self, machine: usize, line: &str) {
+        let what = words(line).first().cloned().unwrap_or_default();
+        let log = self.dir(machine).join(format!("{what}.log"));
+        let log = OpenOptions::new().create(true).append(true).open(log);
+        let child = self
+            .command(machine, &command::mainstay_binary())
+            .args(words(line))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log.expect("a log can be written"))
+            .spawn()
+            .expect("a daemon can be started in a namespace");
+        self.running.push(Running {
+            machine,
+            what,
+            child,
+        });
+    }
+
+    /// Ends the daemon so, and waits for its end where that ends it.
+    pub fn signal(&mut self, machine: usize, what: &str, with: Signal) {
+        let at = self
+            .running
+            .iter()
+            .position(|one| one.machine == machine && one.what == what);
+        let at = at.unwrap_or_else(|| panic!("no {what} runs on m{machine}"));
+        signal(self.running[at].child.id(), with);
+        if [Signal::KILL, Signal::TERM].contains(&with) {
+            let mut ended = self.running.remove(at);
+            drop(ended.child.wait());
+        }
+    }
+
+    pub fn log(&self, machine: usize, what: &str) -> String {
+        std::fs::read_to_string(self.dir(machine).join(format!("{what}.log"))).unwrap_or_default()
+    }
+
+    /// Until what the machine is told of is as awaited; also while nobody answers.
+    pub fn until_list(
+        &self,
+        machine: usize,
+        line: &str,
+        right: impl Fn(&[Value]) -> bool,
+    ) -> Vec<Value> {
+        let rows = |run: &Run| match run.code {
+            Some(0) => run.json().as_array().cloned(),
+            _ => None,
+        };
+        let found = until(
+            &format!("{line} on m{machine} shows what is awaited"),
+            || rows(&self.sh(machine, &format!("{line} -o json"))),
+            |all| all.as_deref().is_some_and(&right),
+        );
+        found.expect("the condition holds for something only")
+    }
+}
+
+impl Drop for Machines {
+    fn drop(&mut self) {
+        for one in &mut self.running {
+            // One that has ended by itself cannot be killed.
+            let _ = one.child.kill();
+            let _ = one.child.wait();
+        }
+        for machine in 0..=self.count {
+            let namespace = self.namespace(machine);
+            // What agents started outlives them.
+            let left = Command::new("ip")
+                .args(["netns", "pids", &namespace])
+                .output();
+            let left = left.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+            for pid in left.unwrap_or_default().lines() {
+                let _ = Command::new("kill").args(["-9", pid]).status();
+            }
+            let _ = Command::new("ip")
+                .args(["netns", "del", &namespace])
+                .status();
+        }
+    }
+}
+
+fn ip(line: &str) {
+    let output = Command::new("ip").args(line.split(' ')).output();
+    let output = output.unwrap_or_else(|error| {
+        panic!("`ip` cannot be run ({error}): install iproute2 (`scripts/setup` does)")
+    });
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "`ip {line}`: {said}; these tests need root and network namespaces"
+    );
+}

@@ -1,0 +1,223 @@
+//! Machines with addresses of their own, in network namespaces: a cluster comes to be by the commands that the README has, and
+//! whoever has no business there is told so.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use mainstay_tests::{Machines, Run, until};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// What joins a machine: the line that `token create` prints, with this in it.
+fn join(machines: &Machines, machine: usize, made: &Run, more: &str) -> Run {
+    let line = made.stdout.trim();
+    let line = line.strip_prefix("mainstay ").expect("a line to be pasted");
+    let listen = format!("--listen {}", machines.station_address(machine));
+    let line = line.replace("--listen HOST:PORT", &listen);
+    machines.sh(machine, &format!("{line} {more}"))
+}
+
+fn data(machines: &Machines, machine: usize, what: &str) -> String {
+    format!("--dir {}", machines.dir(machine).join(what).display())
+}
+
+fn init(machines: &mut Machines, machine: usize, name: &str) {
+    let dir = data(machines, machine, "station");
+    let listen = machines.station_address(machine);
+    let line = format!("init --name {name} --listen {listen} {dir}");
+    machines.sh(machine, &line).ok();
+    machines.start(machine, &format!("station run {dir} --profile dev"));
+    machines.until_list(machine, "get stations", |all| is_running(all, 1));
+}
+
+fn add_station(machines: &mut Machines, machine: usize) {
+    let made = machines.sh(1, "token create --role station").ok();
+    let dir = data(machines, machine, "station");
+    join(machines, machine, &made, &dir).ok();
+    machines.start(machine, &format!("station run {dir} --profile dev"));
+}
+
+fn add_agent(machines: &mut Machines, machine: usize) {
+    let made = machines.sh(1, "token create --role agent").ok();
+    let dir = data(machines, machine, "agent");
+    let node = format!("{dir} --node n{machine}");
+    join(machines, machine, &made, &node).ok();
+    machines.start(machine, &format!("agent run {dir}"));
+}
+
+fn is_running(stations: &[Value], count: usize) -> bool {
+    stations.len() == count && stations.iter().all(|one| one["state"] == "Running")
+}
+
+fn is_online(nodes: &[Value], count: usize) -> bool {
+    nodes.len() == count && nodes.iter().all(|one| one["state"] == "Online")
+}
+
+fn code(run: &Run) -> &str {
+    let last = run.stderr.lines().rfind(|line| line.contains("MS-"));
+    let words = last.unwrap_or_default().split_whitespace();
+    words
+        .into_iter()
+        .find(|word| word.starts_with("MS-"))
+        .unwrap_or("none")
+}
+
+// proves: S16, S17, S18, U1
+#[test]
+fn three_stations_and_five_agents_come_to_be_on_machines_of_their_own() {
+    let mut machines = Machines::new(5);
+    init(&mut machines, 1, "prod");
+    let again = format!(
+        "init --name other --listen {} {}",
+        machines.station_address(1),
+        data(&machines, 1, "station")
+    );
+    let refused = machines.sh(1, &again).expect_code(4);
+    assert!(
+        refused.stderr.contains("station/s1 of cluster prod"),
+        "{refused:#?}"
+    );
+
+    add_station(&mut machines, 2);
+    add_station(&mut machines, 3);
+    machines.until_list(1, "get stations", |all| is_running(all, 3));
+    for machine in 1..=5 {
+        add_agent(&mut machines, machine);
+    }
+    machines.until_list(2, "get nodes", |all| is_online(all, 5));
+    machines.sh(3, "start greeter --all").ok();
+    let reply = machines
+        .sh(2, "call greeter@n5 greet '{\"name\": \"Ada\"}'")
+        .ok();
+    assert!(reply.stdout.contains("Ada"), "{reply:#?}");
+
+    // Services do not notice that the leader goes, and everybody finds the next one.
+    let before = machines.list(2, "get instances");
+    machines.signal(1, "station", Signal::KILL);
+    until(
+        "another station decides",
+        || machines.sh(2, "stop greeter@n4"),
+        |run| run.code == Some(0),
+    );
+    machines.until_list(3, "get nodes", |all| is_online(all, 5));
+    let after = machines.list(3, "get instances");
+    let incarnations = |all: &[Value]| -> Vec<Value> {
+        let kept = all.iter().filter(|one| one["node"] != "n4");
+        kept.map(|one| one["incarnation"].clone()).collect()
+    };
+    assert_eq!(incarnations(&before), incarnations(&after));
+}
+
+// proves: U1, U6
+#[test]
+fn whoever_has_no_business_here_is_told_so_within_seconds() {
+    let mut machines = Machines::new(3);
+    init(&mut machines, 1, "prod");
+    init(&mut machines, 2, "other");
+    let token = |machines: &Machines, machine: usize, more: &str| {
+        let made = machines.sh(
+            machine,
+            &format!("token create --role agent {more} -o json"),
+        );
+        made.ok().json()["token"]
+            .as_str()
+            .expect("a token")
+            .to_owned()
+    };
+    let show = |machines: &Machines, before: &[&str], token: &str, dir: &str| {
+        let at = machines.station_address(1);
+        let dir = data(machines, 3, dir);
+        let begun = Instant::now();
+        let line = format!("join {at} --token {token} --node n3 {dir}");
+        let run = machines.run(3, before, &line);
+        assert!(begun.elapsed() < Duration::from_secs(5), "{run:#?}");
+        run
+    };
+
+    let good = token(&machines, 1, "");
+    show(&machines, &[], &good, "first").ok();
+    show(&machines, &[], &good, "first").ok();
+    let used = show(&machines, &[], &good, "second").expect_code(5);
+    assert_eq!(code(&used), "MS-TOKEN-USED", "{used:#?}");
+
+    let taken = token(&machines, 1, "");
+    let taken = show(&machines, &[], &taken, "third").expect_code(4);
+    assert_eq!(code(&taken), "MS-NAME-TAKEN", "{taken:#?}");
+
+    let short = token(&machines, 1, "--for 1s");
+    machines.until_list(1, "token list", |all| {
+        all.iter().any(|one| one["state"] == "expired")
+    });
+    let expired = show(&machines, &[], &short, "fourth").expect_code(5);
+    assert_eq!(code(&expired), "MS-TOKEN-EXPIRED", "{expired:#?}");
+
+    let foreign = token(&machines, 2, "");
+    let foreign = show(&machines, &[], &foreign, "fifth").expect_code(4);
+    assert_eq!(code(&foreign), "MS-WRONG-CLUSTER", "{foreign:#?}");
+
+    let back = token(&machines, 1, "");
+    let id = back.split('.').nth(2).expect("a token has an id");
+    machines.sh(1, &format!("token revoke {id}")).ok();
+    let revoked = show(&machines, &[], &back, "sixth").expect_code(5);
+    assert_eq!(code(&revoked), "MS-TOKEN-REVOKED", "{revoked:#?}");
+
+    for skew in ["+2h", "-2h", "+10d", "-10d"] {
+        let fresh = token(&machines, 1, "--node n3");
+        let skewed = show(&machines, &["faketime", "-f", skew], &fresh, "seventh").expect_code(5);
+        assert_eq!(code(&skewed), "MS-CLOCK", "{skew}: {skewed:#?}");
+    }
+    let cut = show(&machines, &[], &good[..good.len() - 3], "eighth").expect_code(2);
+    assert!(!cut.stderr.contains(&good[20..60]), "{cut:#?}");
+}
+
+// proves: U1, U6
+#[test]
+fn nothing_answers_in_plaintext_and_a_stranger_learns_nothing() {
+    let mut machines = Machines::new(2);
+    init(&mut machines, 1, "prod");
+    let listening = machines
+        .command(1, "ss".as_ref())
+        .args(["-Hltn"])
+        .output()
+        .expect("`ss` lists what listens: install iproute2");
+    let listening = String::from_utf8_lossy(&listening.stdout).into_owned();
+    assert_eq!(listening.lines().count(), 1, "{listening}");
+    assert!(
+        listening.contains(&machines.station_address(1)),
+        "{listening}"
+    );
+
+    for said in [
+        "GET /v1/status HTTP/1.1\\r\\nhost: x\\r\\n\\r\\n",
+        "MAINSTAY",
+    ] {
+        let script = format!(
+            "exec 3<>/dev/tcp/{}/7600; printf '{said}' >&3; timeout 20 cat <&3",
+            machines.address(1)
+        );
+        let mut shell = machines.command(2, "bash".as_ref());
+        let answer = shell.args(["-c", &script]).stdin(Stdio::null()).output();
+        let answer = answer.expect("a shell can be run").stdout;
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        assert!(
+            !text.contains("HTTP") && !text.contains("cluster"),
+            "{text:?}"
+        );
+    }
+    // Whoever has a certificate may do what its role can, and can-i says what that is.
+    let made = machines.sh(1, "token create --role reader --name ada").ok();
+    join(&machines, 2, &made, "").ok();
+    machines.sh(2, "status").ok();
+    machines.sh(2, "can-i status").ok();
+    let no = machines.sh(2, "can-i restart web@n1").expect_code(5);
+    assert!(no.stdout.contains("no: ada is reader"), "{no:#?}");
+    let refused = machines
+        .sh(2, "token create --role admin --name ada")
+        .expect_code(5);
+    assert_eq!(code(&refused), "MS-NOT-ALLOWED", "{refused:#?}");
+    machines
+        .sh(1, "identity revoke person/ada/reader --reason left --yes")
+        .ok();
+    let gone = machines.sh(2, "status").expect_code(5);
+    assert_eq!(code(&gone), "MS-IDENTITY-REVOKED", "{gone:#?}");
+}
