@@ -124,6 +124,8 @@ routes! {
     PARKED_DROP: Delete "/v1/parked/{name}";
     /// What peers of the session socket sent that could not be read, by peer.
     BAD_FRAMES: Get "/v1/bad-frames";
+    /// The whole state as one file that can be restored; from any station.
+    BACKUP: Get "/v1/backup";
     HEALTHZ: Get "/healthz";
     READYZ: Get "/readyz";
     METRICS: Get "/metrics";
@@ -133,6 +135,8 @@ routes! {
 pub const NEXT_CURSOR_HEADER: &str = "mainstay-next";
 /// How old an answer's data may be, in milliseconds.
 pub const DATA_AGE_HEADER: &str = "mainstay-data-age-ms";
+/// The type of a backup's bytes.
+pub const BACKUP_CONTENT: &str = "application/vnd.mainstay.backup";
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
 pub const IDEMPOTENCY_KEY_HEADER: &str = "idempotency-key";
 

@@ -2,6 +2,7 @@
 
 mod changes;
 mod daemons;
+mod disaster;
 mod files;
 mod local;
 mod looks;
@@ -23,6 +24,7 @@ pub use daemons::{
     AgentArguments, AgentCommand, DaemonArguments, DemoArguments, DemoPart, DevArguments,
     DevCommand, ReaperArguments, StationRunArguments,
 };
+pub use disaster::{BackupArguments, RecoverArguments, RepairArguments, RestoreArguments};
 pub use files::{ApplyArguments, PlanArguments, SettingsArguments, SettingsCommand};
 pub use local::{
     CompleteWordsArguments, CompletionArguments, ExplainArguments, NewArguments, NewCommand,
@@ -171,6 +173,10 @@ pub enum Command {
     Rule(RuleArguments),
     /// Break something on purpose
     Chaos(ChaosArguments),
+    /// Write the whole state of the cluster to a file
+    Backup(BackupArguments),
+    /// Make a station's data directory from a backup
+    Restore(RestoreArguments),
     /// What a reason code, a kind or a key of its JSON means
     Explain(ExplainArguments),
     /// Write the beginnings of a program of your own
@@ -223,6 +229,8 @@ impl Command {
             | Self::Chaos(_) => true,
             Self::Agent(_)
             | Self::Logs(_)
+            | Self::Backup(_)
+            | Self::Restore(_)
             | Self::Explain(_)
             | Self::New(_)
             | Self::Settings(_)
@@ -295,6 +303,8 @@ impl Command {
                 ChaosCommand::Hang(target) => one("chaos hang", &target.reference),
                 ChaosCommand::Stop(target) => one("chaos stop", &target.reference),
             },
+            Self::Backup(backup) => format!("write a backup to {}", backup.file.display()),
+            Self::Restore(restore) => format!("restore {}", restore.file.display()),
             Self::Explain(explain) => format!("explain {}", explain.subject),
             Self::New(new) => {
                 let NewCommand::Service(service) = &new.command;

@@ -144,6 +144,8 @@ codes! {
     NODE_ID_IN_USE = "MS-NODE-ID-IN-USE": "Another agent runs under this node's id.";
     WRONG_CLUSTER = "MS-WRONG-CLUSTER": "The peer belongs to another cluster.";
     INTERNAL = "MS-INTERNAL": "A defect in Mainstay.";
+    DISK_FULL = "MS-DISK-FULL": "The disk of the station that decides is almost full; nothing is changed.";
+    BAD_BACKUP = "MS-BAD-BACKUP": "The file is no backup, or is not whole.";
     DATA_DIRECTORY = "MS-DATA-DIRECTORY": "The data directory cannot be used.";
 }
 

@@ -3,6 +3,7 @@
 
 mod admission;
 mod asks;
+mod backup;
 mod changed;
 mod changes;
 mod forward;
@@ -45,6 +46,7 @@ pub struct Api {
     keys: Arc<Keys>,
     waiters: Arc<Semaphore>,
     followers: Arc<Semaphore>,
+    backups: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
 }
 
@@ -60,6 +62,7 @@ pub async fn serve(
         keys: Arc::new(Keys::default()),
         waiters: Arc::new(Semaphore::new(limits::WAITERS_MAX)),
         followers: Arc::new(Semaphore::new(limits::FOLLOWERS_MAX)),
+        backups: Arc::new(Semaphore::new(limits::BACKUPS_MAX)),
         stop: stop.clone(),
     };
     let until_stop = |mut stop: watch::Receiver<bool>| async move {
@@ -149,6 +152,7 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::SUPERVISOR_STATUS, post(asks::supervisor_status)),
         (routes::CHAOS, post(asks::chaos)),
         (routes::WAIT, post(wait::wait)),
+        (routes::BACKUP, get(backup::backup)),
         (routes::STATION_ADD, post(stations::add)),
         (routes::STATION_REMOVE, delete(stations::remove)),
         (routes::STATION_LEAD, post(stations::lead)),

@@ -138,6 +138,7 @@ impl Station {
         };
         let (inbox, submitted) = mpsc::channel(limits::INBOX_EVENTS_MAX);
         let known = opened.graph.cluster().map(|cluster| cluster.epoch);
+        let known = known.max(opened.begun);
         let (epoch, known_epoch) = (known.unwrap_or(Epoch(1)), known.unwrap_or_default());
         ways.of_epoch(known_epoch);
         let log_time = store.view().log_time();
@@ -164,10 +165,7 @@ impl Station {
             end: end.subscribe(),
         };
         let stop = watch::Sender::new(false);
-        let handshake = Handshake {
-            epoch: known_epoch,
-            ..introduction(&options, cluster, &life)
-        };
+        let handshake = introduction(&options, cluster, &life);
         tokio::spawn(group::watch(Arc::clone(&shared), stop.subscribe()));
         Ok(Running {
             coordinator: tokio::spawn(supervisor.run()),
@@ -383,9 +381,15 @@ fn failed(dir: &Path, error: &StartError) -> ExitCode {
     let what = format!("start a station in {}", dir.display());
     // A path that cannot be used is the caller's to mend; damage and the machine's own trouble are not.
     let (code, exit) = match error {
-        StartError::Store(OpenError::Locked { .. } | OpenError::Foreign { .. }) => {
-            (code::DATA_DIRECTORY, Exit::Conflict)
-        }
+        StartError::Store(
+            OpenError::Locked { .. }
+            | OpenError::Foreign { .. }
+            | OpenError::NotEmpty { .. }
+            | OpenError::Unfinished { .. }
+            | OpenError::NotOne { .. }
+            | OpenError::Empty { .. }
+            | OpenError::Sound { .. },
+        ) => (code::DATA_DIRECTORY, Exit::Conflict),
         StartError::Store(OpenError::NewerFormat { .. }) => {
             (code::DATA_DIRECTORY, Exit::VersionMismatch)
         }
@@ -397,8 +401,17 @@ fn failed(dir: &Path, error: &StartError) -> ExitCode {
         ) => (code::DATA_DIRECTORY, Exit::Bug),
         StartError::Process(_) => (code::INTERNAL, Exit::Bug),
     };
+    let to_do = match error {
+        StartError::Store(OpenError::Damaged { .. }) => {
+            let dir = dir.display();
+            format!("mainstay station repair --dir {dir} --to {dir}.repaired")
+        }
+        StartError::Store(_) | StartError::Socket { .. } | StartError::Process(_) => {
+            format!("ls -ld {}", dir.display())
+        }
+    };
     let mut problem = Problem::new(code, what, error.to_string())
-        .to_do(format!("ls -ld {}", dir.display()))
+        .to_do(to_do)
         .in_request("-");
     problem.exit = exit;
     tracing::error!(%error, "the station did not start");

@@ -98,8 +98,11 @@ async fn connection(
         }
     };
     let deadline = Duration::from_millis(limits::HANDSHAKE_DEADLINE_MS);
-    let introduced =
-        tokio::time::timeout(deadline, introduce::introduce(&mut stream, &way.handshake)).await;
+    let mine = Handshake {
+        epoch: shared.ways.epoch(),
+        ..Handshake::clone(&way.handshake)
+    };
+    let introduced = tokio::time::timeout(deadline, introduce::introduce(&mut stream, &mine)).await;
     drop(permit);
     match introduced {
         Ok(Ok(Introduced::Agent(agent))) => serve::serve(stream, *agent, pid, shared).await,
