@@ -64,7 +64,10 @@ async fn a_backup_restored_twice_is_each_time_newer_to_a_session_that_knows_more
         cluster.stop().await;
         let raised = restored(&cluster, &backup, name, NOW_MS + round * 1000);
         cluster.start().await;
-        assert_eq!(epoch(&cluster).await, raised);
+        until("the epoch is raised by its first entry", || async {
+            epoch(&cluster).await == raised
+        })
+        .await;
         let agent = Agent::connect(&cluster.sessions(), config).await.unwrap();
         let welcome = agent.welcome.clone();
         assert!(
@@ -140,11 +143,12 @@ async fn a_survivor_is_recovered_and_those_of_the_old_epoch_are_refused() {
     group.start(1).await;
     let refused = "the cluster was restored or recovered without this station";
     until("s1 knows why nobody hears it", || async {
-        let status: Value = group.at(1).client.get("/v1/status").await.unwrap();
-        let change = group.at(1).client.start(&started).await;
-        status["quorum"] == false && change.is_err_and(|problem| problem.why.contains(refused))
+        let ready = group.at(1).client.ready().await;
+        ready.is_err_and(|problem| problem.why.contains(refused))
     })
     .await;
+    let status: Value = group.at(1).client.get("/v1/status").await.unwrap();
+    assert_eq!(status["quorum"], false, "{status:#}");
     assert_eq!(group.stations(2).await.len(), 1);
     // A new one is taken in, under a number that was never used, and where s2 is it hears from the group itself.
     group.member(4, Some(group.cluster()));
