@@ -388,6 +388,7 @@ fn failed(dir: &Path, error: &StartError) -> ExitCode {
             | OpenError::Unfinished { .. }
             | OpenError::NotOne { .. }
             | OpenError::Empty { .. }
+            | OpenError::OneOfSeveral { .. }
             | OpenError::Sound { .. },
         ) => (code::DATA_DIRECTORY, Exit::Conflict),
         StartError::Store(OpenError::NewerFormat { .. }) => {

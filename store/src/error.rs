@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use mainstay_protocol::ClusterName;
 use thiserror::Error;
 
 use crate::directory::Identity;
@@ -57,6 +58,16 @@ pub enum OpenError {
     )]
     Empty { dir: PathBuf },
     #[error(
+        "the data directory {dir} is of one of {voters} stations of cluster {cluster}, and the others have everything: {}; only if \
+         they are lost for good as well, say so with `--yes-cluster {cluster}`", replaced(.dir, .identity)
+    )]
+    OneOfSeveral {
+        dir: PathBuf,
+        identity: Identity,
+        cluster: ClusterName,
+        voters: usize,
+    },
+    #[error(
         "the data directory {dir} is sound, so there is nothing to repair: start its station as it is"
     )]
     Sound { dir: PathBuf },
@@ -96,18 +107,22 @@ impl OpenError {
 
 /// What can be done about damage, as commands.
 fn choices(dir: &Path, identity: Option<&Identity>) -> String {
-    let dir = dir.display();
+    let shown = dir.display();
     let alone = format!(
-        "if it is the only station, either salvage what can be read (`mainstay station repair --dir {dir} --to {dir}.repaired`), \
-         or restore a backup (`mainstay restore FILE --dir {dir}.restored`)"
+        "if it is the only station, either salvage what can be read (`mainstay station repair --dir {shown} --to {shown}.repaired`), \
+         or restore a backup (`mainstay restore FILE --dir {shown}.restored`)"
     );
     let Some(identity) = identity else {
         return alone;
     };
-    let (station, cluster) = (identity.station, identity.cluster);
+    let replaced = replaced(dir, identity);
+    format!("{alone}; if it is one of three or five, the others have everything: {replaced}")
+}
+
+fn replaced(dir: &Path, identity: &Identity) -> String {
+    let (dir, station, cluster) = (dir.display(), identity.station, identity.cluster);
     format!(
-        "{alone}; if it is one of three or five, the others have everything: take it out (`mainstay station remove {station} --yes`), \
-         and add one with an empty directory under a number that was never used, here sN \
+        "take it out (`mainstay station remove {station} --yes`), and add one with an empty directory under a number that was never used, here sN \
          (`mainstay station run --dir {dir}.new --cluster NAME --station sN --joins {cluster}`, then \
          `mainstay station add sN --at unix:{dir}.new/sessions.sock`)"
     )

@@ -38,8 +38,14 @@ pub struct Repaired {
     pub dropped: Vec<String>,
 }
 
-/// From a damaged directory into an empty one.
-pub fn repair(dir: &Path, to: &Path, now_ms: u64) -> Result<Repaired, OpenError> {
+/// From a damaged directory into an empty one. One of several stations is refused, unless the others are given up by the
+/// cluster's name.
+pub fn repair(
+    dir: &Path,
+    to: &Path,
+    now_ms: u64,
+    given_up: Option<&ClusterName>,
+) -> Result<Repaired, OpenError> {
     let identity = directory::identity(dir)?.ok_or_else(|| OpenError::NotOne {
         dir: dir.to_owned(),
     })?;
@@ -78,6 +84,17 @@ pub fn repair(dir: &Path, to: &Path, now_ms: u64) -> Result<Repaired, OpenError>
             dir: dir.to_owned(),
         });
     };
+    let voters = applied.members.voters.iter().flatten().count();
+    if voters > 1 && given_up != Some(&cluster.name) {
+        drop(building);
+        fs::remove_dir_all(to).map_err(OpenError::io("removing", to))?;
+        return Err(OpenError::OneOfSeveral {
+            dir: dir.to_owned(),
+            identity,
+            cluster: cluster.name,
+            voters,
+        });
+    }
     let rebuilt = building.finish(applied, cluster.epoch, now_ms)?;
     Ok(Repaired {
         cluster: cluster.name,

@@ -45,7 +45,7 @@ fn what_stands_before_a_flipped_byte_is_salvaged_and_the_rest_is_named() {
         assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
 
         let to = dir.path().join(format!("to-{part}"));
-        let repaired = repair(&damaged, &to, NOW_MS).unwrap();
+        let repaired = repair(&damaged, &to, NOW_MS, None).unwrap();
         let told = repaired.dropped.join("\n");
         assert!(told.contains("bytes of the write-ahead log"), "{told}");
         assert!(!told.contains(" 0 whole writes"), "{told}");
@@ -98,7 +98,7 @@ fn a_state_that_cannot_be_read_gives_way_to_the_snapshot_and_the_log_behind_it()
     let error = Store::open(config(&damaged)).err().expect("it is damaged");
     assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
     let to = dir.path().join("to");
-    let repaired = repair(&damaged, &to, NOW_MS).unwrap();
+    let repaired = repair(&damaged, &to, NOW_MS, None).unwrap();
     let told = repaired.dropped.join("\n");
     assert!(told.contains("the state as it was"), "{told}");
     let driver = Driver::open_leading(config(&to));
@@ -116,14 +116,14 @@ fn what_is_sound_or_only_torn_is_no_case_for_repair() {
         let file = fs::File::options().write(true).open(&log).unwrap();
         file.set_len(fs::metadata(&log).unwrap().len() - cut)
             .unwrap();
-        let error = repair(&sound, &to, NOW_MS).unwrap_err();
+        let error = repair(&sound, &to, NOW_MS, None).unwrap_err();
         assert!(matches!(error, OpenError::Sound { .. }), "{error}");
         assert!(!to.exists(), "nothing is left of the try");
     }
-    let error = repair(dir.path(), &to, NOW_MS).unwrap_err();
+    let error = repair(dir.path(), &to, NOW_MS, None).unwrap_err();
     assert!(matches!(error, OpenError::NotOne { .. }), "{error}");
     let running = Driver::open_leading(config(&sound));
-    let error = repair(&sound, &to, NOW_MS).unwrap_err();
+    let error = repair(&sound, &to, NOW_MS, None).unwrap_err();
     assert!(matches!(error, OpenError::Locked { .. }), "{error}");
     drop(running);
 }

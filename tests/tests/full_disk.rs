@@ -61,7 +61,7 @@ impl Drop for Disk {
 
 const MIB: u64 = 1024 * 1024;
 
-// proves: S17, U5
+// proves: S17
 #[test]
 fn a_full_disk_refuses_changes_serves_reads_and_is_opened_by_giving_up_the_ballast() {
     let mut daemons = Daemons::start(&mainstay_binary(), 1);

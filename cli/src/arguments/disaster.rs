@@ -59,4 +59,7 @@ pub struct RepairArguments {
     /// The data directory to make of what can be read; empty, or not there yet
     #[arg(long, value_name = "DIR")]
     pub to: PathBuf,
+    /// Of one of several stations: the others of this cluster are lost for good
+    #[arg(long, value_name = "NAME")]
+    pub yes_cluster: Option<ClusterName>,
 }

@@ -74,6 +74,10 @@ pub fn refused(what: &str, error: &OpenError) -> Problem {
         OpenError::Foreign { dir, .. } | OpenError::NotOne { dir } | OpenError::Empty { dir } => {
             (Exit::Usage, format!("ls -la {}", dir.display()))
         }
+        OpenError::OneOfSeveral { identity, .. } => (
+            Exit::Refused,
+            format!("mainstay station remove {} --yes", identity.station),
+        ),
         OpenError::Sound { .. } => (Exit::Conflict, "mainstay station run --help".to_owned()),
         OpenError::NewerFormat { .. } => (Exit::VersionMismatch, "mainstay version".to_owned()),
         OpenError::Damaged { dir, .. } => {

@@ -99,9 +99,13 @@ fn typed(app: &mut App<'_>, cluster: &ClusterName) -> Option<String> {
 }
 
 pub fn repair(app: &mut App<'_>, arguments: &RepairArguments) -> Outcome {
-    let RepairArguments { dir, to } = arguments;
+    let RepairArguments {
+        dir,
+        to,
+        yes_cluster,
+    } = arguments;
     let what = format!("repair {}", dir.display());
-    let repaired = mainstay_store::repair(dir, to, rebuilt::now_ms());
+    let repaired = mainstay_store::repair(dir, to, rebuilt::now_ms(), yes_cluster.as_ref());
     let repaired = repaired.map_err(|error| {
         let problem = rebuilt::refused(&what, &error);
         match problem.exit {

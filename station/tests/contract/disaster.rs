@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use mainstay_api::types::Until;
 use mainstay_protocol::StationId;
 use mainstay_station::Station;
-use mainstay_store::{Backup, Survivor};
+use mainstay_store::{Backup, OpenError, Survivor, repair};
 use serde_json::Value;
 
 use crate::agent::Agent;
@@ -96,6 +96,19 @@ async fn a_backup_restored_twice_is_each_time_newer_to_a_session_that_knows_more
     );
 }
 
+/// A byte in the middle of its newest log of some length.
+fn damage(dir: &Path) {
+    let logs = fs::read_dir(dir.join("db")).unwrap();
+    let logs = logs.map(|entry| entry.unwrap().path());
+    let long = |path: &PathBuf| fs::metadata(path).unwrap().len() > 1000;
+    let is_log = |path: &PathBuf| path.extension().is_some_and(|found| found == "log");
+    let log = logs.filter(is_log).filter(long).max().unwrap();
+    let mut bytes = fs::read(&log).unwrap();
+    let middle = bytes.len() * 3 / 4;
+    bytes[middle] ^= 0x10;
+    fs::write(log, bytes).unwrap();
+}
+
 // proves: S17
 #[tokio::test(flavor = "multi_thread")]
 async fn a_survivor_is_recovered_and_those_of_the_old_epoch_are_refused() {
@@ -130,6 +143,19 @@ async fn a_survivor_is_recovered_and_those_of_the_old_epoch_are_refused() {
     drop(survivor);
     fs::rename(&from, from.with_file_name("s2.old")).unwrap();
     fs::rename(&made, &from).unwrap();
+    let of_third = group.at(3).options.dir.clone();
+    damage(&of_third);
+    let refused = repair(&of_third, &made, NOW_MS, None).unwrap_err();
+    assert!(
+        matches!(refused, OpenError::OneOfSeveral { .. }),
+        "{refused}"
+    );
+    assert!(
+        refused.to_string().contains("station remove s3 --yes"),
+        "{refused}"
+    );
+    assert!(!made.exists());
+
     group.start(2).await;
     group.until_ready(2).await;
     until("it is its whole group", || async {
