@@ -218,8 +218,13 @@ pub(crate) fn apply_tail(log: Option<&Db>, to: &Db) -> io::Result<(Applied, Opti
             last: Some(point),
             ..applied
         };
-        if let Payload::Entry(entry) = &record.payload {
-            state::apply(to, &mut batch, entry, &mut next)?;
+        match &record.payload {
+            Payload::Blank => {}
+            Payload::Entry(entry) => _ = state::apply(to, &mut batch, entry, &mut next)?,
+            Payload::Membership(members) => {
+                next.members_at = Some(point);
+                next.members = members.clone();
+            }
         }
         to.put(&mut batch, db::META, db::META_APPLIED, &next);
         to.write(batch)?;

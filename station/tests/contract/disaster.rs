@@ -165,7 +165,12 @@ async fn a_survivor_is_recovered_and_those_of_the_old_epoch_are_refused() {
     let agent = group.agent(2, "n1").await;
     assert!(agent.welcome.leadership > welcome.leadership);
 
-    // An old one comes back, and wants to be elected by the two others.
+    an_old_one_is_refused(&mut group).await;
+    a_new_one_is_taken_in(&mut group).await;
+}
+
+/// It wants to be elected by the two others that it knows.
+async fn an_old_one_is_refused(group: &mut Group) {
     group.start(1).await;
     let refused = "the cluster was restored or recovered without this station";
     until("s1 knows why nobody hears it", || async {
@@ -176,7 +181,10 @@ async fn a_survivor_is_recovered_and_those_of_the_old_epoch_are_refused() {
     let status: Value = group.at(1).client.get("/v1/status").await.unwrap();
     assert_eq!(status["quorum"], false, "{status:#}");
     assert_eq!(group.stations(2).await.len(), 1);
-    // A new one is taken in, under a number that was never used, and where s2 is it hears from the group itself.
+}
+
+/// Under a number that was never used; where s2 is, it hears from the group itself.
+async fn a_new_one_is_taken_in(group: &mut Group) {
     group.member(4, Some(group.cluster()));
     let options = group.members_last().options.clone();
     let running = Station::new().start(options.clone()).await.unwrap();
