@@ -5,6 +5,7 @@
 //! one says nothing. A change does so only as long as it was sent to none, or those it was sent to promised that
 //! nothing was done: a station knows no other's idempotency keys.
 
+mod bytes;
 mod calls;
 mod connection;
 mod stations;
@@ -29,6 +30,7 @@ use crate::time::span;
 use connection::{Asked, Open, Received};
 use stations::{Failed, Stations, nobody};
 
+pub use bytes::ByteStream;
 pub use calls::{DecisionFilter, EventFilter, InstanceFilter, LogsFrom, STATION_ADD_TIMEOUT};
 pub use stream::{ChangeStream, EventStream};
 

@@ -154,6 +154,8 @@ const MEANINGS: &[(Code, u16, Exit)] = &[
     (code::REFUSED_BY_SAFETY, 409, Exit::Refused),
     (code::VERSION_MISMATCH, 426, Exit::VersionMismatch),
     (code::INTERNAL, 500, Exit::Bug),
+    (code::DISK_FULL, 507, Exit::Refused),
+    (code::BAD_BACKUP, 422, Exit::Usage),
     (code::DATA_DIRECTORY, 500, Exit::Bug),
 ];
 
@@ -188,6 +190,7 @@ fn remedy(code: &Code) -> Option<&'static str> {
         (code::AGENT_DOWN, "mainstay get nodes"),
         (code::NODE_AWAY, "mainstay get nodes"),
         (code::OVERLOADED, "mainstay status"),
+        (code::DISK_FULL, "df -h"),
         (code::INTERNAL, "mainstay version"),
     ];
     REMEDIES

@@ -221,6 +221,8 @@ routes! {
     PARKED_DROP: Delete Operator "/v1/parked/{name}";
     /// What peers of the session socket sent that could not be read, by peer.
     BAD_FRAMES: Get Reader "/v1/bad-frames";
+    /// The whole state as one file that can be restored; from any station.
+    BACKUP: Get Admin "/v1/backup";
     HEALTHZ: Get Nobody "/healthz";
     READYZ: Get Nobody "/readyz";
     METRICS: Get Reader "/metrics";
@@ -250,6 +252,8 @@ routes! {
 pub const NEXT_CURSOR_HEADER: &str = "mainstay-next";
 /// How old an answer's data may be, in milliseconds.
 pub const DATA_AGE_HEADER: &str = "mainstay-data-age-ms";
+/// The type of a backup's bytes.
+pub const BACKUP_CONTENT: &str = "application/vnd.mainstay.backup";
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
 pub const IDEMPOTENCY_KEY_HEADER: &str = "idempotency-key";
 
@@ -356,6 +360,65 @@ mod tests {
                 route.path
             );
         }
+    }
+
+    /// A path of the route, with names in its parameters.
+    fn path_of(route: &Route) -> String {
+        route.fill(&["n1", "web", "x"])
+    }
+
+    #[test]
+    fn every_route_is_found_by_its_path_and_what_is_none_is_not() {
+        for route in ALL {
+            assert_eq!(find(route.method, &path_of(route)), Some(route), "{route}");
+        }
+        for path in ["/v1", "/v1/status/", "/v1/status/x", "/v1//status", "/", ""] {
+            assert_eq!(find(Method::Get, path), None, "{path}");
+        }
+        assert_eq!(find(Method::Delete, STATUS.path), None);
+    }
+
+    fn person(role: Role) -> Asker {
+        Asker::Person {
+            name: "ada".to_owned(),
+            role,
+        }
+    }
+
+    // proves: U1, U6
+    #[test]
+    fn who_may_more_may_all_that_who_may_less_may_and_strangers_may_join_alone() {
+        for route in ALL {
+            let may = |asker: &Asker| asker.may(route);
+            let [reader, operator, admin] = Role::ALL.map(|role| may(&person(role)));
+            assert!(reader <= operator && operator <= admin, "{route}");
+            assert_eq!(admin, route.needs != Needs::Station, "{route}");
+            let looks = route.method == Method::Get;
+            assert!(!reader || looks || [PLAN, WAIT, JOIN].contains(route), "{route}");
+            let everybody = [HEALTHZ, READYZ, JOIN].contains(route);
+            let nobodies = [
+                Asker::Stranger,
+                Asker::Agent("n1".parse().unwrap()),
+                Asker::Expired(Bearer::Agent("n1".parse().unwrap())),
+                Asker::Refused(mainstay_protocol::code::IDENTITY_REVOKED, String::new()),
+            ];
+            for nobody in nobodies {
+                assert_eq!(may(&nobody), everybody, "{route} {nobody:?}");
+            }
+            let station = may(&Asker::Station(StationId(1)));
+            let stations = [STATION_STOPS, STATION_ADD, VERSION].contains(route);
+            assert_eq!(station, stations || everybody, "{route}");
+        }
+    }
+
+    #[test]
+    fn who_asks_reads_back_from_what_one_station_tells_another() {
+        let askers = Role::ALL.map(person).into_iter();
+        for asker in askers.chain([Asker::Stranger, Asker::Station(StationId(2))]) {
+            let text = asker.to_header().unwrap();
+            assert_eq!(Asker::of_header(&text), Some(asker), "{text}");
+        }
+        assert_eq!(Asker::of_header("person/ada/god"), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod access;
 mod changes;
 mod daemons;
+mod disaster;
 mod files;
 mod local;
 mod looks;
@@ -28,6 +29,7 @@ pub use daemons::{
     AgentArguments, AgentCommand, DaemonArguments, DemoArguments, DemoPart, DevArguments,
     DevCommand, ReaperArguments, StationRunArguments,
 };
+pub use disaster::{BackupArguments, RecoverArguments, RepairArguments, RestoreArguments};
 pub use files::{ApplyArguments, PlanArguments, SettingsArguments, SettingsCommand};
 pub use local::{
     CompleteWordsArguments, CompletionArguments, ExplainArguments, NewArguments, NewCommand,
@@ -180,6 +182,10 @@ pub enum Command {
     Rule(RuleArguments),
     /// Break something on purpose
     Chaos(ChaosArguments),
+    /// Write the whole state of the cluster to a file
+    Backup(BackupArguments),
+    /// Make a station's data directory from a backup
+    Restore(RestoreArguments),
     /// What a reason code, a kind or a key of its JSON means
     Explain(ExplainArguments),
     /// Tokens that let machines and people in
@@ -246,6 +252,8 @@ impl Command {
             | Self::Join(_)
             | Self::CanI(_)
             | Self::Logs(_)
+            | Self::Backup(_)
+            | Self::Restore(_)
             | Self::Explain(_)
             | Self::New(_)
             | Self::Settings(_)
@@ -313,6 +321,8 @@ impl Command {
             Self::Parked(parked) => parked.command.told(),
             Self::Rule(rule) => rule.command.told(),
             Self::Chaos(chaos) => chaos.command.told(),
+            Self::Backup(backup) => backup.told(),
+            Self::Restore(restore) => restore.told(),
             Self::Explain(explain) => format!("explain {}", explain.subject),
             Self::New(new) => {
                 let NewCommand::Service(service) = &new.command;

@@ -4,6 +4,7 @@ mod access;
 mod answer;
 pub mod apply;
 mod ask;
+mod backup;
 mod change;
 mod chaos;
 mod completion;
@@ -20,7 +21,9 @@ mod logs;
 mod new;
 mod parked;
 mod plan;
+mod rebuilt;
 mod reconfigure;
+mod recover;
 mod rule;
 mod settings;
 mod several;
@@ -74,6 +77,8 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Parked(arguments) => parked::run(app, arguments).await,
         Command::Rule(arguments) => rule::run(app, arguments).await,
         Command::Chaos(arguments) => chaos::run(app, arguments).await,
+        Command::Backup(arguments) => backup::backup(app, &arguments).await,
+        Command::Restore(arguments) => backup::restore(app, &arguments),
         Command::Explain(arguments) => explain::run(app, &arguments.subject),
         Command::New(arguments) => new::run(app, &arguments.command),
         Command::Completion(arguments) => completion::script(app, arguments.shell),

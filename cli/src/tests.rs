@@ -162,6 +162,7 @@ fn only_the_commands_of_this_version_appear() {
         "answer",
         "apply",
         "ask-status",
+        "backup",
         "call",
         "chaos",
         "check",
@@ -183,6 +184,7 @@ fn only_the_commands_of_this_version_appear() {
         "plan",
         "reconfigure",
         "restart",
+        "restore",
         "rule",
         "settings",
         "start",
@@ -261,6 +263,9 @@ fn wrong_values_end_with_2_and_say_what_is_wanted() {
         ("mainstay station add s2 --at s2.sock", "unix:"),
         ("mainstay station add s2", "--at"),
         ("mainstay station lead 2", "s1, s2"),
+        ("mainstay restore x.backup", "--dir"),
+        ("mainstay station recover --from d", "--to"),
+        ("mainstay station repair --dir d", "--to"),
         (
             "mainstay station run --dir d --cluster c --joins 0c6f6a34-6f0e-4c0f-9e0b-2d7f5a3c1b22",
             "--station",
@@ -390,6 +395,7 @@ fn without_a_cluster_every_command_that_needs_one_ends_with_6() {
         "mainstay station add s2 --at unix:/nowhere/s2.sock",
         "mainstay station remove s2 --yes",
         "mainstay station lead s2",
+        "mainstay backup /nowhere/x.backup",
         "mainstay status --context prod",
     ] {
         let (exit, data, talk) = run(&split(line), &home).unwrap();

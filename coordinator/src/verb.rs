@@ -8,7 +8,7 @@ use mainstay_protocol::command::{Order, Reconfigure, Start, Stop, StopManner, St
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
 use mainstay_protocol::report::{Presence, RestartWhen};
 use mainstay_protocol::words::cut;
-use mainstay_protocol::{InstanceKey, NodeName, PlacementName, limits};
+use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName, limits};
 use mainstay_resource_graph::{
     CommandVertex, ConfigHash, Desired, Failure, FailureCause, InPlace, Instance, InstanceState,
     Key, Kind, Node, NodeState, Relation, RestartBudget, Txn, Vertex, View, ViewExt, slot_of,
@@ -99,7 +99,11 @@ pub fn begin_start(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
         .expect("a node provides it, so it is declared")
         .declaration;
     let (hash, config) = wanted_config(txn, key, &instance);
-    let incarnation = instance.incarnation.next();
+    // In a new epoch the node may know incarnations that this graph never heard of: none of them is above this one.
+    let incarnation = Incarnation {
+        epoch: instance.incarnation.epoch.max(env.leadership.epoch),
+        ..instance.incarnation.next()
+    };
     let start_deadline = Duration::from_millis(declaration.start_deadline_ms);
     change(txn, key, |instance| {
         instance.incarnation = incarnation;

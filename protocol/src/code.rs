@@ -155,6 +155,8 @@ codes! {
     NO_SEAL_KEY = "MS-NO-SEAL-KEY": "The station does not have the key to what lies sealed in its store.";
     WRONG_CLUSTER = "MS-WRONG-CLUSTER": "The peer belongs to another cluster.";
     INTERNAL = "MS-INTERNAL": "A defect in Mainstay.";
+    DISK_FULL = "MS-DISK-FULL": "The disk of the station that decides is almost full; nothing is changed.";
+    BAD_BACKUP = "MS-BAD-BACKUP": "The file is no backup, or is not whole.";
     DATA_DIRECTORY = "MS-DATA-DIRECTORY": "The data directory cannot be used.";
 }
 

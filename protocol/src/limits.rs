@@ -148,6 +148,17 @@ pub const SNAPSHOT_CHUNK_BYTES: usize = 512 * 1024;
 pub const WAL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Connections that the kernel keeps for a listener: a fleet that comes back at once.
 pub const LISTEN_BACKLOG: u32 = 4_096;
+/// Backups that a station writes at a time: each keeps old data on disk for as long as it is read.
+pub const BACKUPS_MAX: usize = 2;
+/// For how long a backup waits for its reader, and a reader for its next piece.
+pub const BACKUP_STALL_MS: u64 = 60_000;
+/// With less free than this on the disk of a station's data nothing more is proposed: what is under way, a snapshot and
+/// the next start still fit.
+pub const DISK_FREE_BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// Kept in a station's data directory, and given up to open it on a full disk.
+pub const BALLAST_BYTES: u64 = 32 * 1024 * 1024;
+/// How old a look at the disk may be.
+pub const DISK_LOOK_MS: u64 = 200;
 /// Stations of a dev cluster.
 pub const DEV_STATIONS_MAX: u16 = 5;
 /// Nodes of a dev cluster: agent processes on one machine.

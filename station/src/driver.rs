@@ -22,6 +22,9 @@ use crate::watchdog::Watchdog;
 /// A wake-up this late is no jitter: the process itself stood still.
 const PAUSE_NOTICED: Duration = Duration::from_millis(500);
 
+/// How often a disk that is almost full is looked at: that there is room again is no event.
+const ROOM_LOOK_MS: u64 = limits::DISK_LOOK_MS;
+
 /// Where the driver's inputs come from; they outlive it.
 #[derive(Debug)]
 pub struct Inputs {
@@ -120,7 +123,7 @@ impl Drive {
             let Ok(wake_at) = self.step(inputs) else {
                 return Ended::CorePanicked;
             };
-            let gathering = self.log.since.is_some();
+            let gathering = self.log.since.is_some() || self.is_short_of_space();
             let input = tokio::select! {
                 event = inputs.log.recv() => Input::Log(event),
                 submitted = inputs.inbox.recv(), if !gathering => Input::Submitted(submitted.map(Box::new)),
@@ -189,11 +192,20 @@ impl Drive {
             let at = self.clock.of(at);
             self.call(|core, _| core.heard(&node, at))?;
         }
+        if self.is_short_of_space() {
+            // What waits keeps waiting, and agents keep what they report: there would be no room to write it down.
+            let soon = self.clock.now().0 + 1000 * ROOM_LOOK_MS;
+            return Ok(Some(Monotonic(soon)));
+        }
         if self.log.since.is_none() {
             self.gather(inputs)?;
             self.poll()?;
         }
         self.call(|core, now| core.wake_at(now))
+    }
+
+    fn is_short_of_space(&self) -> bool {
+        self.shared.store.short_of_space().is_some()
     }
 
     fn poll(&mut self) -> Result<(), Panicked> {
@@ -299,6 +311,7 @@ impl Drive {
                 Change::Remove(_) | Change::Link(_) | Change::Unlink { .. } => {}
             }
         }
+        self.shared.ways.of_epoch(entry.leadership.epoch);
         self.shared.applied(self.core.graph().revision());
     }
 }

@@ -5,6 +5,7 @@ mod access;
 mod admission;
 mod asker;
 mod asks;
+mod backup;
 mod changed;
 mod changes;
 mod forward;
@@ -48,6 +49,7 @@ pub struct Api {
     keys: Arc<Keys>,
     waiters: Arc<Semaphore>,
     followers: Arc<Semaphore>,
+    backups: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
 }
 
@@ -69,6 +71,7 @@ pub async fn serve(
         keys: Arc::new(Keys::default()),
         waiters: Arc::new(Semaphore::new(limits::WAITERS_MAX)),
         followers: Arc::new(Semaphore::new(limits::FOLLOWERS_MAX)),
+        backups: Arc::new(Semaphore::new(limits::BACKUPS_MAX)),
         stop: stop.clone(),
     };
     let until_stop = |mut stop: watch::Receiver<bool>| async move {
@@ -162,6 +165,7 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::SUPERVISOR_STATUS, post(asks::supervisor_status)),
         (routes::CHAOS, post(asks::chaos)),
         (routes::WAIT, post(wait::wait)),
+        (routes::BACKUP, get(backup::backup)),
         (routes::STATION_ADD, post(stations::add)),
         (routes::STATION_REMOVE, delete(stations::remove)),
         (routes::STATION_LEAD, post(stations::lead)),

@@ -37,6 +37,7 @@ mod recovery_supervisor;
 pub mod rule;
 mod sessions;
 mod shared;
+mod space;
 mod startup;
 mod watchdog;
 

@@ -76,10 +76,11 @@ impl RecoverySupervisor {
             loop {
                 let known = graph.cluster().map(|cluster| cluster.epoch);
                 let config = CoreConfig {
-                    // A station that joined had no graph when it started.
-                    epoch: known.unwrap_or(config.epoch),
+                    // A station that joined had no graph when it started; one that was restored has one of an earlier epoch.
+                    epoch: known.unwrap_or_default().max(config.epoch),
                     ..config.clone()
                 };
+                shared.ways.of_epoch(config.epoch);
                 let core =
                     LeaderCore::new(config, std::mem::take(&mut graph), rules.clone(), log_time);
                 let driver = Driver {
@@ -181,6 +182,7 @@ async fn until_leading(
                 graph.apply(&entry.delta);
                 *log_time = entry.log_time.max(*log_time);
                 shared.pin_wall(entry.log_time, entry.wall_ms);
+                shared.ways.of_epoch(entry.leadership.epoch);
                 shared.applied(graph.revision());
             }
             LogEvent::Replaced {
@@ -190,6 +192,9 @@ async fn until_leading(
                 *graph = *replaced;
                 *log_time = at;
                 shared.pin_wall(at, shared.store.view().wall_ms());
+                if let Some(cluster) = graph.cluster() {
+                    shared.ways.of_epoch(cluster.epoch);
+                }
                 shared.applied(graph.revision());
             }
         }

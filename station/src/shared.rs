@@ -21,6 +21,7 @@ use crate::clock::wall_ms;
 use crate::group::Ways;
 use crate::metrics::Metrics;
 use crate::sessions::Sessions;
+use crate::space;
 
 /// One thing for the leader core.
 #[derive(Debug)]
@@ -192,6 +193,9 @@ impl Shared {
         };
         if !self.leads() {
             return Err(self.nobody_decides());
+        }
+        if let Some(shortage) = self.store.short_of_space() {
+            return Err(space::refusal(&shortage));
         }
         self.inbox
             .try_send(submitted)

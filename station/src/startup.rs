@@ -147,8 +147,9 @@ impl Station {
         };
         let (inbox, submitted) = mpsc::channel(limits::INBOX_EVENTS_MAX);
         let known = opened.graph.cluster().map(|cluster| cluster.epoch);
-        let (epoch, known_epoch) = (known.unwrap_or(Epoch(1)), known.unwrap_or_default());
-        ways.of_epoch(known_epoch);
+        let known = known.max(opened.begun);
+        let epoch = known.unwrap_or(Epoch(1));
+        ways.of_epoch(known.unwrap_or_default());
         let log_time = store.view().log_time();
         let rules = runnable(self.rules, &options.dir);
         let founded = access.as_deref().and_then(Access::founded);
@@ -177,10 +178,7 @@ impl Station {
             end: end.subscribe(),
         };
         let stop = watch::Sender::new(false);
-        let handshake = Handshake {
-            epoch: known_epoch,
-            ..introduction(&options, cluster, &life)
-        };
+        let handshake = introduction(&options, cluster, &life);
         beside(&shared, &options, &stop);
         Ok(Running {
             coordinator: tokio::spawn(supervisor.run()),
@@ -463,9 +461,16 @@ fn failed(dir: &Path, error: &StartError) -> ExitCode {
     let what = format!("start a station in {}", dir.display());
     // A path that cannot be used is the caller's to mend; damage and the machine's own trouble are not.
     let (code, exit) = match error {
-        StartError::Store(OpenError::Locked { .. } | OpenError::Foreign { .. }) => {
-            (code::DATA_DIRECTORY, Exit::Conflict)
-        }
+        StartError::Store(
+            OpenError::Locked { .. }
+            | OpenError::Foreign { .. }
+            | OpenError::NotEmpty { .. }
+            | OpenError::Unfinished { .. }
+            | OpenError::NotOne { .. }
+            | OpenError::Empty { .. }
+            | OpenError::OneOfSeveral { .. }
+            | OpenError::Sound { .. },
+        ) => (code::DATA_DIRECTORY, Exit::Conflict),
         StartError::Store(OpenError::NewerFormat { .. }) => {
             (code::DATA_DIRECTORY, Exit::VersionMismatch)
         }
@@ -482,6 +487,10 @@ fn failed(dir: &Path, error: &StartError) -> ExitCode {
     let to_do = match error {
         StartError::NothingToShow { .. } => "mainstay init --help".to_owned(),
         StartError::Address { .. } => "ip address".to_owned(),
+        StartError::Store(OpenError::Damaged { .. }) => {
+            let dir = dir.display();
+            format!("mainstay station repair --dir {dir} --to {dir}.repaired")
+        }
         StartError::Store(_)
         | StartError::Socket { .. }
         | StartError::Identity(_)

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use mainstay_protocol::Timestamp;
+use mainstay_protocol::{Epoch, Timestamp};
 use mainstay_resource_graph::Graph;
 
 use crate::db::{self, Db};
 use crate::raft;
-use crate::records::{LogPoint, LogRecord};
+use crate::records::{Begun, LogPoint, LogRecord};
 use crate::view::StoreView;
 
 /// The state and where the log stands to it.
@@ -16,11 +16,18 @@ pub(crate) struct Found {
     pub log_time: Timestamp,
     pub applied: Option<LogPoint>,
     pub entries_to_apply: u64,
+    /// The epoch that the directory was made for.
+    pub begun: Option<Epoch>,
 }
 
 /// Reads all of it; what is wrong is said in words.
 pub(crate) fn check(db: &Db) -> Result<Found, String> {
     raft::clear_leftovers(db).map_err(|error| format!("the state cannot be read: {error}"))?;
+    look(db)
+}
+
+/// The same of a database that is only read.
+pub(crate) fn look(db: &Db) -> Result<Found, String> {
     let view = StoreView::new(db)
         .map_err(|error| format!("how far the state is cannot be read: {error}"))?;
     let graph = view
@@ -29,8 +36,12 @@ pub(crate) fn check(db: &Db) -> Result<Found, String> {
     let applied = view.applied().last;
     let entries_to_apply =
         log(db, applied).map_err(|error| format!("the log cannot be read: {error}"))?;
+    let begun: Option<Begun> = view
+        .read(db::META, db::META_BEGUN)
+        .map_err(|error| format!("its epoch cannot be read: {error}"))?;
     Ok(Found {
         graph,
+        begun: begun.map(|begun| begun.epoch),
         log_time: view.log_time(),
         applied,
         entries_to_apply,

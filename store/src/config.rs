@@ -22,6 +22,10 @@ pub struct StoreConfig {
     pub history_bytes: u64,
     /// Log time for which decisions and events are kept.
     pub history_seconds: u64,
+    /// With less than this free on its disk nothing more is to be proposed.
+    pub free_bytes_min: u64,
+    /// Kept back on the disk, to be given up when it is full: opening takes room.
+    pub ballast_bytes: u64,
     pub(crate) syncing: Syncing,
 }
 
@@ -37,6 +41,8 @@ impl StoreConfig {
             snapshot_bytes: limits::LOG_SNAPSHOT_BYTES,
             history_bytes: limits::HISTORY_BYTES_MAX,
             history_seconds: limits::HISTORY_AGE_SECONDS,
+            free_bytes_min: limits::DISK_FREE_BYTES_MIN,
+            ballast_bytes: limits::BALLAST_BYTES,
             syncing: Syncing::Always,
         }
     }

@@ -28,8 +28,13 @@ pub(crate) const META_VOTE: &[u8] = b"vote";
 pub(crate) const META_PURGED: &[u8] = b"purged";
 pub(crate) const META_SNAPSHOT: &[u8] = b"snapshot";
 pub(crate) const META_HISTORY: &[u8] = b"history";
+pub(crate) const META_BEGUN: &[u8] = b"begun";
 /// The place of the newest event that was let go of.
 pub(crate) const META_TRIMMED: &[u8] = b"trimmed";
+
+/// Above every kind's number.
+const EDGES_NUMBER: u8 = 0xf0;
+const COUNTERS_NUMBER: u8 = 0xf1;
 
 /// Bytes of unflushed writes per family, and of blocks kept in memory.
 const WRITE_BUFFER_BYTES: usize = 16 * 1024 * 1024;
@@ -65,12 +70,28 @@ pub(crate) fn state_families() -> impl Iterator<Item = &'static str> {
     Kind::ALL.into_iter().map(state).chain([EDGES, COUNTERS])
 }
 
+/// The same, each with the number that a stream has it under: the kind's own, so that a backup is read by builds that
+/// know more kinds.
+pub(crate) fn numbered_families() -> impl Iterator<Item = (u8, &'static str)> {
+    let kinds = Kind::ALL.into_iter().map(|kind| (kind as u8, state(kind)));
+    kinds.chain([(EDGES_NUMBER, EDGES), (COUNTERS_NUMBER, COUNTERS)])
+}
+
 fn families() -> impl Iterator<Item = &'static str> {
     state_families().chain([LOG, META, DECISIONS, EVENTS])
 }
 
 /// A key and what is kept under it.
 pub(crate) type Pair = (Box<[u8]>, Box<[u8]>);
+
+/// What is passed over in a write-ahead log that is damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leniency {
+    /// All from the first bad place on; refused where parts of the state would be of different times.
+    UpToDamage,
+    /// Each batch that cannot be read: only what proves itself whole may be read from it.
+    AnyDamage,
+}
 
 /// A handle to the database; cheap to clone.
 #[derive(Clone)]
@@ -95,6 +116,20 @@ impl Db {
             .map(|db| Self(Arc::new(db)))
     }
 
+    /// For looking at what is known to be damaged.
+    pub(crate) fn open_damaged(path: &Path, leniency: Leniency) -> Result<Self, rocksdb::Error> {
+        let mut options = options();
+        options.set_wal_recovery_mode(match leniency {
+            Leniency::UpToDamage => DBRecoveryMode::PointInTime,
+            Leniency::AnyDamage => DBRecoveryMode::SkipAnyCorruptedRecord,
+        });
+        options.set_track_and_verify_wals_in_manifest(false);
+        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+        let families = families().map(|name| (name, family_options(&cache)));
+        DB::open_cf_with_opts_for_read_only(&options, path, families, false)
+            .map(|db| Self(Arc::new(db)))
+    }
+
     pub(crate) fn raw(&self) -> &DB {
         &self.0
     }
@@ -113,6 +148,10 @@ impl Db {
         bytes
             .map(|bytes| record::decode(&bytes, limits::DECODE_BYTES_MAX).map_err(io_error))
             .transpose()
+    }
+
+    pub(crate) fn bytes(&self, family: &str, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
+        self.0.get_cf(self.family(family), key).map_err(io_error)
     }
 
     pub(crate) fn put<T: Record>(

@@ -12,6 +12,9 @@ use crate::error::OpenError;
 /// The layout of the directory and of the database in it.
 pub const FORMAT: u32 = 1;
 
+/// In a directory that is being made from something else, until it is whole.
+pub(crate) const UNFINISHED: &str = "unfinished";
+
 /// Whose directory it is; in `station.json`, so that a person can read it too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -34,12 +37,9 @@ pub fn identity(dir: &Path) -> Result<Option<Identity>, OpenError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(OpenError::io("reading", path)(error)),
     };
-    serde_json::from_slice(&text)
-        .map(Some)
-        .map_err(|cause| OpenError::Damaged {
-            dir: dir.to_owned(),
-            what: format!("station.json cannot be read: {cause}"),
-        })
+    serde_json::from_slice(&text).map(Some).map_err(|cause| {
+        OpenError::damaged(dir, None, format!("station.json cannot be read: {cause}"))
+    })
 }
 
 /// A locked directory; the lock ends with it.
@@ -54,6 +54,11 @@ impl Directory {
     pub(crate) fn open(path: &Path, wanted: &Identity) -> Result<Self, OpenError> {
         fs::create_dir_all(path).map_err(OpenError::io("creating", path))?;
         let lock = lock(path)?;
+        if path.join(UNFINISHED).exists() {
+            return Err(OpenError::Unfinished {
+                dir: path.to_owned(),
+            });
+        }
         let directory = Self {
             path: path.to_owned(),
             _lock: lock,
@@ -61,13 +66,11 @@ impl Directory {
         match identity(path)? {
             Some(found) => {
                 directory.compare(&found, wanted)?;
-                directory.expect_database()?;
+                directory.expect_database(&found)?;
             }
             None if directory.database().exists() => {
-                return Err(OpenError::Damaged {
-                    dir: path.to_owned(),
-                    what: "there is a database, but no station.json".to_owned(),
-                });
+                let what = "there is a database, but no station.json";
+                return Err(OpenError::damaged(path, Some(wanted), what));
             }
             None => directory.introduce(wanted)?,
         }
@@ -102,15 +105,13 @@ impl Directory {
 
     /// A database that is gone must not be taken for one that was never there: the station would begin anew under
     /// its old name.
-    fn expect_database(&self) -> Result<(), OpenError> {
+    fn expect_database(&self, identity: &Identity) -> Result<(), OpenError> {
         let there = self.database().join("CURRENT").exists();
         if there || self.fresh().exists() {
             return Ok(());
         }
-        Err(OpenError::Damaged {
-            dir: self.path.clone(),
-            what: "there is a station.json, but no database".to_owned(),
-        })
+        let what = "there is a station.json, but no database";
+        Err(OpenError::damaged(&self.path, Some(identity), what))
     }
 
     /// There from before `station.json` until the database has been made.
@@ -129,22 +130,38 @@ impl Directory {
             .map_err(OpenError::io("removing", path))
     }
 
-    /// Written aside and renamed, so that it is there entirely or not at all.
     fn introduce(&self, identity: &Identity) -> Result<(), OpenError> {
-        let path = self.path.join("station.json");
-        let aside = self.path.join("station.json.new");
-        let text = serde_json::to_vec_pretty(identity).expect("ids and numbers serialise");
-        let write = || -> std::io::Result<()> {
+        let mark = || -> std::io::Result<()> {
             File::create(self.fresh())?.sync_all()?;
-            sync_directory(&self.path)?;
-            let mut file = File::create(&aside)?;
-            file.write_all(&text)?;
-            file.sync_all()?;
-            fs::rename(&aside, &path)?;
             sync_directory(&self.path)
         };
-        write().map_err(OpenError::io("writing", &path))
+        mark().map_err(OpenError::io("writing", self.fresh()))?;
+        sign(&self.path, identity)
     }
+
+    /// The last steps of making one from something else: it says whose it is, and no more that it is not whole.
+    pub(crate) fn finish(dir: &Path, identity: &Identity) -> Result<(), OpenError> {
+        sign(dir, identity)?;
+        let mark = dir.join(UNFINISHED);
+        fs::remove_file(&mark)
+            .and_then(|()| sync_directory(dir))
+            .map_err(OpenError::io("removing", mark))
+    }
+}
+
+/// Written aside and renamed, so that it is there entirely or not at all.
+fn sign(dir: &Path, identity: &Identity) -> Result<(), OpenError> {
+    let path = dir.join("station.json");
+    let aside = dir.join("station.json.new");
+    let text = serde_json::to_vec_pretty(identity).expect("ids and numbers serialise");
+    let write = || -> std::io::Result<()> {
+        let mut file = File::create(&aside)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&aside, &path)?;
+        sync_directory(dir)
+    };
+    write().map_err(OpenError::io("writing", &path))
 }
 
 pub(crate) fn database(dir: &Path) -> PathBuf {
@@ -160,7 +177,8 @@ pub(crate) fn sync_directory(dir: &Path) -> std::io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-fn lock(dir: &Path) -> Result<File, OpenError> {
+/// The lock of a directory, by whoever wants to be alone with it.
+pub(crate) fn lock(dir: &Path) -> Result<File, OpenError> {
     let path = dir.join("lock");
     let mut file = OpenOptions::new()
         .create(true)

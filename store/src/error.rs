@@ -1,9 +1,12 @@
 //! Why a data directory cannot be opened: what is wrong, why, and what to do.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use mainstay_protocol::ClusterName;
 use thiserror::Error;
+
+use crate::directory::Identity;
 
 #[derive(Debug, Error)]
 pub enum OpenError {
@@ -30,9 +33,44 @@ pub enum OpenError {
     },
     #[error(
         "the data directory {dir} is damaged ({what}): what stands behind may have been acknowledged and cannot be left out silently; \
-         keep the directory, then either run `station repair` on a copy of it, or `restore` a backup into an empty directory"
+         keep the directory; {}", choices(.dir, .identity.as_ref())
     )]
-    Damaged { dir: PathBuf, what: String },
+    Damaged {
+        dir: PathBuf,
+        what: String,
+        /// Whose it is, where that can be read.
+        identity: Option<Identity>,
+    },
+    #[error(
+        "the data directory {dir} is not empty (there is {what}), and nothing is ever written over: choose a directory that is not \
+         there yet, or move what is in it away"
+    )]
+    NotEmpty { dir: PathBuf, what: String },
+    #[error(
+        "the data directory {dir} was being made by restore, recover or repair, and that did not come to its end: delete it, \
+         and make it again"
+    )]
+    Unfinished { dir: PathBuf },
+    #[error("{dir} is no data directory of a station: there is no station.json in it")]
+    NotOne { dir: PathBuf },
+    #[error(
+        "the data directory {dir} holds no cluster yet: its station was never told of one, so there is nothing to go on from"
+    )]
+    Empty { dir: PathBuf },
+    #[error(
+        "the data directory {dir} is of one of {voters} stations of cluster {cluster}, and the others have everything: {}; only if \
+         they are lost for good as well, say so with `--yes-cluster {cluster}`", replaced(.dir, .identity)
+    )]
+    OneOfSeveral {
+        dir: PathBuf,
+        identity: Identity,
+        cluster: ClusterName,
+        voters: usize,
+    },
+    #[error(
+        "the data directory {dir} is sound, so there is nothing to repair: start its station as it is"
+    )]
+    Sound { dir: PathBuf },
     #[error("{doing} {path}: {cause}")]
     Io {
         doing: &'static str,
@@ -53,6 +91,41 @@ impl OpenError {
         let path = path.into();
         move |cause| Self::Io { doing, path, cause }
     }
+
+    pub(crate) fn damaged(
+        dir: &Path,
+        identity: Option<&Identity>,
+        what: impl Into<String>,
+    ) -> Self {
+        Self::Damaged {
+            dir: dir.to_owned(),
+            what: what.into(),
+            identity: identity.cloned(),
+        }
+    }
+}
+
+/// What can be done about damage, as commands.
+fn choices(dir: &Path, identity: Option<&Identity>) -> String {
+    let shown = dir.display();
+    let alone = format!(
+        "if it is the only station, either salvage what can be read (`mainstay station repair --dir {shown} --to {shown}.repaired`), \
+         or restore a backup (`mainstay restore FILE --dir {shown}.restored`)"
+    );
+    let Some(identity) = identity else {
+        return alone;
+    };
+    let replaced = replaced(dir, identity);
+    format!("{alone}; if it is one of three or five, the others have everything: {replaced}")
+}
+
+fn replaced(dir: &Path, identity: &Identity) -> String {
+    let (dir, station, cluster) = (dir.display(), identity.station, identity.cluster);
+    format!(
+        "take it out (`mainstay station remove {station} --yes`), and add one with an empty directory under a number that was never used, here sN \
+         (`mainstay station run --dir {dir}.new --cluster NAME --station sN --joins {cluster}`, then \
+         `mainstay station add sN --at unix:{dir}.new/sessions.sock`)"
+    )
 }
 
 /// As the storage traits want it.

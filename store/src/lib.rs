@@ -21,6 +21,7 @@
 //! - The same log gives the same state: a delta that does not fit changes nothing, on every station alike
 //!   ([`replay`] checks it).
 //! - A torn end is cut off and said; damage anywhere else refuses to open.
+//! - Restore, recover and repair make a new directory, in a new epoch, and never touch what they make it from.
 //! - openraft's types stay inside `raft/`, also on the wire between stations; one station and five take the same path.
 //!
 //! Deliberately absent: a log on files of its own (no ordering between it and the state), several databases,
@@ -33,6 +34,7 @@ mod fatal;
 
 mod directory;
 mod reach;
+mod space;
 mod wal;
 
 mod committer;
@@ -50,6 +52,13 @@ mod raft;
 mod replay;
 mod store;
 
+mod backup;
+mod rebuild;
+mod recover;
+mod repair;
+mod restore;
+
+pub use backup::{Backup, BackupError};
 pub use config::StoreConfig;
 pub use directory::{FORMAT, Identity, identity};
 pub use error::OpenError;
@@ -57,8 +66,13 @@ pub use fatal::EXIT_STORAGE;
 pub use history::{DecisionFilter, Page, Reading};
 pub use raft::{MemberChange, NotChanged};
 pub use reach::{Alone, PeerStream, Reach};
-pub use records::{Counters, DecisionRow, EventRow, LogPoint};
+pub use rebuild::Rebuilt;
+pub use records::{About, Counters, DecisionRow, EventRow, LogPoint};
+pub use recover::{Survived, Survivor};
+pub use repair::{Repaired, repair};
 pub use replay::{Replayed, replay};
+pub use restore::RestoreError;
+pub use space::Shortage;
 pub use store::{LogHandle, LogStatus, Opened, Report, Store};
 pub use view::StoreView;
 pub use wal::Tear;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mainstay_coordinator::entry::{Decision, Entry};
 use mainstay_protocol::record::Record;
 use mainstay_protocol::versioned::Evolving;
-use mainstay_protocol::{Revision, Timestamp};
+use mainstay_protocol::{ClusterId, ClusterName, Epoch, Revision, StationId, Timestamp};
 use mainstay_resource_graph::Event;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,9 @@ families! {
     SnapshotHead: "snapshot head", 0x0208;
     SnapshotEnd: "snapshot end", 0x0209;
     History: "history", 0x020a;
+    Begun: "begun", 0x020b;
+    About: "backup", 0x020c;
+    BackupEnd: "backup end", 0x020d;
 }
 
 /// A place in the log.
@@ -114,6 +117,36 @@ pub struct Counters {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct History {
     pub bytes: u64,
+}
+
+/// The epoch that a directory was made for: the graph in it is of an earlier one until a leader has raised it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Begun {
+    pub epoch: Epoch,
+}
+
+/// What a backup holds; it stands first in the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    pub cluster: ClusterId,
+    pub name: ClusterName,
+    pub epoch: Epoch,
+    /// Which station wrote it.
+    pub station: StationId,
+    pub revision: Revision,
+    /// The last entry whose effect is in it, its log time and when that was.
+    pub last: LogPoint,
+    pub log_time: Timestamp,
+    pub wall_ms: u64,
+    /// When it was written.
+    pub taken_ms: u64,
+}
+
+/// The last of a backup: of all that stands before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BackupEnd {
+    pub bytes: u64,
+    pub crc: u32,
 }
 
 /// A decision as it is kept. Its id is (revision, number).

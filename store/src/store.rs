@@ -1,28 +1,31 @@
 //! The store: a data directory that is open, the log that runs on it, and reads of what it holds.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use mainstay_coordinator::entry::Entry;
 use mainstay_coordinator::log::{Log, LogEvent};
-use mainstay_protocol::{Revision, StationId, Term, Timestamp};
+use mainstay_protocol::{Epoch, Revision, StationId, Term, Timestamp};
 use mainstay_resource_graph::{Graph, View};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
+use crate::backup;
 use crate::check;
 use crate::committer::Committer;
 use crate::config::StoreConfig;
 use crate::db::Db;
-use crate::directory::{Directory, FORMAT, Identity};
+use crate::directory::{self, Directory, FORMAT, Identity};
 use crate::error::OpenError;
 use crate::fatal;
 use crate::raft::{MemberChange, NotChanged, Running, Status};
 use crate::reach::{Alone, PeerStream, Reach};
-use crate::records::LogPoint;
+use crate::records::{About, LogPoint};
+use crate::space::{Shortage, Space};
 use crate::view::StoreView;
 use crate::wal::{self, Tear, Verdict};
 
@@ -31,6 +34,8 @@ pub struct Store {
     db: Db,
     running: Running,
     threads: Mutex<Option<Threads>>,
+    identity: Identity,
+    space: Space,
     _directory: Directory,
 }
 
@@ -47,6 +52,8 @@ pub struct Opened {
     pub graph: Graph,
     /// Log time of the last entry in it; the cluster's clock goes on from there.
     pub log_time: Timestamp,
+    /// The epoch that the directory was made for, by restore, recover or repair: the graph may be of the one before.
+    pub begun: Option<Epoch>,
     pub log: LogHandle,
     /// What the log says, in order; for one driver. While nobody takes them, applying waits.
     pub events: mpsc::Receiver<LogEvent>,
@@ -128,15 +135,14 @@ impl Store {
             station: config.station,
         };
         let directory = Directory::open(&config.dir, &identity)?;
-        let torn = mend(&config.dir, &directory)?;
+        let space = Space::open(&config);
+        let torn = mend(&config.dir)?;
         let database = directory.database();
         let new = !database.join("CURRENT").exists();
-        let db = Db::open(&database).map_err(|cause| cannot_open(&config.dir, cause))?;
+        let db = Db::open(&database).map_err(|cause| cannot_open(&config.dir, &identity, cause))?;
         directory.begun()?;
-        let found = check::check(&db).map_err(|what| OpenError::Damaged {
-            dir: config.dir.clone(),
-            what,
-        })?;
+        let found = check::check(&db)
+            .map_err(|what| OpenError::damaged(&config.dir, Some(&identity), what))?;
         let log_error = |cause| OpenError::Log {
             dir: config.dir.clone(),
             cause,
@@ -156,6 +162,7 @@ impl Store {
         let opened = Opened {
             graph: found.graph,
             log_time: found.log_time,
+            begun: found.begun,
             log: LogHandle(running.clone()),
             events,
             report,
@@ -168,6 +175,8 @@ impl Store {
             db,
             running,
             threads: Mutex::new(Some(threads)),
+            identity,
+            space,
             _directory: directory,
         };
         Ok((store, opened))
@@ -177,6 +186,21 @@ impl Store {
     pub fn view(&self) -> StoreView<'_> {
         StoreView::new(&self.db)
             .unwrap_or_else(|error| fatal::storage_failed("reading the state", &error))
+    }
+
+    /// Hands a backup of the state as it is now to `send`, piece by piece; says what it holds, or nothing where no
+    /// cluster is there yet. Old data stays on disk until it has ended.
+    pub fn backup(
+        &self,
+        taken_ms: u64,
+        send: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<Option<About>> {
+        backup::write(&StoreView::new(&self.db)?, &self.identity, taken_ms, send)
+    }
+
+    /// What is free on the disk, where that is too little to write more.
+    pub fn short_of_space(&self) -> Option<Shortage> {
+        self.space.shortage()
     }
 
     pub fn status(&self) -> LogStatus {
@@ -275,8 +299,8 @@ impl Drop for Store {
 }
 
 /// Looks at the write-ahead log before RocksDB does: cuts a torn end off, refuses anything else.
-fn mend(dir: &std::path::Path, directory: &Directory) -> Result<Vec<Tear>, OpenError> {
-    let database: PathBuf = directory.database();
+pub(crate) fn mend(dir: &Path) -> Result<Vec<Tear>, OpenError> {
+    let database: PathBuf = directory::database(dir);
     let verdict =
         wal::examine(&database).map_err(OpenError::io("reading the logs in", &database))?;
     match verdict {
@@ -294,23 +318,23 @@ fn mend(dir: &std::path::Path, directory: &Directory) -> Result<Vec<Tear>, OpenE
             }
             Ok(torn)
         }
-        Verdict::Damaged { file, at } => Err(OpenError::Damaged {
-            dir: dir.to_owned(),
-            what: format!(
+        Verdict::Damaged { file, at } => {
+            let what = format!(
                 "{} is not whole at byte {at}, with whole entries behind it: it was damaged, or power failed while \
                  the system wrote its end out of order",
                 file.display()
-            ),
-        }),
+            );
+            let identity = directory::identity(dir)?;
+            Err(OpenError::damaged(dir, identity.as_ref(), what))
+        }
     }
 }
 
-fn cannot_open(dir: &std::path::Path, cause: rocksdb::Error) -> OpenError {
+pub(crate) fn cannot_open(dir: &Path, identity: &Identity, cause: rocksdb::Error) -> OpenError {
     match cause.kind() {
-        rocksdb::ErrorKind::Corruption => OpenError::Damaged {
-            dir: dir.to_owned(),
-            what: cause.into_string(),
-        },
+        rocksdb::ErrorKind::Corruption => {
+            OpenError::damaged(dir, Some(identity), cause.into_string())
+        }
         _ => OpenError::Database {
             dir: dir.to_owned(),
             cause,

@@ -114,6 +114,48 @@ pub(crate) fn logs(database: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(logs.into_iter().map(|(_, path)| path).collect())
 }
 
+/// What stands behind the first bad place, in words, a line for each log: it is not read any more.
+pub(crate) fn lost(database: &Path) -> io::Result<Vec<String>> {
+    let mut lost = Vec::new();
+    let mut damaged = false;
+    for file in logs(database)? {
+        let bytes = fs::read(&file)?;
+        let scan = scan(&bytes);
+        let behind = scan.bad.map_or(0, |bad| starts(&bytes, bad));
+        let (whole, writes) = match (damaged, scan.bad) {
+            (true, _) => (0, scan.records + behind),
+            (false, Some(_)) => (scan.whole, behind),
+            (false, None) => continue,
+        };
+        damaged = true;
+        if bytes.is_empty() {
+            continue;
+        }
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        lost.push(format!(
+            "{} bytes of the write-ahead log {name}, from byte {whole} on, with {writes} whole writes in them",
+            bytes.len() - whole
+        ));
+    }
+    Ok(lost)
+}
+
+/// How many records begin behind a bad place.
+fn starts(bytes: &[u8], bad: usize) -> u64 {
+    let mut at = bad + 1;
+    let mut starts = 0;
+    while at < bytes.len() {
+        match fragment(bytes, at) {
+            Some((kind, end)) if end > at + HEADER => {
+                starts += u64::from(matches!(kind, FULL | FIRST));
+                at = end;
+            }
+            _ => at += 1,
+        }
+    }
+    starts
+}
+
 struct Scan {
     /// Where the last whole record ends.
     whole: usize,

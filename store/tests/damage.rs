@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mainstay_store::{OpenError, Opened, Store};
-use support::{Driver, Fate, config, copy, watermark};
+use support::{Driver, Fate, config, copy, files, flip, last_log, watermark};
 use tempfile::TempDir;
 
 const ENTRIES: u64 = 30;
@@ -24,28 +24,6 @@ fn written() -> TempDir {
     }
     drop(driver);
     dir
-}
-
-fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = fs::read_dir(dir.join("db"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|found| found == extension))
-        .collect();
-    files.sort();
-    files
-}
-
-fn last_log(dir: &Path) -> PathBuf {
-    let mut logs = files(dir, "log");
-    logs.retain(|log| fs::metadata(log).unwrap().len() > 0);
-    logs.pop().expect("something was written")
-}
-
-fn flip(file: &Path, at: u64) {
-    let mut bytes = fs::read(file).unwrap();
-    bytes[usize::try_from(at).unwrap()] ^= 0x10;
-    fs::write(file, bytes).unwrap();
 }
 
 #[test]

@@ -26,6 +26,9 @@ fn cluster() -> Arc<Cluster> {
     cluster
 }
 
+/// Nothing is there, nor can it be made.
+const NOWHERE: &str = "/dev/null/nothing";
+
 /// A value that the command takes, for everything but what is tried.
 fn good(name: &str) -> &'static str {
     match name {
@@ -46,6 +49,7 @@ fn good(name: &str) -> &'static str {
         "TOPIC" => "MS-NAME-HELD",
         "RULE" => "restart",
         "STATION" => "s1",
+        "FILE" => NOWHERE,
         other => panic!("no good value is known for {other}: give this test one"),
     }
 }
@@ -105,10 +109,7 @@ const BAD: [(&str, &str); 29] = [
 
 fn bad(name: &str) -> Vec<String> {
     match name {
-        // Nothing is there, nor can it be made.
-        "DIR" | "SOCKET" | "PROGRAM" | "PATH" | "FILE" => {
-            return vec!["/dev/null/nothing".to_owned()];
-        }
+        "DIR" | "SOCKET" | "PROGRAM" | "PATH" | "FILE" => return vec![NOWHERE.to_owned()],
         // Any filter is one, and so is any text.
         "FILTER" | "TEXT" => return Vec::new(),
         _ => {}
@@ -133,6 +134,9 @@ fn well_formed(leaf: &Leaf) -> Vec<OsString> {
         }
         "reconfigure" => words.push("greeting=Hi".into()),
         "station add" => words.extend(["--at".into(), "unix:/dev/null/s1.sock".into()]),
+        "restore" => words.extend(["--dir", NOWHERE].map(OsString::from)),
+        "station recover" => words.extend(["--from", NOWHERE, "--to", NOWHERE].map(OsString::from)),
+        "station repair" => words.extend(["--dir", NOWHERE, "--to", NOWHERE].map(OsString::from)),
         "wait" => words.extend(["--for".into(), "running".into()]),
         "agent run" => words.extend(daemon(&["--node", "n1", "--station"])),
         "station run" => words.extend(daemon(&["--cluster", "other", "--api"])),

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use hyper::body::Incoming;
 use mainstay_protocol::code;
 use mainstay_protocol::limits;
 use serde::de::DeserializeOwned;
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use super::connection::{self, Asked};
 use super::stream::Stream;
-use super::{Change, ChangeStream, Client, EventStream};
+use super::{ByteStream, Change, ChangeStream, Client, EventStream};
 use crate::problem::Problem;
 use crate::routes::{self, Method, Route, query};
 use crate::types::{
@@ -377,8 +378,20 @@ impl Client {
         self.stream(routes::CHANGES.path).await
     }
 
+    /// The whole state as a file, from whichever station answers.
+    pub async fn backup(&self) -> Result<ByteStream, Problem> {
+        let asked = Asked::get(routes::BACKUP.path);
+        let (what, request_id, body) = self.opened(asked).await?;
+        Ok(ByteStream::new(what, request_id, body))
+    }
+
     async fn stream<T: DeserializeOwned>(&self, path: &str) -> Result<Stream<T>, Problem> {
-        let asked = Asked::stream(path);
+        let (what, request_id, body) = self.opened(Asked::stream(path)).await?;
+        Ok(Stream::new(what, request_id, body))
+    }
+
+    /// An answer that is read as it comes.
+    async fn opened(&self, asked: Asked<'_>) -> Result<(String, String, Incoming), Problem> {
         let what = asked.what();
         let order = self.stations.in_order();
         let opened = self.reach(&asked, self.timeout(), &order, connection::open);
@@ -387,7 +400,7 @@ impl Client {
             let refused = connection::receive(what, request_id, response).await?;
             return Err(refused.problem());
         }
-        Ok(Stream::new(what, request_id, response.into_body()))
+        Ok((what, request_id, response.into_body()))
     }
 
     /// So many decisions as asked for, over as many pages as it takes.

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use mainstay_protocol::StationId;
 
 use super::daemons::StationRunArguments;
+use super::disaster::{RecoverArguments, RepairArguments};
 use super::values;
 
 #[derive(Debug, Args)]
@@ -31,6 +32,10 @@ pub enum StationCommand {
     /// Hand leadership over to a station
     #[command(after_help = "Example:\n  mainstay station lead s2")]
     Lead(StationOneArguments),
+    /// Go on with what one station of a lost group has
+    Recover(RecoverArguments),
+    /// Salvage what can be read of a damaged data directory
+    Repair(RepairArguments),
 }
 
 #[derive(Debug, Args)]
@@ -72,6 +77,8 @@ impl StationCommand {
             Self::Add(add) => format!("add station {}", add.station),
             Self::Remove(remove) => format!("remove station {}", remove.station),
             Self::Lead(one) => format!("let station {} lead", one.station),
+            Self::Recover(recover) => format!("recover {}", recover.from.display()),
+            Self::Repair(repair) => format!("repair {}", repair.dir.display()),
         }
     }
 }

@@ -5,7 +5,7 @@ use mainstay_api::types::Accepted;
 use mainstay_api::{Exit, Problem};
 use mainstay_protocol::{StationId, code};
 
-use super::{confirm, get, not_here};
+use super::{confirm, get, not_here, recover};
 use crate::app::App;
 use crate::arguments::{
     GetArguments, StationAddArguments, StationArguments, StationCommand, StationRemoveArguments,
@@ -31,6 +31,8 @@ pub async fn run(app: &mut App<'_>, arguments: StationArguments) -> Outcome {
             let answer = app.client().await?.lead_station(&name).await;
             accept(app, one.station, answer)
         }
+        StationCommand::Recover(arguments) => recover::recover(app, &arguments),
+        StationCommand::Repair(arguments) => recover::repair(app, &arguments),
     }
 }
 

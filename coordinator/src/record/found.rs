@@ -9,12 +9,20 @@ use mainstay_resource_graph::{
     ViewExt,
 };
 
+use super::epoch;
 use super::operation::access;
 use crate::env::Env;
 use crate::event::{Found, StationLife, StationSeen};
 
 pub fn found(txn: &mut Txn<'_>, found: &Found, env: &Env) {
-    if txn.record(&Key::Cluster).is_none() {
+    let known = txn.cluster();
+    if let Some(known) = known
+        .clone()
+        .filter(|known| known.epoch < env.leadership.epoch)
+    {
+        epoch::raise(txn, known, env);
+    }
+    if known.is_none() {
         let cluster = Cluster {
             id: found.cluster,
             epoch: env.leadership.epoch,

@@ -1,6 +1,7 @@
 //! `record`: writes facts and wishes into the transaction as they come; judges nothing. Rules do that after it.
 
 mod adopted;
+mod epoch;
 mod found;
 mod operation;
 mod reconfigure;

@@ -17,13 +17,16 @@ use mainstay_resource_graph::{
     Supervisor, SupervisorState, Txn, Vertex, View, ViewExt,
 };
 
-use super::{Outcome, outbox, word};
+use super::{Outcome, epoch, outbox, word};
 use crate::env::Env;
 use crate::event::GoneWhy;
 use crate::verb;
 
 pub fn node_up(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId, env: &Env) -> Outcome {
+    let known = txn.node(&up.node).is_some();
     let node_id = node(txn, up, minted);
+    // Since a new epoch began it was not here yet.
+    let anew = known && outbox(txn, &up.node).is_none();
     let file_goes_on =
         outbox(txn, &up.node).is_some_and(|known| up.node_epoch == Some(known.node_epoch));
     let (node_epoch, watermark) = outbox_of(txn, up);
@@ -44,6 +47,9 @@ pub fn node_up(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId, env: &Env) -> Out
     .expect("a supervisor has no transitions");
     let mut orders = orders_by_instance(txn, &up.node);
     for key in txn.instances_on(&up.node) {
+        if anew && epoch::taken_in(txn, &key, up, env) {
+            continue;
+        }
         let instance = txn.instance(&key).expect("the index named it");
         if instance.state.may_be_live() {
             let mut open = orders.remove(&key).unwrap_or_default();

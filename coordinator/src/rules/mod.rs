@@ -21,7 +21,7 @@ mod start;
 mod start_deadline;
 mod stop;
 pub mod stop_escalate;
-mod stray;
+pub(crate) mod stray;
 mod unresponsive;
 
 use crate::rule::RuleEntry;

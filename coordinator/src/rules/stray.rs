@@ -75,7 +75,7 @@ impl Rule for Stray {
 }
 
 /// Why it is left as it is.
-fn in_its_way(txn: &Txn<'_>, key: &InstanceKey, stray: &StrayFound) -> Option<Reason> {
+pub(crate) fn in_its_way(txn: &Txn<'_>, key: &InstanceKey, stray: &StrayFound) -> Option<Reason> {
     let held = |why: String| {
         let text = format!(
             "incarnation {} of {key} runs without a command and is left as it is: {why}",
@@ -120,7 +120,7 @@ fn hold(txn: &mut Txn<'_>, node: &NodeName, placement: &PlacementName, why: Reas
 }
 
 /// It counts as started, and its node is asked to tell of it.
-fn take_in(txn: &mut Txn<'_>, key: &InstanceKey, stray: &StrayFound, env: &Env) {
+pub(crate) fn take_in(txn: &mut Txn<'_>, key: &InstanceKey, stray: &StrayFound, env: &Env) {
     let instance = txn.instance(key).expect("the caller read it");
     let (subject, name) = (
         Key::Instance(key.clone()),

@@ -159,6 +159,9 @@ fn nodes(world: &mut World, words: &Words<'_>, name: &str) -> bool {
             world.up(words.get(1));
         }
         "gone" => world.gone(words.get(1)),
+        // A backup is taken; and restored, under whatever the nodes know by then.
+        "keep" => world.keep(),
+        "restore" => world.restore(),
         "mute" => world.scripted(words.get(1)).muted = true,
         "deaf" => world.scripted(words.get(1)).deaf = true,
         "hears" => world.scripted(words.get(1)).deaf = false,

@@ -12,8 +12,8 @@ use mainstay_coordinator::{
 };
 use mainstay_protocol::command::Command;
 use mainstay_protocol::{
-    ClusterId, ClusterName, Epoch, Incarnation, Leadership, NodeName, StationId, StationRunId,
-    Term, Timestamp, codec, limits,
+    ClusterId, ClusterName, Epoch, Incarnation, Leadership, NodeName, Revision, StationId,
+    StationRunId, Term, Timestamp, codec, limits,
 };
 use mainstay_resource_graph::{
     CommandVertex, Graph, Instance, InstanceState, Key, Kind, Settings, View, ViewExt,
@@ -51,6 +51,8 @@ pub struct World {
     last_frame: BTreeMap<NodeName, Event>,
     /// Follows by applying alone.
     replica: Graph,
+    /// As it was when a backup was taken.
+    kept: Option<Graph>,
 }
 
 pub fn config() -> CoreConfig {
@@ -119,6 +121,7 @@ impl World {
             tickets: 0,
             last_frame: BTreeMap::new(),
             replica: graph,
+            kept: None,
         }
     }
 
@@ -358,9 +361,34 @@ impl World {
 
     pub fn leadership(&self) -> Leadership {
         Leadership {
-            epoch: Epoch(1),
+            epoch: self.config.epoch,
             term: Term(self.term),
         }
+    }
+
+    pub fn keep(&mut self) {
+        self.kept = Some(self.graph().clone());
+    }
+
+    /// The graph is again what it was when it was kept, in a new epoch; nodes live on and have to come again.
+    pub fn restore(&mut self) {
+        let kept = self.kept.as_ref().expect("it was kept before");
+        let records = kept.records().map(|record| (**record).clone());
+        // Above all that was, as a directory that is made anew has it.
+        let revision = Revision(self.graph().revision().0 + 1000);
+        let graph = Graph::from_parts(revision, records, kept.edges()).unwrap();
+        let effects = self.core.log_event(LogEvent::Following, self.now);
+        self.take(effects);
+        self.log = TestLog::default();
+        for node in self.nodes.values_mut() {
+            node.connected = false;
+        }
+        self.config.epoch = self.config.epoch.next();
+        self.term = 0;
+        self.replica = graph.clone();
+        let log_time = self.core.log_time();
+        self.core = LeaderCore::new(self.config.clone(), graph, self.rules.clone(), log_time);
+        self.lead();
     }
 
     /// The graph is replaced as by a snapshot, and this station leads on.

@@ -35,6 +35,8 @@ told! {
     a_stray_is_taken_in_where_it_is_wanted_else_left_and_told = "stray";
     // proves: S9
     a_graph_older_than_its_node_takes_in_what_runs_there = "stray_newer";
+    // proves: S9, S17
+    a_graph_restored_in_a_new_epoch_takes_in_what_runs_and_begins_what_does_not = "epoch";
     // proves: S20
     a_restart_group_restarts_together_on_its_node = "restart_group";
     // proves: S3

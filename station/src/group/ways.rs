@@ -57,8 +57,13 @@ impl Ways {
         })
     }
 
+    /// The cluster is in this epoch, or in a later one that was heard of before.
     pub fn of_epoch(&self, epoch: Epoch) {
-        self.epoch.store(epoch.0, Ordering::Relaxed);
+        self.epoch.fetch_max(epoch.0, Ordering::Relaxed);
+    }
+
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Relaxed))
     }
 
     fn met(&self) -> MutexGuard<'_, BTreeMap<StationId, Met>> {
@@ -118,7 +123,7 @@ impl Ways {
         let mut stream = way::open(&address, shown).await.map_err(in_words)?;
         let mine = Handshake {
             channel,
-            epoch: Epoch(self.epoch.load(Ordering::Relaxed)),
+            epoch: self.epoch(),
             ..self.mine.clone()
         };
         let bytes = mine.encode().map_err(io::Error::other)?;
@@ -128,6 +133,13 @@ impl Ways {
             .await
             .map_err(io::Error::other)?;
         agree(&mine, &theirs).map_err(|refused| io::Error::other(refused.text))?;
+        if mine.epoch != Epoch(0) && theirs.epoch > mine.epoch {
+            return Err(io::Error::other(format!(
+                "the cluster was restored or recovered without this station: {station} is of epoch {}, and this one of epoch {}; \
+                 delete its data directory and add it anew",
+                theirs.epoch, mine.epoch
+            )));
+        }
         if theirs.station != Some(station) {
             let who = theirs.station.map(|other| other.to_string());
             let who = who.unwrap_or_else(|| format!("{:?}", theirs.role).to_lowercase());

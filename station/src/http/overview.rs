@@ -16,6 +16,7 @@ use mainstay_resource_graph::{Key, Kind, View, ViewExt};
 use super::Api;
 use super::reply::{Failure, Reply, json};
 use crate::metrics::Gauges;
+use crate::space;
 
 pub async fn status(State(api): State<Api>) -> Reply {
     let leadership = api.shared.standing().leadership;
@@ -36,6 +37,7 @@ pub async fn status(State(api): State<Api>) -> Reply {
         .read(move |present| Ok(present.status(standing)))
         .await?;
     tell_suspended(&api, &mut status);
+    space::tell(&api.shared, &mut status);
     json(&status)
 }
 

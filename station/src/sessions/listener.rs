@@ -129,7 +129,11 @@ pub async fn connection(
 ) {
     let shared = &ground.shared;
     let deadline = Duration::from_millis(limits::HANDSHAKE_DEADLINE_MS);
-    let introducing = introduce::introduce(&mut stream, &ground.handshake, &came, shared);
+    let mine = Handshake {
+        epoch: shared.ways.epoch(),
+        ..Handshake::clone(&ground.handshake)
+    };
+    let introducing = introduce::introduce(&mut stream, &mine, &came, shared);
     let introduced = tokio::time::timeout(deadline, introducing).await;
     drop(permit);
     let pid = match &came {

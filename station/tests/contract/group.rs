@@ -13,21 +13,21 @@ use uuid::Uuid;
 use crate::agent::{Agent, AgentConfig};
 use crate::cluster::{request, until};
 
-struct Group {
+pub struct Group {
     members: Vec<Member>,
     cluster: ClusterId,
     _dir: TempDir,
 }
 
-struct Member {
-    options: StationOptions,
-    client: Client,
+pub struct Member {
+    pub options: StationOptions,
+    pub client: Client,
     running: Option<Running>,
 }
 
 impl Group {
     /// s1 founds, the others are added.
-    async fn of(count: u64) -> Self {
+    pub async fn of(count: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut group = Self {
             members: Vec::new(),
@@ -48,7 +48,7 @@ impl Group {
         group
     }
 
-    fn member(&mut self, number: u64, joins: Option<ClusterId>) {
+    pub fn member(&mut self, number: u64, joins: Option<ClusterId>) {
         let dir = self._dir.path().join(format!("s{number}"));
         let mut options = StationOptions::new(dir, ClusterName::new("test").unwrap());
         options.profile = Profile::Dev;
@@ -62,45 +62,54 @@ impl Group {
         });
     }
 
-    fn at(&self, number: u64) -> &Member {
+    pub fn cluster(&self) -> ClusterId {
+        self.cluster
+    }
+
+    /// The one that was made last, whatever its number.
+    pub fn members_last(&self) -> &Member {
+        self.members.last().unwrap()
+    }
+
+    pub fn at(&self, number: u64) -> &Member {
         let index = usize::try_from(number - 1).unwrap();
         &self.members[index]
     }
 
-    async fn start(&mut self, number: u64) {
+    pub async fn start(&mut self, number: u64) {
         let options = self.at(number).options.clone();
         let running = Station::new().start(options).await.unwrap();
         let index = usize::try_from(number - 1).unwrap();
         self.members[index].running = Some(running);
     }
 
-    async fn stop(&mut self, number: u64) {
+    pub async fn stop(&mut self, number: u64) {
         let index = usize::try_from(number - 1).unwrap();
         self.members[index].running.take().unwrap().stop().await;
     }
 
-    fn address(&self, number: u64) -> String {
+    pub fn address(&self, number: u64) -> String {
         format!("unix:{}", self.at(number).options.sessions_socket.display())
     }
 
-    async fn add(&self, asked: u64, number: u64) -> Value {
+    pub async fn add(&self, asked: u64, number: u64) -> Value {
         let name = format!("s{number}");
         let address = self.address(number);
         let added = self.at(asked).client.add_station(&name, &address).await;
         serde_json::to_value(added.unwrap()).unwrap()
     }
 
-    async fn until_ready(&self, number: u64) {
+    pub async fn until_ready(&self, number: u64) {
         let client = &self.at(number).client;
         until("it has a leader", || async { client.ready().await.is_ok() }).await;
     }
 
-    async fn stations(&self, asked: u64) -> Vec<Value> {
+    pub async fn stations(&self, asked: u64) -> Vec<Value> {
         self.at(asked).client.list("/v1/stations").await.unwrap()
     }
 
     /// Who leads, once this station knows somebody who does.
-    async fn leader(&self, asked: u64) -> u64 {
+    pub async fn leader(&self, asked: u64) -> u64 {
         let leading = || async {
             let stations = self.stations(asked).await;
             let leader = stations.iter().find(|one| one["role"] == "leader")?;
@@ -112,7 +121,7 @@ impl Group {
         leading().await.unwrap_or(0)
     }
 
-    async fn agent(&self, at: u64, node: &str) -> Agent {
+    pub async fn agent(&self, at: u64, node: &str) -> Agent {
         let sessions = &self.at(at).options.sessions_socket;
         Agent::connect(sessions, AgentConfig::named(node))
             .await

@@ -9,6 +9,7 @@ mod bounds;
 mod bulk;
 mod changes;
 mod cluster;
+mod disaster;
 mod group;
 mod history;
 mod hostile;

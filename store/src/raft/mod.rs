@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use log_store::decode;
 pub use members::{MemberChange, NotChanged};
-pub(crate) use snapshot::clear_leftovers;
+pub(crate) use snapshot::{Chunks, Install, Reading, Snapshots, clear_leftovers, stream_view};
 pub(crate) use start::{Running, Status};
 
 /// What is proposed.

@@ -7,6 +7,7 @@
 //! Keys in the stream are without their generation: the receiver writes them under a fresh one beside its old
 //! state, and switches to it in one synced batch when the end has come.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use crate::directory::sync_directory;
 use crate::error::io_error;
 use crate::keys::{self, Generation};
 use crate::records::{Applied, SnapshotEnd, SnapshotHead, SnapshotPoint};
+use crate::view::StoreView;
 
 const GENERATION_BYTES: usize = 4;
 const CHUNK_HEADER: usize = 8;
@@ -43,14 +45,18 @@ pub(crate) enum StateSnapshot {
 /// Where a database keeps its snapshots.
 #[derive(Clone)]
 pub(crate) struct Snapshots {
-    pub(super) db: Db,
-    pub(super) root: PathBuf,
-    pub(super) cluster: ClusterId,
+    pub(crate) db: Db,
+    pub(crate) root: PathBuf,
+    pub(crate) cluster: ClusterId,
 }
 
 impl Snapshots {
-    /// Makes a checkpoint of what is applied now, remembers it durably, and removes the older ones.
     pub(super) fn take(&self) -> io::Result<Snapshot> {
+        Ok(self.handle(&self.keep()?))
+    }
+
+    /// Makes a checkpoint of what is applied now, remembers it durably, and removes the older ones.
+    pub(crate) fn keep(&self) -> io::Result<SnapshotPoint> {
         fs::create_dir_all(&self.root)?;
         let aside = self.root.join("new");
         remove(&aside)?;
@@ -79,7 +85,7 @@ impl Snapshots {
         self.db.write(batch)?;
         self.db.sync()?;
         self.tidy(&point)?;
-        Ok(self.handle(&point))
+        Ok(point)
     }
 
     pub(super) fn current(&self) -> io::Result<Option<Snapshot>> {
@@ -188,21 +194,29 @@ fn received(file: &Path, mut send: impl FnMut(&[u8]) -> io::Result<()>) -> io::R
 fn stream(
     directory: &Path,
     cluster: ClusterId,
-    mut send: impl FnMut(&[u8]) -> io::Result<()>,
+    send: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
     let db = Db::open_read_only(directory).map_err(io_error)?;
-    let applied: Applied = db.record(db::META, db::META_APPLIED)?.unwrap_or_default();
-    let generation = keys::generation(Generation(applied.generation));
+    stream_view(&StoreView::new(&db)?, cluster, send)
+}
+
+/// The stream of what a view shows: a snapshot for another station, or the inside of a backup.
+pub(crate) fn stream_view(
+    view: &StoreView<'_>,
+    cluster: ClusterId,
+    mut send: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let generation = keys::generation(view.generation());
     let head = SnapshotHead {
         cluster: cluster.to_string(),
-        applied,
+        applied: view.applied().clone(),
     };
     let mut chunks = Chunks::default();
     send(&chunks.close(&record::encode(&head)))?;
     let mut body = Vec::new();
     let mut records = 0;
-    for (number, family) in (0u8..).zip(db::state_families()) {
-        for item in db.range(family, &generation, &generation) {
+    for (number, family) in db::numbered_families() {
+        for item in view.range(family, &generation, &generation) {
             let (key, value) = item?;
             push(&mut body, number, &key[GENERATION_BYTES..], &value);
             records += 1;
@@ -219,12 +233,12 @@ fn stream(
 }
 
 #[derive(Default)]
-struct Chunks {
+pub(crate) struct Chunks {
     next: u32,
 }
 
 impl Chunks {
-    fn close(&mut self, body: &[u8]) -> Vec<u8> {
+    pub(crate) fn close(&mut self, body: &[u8]) -> Vec<u8> {
         let mut chunk = Vec::with_capacity(CHUNK_HEADER + body.len());
         chunk.extend(self.next.to_be_bytes());
         let crc = crc32c::crc32c_append(crc32c::crc32c(&chunk), body);
@@ -235,7 +249,7 @@ impl Chunks {
     }
 
     /// The body of the chunk that must come next.
-    fn open<'c>(&mut self, chunk: &'c [u8]) -> io::Result<&'c [u8]> {
+    pub(crate) fn open<'c>(&mut self, chunk: &'c [u8]) -> io::Result<&'c [u8]> {
         let Some((header, body)) = chunk.split_first_chunk::<CHUNK_HEADER>() else {
             return Err(io::Error::other("a chunk shorter than its header"));
         };
@@ -260,48 +274,28 @@ fn push(body: &mut Vec<u8>, family: u8, key: &[u8], value: &[u8]) {
     }
 }
 
-/// Takes a stream in, under a generation of its own.
-pub(super) struct Install<'a> {
-    db: &'a Db,
-    cluster: ClusterId,
-    generation: Generation,
+/// Reads a stream chunk by chunk; what it holds is only to be believed once its end has come.
+#[derive(Default)]
+pub(crate) struct Reading {
     chunks: Chunks,
     head: Option<SnapshotHead>,
     records: u64,
     ended: bool,
 }
 
-impl<'a> Install<'a> {
-    pub(super) fn begin(db: &'a Db, cluster: ClusterId) -> io::Result<Self> {
-        let applied: Applied = db.record(db::META, db::META_APPLIED)?.unwrap_or_default();
-        let generation = Generation(applied.generation + 1);
-        // An install that a crash cut short may have left something there.
-        drop_generation(db, generation)?;
-        Ok(Self {
-            db,
-            cluster,
-            generation,
-            chunks: Chunks::default(),
-            head: None,
-            records: 0,
-            ended: false,
-        })
-    }
-
-    pub(super) fn take(&mut self, chunk: &[u8]) -> io::Result<()> {
+impl Reading {
+    /// Each record with its family, its key without a generation, and its value.
+    pub(crate) fn take(
+        &mut self,
+        chunk: &[u8],
+        mut each: impl FnMut(&'static str, &[u8], &[u8]),
+    ) -> io::Result<()> {
         let body = self.chunks.open(chunk)?;
         if self.ended {
             return Err(io::Error::other("a chunk after the end"));
         }
         if self.head.is_none() {
-            let head: SnapshotHead =
-                record::decode(body, limits::DECODE_BYTES_MAX).map_err(io_error)?;
-            if head.cluster != self.cluster.to_string() {
-                return Err(io::Error::other(format!(
-                    "a snapshot of cluster {}",
-                    head.cluster
-                )));
-            }
+            let head = record::decode(body, limits::DECODE_BYTES_MAX).map_err(io_error)?;
             self.head = Some(head);
             return Ok(());
         }
@@ -312,12 +306,7 @@ impl<'a> Install<'a> {
             self.ended = true;
             return Ok(());
         }
-        self.records(body)
-    }
-
-    fn records(&mut self, body: &[u8]) -> io::Result<()> {
-        let families: Vec<&str> = db::state_families().collect();
-        let mut batch = WriteBatch::default();
+        let families: BTreeMap<u8, &str> = db::numbered_families().collect();
         let mut rest = body;
         while let Some((family, behind)) = rest.split_first() {
             rest = behind;
@@ -325,24 +314,71 @@ impl<'a> Install<'a> {
             let key = part(&mut rest).ok_or_else(cut)?;
             let value = part(&mut rest).ok_or_else(cut)?;
             let family = families
-                .get(usize::from(*family))
+                .get(family)
                 .ok_or_else(|| io::Error::other("a family this build does not know"))?;
-            let mut whole = keys::generation(self.generation);
-            whole.extend(key);
-            batch.put_cf(self.db.family(family), whole, value);
+            each(family, key, value);
             self.records += 1;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// How far the state reaches that was read whole.
+    pub(crate) fn finish(self) -> io::Result<SnapshotHead> {
+        self.head
+            .filter(|_| self.ended)
+            .ok_or_else(|| io::Error::other("the snapshot is not complete"))
+    }
+}
+
+/// Takes a stream in, under a generation of its own.
+pub(crate) struct Install<'a> {
+    db: &'a Db,
+    cluster: ClusterId,
+    generation: Generation,
+    reading: Reading,
+}
+
+impl<'a> Install<'a> {
+    pub(crate) fn begin(db: &'a Db, cluster: ClusterId) -> io::Result<Self> {
+        let applied: Applied = db.record(db::META, db::META_APPLIED)?.unwrap_or_default();
+        let generation = Generation(applied.generation + 1);
+        // An install that a crash cut short may have left something there.
+        drop_generation(db, generation)?;
+        Ok(Self {
+            db,
+            cluster,
+            generation,
+            reading: Reading::default(),
+        })
+    }
+
+    pub(crate) fn take(&mut self, chunk: &[u8]) -> io::Result<()> {
+        let mut batch = WriteBatch::default();
+        let generation = keys::generation(self.generation);
+        self.reading.take(chunk, |family, key, value| {
+            let whole = [&generation[..], key].concat();
+            batch.put_cf(self.db.family(family), whole, value);
+        })?;
+        if let Some(head) = &self.reading.head
+            && head.cluster != self.cluster.to_string()
+        {
+            return Err(io::Error::other(format!(
+                "a snapshot of cluster {}",
+                head.cluster
+            )));
         }
         self.db.write(batch)
     }
 
     /// Switches to what was taken in: one batch, synced. The old state goes after it.
-    pub(super) fn finish(self) -> io::Result<Applied> {
-        let Some(head) = self.head.filter(|_| self.ended) else {
-            return Err(io::Error::other("the snapshot is not complete"));
-        };
+    pub(crate) fn finish(self) -> io::Result<Applied> {
         let applied = Applied {
             generation: self.generation.0,
-            ..head.applied
+            ..self.reading.finish()?.applied
         };
         let mut batch = WriteBatch::default();
         self.db

@@ -306,7 +306,39 @@ async fn member(group: Group, events: mpsc::Sender<LogEvent>) -> Result<Raft, St
     ));
     tokio::spawn(snapshot_when_grown(raft.clone(), growth));
     begin(&raft, id, &config).await?;
+    tokio::spawn(say_where(raft.clone(), id, config.address));
     Ok(raft)
+}
+
+/// A station that is its whole group says itself where it is: it may have been restored, or moved, since it last did.
+async fn say_where(raft: Raft, id: u64, address: String) {
+    let mut metrics = raft.metrics();
+    loop {
+        {
+            let now = metrics.borrow_watched();
+            if now.running_state.is_err() {
+                return;
+            }
+            let group = now.membership_config.membership();
+            let known = group.get_node(&id).map(|node| node.addr.as_str());
+            if !group.voter_ids().eq([id]) || known == Some(address.as_str()) {
+                return;
+            }
+            // Who is in the group can be changed once this term's first entry is applied.
+            let settled = now.last_applied.map(|applied| applied.index) == now.last_log_index;
+            if settled && now.current_leader == Some(id) {
+                break;
+            }
+        }
+        if metrics.changed().await.is_err() {
+            return;
+        }
+    }
+    let station = StationId(id);
+    let moved = MemberChange::Move { station, address };
+    if let Err(error) = members::change(&raft, moved).await {
+        tracing::warn!(%error, "the group was not told where this station is");
+    }
 }
 
 /// A new group is formed of this station alone, unless it waits to be added to another. An only voter need not wait

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "the failing line is the explanation")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mainstay_coordinator::entry::{Decision, Entry, FORMAT, Outcome, Saw};
@@ -14,8 +14,8 @@ use mainstay_protocol::{
     StationRunId, Term, Timestamp,
 };
 use mainstay_resource_graph::{
-    Cause, ConfigHash, Configuration, Delta, Graph, Key, Name, NameKey, Outbox, Station,
-    StationBegan, StationState, Vertex, View,
+    Cause, Cluster, ConfigHash, Configuration, Delta, Graph, Key, Name, NameKey, Outbox, Settings,
+    Station, StationBegan, StationState, Vertex, View,
 };
 use mainstay_store::{LogHandle, Opened, Report, Store, StoreConfig};
 use tokio::sync::mpsc;
@@ -37,6 +37,8 @@ pub struct Driver {
     pub graph: Graph,
     pub report: Report,
     pub leading: Option<Term>,
+    /// The epoch that the directory was made for.
+    pub begun: Option<Epoch>,
     pub log: LogHandle,
     events: mpsc::Receiver<LogEvent>,
     log_time: Timestamp,
@@ -57,6 +59,7 @@ impl Driver {
         let Opened {
             graph,
             log_time,
+            begun,
             log,
             events,
             report,
@@ -66,6 +69,7 @@ impl Driver {
             graph,
             report,
             leading: None,
+            begun,
             log,
             events,
             log_time,
@@ -176,6 +180,21 @@ impl Driver {
         txn.finish()
     }
 
+    /// The cluster, named test.
+    pub fn found(&mut self) {
+        let mut txn = self.graph.begin(self.log_time, Cause::Start);
+        let vertex = Cluster {
+            id: cluster(1),
+            epoch: Epoch(1),
+            name: "test".parse().unwrap(),
+            settings: Settings::LAN,
+            rules_off: std::collections::BTreeMap::new(),
+        };
+        txn.put(Key::Cluster, Vertex::Cluster(vertex)).unwrap();
+        let entry = self.entry(txn.finish(), Vec::new());
+        assert_eq!(self.propose(entry), Fate::Committed { took_effect: true });
+    }
+
     /// Names and configurations, so that more than one family holds something.
     pub fn populate(&mut self) {
         let mut txn = self
@@ -263,6 +282,31 @@ pub fn highest(graph: &impl View) -> u64 {
         .filter_map(|node| watermark(graph, node))
         .max()
         .unwrap_or(0)
+}
+
+/// Files of the database with this ending, in order.
+pub fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir.join("db"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    files.sort();
+    files
+}
+
+/// The newest write-ahead log with something in it.
+pub fn last_log(dir: &Path) -> PathBuf {
+    let mut logs = files(dir, "log");
+    logs.retain(|log| std::fs::metadata(log).unwrap().len() > 0);
+    logs.pop().expect("something was written")
+}
+
+/// One byte is another.
+pub fn flip(file: &Path, at: u64) {
+    let mut bytes = std::fs::read(file).unwrap();
+    bytes[usize::try_from(at).unwrap()] ^= 0x10;
+    std::fs::write(file, bytes).unwrap();
 }
 
 /// A directory and all in it.

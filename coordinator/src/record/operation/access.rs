@@ -225,3 +225,163 @@ pub fn admit_founder(txn: &mut Txn<'_>, station: StationId, key: Digest) {
             .expect("an identity has no transitions");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use mainstay_protocol::code::{self, Code};
+    use mainstay_protocol::{Leadership, Revision, Role, Timestamp};
+    use mainstay_resource_graph::{Cause, Graph, Settings};
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn id(text: &str) -> TokenId {
+        TokenId(text.to_owned())
+    }
+
+    fn at(minutes: u32) -> Timestamp {
+        Timestamp::ZERO + MINUTE * minutes
+    }
+
+    /// What came of an act, which is committed where it was none that was refused.
+    fn done(
+        graph: &mut Graph,
+        now: Timestamp,
+        act: impl FnOnce(&mut Txn<'_>, &Env) -> Result_,
+    ) -> Result<String, Code> {
+        let env = Env::new(now, Leadership::default(), Settings::LAN, Revision(1));
+        let mut txn = graph.begin(now, Cause::Start);
+        let outcome = act(&mut txn, &env);
+        let delta = txn.finish();
+        match outcome {
+            Ok(recorded) => {
+                graph.apply(&delta);
+                Ok(recorded.text)
+            }
+            Err(refusal) => Err(refusal.code),
+        }
+    }
+
+    fn made(graph: &mut Graph, now: Timestamp, name: &str, admits: Admits) {
+        let new = NewToken {
+            id: id(name),
+            hash: [7; 32],
+            admits,
+            valid: MINUTE * 15,
+            by: "ada".to_owned(),
+        };
+        done(graph, now, |txn, env| create(txn, &new, env)).unwrap();
+    }
+
+    fn shown(name: &str, key: u8, asks: Asks) -> UseToken {
+        UseToken {
+            token: id(name),
+            hash: [7; 32],
+            key: [key; 32],
+            asks,
+        }
+    }
+
+    fn shows(graph: &mut Graph, now: Timestamp, used: &UseToken) -> Result<String, Code> {
+        done(graph, now, |txn, env| use_token(txn, used, env))
+    }
+
+    fn node(name: &str) -> NodeName {
+        name.parse().unwrap()
+    }
+
+    // proves: U1
+    #[test]
+    fn a_token_lets_one_in_once_and_tells_the_same_one_the_same_again() {
+        let mut graph = Graph::new();
+        made(&mut graph, at(0), "aa", Admits::Agent(None));
+        let n1 = Asks::Agent(node("n1"));
+        let first = shown("aa", 1, n1.clone());
+        let is_in = Ok("agent/n1 is let in".to_owned());
+        assert_eq!(shows(&mut graph, at(15), &first), is_in);
+        assert_eq!(shows(&mut graph, at(100), &first), is_in, "its answer was lost");
+        let other = shown("aa", 2, n1.clone());
+        assert_eq!(shows(&mut graph, at(1), &other), Err(code::TOKEN_USED));
+        let guessed = UseToken {
+            hash: [8; 32],
+            ..first.clone()
+        };
+        assert_eq!(shows(&mut graph, at(1), &guessed), Err(code::TOKEN_UNKNOWN));
+        let late = done(&mut graph, at(2), |txn, _| revoke_token(txn, &id("aa"), "bob"));
+        assert_eq!(late, Err(code::TOKEN_USED));
+    }
+
+    // proves: U1
+    #[test]
+    fn what_is_over_taken_back_or_for_somebody_else_lets_nobody_in() {
+        let mut graph = Graph::new();
+        let n1 = || Asks::Agent(node("n1"));
+        made(&mut graph, at(0), "aa", Admits::Agent(None));
+        let late = at(15) + Duration::from_micros(1);
+        assert_eq!(shows(&mut graph, late, &shown("aa", 1, n1())), Err(code::TOKEN_EXPIRED));
+        made(&mut graph, at(20), "bb", Admits::Agent(None));
+        done(&mut graph, at(20), |txn, _| revoke_token(txn, &id("bb"), "bob")).unwrap();
+        assert_eq!(shows(&mut graph, at(21), &shown("bb", 1, n1())), Err(code::TOKEN_REVOKED));
+        made(&mut graph, at(20), "cc", Admits::Agent(Some(node("n2"))));
+        for asks in [n1(), Asks::Station, Asks::Person] {
+            let refused = shows(&mut graph, at(21), &shown("cc", 1, asks));
+            assert_eq!(refused, Err(code::TOKEN_ROLE));
+        }
+        assert_eq!(shows(&mut graph, at(21), &shown("dd", 1, n1())), Err(code::TOKEN_UNKNOWN));
+        // A day later it is no more than unknown, once another is made.
+        made(&mut graph, at(48 * 60), "ee", Admits::Station);
+        let forgotten = shows(&mut graph, at(48 * 60), &shown("aa", 1, n1()));
+        assert_eq!(forgotten, Err(code::TOKEN_UNKNOWN));
+    }
+
+    // proves: U1, U6
+    #[test]
+    fn a_name_in_use_is_given_to_another_only_by_a_token_that_names_it() {
+        let mut graph = Graph::new();
+        let n1 = || Asks::Agent(node("n1"));
+        made(&mut graph, at(0), "aa", Admits::Agent(None));
+        shows(&mut graph, at(1), &shown("aa", 1, n1())).unwrap();
+        made(&mut graph, at(2), "bb", Admits::Agent(None));
+        assert_eq!(shows(&mut graph, at(3), &shown("bb", 2, n1())), Err(code::NAME_TAKEN));
+        made(&mut graph, at(2), "cc", Admits::Agent(Some(node("n1"))));
+        shows(&mut graph, at(3), &shown("cc", 2, n1())).unwrap();
+        let agent = Bearer::Agent(node("n1"));
+        let known = |graph: &mut Graph| {
+            let txn = graph.begin(at(4), Cause::Start);
+            identity(&txn, &agent).unwrap()
+        };
+        assert_eq!(known(&mut graph).key, [2; 32], "the first is believed no more");
+        let why = |txn: &mut Txn<'_>, _: &Env| revoke(txn, &agent, "bob", "sold");
+        done(&mut graph, at(4), why).unwrap();
+        assert!(known(&mut graph).revoked.is_some());
+        // Its name is free again.
+        shows(&mut graph, at(5), &shown("bb", 3, n1())).unwrap();
+        assert_eq!(known(&mut graph).revoked, None);
+    }
+
+    // proves: S17
+    #[test]
+    fn a_station_is_given_a_number_that_none_ever_had() {
+        let mut graph = Graph::new();
+        done(&mut graph, at(0), |txn, _| {
+            admit_founder(txn, StationId(1), [9; 32]);
+            Ok(recorded(Vec::new(), ""))
+        })
+        .unwrap();
+        for (name, expected) in [("aa", "station/s2"), ("bb", "station/s3")] {
+            made(&mut graph, at(0), name, Admits::Station);
+            let text = shows(&mut graph, at(1), &shown(name, 1, Asks::Station));
+            assert_eq!(text, Ok(format!("{expected} is let in")));
+        }
+        let person = Admits::Person {
+            name: "ada".parse().unwrap(),
+            role: Role::Operator,
+        };
+        made(&mut graph, at(0), "cc", person);
+        let text = shows(&mut graph, at(1), &shown("cc", 1, Asks::Person));
+        assert_eq!(text, Ok("person/ada/operator is let in".to_owned()));
+    }
+}
