@@ -385,7 +385,7 @@ mod tests {
         }
     }
 
-    // proves: U1, U6
+    // proves: U1
     #[test]
     fn who_may_more_may_all_that_who_may_less_may_and_strangers_may_join_alone() {
         for route in ALL {

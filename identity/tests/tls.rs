@@ -99,7 +99,7 @@ async fn meet(
     Ok((comer, came?, spoken))
 }
 
-// proves: U6
+// proves: U1
 #[tokio::test]
 async fn both_sides_know_who_the_other_is_and_what_is_spoken() {
     let authority = authority(1);
@@ -132,7 +132,7 @@ async fn both_sides_know_who_the_other_is_and_what_is_spoken() {
     }
 }
 
-// proves: U6
+// proves: U1
 #[tokio::test]
 async fn a_strangers_certificate_is_refused_by_either_side() {
     let (own, foreign) = (authority(1), authority(1));
@@ -153,7 +153,7 @@ async fn a_strangers_certificate_is_refused_by_either_side() {
     assert!(refused.is_err(), "{refused:?}");
 }
 
-// proves: U6
+// proves: U1
 #[tokio::test]
 async fn one_that_ran_out_opens_the_door_and_says_so_one_from_the_future_does_not() {
     let own = authority(1);
@@ -181,7 +181,7 @@ async fn one_that_ran_out_opens_the_door_and_says_so_one_from_the_future_does_no
     assert!(refused.is_err(), "{refused:?}");
 }
 
-// proves: U6
+// proves: U1
 #[tokio::test]
 async fn an_authority_that_was_sealed_and_opened_issues_what_is_believed_as_before() {
     let founded = authority(1);

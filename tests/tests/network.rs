@@ -108,7 +108,7 @@ fn three_stations_and_five_agents_come_to_be_on_machines_of_their_own() {
     assert_eq!(incarnations(&before), incarnations(&after));
 }
 
-// proves: U1, U6
+// proves: U1
 #[test]
 fn whoever_has_no_business_here_is_told_so_within_seconds() {
     let mut machines = Machines::new(3);
@@ -170,7 +170,7 @@ fn whoever_has_no_business_here_is_told_so_within_seconds() {
     assert!(!cut.stderr.contains(&good[20..60]), "{cut:#?}");
 }
 
-// proves: U1, U6
+// proves: U1
 #[test]
 fn nothing_answers_in_plaintext_and_a_stranger_learns_nothing() {
     let mut machines = Machines::new(2);

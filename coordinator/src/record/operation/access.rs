@@ -337,7 +337,7 @@ mod tests {
         assert_eq!(forgotten, Err(code::TOKEN_UNKNOWN));
     }
 
-    // proves: U1, U6
+    // proves: U1
     #[test]
     fn a_name_in_use_is_given_to_another_only_by_a_token_that_names_it() {
         let mut graph = Graph::new();
