@@ -394,7 +394,10 @@ mod tests {
             assert!(reader <= operator && operator <= admin, "{route}");
             assert_eq!(admin, route.needs != Needs::Station, "{route}");
             let looks = route.method == Method::Get;
-            assert!(!reader || looks || [PLAN, WAIT, JOIN].contains(route), "{route}");
+            assert!(
+                !reader || looks || [PLAN, WAIT, JOIN].contains(route),
+                "{route}"
+            );
             let everybody = [HEALTHZ, READYZ, JOIN].contains(route);
             let nobodies = [
                 Asker::Stranger,

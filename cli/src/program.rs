@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -24,6 +25,7 @@ use crate::parse::{Parsed, parse};
 /// The whole program, with the service types and rules that are linked into `agent` and `station`.
 pub fn main_with(agent: Agent, station: Station) -> ExitCode {
     let words: Vec<OsString> = env::args_os().collect();
+    unseen(&words);
     let arguments = match parse(&words) {
         Parsed::Run(arguments) => *arguments,
         Parsed::Show(text) => return show(&text).into(),
@@ -107,6 +109,33 @@ fn dispatch(app: &mut App<'_>, command: Command) -> Outcome {
             })
         }
     }
+}
+
+/// Whoever lists processes sees their arguments: one that has a token among them becomes one that has it in its environment,
+/// which its user alone can read.
+fn unseen(words: &[OsString]) {
+    const TOKEN: &str = "--token";
+    let at = words.iter().position(|word| {
+        let word = word.to_string_lossy();
+        word == TOKEN || word.starts_with("--token=")
+    });
+    let joins = words.get(1).is_some_and(|word| word == "join");
+    let (Some(at), true, Ok(program)) = (at, joins, env::current_exe()) else {
+        return;
+    };
+    let mut rest = words[1..].to_vec();
+    let first = rest.remove(at - 1).to_string_lossy().into_owned();
+    let token = match first.split_once('=') {
+        Some((_, token)) => OsString::from(token),
+        None if at <= rest.len() => rest.remove(at - 1),
+        None => return,
+    };
+    let again = std::process::Command::new(program)
+        .args(rest)
+        .env("MAINSTAY_TOKEN", token)
+        .exec();
+    // It goes on as it is: seen for a moment is better than not at all.
+    drop(again);
 }
 
 /// Help is data.

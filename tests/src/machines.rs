@@ -110,6 +110,8 @@ impl Machines {
         let namespace = self.namespace(machine);
         let mut command = command::command(Path::new("ip"), &self.dir(machine));
         command.args(["netns", "exec", &namespace]).arg(program);
+        // Another time on the wall, and no other span between two moments.
+        command.env("DONT_FAKE_MONOTONIC", "1");
         command
     }
 
@@ -144,11 +146,20 @@ impl Machines {
 
     /// Keeps a daemon running there: `station run ..`, `agent run ..`.
     pub fn start(&mut self, machine: usize, line: &str) {
+        self.start_behind(machine, &[], line);
+    }
+
+    /// The same behind other words: `faketime -f -4d`.
+    pub fn start_behind(&mut self, machine: usize, before: &[&str], line: &str) {
         let what = words(line).first().cloned().unwrap_or_default();
         let log = self.dir(machine).join(format!("{what}.log"));
         let log = OpenOptions::new().create(true).append(true).open(log);
+        let mainstay = command::mainstay_binary();
+        let mut all: Vec<&std::ffi::OsStr> = before.iter().map(|word| word.as_ref()).collect();
+        all.push(mainstay.as_os_str());
         let child = self
-            .command(machine, &command::mainstay_binary())
+            .command(machine, all[0].as_ref())
+            .args(&all[1..])
             .args(words(line))
             .stdin(Stdio::null())
             .stdout(Stdio::null())

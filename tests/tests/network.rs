@@ -221,3 +221,58 @@ fn nothing_answers_in_plaintext_and_a_stranger_learns_nothing() {
     let gone = machines.sh(2, "status").expect_code(5);
     assert_eq!(code(&gone), "MS-IDENTITY-REVOKED", "{gone:#?}");
 }
+
+// proves: S17, U1
+#[test]
+fn what_was_dark_for_longer_than_its_certificates_stand_comes_back_by_itself() {
+    let mut machines = Machines::new(3);
+    let ago = ["faketime", "-f", "-4d"];
+    let dir = |machines: &Machines, machine| data(machines, machine, "station");
+    let listen = machines.station_address(1);
+    let line = format!("init --name prod --listen {listen} {}", dir(&machines, 1));
+    machines.run(1, &ago, &line).ok();
+    for machine in 1..=3 {
+        if machine > 1 {
+            let made = machines.run(1, &ago, "token create --role station").ok();
+            let line = made.stdout.trim().replace("mainstay ", "");
+            let listen = machines.station_address(machine);
+            let line = line.replace("HOST:PORT", &listen);
+            let line = format!("{line} {}", dir(&machines, machine));
+            machines.run(machine, &ago, &line).ok();
+        }
+        let line = format!("station run --profile dev {}", dir(&machines, machine));
+        machines.start_behind(machine, &ago, &line);
+        machines.until_list(1, "get stations", |all| is_running(all, machine));
+    }
+    let agent = data(&machines, 3, "agent");
+    let made = machines.run(1, &ago, "token create --role agent").ok();
+    let line = made.stdout.trim().replace("mainstay ", "");
+    machines
+        .run(3, &ago, &format!("{line} --node n3 {agent}"))
+        .ok();
+    machines.start_behind(3, &ago, &format!("agent run {agent}"));
+    machines.until_list(1, "get nodes", |all| is_online(all, 1));
+
+    for machine in 1..=3 {
+        machines.signal(machine, "station", Signal::KILL);
+    }
+    machines.signal(3, "agent", Signal::KILL);
+    // Four days later, and nobody types a thing.
+    machines.start(3, &format!("agent run {agent}"));
+    for machine in 1..=3 {
+        let line = format!("station run --profile dev {}", dir(&machines, machine));
+        machines.start(machine, &line);
+    }
+    machines.until_list(2, "get stations", |all| is_running(all, 3));
+    machines.until_list(2, "get nodes", |all| is_online(all, 1));
+    assert!(
+        machines
+            .log(1, "station")
+            .contains("the station's certificate is renewed")
+    );
+    assert!(
+        machines
+            .log(3, "agent")
+            .contains("the certificate is renewed")
+    );
+}

@@ -302,7 +302,11 @@ mod tests {
         let first = shown("aa", 1, n1.clone());
         let is_in = Ok("agent/n1 is let in".to_owned());
         assert_eq!(shows(&mut graph, at(15), &first), is_in);
-        assert_eq!(shows(&mut graph, at(100), &first), is_in, "its answer was lost");
+        assert_eq!(
+            shows(&mut graph, at(100), &first),
+            is_in,
+            "its answer was lost"
+        );
         let other = shown("aa", 2, n1.clone());
         assert_eq!(shows(&mut graph, at(1), &other), Err(code::TOKEN_USED));
         let guessed = UseToken {
@@ -310,7 +314,9 @@ mod tests {
             ..first.clone()
         };
         assert_eq!(shows(&mut graph, at(1), &guessed), Err(code::TOKEN_UNKNOWN));
-        let late = done(&mut graph, at(2), |txn, _| revoke_token(txn, &id("aa"), "bob"));
+        let late = done(&mut graph, at(2), |txn, _| {
+            revoke_token(txn, &id("aa"), "bob")
+        });
         assert_eq!(late, Err(code::TOKEN_USED));
     }
 
@@ -321,16 +327,28 @@ mod tests {
         let n1 = || Asks::Agent(node("n1"));
         made(&mut graph, at(0), "aa", Admits::Agent(None));
         let late = at(15) + Duration::from_micros(1);
-        assert_eq!(shows(&mut graph, late, &shown("aa", 1, n1())), Err(code::TOKEN_EXPIRED));
+        assert_eq!(
+            shows(&mut graph, late, &shown("aa", 1, n1())),
+            Err(code::TOKEN_EXPIRED)
+        );
         made(&mut graph, at(20), "bb", Admits::Agent(None));
-        done(&mut graph, at(20), |txn, _| revoke_token(txn, &id("bb"), "bob")).unwrap();
-        assert_eq!(shows(&mut graph, at(21), &shown("bb", 1, n1())), Err(code::TOKEN_REVOKED));
+        done(&mut graph, at(20), |txn, _| {
+            revoke_token(txn, &id("bb"), "bob")
+        })
+        .unwrap();
+        assert_eq!(
+            shows(&mut graph, at(21), &shown("bb", 1, n1())),
+            Err(code::TOKEN_REVOKED)
+        );
         made(&mut graph, at(20), "cc", Admits::Agent(Some(node("n2"))));
         for asks in [n1(), Asks::Station, Asks::Person] {
             let refused = shows(&mut graph, at(21), &shown("cc", 1, asks));
             assert_eq!(refused, Err(code::TOKEN_ROLE));
         }
-        assert_eq!(shows(&mut graph, at(21), &shown("dd", 1, n1())), Err(code::TOKEN_UNKNOWN));
+        assert_eq!(
+            shows(&mut graph, at(21), &shown("dd", 1, n1())),
+            Err(code::TOKEN_UNKNOWN)
+        );
         // A day later it is no more than unknown, once another is made.
         made(&mut graph, at(48 * 60), "ee", Admits::Station);
         let forgotten = shows(&mut graph, at(48 * 60), &shown("aa", 1, n1()));
@@ -345,7 +363,10 @@ mod tests {
         made(&mut graph, at(0), "aa", Admits::Agent(None));
         shows(&mut graph, at(1), &shown("aa", 1, n1())).unwrap();
         made(&mut graph, at(2), "bb", Admits::Agent(None));
-        assert_eq!(shows(&mut graph, at(3), &shown("bb", 2, n1())), Err(code::NAME_TAKEN));
+        assert_eq!(
+            shows(&mut graph, at(3), &shown("bb", 2, n1())),
+            Err(code::NAME_TAKEN)
+        );
         made(&mut graph, at(2), "cc", Admits::Agent(Some(node("n1"))));
         shows(&mut graph, at(3), &shown("cc", 2, n1())).unwrap();
         let agent = Bearer::Agent(node("n1"));
@@ -353,7 +374,11 @@ mod tests {
             let txn = graph.begin(at(4), Cause::Start);
             identity(&txn, &agent).unwrap()
         };
-        assert_eq!(known(&mut graph).key, [2; 32], "the first is believed no more");
+        assert_eq!(
+            known(&mut graph).key,
+            [2; 32],
+            "the first is believed no more"
+        );
         let why = |txn: &mut Txn<'_>, _: &Env| revoke(txn, &agent, "bob", "sold");
         done(&mut graph, at(4), why).unwrap();
         assert!(known(&mut graph).revoked.is_some());
