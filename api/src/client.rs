@@ -5,6 +5,7 @@
 //! one says nothing. A change does so only as long as it was sent to none, or those it was sent to promised that
 //! nothing was done: a station knows no other's idempotency keys.
 
+mod access;
 mod bytes;
 mod calls;
 mod connection;

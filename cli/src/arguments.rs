@@ -324,10 +324,7 @@ impl Command {
             Self::Backup(backup) => backup.told(),
             Self::Restore(restore) => restore.told(),
             Self::Explain(explain) => format!("explain {}", explain.subject),
-            Self::New(new) => {
-                let NewCommand::Service(service) = &new.command;
-                format!("new service {}", service.name)
-            }
+            Self::New(new) => new.command.told(),
             Self::Completion(_) | Self::CompleteWords(_) => "completion".to_owned(),
             Self::Init(init) => init.told(),
             Self::Join(join) => join.told(),
@@ -346,6 +343,13 @@ impl PlacementCommand {
             Self::History(one) => format!("history of {}", one.placement),
             Self::Rollback(one) => format!("roll {} back", one.placement),
         }
+    }
+}
+
+impl NewCommand {
+    fn told(&self) -> String {
+        let Self::Service(service) = self;
+        format!("new service {}", service.name)
     }
 }
 

@@ -176,17 +176,9 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::RULE_ENABLE, post(rules::enable)),
         (routes::PARKED_ONE, get(looks::parked)),
         (routes::PARKED_DROP, delete(changes::drop_parked)),
-        (routes::TOKEN_CREATE, post(access::create_token)),
-        (routes::TOKEN_REVOKE, post(access::revoke_token)),
-        (routes::JOIN, post(access::join)),
-        (routes::IDENTITY, get(access::identity)),
-        (routes::IDENTITY_OF_PERSON, get(access::identity_of_person)),
-        (routes::IDENTITY_REVOKE, post(access::revoke)),
-        (routes::PERSON_REVOKE, post(access::revoke_person)),
-        (routes::SECRET_PUT, put(access::set_secret)),
-        (routes::WHOAMI, get(access::whoami)),
     ];
     handlers.extend(looks::lists());
+    handlers.extend(access::handlers());
     debug_assert!(handlers.iter().all(|(route, _)| {
         matches!(
             route.method,

@@ -12,15 +12,14 @@ use super::connection::{self, Asked};
 use super::stream::Stream;
 use super::{ByteStream, Change, ChangeStream, Client, EventStream};
 use crate::problem::Problem;
-use crate::routes::{self, Method, Route, query};
+use crate::routes::{self, Route, query};
 use crate::types::{
     Accepted, ApplyRequest, Asked as Question, BadPeer, CallAnswer, ChaosRequest, CheckAnswer,
-    Collected, Configuration, Decision, Described, Done, Event, Graph, GraphProblem, Identity,
-    Impact, Instance, JoinRequest, Joined, LogPage, Name, Node, Parked, Placement, PlacementSpec,
-    PlacementVersion, Plan, PlanRequest, Procedure, ReconfigureRequest, Resource, RevokeRequest,
-    RollbackRequest, Rule, RuleSwitch, Secret, SecretRequest, ServiceType, Settings,
-    SettingsRequest, StartRequest, Station, StationRequest, Status, StatusAnswer, Supervisor,
-    Token, TokenMade, TokenRequest, Version, WaitAnswer, WaitRequest, Whoami, Why,
+    Collected, Configuration, Decision, Described, Done, Event, Graph, GraphProblem, Impact,
+    Instance, LogPage, Name, Node, Parked, Placement, PlacementSpec, PlacementVersion, Plan,
+    PlanRequest, Procedure, ReconfigureRequest, Resource, RollbackRequest, Rule, RuleSwitch,
+    ServiceType, Settings, SettingsRequest, StartRequest, Station, StationRequest, Status,
+    StatusAnswer, Supervisor, Version, WaitAnswer, WaitRequest, Why,
 };
 
 /// Which instances; all, where nothing is said.
@@ -249,52 +248,6 @@ impl Client {
 
     pub async fn procedures(&self) -> Result<Vec<Procedure>, Problem> {
         self.list(routes::PROCEDURES.path).await
-    }
-
-    pub async fn tokens(&self) -> Result<Vec<Token>, Problem> {
-        self.list(routes::TOKENS.path).await
-    }
-
-    pub async fn create_token(&self, request: &TokenRequest) -> Result<TokenMade, Problem> {
-        self.post(routes::TOKEN_CREATE.path, request).await
-    }
-
-    pub async fn revoke_token(&self, id: &str) -> Result<Accepted, Problem> {
-        self.post(&routes::TOKEN_REVOKE.fill(&[id]), &Value::Null)
-            .await
-    }
-
-    pub async fn join(&self, request: &JoinRequest) -> Result<Joined, Problem> {
-        self.post(routes::JOIN.path, request).await
-    }
-
-    pub async fn identities(&self) -> Result<Vec<Identity>, Problem> {
-        self.list(routes::IDENTITIES.path).await
-    }
-
-    pub async fn revoke_identity(&self, bearer: &str, why: &str) -> Result<Accepted, Problem> {
-        let parts: Vec<&str> = bearer.split('/').collect();
-        let route = match parts.len() {
-            3 => routes::PERSON_REVOKE,
-            _ => routes::IDENTITY_REVOKE,
-        };
-        let why = why.to_owned();
-        self.post(&route.fill(&parts), &RevokeRequest { why }).await
-    }
-
-    pub async fn secrets(&self) -> Result<Vec<Secret>, Problem> {
-        self.list(routes::SECRETS.path).await
-    }
-
-    pub async fn set_secret(&self, name: &str, value: String) -> Result<Accepted, Problem> {
-        let path = routes::SECRET_PUT.fill(&[name]);
-        let change = Change::new(Method::Put, &path);
-        self.change(change, &SecretRequest { value }, self.timeout())
-            .await
-    }
-
-    pub async fn whoami(&self) -> Result<Whoami, Problem> {
-        self.get(routes::WHOAMI.path).await
     }
 
     pub async fn collected(&self) -> Result<Vec<Collected>, Problem> {

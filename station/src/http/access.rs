@@ -6,8 +6,9 @@ use std::time::Duration;
 use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
+use axum::routing::{MethodRouter, get, post, put};
 use mainstay_api::Problem;
-use mainstay_api::routes::{self, Asker};
+use mainstay_api::routes::{self, Asker, Route};
 use mainstay_api::time::span;
 use mainstay_api::types::{
     JoinRequest, Joined, RevokeRequest, SecretRequest, TokenMade, TokenRequest, Whoami,
@@ -22,6 +23,20 @@ use super::changes::operate;
 use super::reply::{Failure, Reply, body, json};
 use crate::access::Access;
 use crate::clock::wall_ms;
+
+pub fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
+    vec![
+        (routes::TOKEN_CREATE, post(create_token)),
+        (routes::TOKEN_REVOKE, post(revoke_token)),
+        (routes::JOIN, post(join)),
+        (routes::IDENTITY, get(identity)),
+        (routes::IDENTITY_OF_PERSON, get(identity_of_person)),
+        (routes::IDENTITY_REVOKE, post(revoke)),
+        (routes::PERSON_REVOKE, post(revoke_person)),
+        (routes::SECRET_PUT, put(set_secret)),
+        (routes::WHOAMI, get(whoami)),
+    ]
+}
 
 fn access<'a>(api: &'a Api, what: &str) -> Result<&'a Access, Failure> {
     api.shared.access.as_deref().ok_or_else(|| {

@@ -184,6 +184,7 @@ impl Driver {
     pub fn found(&mut self) {
         let mut txn = self.graph.begin(self.log_time, Cause::Start);
         let vertex = Cluster {
+            authority: None,
             id: cluster(1),
             epoch: Epoch(1),
             name: "test".parse().unwrap(),

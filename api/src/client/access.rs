@@ -1,0 +1,59 @@
+//! Who may come, as calls: tokens, identities, secrets.
+
+use serde_json::Value;
+
+use super::{Change, Client};
+use crate::problem::Problem;
+use crate::routes::{self, Method};
+use crate::types::{
+    Accepted, Identity, JoinRequest, Joined, RevokeRequest, Secret, SecretRequest, Token,
+    TokenMade, TokenRequest, Whoami,
+};
+
+impl Client {
+    pub async fn tokens(&self) -> Result<Vec<Token>, Problem> {
+        self.list(routes::TOKENS.path).await
+    }
+
+    pub async fn create_token(&self, request: &TokenRequest) -> Result<TokenMade, Problem> {
+        self.post(routes::TOKEN_CREATE.path, request).await
+    }
+
+    pub async fn revoke_token(&self, id: &str) -> Result<Accepted, Problem> {
+        self.post(&routes::TOKEN_REVOKE.fill(&[id]), &Value::Null)
+            .await
+    }
+
+    pub async fn join(&self, request: &JoinRequest) -> Result<Joined, Problem> {
+        self.post(routes::JOIN.path, request).await
+    }
+
+    pub async fn identities(&self) -> Result<Vec<Identity>, Problem> {
+        self.list(routes::IDENTITIES.path).await
+    }
+
+    pub async fn revoke_identity(&self, bearer: &str, why: &str) -> Result<Accepted, Problem> {
+        let parts: Vec<&str> = bearer.split('/').collect();
+        let route = match parts.len() {
+            3 => routes::PERSON_REVOKE,
+            _ => routes::IDENTITY_REVOKE,
+        };
+        let why = why.to_owned();
+        self.post(&route.fill(&parts), &RevokeRequest { why }).await
+    }
+
+    pub async fn secrets(&self) -> Result<Vec<Secret>, Problem> {
+        self.list(routes::SECRETS.path).await
+    }
+
+    pub async fn set_secret(&self, name: &str, value: String) -> Result<Accepted, Problem> {
+        let path = routes::SECRET_PUT.fill(&[name]);
+        let change = Change::new(Method::Put, &path);
+        self.change(change, &SecretRequest { value }, self.timeout())
+            .await
+    }
+
+    pub async fn whoami(&self) -> Result<Whoami, Problem> {
+        self.get(routes::WHOAMI.path).await
+    }
+}
