@@ -10,15 +10,16 @@ use mainstay_protocol::health::{Evidence, FailureKind};
 use mainstay_protocol::record;
 use mainstay_protocol::report::{Manner, TypedFailure};
 use mainstay_protocol::{
-    ClusterId, ClusterName, Epoch, NodeEpoch, QuestionId, Revision, Sequence, StationId,
-    StationRunId,
+    Admits, Bearer, ClusterId, ClusterName, Epoch, NodeEpoch, QuestionId, Revision, Sequence,
+    StationId, StationRunId,
 };
 use mainstay_resource_graph::snapshot::SnapshotError;
 use mainstay_resource_graph::stored::{self, StoredError};
 use mainstay_resource_graph::{
-    Asked, Cause, Cluster, Collected, Failure, FailureCause, Graph, Key, Kind, Outbox, Parked,
-    ParkedWhat, Procedure, Record, Relation, Resource, RuleOff, Settings, Station, StationBegan,
-    StationState, Supervisor, SupervisorState, Txn, Vertex, View,
+    Asked, Cause, Cluster, Collected, Failure, FailureCause, Graph, Identity, Key, Kind, Outbox,
+    Parked, ParkedWhat, Procedure, Record, Relation, Resource, Revoked, RuleOff, SealedAuthority,
+    Secret, Settings, Station, StationBegan, StationState, Supervisor, SupervisorState, Token,
+    TokenState, Txn, Vertex, View,
 };
 
 use world::{at, commit, incarnation, key, name_of, seconds, small, stop_command};
@@ -38,7 +39,10 @@ fn put_parts(txn: &mut Txn<'_>) {
         at: seconds(2),
     };
     let cluster = Cluster {
-        authority: None,
+        authority: Some(SealedAuthority {
+            certificate: vec![4; 30],
+            key: vec![5; 60],
+        }),
         id: ClusterId(uuid::Uuid::from_u128(7)),
         epoch: Epoch(1),
         name: ClusterName::new("dev").unwrap(),
@@ -122,6 +126,37 @@ fn words(txn: &mut Txn<'_>) {
     };
     txn.put(key("collected/5"), Vertex::Collected(record))
         .unwrap();
+    access(txn);
+}
+
+/// Who may come.
+fn access(txn: &mut Txn<'_>) {
+    let token = Token {
+        hash: [1; 32],
+        admits: Admits::Agent(Some("n1".parse().unwrap())),
+        until: seconds(9),
+        by: "ada".to_owned(),
+        state: TokenState::Used(Bearer::Agent("n1".parse().unwrap())),
+    };
+    txn.put(key("token/beef"), Vertex::Token(token)).unwrap();
+    let revoked = Revoked {
+        by: "ada".to_owned(),
+        why: "sold".to_owned(),
+    };
+    let identity = Identity {
+        key: [2; 32],
+        revoked: Some(revoked),
+    };
+    txn.put(
+        key("identity/person/ada/operator"),
+        Vertex::Identity(identity),
+    )
+    .unwrap();
+    let secret = Secret {
+        sealed: vec![3; 40],
+        by: "ada".to_owned(),
+    };
+    txn.put(key("secret/db"), Vertex::Secret(secret)).unwrap();
 }
 
 fn fill_and_link(txn: &mut Txn<'_>) {

@@ -110,8 +110,6 @@ impl Machines {
         let namespace = self.namespace(machine);
         let mut command = command::command(Path::new("ip"), &self.dir(machine));
         command.args(["netns", "exec", &namespace]).arg(program);
-        // Another time on the wall, and no other span between two moments.
-        command.env("DONT_FAKE_MONOTONIC", "1");
         command
     }
 
@@ -120,8 +118,8 @@ impl Machines {
         self.run(machine, &[], line)
     }
 
-    /// The same behind other words: `faketime +2h`.
-    pub fn run(&self, machine: usize, before: &[&str], line: &str) -> Run {
+    /// The same behind other words: `with_clock("+2h")`.
+    pub fn run(&self, machine: usize, before: &[String], line: &str) -> Run {
         let namespace = self.namespace(machine);
         let mut command = command::command(Path::new("ip"), &self.dir(machine));
         command.args(["netns", "exec", &namespace]).args(before);
@@ -149,8 +147,8 @@ impl Machines {
         self.start_behind(machine, &[], line);
     }
 
-    /// The same behind other words: `faketime -f -4d`.
-    pub fn start_behind(&mut self, machine: usize, before: &[&str], line: &str) {
+    /// The same behind other words.
+    pub fn start_behind(&mut self, machine: usize, before: &[String], line: &str) {
         let what = words(line).first().cloned().unwrap_or_default();
         let log = self.dir(machine).join(format!("{what}.log"));
         let log = OpenOptions::new().create(true).append(true).open(log);
@@ -233,6 +231,25 @@ impl Drop for Machines {
                 .status();
         }
     }
+}
+
+/// Words before a program by which its clock on the wall is off by so much (`-4d`, `+2h`). Not through `faketime`, which stays
+/// as its parent.
+pub fn with_clock(off: &str) -> Vec<String> {
+    let found = std::fs::read_dir("/usr/lib")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut libraries = found.map(|arch| arch.path().join("faketime/libfaketime.so.1"));
+    let library = libraries.find(|path| path.exists());
+    let library = library.expect("libfaketime is there: install faketime (`scripts/setup` does)");
+    vec![
+        "env".to_owned(),
+        format!("LD_PRELOAD={}", library.display()),
+        format!("FAKETIME={off}"),
+        // No other span between two moments.
+        "DONT_FAKE_MONOTONIC=1".to_owned(),
+    ]
 }
 
 fn ip(line: &str) {

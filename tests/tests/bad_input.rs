@@ -29,6 +29,9 @@ fn cluster() -> Arc<Cluster> {
 /// Nothing is there, nor can it be made.
 const NOWHERE: &str = "/dev/null/nothing";
 
+/// Well formed, and of no cluster there is.
+const TOKEN: &str = "mst1.agent.0a0a0a0a0a0a.1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b.2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c2c.0c6f6a346f0e4c0f9e0b2d7f5a3c1b22";
+
 /// A value that the command takes, for everything but what is tried.
 fn good(name: &str) -> &'static str {
     match name {
@@ -49,13 +52,16 @@ fn good(name: &str) -> &'static str {
         "TOPIC" => "MS-NAME-HELD",
         "RULE" => "restart",
         "STATION" => "s1",
+        "HOST:PORT" => "10.0.0.1:7600",
+        "IDENTITY" => "agent/n1",
+        "VERB" => "restart",
         "FILE" => NOWHERE,
         other => panic!("no good value is known for {other}: give this test one"),
     }
 }
 
 /// Values that nothing of this name can be, between bars.
-const BAD: [(&str, &str); 29] = [
+const BAD: [(&str, &str); 34] = [
     (
         "REF",
         "|@|greeter@|@n1|greeter@n1@n1|GREETER@n1|greeter@n1\n|gr eeter@n1|nod/n1|node/|/n1|node/n1/n1|\
@@ -105,6 +111,17 @@ const BAD: [(&str, &str); 29] = [
     ),
     ("ADDRESS", "|unix:|unix:s2.sock|/s2.sock|tcp:[::1]:1|💥"),
     ("CLUSTER", "|dev|0c6f6a34|💥"),
+    (
+        "HOST:PORT",
+        "|10.0.0.1|:7600|host:0|host:65536|unix:/s1.sock|💥",
+    ),
+    ("TOKEN", "|mst1|mst1.agent.aa.bb.cc.dd|💥"),
+    ("ROLE", "|Agent|agents|root|💥"),
+    (
+        "IDENTITY",
+        "|n1|agent/|agent/N1|person/ada|person/ada/god|💥",
+    ),
+    ("VERB", "|restrt|💥|-"),
 ];
 
 fn bad(name: &str) -> Vec<String> {
@@ -137,6 +154,20 @@ fn well_formed(leaf: &Leaf) -> Vec<OsString> {
         "restore" => words.extend(["--dir", NOWHERE].map(OsString::from)),
         "station recover" => words.extend(["--from", NOWHERE, "--to", NOWHERE].map(OsString::from)),
         "station repair" => words.extend(["--dir", NOWHERE, "--to", NOWHERE].map(OsString::from)),
+        "init" => words.extend(
+            [
+                "--name",
+                "billing",
+                "--listen",
+                "10.0.0.1:7600",
+                "--dir",
+                NOWHERE,
+            ]
+            .map(OsString::from),
+        ),
+        "join" => words.extend(["--token", TOKEN, "--dir", NOWHERE].map(OsString::from)),
+        "token create" => words.extend(["--role", "agent"].map(OsString::from)),
+        "identity revoke" => words.extend(["--reason", "sold", "--yes"].map(OsString::from)),
         "wait" => words.extend(["--for".into(), "running".into()]),
         "agent run" => words.extend(daemon(&["--node", "n1", "--station"])),
         "station run" => words.extend(daemon(&["--cluster", "other", "--api"])),
@@ -372,7 +403,18 @@ fn without_a_server_every_command_that_asks_one_says_so() {
     let away = serde_json::json!({ "name": "away", "socket": cluster.home().join("no.sock"), "dev": null });
     std::fs::write(contexts.join("away.json"), away.to_string()).expect("a context");
     let mut attempts = Vec::new();
-    let needs_none = ["completion", "explain", "new service"];
+    let needs_none = [
+        "completion",
+        "explain",
+        "new service",
+        "init",
+        "join",
+        "restore",
+        "station recover",
+        "station repair",
+        // It reads what is to be kept first.
+        "secret set",
+    ];
     for leaf in leaves(&cluster).iter().filter(|leaf| !leaf.is_daemon()) {
         if needs_none.contains(&leaf.text().as_str()) {
             continue;

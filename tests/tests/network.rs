@@ -4,6 +4,7 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use mainstay_tests::machines::with_clock;
 use mainstay_tests::{Machines, Run, until};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -124,7 +125,7 @@ fn whoever_has_no_business_here_is_told_so_within_seconds() {
             .expect("a token")
             .to_owned()
     };
-    let show = |machines: &Machines, before: &[&str], token: &str, dir: &str| {
+    let show = |machines: &Machines, before: &[String], token: &str, dir: &str| {
         let at = machines.station_address(1);
         let dir = data(machines, 3, dir);
         let begun = Instant::now();
@@ -139,6 +140,16 @@ fn whoever_has_no_business_here_is_told_so_within_seconds() {
     show(&machines, &[], &good, "first").ok();
     let used = show(&machines, &[], &good, "second").expect_code(5);
     assert_eq!(code(&used), "MS-TOKEN-USED", "{used:#?}");
+
+    // A node's certificate speaks of that node alone.
+    let dir = data(&machines, 3, "first");
+    machines.start(3, &format!("agent run {dir} --node n9"));
+    until(
+        "the agent is told that its certificate is another's",
+        || machines.log(3, "agent"),
+        |log| log.contains("its certificate is of agent/n3"),
+    );
+    assert!(machines.list(1, "get nodes").is_empty());
 
     let taken = token(&machines, 1, "");
     let taken = show(&machines, &[], &taken, "third").expect_code(4);
@@ -163,7 +174,7 @@ fn whoever_has_no_business_here_is_told_so_within_seconds() {
 
     for skew in ["+2h", "-2h", "+10d", "-10d"] {
         let fresh = token(&machines, 1, "--node n3");
-        let skewed = show(&machines, &["faketime", "-f", skew], &fresh, "seventh").expect_code(5);
+        let skewed = show(&machines, &with_clock(skew), &fresh, "seventh").expect_code(5);
         assert_eq!(code(&skewed), "MS-CLOCK", "{skew}: {skewed:#?}");
     }
     let cut = show(&machines, &[], &good[..good.len() - 3], "eighth").expect_code(2);
@@ -226,7 +237,7 @@ fn nothing_answers_in_plaintext_and_a_stranger_learns_nothing() {
 #[test]
 fn what_was_dark_for_longer_than_its_certificates_stand_comes_back_by_itself() {
     let mut machines = Machines::new(3);
-    let ago = ["faketime", "-f", "-4d"];
+    let ago = with_clock("-4d");
     let dir = |machines: &Machines, machine| data(machines, machine, "station");
     let listen = machines.station_address(1);
     let line = format!("init --name prod --listen {listen} {}", dir(&machines, 1));

@@ -44,7 +44,9 @@ pub struct Identity {
 /// Who took something back, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Revoked {
+    /// Who took it back.
     pub by: String,
+    /// The reason that was given.
     pub why: String,
 }
 

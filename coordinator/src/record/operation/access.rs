@@ -45,7 +45,8 @@ fn forget_old(txn: &mut Txn<'_>, env: &Env) {
 
 pub fn revoke_token(txn: &mut Txn<'_>, id: &TokenId, by: &str) -> Result_ {
     let Some(known) = token(txn, &Key::Token(id.clone())) else {
-        return Err(unknown(id));
+        let text = format!("there is no token {}", id.0);
+        return Err(Refusal::new(code::NOT_FOUND, text));
     };
     let text = match &known.state {
         TokenState::Used(bearer) => {

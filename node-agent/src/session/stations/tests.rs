@@ -34,7 +34,7 @@ fn fail(known: &mut Known, times: usize) -> Vec<(Next, String)> {
 }
 
 fn steps(steps: &[(Next, &str)]) -> Vec<(Next, String)> {
-    let step = |(next, path): &(Next, &str)| (*next, (*path).to_owned());
+    let step = |(next, path): &(Next, &str)| (*next, format!("unix:{path}"));
     steps.iter().map(step).collect()
 }
 
@@ -88,8 +88,8 @@ fn two_that_name_each_other_are_asked_with_pauses_and_the_third_has_its_turn() {
     let mut at_once = false;
     for _ in 0..12 {
         let leader = match known.current().to_string().as_str() {
-            "/a" => Some(2),
-            "/b" => Some(1),
+            "unix:/a" => Some(2),
+            "unix:/b" => Some(1),
             _ => None,
         };
         known.told(stations(leader, &THREE));
@@ -98,7 +98,7 @@ fn two_that_name_each_other_are_asked_with_pauses_and_the_third_has_its_turn() {
         at_once = next == Next::AtOnce;
         asked.push(known.current().to_string());
     }
-    assert!(asked.contains(&"/c".to_owned()), "{asked:?}");
+    assert!(asked.contains(&"unix:/c".to_owned()), "{asked:?}");
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_list_stands_for_the_one_before_and_none_unsays_nothing() {
 fn what_is_not_understood_is_told_once_and_skipped() {
     let mut known = configured(&["/a"]);
     let long = format!("unix:/{}", "x".repeat(limits::ADDRESS_BYTES_MAX));
-    let list = [(1, "host.example:7400"), (2, "unix:/b"), (3, long.as_str())];
+    let list = [(1, "gopher:/one"), (2, "unix:/b"), (3, long.as_str())];
     let news = known.told(stations(Some(1), &list));
     let about: Vec<_> = news.not_understood.iter().map(|(id, _)| id.0).collect();
     assert_eq!(about, [1, 3]);
@@ -171,7 +171,7 @@ fn what_is_not_understood_is_told_once_and_skipped() {
     assert_eq!(known.told(stations(Some(1), &list)), News::default());
     assert_eq!(known.failed(), after(50), "nobody can be asked there");
     assert_eq!(known.current(), &at("/b"));
-    let other = known.told(stations(Some(1), &[(1, "host.example:7401")]));
+    let other = known.told(stations(Some(1), &[(1, "gopher:/two")]));
     assert_eq!(other.not_understood.len(), 1);
 }
 
