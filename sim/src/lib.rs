@@ -27,19 +27,25 @@
 pub mod count;
 pub mod dice;
 pub mod disk;
+pub mod driver;
 pub mod fault;
+pub mod group;
 pub mod happening;
 pub mod host;
 pub mod invariant;
 pub mod link;
 pub mod matrix;
+pub mod member;
 pub mod node;
 pub mod operators;
 pub mod plan;
+pub mod planted;
 pub mod rules;
 pub mod run;
+pub mod scene;
 pub mod sessions;
 pub mod station;
+pub mod storm;
 pub mod words;
 pub mod world;
 

@@ -132,6 +132,7 @@ fn show(trace: &[String]) {
 fn a_start_a_stop_and_a_restart_survive_every_death() {
     survives_every_death(&Course {
         name: "start, stop, restart",
+        stations: 1,
         groups: vec![
             vec![start("greeter", "web")],
             vec![Operation::Stop {
@@ -153,6 +154,7 @@ fn a_start_a_stop_and_a_restart_survive_every_death() {
 fn a_change_taken_while_it_runs_survives_every_death() {
     survives_every_death(&Course {
         name: "change in place",
+        stations: 1,
         groups: vec![
             vec![apply(vec![put("flaky", "base", None)])],
             vec![reconfigure("base", r#"{"size":2}"#)],
@@ -166,6 +168,7 @@ fn a_change_taken_while_it_runs_survives_every_death() {
 fn a_change_by_restart_survives_every_death() {
     survives_every_death(&Course {
         name: "change by restart",
+        stations: 1,
         groups: vec![
             vec![apply(vec![put("daemon", "base", None)])],
             vec![reconfigure("base", r#"{"size":2}"#)],
@@ -185,6 +188,7 @@ fn a_change_that_is_no_good_is_taken_back_over_every_death() {
     ] {
         survives_every_death(&Course {
             name: "change taken back",
+            stations: 1,
             groups: vec![
                 vec![apply(vec![put(service_type, "base", None)])],
                 vec![reconfigure(
@@ -202,6 +206,7 @@ fn a_change_that_is_no_good_is_taken_back_over_every_death() {
 fn what_outlives_its_agent_is_taken_over_and_stopped_over_every_death() {
     survives_every_death(&Course {
         name: "adoption",
+        stations: 1,
         groups: vec![
             vec![start(OUTSIDE, "vault")],
             vec![reconfigure("vault", r#"{"size":2}"#)],
@@ -222,6 +227,7 @@ fn what_outlives_its_agent_is_taken_over_and_stopped_over_every_death() {
 fn a_deletion_in_the_order_of_dependence_survives_every_death() {
     survives_every_death(&Course {
         name: "deletion",
+        stations: 1,
         groups: vec![
             vec![apply(vec![
                 put("daemon", "base", None),

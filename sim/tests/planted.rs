@@ -95,3 +95,34 @@ fn planted_chance_in_a_decision_is_found() {
 fn planted_nothing_breaks_nothing() {
     assert_eq!(first_broken(), None);
 }
+
+fn planted_in_group(bug: mainstay_sim::planted::Bug) {
+    mainstay_sim::planted::set(Some(bug));
+    let found = first_broken();
+    mainstay_sim::planted::set(None);
+    is_found(found, &["one log"]);
+}
+
+// proves: S17
+#[test]
+fn planted_word_of_what_is_not_synced_is_found() {
+    planted_in_group(mainstay_sim::planted::Bug::AcknowledgesUnsynced);
+}
+
+// proves: S17
+#[test]
+fn planted_second_vote_of_a_term_is_found() {
+    planted_in_group(mainstay_sim::planted::Bug::VotesTwice);
+}
+
+// proves: S17
+#[test]
+fn planted_entry_applied_before_its_commit_is_found() {
+    planted_in_group(mainstay_sim::planted::Bug::AppliesUncommitted);
+}
+
+// proves: S17
+#[test]
+fn planted_leader_that_decides_over_its_own_proposals_is_found() {
+    planted_in_group(mainstay_sim::planted::Bug::DecidesOverItsOwn);
+}
