@@ -282,7 +282,9 @@ impl LeaderCore {
     fn doubt(&mut self) {
         if let Some(office) = &mut self.office {
             let events = office.in_flight.iter().flat_map(|flight| &flight.events);
-            office.in_doubt.extend(events.filter_map(|(_, ticket)| *ticket));
+            office
+                .in_doubt
+                .extend(events.filter_map(|(_, ticket)| *ticket));
         }
     }
 

@@ -159,9 +159,11 @@ impl World {
         if told.is_some() && told != leads {
             self.leads_no_longer(at)?;
         }
+        if let Some(term) = leads {
+            self.oracle.leads(term, at.id())?;
+        }
         match leads.filter(|_| began && self.station(at).told.is_none()) {
             Some(term) => {
-                self.oracle.leads(term, at.id())?;
                 self.station_mut(at).told = Some(term);
                 trace!(self, "{} leads by term {term}", at.id());
                 self.promises_of(at)?;

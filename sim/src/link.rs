@@ -119,7 +119,8 @@ impl World {
             if self.dice.per_mille(40) {
                 let later = at + self.dice.between(1_000, 20_000) * MS;
                 let command = command.clone();
-                self.queue.put(later, Happening::CommandStrays { node, command });
+                self.queue
+                    .put(later, Happening::CommandStrays { node, command });
             }
             if self.dice.per_mille(self.plan.duplicate_per_mille) {
                 self.counts.fault(Fault::CommandDuplicated);

@@ -2,7 +2,7 @@
 //! with its ways to fail and none of its speed. Scaffolding of tests: no product runs it.
 //!
 //! ```text
-//!            time is up                     a majority voted
+//!            time is up     a majority would, then does vote
 //!   Follows ------------> Asks ------------------------------> Leads
 //!      ^  heard of a leader |                                    |
 //!      +--------------------+----- heard of a higher term -------+
@@ -13,6 +13,8 @@
 //! - Only a slot of its own term is committed by a leader's counting, and what is before it with it.
 //! - Who heard a leader lately takes no part in an election, so that a station that is cut off one way unseats nobody.
 
+mod election;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -20,7 +22,7 @@ use mainstay_coordinator::Entry;
 use mainstay_protocol::{StationId, Term, limits};
 
 use crate::dice::Dice;
-use crate::disk::{Ballot, Disk, Point, Slot, Snapshot};
+use crate::disk::{Disk, Point, Slot, Snapshot};
 use crate::planted::{Bug, is};
 
 const MS: u64 = 1000;
@@ -34,10 +36,12 @@ const SLOTS_MAX: usize = 64;
 #[derive(Debug, Clone)]
 pub enum Word {
     Vote {
+        round: Round,
         term: Term,
         last: Point,
     },
     Voted {
+        round: Round,
         term: Term,
         granted: bool,
     },
@@ -62,11 +66,19 @@ pub enum Word {
     },
 }
 
+/// Before it stands for election, a station asks whether there would be a majority: one that is cut off does not raise its
+/// term, and unseats nobody when it is back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Round {
+    Before,
+    Election,
+}
+
 #[derive(Debug)]
 pub enum Role {
     Follows,
-    /// Who voted for it.
-    Asks(BTreeSet<StationId>),
+    /// Who voted for it in this round.
+    Asks(Round, BTreeSet<StationId>),
     Leads(Lead),
 }
 
@@ -206,24 +218,8 @@ impl Member {
                 }
             }
             Role::Leads(_) => {}
-            Role::Follows | Role::Asks(_) if now >= self.elects_at => self.stands(now, dice),
-            Role::Follows | Role::Asks(_) => {}
-        }
-    }
-
-    /// For election.
-    fn stands(&mut self, now: u64, dice: &mut Dice) {
-        self.wait(now, dice);
-        self.role = Role::Asks(BTreeSet::new());
-        self.leader = None;
-        let term = self.term().next();
-        let voted = Some(self.id);
-        self.disk.vote(Ballot { term, voted });
-        let last = self.disk.last();
-        let granted = true;
-        self.hold(self.id, Word::Voted { term, granted });
-        for other in self.others.clone() {
-            self.hold(other, Word::Vote { term, last });
+            Role::Follows | Role::Asks(..) if now >= self.elects_at => self.asks_before(now, dice),
+            Role::Follows | Role::Asks(..) => {}
         }
     }
 
@@ -312,8 +308,15 @@ impl Member {
 
     pub fn hears(&mut self, from: StationId, word: Word, now: u64, dice: &mut Dice) {
         match word {
-            Word::Vote { term, last } => self.asked(from, term, last, now, dice),
-            Word::Voted { term, granted } => self.voted(from, term, granted, now, dice),
+            Word::Vote { round, term, last } => match round {
+                Round::Before => self.asked_before(from, term, last, now),
+                Round::Election => self.asked(from, term, last, now, dice),
+            },
+            Word::Voted {
+                round,
+                term,
+                granted,
+            } => self.voted(from, (round, term), granted, now, dice),
             Word::Append {
                 term,
                 behind,
@@ -352,60 +355,6 @@ impl Member {
                     self.appended(from, reached, sent, now);
                 }
             }
-        }
-    }
-
-    /// Of a higher term.
-    fn learns(&mut self, term: Term, now: u64, dice: &mut Dice) {
-        self.disk.vote(Ballot { term, voted: None });
-        self.gives_up(now, dice);
-    }
-
-    fn asked(&mut self, from: StationId, term: Term, last: Point, now: u64, dice: &mut Dice) {
-        let lately = ELECTION_MS_MIN * MS;
-        let follows = self
-            .leader
-            .is_some_and(|(_, heard)| now.saturating_sub(heard) < lately);
-        let leads = self.silence(now).is_some_and(|silence| silence < lately);
-        if term > self.term() && (follows || leads) {
-            return;
-        }
-        if term > self.term() {
-            self.learns(term, now, dice);
-        }
-        let own = self.disk.last();
-        let current = (last.term, last.index) >= (own.term, own.index);
-        let free = self.disk.ballot.voted.is_none_or(|voted| voted == from);
-        let granted = term == self.term() && current && (free || is(Bug::VotesTwice));
-        if granted {
-            self.wait(now, dice);
-            let voted = Some(from);
-            self.disk.vote(Ballot { term, voted });
-        }
-        let term = self.term();
-        self.hold(from, Word::Voted { term, granted });
-    }
-
-    fn voted(&mut self, from: StationId, term: Term, granted: bool, now: u64, dice: &mut Dice) {
-        if term > self.term() {
-            return self.learns(term, now, dice);
-        }
-        let majority = self.majority();
-        let Role::Asks(votes) = &mut self.role else {
-            return;
-        };
-        if granted && term == self.disk.ballot.term {
-            votes.insert(from);
-        }
-        if votes.len() >= majority {
-            // Who voted has been heard; the others are as good as heard until they would have been.
-            let heard = self.others.iter().map(|other| (*other, now)).collect();
-            self.role = Role::Leads(Lead {
-                heard,
-                beats_at: now + HEARTBEAT,
-                ..Lead::default()
-            });
-            self.add(None, now);
         }
     }
 

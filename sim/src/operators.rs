@@ -14,10 +14,10 @@ use mainstay_resource_graph::{DependsUntil, Desired, RestartPolicy, Strategy, Ta
 use crate::fault::Fault;
 use crate::group::Place;
 use crate::happening::Happening;
+use crate::invariant::Violation;
 use crate::plan::{BAD_CONFIG, BAD_START, BASE, PLACEMENTS, TAIL, Wanted};
 use crate::station::StationAt;
 use crate::trace;
-use crate::invariant::Violation;
 use crate::world::{Held, World};
 
 const MS: u64 = 1000;

@@ -168,9 +168,12 @@ impl World {
                 return self.kill_agent(node);
             }
             7 => {
-                self.counts.fault(Fault::AgentPaused);
                 let until = self.now + self.dice.between(100, 6000) * MS;
-                self.nodes[node.0].paused_until = until;
+                // One pause at a time: what is put off keeps its order.
+                if self.nodes[node.0].paused_until <= self.now {
+                    self.counts.fault(Fault::AgentPaused);
+                    self.nodes[node.0].paused_until = until;
+                }
             }
             8 => {
                 self.counts.fault(Fault::NodeRebooted);
@@ -249,9 +252,11 @@ impl World {
 
     fn pauses(&mut self, until: u64) {
         let station = self.some_station();
-        self.counts.fault(Fault::StationPaused);
-        trace!(self, "{} stands still until {until}", station.id());
-        self.station_mut(station).paused_until = until;
+        if self.station(station).paused_until <= self.now {
+            self.counts.fault(Fault::StationPaused);
+            trace!(self, "{} stands still until {until}", station.id());
+            self.station_mut(station).paused_until = until;
+        }
     }
 
     /// Two sides that do not hear each other.

@@ -149,6 +149,24 @@ fn a_start_a_stop_and_a_restart_survive_every_death() {
     });
 }
 
+/// Whichever of three it is, at whatever it writes: votes and the log of who follows, too.
+// proves: S17
+#[test]
+fn a_start_and_a_stop_survive_every_death_of_one_of_three_stations() {
+    survives_every_death(&Course {
+        name: "start, stop, three stations",
+        stations: 3,
+        groups: vec![
+            vec![start("greeter", "web")],
+            vec![Operation::Stop {
+                instance: at("web@n1"),
+            }],
+            vec![start("greeter", "web")],
+        ],
+        ends: |graph| all_run(graph, "web", "{}"),
+    });
+}
+
 // acceptance: issue 3, line 7
 #[test]
 fn a_change_taken_while_it_runs_survives_every_death() {

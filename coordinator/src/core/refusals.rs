@@ -25,7 +25,10 @@ pub fn outcome_unknown() -> Refusal {
 
 /// Nobody decides here any more.
 pub(super) fn to_all_who_wait(office: Office) -> Vec<Effect> {
-    let in_flight = office.in_flight.into_iter().flat_map(|flight| flight.events);
+    let in_flight = office
+        .in_flight
+        .into_iter()
+        .flat_map(|flight| flight.events);
     let waiting = in_flight.chain(office.inbox);
     let tickets = waiting.filter_map(|(_, ticket)| ticket);
     let reply = |ticket| Effect::Reply {
