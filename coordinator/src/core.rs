@@ -31,7 +31,7 @@ use mainstay_resource_graph::{
 use crate::effect::Effect;
 use crate::entry::{Entry, FORMAT, ProposalId};
 use crate::env::Env;
-use crate::event::{Accepted, Event, Found, Ticket};
+use crate::event::{Event, Found, Ticket};
 use crate::log::{Log, LogEvent};
 use crate::record::{self, Outcome};
 use crate::rule::Rules;
@@ -473,12 +473,7 @@ impl LeaderCore {
                     });
                 }
                 Outcome::Answer(answer) => {
-                    let answer = answer.map(|recorded| Accepted {
-                        revision,
-                        instances: recorded.instances,
-                        text: recorded.text,
-                        changed: recorded.changed,
-                    });
+                    let answer = answer.map(|recorded| recorded.accepted(revision));
                     if let (Event::NodeUp { up, .. }, Err(refusal)) = (&event, &answer) {
                         // It could not be recorded: the session ends, and the agent tries again.
                         office.sessions.remove(&up.node);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::words::nearest;
-use mainstay_protocol::{InstanceKey, NodeName};
+use mainstay_protocol::{InstanceKey, NodeName, Revision};
 use mainstay_resource_graph::{
     Configuration, Desired, Instance, InstanceState, Key, Kind, Parked, ParkedId, ParkedWhat,
     Placement, Target, Txn, Vertex, View, ViewExt, Wish,
@@ -17,7 +17,7 @@ use mainstay_resource_graph::{
 use super::{is_online, reconfigure, unknown, wish, word};
 use crate::config;
 use crate::env::Env;
-use crate::event::{Operation, StartOn, StartPlacement};
+use crate::event::{Accepted, Operation, StartOn, StartPlacement};
 use crate::verb;
 
 /// An operation that was taken, before its commit.
@@ -29,6 +29,18 @@ pub struct Recorded {
     pub changed: bool,
     /// An event taken out of the parking place, to be recorded once more.
     pub requeued: Option<Vec<u8>>,
+}
+
+impl Recorded {
+    /// Once it is committed.
+    pub fn accepted(self, revision: Revision) -> Accepted {
+        Accepted {
+            revision,
+            instances: self.instances,
+            text: self.text,
+            changed: self.changed,
+        }
+    }
 }
 
 pub(super) type Result_ = Result<Recorded, Refusal>;
