@@ -193,8 +193,9 @@ pub(crate) fn apply_tail(log: Option<&Db>, to: &Db) -> io::Result<(Applied, Opti
     let Some(log) = log else {
         return Ok((applied, None));
     };
-    let mut wanted = applied.last.map_or(0, |last| last.index + 1);
-    for item in log.range(db::LOG, &wanted.to_be_bytes(), &[]) {
+    let first = applied.last.map_or(0, |last| last.index + 1);
+    let behind = log.range(db::LOG, &first.to_be_bytes(), &[]);
+    for (wanted, item) in (first..).zip(behind) {
         let read = item.and_then(|(key, bytes)| raft::decode(&key, &bytes));
         let (index, record) = match read {
             Ok(read) => read,
@@ -208,7 +209,6 @@ pub(crate) fn apply_tail(log: Option<&Db>, to: &Db) -> io::Result<(Applied, Opti
         if index != wanted {
             return Ok((applied, Some(format!("entry {wanted} is missing"))));
         }
-        wanted += 1;
         let point = LogPoint {
             term: record.term,
             index,

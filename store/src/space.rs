@@ -21,7 +21,7 @@ use crate::config::StoreConfig;
 const LOOK: Duration = Duration::from_millis(limits::DISK_LOOK_MS);
 const BALLAST: &str = "ballast";
 /// Zeros written at a time where a file system cannot simply set room aside.
-const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// Too little is free.
 #[derive(Debug, Clone, PartialEq, Eq)]

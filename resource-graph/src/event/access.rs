@@ -20,14 +20,8 @@ pub(super) fn token(old: Option<&Record>, new: &Record, now: &Token) -> Option<T
 }
 
 pub(super) fn identity(old: Option<&Record>, new: &Record, now: &Identity) -> Option<Told> {
-    let Some(who) = new
-        .key
-        .to_string()
-        .split_once('/')
-        .map(|(_, who)| who.to_owned())
-    else {
-        return None;
-    };
+    let key = new.key.to_string();
+    let (_, who) = key.split_once('/')?;
     let was = match old.map(|old| &old.vertex) {
         Some(Vertex::Identity(was)) => Some(was),
         _ => None,
