@@ -39,7 +39,7 @@ use crate::step::{self, Stepped};
 
 use self::greeting::Greeting;
 pub use self::refusals::outcome_unknown;
-use self::refusals::{in_use, is_overtaken, no_quorum, overtaken};
+use self::refusals::{in_use, is_overtaken, no_quorum, overtaken, to_all_who_wait};
 
 /// Microseconds of any monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,6 +90,8 @@ struct Office {
     /// Deadlines up to here have been judged.
     judged_until: Timestamp,
     in_flight: Option<InFlight>,
+    /// Who waits for what was said to be lost: it is in line again, and may be committed all the same.
+    in_doubt: BTreeSet<Ticket>,
     sessions: BTreeMap<NodeName, Session>,
     grace_over: bool,
 }
@@ -221,6 +223,7 @@ impl LeaderCore {
             LogEvent::Committed(entry) => self.committed(&entry, now),
             LogEvent::Lost(proposal) => {
                 if self.is_in_flight(proposal) {
+                    self.doubt();
                     self.put_back();
                 }
                 Vec::new()
@@ -259,6 +262,7 @@ impl LeaderCore {
             dirty,
             judged_until: self.log_time,
             in_flight: None,
+            in_doubt: BTreeSet::new(),
             sessions: BTreeMap::new(),
             grace_over: false,
         };
@@ -270,26 +274,18 @@ impl LeaderCore {
 
     /// Whoever waits is told to ask again; agents send their reports again by themselves.
     fn leave_office(&mut self) -> Vec<Effect> {
-        let Some(office) = self.office.take() else {
-            return Vec::new();
-        };
-        let in_flight = office
-            .in_flight
-            .into_iter()
-            .flat_map(|flight| flight.events)
-            .map(|(_, ticket)| (ticket, outcome_unknown()));
-        let in_line = office
-            .inbox
-            .into_iter()
-            .map(|(_, ticket)| (ticket, no_quorum()));
-        in_flight
-            .chain(in_line)
-            .filter_map(|(ticket, refusal)| Some((ticket?, refusal)))
-            .map(|(ticket, refusal)| Effect::Reply {
-                ticket,
-                answer: Err(refusal),
-            })
-            .collect()
+        self.doubt();
+        self.office.take().map_or_else(Vec::new, to_all_who_wait)
+    }
+
+    /// Of what is in flight nobody knows any more what becomes of it.
+    fn doubt(&mut self) {
+        if let Some(office) = &mut self.office {
+            let events = office.in_flight.iter().flat_map(|flight| &flight.events);
+            office
+                .in_doubt
+                .extend(events.filter_map(|(_, ticket)| *ticket));
+        }
     }
 
     fn is_in_flight(&self, proposal: ProposalId) -> bool {
@@ -446,9 +442,9 @@ impl LeaderCore {
         let leadership = office.leadership;
         let mut greeting = Greeting::new(&office.inbox, &flight.events);
         let (mut effects, mut answers) = (Vec::new(), Vec::new());
-        let mut reporters = BTreeSet::new();
-        let mut to_send = commands.clone();
+        let (mut reporters, mut to_send) = (BTreeSet::new(), commands.clone());
         for ((event, ticket), outcome) in flight.events.into_iter().zip(flight.outcomes) {
+            ticket.inspect(|ticket| _ = office.in_doubt.remove(ticket));
             if let Event::Reports { node, .. } = &event {
                 reporters.insert(node.clone());
             }

@@ -5,7 +5,8 @@ use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{NodeName, Sequence, code};
 use mainstay_resource_graph::{Graph, Key, Vertex, View, ViewExt};
 
-use super::Session;
+use super::{Office, Session};
+use crate::effect::Effect;
 
 pub(super) fn no_quorum() -> Refusal {
     Refusal::new(
@@ -20,6 +21,24 @@ pub fn outcome_unknown() -> Refusal {
         code::ANSWER_LOST,
         "this station lost its lead before it was known whether this takes effect: it may yet",
     )
+}
+
+/// Nobody decides here any more.
+pub(super) fn to_all_who_wait(office: Office) -> Vec<Effect> {
+    let in_flight = office
+        .in_flight
+        .into_iter()
+        .flat_map(|flight| flight.events);
+    let waiting = in_flight.chain(office.inbox);
+    let tickets = waiting.filter_map(|(_, ticket)| ticket);
+    let reply = |ticket| Effect::Reply {
+        ticket,
+        answer: Err(match office.in_doubt.contains(&ticket) {
+            true => outcome_unknown(),
+            false => no_quorum(),
+        }),
+    };
+    tickets.map(reply).collect()
 }
 
 pub(super) fn in_use(node: &NodeName, other: &Session, graph: &Graph) -> Refusal {

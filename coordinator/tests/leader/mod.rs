@@ -177,6 +177,22 @@ fn callers_of_a_leader_that_goes_are_told_whether_it_may_yet_take_effect() {
     assert_eq!(world.state("web@n1"), InstanceState::Running);
 }
 
+/// It stands in line again after the word that it is lost, and the log may commit it all the same.
+// proves: S17
+#[test]
+fn what_was_lost_and_waits_for_another_proposal_may_yet_take_effect() {
+    let mut world = running();
+    world.hold();
+    let asked = world.ask(Operation::Stop {
+        instance: at("web@n1"),
+    });
+    world.run();
+    world.lose();
+    world.fail_over_with_sessions();
+    let refusal = world.answers[&asked].as_ref().unwrap_err();
+    assert_eq!(refusal.code, code::ANSWER_LOST, "{}", refusal.text);
+}
+
 #[test]
 fn who_does_not_lead_takes_nothing() {
     let mut world = running();
