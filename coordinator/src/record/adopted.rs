@@ -67,7 +67,12 @@ pub(super) fn answered(
     outcome: &CommandOutcome,
     env: &Env,
 ) {
-    if *outcome != CommandOutcome::Done && instance.state == InstanceState::Starting {
+    let open = matches!(
+        instance.state,
+        // Its session may have ended before the answer.
+        InstanceState::Starting | InstanceState::Unknown { .. }
+    );
+    if *outcome != CommandOutcome::Done && open {
         let cause = FailureCause::Failed(FailureKind::Vanished);
         let evidence = Evidence::text("it ended before it was taken in");
         start_failed(txn, key, instance, cause, evidence, env);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use mainstay_coordinator::{Effect, Event, LogEvent, Operation, ProposalId, record};
-use mainstay_protocol::report::{CommandOutcome, Report};
+use mainstay_protocol::report::{CommandOutcome, LiveState, Report};
 use mainstay_protocol::{InstanceKey, Leadership, Sequence, Term, code, limits};
 use mainstay_resource_graph::{Cause, InstanceState, Kind, View};
 
@@ -261,6 +261,32 @@ fn an_introduction_that_was_overtaken_by_a_later_one_is_refused() {
     assert_eq!(refusal.code, code::NODE_ID_IN_USE);
     world.run();
     assert_eq!(world.state("web@n1"), InstanceState::Running);
+}
+
+// Regresses: what was to be taken in and had ended stayed unknown for ever if its session ended before the answer.
+// proves: S23
+#[test]
+fn what_ended_before_it_was_taken_in_is_started_again_also_over_another_session() {
+    let web = at("web@n1");
+    let mut world = World::new();
+    world.up("n1");
+    world.gone("n1");
+    world.runs_stray(&web, 3);
+    world.up("n1");
+    let found = world.scripted("n1").live(&web).unwrap().incarnation;
+    world.hold();
+    world.ask(start("flaky", "web", "n1", None, ""));
+    world.run();
+    world.gone("n1");
+    world.scripted("n1").set_live(&web, found, None);
+    world.scripted("n1").answers = true;
+    world.release();
+    let was = LiveState::Starting;
+    assert_eq!(world.state("web@n1"), InstanceState::Unknown { was });
+    world.up("n1");
+    world.send_what_is_left("n1");
+    assert_eq!(world.state("web@n1"), InstanceState::Starting);
+    assert!(world.incarnation("web@n1") > found);
 }
 
 // case: services 52
