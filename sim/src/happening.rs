@@ -1,14 +1,17 @@
 //! What can happen next: the entries of the one queue.
 
-use mainstay_coordinator::ProposalId;
-use mainstay_protocol::CommandId;
+use mainstay_coordinator::{ProposalId, Ticket};
+use mainstay_protocol::command::Command;
 use mainstay_protocol::health::Health;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{AgentMessage, StationMessage};
+use mainstay_protocol::{CommandId, StationId};
 use mainstay_supervisor::Observation;
 
 use crate::fault::Fault;
 use crate::link::LinkId;
+use crate::member::Word;
+use crate::station::StationAt;
 
 /// A node's place in the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,24 +32,40 @@ pub enum Happening {
         link: LinkId,
         message: StationMessage,
     },
+    /// A command that outlives the session that it was sent on.
+    CommandStrays {
+        node: NodeAt,
+        command: Box<Command>,
+    },
     StationSeesEnd(LinkId),
     AgentSeesEnd(LinkId),
     /// What had been written by then is synced.
     Synced {
+        station: StationAt,
         life: u64,
+        file: u64,
         up_to: usize,
     },
     LogSaysLost {
+        station: StationAt,
         life: u64,
         proposal: ProposalId,
     },
-    Leads {
+    /// A word of another station arrives.
+    StationSays {
+        station: StationAt,
+        from: StationId,
+        word: Box<Word>,
+    },
+    Ticks {
+        station: StationAt,
         life: u64,
     },
     StationWakes {
+        station: StationAt,
         life: u64,
     },
-    StationStarts,
+    StationStarts(StationAt),
     AgentStarts {
         node: NodeAt,
         life: u64,
@@ -84,6 +103,12 @@ pub enum Happening {
     OperatorActs,
     OperatorTriesAgain {
         order: u64,
+    },
+    /// A station that does not lead passes an order on.
+    OrderPassedOn {
+        station: StationAt,
+        order: u64,
+        ticket: Ticket,
     },
     /// Somebody throws a stone.
     Mischief,

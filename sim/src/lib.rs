@@ -3,14 +3,16 @@
 //! ```text
 //!   seed -> Dice -> Plan                     virtual clock, one queue of happenings
 //!                     |                                    |
-//!   operators --> station: LeaderCore + simulated log <-- links --> nodes: AgentCore + file + host of services
-//!                     |                                                       |
+//!   operators --> 1, 3 or 5 stations: LeaderCore <------ links ---> nodes: AgentCore + file + host of services
+//!                     |   driver, member, disk                                |
+//!                     |   ^ words, cuts of one way                            |
 //!                     +---------------> Oracle: one file per invariant <------+
 //! ```
 //!
 //! The cores are the real ones. What is simulated is what they never see: the disk (a log that is synced late, torn,
-//! lost), the network (delay, cut, silence, duplicates), processes that die at any byte they write, services
-//! that refuse, panic, hang or never end, and people who give orders and keep their own books.
+//! lost), the group (`member`: a small model of consensus, with its ways to fail), the network (delay, cut, silence,
+//! duplicates), clocks that jump and drift, processes that stand still or die at any byte they write, services that
+//! refuse, panic, hang or never end, and people who give orders and keep their own books.
 //!
 //! What must hold:
 //! - The same seed gives the same run, byte for byte; nothing here reads a clock or a hash map's order.
@@ -20,26 +22,33 @@
 //! - Every kind of fault and every shipped rule is counted; a run of many seeds in which one never fired proves
 //!   nothing about it, and fails.
 //!
-//! Reading order: `run` (a seed's course), `world` (the queue), `station`, `sessions` and `node` (the two shells), `host` (the
-//! services), `link` (the network), `operators`, `fault`, `matrix`, then `invariant/`.
+//! Reading order: `run` (a seed's course), `storm` (what is thrown), `world` (the queue), `station`, `driver`, `sessions` and
+//! `node` (the two shells), `disk`, `member` and `group` (how stations agree), `host` (the services), `link` (the network of
+//! agents), `operators`, `fault`, `matrix` and `scene` (courses told beforehand), then `invariant/`.
 #![forbid(unsafe_code)]
 
 pub mod count;
 pub mod dice;
 pub mod disk;
+pub mod driver;
 pub mod fault;
+pub mod group;
 pub mod happening;
 pub mod host;
 pub mod invariant;
 pub mod link;
 pub mod matrix;
+pub mod member;
 pub mod node;
 pub mod operators;
 pub mod plan;
+pub mod planted;
 pub mod rules;
 pub mod run;
+pub mod scene;
 pub mod sessions;
 pub mod station;
+pub mod storm;
 pub mod words;
 pub mod world;
 

@@ -1,11 +1,13 @@
-//! Links: sessions between an agent and the station. In order and whole while they live; a cut loses what was
+//! Links: sessions between an agent and a station. In order and whole while they live; a cut loses what was
 //! under way, a silence loses everything without a word.
 
 use mainstay_protocol::AgentRunId;
 use mainstay_protocol::session::{AgentMessage, Received, StationMessage};
 
 use crate::fault::Fault;
+use crate::group::Place;
 use crate::happening::{Happening, NodeAt};
+use crate::station::StationAt;
 use crate::world::World;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,6 +17,7 @@ pub struct LinkId(pub u64);
 pub struct Link {
     pub node: NodeAt,
     pub agent_run: AgentRunId,
+    pub station: StationAt,
     pub station_life: u64,
     /// Whether each end still takes what arrives.
     pub station_open: bool,
@@ -29,10 +32,11 @@ pub struct Link {
 }
 
 impl Link {
-    pub fn new(node: NodeAt, agent_run: AgentRunId, station_life: u64) -> Self {
+    pub fn new(node: NodeAt, agent_run: AgentRunId, station: StationAt, station_life: u64) -> Self {
         Self {
             node,
             agent_run,
+            station,
             station_life,
             station_open: true,
             agent_open: true,
@@ -56,7 +60,22 @@ impl World {
         self.dice.between(200, 3000)
     }
 
+    /// What is lost of a stream is never made up for: nothing of it arrives any more.
+    fn falls_silent_where_cut(&mut self, id: LinkId) {
+        let Some((node, station)) = self.links.get(&id).map(|link| (link.node, link.station))
+        else {
+            return;
+        };
+        let (node, station) = (Place::Node(node), Place::Station(station));
+        let (up, down) = (self.is_cut(node, station), self.is_cut(station, node));
+        if let Some(link) = self.links.get_mut(&id) {
+            link.silent_to_station |= up;
+            link.silent_to_agent |= down;
+        }
+    }
+
     pub fn to_station(&mut self, id: LinkId, message: AgentMessage) {
+        self.falls_silent_where_cut(id);
         let travel = self.travel_time();
         let now = self.now;
         let Some(link) = self.links.get_mut(&id) else {
@@ -83,6 +102,7 @@ impl World {
     }
 
     pub fn to_agent(&mut self, id: LinkId, message: StationMessage) {
+        self.falls_silent_where_cut(id);
         let travel = self.travel_time();
         let now = self.now;
         let Some(link) = self.links.get_mut(&id) else {
@@ -92,7 +112,16 @@ impl World {
             return;
         }
         let mut at = (now + travel).max(link.last_to_agent + 1);
-        if matches!(message, StationMessage::Command(_)) && !self.calm {
+        let (node, calm) = (link.node, self.calm);
+        if let StationMessage::Command(command) = &message
+            && !calm
+        {
+            if self.dice.per_mille(40) {
+                let later = at + self.dice.between(1_000, 20_000) * MS;
+                let command = command.clone();
+                self.queue
+                    .put(later, Happening::CommandStrays { node, command });
+            }
             if self.dice.per_mille(self.plan.duplicate_per_mille) {
                 self.counts.fault(Fault::CommandDuplicated);
                 let later = at + self.dice.between(1, 5000) * MS;
@@ -164,6 +193,7 @@ impl World {
 
     /// One end closes it on purpose; what it said before still arrives.
     pub fn agent_closes(&mut self, id: LinkId) {
+        self.falls_silent_where_cut(id);
         if let Some(link) = self.links.get_mut(&id)
             && link.agent_open
         {
@@ -176,6 +206,7 @@ impl World {
     }
 
     pub fn station_closes(&mut self, id: LinkId) {
+        self.falls_silent_where_cut(id);
         if let Some(link) = self.links.get_mut(&id)
             && link.station_open
         {

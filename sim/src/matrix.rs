@@ -4,7 +4,7 @@
 use mainstay_coordinator::Operation;
 use mainstay_resource_graph::Graph;
 
-use crate::happening::{Happening, NodeAt};
+use crate::happening::Happening;
 use crate::invariant::Violation;
 use crate::run::keep_silent_about_curses;
 use crate::trace;
@@ -55,6 +55,7 @@ pub struct Writes {
 /// Orders, given in groups; the next group when the one before has come about. At the end the graph is as it says.
 pub struct Course {
     pub name: &'static str,
+    pub stations: usize,
     pub groups: Vec<Vec<Operation>>,
     pub ends: fn(&Graph) -> Result<(), String>,
 }
@@ -91,7 +92,7 @@ impl Writes {
 /// Runs a course, with a death or without.
 pub fn run(course: &Course, kill: Option<Kill>, traced: bool) -> Ran {
     keep_silent_about_curses();
-    let mut world = World::kind(traced);
+    let mut world = World::kind(course.stations, traced);
     world.kill = kill;
     let held = go(&mut world, course);
     if let Err(violation) = &held {
@@ -106,13 +107,7 @@ pub fn run(course: &Course, kill: Option<Kill>, traced: bool) -> Ran {
 }
 
 fn go(world: &mut World, course: &Course) -> Held {
-    world.queue.put(0, Happening::StationStarts);
-    for at in 0..world.nodes.len() {
-        let node = NodeAt(at);
-        world
-            .queue
-            .put(100 * MS, Happening::AgentStarts { node, life: 0 });
-    }
+    world.begins((100, 100));
     world.queue.put(LOOK_MS * MS, Happening::Look);
     let mut groups = course.groups.iter();
     let (mut step_began, mut well_since) = (0, None);
@@ -146,9 +141,9 @@ fn go(world: &mut World, course: &Course) -> Held {
     Err(Violation::of("liveness", "nothing happens any more"))
 }
 
-fn end(world: &World, course: &Course) -> Held {
+fn end(world: &mut World, course: &Course) -> Held {
     world.final_look()?;
-    let graph = world.station.core.as_ref().map(|core| core.graph());
+    let graph = world.coordinator().map(|core| core.graph());
     let ended = graph.map_or(Err("there is no station".to_owned()), course.ends);
     ended.map_err(|text| Violation::of("end", text))
 }

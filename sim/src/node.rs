@@ -1,6 +1,7 @@
 //! A node: the real agent core between a simulated file, a link and a host of services. Its process dies at any
 //! byte it writes; its actors die with it, its file does not.
 
+use mainstay_protocol::command::Command;
 use mainstay_protocol::report::SysInfo;
 use mainstay_protocol::session::{AgentMessage, Heartbeat, StationMessage};
 use mainstay_protocol::{AgentRunId, BootId, NodeName};
@@ -8,11 +9,13 @@ use mainstay_supervisor::{Action, AgentCore, Identity, Input, Output, encode_rec
 
 use crate::dice::Dice;
 use crate::fault::Fault;
+use crate::group::Place;
 use crate::happening::{Happening, NodeAt};
 use crate::host::Host;
 use crate::link::{Link, LinkId};
 use crate::matrix::{Moment, Victim};
 use crate::plan;
+use crate::station::StationAt;
 use crate::trace;
 use crate::world::{Held, World};
 
@@ -31,7 +34,13 @@ pub struct Node {
     pub file: Vec<u8>,
     pub link: Option<LinkId>,
     pub welcomed: bool,
-    /// When the station was last heard.
+    /// Which station is asked next.
+    pub asks: StationAt,
+    /// Said to lead, and not asked since.
+    pub told: Option<StationAt>,
+    /// The last step was one without a pause.
+    pub jumped: bool,
+    /// When a station was last heard.
     pub heard: u64,
     pub paused_until: u64,
     /// Not among what this life of the agent provides.
@@ -51,6 +60,9 @@ impl Node {
             file: Vec::new(),
             link: None,
             welcomed: false,
+            asks: StationAt(0),
+            told: None,
+            jumped: false,
             heard: 0,
             paused_until: 0,
             missing_type: None,
@@ -125,13 +137,16 @@ impl World {
         if life != node.life || node.link.is_some() {
             return;
         }
-        if self.station.core.is_none() {
-            return self.connect_later(at, 50, 1000);
+        let (ask, run, up) = (node.asks, node.agent_run, core.node_up());
+        let (here, there) = (Place::Node(at), Place::Station(ask));
+        let station = self.station(ask);
+        let (alive, station_life) = (station.core.is_some(), station.life);
+        if !alive || self.is_cut(here, there) || self.is_cut(there, here) {
+            return self.asks_another(at);
         }
-        let up = core.node_up();
         self.links_made += 1;
         let id = LinkId(self.links_made);
-        let link = Link::new(at, node.agent_run, self.station.life);
+        let link = Link::new(at, run, ask, station_life);
         self.links.insert(id, link);
         let node = &mut self.nodes[at.0];
         node.link = Some(id);
@@ -191,9 +206,21 @@ impl World {
         match message {
             StationMessage::Welcome(welcome) => {
                 node.welcomed = true;
-                self.agent_step(at, Input::SessionUp(welcome))
+                node.jumped = false;
+                let (life, leadership) = (node.life, welcome.leadership);
+                self.agent_step(at, Input::SessionUp(welcome))?;
+                let node = &self.nodes[at.0];
+                if node.life == life && node.welcomed {
+                    self.oracle.knows(node, leadership);
+                }
+                Ok(())
             }
             StationMessage::Denied(_) => self.leave_session(at),
+            StationMessage::Stations(stations) => {
+                let leader = stations.leader.map(StationAt::of);
+                node.told = leader.filter(|leader| *leader != node.asks);
+                Ok(())
+            }
             StationMessage::Acknowledged(word) => self.agent_step(at, Input::Acknowledged(word)),
             StationMessage::Command(command) => {
                 trace!(
@@ -206,25 +233,81 @@ impl World {
                     command.order.instance().1
                 );
                 self.oracle.commanded(&self.nodes[at.0], &command)?;
-                self.agent_step(at, Input::Command(*command))
+                self.agent_takes(at, *command)
             }
-            StationMessage::Stations(_)
-            | StationMessage::HeartbeatSeen(_)
+            StationMessage::HeartbeatSeen(_)
             | StationMessage::BulkReady(_)
             | StationMessage::Request { .. }
             | StationMessage::Unsupported { .. } => Ok(()),
         }
     }
 
+    /// Late, and past any session: within a leadership it cannot, over the end of one it is to be harmless.
+    pub fn command_strays(&mut self, at: NodeAt, command: Command) -> Held {
+        if self.oracle.is_older(&self.nodes[at.0], command.leadership) {
+            return self.agent_takes(at, command);
+        }
+        Ok(())
+    }
+
+    /// What comes of an older leadership than the newest that the agent knows is not carried out.
+    pub fn agent_takes(&mut self, at: NodeAt, command: Command) -> Held {
+        let older = self.oracle.is_older(&self.nodes[at.0], command.leadership);
+        let (now_ms, life) = (self.now_ms(), self.nodes[at.0].life);
+        let Some(core) = self.nodes[at.0].core.as_mut() else {
+            return Ok(());
+        };
+        let leadership = command.leadership;
+        let output = core.step(now_ms, Input::Command(command));
+        if older {
+            self.counts.fault(Fault::OldCommand);
+            self.oracle.refused(&self.nodes[at.0], &output)?;
+        }
+        self.agent_obeys(at, output)?;
+        if self.nodes[at.0].life == life {
+            self.oracle.knows(&self.nodes[at.0], leadership);
+        }
+        Ok(())
+    }
+
     fn leave_session(&mut self, at: NodeAt) -> Held {
         let node = &mut self.nodes[at.0];
-        node.welcomed = false;
+        let lost = std::mem::replace(&mut node.welcomed, false);
         let Some(link) = node.link.take() else {
             return Ok(());
         };
         self.agent_closes(link);
-        self.connect_later(at, 50, 1000);
+        match lost {
+            true => self.asks_again(at),
+            false => self.asks_another(at),
+        }
         self.agent_step(at, Input::SessionDown)
+    }
+
+    /// A station was asked and there is no session: the leader that it told of is asked at once, but not twice in a row;
+    /// else the next in turn.
+    fn asks_another(&mut self, at: NodeAt) {
+        let stations = self.stations.len();
+        let node = &mut self.nodes[at.0];
+        let leader = node.told.take().filter(|_| !node.jumped);
+        node.jumped = leader.is_some();
+        node.asks = leader.unwrap_or(StationAt((node.asks.0 + 1) % stations));
+        match leader {
+            Some(_) => self.connect_later(at, 1, 5),
+            None => self.connect_later(at, 50, 1000),
+        }
+    }
+
+    /// A session was lost: its station may only have been started again. One that fell silent is not asked first.
+    fn asks_again(&mut self, at: NodeAt) {
+        let stations = self.stations.len();
+        let silence = self.plan.settings.silence_ms * MS;
+        let node = &mut self.nodes[at.0];
+        node.jumped = false;
+        let silent = self.now - node.heard > silence;
+        let next = StationAt((node.asks.0 + usize::from(silent)) % stations);
+        node.asks = node.told.take().unwrap_or(next);
+        self.connect_later(at, 50, 1000);
     }
 
     pub fn agent_sees_end(&mut self, id: LinkId) -> Held {

@@ -12,8 +12,11 @@ use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Revision};
 use mainstay_resource_graph::{DependsUntil, Desired, RestartPolicy, Strategy, Target, Update};
 
 use crate::fault::Fault;
+use crate::group::Place;
 use crate::happening::Happening;
+use crate::invariant::Violation;
 use crate::plan::{BAD_CONFIG, BAD_START, BASE, PLACEMENTS, TAIL, Wanted};
+use crate::station::StationAt;
 use crate::trace;
 use crate::world::{Held, World};
 
@@ -25,6 +28,11 @@ pub struct Order {
     operation: Operation,
     placement: String,
     ticket: Option<Ticket>,
+    /// Which station was asked, and to which it was passed on.
+    asked: StationAt,
+    passed_to: Option<StationAt>,
+    /// Pages to which this order alone added what it wants.
+    hoped: Vec<InstanceKey>,
     /// It may have been taken although nobody said so.
     pub in_doubt: bool,
 }
@@ -37,6 +45,8 @@ pub struct Operators {
     books: BTreeMap<InstanceKey, Page>,
     pub newest: Revision,
     pub placed: BTreeMap<String, bool>,
+    /// What definite answers there were.
+    pub answers: BTreeMap<u64, Answer>,
 }
 
 /// What an operator may rely on for one instance.
@@ -105,6 +115,9 @@ impl World {
             operation,
             placement: placement.to_owned(),
             ticket: None,
+            asked: StationAt(0),
+            hoped: Vec::new(),
+            passed_to: None,
             in_doubt: false,
         };
         self.operators.orders.insert(number, order);
@@ -113,16 +126,26 @@ impl World {
 
     /// One that is told beforehand.
     pub fn order(&mut self, operation: Operation) -> Held {
+        let asked = StationAt(self.dice.below(self.stations.len() as u64) as usize);
+        self.order_of(asked, operation).map(drop)
+    }
+
+    /// The number of the order that one station is asked for.
+    pub fn order_of(&mut self, asked: StationAt, operation: Operation) -> Result<u64, Violation> {
         self.operators.given += 1;
         let number = self.operators.given;
         let order = Order {
             operation,
             placement: String::new(),
             ticket: None,
+            asked: StationAt(0),
+            hoped: Vec::new(),
+            passed_to: None,
             in_doubt: false,
         };
         self.operators.orders.insert(number, order);
-        self.give(number)
+        self.gives(number, asked)?;
+        Ok(number)
     }
 
     fn think_of(&mut self, wanted: &Wanted) -> Operation {
@@ -270,28 +293,89 @@ impl World {
         }
     }
 
+    /// Any station is asked: one that does not lead passes it on, once, or refuses it.
     fn give(&mut self, number: u64) -> Held {
+        let asked = StationAt(self.dice.below(self.stations.len() as u64) as usize);
+        self.gives(number, asked)
+    }
+
+    fn gives(&mut self, number: u64, asked: StationAt) -> Held {
         self.operators.tickets += 1;
         let ticket = Ticket(self.operators.tickets);
+        let alive = self.station(asked).core.is_some();
+        let leader = self.leader_known_to(asked).filter(|_| alive);
         let Some(order) = self.operators.orders.get_mut(&number) else {
             return Ok(());
         };
         order.ticket = Some(ticket);
+        order.asked = asked;
+        order.passed_to = leader.filter(|leader| *leader != asked);
+        let passed_to = order.passed_to;
+        trace!(
+            self,
+            "operators ask {} for {:?}",
+            asked.id(),
+            order.operation
+        );
+        let Some(to) = passed_to else {
+            return self.order_arrives(asked, number, ticket);
+        };
+        self.counts.fault(Fault::OrderPassedOn);
+        if self.is_cut(Place::Station(asked), Place::Station(to)) {
+            self.in_doubt(number);
+            return Ok(());
+        }
+        let arrives = self.now + self.dice.between(200, 3000);
+        let passed_on = Happening::OrderPassedOn {
+            station: to,
+            order: number,
+            ticket,
+        };
+        self.queue.put(arrives, passed_on);
+        Ok(())
+    }
+
+    pub fn order_arrives(&mut self, at: StationAt, number: u64, ticket: Ticket) -> Held {
+        let order = self.operators.orders.get(&number);
+        let Some(order) = order.filter(|order| order.ticket == Some(ticket)) else {
+            return Ok(());
+        };
         let operation = order.operation.clone();
-        trace!(self, "operators ask {operation:?}");
         // From now on it may take effect.
-        self.note(&operation, None);
-        match self.enqueue(Event::Operator(operation), Some(ticket)) {
-            Ok(()) => self.pump(),
+        let hoped = self.note(&operation, None);
+        if let Some(order) = self.operators.orders.get_mut(&number) {
+            order.hoped.extend(hoped);
+        }
+        match self.enqueue(at, Event::Operator(operation), Some(ticket)) {
+            Ok(()) => self.pump(at),
             Err(_) => {
                 // Nobody took it; in doubt it remains if an earlier try was.
-                if let Some(order) = self.operators.orders.get_mut(&number) {
-                    order.ticket = None;
-                }
-                self.ask_again_later(number);
+                self.not_taken(number);
                 Ok(())
             }
         }
+    }
+
+    /// Nothing was changed, it is said: unless an earlier try is in doubt, it must never take effect.
+    fn not_taken(&mut self, number: u64) {
+        let Some(order) = self.operators.orders.get_mut(&number) else {
+            return;
+        };
+        order.ticket = None;
+        let hoped = std::mem::take(&mut order.hoped);
+        let (operation, in_doubt) = (order.operation.clone(), order.in_doubt);
+        for instance in hoped.into_iter().filter(|_| !in_doubt) {
+            if let (Some(page), Some(desired)) =
+                (self.operators.books.get_mut(&instance), wish(&operation))
+            {
+                page.possible.remove(&desired);
+            }
+        }
+        if !self.calm && !in_doubt && self.dice.per_mille(300) {
+            self.operators.orders.remove(&number);
+            return;
+        }
+        self.ask_again_later(number);
     }
 
     fn ask_again_later(&mut self, order: u64) {
@@ -308,12 +392,13 @@ impl World {
     }
 
     /// Whoever waits for an answer does not know what became of the order.
-    pub fn operators_lose_station(&mut self) {
+    pub fn operators_lose_station(&mut self, at: StationAt) {
         let waiting: Vec<u64> = self
             .operators
             .orders
             .iter()
             .filter(|(_, order)| order.ticket.is_some())
+            .filter(|(_, order)| order.asked == at || order.passed_to == Some(at))
             .map(|(number, _)| *number)
             .collect();
         for number in waiting {
@@ -332,16 +417,16 @@ impl World {
         self.ask_again_later(number);
     }
 
-    /// Writes a promise, or a doubt, into the books.
-    fn note(&mut self, operation: &Operation, promised: Option<Revision>) {
+    /// Writes a promise, or a doubt, into the books; says on which pages it was not one already.
+    fn note(&mut self, operation: &Operation, promised: Option<Revision>) -> Vec<InstanceKey> {
         let Some(desired) = wish(operation) else {
-            return;
+            return Vec::new();
         };
         // Where whole wishes change, targets do too: nothing is promised for one instance.
         if let Operation::Stop { instance } = operation
             && [BASE, TAIL].contains(&instance.placement.as_str())
         {
-            return;
+            return Vec::new();
         }
         let instances: Vec<InstanceKey> = match operation {
             Operation::Start(start) => {
@@ -367,24 +452,32 @@ impl World {
             | Operation::Rollback { .. }
             | Operation::SafeStart { .. } => Vec::new(),
         };
+        let mut added = Vec::new();
         for instance in instances {
-            let page = self.operators.books.entry(instance).or_default();
+            let page = self.operators.books.entry(instance.clone()).or_default();
             if promised.is_some() {
                 page.possible.clear();
                 page.promised = promised;
             }
-            page.possible.insert(desired);
+            if page.possible.insert(desired) {
+                added.push(instance);
+            }
         }
+        added
     }
 
     fn known_nodes(&self) -> Vec<NodeName> {
-        let Some(core) = self.station.core.as_ref() else {
-            return self.nodes.iter().map(|node| node.name.clone()).collect();
-        };
-        self.oracle.nodes_of(core.graph())
+        self.oracle.nodes_of(self.oracle.mirror())
     }
 
-    pub fn answered(&mut self, ticket: Ticket, answer: Answer) -> Held {
+    /// Whether an answer finds its way back past the station that was asked.
+    fn is_heard(&self, at: StationAt, order: &Order) -> bool {
+        let way = (Place::Station(at), Place::Station(order.asked));
+        at == order.asked
+            || (self.station(order.asked).core.is_some() && !self.is_cut(way.0, way.1))
+    }
+
+    pub fn answered(&mut self, at: StationAt, ticket: Ticket, answer: Answer) -> Held {
         let Some(number) = self
             .operators
             .orders
@@ -394,10 +487,11 @@ impl World {
         else {
             return Ok(());
         };
-        let operation = self.operators.orders[&number].operation.clone();
+        let order = &self.operators.orders[&number];
+        let (operation, heard) = (order.operation.clone(), self.is_heard(at, order));
         match answer {
             Ok(accepted) => {
-                if !self.calm && self.dice.per_mille(80) {
+                if !heard || (!self.calm && self.dice.per_mille(80)) {
                     self.counts.fault(Fault::AnswerLost);
                     self.in_doubt(number);
                     return Ok(());
@@ -407,16 +501,23 @@ impl World {
                 self.note(&operation, Some(accepted.revision));
                 self.operators.newest = self.operators.newest.max(accepted.revision);
                 self.operators.orders.remove(&number);
-                self.promise(&operation, &accepted)
+                let held = self.promise(&operation, &accepted);
+                self.operators.answers.insert(number, Ok(accepted));
+                held
+            }
+            Err(refusal) if refusal.code == code::ANSWER_LOST || !heard => {
+                self.in_doubt(number);
+                Ok(())
             }
             Err(refusal) if refusal.code == code::NO_QUORUM => {
-                self.in_doubt(number);
+                self.not_taken(number);
                 Ok(())
             }
             Err(refusal) => {
                 trace!(self, "operators are refused: {}", refusal.text);
                 self.counts.refusals += 1;
                 self.operators.orders.remove(&number);
+                self.operators.answers.insert(number, Err(refusal));
                 Ok(())
             }
         }

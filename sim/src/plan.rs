@@ -9,6 +9,7 @@ use crate::dice::Dice;
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub seed: u64,
+    pub stations: usize,
     pub nodes: usize,
     /// Virtual time with faults.
     pub storm_ms: u64,
@@ -22,6 +23,8 @@ pub struct Plan {
     pub duplicate_per_mille: u64,
     pub crash_per_mille: u64,
     pub lost_per_mille: u64,
+    /// Of the words between stations.
+    pub word_lost_per_mille: u64,
     pub torn_write_per_mille: u64,
     pub start_fault_per_mille: u64,
     pub stop_fault_per_mille: u64,
@@ -44,9 +47,12 @@ impl Plan {
             answer_margin_ms: 1_000,
             ..Settings::LAN
         };
+        let stations = dice.pick(&[1, 1, 3, 3, 5]).copied().unwrap_or(1);
+        let nodes_max = if stations == 1 { 8 } else { 5 };
         Self {
             seed,
-            nodes: dice.between(3, 8) as usize,
+            stations,
+            nodes: dice.between(3, nodes_max) as usize,
             storm_ms: dice.between(20_000, 60_000),
             healing_ms_max: 180_000,
             settings,
@@ -56,6 +62,7 @@ impl Plan {
             duplicate_per_mille: dice.between(0, 150),
             crash_per_mille: dice.between(0, 12),
             lost_per_mille: dice.between(0, 25),
+            word_lost_per_mille: dice.between(0, 60),
             torn_write_per_mille: dice.between(0, 8),
             start_fault_per_mille: dice.between(50, 400),
             stop_fault_per_mille: dice.between(50, 500),
@@ -67,13 +74,15 @@ impl Plan {
 
 impl Plan {
     /// The same with two nodes and no faults.
-    pub fn kind(self) -> Self {
+    pub fn kind(self, stations: usize) -> Self {
         Self {
+            stations,
             nodes: 2,
             delay_per_mille: 0,
             duplicate_per_mille: 0,
             crash_per_mille: 0,
             lost_per_mille: 0,
+            word_lost_per_mille: 0,
             torn_write_per_mille: 0,
             start_fault_per_mille: 0,
             stop_fault_per_mille: 0,

@@ -4,18 +4,15 @@ use std::panic;
 use std::sync::Once;
 
 use crate::count::Counts;
-use crate::fault::Fault;
-use crate::happening::{Happening, NodeAt};
-use crate::host::Host;
+use crate::happening::Happening;
 use crate::invariant::Violation;
-use crate::link::LinkId;
 use crate::rules::CURSE;
 use crate::trace;
 use crate::world::{Held, World};
 
 const MS: u64 = 1000;
 /// Between two looks at whether everything has come about.
-const LOOK_MS: u64 = 500;
+pub(crate) const LOOK_MS: u64 = 500;
 /// So long it has to stay so.
 const STAY_MS: u64 = 3_000;
 
@@ -28,7 +25,7 @@ pub struct Report {
     pub seed: u64,
     pub counts: Counts,
     pub violation: Option<Violation>,
-    /// The checksum of the whole log: the same seed gives the same.
+    /// The checksum of everything committed: the same seed gives the same.
     pub log_crc: u32,
     /// The last happenings, if asked for.
     pub trace: Vec<String>,
@@ -54,13 +51,14 @@ fn begin(seed: u64, traced: bool) -> Report {
     let mut world = World::new(seed, traced);
     let held = course(&mut world);
     world.counts.runs = 1;
-    world.counts.log_bytes = world.station.disk.bytes.len() as u64;
+    let (log_crc, log_bytes) = world.oracle.log_crc();
+    world.counts.log_bytes = log_bytes;
     if let Err(violation) = &held {
         trace!(world, "VIOLATION {violation}");
     }
     Report {
         seed,
-        log_crc: crc32c::crc32c(&world.station.disk.bytes),
+        log_crc,
         counts: world.counts,
         violation: held.err(),
         trace: world.trace.lines.into(),
@@ -89,14 +87,7 @@ pub(crate) fn keep_silent_about_curses() {
 }
 
 fn course(world: &mut World) -> Held {
-    world.queue.put(0, Happening::StationStarts);
-    for at in 0..world.nodes.len() {
-        let after = world.dice.between(0, 3000) * MS;
-        let node = NodeAt(at);
-        world
-            .queue
-            .put(after, Happening::AgentStarts { node, life: 0 });
-    }
+    world.begins((0, 3000));
     world.queue.put(500 * MS, Happening::OperatorActs);
     world.queue.put(4000 * MS, Happening::Mischief);
     let calm_at = world.plan.storm_ms * MS;
@@ -116,7 +107,7 @@ fn course(world: &mut World) -> Held {
             if at >= since + STAY_MS * MS {
                 let healing = (since - calm_at) / MS;
                 world.counts.healing_ms_max = healing;
-                world.promises_hold()?;
+                world.promises_hold(world.oracle.mirror())?;
                 return world.final_look();
             }
         } else if at < calm_at + LEFTOVER_MS * MS {
@@ -135,127 +126,4 @@ fn course(world: &mut World) -> Held {
         world.queue.put(at + LOOK_MS * MS, Happening::Look);
     }
     Err(Violation::of("liveness", "nothing happens any more"))
-}
-
-impl World {
-    /// What is meant for an agent that stands still waits for it, in its order.
-    fn take_or_put_off(&mut self, happening: Happening) -> Held {
-        if let Some(node) = self.agent_of(&happening) {
-            let until = self.nodes[node.0].paused_until;
-            if until > self.now {
-                self.queue.put(until, happening);
-                return Ok(());
-            }
-        }
-        self.happen(happening)
-    }
-
-    fn agent_of(&self, happening: &Happening) -> Option<NodeAt> {
-        match happening {
-            Happening::ToAgent { link, .. } | Happening::AgentSeesEnd(link) => {
-                self.links.get(link).map(|link| link.node)
-            }
-            Happening::AgentConnects { node, .. }
-            | Happening::Heartbeat { node, .. }
-            | Happening::Host { node, .. }
-            | Happening::ChecksDue { node, .. }
-            | Happening::Checked { node, .. }
-            | Happening::SupervisorStarts { node, .. } => Some(*node),
-            Happening::ToStation { .. }
-            | Happening::StationSeesEnd(_)
-            | Happening::Synced { .. }
-            | Happening::LogSaysLost { .. }
-            | Happening::Leads { .. }
-            | Happening::StationWakes { .. }
-            | Happening::StationStarts
-            | Happening::AgentStarts { .. }
-            | Happening::OperatorActs
-            | Happening::OperatorTriesAgain { .. }
-            | Happening::Mischief
-            | Happening::Calm
-            | Happening::Look => None,
-        }
-    }
-
-    pub fn becomes_calm(&mut self) {
-        trace!(self, "calm");
-        self.calm = true;
-        for node in &mut self.nodes {
-            node.host.behave();
-        }
-        let silent: Vec<LinkId> = self
-            .links
-            .iter()
-            .filter(|(_, link)| link.silent_to_agent || link.silent_to_station)
-            .map(|(id, _)| *id)
-            .collect();
-        for link in silent {
-            self.cut_link(link);
-        }
-        self.queue.put(self.now + LOOK_MS * MS, Happening::Look);
-    }
-
-    fn open_link(&mut self) -> Option<LinkId> {
-        let open: Vec<LinkId> = self.nodes.iter().filter_map(|node| node.link).collect();
-        self.dice.pick(&open).copied()
-    }
-
-    /// One stone.
-    pub fn mischief(&mut self) -> Held {
-        if self.calm {
-            return Ok(());
-        }
-        let after = self.dice.between(100, self.plan.mischief_ms_max) * MS;
-        self.queue.put(self.now + after, Happening::Mischief);
-        let node = NodeAt(self.dice.below(self.nodes.len() as u64) as usize);
-        match self.dice.below(16) {
-            0..=2 => self.mischief_of_links(Fault::LinkCut),
-            3 => self.mischief_of_links(Fault::LinkSilentToStation),
-            4 => self.mischief_of_links(Fault::LinkSilentToAgent),
-            5 | 6 => {
-                self.counts.fault(Fault::AgentKilled);
-                return self.kill_agent(node);
-            }
-            7 => {
-                self.counts.fault(Fault::AgentPaused);
-                let until = self.now + self.dice.between(100, 6000) * MS;
-                self.nodes[node.0].paused_until = until;
-            }
-            8 => {
-                self.counts.fault(Fault::NodeRebooted);
-                self.nodes[node.0].boot += 1;
-                self.nodes[node.0].memory += 1;
-                self.kill_agent(node)?;
-                self.nodes[node.0].host = Host::default();
-            }
-            9 => {
-                self.counts.fault(Fault::AgentFileLost);
-                self.nodes[node.0].memory += 1;
-                self.kill_agent(node)?;
-                self.nodes[node.0].file.clear();
-            }
-            10 | 11 => self.supervisor_dies(node),
-            12 | 13 => return self.station_crashes(false),
-            14 => return self.leadership_is_lost(),
-            _ => self.wall_clock_jumps(),
-        }
-        Ok(())
-    }
-
-    fn mischief_of_links(&mut self, fault: Fault) {
-        let Some(id) = self.open_link() else {
-            return;
-        };
-        self.counts.fault(fault);
-        trace!(self, "{} ({id:?})", fault.text());
-        if fault == Fault::LinkCut {
-            return self.cut_link(id);
-        }
-        if let Some(link) = self.links.get_mut(&id) {
-            match fault {
-                Fault::LinkSilentToStation => link.silent_to_station = true,
-                _ => link.silent_to_agent = true,
-            }
-        }
-    }
 }

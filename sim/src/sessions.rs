@@ -1,24 +1,26 @@
-//! Sessions as the station sees them: who introduces himself, who is heard, whose session ended.
+//! Sessions as a station sees them: who introduces himself, who is heard, whose session ended.
 
-use mainstay_coordinator::{Event, GoneWhy, LeaderCore};
+use mainstay_coordinator::{Event, GoneWhy, LeaderCore, Monotonic};
+use mainstay_protocol::code;
 use mainstay_protocol::report::NodeUp;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{AgentMessage, Denied, HeartbeatSeen, StationMessage};
 use mainstay_protocol::{NodeId, NodeName};
 
 use crate::link::LinkId;
+use crate::station::StationAt;
 use crate::trace;
 use crate::words;
 use crate::world::{Held, World};
 
 impl World {
-    pub fn session_of(&self, node: &NodeName) -> Option<LinkId> {
-        self.station.sessions.get(node).copied()
+    pub fn session_of(&self, at: StationAt, node: &NodeName) -> Option<LinkId> {
+        self.station(at).sessions.get(node).copied()
     }
 
-    pub fn welcomed_session_of(&self, node: &NodeName) -> Option<LinkId> {
-        self.session_of(node)
-            .filter(|link| self.station.welcomed.contains(link))
+    pub fn welcomed_session_of(&self, at: StationAt, node: &NodeName) -> Option<LinkId> {
+        self.session_of(at, node)
+            .filter(|link| self.station(at).welcomed.contains(link))
     }
 
     pub fn deny(&mut self, link: LinkId, refusal: Refusal) {
@@ -34,28 +36,30 @@ impl World {
         let Some(link) = self.links.get(&id) else {
             return Ok(());
         };
-        if !link.station_open || link.silent_to_station || link.station_life != self.station.life {
+        let at = link.station;
+        let station = &mut self.stations[at.0];
+        if !link.station_open || link.silent_to_station || link.station_life != station.life {
             return Ok(());
         }
         let node = self.nodes[link.node.0].name.clone();
-        let now = self.monotonic();
-        let Some(core) = self.station.core.as_mut() else {
+        let now = Monotonic(station.shows(self.now));
+        let Some(core) = station.core.as_mut() else {
             return Ok(());
         };
-        if self.station.welcomed.contains(&id) {
+        if station.welcomed.contains(&id) {
             core.heard(&node, now);
             if core.heard_age(&node, now).is_none() {
                 // The core gave this session up as silent: the agent has to introduce itself again.
                 trace!(self, "{node} is heard on a session that was given up");
-                self.forget_session(&node, id);
+                self.forget_session(at, &node, id);
                 self.station_closes(id);
                 return Ok(());
             }
         }
         match message {
-            AgentMessage::NodeUp(up) => self.introduced(id, &node, *up),
+            AgentMessage::NodeUp(up) => self.introduced(at, id, &node, *up),
             AgentMessage::Reports(reports) => {
-                if !self.station.welcomed.contains(&id) {
+                if !self.station(at).welcomed.contains(&id) {
                     return Ok(());
                 }
                 trace!(self, "{node} reports {}", words::reports(&reports));
@@ -64,19 +68,15 @@ impl World {
                     node: node.clone(),
                     reports,
                 };
-                if self.enqueue(event, None).is_err() {
-                    self.forget_session(&node, id);
+                if self.enqueue(at, event, None).is_err() {
+                    self.forget_session(at, &node, id);
                     self.station_closes(id);
                 }
-                self.pump()
+                self.pump(at)
             }
             AgentMessage::Heartbeat(_) => {
-                let leadership = self
-                    .station
-                    .core
-                    .as_ref()
-                    .and_then(LeaderCore::leadership)
-                    .unwrap_or_default();
+                let core = self.station(at).core.as_ref();
+                let leadership = core.and_then(LeaderCore::leadership).unwrap_or_default();
                 self.to_agent(
                     id,
                     StationMessage::HeartbeatSeen(HeartbeatSeen { leadership }),
@@ -89,34 +89,40 @@ impl World {
         }
     }
 
-    fn introduced(&mut self, id: LinkId, node: &NodeName, up: NodeUp) -> Held {
+    fn introduced(&mut self, at: StationAt, id: LinkId, node: &NodeName, up: NodeUp) -> Held {
         let minted = NodeId(self.dice.uuid());
         let event = Event::NodeUp {
             up: Box::new(up),
             minted,
         };
-        match self.enqueue(event, None) {
+        match self.enqueue(at, event, None) {
             Ok(()) => {
-                trace!(self, "{node} introduces itself");
-                if let Some(older) = self.station.sessions.insert(node.clone(), id)
+                trace!(self, "{node} introduces itself to {}", at.id());
+                let station = self.station_mut(at);
+                if let Some(older) = station.sessions.insert(node.clone(), id)
                     && older != id
                 {
-                    self.station.welcomed.remove(&older);
+                    station.welcomed.remove(&older);
                     self.station_closes(older);
                 }
             }
             Err(refusal) => {
-                trace!(self, "{node} is denied: {}", refusal.code);
+                trace!(self, "{node} is denied by {}: {}", at.id(), refusal.code);
+                if refusal.code == code::NO_QUORUM && self.stations.len() > 1 {
+                    let stations = self.where_to_go(at);
+                    self.to_agent(id, StationMessage::Stations(stations));
+                }
                 self.deny(id, refusal);
             }
         }
-        self.pump()
+        self.pump(at)
     }
 
-    pub fn forget_session(&mut self, node: &NodeName, id: LinkId) {
-        self.station.welcomed.remove(&id);
-        if self.station.sessions.get(node) == Some(&id) {
-            self.station.sessions.remove(node);
+    pub fn forget_session(&mut self, at: StationAt, node: &NodeName, id: LinkId) {
+        let station = self.station_mut(at);
+        station.welcomed.remove(&id);
+        if station.sessions.get(node) == Some(&id) {
+            station.sessions.remove(node);
         }
     }
 
@@ -128,22 +134,22 @@ impl World {
             return Ok(());
         }
         link.station_open = false;
-        let agent_run = link.agent_run;
+        let (at, agent_run) = (link.station, link.agent_run);
         let node = self.nodes[link.node.0].name.clone();
-        if self.station.sessions.get(&node) != Some(&id) {
+        if self.session_of(at, &node) != Some(id) {
             return Ok(());
         }
-        self.forget_session(&node, id);
-        trace!(self, "station sees the session of {node} end");
+        self.forget_session(at, &node, id);
+        trace!(self, "the station sees the session of {node} end");
         let gone = Event::AgentGone {
             node,
             agent_run: Some(agent_run),
             why: GoneWhy::SessionClosed,
         };
         // Refused only where nobody leads, and then the next leader finds out by itself.
-        if self.enqueue(gone, None).is_err() {
+        if self.enqueue(at, gone, None).is_err() {
             return Ok(());
         }
-        self.pump()
+        self.pump(at)
     }
 }

@@ -1,61 +1,113 @@
-//! The station: the real leader core between a simulated disk and the links. It dies at every point where
+//! A station: a process with a clock of its own, a member of its group and a leader core. It dies at every point where
 //! something could be half done.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use mainstay_coordinator::{
-    CoreConfig, Effect, Entry, Event, Found, LeaderCore, LogEvent, Monotonic, ProposalId,
-    StationLife, Ticket,
+    CoreConfig, Found, LeaderCore, Monotonic, ProposalId, StationLife, StationSeen,
 };
-use mainstay_protocol::request::Refusal;
-use mainstay_protocol::session::{Acknowledged, StationMessage, Welcome};
-use mainstay_protocol::{ClusterId, Epoch, NodeName, StationId, StationRunId, Term, limits};
+use mainstay_protocol::session::Stations;
+use mainstay_protocol::{ClusterId, Epoch, NodeName, StationId, StationRunId, Term, Timestamp};
+use mainstay_resource_graph::Graph;
 use uuid::Uuid;
 
-use crate::dice::Dice;
-use crate::disk::Disk;
 use crate::fault::Fault;
 use crate::happening::Happening;
 use crate::link::LinkId;
 use crate::matrix::{Moment, Victim};
+use crate::member::Member;
 use crate::plan::Plan;
 use crate::rules;
 use crate::trace;
-use crate::words;
 use crate::world::{Held, World};
 
 const MS: u64 = 1000;
-/// Entries between two snapshots.
-const SNAPSHOT_ENTRIES: u64 = 64;
+/// Clocks run as they should.
+const STEADY: u64 = 1_000_000;
+/// Between two looks at what no event tells.
+pub const TICK: u64 = 125 * MS;
+
+/// A station's place in the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StationAt(pub usize);
+
+impl StationAt {
+    pub fn id(self) -> StationId {
+        StationId(self.0 as u64 + 1)
+    }
+
+    pub fn of(id: StationId) -> Self {
+        Self(id.0 as usize - 1)
+    }
+}
+
+/// A process's monotonic clock: begins anywhere, and is a little fast or slow.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    since: u64,
+    showed: u64,
+    per_million: u64,
+}
+
+impl Clock {
+    fn shows(&self, now: u64) -> u64 {
+        let span = u128::from(now.saturating_sub(self.since)) * u128::from(self.per_million);
+        self.showed + (span / 1_000_000) as u64
+    }
+
+    /// When it will show so much.
+    fn when(&self, shows: u64) -> u64 {
+        let span = u128::from(shows.saturating_sub(self.showed)) * 1_000_000;
+        self.since + span.div_ceil(u128::from(self.per_million)) as u64
+    }
+}
 
 #[derive(Debug)]
 pub struct Station {
     pub config: CoreConfig,
     /// One life of the process.
     pub life: u64,
+    /// As long as the process lives. It decides while its station leads.
     pub core: Option<LeaderCore>,
-    pub disk: Disk,
-    pub term: Term,
+    pub member: Member,
+    /// The core was told that it leads.
+    pub told: Option<Term>,
+    /// What it last put forward.
+    pub proposed: Option<ProposalId>,
     /// The newest session of each node.
     pub sessions: BTreeMap<NodeName, LinkId>,
     pub welcomed: BTreeSet<LinkId>,
-    wall_offset_ms: u64,
+    /// What the coordinator was told of the group, and agents of where to go.
+    pub seen: BTreeMap<StationId, StationSeen>,
+    pub agents_told: Stations,
+    /// When the core wants to be called, and when that will come about.
+    pub wake_at: Option<Monotonic>,
+    pub wakes: Option<u64>,
+    /// The file's end up to which a sync has been asked for.
+    pub asked: (u64, usize),
+    pub paused_until: u64,
+    pub slow_until: u64,
+    pub clock: Clock,
+    pub wall_offset_ms: u64,
+}
+
+/// The stations of a seed, of which the first has the graph's first word.
+pub fn group(plan: &Plan, cluster: Uuid) -> Vec<Station> {
+    let ids: Vec<StationId> = (0..plan.stations).map(|at| StationAt(at).id()).collect();
+    ids.iter()
+        .map(|id| Station::new(plan, cluster, *id, &ids))
+        .collect()
 }
 
 impl Station {
-    pub fn new(plan: &Plan, dice: &mut Dice) -> Self {
+    fn new(plan: &Plan, cluster: Uuid, id: StationId, group: &[StationId]) -> Self {
         let found = Found {
-            cluster: ClusterId(dice.uuid()),
+            cluster: ClusterId(cluster),
             name: "sim".parse().expect("a name"),
             settings: plan.settings.clone(),
-            station: StationId(1),
-            address: "sim:1".to_owned(),
-            life: StationLife {
-                run: run_of(0),
-                build: "sim".to_owned(),
-                node: None,
-            },
+            station: id,
+            address: format!("sim:{id}"),
+            life: life_of(id, 0),
         };
         Self {
             config: CoreConfig {
@@ -64,76 +116,138 @@ impl Station {
             },
             life: 0,
             core: None,
-            disk: Disk::default(),
-            term: Term(0),
+            member: Member::new(id, group),
+            told: None,
+            proposed: None,
             sessions: BTreeMap::new(),
             welcomed: BTreeSet::new(),
+            seen: BTreeMap::new(),
+            agents_told: Stations::default(),
+            wake_at: None,
+            wakes: None,
+            asked: (0, 0),
+            paused_until: 0,
+            slow_until: 0,
+            clock: Clock {
+                since: 0,
+                showed: 0,
+                per_million: STEADY,
+            },
             wall_offset_ms: 0,
         }
+    }
+
+    /// By its own clock.
+    pub fn shows(&self, now: u64) -> u64 {
+        self.clock.shows(now)
+    }
+
+    pub fn when(&self, at: Monotonic) -> u64 {
+        self.clock.when(at.0)
+    }
+
+    /// It decides, and everybody may know.
+    pub fn decides(&self) -> bool {
+        self.told.is_some() && self.core.is_some()
     }
 }
 
 /// Not of the dice: what they decide stays as it was.
-fn run_of(life: u64) -> StationRunId {
-    StationRunId(Uuid::from_u64_pair(3, life))
+pub fn life_of(id: StationId, life: u64) -> StationLife {
+    StationLife {
+        run: StationRunId(Uuid::from_u64_pair(id.0, life)),
+        build: "sim".to_owned(),
+        node: None,
+    }
 }
 
 impl World {
-    pub fn monotonic(&self) -> Monotonic {
-        Monotonic(self.now)
+    pub fn station(&self, at: StationAt) -> &Station {
+        &self.stations[at.0]
     }
 
-    pub fn station_starts(&mut self) -> Held {
-        if self.station.core.is_some() {
+    pub fn station_mut(&mut self, at: StationAt) -> &mut Station {
+        &mut self.stations[at.0]
+    }
+
+    pub fn places(&self) -> impl Iterator<Item = StationAt> + use<> {
+        (0..self.stations.len()).map(StationAt)
+    }
+
+    /// Of those who say that they decide, the one that is right.
+    pub fn decider(&self) -> Option<StationAt> {
+        let deciders = self.places().filter(|at| self.station(*at).decides());
+        deciders.max_by_key(|at| self.station(*at).told)
+    }
+
+    /// Who decides, with its core.
+    pub fn coordinator(&self) -> Option<&LeaderCore> {
+        self.station(self.decider()?).core.as_ref()
+    }
+
+    pub fn station_starts(&mut self, at: StationAt) -> Held {
+        let now = self.now;
+        if self.station(at).core.is_some() {
             return Ok(());
         }
-        let from_snapshot = self.station.disk.has_snapshot() && self.dice.per_mille(500);
-        if from_snapshot && !self.calm {
-            self.counts.fault(Fault::SnapshotRestart);
-        }
-        let found = self.station.disk.open(from_snapshot);
-        if found.torn {
+        // A process's clock begins anywhere. The first life's begins at 0.
+        let showed = match self.station(at).life {
+            0 => 0,
+            _ => self.dice.below(1 << 40),
+        };
+        let station = &mut self.stations[at.0];
+        station.life += 1;
+        station.clock = Clock {
+            since: now,
+            showed,
+            ..station.clock
+        };
+        station.config.found.life = life_of(at.id(), station.life);
+        if station.member.starts(showed, &mut self.dice) {
             self.counts.fault(Fault::CrashTornTail);
         }
-        self.oracle
-            .station_opened(&found.graph, &self.station.disk)?;
-        self.station.life += 1;
-        self.station.config.found.life.run = run_of(self.station.life);
-        let core = LeaderCore::new(
-            self.station.config.clone(),
-            found.graph,
-            rules::rules(),
-            found.log_time,
-        );
-        self.station.core = Some(core);
-        trace!(self, "station starts, life {}", self.station.life);
-        let life = self.station.life;
-        let after = self.dice.between(1, 300) * MS;
-        self.queue.put(self.now + after, Happening::Leads { life });
-        self.promises_after_crash()
+        let (graph, log_time) = self.state_found(at)?;
+        let station = &mut self.stations[at.0];
+        let config = station.config.clone();
+        station.core = Some(LeaderCore::new(config, graph, rules::rules(), log_time));
+        station.asked = (station.member.disk.file, station.member.disk.end());
+        let life = station.life;
+        trace!(self, "{} starts, life {life}", at.id());
+        let first = match self.station(at).member.is_alone() {
+            true => self.dice.between(2, 300) * MS,
+            false => self.dice.below(TICK),
+        };
+        self.queue
+            .put(now + first, Happening::Ticks { station: at, life });
+        Ok(())
     }
 
-    /// A new term, in a new process or in the one that lives.
-    pub fn leads(&mut self, life: u64) -> Held {
-        if life != self.station.life {
-            return Ok(());
+    /// The snapshot, or nothing where the whole log is there; what is behind it comes with the leader's word.
+    fn state_found(&mut self, at: StationAt) -> Result<(Graph, Timestamp), crate::Violation> {
+        let member = &self.station(at).member;
+        let whole = member.disk.first() == 1;
+        let Some(snapshot) = member.disk.snapshot().cloned() else {
+            return Ok((Graph::new(), Timestamp::ZERO));
+        };
+        if whole && self.dice.per_mille(300) {
+            return Ok((Graph::new(), Timestamp::ZERO));
         }
-        // Everything committed before this term is delivered first.
-        let written = self.station.disk.bytes.len();
-        self.tell_synced(life, written)?;
-        if life != self.station.life {
-            return Ok(());
+        if !self.calm {
+            self.counts.fault(Fault::SnapshotRestart);
         }
-        self.station.term = self.station.term.next();
-        let term = self.station.term;
-        trace!(self, "station leads by term {term}");
-        self.tell_core(LogEvent::Leading(term))?;
-        self.pump()
+        let graph = Graph::from_snapshot(&snapshot.graph).expect("it was just written");
+        self.oracle
+            .is_state(snapshot.point.index, &graph, "at a start")?;
+        self.station_mut(at).member.stands_at(snapshot.point);
+        Ok((graph, snapshot.log_time))
     }
 
     /// The process dies. What was written and not synced survives up to a byte that chance picks.
-    pub fn station_crashes(&mut self, keep_all: bool) -> Held {
-        let unsynced = self.station.disk.unsynced();
+    pub fn station_crashes(&mut self, at: StationAt, keep_all: bool) -> Held {
+        if self.station(at).core.is_none() {
+            return Ok(());
+        }
+        let unsynced = self.station(at).member.disk.unsynced();
         let torn = self.dice.below(unsynced as u64 + 1) as usize;
         let keep = match self.dice.below(10) {
             _ if keep_all => unsynced,
@@ -141,321 +255,135 @@ impl World {
             4 => unsynced,
             _ => torn,
         };
-        if self.station.core.is_none() {
-            return Ok(());
-        }
         if unsynced > 0 && keep == 0 {
             self.counts.fault(Fault::CrashUnsynced);
         }
         if unsynced > 0 && keep == unsynced {
             self.counts.fault(Fault::CrashSyncedUntold);
         }
-        self.station_dies(keep)
+        self.station_dies(at, keep)
     }
 
     /// So many bytes of what was not synced survive.
-    fn station_dies(&mut self, keep: usize) -> Held {
-        let Some(core) = self.station.core.take() else {
+    pub fn station_dies(&mut self, at: StationAt, keep: usize) -> Held {
+        let station = &mut self.stations[at.0];
+        let Some(core) = station.core.take() else {
             return Ok(());
         };
-        self.oracle
-            .replays(core.graph(), &self.station.disk, "at a crash")?;
+        let applied = station.member.applied;
+        let unsynced = station.member.disk.unsynced();
+        station.member.disk.crash(keep);
+        station.life += 1;
+        station.told = None;
+        station.proposed = None;
+        station.sessions.clear();
+        station.welcomed.clear();
+        station.seen.clear();
+        (station.wake_at, station.wakes) = (None, None);
+        station.paused_until = 0;
+        self.oracle.is_state(applied, core.graph(), "at a crash")?;
         trace!(
             self,
-            "station dies; {keep} of {} unsynced bytes survive",
-            self.station.disk.unsynced()
+            "{} dies; {keep} of {unsynced} unsynced bytes survive",
+            at.id()
         );
-        self.station.disk.crash(keep);
-        self.station.life += 1;
-        self.station.sessions.clear();
-        self.station.welcomed.clear();
-        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        let links: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.station == at)
+            .map(|(id, _)| *id)
+            .collect();
         for link in links {
             self.station_closes(link);
         }
-        self.operators_lose_station();
+        self.operators_lose_station(at);
         let after = self.dice.between(50, 4000) * MS;
-        self.queue.put(self.now + after, Happening::StationStarts);
+        self.queue
+            .put(self.now + after, Happening::StationStarts(at));
         Ok(())
     }
 
-    pub fn wall_clock_jumps(&mut self) {
-        self.counts.fault(Fault::WallClockJump);
-        self.station.wall_offset_ms = self.dice.below(1 << 40);
-    }
-
-    pub fn leadership_is_lost(&mut self) -> Held {
-        if self.station.core.is_none() {
-            return Ok(());
-        }
-        self.counts.fault(Fault::LeadershipLost);
-        self.tell_core(LogEvent::Following)?;
-        // Sessions are a leader's: who does not lead closes them.
-        self.close_all_sessions();
-        let life = self.station.life;
-        let after = self.dice.between(1, 2000) * MS;
-        self.queue.put(self.now + after, Happening::Leads { life });
-        Ok(())
-    }
-
-    fn close_all_sessions(&mut self) {
-        self.station.welcomed.clear();
-        let sessions = std::mem::take(&mut self.station.sessions);
-        for link in sessions.into_values() {
-            self.station_closes(link);
-        }
-    }
-
-    pub fn synced(&mut self, life: u64, up_to: usize) -> Held {
-        self.tell_synced(life, up_to)?;
-        self.pump()
-    }
-
-    fn tell_synced(&mut self, life: u64, up_to: usize) -> Held {
-        if life != self.station.life {
-            return Ok(());
-        }
-        self.station.disk.sync(up_to);
-        while life == self.station.life {
-            let Some(entry) = self.station.disk.next_to_tell() else {
-                break;
-            };
-            trace!(self, "committed {}", words::entry(&entry));
-            self.counts.entries += 1;
-            self.oracle.committed(&entry);
-            self.tell_core(LogEvent::Committed(entry))?;
-        }
-        Ok(())
-    }
-
-    pub fn log_says_lost(&mut self, life: u64, proposal: ProposalId) -> Held {
-        if life != self.station.life {
-            return Ok(());
-        }
-        trace!(self, "the log says the proposal is lost");
-        self.tell_core(LogEvent::Lost(proposal))?;
-        self.pump()
-    }
-
-    pub fn station_wakes(&mut self, life: u64) -> Held {
-        if life != self.station.life {
-            return Ok(());
-        }
-        self.pump()
-    }
-
-    fn tell_core(&mut self, event: LogEvent) -> Held {
-        let now = self.monotonic();
-        let committed = matches!(event, LogEvent::Committed(_));
-        let Some(core) = self.station.core.as_mut() else {
-            return Ok(());
+    /// Something was written since the last look: the matrix may want a death of it.
+    pub fn wrote(&mut self, at: StationAt) -> Held {
+        let station = &mut self.stations[at.0];
+        let disk = &station.member.disk;
+        let (file, asked) = station.asked;
+        let asked = if file == disk.file {
+            asked
+        } else {
+            disk.synced()
         };
-        let effects = core.log_event(event, now);
-        if committed && self.station.disk.entries.is_multiple_of(SNAPSHOT_ENTRIES) {
-            self.station
-                .disk
-                .take_snapshot(core.graph(), core.log_time());
-        }
-        if committed {
-            self.writes.told += 1;
-            if self.dies(Victim::Station, self.writes.told, Moment::Told) {
-                return self.station_dies(0);
-            }
-        }
-        if committed && !self.calm && self.dice.per_mille(self.plan.crash_per_mille) {
-            self.counts.fault(Fault::CrashUncarried);
-            return self.station_crashes(false);
-        }
-        self.carry_out(effects)
-    }
-
-    /// Lets the core take its next batch, and looks when it wants to be called again.
-    pub fn pump(&mut self) -> Held {
-        let now = self.monotonic();
-        let wall_ms = self.now_ms() + self.station.wall_offset_ms;
-        let station = &mut self.station;
-        let Some(core) = station.core.as_mut() else {
+        let (end, before) = (disk.end(), asked - disk.synced());
+        station.asked = (disk.file, end);
+        if end == asked {
             return Ok(());
-        };
-        let effects = core.poll(now, wall_ms, &mut station.disk);
-        self.carry_out(effects)?;
-        while let Some(entry) = self.station.disk.take_proposed() {
-            self.proposed(entry)?;
-        }
-        let Some(core) = self.station.core.as_ref() else {
-            return Ok(());
-        };
-        self.oracle.inbox(core)?;
-        if let Some(at) = core.wake_at(now) {
-            let life = self.station.life;
-            self.queue
-                .put(at.0.max(self.now + 1), Happening::StationWakes { life });
-        }
-        Ok(())
-    }
-
-    /// An entry is put forward: what becomes of it?
-    fn proposed(&mut self, entry: Entry) -> Held {
-        self.oracle.proposed(&entry)?;
-        let life = self.station.life;
-        if !self.calm {
-            if self.dice.per_mille(self.plan.lost_per_mille) {
-                return self.proposal_is_lost(entry, life);
-            }
-            if self.dice.per_mille(self.plan.crash_per_mille / 2) {
-                self.counts.fault(Fault::CrashBeforeWrite);
-                return self.station_crashes(false);
-            }
         }
         self.writes.log += 1;
         let write = self.writes.log;
-        if self.dies(Victim::Station, write, Moment::Before) {
-            return self.station_dies(0);
+        for (moment, keep) in [
+            (Moment::Before, before),
+            (Moment::Torn, before + (end - asked) / 2),
+            (Moment::Written, before + end - asked),
+        ] {
+            if self.dies(Victim::Station, write, moment) {
+                return self.station_dies(at, keep);
+            }
         }
-        let up_to = self.station.disk.write(entry);
-        let unsynced = self.station.disk.unsynced();
-        if self.dies(Victim::Station, write, Moment::Torn) {
-            return self.station_dies(unsynced / 2);
-        }
-        if self.dies(Victim::Station, write, Moment::Written) {
-            return self.station_dies(unsynced);
-        }
-        if !self.calm && self.dice.per_mille(self.plan.crash_per_mille / 2) {
-            let keep_all = self.dice.per_mille(300);
-            return self.station_crashes(keep_all);
-        }
-        self.sync_later(up_to);
+        self.sync_later(at);
         Ok(())
     }
 
-    fn sync_later(&mut self, up_to: usize) {
+    fn sync_later(&mut self, at: StationAt) {
         let mut after = self.dice.between(300, 8000);
         if !self.calm && self.dice.per_mille(5) {
             self.counts.fault(Fault::DiskSlow);
             after = self.dice.between(500, 4000) * MS;
         }
-        let life = self.station.life;
-        self.queue
-            .put(self.now + after, Happening::Synced { life, up_to });
-    }
-
-    fn proposal_is_lost(&mut self, entry: Entry, life: u64) -> Held {
-        let told = self.now + self.dice.between(1, 50) * MS;
-        let proposal = entry.proposal();
-        self.queue
-            .put(told, Happening::LogSaysLost { life, proposal });
-        if self.dice.per_mille(300) {
-            // The word comes once more, when another proposal may be in flight.
-            self.counts.fault(Fault::LostToldTwice);
-            let again = told + self.dice.between(1, 20) * MS;
-            self.queue
-                .put(again, Happening::LogSaysLost { life, proposal });
+        if self.station(at).slow_until > self.now {
+            after += self.dice.between(50, 800) * MS;
         }
-        if self.dice.per_mille(500) {
-            self.counts.fault(Fault::ProposalLostThenCommitted);
-            let up_to = self.station.disk.write(entry);
-            // Later than the word that it is lost.
-            let after = told + self.dice.between(1, 50) * MS;
-            self.queue.put(after, Happening::Synced { life, up_to });
-        } else {
-            self.counts.fault(Fault::ProposalLost);
-        }
-        Ok(())
-    }
-
-    fn carry_out(&mut self, effects: Vec<Effect>) -> Held {
-        for effect in effects {
-            if !self.calm && self.dice.per_mille(self.plan.crash_per_mille / 4) {
-                self.counts.fault(Fault::CrashHalfCarried);
-                return self.station_crashes(false);
-            }
-            self.effect(effect)?;
-        }
-        Ok(())
-    }
-
-    fn effect(&mut self, effect: Effect) -> Held {
-        match effect {
-            Effect::Welcome {
-                node,
-                agent_run,
-                node_id,
-                node_epoch,
-                watermark,
-                leadership,
-            } => {
-                let Some(link) = self.session_of(&node) else {
-                    return Ok(());
-                };
-                if self.links.get(&link).map(|link| link.agent_run) != Some(agent_run) {
-                    return Ok(());
-                }
-                self.oracle.acknowledges(&node, node_epoch, watermark)?;
-                self.station.welcomed.insert(link);
-                let welcome = Welcome {
-                    node_id,
-                    node_epoch,
-                    watermark,
-                    leadership,
-                    credits: limits::REPORT_CREDITS as u32,
-                };
-                trace!(
-                    self,
-                    "welcome {node}: epoch {node_epoch}, watermark {watermark}"
-                );
-                self.to_agent(link, StationMessage::Welcome(welcome));
-            }
-            Effect::Deny { node, refusal, .. } => {
-                if let Some(link) = self.session_of(&node) {
-                    self.forget_session(&node, link);
-                    self.deny(link, refusal);
-                }
-            }
-            Effect::Acknowledge {
-                node,
-                node_epoch,
-                up_to,
-            } => {
-                self.oracle.acknowledges(&node, node_epoch, up_to)?;
-                if let Some(link) = self.welcomed_session_of(&node) {
-                    let word = Acknowledged { node_epoch, up_to };
-                    self.to_agent(link, StationMessage::Acknowledged(word));
-                }
-            }
-            Effect::Send { node, command } => {
-                self.oracle.sends(&command)?;
-                self.counts.commands += 1;
-                if let Some(link) = self.welcomed_session_of(&node) {
-                    self.to_agent(link, StationMessage::Command(Box::new(command)));
-                }
-            }
-            Effect::Reply { ticket, answer } => self.answered(ticket, answer)?,
-            Effect::Applied(entry) => self.applied(&entry)?,
-        }
-        Ok(())
-    }
-
-    fn applied(&mut self, entry: &Arc<Entry>) -> Held {
-        let Some(core) = self.station.core.as_ref() else {
-            return Ok(());
+        let station = &self.stations[at.0];
+        let synced = Happening::Synced {
+            station: at,
+            life: station.life,
+            file: station.member.disk.file,
+            up_to: station.member.disk.end(),
         };
-        for decision in &entry.decisions {
-            self.counts.rule(&decision.rule);
-            if decision.rule == "curse" {
-                self.counts.fault(Fault::RulePanics);
-            }
-        }
-        let counts = &mut self.counts;
-        self.oracle.applied(core, entry, counts)
+        self.queue.put(self.now + after, synced);
     }
 
-    pub fn enqueue(&mut self, event: Event, ticket: Option<Ticket>) -> Result<(), Refusal> {
-        match self.station.core.as_mut() {
-            Some(core) => core.enqueue(event, ticket),
-            None => Err(Refusal::new(
-                mainstay_protocol::code::NO_QUORUM,
-                "the station is down",
-            )),
+    pub fn synced(&mut self, at: StationAt, life: u64, (file, up_to): (u64, usize)) -> Held {
+        let now = self.now;
+        let station = &mut self.stations[at.0];
+        if life != station.life {
+            return Ok(());
         }
+        station.member.disk.sync(file, up_to);
+        let shows = station.shows(now);
+        station.member.synced(shows, &mut self.dice);
+        self.settles(at)
+    }
+
+    pub fn wall_clock_jumps(&mut self, at: StationAt) {
+        self.counts.fault(Fault::WallClockJump);
+        self.stations[at.0].wall_offset_ms = self.dice.below(1 << 40);
+    }
+
+    /// From now on its monotonic clock is faster or slower.
+    pub fn clock_drifts(&mut self, at: StationAt) {
+        self.counts.fault(Fault::ClockDrift);
+        let now = self.now;
+        let per_million = self.dice.between(STEADY * 8 / 10, STEADY * 12 / 10);
+        let station = &mut self.stations[at.0];
+        station.clock = Clock {
+            since: now,
+            showed: station.shows(now),
+            per_million,
+        };
+        trace!(
+            self,
+            "the clock of {} runs at {per_million} per million",
+            at.id()
+        );
     }
 }

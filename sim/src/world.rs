@@ -6,6 +6,7 @@ use mainstay_protocol::InstanceKey;
 
 use crate::count::Counts;
 use crate::dice::Dice;
+use crate::group::Cuts;
 use crate::happening::{Happening, NodeAt};
 use crate::invariant::{Oracle, Violation};
 use crate::link::{Link, LinkId};
@@ -13,7 +14,7 @@ use crate::matrix::{Kill, Moment, Victim, Writes};
 use crate::node::Node;
 use crate::operators::Operators;
 use crate::plan::Plan;
-use crate::station::Station;
+use crate::station::{self, Station};
 
 /// Ordered by time, then by the order in which it was put.
 #[derive(Debug, Default)]
@@ -26,6 +27,10 @@ impl Queue {
     pub fn put(&mut self, at: u64, happening: Happening) {
         self.count += 1;
         self.waiting.insert((at, self.count), happening);
+    }
+
+    pub fn next_at(&self) -> Option<u64> {
+        self.waiting.first_key_value().map(|((at, _), _)| *at)
     }
 
     pub fn take(&mut self) -> Option<(u64, Happening)> {
@@ -77,7 +82,8 @@ pub struct World {
     pub trace: Trace,
     /// The storm is over: nothing breaks any more.
     pub calm: bool,
-    pub station: Station,
+    pub stations: Vec<Station>,
+    pub cuts: Cuts,
     pub nodes: Vec<Node>,
     pub links: BTreeMap<LinkId, Link>,
     pub links_made: u64,
@@ -96,10 +102,10 @@ impl World {
         Self::with(plan, dice, traced)
     }
 
-    /// Two nodes, and no fault but the one that is asked for.
-    pub fn kind(traced: bool) -> Self {
+    /// Two nodes, and no fault but those that are asked for.
+    pub fn kind(stations: usize, traced: bool) -> Self {
         let mut dice = Dice::new(1);
-        let plan = Plan::of(1, &mut dice).kind();
+        let plan = Plan::of(1, &mut dice).kind(stations);
         Self {
             calm: true,
             ..Self::with(plan, dice, traced)
@@ -108,7 +114,7 @@ impl World {
 
     fn with(plan: Plan, mut dice: Dice, traced: bool) -> Self {
         let nodes = (0..plan.nodes).map(|at| Node::new(at, &mut dice)).collect();
-        let station = Station::new(&plan, &mut dice);
+        let stations = station::group(&plan, dice.uuid());
         Self {
             plan,
             dice,
@@ -120,7 +126,8 @@ impl World {
                 ..Trace::default()
             },
             calm: false,
-            station,
+            stations,
+            cuts: Cuts::new(),
             nodes,
             links: BTreeMap::new(),
             links_made: 0,
@@ -144,6 +151,18 @@ impl World {
         dies
     }
 
+    /// Every process starts: stations at once, agents when they like.
+    pub fn begins(&mut self, agents_ms: (u64, u64)) {
+        for station in self.places() {
+            self.queue.put(0, Happening::StationStarts(station));
+        }
+        for node in (0..self.nodes.len()).map(NodeAt) {
+            let after = self.dice.between(agents_ms.0, agents_ms.1) * 1000;
+            self.queue
+                .put(after, Happening::AgentStarts { node, life: 0 });
+        }
+    }
+
     pub fn now_ms(&self) -> u64 {
         self.now / 1000
     }
@@ -161,13 +180,28 @@ impl World {
         match happening {
             Happening::ToStation { link, message } => self.station_hears(link, message)?,
             Happening::ToAgent { link, message } => self.agent_hears(link, message)?,
+            Happening::CommandStrays { node, command } => self.command_strays(node, *command)?,
             Happening::StationSeesEnd(link) => self.station_sees_end(link)?,
             Happening::AgentSeesEnd(link) => self.agent_sees_end(link)?,
-            Happening::Synced { life, up_to } => self.synced(life, up_to)?,
-            Happening::LogSaysLost { life, proposal } => self.log_says_lost(life, proposal)?,
-            Happening::Leads { life } => self.leads(life)?,
-            Happening::StationWakes { life } => self.station_wakes(life)?,
-            Happening::StationStarts => self.station_starts()?,
+            Happening::Synced {
+                station,
+                life,
+                file,
+                up_to,
+            } => self.synced(station, life, (file, up_to))?,
+            Happening::LogSaysLost {
+                station,
+                life,
+                proposal,
+            } => self.log_says_lost(station, life, proposal)?,
+            Happening::StationSays {
+                station,
+                from,
+                word,
+            } => self.station_hears_word(station, from, *word)?,
+            Happening::Ticks { station, life } => self.ticks(station, life)?,
+            Happening::StationWakes { station, life } => self.station_wakes(station, life)?,
+            Happening::StationStarts(station) => self.station_starts(station)?,
             Happening::AgentStarts { node, life } => self.agent_starts(node, life)?,
             Happening::AgentConnects { node, life } => self.agent_connects(node, life),
             Happening::Heartbeat { node, life, link } => self.heartbeat(node, life, link)?,
@@ -187,6 +221,11 @@ impl World {
             Happening::SupervisorStarts { node, life } => self.supervisor_starts(node, life)?,
             Happening::OperatorActs => self.operator_acts()?,
             Happening::OperatorTriesAgain { order } => self.operator_tries_again(order)?,
+            Happening::OrderPassedOn {
+                station,
+                order,
+                ticket,
+            } => self.order_arrives(station, order, ticket)?,
             Happening::Mischief => self.mischief()?,
             Happening::Calm => self.becomes_calm(),
             Happening::Look => {}

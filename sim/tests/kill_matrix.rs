@@ -132,6 +132,7 @@ fn show(trace: &[String]) {
 fn a_start_a_stop_and_a_restart_survive_every_death() {
     survives_every_death(&Course {
         name: "start, stop, restart",
+        stations: 1,
         groups: vec![
             vec![start("greeter", "web")],
             vec![Operation::Stop {
@@ -148,11 +149,30 @@ fn a_start_a_stop_and_a_restart_survive_every_death() {
     });
 }
 
+/// Whichever of three it is, at whatever it writes: votes and the log of who follows, too.
+// proves: S17
+#[test]
+fn a_start_and_a_stop_survive_every_death_of_one_of_three_stations() {
+    survives_every_death(&Course {
+        name: "start, stop, three stations",
+        stations: 3,
+        groups: vec![
+            vec![start("greeter", "web")],
+            vec![Operation::Stop {
+                instance: at("web@n1"),
+            }],
+            vec![start("greeter", "web")],
+        ],
+        ends: |graph| all_run(graph, "web", "{}"),
+    });
+}
+
 // acceptance: issue 3, line 7
 #[test]
 fn a_change_taken_while_it_runs_survives_every_death() {
     survives_every_death(&Course {
         name: "change in place",
+        stations: 1,
         groups: vec![
             vec![apply(vec![put("flaky", "base", None)])],
             vec![reconfigure("base", r#"{"size":2}"#)],
@@ -166,6 +186,7 @@ fn a_change_taken_while_it_runs_survives_every_death() {
 fn a_change_by_restart_survives_every_death() {
     survives_every_death(&Course {
         name: "change by restart",
+        stations: 1,
         groups: vec![
             vec![apply(vec![put("daemon", "base", None)])],
             vec![reconfigure("base", r#"{"size":2}"#)],
@@ -185,6 +206,7 @@ fn a_change_that_is_no_good_is_taken_back_over_every_death() {
     ] {
         survives_every_death(&Course {
             name: "change taken back",
+            stations: 1,
             groups: vec![
                 vec![apply(vec![put(service_type, "base", None)])],
                 vec![reconfigure(
@@ -202,6 +224,7 @@ fn a_change_that_is_no_good_is_taken_back_over_every_death() {
 fn what_outlives_its_agent_is_taken_over_and_stopped_over_every_death() {
     survives_every_death(&Course {
         name: "adoption",
+        stations: 1,
         groups: vec![
             vec![start(OUTSIDE, "vault")],
             vec![reconfigure("vault", r#"{"size":2}"#)],
@@ -222,6 +245,7 @@ fn what_outlives_its_agent_is_taken_over_and_stopped_over_every_death() {
 fn a_deletion_in_the_order_of_dependence_survives_every_death() {
     survives_every_death(&Course {
         name: "deletion",
+        stations: 1,
         groups: vec![
             vec![apply(vec![
                 put("daemon", "base", None),

@@ -3,7 +3,10 @@
 #![cfg(feature = "planted-bugs")]
 
 use mainstay_coordinator::planted::{self, Bug};
-use mainstay_sim::{Report, run};
+use mainstay_coordinator::{Operation, StartOn, StartPlacement};
+use mainstay_sim::group::Place;
+use mainstay_sim::world::World;
+use mainstay_sim::{Report, Violation, run};
 use mainstay_supervisor::planted as planted_in_supervisor;
 
 const SEEDS: u64 = 60;
@@ -94,4 +97,68 @@ fn planted_chance_in_a_decision_is_found() {
 #[test]
 fn planted_nothing_breaks_nothing() {
     assert_eq!(first_broken(), None);
+}
+
+fn planted_in_group(bug: mainstay_sim::planted::Bug) {
+    mainstay_sim::planted::set(Some(bug));
+    let found = first_broken();
+    mainstay_sim::planted::set(None);
+    is_found(found, &["one log"]);
+}
+
+// proves: S17
+#[test]
+fn planted_word_of_what_is_not_synced_is_found() {
+    planted_in_group(mainstay_sim::planted::Bug::AcknowledgesUnsynced);
+}
+
+// proves: S17
+#[test]
+fn planted_second_vote_of_a_term_is_found() {
+    planted_in_group(mainstay_sim::planted::Bug::VotesTwice);
+}
+
+// proves: S17
+#[test]
+fn planted_entry_applied_before_its_commit_is_found() {
+    planted_in_group(mainstay_sim::planted::Bug::AppliesUncommitted);
+}
+
+// proves: S17
+#[test]
+fn planted_leader_that_decides_over_its_own_proposals_is_found() {
+    mainstay_sim::planted::set(Some(mainstay_sim::planted::Bug::DecidesOverItsOwn));
+    let found = heard_again_in_its_term();
+    mainstay_sim::planted::set(None);
+    is_found(
+        Some((0, found.expect_err("it is found").to_string())),
+        &["one log"],
+    );
+    assert_eq!(heard_again_in_its_term(), Ok(()));
+}
+
+/// Every station alone, while the leader has something in flight that nobody else has; then all hear each other.
+fn heard_again_in_its_term() -> Result<(), Violation> {
+    let mut world = World::settled(3)?;
+    let leader = world.decider().expect("it is settled");
+    world.runs_for(5_000)?;
+    for at in world.places() {
+        world.cuts_out(&[Place::Station(at)]);
+    }
+    world.order_of(leader, start("web"))?;
+    world.runs_until(30_000, |world| !world.station(leader).decides())?;
+    world.heals();
+    world.runs_until(30_000, |world| world.station(leader).decides())?;
+    world.order_of(leader, start("other"))?;
+    world.runs_for(10_000)
+}
+
+fn start(placement: &str) -> Operation {
+    Operation::Start(StartPlacement {
+        service_type: "flaky".parse().expect("a name"),
+        name: placement.parse().expect("a name"),
+        holds: None,
+        on: StartOn::All,
+        config: String::new(),
+    })
 }

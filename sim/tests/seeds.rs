@@ -83,6 +83,7 @@ fn fail_on(broken: &[Report]) {
 }
 
 // acceptance: 9
+// proves: S17
 #[test]
 fn hundreds_of_storms_violate_no_invariant_and_every_fault_and_rule_fires() {
     let began = Instant::now();

@@ -14,13 +14,23 @@ use crate::host::Phase;
 use crate::node::Node;
 use crate::world::World;
 
+/// Entries that may be on their way to a station that is well.
+const BEHIND_MAX: u64 = 8;
+
 impl World {
     /// What is still missing; nothing when all is well.
     pub fn not_converged(&self) -> Vec<String> {
         let mut missing = Vec::new();
-        let Some(core) = self.station.core.as_ref() else {
-            return vec!["the station is down".to_owned()];
+        let Some(core) = self.coordinator() else {
+            return vec!["nobody leads".to_owned()];
         };
+        for at in self.places() {
+            let station = self.station(at);
+            let behind = self.oracle.log_length() - station.member.applied;
+            if station.core.is_none() || behind > BEHIND_MAX {
+                missing.push(format!("{} is down, or {behind} entries behind", at.id()));
+            }
+        }
         let graph = core.graph();
         for node in &self.nodes {
             let online = graph

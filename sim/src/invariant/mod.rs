@@ -6,7 +6,9 @@ mod converged;
 mod deadlines;
 mod exactly_once;
 mod full_pass;
+mod old_leader;
 mod one_holder;
+mod one_log;
 mod promises;
 mod reasons;
 mod replay;
@@ -18,13 +20,15 @@ use std::sync::Arc;
 
 use mainstay_coordinator::{Entry, LeaderCore};
 use mainstay_protocol::command::{Command, Order};
-use mainstay_protocol::{CommandId, Incarnation, InstanceKey, Leadership, NodeName};
+use mainstay_protocol::{
+    CommandId, Incarnation, InstanceKey, Leadership, NodeName, StationId, Term, Timestamp, codec,
+};
 use mainstay_resource_graph::{Graph, Key, Kind, View};
 
 use mainstay_supervisor::Identity;
 
 use crate::count::Counts;
-use crate::disk::Disk;
+use crate::disk::Slot;
 use crate::node::Node;
 use crate::world::{Held, World};
 
@@ -68,6 +72,15 @@ pub struct Oracle {
     /// Every committed entry, applied once.
     mirror: Graph,
     entries: u64,
+    /// The one log, the first entry at 0, and its newest log time.
+    log: Vec<Slot>,
+    log_time: Timestamp,
+    /// Who led by which term.
+    leaders: BTreeMap<Term, StationId>,
+    /// The digest of the state at points of the log.
+    states: BTreeMap<u64, u32>,
+    /// The newest leadership that each agent has written that it knows.
+    known: BTreeMap<Memory, Leadership>,
     committed: BTreeMap<CommandId, Order>,
     highest: Leadership,
     /// Starts that reached a life of an agent.
@@ -83,7 +96,7 @@ pub struct Oracle {
 
 impl Oracle {
     /// An entry is durable, and the core is about to be told.
-    pub fn committed(&mut self, entry: &Arc<Entry>) {
+    fn committed(&mut self, entry: &Arc<Entry>) {
         self.entries += 1;
         let applied = self.mirror.apply(&entry.delta);
         if applied.changed {
@@ -104,9 +117,6 @@ impl Oracle {
         reasons::graph(graph)?;
         unknown::graph(graph)?;
         deadlines::graph(graph)?;
-        if self.entries.is_multiple_of(16) {
-            replay::same(graph, &self.mirror, "after an entry")?;
-        }
         if self.entries.is_multiple_of(4) {
             counts.full_passes += 1;
             full_pass::writes_nothing(core, entry)?;
@@ -122,27 +132,23 @@ impl Oracle {
         bounds::inbox(core)
     }
 
-    /// At a crash the graph in memory is what its log says.
-    pub fn replays(&self, graph: &Graph, disk: &Disk, when: &str) -> Held {
-        replay::same(graph, &self.mirror, when)?;
-        replay::log(graph, disk, when)
+    /// What every station comes to once it has applied all of the log.
+    pub fn mirror(&self) -> &Graph {
+        &self.mirror
     }
 
-    /// At a start, from a snapshot or not, the graph is what the whole log says.
-    pub fn station_opened(&mut self, graph: &Graph, disk: &Disk) -> Held {
-        let mut mirror = Graph::new();
-        for entry in disk.told_entries() {
-            if mirror.apply(&entry.delta).changed {
-                self.learn_orders(&entry);
-            }
-        }
-        demand(
-            "replay",
-            mirror.revision() >= self.mirror.revision(),
-            || "committed entries are missing after a crash".to_owned(),
-        )?;
-        self.mirror = mirror;
-        replay::same(graph, &self.mirror, "at a start")
+    /// How long the log is, the first of each term included.
+    pub fn log_length(&self) -> u64 {
+        self.log.len() as u64
+    }
+
+    /// The checksum of what was committed, and its bytes.
+    pub fn log_crc(&self) -> (u32, u64) {
+        let entries = self.log.iter().filter_map(|slot| slot.entry.as_deref());
+        entries.fold((0, 0), |(crc, bytes), entry| {
+            let body = codec::encode(entry);
+            (crc32c::crc32c_append(crc, &body), bytes + body.len() as u64)
+        })
     }
 
     pub fn acknowledges(
@@ -189,13 +195,15 @@ impl Oracle {
 }
 
 impl World {
-    /// At the end: the whole log once more.
-    pub fn final_look(&self) -> Held {
-        match self.station.core.as_ref() {
-            Some(core) => self
-                .oracle
-                .replays(core.graph(), &self.station.disk, "at the end"),
-            None => Ok(()),
+    /// At the end: the whole log once more, and every station has the state of where it is in it.
+    pub fn final_look(&mut self) -> Held {
+        replay::log(&self.oracle.mirror, &self.oracle.log)?;
+        for station in &self.stations {
+            if let Some(core) = &station.core {
+                let applied = station.member.applied;
+                self.oracle.is_state(applied, core.graph(), "at the end")?;
+            }
         }
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@ use mainstay_resource_graph::{Graph, Key, Target, Vertex, View, ViewExt};
 
 use super::demand;
 use crate::operators::Page;
+use crate::station::StationAt;
 use crate::world::{Held, World};
 
 const NAME: &str = "promises";
@@ -28,10 +29,7 @@ fn kept(graph: &Graph, instance: &InstanceKey, page: &Page) -> Held {
 impl World {
     /// Just promised: it is in the graph now.
     pub fn promise(&mut self, operation: &Operation, accepted: &Accepted) -> Held {
-        let Some(core) = self.station.core.as_ref() else {
-            return Ok(());
-        };
-        let graph = core.graph();
+        let graph = self.oracle.mirror();
         demand(NAME, graph.revision() >= accepted.revision, || {
             format!(
                 "revision {} was promised and is not there",
@@ -50,26 +48,28 @@ impl World {
                 format!("the placement {} was promised and is not there", start.name)
             })?;
         }
-        self.promises_hold()
+        self.promises_hold(self.oracle.mirror())
     }
 
-    pub fn promises_hold(&self) -> Held {
-        let Some(core) = self.station.core.as_ref() else {
-            return Ok(());
-        };
+    pub fn promises_hold(&self, graph: &Graph) -> Held {
         for (instance, page) in self.operators.books() {
-            kept(core.graph(), instance, page)?;
+            kept(graph, instance, page)?;
         }
         Ok(())
     }
 
-    pub fn promises_after_crash(&self) -> Held {
-        if let Some(core) = self.station.core.as_ref() {
-            let newest = self.operators.newest;
-            demand(NAME, core.graph().revision() >= newest, || {
-                format!("revision {newest} was promised and is gone after a crash")
-            })?;
-        }
-        self.promises_hold()
+    /// Whoever begins to lead has everything that was ever promised.
+    pub fn promises_of(&self, at: StationAt) -> Held {
+        let Some(core) = self.station(at).core.as_ref() else {
+            return Ok(());
+        };
+        let newest = self.operators.newest;
+        demand(NAME, core.graph().revision() >= newest, || {
+            format!(
+                "revision {newest} was promised, and {} leads without it",
+                at.id()
+            )
+        })?;
+        self.promises_hold(core.graph())
     }
 }

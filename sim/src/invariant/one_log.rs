@@ -1,0 +1,88 @@
+//! The stations of a group have one log: what one takes for committed is kept by a majority, stays what it was for all of
+//! them, was decided by the one leader of its term, and its time goes on. The same point of it is the same state.
+
+use mainstay_protocol::{StationId, Term};
+use mainstay_resource_graph::Graph;
+
+use super::{Oracle, Violation, demand};
+use crate::disk::Slot;
+use crate::world::Held;
+
+const NAME: &str = "one log";
+
+fn says(slot: &Slot) -> String {
+    match &slot.entry {
+        Some(entry) => format!("{:?} in term {}", entry.proposal(), slot.term),
+        None => format!("the begin of term {}", slot.term),
+    }
+}
+
+impl Oracle {
+    /// A station takes this for committed; `kept` stations have it on disk. Says whether it is the first that does.
+    pub fn commits(
+        &mut self,
+        index: u64,
+        slot: &Slot,
+        kept: usize,
+        majority: usize,
+    ) -> Result<bool, Violation> {
+        if let Some(known) = self.log.get(index as usize - 1) {
+            demand(NAME, known == slot, || {
+                format!(
+                    "{} was committed at {index}, and now {}",
+                    says(known),
+                    says(slot)
+                )
+            })?;
+            return Ok(false);
+        }
+        let next = self.log.len() as u64 + 1;
+        demand(NAME, index == next, || {
+            format!("{index} is committed before {next}")
+        })?;
+        demand(NAME, kept >= majority, || {
+            format!(
+                "{} is taken for committed, and {kept} stations keep it",
+                says(slot)
+            )
+        })?;
+        if let Some(entry) = &slot.entry {
+            demand(NAME, entry.log_time > self.log_time, || {
+                format!(
+                    "log time goes back from {} to {}",
+                    self.log_time,
+                    says(slot)
+                )
+            })?;
+            self.log_time = entry.log_time;
+            self.committed(entry);
+        }
+        self.log.push(slot.clone());
+        Ok(true)
+    }
+
+    /// One station at most leads by a term, and leads by it as long as it likes.
+    pub fn leads(&mut self, term: Term, station: StationId) -> Held {
+        let leader = *self.leaders.entry(term).or_insert(station);
+        demand(NAME, leader == station, || {
+            format!("{leader} and {station} both lead by term {term}")
+        })
+    }
+
+    /// Whoever has applied the log up to here has this state.
+    pub fn is_state(&mut self, index: u64, graph: &Graph, when: &str) -> Held {
+        let committed = self.log.len() as u64;
+        demand(NAME, index <= committed, || {
+            format!("{when}: {index} is not committed")
+        })?;
+        let digest = graph.digest();
+        let known = *self.states.entry(index).or_insert(digest);
+        demand(NAME, known == digest, || {
+            let differs = (index == committed).then(|| graph.first_difference(&self.mirror));
+            format!(
+                "{when}: the state at {index} is another here; {:?}",
+                differs.flatten()
+            )
+        })
+    }
+}
