@@ -442,8 +442,7 @@ impl LeaderCore {
         let leadership = office.leadership;
         let mut greeting = Greeting::new(&office.inbox, &flight.events);
         let (mut effects, mut answers) = (Vec::new(), Vec::new());
-        let mut reporters = BTreeSet::new();
-        let mut to_send = commands.clone();
+        let (mut reporters, mut to_send) = (BTreeSet::new(), commands.clone());
         for ((event, ticket), outcome) in flight.events.into_iter().zip(flight.outcomes) {
             ticket.inspect(|ticket| _ = office.in_doubt.remove(ticket));
             if let Event::Reports { node, .. } = &event {

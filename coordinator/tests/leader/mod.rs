@@ -279,6 +279,7 @@ fn what_ended_before_it_was_taken_in_is_started_again_also_over_another_session(
     world.run();
     world.gone("n1");
     world.scripted("n1").set_live(&web, found, None);
+    world.scripted("n1").answers = true;
     world.release();
     let was = LiveState::Starting;
     assert_eq!(world.state("web@n1"), InstanceState::Unknown { was });

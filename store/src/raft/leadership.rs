@@ -21,8 +21,9 @@ const QUORUM_SILENCE: Duration = Duration::from_millis(limits::STATION_SILENCE_M
 /// How often that is looked at, where it can be.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Both must be so before the driver is told: openraft says we lead, and the term's first entry is applied, which
-/// means that everything committed before has been delivered.
+/// All must be so before the driver is told: openraft says we lead, the term's first entry is applied, which means that
+/// everything committed before has been delivered, and so is all else in the log: a leader that falls silent and is heard
+/// again in its term may have proposed what nobody waits for any more.
 pub(super) async fn watch(
     raft: Raft,
     mut began: watch::Receiver<u64>,
@@ -35,7 +36,7 @@ pub(super) async fn watch(
     // Whose majority it is, and since when: one that has just come cannot have been silent.
     let mut majority = (Vec::new(), Instant::now());
     loop {
-        let (leads, alone) = {
+        let (leads, alone, settled) = {
             let now = metrics.borrow_watched();
             match &now.running_state {
                 Ok(()) => {}
@@ -53,7 +54,9 @@ pub(super) async fn watch(
             let heard = acked.is_some_and(|at| at.elapsed() < QUORUM_SILENCE)
                 || (told.is_some() && majority.1.elapsed() < QUORUM_SILENCE);
             let leads = now.state == ServerState::Leader && (alone || heard);
-            (leads.then_some(now.current_term), alone)
+            // What it proposed before it fell silent may yet be committed: nobody decides over that.
+            let settled = now.last_applied.as_ref().map(|id| id.index) == now.last_log_index;
+            (leads.then_some(now.current_term), alone, settled)
         };
         let applied = *began.borrow_and_update();
         if told.is_some() && told != leads {
@@ -65,6 +68,7 @@ pub(super) async fn watch(
         if told.is_none()
             && let Some(term) = leads
             && term == applied
+            && settled
         {
             told = Some(term);
             if events.send(LogEvent::Leading(Term(term))).await.is_err() {
