@@ -131,8 +131,11 @@ fn a_full_disk_refuses_changes_serves_reads_and_is_opened_by_giving_up_the_balla
 
     // With room it goes on by itself: what waited is taken, the ballast is set aside again.
     fs::remove_file(disk.filler()).expect("it can be removed");
-    daemons.until_online();
-    daemons.sh("restart greeter@n1").ok();
+    until(
+        "changes are taken again",
+        || daemons.sh("restart greeter@n1"),
+        |run| run.code == Some(0),
+    );
     assert_eq!(
         daemons.until_state("greeter@n1", "Running")["incarnation"],
         2
