@@ -93,7 +93,11 @@ fn run(words: &[OsString], home: &Home) -> Option<(Exit, String, String)> {
             | Command::DevDaemon(_)
             | Command::DevReaper(_)
     );
-    if daemon || matches!(arguments.command, Command::New(_)) {
+    let writes = matches!(
+        arguments.command,
+        Command::New(_) | Command::Init(_) | Command::Join(_) | Command::Restore(_)
+    );
+    if daemon || writes {
         return None;
     }
     let (mut data, mut talk) = (Vec::new(), Vec::new());

@@ -27,8 +27,7 @@ pub struct InitArguments {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "It asks until a station answers, and can be repeated.\n\nExamples:\n  mainstay join 10.0.0.1:7600 --token mst1...\n  mainstay join \
-                  10.0.0.1:7600 --token mst1... --listen 10.0.0.2:7600"
+    after_help = "It asks until a station answers, and can be repeated. What to run is printed by\n\nExample:\n  mainstay token create --role agent"
 )]
 pub struct JoinArguments {
     /// A station of the cluster

@@ -192,7 +192,7 @@ fn value(name: &str) -> Result<String, Problem> {
     let text = text.strip_suffix('\n').unwrap_or(&text).to_owned();
     match text.is_empty() {
         true => Err(usage(what(), "there is nothing on the standard input")
-            .to_do(format!("mainstay secret set {name} < FILE"))),
+            .to_do("mainstay secret set --help")),
         false => Ok(text),
     }
 }
