@@ -114,7 +114,7 @@ pub enum IdentityCommand {
     #[command(after_help = "Example:\n  mainstay identity whoami")]
     Whoami,
     /// Let somebody in no more
-    #[command(after_help = "Example:\n  mainstay identity revoke agent/n3 --reason 'sold'")]
+    #[command(after_help = "Example:\n  mainstay identity revoke agent/n3 --reason sold")]
     Revoke {
         /// agent/NODE, station/s1 or person/NAME/ROLE, as `identity list` shows
         #[arg(value_name = "IDENTITY")]
@@ -132,7 +132,7 @@ pub enum IdentityCommand {
 #[command(
     subcommand_required = true,
     disable_help_subcommand = true,
-    after_help = "Example:\n  mainstay secret set db-password < password.txt"
+    after_help = "Example:\n  mainstay secret set db-password"
 )]
 pub struct SecretArguments {
     #[command(subcommand)]
@@ -142,7 +142,7 @@ pub struct SecretArguments {
 #[derive(Debug, Subcommand)]
 pub enum SecretCommand {
     /// Keep what is read from the standard input, sealed
-    #[command(after_help = "Example:\n  mainstay secret set db-password < password.txt")]
+    #[command(after_help = "Example:\n  mainstay secret set db-password")]
     Set {
         #[arg(value_name = "NAME")]
         name: SecretName,
