@@ -61,13 +61,8 @@ impl Drop for Disk {
 
 const MIB: u64 = 1024 * 1024;
 
-/// What the graph remembers of the node is from before; a session that is not there cannot be taken on a full disk.
-fn until_back(daemons: &Daemons) {
-    until(
-        "the agent is back",
-        || daemons.sh("check greeter@n1"),
-        |run| run.code == Some(0),
-    );
+fn until_ok(daemons: &Daemons, line: &str) {
+    until(line, || daemons.sh(line), |run| run.code == Some(0));
 }
 
 // proves: S17
@@ -94,7 +89,8 @@ fn a_full_disk_refuses_changes_serves_reads_and_is_opened_by_giving_up_the_balla
         32 * MIB
     );
 
-    until_back(&daemons);
+    // What the graph remembers of the node is from before; a session that is not there cannot be taken on a full disk.
+    until_ok(&daemons, "check greeter@n1");
     disk.fill(48 * MIB);
     until(
         "it is told",
@@ -131,11 +127,7 @@ fn a_full_disk_refuses_changes_serves_reads_and_is_opened_by_giving_up_the_balla
 
     // With room it goes on by itself: what waited is taken, the ballast is set aside again.
     fs::remove_file(disk.filler()).expect("it can be removed");
-    until(
-        "changes are taken again",
-        || daemons.sh("restart greeter@n1"),
-        |run| run.code == Some(0),
-    );
+    until_ok(&daemons, "restart greeter@n1");
     assert_eq!(
         daemons.until_state("greeter@n1", "Running")["incarnation"],
         2
