@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use mainstay_api::client::NOBODY_ANSWERS;
 use mainstay_api::types::{JoinRequest, Joined};
@@ -22,6 +22,7 @@ use super::init::{absolute, daemon};
 use super::taken;
 use crate::app::App;
 use crate::arguments::JoinArguments;
+use crate::commands::rebuilt;
 use crate::home::Context;
 use crate::outcome::{Outcome, bug, machine, usage};
 
@@ -67,7 +68,7 @@ pub async fn run(app: &mut App<'_>, arguments: &JoinArguments) -> Outcome {
         public_key: hex(&key.public()),
         kind: arguments.token.whom.as_str().to_owned(),
         node: node.as_ref().map(ToString::to_string),
-        wall_ms: wall_ms(),
+        wall_ms: rebuilt::now_ms(),
     };
     let joined = ask(app, arguments, &request).await?;
     let membership = membership(arguments, &joined)?;
@@ -153,7 +154,7 @@ async fn ask(
     let mut said = false;
     loop {
         let request = JoinRequest {
-            wall_ms: wall_ms(),
+            wall_ms: rebuilt::now_ms(),
             ..request.clone()
         };
         let problem = match client.join(&request).await {
@@ -268,9 +269,4 @@ fn unreadable() -> Problem {
 
 fn kept(error: KeepError) -> Problem {
     machine("keep what the cluster gave", error)
-}
-
-fn wall_ms() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as u64)
 }
