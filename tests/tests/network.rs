@@ -177,27 +177,34 @@ fn whoever_has_no_business_here_is_told_so_within_seconds() {
         let skewed = show(&machines, &with_clock(skew), &fresh, "seventh").expect_code(5);
         assert_eq!(code(&skewed), "MS-CLOCK", "{skew}: {skewed:#?}");
     }
-    // Whoever lists processes does not see it: this one asks for ever, since nobody is there.
-    let nowhere = data(&machines, 3, "ninth");
-    let unseen = token(&machines, 1, "");
+    let cut = show(&machines, &[], &good[..good.len() - 3], "eighth").expect_code(2);
+    assert!(!cut.stderr.contains(&good[20..60]), "{cut:#?}");
+}
+
+// proves: U1
+#[test]
+fn whoever_lists_processes_sees_no_token() {
+    let mut machines = Machines::new(2);
+    init(&mut machines, 1, "prod");
+    let made = machines.sh(1, "token create --role agent -o json").ok();
+    let made = made.json();
+    let token = made["token"].as_str().expect("a token");
+    let dir = data(&machines, 2, "agent");
+    // It asks for ever, since nobody is there.
     machines.start(
-        3,
-        &format!("join 10.0.0.9:7600 --token {unseen} --node n8 {nowhere}"),
+        2,
+        &format!("join 10.0.0.9:7600 --token {token} --node n2 {dir}"),
     );
-    let dir = machines.dir(3).join("ninth").display().to_string();
-    let asks = |all: &Vec<outside::Process>| {
-        let those = all.iter().filter(|one| one.arguments.contains(&dir));
-        let seen: Vec<bool> = those.map(|one| one.arguments.contains(&unseen)).collect();
-        !seen.is_empty() && !seen.contains(&true)
-    };
+    let dir = machines.dir(2).join("agent").display().to_string();
     until(
         "it runs without the token among its arguments",
         outside::processes,
-        asks,
+        |all| {
+            let those = all.iter().filter(|one| one.arguments.contains(&dir));
+            let seen: Vec<bool> = those.map(|one| one.arguments.contains(token)).collect();
+            !seen.is_empty() && !seen.contains(&true)
+        },
     );
-
-    let cut = show(&machines, &[], &good[..good.len() - 3], "eighth").expect_code(2);
-    assert!(!cut.stderr.contains(&good[20..60]), "{cut:#?}");
 }
 
 // proves: U1
