@@ -18,6 +18,7 @@ pub mod machines;
 pub mod measure;
 pub mod outside;
 pub mod random;
+pub mod register;
 pub mod shared;
 pub mod until;
 pub mod users_crate;

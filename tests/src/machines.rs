@@ -1,11 +1,18 @@
 //! Machines with networks of their own: namespaces, each with one address, on a switch that is a namespace too. Needs root.
 //! Nothing of one test is seen by another.
 
-use std::fs::OpenOptions;
+mod group;
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
+use mainstay_api::Client;
+use mainstay_identity::{Keep, tls};
 use rustix::process::Signal;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -103,6 +110,57 @@ impl Machines {
     fn link(&self, machine: usize, to: &str) {
         let switch = self.namespace(0);
         ip(&format!("-n {switch} link set p{machine} {to}"));
+    }
+
+    /// One way only: what it sends is lost, and all comes to it.
+    pub fn mute(&self, machine: usize) {
+        for other in self.others(machine) {
+            self.lose("add", machine, other);
+        }
+    }
+
+    /// One way only: nothing comes to it, and what it sends arrives.
+    pub fn deafen(&self, machine: usize) {
+        for other in self.others(machine) {
+            self.lose("add", other, machine);
+        }
+    }
+
+    pub fn unmute(&self, machine: usize) {
+        for other in self.others(machine) {
+            self.lose("del", machine, other);
+        }
+    }
+
+    pub fn undeafen(&self, machine: usize) {
+        for other in self.others(machine) {
+            self.lose("del", other, machine);
+        }
+    }
+
+    fn others(&self, machine: usize) -> impl Iterator<Item = usize> {
+        (1..=self.count).filter(move |other| *other != machine)
+    }
+
+    fn lose(&self, how: &str, from: usize, to: usize) {
+        let (own, to) = (self.namespace(from), self.address(to));
+        ip(&format!("-n {own} route {how} blackhole {to}/32"));
+    }
+
+    /// For what is to run there without being a program.
+    pub fn place(&self, machine: usize) -> Place {
+        let path = Path::new("/run/netns").join(self.namespace(machine));
+        Place(File::open(path).expect("a machine has a namespace"))
+    }
+
+    /// A client with what the person on this machine shows, which asks these machines' stations in this order.
+    pub fn client(&self, person: usize, stations: &[usize]) -> Client {
+        let kept = Keep::at(self.dir(person).join("person")).credentials();
+        let shown = tls::client(&kept.expect("a person has joined"), tls::ALPN_API);
+        let shown = shown.expect("what a person shows is whole");
+        let stations = stations.iter().map(|at| self.station_address(*at));
+        let stations = stations.map(|at| at.parse().expect("an address"));
+        Client::at(stations.collect(), Some(Arc::new(shown)))
     }
 
     /// A program on a machine.
@@ -206,6 +264,21 @@ impl Machines {
             |all| all.as_deref().is_some_and(&right),
         );
         found.expect("the condition holds for something only")
+    }
+}
+
+/// A machine's network.
+#[derive(Debug)]
+pub struct Place(File);
+
+impl Place {
+    /// What this opens, it opens there. The thread stays there: it is to be one of its own.
+    pub fn within<T>(&self, doing: impl Future<Output = T>) -> T {
+        move_into_link_name_space(self.0.as_fd(), Some(LinkNameSpaceType::Network))
+            .expect("root may be on any machine");
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build();
+        runtime.expect("a runtime can be made").block_on(doing)
     }
 }
 

@@ -9,51 +9,6 @@ use mainstay_tests::{Machines, Run, outside, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// What joins a machine: the line that `token create` prints, with this in it.
-fn join(machines: &Machines, machine: usize, made: &Run, more: &str) -> Run {
-    let line = made.stdout.trim();
-    let line = line.strip_prefix("mainstay ").expect("a line to be pasted");
-    let listen = format!("--listen {}", machines.station_address(machine));
-    let line = line.replace("--listen HOST:PORT", &listen);
-    machines.sh(machine, &format!("{line} {more}"))
-}
-
-fn data(machines: &Machines, machine: usize, what: &str) -> String {
-    format!("--dir {}", machines.dir(machine).join(what).display())
-}
-
-fn init(machines: &mut Machines, machine: usize, name: &str) {
-    let dir = data(machines, machine, "station");
-    let listen = machines.station_address(machine);
-    let line = format!("init --name {name} --listen {listen} {dir}");
-    machines.sh(machine, &line).ok();
-    machines.start(machine, &format!("station run {dir} --profile dev"));
-    machines.until_list(machine, "get stations", |all| is_running(all, 1));
-}
-
-fn add_station(machines: &mut Machines, machine: usize) {
-    let made = machines.sh(1, "token create --role station").ok();
-    let dir = data(machines, machine, "station");
-    join(machines, machine, &made, &dir).ok();
-    machines.start(machine, &format!("station run {dir} --profile dev"));
-}
-
-fn add_agent(machines: &mut Machines, machine: usize) {
-    let made = machines.sh(1, "token create --role agent").ok();
-    let dir = data(machines, machine, "agent");
-    let node = format!("{dir} --node n{machine}");
-    join(machines, machine, &made, &node).ok();
-    machines.start(machine, &format!("agent run {dir}"));
-}
-
-fn is_running(stations: &[Value], count: usize) -> bool {
-    stations.len() == count && stations.iter().all(|one| one["state"] == "Running")
-}
-
-fn is_online(nodes: &[Value], count: usize) -> bool {
-    nodes.len() == count && nodes.iter().all(|one| one["state"] == "Online")
-}
-
 fn code(run: &Run) -> &str {
     let last = run.stderr.lines().rfind(|line| line.contains("MS-"));
     let words = last.unwrap_or_default().split_whitespace();
@@ -67,11 +22,11 @@ fn code(run: &Run) -> &str {
 #[test]
 fn three_stations_and_five_agents_come_to_be_on_machines_of_their_own() {
     let mut machines = Machines::new(5);
-    init(&mut machines, 1, "prod");
+    machines.init(1, "prod");
     let again = format!(
         "init --name other --listen {} {}",
         machines.station_address(1),
-        data(&machines, 1, "station")
+        machines.data(1, "station")
     );
     let refused = machines.sh(1, &again).expect_code(4);
     assert!(
@@ -79,13 +34,13 @@ fn three_stations_and_five_agents_come_to_be_on_machines_of_their_own() {
         "{refused:#?}"
     );
 
-    add_station(&mut machines, 2);
-    add_station(&mut machines, 3);
-    machines.until_list(1, "get stations", |all| is_running(all, 3));
+    machines.add_station(2);
+    machines.add_station(3);
+    machines.until_running(1, 3);
     for machine in 1..=5 {
-        add_agent(&mut machines, machine);
+        machines.add_agent(machine);
     }
-    machines.until_list(2, "get nodes", |all| is_online(all, 5));
+    machines.until_online(2, 5);
     machines.sh(3, "start greeter --all").ok();
     let reply = machines
         .sh(2, "call greeter@n5 greet '{\"name\": \"Ada\"}'")
@@ -100,7 +55,7 @@ fn three_stations_and_five_agents_come_to_be_on_machines_of_their_own() {
         || machines.sh(2, "stop greeter@n4"),
         |run| run.code == Some(0),
     );
-    machines.until_list(3, "get nodes", |all| is_online(all, 5));
+    machines.until_online(3, 5);
     let after = machines.list(3, "get instances");
     let incarnations = |all: &[Value]| -> Vec<Value> {
         let kept = all.iter().filter(|one| one["node"] != "n4");
@@ -113,8 +68,8 @@ fn three_stations_and_five_agents_come_to_be_on_machines_of_their_own() {
 #[test]
 fn whoever_has_no_business_here_is_told_so_within_seconds() {
     let mut machines = Machines::new(3);
-    init(&mut machines, 1, "prod");
-    init(&mut machines, 2, "other");
+    machines.init(1, "prod");
+    machines.init(2, "other");
     let token = |machines: &Machines, machine: usize, more: &str| {
         let made = machines.sh(
             machine,
@@ -127,7 +82,7 @@ fn whoever_has_no_business_here_is_told_so_within_seconds() {
     };
     let show = |machines: &Machines, before: &[String], token: &str, dir: &str| {
         let at = machines.station_address(1);
-        let dir = data(machines, 3, dir);
+        let dir = machines.data(3, dir);
         let begun = Instant::now();
         let line = format!("join {at} --token {token} --node n3 {dir}");
         let run = machines.run(3, before, &line);
@@ -142,7 +97,7 @@ fn whoever_has_no_business_here_is_told_so_within_seconds() {
     assert_eq!(code(&used), "MS-TOKEN-USED", "{used:#?}");
 
     // A node's certificate speaks of that node alone.
-    let dir = data(&machines, 3, "first");
+    let dir = machines.data(3, "first");
     machines.start(3, &format!("agent run {dir} --node n9"));
     until(
         "the agent is told that its certificate is another's",
@@ -185,11 +140,11 @@ fn whoever_has_no_business_here_is_told_so_within_seconds() {
 #[test]
 fn whoever_lists_processes_sees_no_token() {
     let mut machines = Machines::new(2);
-    init(&mut machines, 1, "prod");
+    machines.init(1, "prod");
     let made = machines.sh(1, "token create --role agent -o json").ok();
     let made = made.json();
     let token = made["token"].as_str().expect("a token");
-    let dir = data(&machines, 2, "agent");
+    let dir = machines.data(2, "agent");
     // It asks for ever, since nobody is there.
     machines.start(
         2,
@@ -211,7 +166,7 @@ fn whoever_lists_processes_sees_no_token() {
 #[test]
 fn nothing_answers_in_plaintext_and_a_stranger_learns_nothing() {
     let mut machines = Machines::new(2);
-    init(&mut machines, 1, "prod");
+    machines.init(1, "prod");
     let listening = machines
         .command(1, "ss".as_ref())
         .args(["-Hltn"])
@@ -246,7 +201,7 @@ fn nothing_answers_in_plaintext_and_a_stranger_learns_nothing() {
     }
     // Whoever has a certificate may do what its role can, and can-i says what that is.
     let made = machines.sh(1, "token create --role reader --name ada").ok();
-    join(&machines, 2, &made, "").ok();
+    machines.join(2, &made, "").ok();
     machines.sh(2, "status").ok();
     machines.sh(2, "can-i status").ok();
     let no = machines.sh(2, "can-i restart web@n1").expect_code(5);
@@ -267,7 +222,7 @@ fn nothing_answers_in_plaintext_and_a_stranger_learns_nothing() {
 fn what_was_dark_for_longer_than_its_certificates_stand_comes_back_by_itself() {
     let mut machines = Machines::new(3);
     let ago = with_clock("-4d");
-    let dir = |machines: &Machines, machine| data(machines, machine, "station");
+    let dir = |machines: &Machines, machine| machines.data(machine, "station");
     let listen = machines.station_address(1);
     let line = format!("init --name prod --listen {listen} {}", dir(&machines, 1));
     machines.run(1, &ago, &line).ok();
@@ -282,16 +237,16 @@ fn what_was_dark_for_longer_than_its_certificates_stand_comes_back_by_itself() {
         }
         let line = format!("station run --profile dev {}", dir(&machines, machine));
         machines.start_behind(machine, &ago, &line);
-        machines.until_list(1, "get stations", |all| is_running(all, machine));
+        machines.until_running(1, machine);
     }
-    let agent = data(&machines, 3, "agent");
+    let agent = machines.data(3, "agent");
     let made = machines.run(1, &ago, "token create --role agent").ok();
     let line = made.stdout.trim().replace("mainstay ", "");
     machines
         .run(3, &ago, &format!("{line} --node n3 {agent}"))
         .ok();
     machines.start_behind(3, &ago, &format!("agent run {agent}"));
-    machines.until_list(1, "get nodes", |all| is_online(all, 1));
+    machines.until_online(1, 1);
 
     for machine in 1..=3 {
         machines.signal(machine, "station", Signal::KILL);
@@ -303,8 +258,8 @@ fn what_was_dark_for_longer_than_its_certificates_stand_comes_back_by_itself() {
         let line = format!("station run --profile dev {}", dir(&machines, machine));
         machines.start(machine, &line);
     }
-    machines.until_list(2, "get stations", |all| is_running(all, 3));
-    machines.until_list(2, "get nodes", |all| is_online(all, 1));
+    machines.until_running(2, 3);
+    machines.until_online(2, 1);
     // The graph remembers the node as it was: that it came is in its own log.
     for (machine, daemon, says) in [
         (1, "station", "the station's certificate is renewed"),

@@ -1,7 +1,7 @@
 //! Changes of the group, by whoever leads. Each is safe to be asked again.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mainstay_api::Problem;
 use mainstay_api::types::Accepted;
@@ -15,6 +15,9 @@ use crate::shared::Shared;
 
 /// How long a change may take to be seen in the graph once the log has it.
 const SHOWN_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether somebody was heard, or leads.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How long an orderly end waits for the next leader.
 const HAND_OVER_WITHIN: Duration = Duration::from_millis(1_500);
@@ -92,6 +95,7 @@ pub async fn remove(shared: &Shared, station: StationId) -> Result<Accepted, Pro
             None => problem.to_do("mainstay get stations"),
         });
     }
+    let status = heard_anew(shared, station).await;
     if let Some(why) = would_stop(shared, &status, station) {
         let problem = Problem::new(code::REFUSED_BY_SAFETY, &what, why);
         return Err(problem.to_do("mainstay get stations"));
@@ -154,11 +158,32 @@ pub async fn hand_over(shared: &Shared) {
     let over = async {
         while shared.leading() != Some(heir) {
             // tidy: waits because who leads is heard, not told
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(LOOK).await;
         }
     };
     if tokio::time::timeout(HAND_OVER_WITHIN, over).await.is_err() {
         tracing::warn!(%heir, "it does not lead yet; the others elect whom they will");
+    }
+}
+
+/// Once enough of those that are left have been heard after this was asked, or have been silent for too long: one that fell
+/// silent a moment ago would be missed only when it is too late.
+async fn heard_anew(shared: &Shared, leaving: StationId) -> LogStatus {
+    let asked = Instant::now();
+    loop {
+        let status = shared.store.status();
+        let since = asked.elapsed();
+        let heard = |id: &StationId| {
+            let ago = status.heard.get(id);
+            *id == shared.about.station || ago.is_some_and(|ago| *ago < since)
+        };
+        let left = || status.voters.iter().filter(|id| **id != leaving);
+        let enough = left().filter(|id| heard(id)).count() >= majority(left().count());
+        if enough || since > SILENCE {
+            return status;
+        }
+        // tidy: waits because silence is no event
+        tokio::time::sleep(LOOK).await;
     }
 }
 

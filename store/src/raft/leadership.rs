@@ -31,12 +31,11 @@ pub(super) async fn watch(
     decides: Arc<AtomicBool>,
 ) {
     let mut metrics = raft.metrics();
-    drop(raft);
     let mut told: Option<u64> = None;
     // Whose majority it is, and since when: one that has just come cannot have been silent.
     let mut majority = (Vec::new(), Instant::now());
     loop {
-        let (leads, alone, settled) = {
+        let (leads, alone, followed, settled) = {
             let now = metrics.borrow_watched();
             match &now.running_state {
                 Ok(()) => {}
@@ -50,14 +49,17 @@ pub(super) async fn watch(
                 majority = (voters, Instant::now());
             }
             let alone = majority.0.len() <= 1;
+            let followed = now.membership_config.membership().nodes().count() > 1;
             let acked = now.last_quorum_acked.as_ref();
             let heard = acked.is_some_and(|at| at.elapsed() < QUORUM_SILENCE)
                 || (told.is_some() && majority.1.elapsed() < QUORUM_SILENCE);
             let leads = now.state == ServerState::Leader && (alone || heard);
             // What it proposed before it fell silent may yet be committed: nobody decides over that.
             let settled = now.last_applied.as_ref().map(|id| id.index) == now.last_log_index;
-            (leads.then_some(now.current_term), alone, settled)
+            (leads.then_some(now.current_term), alone, followed, settled)
         };
+        // Who leads and has nobody to tell need not wake for that.
+        raft.runtime_config().tick(followed || leads.is_none());
         let applied = *began.borrow_and_update();
         if told.is_some() && told != leads {
             told = None;
