@@ -227,8 +227,8 @@ routes! {
     READYZ: Get Nobody "/readyz";
     METRICS: Get Reader "/metrics";
     /// Tokens that let somebody in.
-    TOKENS: Get Admin "/v1/tokens";
-    TOKEN: Get Admin "/v1/tokens/{name}";
+    TOKENS: Get Reader "/v1/tokens";
+    TOKEN: Get Reader "/v1/tokens/{name}";
     /// The only time that anybody sees it.
     TOKEN_CREATE: Post Admin "/v1/tokens";
     TOKEN_REVOKE: Post Admin "/v1/tokens/{name}/revoke";
@@ -241,8 +241,8 @@ routes! {
     IDENTITY_REVOKE: Post Admin "/v1/identities/{kind}/{name}/revoke";
     PERSON_REVOKE: Post Admin "/v1/identities/{kind}/{name}/{role}/revoke";
     /// Which there are; what they are is not told.
-    SECRETS: Get Operator "/v1/secrets";
-    SECRET: Get Operator "/v1/secrets/{name}";
+    SECRETS: Get Reader "/v1/secrets";
+    SECRET: Get Reader "/v1/secrets/{name}";
     SECRET_PUT: Put Admin "/v1/secrets/{name}";
     /// Who the asker is, and what it may do.
     WHOAMI: Get Reader "/v1/whoami";

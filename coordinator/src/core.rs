@@ -173,7 +173,7 @@ impl LeaderCore {
                 }
             }
             Event::Reports { .. }
-            | Event::Operator(_)
+            | Event::Operator { .. }
             | Event::Found(_)
             | Event::Stations(_)
             | Event::StationStops { .. } => {
@@ -564,7 +564,7 @@ fn take_batch(inbox: &mut VecDeque<(Event, Option<Ticket>)>) -> Vec<(Event, Opti
             | Event::AgentGone { .. }
             | Event::Stations(_)
             | Event::StationStops { .. }
-            | Event::Operator(_) => 1,
+            | Event::Operator { .. } => 1,
         };
         if !batch.is_empty() && weight > limits::BATCH_EVENTS_MAX {
             break;

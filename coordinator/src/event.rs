@@ -31,8 +31,8 @@ pub enum Event {
         agent_run: Option<AgentRunId>,
         why: GoneWhy,
     },
-    /// A person's act.
-    Operator(Operation),
+    /// A person's act, and whose: `ada (admin)`.
+    Operator { operation: Operation, by: String },
     /// A station's process ends in order.
     StationStops {
         station: StationId,
@@ -329,6 +329,11 @@ pub struct Accepted {
 pub type Answer = Result<Accepted, Refusal>;
 
 impl Event {
+    pub fn operator(operation: Operation, by: &str) -> Self {
+        let by = by.to_owned();
+        Self::Operator { operation, by }
+    }
+
     /// Its name, as logs and the parking place show it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -336,7 +341,7 @@ impl Event {
             Self::NodeUp { .. } => "node_up",
             Self::Reports { .. } => "reports",
             Self::AgentGone { .. } => "agent_gone",
-            Self::Operator(operation) => operation.name(),
+            Self::Operator { operation, .. } => operation.name(),
             Self::Stations(_) => "stations",
             Self::StationStops { .. } => "station_stops",
         }

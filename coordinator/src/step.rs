@@ -176,7 +176,7 @@ fn take_again(txn: &mut Txn<'_>, event: &Event, env: &Env) {
         | Event::AgentGone { .. }
         | Event::Stations(_)
         | Event::StationStops { .. }
-        | Event::Operator(_) => {
+        | Event::Operator { .. } => {
             take(txn, event, env);
         }
     }
@@ -205,7 +205,7 @@ fn park(txn: &mut Txn<'_>, event: &Event, mut why: Reason, env: &Env) {
         | Event::AgentGone { .. }
         | Event::Stations(_)
         | Event::StationStops { .. }
-        | Event::Operator(_) => format!("event {} {payload:?}", env.revision),
+        | Event::Operator { .. } => format!("event {} {payload:?}", env.revision),
     });
     let parked = Parked {
         what: ParkedWhat::Event {
@@ -224,8 +224,10 @@ fn park(txn: &mut Txn<'_>, event: &Event, mut why: Reason, env: &Env) {
 
 /// A rule that is switched on finds what it missed; of one that is switched off it is said where it would act.
 fn concerned_by_switch(txn: &Txn<'_>, rules: &Rules, event: &Event) -> Vec<Key> {
-    let Event::Operator(Operation::EnableRule { rule } | Operation::DisableRule { rule, .. }) =
-        event
+    let Event::Operator {
+        operation: Operation::EnableRule { rule } | Operation::DisableRule { rule, .. },
+        ..
+    } = event
     else {
         return Vec::new();
     };
@@ -235,7 +237,11 @@ fn concerned_by_switch(txn: &Txn<'_>, rules: &Rules, event: &Event) -> Vec<Key> 
 
 /// The subject of a rule that is taken out of the parking place is judged again: a rule that is not parked judges.
 fn requeued_subject(txn: &Txn<'_>, event: &Event) -> Option<Key> {
-    let Event::Operator(Operation::Requeue { parked } | Operation::Drop { parked }) = event else {
+    let Event::Operator {
+        operation: Operation::Requeue { parked } | Operation::Drop { parked },
+        ..
+    } = event
+    else {
         return None;
     };
     match &txn.record(&Key::Parked(parked.clone()))?.vertex {

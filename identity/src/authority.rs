@@ -9,11 +9,13 @@ use mainstay_protocol::{Bearer, ClusterId};
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType, SignatureAlgorithm,
+    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType, SignatureAlgorithm, SigningKey,
 };
+use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::OffsetDateTime;
 
+use crate::hex::hex;
 use crate::{IdentityError, tls};
 
 /// How long a daemon's certificate stands; it is renewed when two thirds are over.
@@ -51,7 +53,7 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 
@@ -90,6 +92,11 @@ impl NodeKey {
         self.0.der_bytes().to_vec()
     }
 
+    /// Proves that whoever says this has the key.
+    pub fn sign(&self, said: &str) -> Result<Vec<u8>, IdentityError> {
+        Ok(self.0.sign(said.as_bytes())?)
+    }
+
     pub fn for_tls(&self) -> PrivateKeyDer<'static> {
         PrivatePkcs8KeyDer::from(self.0.serialize_der()).into()
     }
@@ -115,6 +122,12 @@ pub(crate) fn point_of(spki: &[u8]) -> Option<Vec<u8>> {
 /// Whether these bytes can be a public key: an uncompressed point, of the right length.
 pub fn is_public(point: &[u8]) -> bool {
     point.len() == 65 && point.first() == Some(&4)
+}
+
+/// Whether the bearer of this public key said that.
+pub fn has_signed(public: &[u8], said: &str, proof: &[u8]) -> bool {
+    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public);
+    key.verify(said.as_bytes(), proof).is_ok()
 }
 
 /// The point of a P-256 key, as `NodeKey::public` gives it.

@@ -7,6 +7,7 @@
 //!   seal.key          stations: what opens what is sealed in the store
 //!   membership.json   who that is, of which cluster, where the stations were when it joined
 //!   founding.sealed   the first station: the authority's key, sealed, until the store has it
+//!   store.made        stations: that there has been a store of this identity
 //! ```
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
 use crate::authority::NodeKey;
-use crate::seal::{hex, unhex};
+use crate::hex::{hex, unhex_exactly};
 use crate::tls::{self, Credentials};
 use crate::{IdentityError, SealKey};
 
@@ -33,6 +34,7 @@ const KEY: &str = "key.pem";
 const SEAL_KEY: &str = "seal.key";
 const MEMBERSHIP: &str = "membership.json";
 const FOUNDING: &str = "founding.sealed";
+const STORE_MADE: &str = "store.made";
 /// Far above what a key or a certificate has.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
@@ -53,6 +55,9 @@ pub struct Membership {
     pub listen: Option<Address>,
     /// By their numbers.
     pub stations: BTreeMap<String, Address>,
+    /// The token that let it in; none for who founded the cluster.
+    #[serde(default)]
+    pub token: Option<String>,
 }
 
 impl Membership {
@@ -141,7 +146,7 @@ impl Keep {
             return Ok(None);
         };
         let bytes = std::str::from_utf8(&text).ok();
-        let bytes = bytes.and_then(|text| unhex::<32>(text.trim()));
+        let bytes = bytes.and_then(|text| unhex_exactly::<32>(text.trim()));
         let why = || self.damaged(SEAL_KEY, "it has not 64 hexadecimal digits");
         bytes.map(|bytes| Some(SealKey(bytes))).ok_or_else(why)
     }
@@ -158,6 +163,26 @@ impl Keep {
     pub fn write_founding(&self, sealed: &[u8]) -> Result<(), KeepError> {
         self.make()?;
         self.put(FOUNDING, sealed)
+    }
+
+    /// The store has it.
+    pub fn forget_founding(&self) -> Result<(), KeepError> {
+        match fs::remove_file(self.directory.join(FOUNDING)) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(self.io(FOUNDING, cause)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// From now on this identity has a store: where it is gone, what it promised to the others is gone with it.
+    pub fn note_store(&self) -> Result<(), KeepError> {
+        match self.had_store() {
+            true => Ok(()),
+            false => self.put(STORE_MADE, b""),
+        }
+    }
+
+    pub fn had_store(&self) -> bool {
+        self.directory.join(STORE_MADE).exists()
     }
 
     pub fn membership(&self) -> Result<Option<Membership>, KeepError> {

@@ -10,6 +10,7 @@
 //! ```
 
 mod authority;
+mod hex;
 mod keep;
 mod seal;
 pub mod tls;
@@ -17,10 +18,12 @@ mod token;
 pub mod way;
 
 pub use authority::{
-    Authority, DAEMON_VALID, Digest, Fingerprint, NodeKey, PERSON_VALID, digest, is_public,
+    Authority, DAEMON_VALID, Digest, Fingerprint, NodeKey, PERSON_VALID, digest, has_signed,
+    is_public,
 };
+pub use hex::{hex, unhex, unhex_exactly};
 pub use keep::{DIRECTORY, Keep, KeepError, Membership, Renewing, default_directory};
-pub use seal::{SealKey, hex, seal, unhex, unseal};
+pub use seal::{SealKey, seal, unseal};
 pub use tls::{Credentials, Peer};
 pub use token::{BadToken, JoinToken, SecretHash, Whom};
 

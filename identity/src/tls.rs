@@ -40,13 +40,18 @@ pub struct Peer {
     pub bearer: Bearer,
     /// Its public key, as `NodeKey::public` gives it.
     pub public: Vec<u8>,
-    /// It may do nothing but ask for a new certificate.
-    pub expired: bool,
+    /// Until when its certificate stands.
+    pub until: SystemTime,
 }
 
 impl Peer {
     pub fn key(&self) -> Digest {
         digest(&self.public)
+    }
+
+    /// It may do nothing any more but ask for a new certificate.
+    pub fn is_over(&self) -> bool {
+        self.until < SystemTime::now()
     }
 }
 
@@ -105,7 +110,6 @@ fn roots(authority: &CertificateDer<'static>) -> Result<Arc<RootCertStore>, Iden
 pub fn peer(
     authority: &CertificateDer<'_>,
     certificates: Option<&[CertificateDer<'_>]>,
-    now: SystemTime,
 ) -> Result<Option<Peer>, IdentityError> {
     let Some(first) = certificates.and_then(<[_]>::first) else {
         return Ok(None);
@@ -115,7 +119,7 @@ pub fn peer(
         cluster,
         bearer,
         public,
-        expired: not_after(authority, first)? < now,
+        until: not_after(authority, first)?,
     }))
 }
 

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::IdentityError;
 use crate::authority::{Digest, Fingerprint, digest};
-use crate::seal::{hex, random, unhex};
+use crate::hex::{hex, unhex_exactly};
+use crate::seal::random;
 
 const FORM: &str = "mst1";
 
@@ -63,7 +64,7 @@ pub struct SecretHash(pub Digest);
 impl SecretHash {
     /// Of a secret as it was said.
     pub fn of(secret: &str) -> Option<Self> {
-        unhex::<32>(secret).map(|secret| Self(digest(&secret)))
+        unhex_exactly::<32>(secret).map(|secret| Self(digest(&secret)))
     }
 }
 
@@ -126,9 +127,9 @@ impl FromStr for JoinToken {
             return Err(BadToken("it does not begin with mst1"));
         }
         let whom = Whom::parse(whom).ok_or(BadToken("whom it lets in is damaged"))?;
-        let id = unhex::<6>(id).ok_or(BadToken("its id is damaged"))?;
-        let secret = unhex(secret).ok_or(BadToken("its secret is damaged"))?;
-        let authority = unhex(authority).ok_or(BadToken("its fingerprint is damaged"))?;
+        let id = unhex_exactly::<6>(id).ok_or(BadToken("its id is damaged"))?;
+        let secret = unhex_exactly(secret).ok_or(BadToken("its secret is damaged"))?;
+        let authority = unhex_exactly(authority).ok_or(BadToken("its fingerprint is damaged"))?;
         let cluster = Uuid::try_parse(cluster).map_err(|_| BadToken("its cluster is damaged"))?;
         Ok(Self {
             whom,

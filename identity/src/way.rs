@@ -4,15 +4,15 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use mainstay_protocol::Address;
 use mainstay_protocol::code::{self, Code};
+use mainstay_protocol::{Address, Bearer};
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
-use crate::tls::STATION_NAME;
+use crate::tls::{STATION_NAME, bearer};
 
 /// Both ways of a connection, whatever it goes over.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
@@ -23,9 +23,24 @@ pub type BoxedStream = Box<dyn Stream>;
 
 /// Over the network without anything to show there is nobody to go to.
 pub async fn open(address: &Address, shown: Option<Arc<ClientConfig>>) -> io::Result<BoxedStream> {
+    to_whom(address, shown).await.map(|(stream, _)| stream)
+}
+
+/// The same, and whose certificate is shown there, over the network.
+pub async fn to_whom(
+    address: &Address,
+    shown: Option<Arc<ClientConfig>>,
+) -> io::Result<(BoxedStream, Option<Bearer>)> {
     match (address, shown) {
-        (Address::Unix(path), _) => Ok(Box::new(unix(path).await?)),
-        (Address::Tls { host, port }, Some(shown)) => Ok(Box::new(tls(host, *port, shown).await?)),
+        (Address::Unix(path), _) => Ok((Box::new(unix(path).await?), None)),
+        (Address::Tls { host, port }, Some(shown)) => {
+            let stream = tls(host, *port, shown).await?;
+            let theirs = stream.get_ref().1.peer_certificates();
+            let theirs = theirs.and_then(<[_]>::first);
+            let theirs = theirs.and_then(|first| bearer(first).ok());
+            let bearer = theirs.map(|(_, bearer)| bearer);
+            Ok((Box::new(stream), bearer))
+        }
         (Address::Tls { .. }, None) => Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             format!("{address} is on the network, and there is nothing to show there: join first"),

@@ -59,7 +59,6 @@ async fn meet(
     comer: Shown,
     alpn: &[u8],
 ) -> Result<(Peer, Peer, Vec<u8>), String> {
-    let now = SystemTime::now();
     let here = trusted_here.certificate();
     let server = tls::server(&station.to(here)).unwrap();
     let there = trusted_there.certificate();
@@ -74,7 +73,7 @@ async fn meet(
         stream.flush().await.unwrap();
         let session = stream.get_ref().1;
         let spoken = session.alpn_protocol().unwrap_or_default().to_vec();
-        let seen = tls::peer(here, session.peer_certificates(), now);
+        let seen = tls::peer(here, session.peer_certificates());
         let seen = seen.map_err(|error| error.to_string())?;
         Ok::<_, String>((seen.expect("it showed something"), spoken))
     };
@@ -90,7 +89,7 @@ async fn meet(
             .await
             .map_err(|error| format!("comer: {error}"))?;
         let session = stream.get_ref().1;
-        let seen = tls::peer(there, session.peer_certificates(), now);
+        let seen = tls::peer(there, session.peer_certificates());
         let seen = seen.map_err(|error| error.to_string())?;
         Ok::<_, String>(seen.expect("a station shows something"))
     };
@@ -124,7 +123,7 @@ async fn both_sides_know_who_the_other_is_and_what_is_spoken() {
         .await
         .unwrap();
         assert_ne!(comer.key(), station.key());
-        let seen = |peer: Peer| (peer.cluster, peer.bearer, peer.expired);
+        let seen = |peer: Peer| (peer.cluster, peer.bearer.clone(), peer.is_over());
         let expected = |bearer: &Bearer| (cluster(1), bearer.clone(), false);
         assert_eq!(seen(comer), expected(&bearer));
         assert_eq!(seen(station), expected(&s2));
@@ -164,7 +163,7 @@ async fn one_that_ran_out_opens_the_door_and_says_so_one_from_the_future_does_no
     let (comer, _, _) = meet(&own, station(), &own, long_ago, ALPN_SESSION)
         .await
         .unwrap();
-    assert!(comer.expired);
+    assert!(comer.is_over());
     let stranger = authority(1);
     let strange = shown(&stranger, &agent(), now - month);
     let refused = meet(&own, station(), &own, strange, ALPN_SESSION).await;

@@ -131,6 +131,8 @@ impl Session {
                 }
                 Err(error) => (error, self.stations.failed()),
             };
+            let mine = self.bare_introduction();
+            renewal::as_told(self.shown.as_ref(), &asked, &mine, &error).await;
             self.say_why(asked, &error);
             match next {
                 Next::AtOnce => {}

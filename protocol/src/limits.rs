@@ -216,6 +216,8 @@ pub const FOLLOWER_EVENTS_MAX: usize = 64;
 pub const FOLLOWERS_MAX: usize = 256;
 /// Connections to the API at a time; one more is told to come back.
 pub const API_CONNECTIONS_MAX: usize = 2048;
+/// Connections of those that show nothing, at a time: they come with a token.
+pub const API_STRANGERS_MAX: usize = 64;
 /// Of those that are told to come back, how many at a time; one more is closed without a word.
 pub const API_REFUSALS_MAX: usize = 64;
 /// Instances whose recovery is measured at a time; that of one more is not.

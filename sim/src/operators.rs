@@ -351,7 +351,7 @@ impl World {
         if let Some(order) = self.operators.orders.get_mut(&number) {
             order.hoped.extend(hoped);
         }
-        match self.enqueue(at, Event::Operator(operation), Some(ticket)) {
+        match self.enqueue(at, Event::operator(operation, "ada"), Some(ticket)) {
             Ok(()) => self.pump(at),
             Err(_) => {
                 // Nobody took it; in doubt it remains if an earlier try was.

@@ -13,7 +13,9 @@ use mainstay_identity::{
 };
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{Bearer, ClusterId, StationId, code};
-use mainstay_resource_graph::{Key, SealedAuthority, Vertex, View, ViewExt};
+use mainstay_resource_graph::{
+    Identity, Key, SealedAuthority, StationState, Vertex, View, ViewExt,
+};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::CertificateDer;
@@ -141,19 +143,12 @@ impl Access {
             return Err(Refusal::new(code::WRONG_CLUSTER, text));
         }
         let bearer = &peer.bearer;
-        let Some(record) = view.record(&Key::Identity(bearer.clone())) else {
-            // A station that only takes the log over knows of nobody yet; and whoever is believed by the authority alone
-            // was let in by it.
-            return Ok(());
-        };
-        let Vertex::Identity(known) = &record.vertex else {
-            return Ok(());
-        };
-        if let Some(revoked) = &known.revoked {
-            let text = format!("{bearer} was taken back by {}: {}", revoked.by, revoked.why);
-            return Err(Refusal::new(code::IDENTITY_REVOKED, text));
+        if let Some(refusal) = revoked(view, bearer) {
+            return Err(refusal);
         }
-        if known.key != peer.key() {
+        // A station that only takes the log over knows of nobody yet; and whoever is believed by the authority alone was let
+        // in by it.
+        if identity(view, bearer).is_some_and(|known| known.key != peer.key()) {
             let text = format!("{bearer} was let in again since, with another key");
             return Err(Refusal::new(code::IDENTITY_REVOKED, text));
         }
@@ -183,6 +178,28 @@ impl Access {
         *self.server.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
         Ok(true)
     }
+}
+
+fn identity(view: &dyn View, bearer: &Bearer) -> Option<Identity> {
+    match &view.record(&Key::Identity(bearer.clone()))?.vertex {
+        Vertex::Identity(known) => Some(known.clone()),
+        _ => None,
+    }
+}
+
+/// Why it is let in no more, if it was taken back, or removed from the group.
+pub fn revoked(view: &dyn View, bearer: &Bearer) -> Option<Refusal> {
+    if let Bearer::Station(station) = bearer
+        && view
+            .station(*station)
+            .is_some_and(|known| known.state == StationState::Removed)
+    {
+        let text = format!("{bearer} was removed from the group");
+        return Some(Refusal::new(code::IDENTITY_REVOKED, text));
+    }
+    let revoked = identity(view, bearer)?.revoked?;
+    let text = format!("{bearer} was taken back by {}: {}", revoked.by, revoked.why);
+    Some(Refusal::new(code::IDENTITY_REVOKED, text))
 }
 
 fn server(shown: &Renewing) -> Result<Arc<ServerConfig>, IdentityError> {

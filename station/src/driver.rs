@@ -16,6 +16,7 @@ use mainstay_store::LogHandle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::{Clock, wall_ms};
+use crate::group;
 use crate::shared::{Shared, Submitted};
 use crate::watchdog::Watchdog;
 
@@ -24,6 +25,8 @@ const PAUSE_NOTICED: Duration = Duration::from_millis(500);
 
 /// How often a disk that is almost full is looked at: that there is room again is no event.
 const ROOM_LOOK_MS: u64 = limits::DISK_LOOK_MS;
+/// Between two tries to let a station lead that has room: the next may have none either.
+const HAND_OVER_PAUSE_MS: u64 = 30_000;
 
 /// Where the driver's inputs come from; they outlive it.
 #[derive(Debug)]
@@ -66,6 +69,8 @@ struct Drive {
     end: watch::Receiver<bool>,
     waiting: BTreeMap<Ticket, oneshot::Sender<Answer>>,
     tickets: u64,
+    /// When another was last asked to lead in its place.
+    handed_over: Option<Monotonic>,
 }
 
 /// The log, with when the entry in flight was proposed.
@@ -107,6 +112,7 @@ impl Driver {
             end: self.end,
             waiting: BTreeMap::new(),
             tickets: 0,
+            handed_over: None,
         };
         let Ok(()) = drive.log_event(LogEvent::Leading(self.term)) else {
             return Ended::CorePanicked;
@@ -193,6 +199,7 @@ impl Drive {
             self.call(|core, _| core.heard(&node, at))?;
         }
         if self.is_short_of_space() {
+            self.let_another_lead();
             // What waits keeps waiting, and agents keep what they report: there would be no room to write it down.
             let soon = self.clock.now().0 + 1000 * ROOM_LOOK_MS;
             return Ok(Some(Monotonic(soon)));
@@ -202,6 +209,18 @@ impl Drive {
             self.poll()?;
         }
         self.call(|core, now| core.wake_at(now))
+    }
+
+    /// Who has no room can change nothing, and another may have some.
+    fn let_another_lead(&mut self) {
+        let now = self.clock.now();
+        let lately = |at: Monotonic| now.0.saturating_sub(at.0) < 1000 * HAND_OVER_PAUSE_MS;
+        if self.handed_over.is_some_and(lately) {
+            return;
+        }
+        self.handed_over = Some(now);
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move { group::hand_over(&shared).await });
     }
 
     fn is_short_of_space(&self) -> bool {
@@ -227,7 +246,7 @@ impl Drive {
 
     fn enqueue(&mut self, submitted: Submitted) -> Result<(), Panicked> {
         let Submitted { event, answer } = submitted;
-        let wants_outcome = matches!(event, mainstay_coordinator::Event::Operator(_));
+        let wants_outcome = matches!(event, mainstay_coordinator::Event::Operator { .. });
         let ticket = wants_outcome.then(|| {
             self.tickets += 1;
             Ticket(self.tickets)

@@ -23,11 +23,13 @@ mod stream;
 mod usage;
 mod wait;
 
+use std::convert::Infallible;
 use std::future::IntoFuture;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, FromRequestParts};
+use axum::http::request::Parts;
 use axum::middleware;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use mainstay_api::routes::{self, Asker, Method, Route};
@@ -37,9 +39,10 @@ use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::shared::Shared;
+pub use asker::Connected;
 pub use forward::say_farewell;
 
-use admission::{Admitting, Others};
+use admission::{Admitting, OF_THIS_MACHINE, Others};
 use idempotency::Keys;
 
 /// What handlers share.
@@ -51,12 +54,37 @@ pub struct Api {
     followers: Arc<Semaphore>,
     backups: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
+    /// Who asks; a stranger, until a request has said more.
+    asker: Asker,
 }
 
-/// A connection on which requests come, and whose they are.
+impl Api {
+    /// Who did it, as it is remembered: on this machine somebody says so, everybody else has shown it.
+    pub fn by(&self, said: String) -> String {
+        match &self.asker {
+            Asker::Person { name, .. } if name.starts_with(OF_THIS_MACHINE) => said,
+            shown => shown.to_string(),
+        }
+    }
+}
+
+/// For a handler, with who asks it.
+impl FromRequestParts<Self> for Api {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Self) -> Result<Self, Infallible> {
+        let asker = parts.extensions.get::<Asker>().cloned();
+        Ok(Self {
+            asker: asker.unwrap_or(Asker::Stranger),
+            ..api.clone()
+        })
+    }
+}
+
+/// A connection on which requests come, and whose it is.
 pub struct ToApi {
     pub stream: BoxedStream,
-    pub asker: Asker,
+    pub whose: Connected,
 }
 
 /// Serves until the station stops: whom the socket lets in, and who comes over the network.
@@ -73,6 +101,7 @@ pub async fn serve(
         followers: Arc::new(Semaphore::new(limits::FOLLOWERS_MAX)),
         backups: Arc::new(Semaphore::new(limits::BACKUPS_MAX)),
         stop: stop.clone(),
+        asker: Asker::Stranger,
     };
     let until_stop = |mut stop: watch::Receiver<bool>| async move {
         // A sender that is gone means the same as one that says so.
@@ -82,7 +111,7 @@ pub async fn serve(
     let service = || {
         router
             .clone()
-            .into_make_service_with_connect_info::<asker::Connected>()
+            .into_make_service_with_connect_info::<Connected>()
     };
     let own = axum::serve(Admitting::new(listener), service())
         .with_graceful_shutdown(until_stop(stop.clone()));
@@ -111,7 +140,10 @@ fn router(api: Api) -> Router {
             api.clone(),
             forward::to_leader,
         ))
-        .layer(middleware::from_fn(asker::authorise))
+        .layer(middleware::from_fn_with_state(
+            api.clone(),
+            asker::authorise,
+        ))
         .layer(middleware::from_fn_with_state(
             api.clone(),
             reply::with_request_id,

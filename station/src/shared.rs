@@ -5,18 +5,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mainstay_api::present::Live;
+use mainstay_api::routes::Asker;
 use mainstay_api::time::{Time, WallClock};
 use mainstay_coordinator::{Answer, Event, Operation, Rules, StationLife, outcome_unknown};
+use mainstay_identity::tls::Peer;
 use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{
-    InstanceKey, Leadership, NodeName, Revision, StationId, Timestamp, limits,
+    Bearer, InstanceKey, Leadership, NodeName, Revision, Role, StationId, Timestamp, limits,
 };
 use mainstay_resource_graph::{StationState, View, ViewExt};
 use mainstay_store::{Reading, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::access::Access;
+use crate::access::{self, Access};
 use crate::clock::wall_ms;
 use crate::group::Ways;
 use crate::metrics::Metrics;
@@ -108,6 +110,24 @@ impl Shared {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether somebody that shows a certificate of this cluster is let in now.
+    pub fn admits(&self, peer: &Peer) -> Result<(), Refusal> {
+        let access = self.access.as_ref();
+        access.map_or(Ok(()), |access| access.admits(&self.store.view(), peer))
+    }
+
+    /// Somebody for whom another station asks; that one may not know yet that it is let in no more.
+    pub fn person(&self, name: String, role: Role) -> Asker {
+        let Ok(known) = name.parse() else {
+            return Asker::Stranger;
+        };
+        let bearer = Bearer::Person { name: known, role };
+        match access::revoked(&self.store.view(), &bearer) {
+            Some(refusal) => Asker::Refused(refusal.code, refusal.text),
+            None => Asker::Person { name, role },
+        }
+    }
+
     pub fn standing(&self) -> Standing {
         *self.standing.borrow()
     }
@@ -184,11 +204,11 @@ impl Shared {
         age.as_millis() as u64
     }
 
-    /// Puts an operation in line and waits for its commit.
-    pub async fn operate(&self, operation: Operation) -> Answer {
+    /// Puts what somebody asks for in line and waits for its commit.
+    pub async fn operate(&self, operation: Operation, by: String) -> Answer {
         let (answer, outcome) = oneshot::channel();
         let submitted = Submitted {
-            event: Event::Operator(operation),
+            event: Event::Operator { operation, by },
             answer: Some(answer),
         };
         if !self.leads() {

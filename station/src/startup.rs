@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mainstay_api::{Exit, Problem, Time};
 use mainstay_coordinator::{CoreConfig, Found, Procedure, Rule, Rules, StationLife};
-use mainstay_identity::KeepError;
+use mainstay_identity::{DIRECTORY, Keep, KeepError};
 use mainstay_protocol::handshake::Handshake;
 use mainstay_protocol::{Address, ClusterId, Epoch, StationRunId, code, limits};
 use mainstay_resource_graph::ViewExt;
@@ -64,6 +64,14 @@ pub enum StartError {
         "on {address} everybody shows who they are, and this station has nothing to show: it was neither initialised nor joined"
     )]
     NothingToShow { address: String },
+    #[error(
+        "{name} had a store here and it is gone, and with it what it promised to the others: empty and under its old number it could take part in losing what the group has; remove {name} from the group and let a new station join into an empty directory, or put a restored store here"
+    )]
+    StoreGone { name: String },
+    #[error(
+        "this station's cluster is on a network, and what it shows there is not in {dir}: put a copy of its identity directory there"
+    )]
+    IdentityGone { dir: PathBuf },
     #[error("the process cannot be set up: {0}")]
     Process(std::io::Error),
 }
@@ -127,6 +135,8 @@ impl Station {
     pub async fn start(self, options: StationOptions) -> Result<Running, StartError> {
         prepare_process(&options)?;
         let access = Access::of_directory(&options.dir)?.map(Arc::new);
+        let keep = Keep::at(options.dir.join(DIRECTORY));
+        store_is_there(&options, &keep)?;
         let cluster = cluster::of_directory(&options, access.as_deref())?;
         let life = StationLife {
             run: StationRunId(Uuid::new_v4()),
@@ -137,7 +147,10 @@ impl Station {
         let ways = Ways::new(introduction(&options, cluster, &life), shown);
         let (store, opened) = open(&options, cluster, &ways).await?;
         let clock = Clock::new();
-        let prepared = prepare(&options, access.as_deref(), clock).await;
+        let prepared = match both_there(&options, &keep, access.as_deref(), &store) {
+            Ok(()) => prepare(&options, access.as_deref(), clock).await,
+            Err(error) => Err(error),
+        };
         let (sockets, watchdog) = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -189,6 +202,39 @@ impl Station {
             sockets: vec![options.sessions_socket, options.api_socket],
         })
     }
+}
+
+/// A station that voted and has forgotten it must not vote again.
+fn store_is_there(options: &StationOptions, keep: &Keep) -> Result<(), StartError> {
+    let gone = keep.had_store() && mainstay_store::identity(&options.dir)?.is_none();
+    let name = options.station.to_string();
+    match gone {
+        true => Err(StartError::StoreGone { name }),
+        false => Ok(()),
+    }
+}
+
+/// The store and what is shown belong together; each is noted by the other.
+fn both_there(
+    options: &StationOptions,
+    keep: &Keep,
+    access: Option<&Access>,
+    store: &Store,
+) -> Result<(), StartError> {
+    let cluster = store.view().cluster();
+    let has_authority = cluster.is_some_and(|cluster| cluster.authority.is_some());
+    if access.is_none() {
+        let dir = keep.directory().to_owned();
+        return match has_authority && options.listen.is_none() {
+            true => Err(StartError::IdentityGone { dir }),
+            false => Ok(()),
+        };
+    }
+    keep.note_store()?;
+    if has_authority {
+        keep.forget_founding()?;
+    }
+    Ok(())
 }
 
 /// Everything that a station needs of its machine, before anything serves.
@@ -469,8 +515,11 @@ fn failed(dir: &Path, error: &StartError) -> ExitCode {
             | OpenError::NotOne { .. }
             | OpenError::Empty { .. }
             | OpenError::OneOfSeveral { .. }
-            | OpenError::Sound { .. },
-        ) => (code::DATA_DIRECTORY, Exit::Conflict),
+            | OpenError::Sound { .. }
+            | OpenError::Unsalvageable { .. },
+        )
+        | StartError::StoreGone { .. }
+        | StartError::IdentityGone { .. } => (code::DATA_DIRECTORY, Exit::Conflict),
         StartError::Store(OpenError::NewerFormat { .. }) => {
             (code::DATA_DIRECTORY, Exit::VersionMismatch)
         }
@@ -487,6 +536,7 @@ fn failed(dir: &Path, error: &StartError) -> ExitCode {
     let to_do = match error {
         StartError::NothingToShow { .. } => "mainstay init --help".to_owned(),
         StartError::Address { .. } => "ip address".to_owned(),
+        StartError::StoreGone { .. } => "mainstay token create --role station".to_owned(),
         StartError::Store(OpenError::Damaged { .. }) => {
             let dir = dir.display();
             format!("mainstay station repair --dir {dir} --to {dir}.repaired")
@@ -494,6 +544,7 @@ fn failed(dir: &Path, error: &StartError) -> ExitCode {
         StartError::Store(_)
         | StartError::Socket { .. }
         | StartError::Identity(_)
+        | StartError::IdentityGone { .. }
         | StartError::Process(_) => format!("ls -ld {}", dir.display()),
     };
     let mut problem = Problem::new(code, what, error.to_string())

@@ -1,7 +1,8 @@
 //! The data directory: one owner at a time, and a file that says whose it is.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use mainstay_protocol::{ClusterId, StationId};
@@ -52,7 +53,7 @@ pub(crate) struct Directory {
 impl Directory {
     /// Makes it if it is not there, locks it, and compares whose it is.
     pub(crate) fn open(path: &Path, wanted: &Identity) -> Result<Self, OpenError> {
-        fs::create_dir_all(path).map_err(OpenError::io("creating", path))?;
+        make(path)?;
         let lock = lock(path)?;
         if path.join(UNFINISHED).exists() {
             return Err(OpenError::Unfinished {
@@ -162,6 +163,14 @@ fn sign(dir: &Path, identity: &Identity) -> Result<(), OpenError> {
         sync_directory(dir)
     };
     write().map_err(OpenError::io("writing", &path))
+}
+
+/// Makes it if it is not there. Nobody but its owner looks into it: what is configured may be meant for few.
+pub(crate) fn make(dir: &Path) -> Result<(), OpenError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(OpenError::io("creating", dir))?;
+    let closed = fs::set_permissions(dir, Permissions::from_mode(0o700));
+    closed.map_err(OpenError::io("closing to others", dir))
 }
 
 pub(crate) fn database(dir: &Path) -> PathBuf {

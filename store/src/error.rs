@@ -71,6 +71,10 @@ pub enum OpenError {
         "the data directory {dir} is sound, so there is nothing to repair: start its station as it is"
     )]
     Sound { dir: PathBuf },
+    #[error(
+        "nothing in the data directory {dir} can be salvaged: neither its state nor a snapshot of it can be read; what is left is a backup"
+    )]
+    Unsalvageable { dir: PathBuf },
     #[error("{doing} {path}: {cause}")]
     Io {
         doing: &'static str,

@@ -44,7 +44,7 @@ pub(crate) struct Building {
 impl Building {
     /// Refused where anything is.
     pub(crate) fn begin(dir: &Path, identity: Identity) -> Result<Self, OpenError> {
-        fs::create_dir_all(dir).map_err(OpenError::io("creating", dir))?;
+        directory::make(dir)?;
         expect_empty(dir)?;
         let lock = directory::lock(dir)?;
         let mark = dir.join(UNFINISHED);

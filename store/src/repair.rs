@@ -71,8 +71,11 @@ pub fn repair(
     let salvaged = salvage(&scratch, &building.db);
     let salvaged = salvaged.map_err(OpenError::io("salvaging into", to))?;
     let Some(Salvaged { applied, dropped }) = salvaged else {
-        let what = "neither its state nor a snapshot of it can be read";
-        return Err(OpenError::damaged(dir, Some(&identity), what));
+        drop(building);
+        fs::remove_dir_all(to).map_err(OpenError::io("removing", to))?;
+        return Err(OpenError::Unsalvageable {
+            dir: dir.to_owned(),
+        });
     };
     fs::remove_dir_all(&scratch).map_err(OpenError::io("removing", &scratch))?;
     let (log_time, wall_ms) = (applied.log_time, applied.wall_ms);

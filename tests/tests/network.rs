@@ -1,8 +1,14 @@
 //! Machines with addresses of their own, in network namespaces: a cluster comes to be by the commands that the README has, and
 //! whoever has no business there is told so.
 
+use std::io::Read;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use mainstay_api::Client;
+use mainstay_api::types::{Hidden, JoinRequest};
+use mainstay_identity::{JoinToken, Keep, NodeKey, hex, tls};
 
 use mainstay_tests::machines::with_clock;
 use mainstay_tests::{Machines, Run, outside, until};
@@ -215,6 +221,148 @@ fn nothing_answers_in_plaintext_and_a_stranger_learns_nothing() {
         .ok();
     let gone = machines.sh(2, "status").expect_code(5);
     assert_eq!(code(&gone), "MS-IDENTITY-REVOKED", "{gone:#?}");
+}
+
+// proves: U1
+#[test]
+fn whoever_is_taken_back_is_gone_at_once_and_comes_again_by_another_token() {
+    let mut machines = Machines::new(2);
+    machines.init(1, "prod");
+    let made = |machines: &Machines, role: &str| {
+        let line = format!("token create --role {role} --name ada");
+        machines.sh(1, &line).ok()
+    };
+    let operator = made(&machines, "operator");
+    machines.join(2, &operator, "").ok();
+    // What was opened before goes on no longer than the right to it.
+    let mut following = machines.command(2, &mainstay_tests::mainstay_binary());
+    let following = following.args(["events", "-f"]).stdin(Stdio::null());
+    let mut following = following
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it can be run");
+    let mut first = [0];
+    let output = following.stdout.as_mut().expect("it is piped");
+    output.read_exact(&mut first).expect("there is an event");
+    machines
+        .sh(1, "identity revoke person/ada/operator --reason left --yes")
+        .ok();
+    machines.sh(1, "token create --role agent").ok();
+    let ended = following.wait().expect("it ends");
+    assert!(!ended.success(), "{ended:?}");
+    machines.sh(2, "status").expect_code(5);
+
+    let again = machines.join(2, &operator, "").ok();
+    assert!(again.stderr.contains("already"), "{again:#?}");
+    let reader = made(&machines, "reader");
+    machines.join(2, &reader, "").ok();
+    machines.sh(2, "status").ok();
+    let who = machines.sh(2, "can-i restart web@n1").expect_code(5);
+    assert!(who.stdout.contains("no: ada is reader"), "{who:#?}");
+}
+
+// proves: U1
+#[test]
+fn who_has_seen_a_token_and_not_the_key_is_given_nothing() {
+    let mut machines = Machines::new(2);
+    machines.init(1, "prod");
+    let made = machines.sh(1, "token create --role station -o json").ok();
+    let token: JoinToken = made.json()["token"]
+        .as_str()
+        .and_then(|text| text.parse().ok())
+        .expect("a token");
+    let line = format!("mainstay join 10.0.0.1:7600 --token {}", token.text());
+    let joining = Run {
+        stdout: format!("{line} --listen HOST:PORT"),
+        ..made
+    };
+    let dir = machines.data(2, "station");
+    machines.join(2, &joining, &dir).ok();
+    let key = Keep::at(machines.dir(2).join("station/identity")).credentials();
+    let key = key.expect("it is kept").key;
+
+    // The token from somebody's history, the public key from the certificate that is shown to everybody.
+    let ask = |proof: Option<&NodeKey>| {
+        let mut request = JoinRequest {
+            id: token.id.clone(),
+            secret: Hidden(token.secret()),
+            public_key: hex(&key.public()),
+            kind: "station".to_owned(),
+            node: None,
+            wall_ms: SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .map_or(0, |since| since.as_millis() as u64),
+            proof: String::new(),
+        };
+        if let Some(key) = proof {
+            request.proof = hex(&key.sign(&request.said()).expect("a key signs"));
+        }
+        let stranger = tls::stranger(token.authority).expect("a fingerprint is enough");
+        let at = "10.0.0.1:7600".parse().expect("an address");
+        let client = Client::at(vec![at], Some(Arc::new(stranger)));
+        let there = machines.place(2);
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| there.within(client.join(&request)));
+            asking.join().expect("it is answered")
+        })
+    };
+    let other = NodeKey::mint().expect("a key is minted");
+    for proof in [None, Some(&other)] {
+        let refused = ask(proof).expect_err("it has not the key");
+        assert!(refused.why.contains("does not prove"), "{refused:?}");
+    }
+    assert!(ask(Some(&key)).is_ok(), "the same one is told the same");
+}
+
+// proves: S17, U1
+#[test]
+fn a_station_that_was_removed_or_lost_its_store_has_no_say_any_more() {
+    let mut machines = Machines::new(4);
+    machines.init(1, "prod");
+    for machine in [2, 3, 4] {
+        machines.add_station(machine);
+        machines.until_running(1, machine);
+    }
+    let kept = machines
+        .sh(1, "identity revoke station/s3 --reason sold --yes")
+        .expect_code(10);
+    assert!(
+        kept.stderr.contains("removing it takes its vote"),
+        "{kept:#?}"
+    );
+    machines.sh(1, "station remove s4 --yes").ok();
+    let refused = machines.sh(4, "token create --role admin --name eve");
+    assert_ne!(refused.code, Some(0), "{refused:#?}");
+    let tokens = machines.list(1, "token list");
+    assert!(
+        tokens.iter().all(|one| one["admits"] == "station"),
+        "{tokens:#?}"
+    );
+
+    // All that s3 had promised to the others is gone, and who it was is not.
+    machines.signal(3, "station", Signal::KILL);
+    let dir = machines.dir(3).join("station");
+    for entry in std::fs::read_dir(&dir)
+        .expect("it has a directory")
+        .flatten()
+    {
+        let path = entry.path();
+        if path.ends_with("identity") {
+            continue;
+        }
+        match path.is_dir() {
+            true => std::fs::remove_dir_all(path),
+            false => std::fs::remove_file(path),
+        }
+        .expect("it can be removed");
+    }
+    let run = format!("station run {}", machines.data(3, "station"));
+    let forgot = machines.sh(3, &run).expect_code(4);
+    assert!(
+        forgot.stderr.contains("s3 had a store here and it is gone"),
+        "{forgot:#?}"
+    );
 }
 
 // proves: S17, U1

@@ -6,7 +6,7 @@ use super::{Change, Client};
 use crate::problem::Problem;
 use crate::routes::{self, Method};
 use crate::types::{
-    Accepted, Identity, JoinRequest, Joined, RevokeRequest, Secret, SecretRequest, Token,
+    Accepted, Hidden, Identity, JoinRequest, Joined, RevokeRequest, Secret, SecretRequest, Token,
     TokenMade, TokenRequest, Whoami,
 };
 
@@ -49,8 +49,10 @@ impl Client {
     pub async fn set_secret(&self, name: &str, value: String) -> Result<Accepted, Problem> {
         let path = routes::SECRET_PUT.fill(&[name]);
         let change = Change::new(Method::Put, &path);
-        self.change(change, &SecretRequest { value }, self.timeout())
-            .await
+        let request = SecretRequest {
+            value: Hidden(value),
+        };
+        self.change(change, &request, self.timeout()).await
     }
 
     pub async fn whoami(&self) -> Result<Whoami, Problem> {

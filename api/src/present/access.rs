@@ -1,5 +1,6 @@
 //! Tokens, identities, secrets: never what is secret of them.
 
+use mainstay_identity::hex;
 use mainstay_protocol::{Bearer, SecretName};
 use mainstay_resource_graph::{Key, TokenId, TokenState, Vertex};
 
@@ -45,11 +46,7 @@ impl Present<'_> {
         Some(types::Identity {
             name: bearer.to_string(),
             state: state.to_owned(),
-            key: identity
-                .key
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            key: hex(&identity.key),
             revoked: identity.revoked.as_ref().map(|revoked| types::Revoked {
                 by: revoked.by.clone(),
                 why: revoked.why.clone(),

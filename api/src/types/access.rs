@@ -7,6 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::time::Time;
 
+/// Text that is for whoever it is sent to and nobody else: nothing prints it by accident.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Hidden(pub String);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("hidden")
+    }
+}
+
 /// Lets somebody in, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Token {
@@ -76,7 +87,7 @@ pub struct TokenRequest {
 pub struct TokenMade {
     pub id: String,
     /// All of it, its secret included.
-    pub token: String,
+    pub token: Hidden,
     pub admits: String,
     /// The addresses of stations that it can be shown to.
     pub addresses: Vec<String>,
@@ -89,7 +100,7 @@ pub struct JoinRequest {
     /// Of the token.
     pub id: String,
     /// SHA-256 of the token's secret is what is kept; this is the secret, in hexadecimal.
-    pub secret: String,
+    pub secret: Hidden,
     /// The public key that certificates will be issued to, in hexadecimal.
     pub public_key: String,
     /// `agent`, `station`, `person`.
@@ -99,6 +110,19 @@ pub struct JoinRequest {
     pub node: Option<String>,
     /// By the joiner's clock.
     pub wall_ms: u64,
+    /// What the joiner says, signed with the key that it wants a certificate for: it has it. In hexadecimal.
+    pub proof: String,
+}
+
+impl JoinRequest {
+    /// What is signed.
+    pub fn said(&self) -> String {
+        let node = self.node.as_deref().unwrap_or("-");
+        format!(
+            "mainstay join {} {} {node} {} {}",
+            self.id, self.kind, self.public_key, self.wall_ms
+        )
+    }
 }
 
 /// What whoever was let in needs from now on.
@@ -115,7 +139,7 @@ pub struct Joined {
     /// Their numbers and addresses.
     pub stations: BTreeMap<String, String>,
     /// What the store is sealed under, in hexadecimal; stations alone are told.
-    pub seal_key: Option<String>,
+    pub seal_key: Option<Hidden>,
 }
 
 /// Who is let in no more.
@@ -125,16 +149,9 @@ pub struct RevokeRequest {
 }
 
 /// What is to be kept from everybody else.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretRequest {
-    pub value: String,
-}
-
-/// Without what is secret.
-impl std::fmt::Debug for SecretRequest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SecretRequest")
-    }
+    pub value: Hidden,
 }
 
 /// Who somebody is to the station that was asked.

@@ -2,15 +2,18 @@
 
 mod init;
 mod join;
+mod verbs;
 
 use std::io::Read;
 
-use mainstay_api::routes::{self, Route};
+use mainstay_api::routes::Route;
 use mainstay_api::types::{Accepted, Identity, Secret, Token, TokenMade, TokenRequest};
 use mainstay_api::{Exit, Problem};
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{code, limits};
 use serde::Serialize;
+
+use verbs::VERBS;
 
 use super::confirm;
 use crate::app::App;
@@ -73,7 +76,7 @@ fn line(made: &TokenMade) -> String {
         "station" => " --listen HOST:PORT",
         _ => "",
     };
-    format!("mainstay join {at} --token {}{listen}\n", made.token)
+    format!("mainstay join {at} --token {}{listen}\n", made.token.0)
 }
 
 async fn tokens(app: &mut App<'_>) -> Outcome {
@@ -202,50 +205,6 @@ fn done(app: &mut App<'_>, accepted: &Accepted, reference: &str) -> Outcome {
         .done(accepted, &[reference.to_owned()], &accepted.text)?;
     Ok(Exit::Ok)
 }
-
-/// What each command asks of a station.
-const VERBS: &[(&str, Route)] = &[
-    ("status", routes::STATUS),
-    ("get", routes::RESOURCE),
-    ("describe", routes::RESOURCE),
-    ("why", routes::WHY),
-    ("impact", routes::IMPACT),
-    ("graph", routes::GRAPH),
-    ("events", routes::EVENTS),
-    ("decisions", routes::DECISIONS),
-    ("logs", routes::INSTANCE_LOGS),
-    ("wait", routes::WAIT),
-    ("plan", routes::PLAN),
-    ("apply", routes::APPLY),
-    ("start", routes::START),
-    ("stop", routes::INSTANCE_STOP),
-    ("restart", routes::INSTANCE_RESTART),
-    ("clear", routes::INSTANCE_CLEAR),
-    ("check", routes::INSTANCE_CHECK),
-    ("ask-status", routes::INSTANCE_STATUS),
-    ("call", routes::INSTANCE_MESSAGE),
-    ("answer", routes::ASKED_ANSWER),
-    ("reconfigure", routes::PLACEMENT_RECONFIGURE),
-    ("placement rollback", routes::PLACEMENT_ROLLBACK),
-    ("delete", routes::PLACEMENT_DELETE),
-    ("settings get", routes::SETTINGS),
-    ("settings set", routes::SETTINGS_PUT),
-    ("parked requeue", routes::PARKED_REQUEUE),
-    ("parked drop", routes::PARKED_DROP),
-    ("rule disable", routes::RULE_DISABLE),
-    ("rule enable", routes::RULE_ENABLE),
-    ("station add", routes::STATION_ADD),
-    ("station remove", routes::STATION_REMOVE),
-    ("station lead", routes::STATION_LEAD),
-    ("chaos", routes::CHAOS),
-    ("token create", routes::TOKEN_CREATE),
-    ("token list", routes::TOKENS),
-    ("token revoke", routes::TOKEN_REVOKE),
-    ("identity list", routes::IDENTITIES),
-    ("identity revoke", routes::IDENTITY_REVOKE),
-    ("secret set", routes::SECRET_PUT),
-    ("secret list", routes::SECRETS),
-];
 
 #[derive(Serialize)]
 struct CanI {

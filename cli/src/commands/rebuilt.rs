@@ -52,7 +52,9 @@ impl Rebuilt {
         let dir = dir.display();
         let text = format!(
             "{done}: station {station} of cluster {cluster} in {dir}, a group of its own in epoch {epoch}\n\
-             start it with the sockets that agents know:\n  \
+             a cluster on a network: put the identity directory of {station} into {dir}, then start it:\n  \
+             mainstay station run --dir {dir}\n\
+             one on this machine alone: start it with the sockets that agents know:\n  \
              mainstay station run --dir {dir} --cluster {cluster} --station {station}\n\
              other stations of the cluster are refused from now on: delete their data directories, and add them anew"
         );
@@ -80,6 +82,9 @@ pub fn refused(what: &str, error: &OpenError) -> Problem {
         ),
         OpenError::Sound { .. } => (Exit::Conflict, "mainstay station run --help".to_owned()),
         OpenError::NewerFormat { .. } => (Exit::VersionMismatch, "mainstay version".to_owned()),
+        OpenError::Unsalvageable { .. } => {
+            (Exit::TargetFailed, "mainstay restore --help".to_owned())
+        }
         OpenError::Damaged { dir, .. } => {
             let dir = dir.display();
             let command = format!("mainstay station repair --dir {dir} --to {dir}.repaired");

@@ -62,6 +62,6 @@ fn introductions<'a>(
         | Event::AgentGone { .. }
         | Event::Stations(_)
         | Event::StationStops { .. }
-        | Event::Operator(_) => None,
+        | Event::Operator { .. } => None,
     })
 }

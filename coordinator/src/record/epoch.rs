@@ -5,6 +5,7 @@
 //! - Every node is out of sight, and whatever may live on it Unknown.
 //! - No outbox is known: each agent is given a new epoch of its file, and sends again what nobody has confirmed.
 //! - No command is open: what was asked for in the old epoch is asked again by whatever rule wants it.
+//! - No token lets anybody in: it may have been used, or taken back, in what is lost.
 //! - What a node says it has, and the graph wants there, is taken in as it is, and asked what it runs with. What the graph
 //!   does not know is a stray.
 
@@ -14,6 +15,7 @@ use mainstay_resource_graph::{
     Cluster, InPlace, Key, Kind, NodeState, Stray, Txn, Vertex, View, ViewExt,
 };
 
+use super::operation::access;
 use super::session;
 use crate::env::Env;
 use crate::event::GoneWhy;
@@ -34,6 +36,7 @@ pub fn raise(txn: &mut Txn<'_>, cluster: Cluster, env: &Env) {
             session::agent_gone(txn, &name, None, GoneWhy::NotHeard, env);
         }
     }
+    access::take_back_tokens(txn, "a new epoch", |_| true);
     for key in txn
         .keys(Kind::Outbox)
         .into_iter()

@@ -63,8 +63,9 @@ pub fn event(txn: &mut Txn<'_>, event: &Event, env: &Env) -> Outcome {
             session::agent_gone(txn, node, *agent_run, *why, env);
             Outcome::Nothing
         }
-        Event::Operator(operation) => {
-            txn.set_cause(Cause::Operator(operation.name().to_owned()));
+        Event::Operator { operation, by } => {
+            let act = format!("{} by {by}", operation.name());
+            txn.set_cause(Cause::Operator(act));
             Outcome::Answer(operation::operation(txn, operation, env))
         }
         Event::Stations(group) => {

@@ -197,9 +197,12 @@ fn what_was_lost_and_waits_for_another_proposal_may_yet_take_effect() {
 fn who_does_not_lead_takes_nothing() {
     let mut world = running();
     world.core.log_event(LogEvent::Following, world.now);
-    let event = Event::Operator(Operation::Stop {
-        instance: at("web@n1"),
-    });
+    let event = Event::operator(
+        Operation::Stop {
+            instance: at("web@n1"),
+        },
+        "ada",
+    );
     let refusal = world.core.enqueue(event, None).unwrap_err();
     assert_eq!(refusal.code, code::NO_QUORUM);
     assert_eq!(world.core.wake_at(world.now), None);
@@ -212,9 +215,12 @@ fn a_full_inbox_refuses_operations_but_no_agent_that_introduces_itself() {
     world.stop_in_line("web@n1");
     let mut refusal = None;
     for _ in 0..=limits::INBOX_EVENTS_MAX {
-        let event = Event::Operator(Operation::Clear {
-            instance: at("web@n1"),
-        });
+        let event = Event::operator(
+            Operation::Clear {
+                instance: at("web@n1"),
+            },
+            "ada",
+        );
         if let Err(full) = world.core.enqueue(event, None) {
             refusal = Some(full);
             break;

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use mainstay_identity::{DAEMON_VALID, Renewing};
 use mainstay_protocol::Address;
+use mainstay_protocol::code;
 use mainstay_protocol::frame::Channel;
 use mainstay_protocol::handshake::Handshake;
 use mainstay_protocol::session::{AgentMessage, Renew, StationMessage};
@@ -55,6 +56,23 @@ pub(super) async fn where_over(
     match over {
         true => renew(shown, station, mine).await,
         false => Ok(()),
+    }
+}
+
+/// A station says that it has run out: by this machine's clock it may not have.
+pub(super) async fn as_told(
+    shown: Option<&Renewing>,
+    station: &Address,
+    mine: &Handshake,
+    error: &SessionError,
+) {
+    let over =
+        matches!(error, SessionError::Refused { code, .. } if *code == code::CERTIFICATE_EXPIRED);
+    let Some(shown) = shown.filter(|_| over) else {
+        return;
+    };
+    if let Err(error) = renew(shown, station, mine).await {
+        tracing::warn!(%station, %error, "the certificate has run out and is not renewed; trying again");
     }
 }
 

@@ -211,7 +211,7 @@ fn who_asks_where_nobody_leads_is_refused_and_nothing_comes_of_it() {
     scatters(&mut world);
     let run = world.runs_for(OVER_MS);
     held(&world, run);
-    let event = mainstay_coordinator::Event::Operator(start("web"));
+    let event = mainstay_coordinator::Event::operator(start("web"), "ada");
     let refusal = world.enqueue(StationAt(0), event, None).unwrap_err();
     assert_eq!(refusal.code, code::NO_QUORUM);
     heals(&mut world);

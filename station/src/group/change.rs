@@ -211,9 +211,12 @@ fn is_heard(status: &LogStatus, station: StationId) -> bool {
     status.heard.get(&station).is_some_and(|ago| *ago < SILENCE)
 }
 
+/// The next one behind the leader that is heard, so that each has its turn.
 fn heir(status: &LogStatus, leader: StationId) -> Option<StationId> {
-    let mut others = status.voters.iter().filter(|id| **id != leader);
-    others.find(|id| is_heard(status, **id)).copied()
+    let (before, behind): (Vec<StationId>, Vec<StationId>) =
+        status.voters.iter().partition(|id| **id < leader);
+    let mut others = behind.into_iter().chain(before);
+    others.find(|id| *id != leader && is_heard(status, *id))
 }
 
 pub(super) fn state(shared: &Shared, station: StationId) -> Option<StationState> {

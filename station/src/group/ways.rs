@@ -11,7 +11,7 @@ use mainstay_coordinator::StationLife;
 use mainstay_identity::Renewing;
 use mainstay_identity::way::{self, BoxedStream};
 use mainstay_protocol::handshake::{Channel, Handshake, Role, agree};
-use mainstay_protocol::{Address, ClusterId, Epoch, StationId, limits, revision};
+use mainstay_protocol::{Address, Bearer, ClusterId, Epoch, StationId, limits, revision};
 use mainstay_store::{PeerStream, Reach};
 use tokio::io::AsyncWriteExt;
 
@@ -120,7 +120,11 @@ impl Ways {
     ) -> io::Result<(BoxedStream, Option<StationLife>)> {
         let address: Address = address.parse().map_err(io::Error::other)?;
         let shown = self.shown.as_ref().map(Renewing::session);
-        let mut stream = way::open(&address, shown).await.map_err(in_words)?;
+        let (mut stream, bearer) = way::to_whom(&address, shown).await.map_err(in_words)?;
+        if let Some(bearer) = bearer.filter(|bearer| *bearer != Bearer::Station(station)) {
+            let why = format!("at {address} is {bearer}, not {station}");
+            return Err(io::Error::other(why));
+        }
         let mine = Handshake {
             channel,
             epoch: self.epoch(),

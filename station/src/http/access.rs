@@ -3,22 +3,22 @@
 
 use std::time::Duration;
 
-use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::routing::{MethodRouter, get, post, put};
 use mainstay_api::Problem;
 use mainstay_api::routes::{self, Asker, Route};
 use mainstay_api::time::span;
 use mainstay_api::types::{
-    JoinRequest, Joined, RevokeRequest, SecretRequest, TokenMade, TokenRequest, Whoami,
+    Hidden, JoinRequest, Joined, RevokeRequest, SecretRequest, TokenMade, TokenRequest, Whoami,
 };
 use mainstay_coordinator::{Asks, NewToken, Operation, UseToken};
-use mainstay_identity::{JoinToken, SecretHash, Whom, digest, hex, is_public, unhex};
+use mainstay_identity::{JoinToken, SecretHash, Whom, digest, has_signed, hex, is_public, unhex};
 use mainstay_protocol::{Admits, BadName, Bearer, Role, SecretName, code, limits};
 use mainstay_resource_graph::{Key, Secret, TokenId, TokenState, Vertex, View, ViewExt};
 
 use super::Api;
+use super::admission::OF_THIS_MACHINE;
 use super::changes::operate;
 use super::reply::{Failure, Reply, body, json};
 use crate::access::Access;
@@ -51,11 +51,7 @@ fn by(asker: &Asker) -> String {
     asker.to_string()
 }
 
-pub async fn create_token(
-    State(api): State<Api>,
-    Extension(asker): Extension<Asker>,
-    bytes: Bytes,
-) -> Reply {
+pub async fn create_token(api: Api, bytes: Bytes) -> Reply {
     let what = "create a token";
     let request: TokenRequest = body(what, &bytes)?;
     let access = access(&api, what)?;
@@ -76,12 +72,12 @@ pub async fn create_token(
         hash: token.hash().0,
         admits: admits.clone(),
         valid: Duration::from_millis(request.valid_ms),
-        by: by(&asker),
+        by: by(&api.asker),
     };
     operate(&api, what.to_owned(), Operation::CreateToken(new)).await?;
     json(&TokenMade {
         id: token.id.clone(),
-        token: token.text(),
+        token: Hidden(token.text()),
         admits: admits.to_string(),
         addresses: api.shared.store.status().addresses.into_values().collect(),
         valid_ms: request.valid_ms,
@@ -107,25 +103,25 @@ fn admits(what: &str, request: &TokenRequest) -> Result<Admits, Failure> {
             })?;
             let name =
                 name.ok_or_else(|| bad("a person has a name; say --name NAME".to_owned()))?;
+            if name.starts_with(OF_THIS_MACHINE) {
+                let why = format!("{name} is how users of a station's own machine are named");
+                return Err(bad(why));
+            }
             let name = name.parse().map_err(parsed)?;
             Ok(Admits::Person { name, role })
         }
     }
 }
 
-pub async fn revoke_token(
-    State(api): State<Api>,
-    Extension(asker): Extension<Asker>,
-    Path(id): Path<String>,
-) -> Reply {
+pub async fn revoke_token(api: Api, Path(id): Path<String>) -> Reply {
     let operation = Operation::RevokeToken {
         token: TokenId(id.clone()),
-        by: by(&asker),
+        by: by(&api.asker),
     };
     operate(&api, format!("revoke token {id}"), operation).await
 }
 
-pub async fn join(State(api): State<Api>, bytes: Bytes) -> Reply {
+pub async fn join(api: Api, bytes: Bytes) -> Reply {
     let what = "join the cluster";
     let request: JoinRequest = body(what, &bytes)?;
     let access = access(&api, what)?;
@@ -133,9 +129,14 @@ pub async fn join(State(api): State<Api>, bytes: Bytes) -> Reply {
     // Before anything is used up: whoever is let in must be given a certificate.
     access.authority(&api.shared.store.view())?;
     let bad = |why: &str| Failure::from(Problem::new(code::BAD_REQUEST, what, why));
-    let public = unhex_any(&request.public_key).filter(|public| is_public(public));
+    let public = unhex(&request.public_key).filter(|public| is_public(public));
     let public = public.ok_or_else(|| bad("its public key is none on the curve P-256"))?;
-    let secret = SecretHash::of(&request.secret);
+    // What is given is given to whoever has the key, not to whoever has seen it.
+    let proof = unhex(&request.proof).unwrap_or_default();
+    if !has_signed(&public, &request.said(), &proof) {
+        return Err(bad("it does not prove that it has the key it shows"));
+    }
+    let secret = SecretHash::of(&request.secret.0);
     let asks = match (request.kind.as_str(), &request.node) {
         ("agent", Some(node)) => {
             let node = node.parse();
@@ -157,8 +158,16 @@ pub async fn join(State(api): State<Api>, bytes: Bytes) -> Reply {
         key: digest(&public),
         asks,
     };
+    // Who only guesses costs nobody a place in line.
+    if api.shared.leads() && !is_known(&api.shared.store.view(), &used) {
+        let why = format!("no token {} with this secret is known", used.token.0);
+        return Err(Problem::new(code::TOKEN_UNKNOWN, what, why)
+            .to_do("mainstay token create --help")
+            .into());
+    }
     let token = used.token.clone();
-    let answer = api.shared.operate(Operation::UseToken(used)).await;
+    let by = format!("token {}", token.0);
+    let answer = api.shared.operate(Operation::UseToken(used), by).await;
     answer
         .map_err(|refusal| Problem::refused(what, refusal).to_do("mainstay token create --help"))?;
     let view = api.shared.store.view();
@@ -183,6 +192,13 @@ fn same_time(what: &str, theirs: u64) -> Result<(), Failure> {
     Err(Problem::new(code::CLOCK, what, why).to_do("date -u").into())
 }
 
+fn is_known(view: &dyn View, used: &UseToken) -> bool {
+    let known = view.record(&Key::Token(used.token.clone()));
+    known.is_some_and(
+        |known| matches!(&known.vertex, Vertex::Token(token) if token.hash == used.hash),
+    )
+}
+
 fn let_in(view: &dyn View, token: &TokenId) -> Option<Bearer> {
     match &view.record(&Key::Token(token.clone()))?.vertex {
         Vertex::Token(token) => match &token.state {
@@ -202,7 +218,7 @@ fn joined(
 ) -> Result<Joined, Problem> {
     let certificate = access.issue(view, bearer, public)?;
     let seal_key = match bearer {
-        Bearer::Station(_) => Some(hex(&access.seal_key()?.0)),
+        Bearer::Station(_) => Some(Hidden(hex(&access.seal_key()?.0))),
         Bearer::Agent(_) | Bearer::Person { .. } => None,
     };
     let addresses = api.shared.store.status().addresses;
@@ -223,16 +239,12 @@ fn joined(
     })
 }
 
-fn unhex_any(text: &str) -> Option<Vec<u8>> {
-    unhex::<65>(text).map(Vec::from)
-}
-
-pub async fn identity(State(api): State<Api>, Path((kind, name)): Path<(String, String)>) -> Reply {
+pub async fn identity(api: Api, Path((kind, name)): Path<(String, String)>) -> Reply {
     one(&api, format!("{kind}/{name}")).await
 }
 
 pub async fn identity_of_person(
-    State(api): State<Api>,
+    api: Api,
     Path((kind, name, role)): Path<(String, String, String)>,
 ) -> Reply {
     one(&api, format!("{kind}/{name}/{role}")).await
@@ -245,25 +257,19 @@ async fn one(api: &Api, bearer: String) -> Reply {
     json(&found.value)
 }
 
-pub async fn revoke(
-    State(api): State<Api>,
-    Extension(asker): Extension<Asker>,
-    Path((kind, name)): Path<(String, String)>,
-    bytes: Bytes,
-) -> Reply {
-    revoke_one(&api, &asker, &format!("{kind}/{name}"), &bytes).await
+pub async fn revoke(api: Api, Path((kind, name)): Path<(String, String)>, bytes: Bytes) -> Reply {
+    revoke_one(&api, &format!("{kind}/{name}"), &bytes).await
 }
 
 pub async fn revoke_person(
-    State(api): State<Api>,
-    Extension(asker): Extension<Asker>,
+    api: Api,
     Path((kind, name, role)): Path<(String, String, String)>,
     bytes: Bytes,
 ) -> Reply {
-    revoke_one(&api, &asker, &format!("{kind}/{name}/{role}"), &bytes).await
+    revoke_one(&api, &format!("{kind}/{name}/{role}"), &bytes).await
 }
 
-async fn revoke_one(api: &Api, asker: &Asker, bearer: &str, bytes: &Bytes) -> Reply {
+async fn revoke_one(api: &Api, bearer: &str, bytes: &Bytes) -> Reply {
     let what = format!("revoke {bearer}");
     let request: RevokeRequest = body(&what, bytes)?;
     let bearer: Bearer = bearer
@@ -273,7 +279,7 @@ async fn revoke_one(api: &Api, asker: &Asker, bearer: &str, bytes: &Bytes) -> Re
         })?;
     let operation = Operation::RevokeIdentity {
         bearer: bearer.clone(),
-        by: by(asker),
+        by: by(&api.asker),
         why: request.why,
     };
     let reply = operate(api, what, operation).await?;
@@ -286,30 +292,26 @@ async fn revoke_one(api: &Api, asker: &Asker, bearer: &str, bytes: &Bytes) -> Re
     Ok(reply)
 }
 
-pub async fn set_secret(
-    State(api): State<Api>,
-    Extension(asker): Extension<Asker>,
-    Path(name): Path<String>,
-    bytes: Bytes,
-) -> Reply {
+pub async fn set_secret(api: Api, Path(name): Path<String>, bytes: Bytes) -> Reply {
     let what = format!("set secret {name}");
     let request: SecretRequest = body(&what, &bytes)?;
     let access = access(&api, &what)?;
     let name: SecretName = name
         .parse()
         .map_err(|error: BadName| Problem::new(code::BAD_REQUEST, &what, error.to_string()))?;
-    if request.value.len() > limits::SECRET_BYTES_MAX {
+    if request.value.0.len() > limits::SECRET_BYTES_MAX {
         let why = format!("a secret has at most {} bytes", limits::SECRET_BYTES_MAX);
         return Err(Problem::new(code::BAD_REQUEST, &what, why).into());
     }
     let secret = Secret {
-        sealed: access.seal(name.as_str(), request.value.as_bytes())?,
-        by: by(&asker),
+        sealed: access.seal(name.as_str(), request.value.0.as_bytes())?,
+        by: by(&api.asker),
     };
     operate(&api, what, Operation::SetSecret { name, secret }).await
 }
 
-pub async fn whoami(Extension(asker): Extension<Asker>) -> Reply {
+pub async fn whoami(api: Api) -> Reply {
+    let asker = api.asker;
     let role = match &asker {
         Asker::Person { role, .. } => role.as_str(),
         Asker::Station(_) => "station",

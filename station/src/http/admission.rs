@@ -16,8 +16,9 @@ use mainstay_protocol::{code, limits};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Sleep;
 
-use super::ToApi;
+use super::{Connected, ToApi};
 use crate::peers;
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -30,9 +31,13 @@ pub struct Admitting {
     places: Places,
 }
 
+/// For how long somebody may be here that shows nothing: a token is shown and answered within that.
+const STRANGER_DEADLINE: Duration = Duration::from_secs(20);
+
 /// A connection and the place it takes.
 pub struct Admitted {
     stream: BoxedStream,
+    until: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -55,6 +60,7 @@ impl Places {
         if let Ok(place) = Arc::clone(&self.open).try_acquire_owned() {
             return Some(Admitted {
                 stream,
+                until: None,
                 _place: place,
             });
         }
@@ -84,16 +90,16 @@ impl Admitting {
 
 impl Listener for Admitting {
     type Io = Admitted;
-    type Addr = Asker;
+    type Addr = Connected;
 
-    async fn accept(&mut self) -> (Admitted, Asker) {
+    async fn accept(&mut self) -> (Admitted, Connected) {
         loop {
             match self.listener.accept().await {
                 Ok((stream, _address)) => match peers::admit(&stream) {
                     Ok(Ok(_pid)) => {
                         let asker = of_this_machine(&stream);
                         if let Some(admitted) = self.places.take(Box::new(stream)) {
-                            return (admitted, asker);
+                            return (admitted, Connected::Known(asker));
                         }
                     }
                     Ok(Err(stranger)) => tracing::warn!(%stranger, "a request was refused"),
@@ -107,16 +113,19 @@ impl Listener for Admitting {
         }
     }
 
-    fn local_addr(&self) -> io::Result<Asker> {
-        Ok(Asker::Stranger)
+    fn local_addr(&self) -> io::Result<Connected> {
+        Ok(Connected::Stranger)
     }
 }
+
+/// What the name of a user of this machine begins with; nobody who comes over the network has such a name.
+pub const OF_THIS_MACHINE: &str = "uid-";
 
 /// Whoever the socket lets in administers the machine, and with it the station.
 fn of_this_machine(stream: &UnixStream) -> Asker {
     let uid = stream.peer_cred().map_or(0, |peer| peer.uid());
     Asker::Person {
-        name: format!("uid-{uid}"),
+        name: format!("{OF_THIS_MACHINE}{uid}"),
         role: Role::Admin,
     }
 }
@@ -125,6 +134,8 @@ fn of_this_machine(stream: &UnixStream) -> Asker {
 pub struct Others {
     come: mpsc::Receiver<ToApi>,
     places: Places,
+    /// Theirs are few, and their own: nobody who belongs here is kept out by them.
+    strangers: Arc<Semaphore>,
 }
 
 impl Others {
@@ -132,29 +143,47 @@ impl Others {
         Self {
             come,
             places: Places::new(),
+            strangers: Arc::new(Semaphore::new(limits::API_STRANGERS_MAX)),
+        }
+    }
+
+    fn take(&self, stream: BoxedStream, whose: &Connected) -> Option<Admitted> {
+        match whose {
+            Connected::Known(_) | Connected::Shown(_) => self.places.take(stream),
+            Connected::Stranger => {
+                let place = Arc::clone(&self.strangers).try_acquire_owned().ok();
+                if place.is_none() {
+                    tracing::debug!("too many strangers; one more is closed");
+                }
+                Some(Admitted {
+                    stream,
+                    until: Some(Box::pin(tokio::time::sleep(STRANGER_DEADLINE))),
+                    _place: place?,
+                })
+            }
         }
     }
 }
 
 impl Listener for Others {
     type Io = Admitted;
-    type Addr = Asker;
+    type Addr = Connected;
 
-    async fn accept(&mut self) -> (Admitted, Asker) {
+    async fn accept(&mut self) -> (Admitted, Connected) {
         loop {
-            let Some(ToApi { stream, asker }) = self.come.recv().await else {
+            let Some(ToApi { stream, whose }) = self.come.recv().await else {
                 // The listener is closed: no more will come.
                 std::future::pending::<()>().await;
                 continue;
             };
-            if let Some(admitted) = self.places.take(stream) {
-                return (admitted, asker);
+            if let Some(admitted) = self.take(stream, &whose) {
+                return (admitted, whose);
             }
         }
     }
 
-    fn local_addr(&self) -> io::Result<Asker> {
-        Ok(Asker::Stranger)
+    fn local_addr(&self) -> io::Result<Connected> {
+        Ok(Connected::Stranger)
     }
 }
 
@@ -198,6 +227,11 @@ impl AsyncRead for Admitted {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(until) = &mut self.until
+            && until.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use mainstay_api::Problem;
 use mainstay_api::present;
 use mainstay_api::types::{self, CallAnswer, ChaosRequest, CheckAnswer, Done, StatusAnswer};
@@ -21,14 +21,14 @@ const ASK_DEADLINE: Duration = Duration::from_secs(5);
 
 type At = Path<(String, String)>;
 
-pub async fn check(State(api): State<Api>, at: At) -> Reply {
+pub async fn check(api: Api, at: At) -> Reply {
     let instance = existing_to_ask(&api, "check", at).await?;
     let node = instance.node.clone();
     let reference = instance.to_string();
     check_of(&api, node, reference, Ask::Check { instance }).await
 }
 
-pub async fn supervisor_check(State(api): State<Api>, Path(node): Path<String>) -> Reply {
+pub async fn supervisor_check(api: Api, Path(node): Path<String>) -> Reply {
     let (node, reference) = supervisor(&api, node).await?;
     check_of(&api, node, reference, Ask::SupervisorCheck).await
 }
@@ -58,14 +58,14 @@ async fn check_of(api: &Api, node: NodeName, reference: String, ask: Ask) -> Rep
     }
 }
 
-pub async fn status(State(api): State<Api>, at: At) -> Reply {
+pub async fn status(api: Api, at: At) -> Reply {
     let instance = existing_to_ask(&api, "ask-status", at).await?;
     let node = instance.node.clone();
     let reference = instance.to_string();
     status_of(&api, node, reference, Ask::Status { instance }).await
 }
 
-pub async fn supervisor_status(State(api): State<Api>, Path(node): Path<String>) -> Reply {
+pub async fn supervisor_status(api: Api, Path(node): Path<String>) -> Reply {
     let (node, reference) = supervisor(&api, node).await?;
     status_of(&api, node, reference, Ask::SupervisorStatus).await
 }
@@ -83,7 +83,7 @@ async fn status_of(api: &Api, node: NodeName, reference: String, ask: Ask) -> Re
 }
 
 pub async fn message(
-    State(api): State<Api>,
+    api: Api,
     Path((node, placement, message)): Path<(String, String, String)>,
     bytes: Bytes,
 ) -> Reply {
@@ -128,7 +128,7 @@ pub async fn message(
     }
 }
 
-pub async fn chaos(State(api): State<Api>, bytes: Bytes) -> Reply {
+pub async fn chaos(api: Api, bytes: Bytes) -> Reply {
     let request: ChaosRequest = body("chaos", &bytes)?;
     let started = Instant::now();
     let act = match request.act {

@@ -4,7 +4,6 @@ use std::io;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use futures::stream;
@@ -25,7 +24,7 @@ const PIECE_BYTES: usize = 256 * 1024;
 /// A reader that takes nothing for so long is let go of: old data is kept on disk for it.
 const STALL: Duration = Duration::from_millis(limits::BACKUP_STALL_MS);
 
-pub async fn backup(State(api): State<Api>) -> Reply {
+pub async fn backup(api: Api) -> Reply {
     let what = "write a backup";
     let why = "backups are being written already";
     let place = place(&api.backups, what.to_owned(), why)?;

@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 
-use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::response::sse::{self, KeepAlive, Sse};
 use futures::stream;
@@ -14,7 +13,7 @@ use super::reply::{Reply, place};
 use super::stream::ALIVE_EVERY;
 use crate::shared::Standing;
 
-pub async fn changes(State(api): State<Api>) -> Reply {
+pub async fn changes(api: Api) -> Reply {
     let why = "too many follow what happens already";
     let place = place(&api.followers, "follow changes".to_owned(), why)?;
     let mut standing = api.shared.standing.subscribe();

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use mainstay_api::types::{Accepted, On, StartRequest};
 use mainstay_api::{Problem, own_parts};
 use mainstay_coordinator::{Operation, StartOn, StartPlacement};
@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::Api;
 use super::reply::{Failure, Reply, body, json};
 
-pub async fn start(State(api): State<Api>, bytes: Bytes) -> Reply {
+pub async fn start(api: Api, bytes: Bytes) -> Reply {
     let request: StartRequest = body("start", &bytes)?;
     let what = format!("start {}", request.service_type);
     if let Some(refused) = own_parts::refuse("start", &request.service_type) {
@@ -92,7 +92,7 @@ pub fn config(what: &str, config: &Value) -> Result<String, Failure> {
 
 type At = Path<(String, String)>;
 
-pub async fn stop(State(api): State<Api>, Path((node, placement)): At) -> Reply {
+pub async fn stop(api: Api, Path((node, placement)): At) -> Reply {
     if let Some(accepted) = never_was(&api, &node, &placement).await? {
         return json(&accepted);
     }
@@ -121,21 +121,21 @@ async fn never_was(api: &Api, node: &str, placement: &str) -> Result<Option<Acce
     .await
 }
 
-pub async fn restart(State(api): State<Api>, at: At) -> Reply {
+pub async fn restart(api: Api, at: At) -> Reply {
     on_instance(&api, "restart", at, |instance| Operation::Restart {
         instance,
     })
     .await
 }
 
-pub async fn safe_start(State(api): State<Api>, at: At) -> Reply {
+pub async fn safe_start(api: Api, at: At) -> Reply {
     on_instance(&api, "start", at, |instance| Operation::SafeStart {
         instance,
     })
     .await
 }
 
-pub async fn clear(State(api): State<Api>, at: At) -> Reply {
+pub async fn clear(api: Api, at: At) -> Reply {
     on_instance(&api, "clear", at, |instance| Operation::Clear { instance }).await
 }
 
@@ -171,7 +171,7 @@ pub async fn existing(
     }
 }
 
-pub async fn requeue(State(api): State<Api>, Path(id): Path<String>) -> Reply {
+pub async fn requeue(api: Api, Path(id): Path<String>) -> Reply {
     let parked = parked(&api, "requeue", &id).await?;
     operate(
         &api,
@@ -181,7 +181,7 @@ pub async fn requeue(State(api): State<Api>, Path(id): Path<String>) -> Reply {
     .await
 }
 
-pub async fn drop_parked(State(api): State<Api>, Path(id): Path<String>) -> Reply {
+pub async fn drop_parked(api: Api, Path(id): Path<String>) -> Reply {
     let parked = parked(&api, "drop", &id).await?;
     operate(
         &api,
@@ -192,7 +192,7 @@ pub async fn drop_parked(State(api): State<Api>, Path(id): Path<String>) -> Repl
 }
 
 /// The body is the answer, any JSON.
-pub async fn answer(State(api): State<Api>, Path(id): Path<String>, bytes: Bytes) -> Reply {
+pub async fn answer(api: Api, Path(id): Path<String>, bytes: Bytes) -> Reply {
     let reference = format!("asked/{id}");
     let what = format!("answer {reference}");
     let answer: Value = body(&what, &bytes)?;
@@ -213,7 +213,7 @@ async fn parked(api: &Api, verb: &str, id: &str) -> Result<ParkedId, Failure> {
 }
 
 pub async fn operate(api: &Api, what: String, operation: Operation) -> Reply {
-    let answer = api.shared.operate(operation).await;
+    let answer = api.shared.operate(operation, api.asker.to_string()).await;
     let accepted = answer.map_err(|refusal| Problem::refused(what, refusal))?;
     json(&Accepted {
         revision: accepted.revision.0,

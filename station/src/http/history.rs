@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use axum::extract::{Query, State};
+use axum::extract::Query;
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT;
 use mainstay_api::Problem;
@@ -65,7 +65,7 @@ impl Way {
     }
 }
 
-pub async fn events(State(api): State<Api>, headers: HeaderMap, pairs: Pairs) -> Reply {
+pub async fn events(api: Api, headers: HeaderMap, pairs: Pairs) -> Reply {
     let pairs = query("list events", pairs, &["after", "limit", "ref", "cursor"])?;
     let subject = pairs.text("ref").as_deref().map(find::parse).transpose()?;
     let way = match (pairs.text("cursor"), pairs.number("after")?) {
@@ -138,7 +138,7 @@ fn shown(row: &EventRow, live: &dyn Live) -> types::Event {
     present::event(seq, Time::from_wall_ms(row.wall_ms), &row.event, live)
 }
 
-pub async fn decisions(State(api): State<Api>, pairs: Pairs) -> Reply {
+pub async fn decisions(api: Api, pairs: Pairs) -> Reply {
     let known = ["ref", "rule", "limit", "cursor"];
     let pairs = query("list decisions", pairs, &known)?;
     let reference = pairs.text("ref");

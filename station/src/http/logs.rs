@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use mainstay_api::Problem;
 use mainstay_api::types::LogPage;
 use mainstay_protocol::request::{Answer, Ask, LogOf, LogPlace};
@@ -17,7 +17,7 @@ use super::reply::{Failure, Reply, json};
 
 /// `after=` goes on behind a page; `previous=1` begins with the incarnation before; else the present one's beginning.
 pub async fn logs(
-    State(api): State<Api>,
+    api: Api,
     at: Path<(String, String)>,
     Query(pairs): Query<BTreeMap<String, String>>,
 ) -> Reply {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::routing::{MethodRouter, get};
 use mainstay_api::Problem;
 use mainstay_api::present::{ListQuery, find};
@@ -53,7 +53,7 @@ pub fn lists() -> Vec<(Route, MethodRouter<Api>)> {
 }
 
 fn list(kind: Kind) -> MethodRouter<Api> {
-    get(move |State(api): State<Api>, pairs: Pairs| async move {
+    get(move |api: Api, pairs: Pairs| async move {
         let known = [
             "node",
             "placement",
@@ -81,15 +81,13 @@ fn list(kind: Kind) -> MethodRouter<Api> {
 }
 
 fn one(kind: &'static str) -> MethodRouter<Api> {
-    get(
-        move |State(api): State<Api>, Path(name): Path<String>| async move {
-            show(&api, format!("{kind}/{name}")).await
-        },
-    )
+    get(move |api: Api, Path(name): Path<String>| async move {
+        show(&api, format!("{kind}/{name}")).await
+    })
 }
 
 async fn instance(
-    State(api): State<Api>,
+    api: Api,
     Path((node, placement)): Path<(String, String)>,
     pairs: Pairs,
 ) -> Reply {
@@ -98,18 +96,15 @@ async fn instance(
     json(&described(&api, reference, &pairs).await?.value)
 }
 
-async fn name(State(api): State<Api>, Path((node, name)): Path<(String, String)>) -> Reply {
+async fn name(api: Api, Path((node, name)): Path<(String, String)>) -> Reply {
     show(&api, format!("name/{node}/{name}")).await
 }
 
-async fn resource_of_kind(
-    State(api): State<Api>,
-    Path((kind, name)): Path<(String, String)>,
-) -> Reply {
+async fn resource_of_kind(api: Api, Path((kind, name)): Path<(String, String)>) -> Reply {
     show(&api, format!("resource/{kind}/{name}")).await
 }
 
-pub async fn parked(State(api): State<Api>, Path(id): Path<String>) -> Reply {
+pub async fn parked(api: Api, Path(id): Path<String>) -> Reply {
     show(&api, format!("parked/{id}")).await
 }
 
@@ -130,7 +125,7 @@ async fn described(api: &Api, reference: String, asked: &Asked) -> Result<Descri
     Ok(described)
 }
 
-pub async fn resource(State(api): State<Api>, pairs: Pairs) -> Reply {
+pub async fn resource(api: Api, pairs: Pairs) -> Reply {
     let pairs = query("show a resource", pairs, &["ref", usage::WORD])?;
     let reference = pairs
         .text("ref")
@@ -141,7 +136,7 @@ pub async fn resource(State(api): State<Api>, pairs: Pairs) -> Reply {
 /// So far around, unless told otherwise: its neighbours and theirs.
 const DEPTH_DEFAULT: usize = 2;
 
-pub async fn graph(State(api): State<Api>, pairs: Pairs) -> Reply {
+pub async fn graph(api: Api, pairs: Pairs) -> Reply {
     let pairs = query("show the graph", pairs, &["ref", "depth"])?;
     let reference = pairs.text("ref");
     reference.as_deref().map(find::parse).transpose()?;
@@ -158,11 +153,11 @@ pub async fn graph(State(api): State<Api>, pairs: Pairs) -> Reply {
     json(&graph)
 }
 
-pub async fn graph_check(State(api): State<Api>) -> Reply {
+pub async fn graph_check(api: Api) -> Reply {
     json(&api.read(|present| Ok(present.graph_problems())).await?)
 }
 
-pub async fn impact(State(api): State<Api>, pairs: Pairs) -> Reply {
+pub async fn impact(api: Api, pairs: Pairs) -> Reply {
     let pairs = query("foresee an impact", pairs, &["ref"])?;
     let reference = pairs
         .text("ref")
@@ -171,7 +166,7 @@ pub async fn impact(State(api): State<Api>, pairs: Pairs) -> Reply {
     json(&api.read(move |present| present.impact(&reference)).await?)
 }
 
-pub async fn why(State(api): State<Api>, pairs: Pairs) -> Reply {
+pub async fn why(api: Api, pairs: Pairs) -> Reply {
     let pairs = query("ask why", pairs, &["ref"])?;
     match pairs.text("ref") {
         Some(reference) => {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use mainstay_api::Problem;
 use mainstay_api::present::Standing;
 use mainstay_api::types::{BadFrame, BadPeer, Status, StatusProblem, Verdict, Version};
+use mainstay_identity::hex;
 use mainstay_protocol::bad_frames::BadFrames;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::revision;
@@ -18,7 +18,7 @@ use super::reply::{Failure, Reply, json};
 use crate::metrics::Gauges;
 use crate::space;
 
-pub async fn status(State(api): State<Api>) -> Reply {
+pub async fn status(api: Api) -> Reply {
     let leadership = api.shared.standing().leadership;
     // Another may lead, and be heard.
     let term = match leadership {
@@ -60,7 +60,7 @@ fn tell_suspended(api: &Api, status: &mut Status) {
     }
 }
 
-pub async fn version(State(api): State<Api>) -> Reply {
+pub async fn version(api: Api) -> Reply {
     let cluster = api.read(|present| Ok(present.view.cluster())).await?;
     json(&Version {
         build: env!("CARGO_PKG_VERSION").to_owned(),
@@ -86,7 +86,7 @@ pub async fn healthz() -> &'static str {
 }
 
 /// It leads or hears who does, and the cluster's first entry is there: changes are taken.
-pub async fn readyz(State(api): State<Api>) -> Reply {
+pub async fn readyz(api: Api) -> Reply {
     let founded = api
         .read(|present| Ok(present.view.cluster().is_some()))
         .await?;
@@ -99,7 +99,7 @@ pub async fn readyz(State(api): State<Api>) -> Reply {
     }
 }
 
-pub async fn metrics(State(api): State<Api>) -> Result<impl IntoResponse, Failure> {
+pub async fn metrics(api: Api) -> Result<impl IntoResponse, Failure> {
     let inbox = &api.shared.inbox;
     let inbox_depth = inbox.max_capacity() - inbox.capacity();
     let gauges = api
@@ -114,7 +114,7 @@ pub async fn metrics(State(api): State<Api>) -> Result<impl IntoResponse, Failur
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text))
 }
 
-pub async fn bad_frames(State(api): State<Api>) -> Reply {
+pub async fn bad_frames(api: Api) -> Reply {
     let peers: Vec<BadPeer> = api
         .shared
         .sessions
@@ -135,11 +135,7 @@ fn bad_peer(bad: &BadFrames) -> BadPeer {
                 kind: frame.kind,
                 why: frame.why.clone(),
                 bytes: frame.bytes as u64,
-                head: frame
-                    .head
-                    .iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect(),
+                head: hex(&frame.head),
             })
             .collect(),
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::HeaderMap;
 use axum::http::header::{ETAG, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use mainstay_api::types::{
@@ -18,7 +18,7 @@ use super::Api;
 use super::changes::{config, operate};
 use super::reply::{Failure, Reply, body, json};
 
-pub async fn one(State(api): State<Api>, Path(name): Path<String>) -> Reply {
+pub async fn one(api: Api, Path(name): Path<String>) -> Reply {
     let reference = format!("placement/{name}");
     let described = api
         .read(move |present| present.describe(&reference))
@@ -31,12 +31,7 @@ pub async fn one(State(api): State<Api>, Path(name): Path<String>) -> Reply {
     Ok(response)
 }
 
-pub async fn put(
-    State(api): State<Api>,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Reply {
+pub async fn put(api: Api, Path(name): Path<String>, headers: HeaderMap, bytes: Bytes) -> Reply {
     let what = format!("put {name}");
     let spec: PlacementSpec = body(&what, &bytes)?;
     if spec.name != name {
@@ -49,7 +44,7 @@ pub async fn put(
     apply_all(&api, what, vec![change]).await
 }
 
-pub async fn delete(State(api): State<Api>, Path(name): Path<String>, headers: HeaderMap) -> Reply {
+pub async fn delete(api: Api, Path(name): Path<String>, headers: HeaderMap) -> Reply {
     let what = format!("delete {name}");
     // Its name is enough to say what is to go.
     let based_on = match headers.contains_key(IF_MATCH) {
@@ -64,7 +59,7 @@ pub async fn delete(State(api): State<Api>, Path(name): Path<String>, headers: H
     apply_all(&api, what, vec![change]).await
 }
 
-pub async fn apply(State(api): State<Api>, bytes: Bytes) -> Reply {
+pub async fn apply(api: Api, bytes: Bytes) -> Reply {
     let request: ApplyRequest = body("apply", &bytes)?;
     let mut changes = Vec::new();
     for change in &request.changes {
@@ -93,7 +88,7 @@ pub async fn apply(State(api): State<Api>, bytes: Bytes) -> Reply {
     operate(&api, "apply".to_owned(), Operation::Apply(apply)).await
 }
 
-pub async fn history(State(api): State<Api>, Path(name): Path<String>) -> Reply {
+pub async fn history(api: Api, Path(name): Path<String>) -> Reply {
     let reference = format!("placement/{name}");
     let versions = api
         .read(move |present| match present.find(&reference)? {
@@ -104,7 +99,7 @@ pub async fn history(State(api): State<Api>, Path(name): Path<String>) -> Reply 
     json(&versions)
 }
 
-pub async fn reconfigure(State(api): State<Api>, Path(name): Path<String>, bytes: Bytes) -> Reply {
+pub async fn reconfigure(api: Api, Path(name): Path<String>, bytes: Bytes) -> Reply {
     let what = format!("reconfigure {name}");
     let request: ReconfigureRequest = body(&what, &bytes)?;
     let on = match &request.on {
@@ -124,7 +119,7 @@ pub async fn reconfigure(State(api): State<Api>, Path(name): Path<String>, bytes
     operate(&api, what, Operation::Reconfigure(asked)).await
 }
 
-pub async fn rollback(State(api): State<Api>, Path(name): Path<String>, bytes: Bytes) -> Reply {
+pub async fn rollback(api: Api, Path(name): Path<String>, bytes: Bytes) -> Reply {
     let what = format!("roll {name} back");
     let request: RollbackRequest = body(&what, &bytes)?;
     let operation = Operation::Rollback {

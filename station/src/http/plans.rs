@@ -1,7 +1,6 @@
 //! Plans and settings: what wishes would change, by a pure function over a snapshot; settings read and changed.
 
 use axum::body::Bytes;
-use axum::extract::State;
 use mainstay_api::present::Present;
 use mainstay_api::shapes::Flaw;
 use mainstay_api::shapes::settings::{changed, shown};
@@ -15,7 +14,7 @@ use super::Api;
 use super::changes::operate;
 use super::reply::{Failure, Reply, body, json};
 
-pub async fn plan(State(api): State<Api>, bytes: Bytes) -> Reply {
+pub async fn plan(api: Api, bytes: Bytes) -> Reply {
     let request: PlanRequest = body("plan", &bytes)?;
     let plan = api
         .read(move |present| {
@@ -33,7 +32,7 @@ pub fn flawed(what: &str, flaws: Vec<WishFlaw>) -> Problem {
     problem
 }
 
-pub async fn settings(State(api): State<Api>) -> Reply {
+pub async fn settings(api: Api) -> Reply {
     json(&api.read(current).await?)
 }
 
@@ -53,7 +52,7 @@ fn current(present: &Present<'_>) -> Result<Settings, Problem> {
     })
 }
 
-pub async fn set_settings(State(api): State<Api>, bytes: Bytes) -> Reply {
+pub async fn set_settings(api: Api, bytes: Bytes) -> Reply {
     let request: SettingsRequest = body("set settings", &bytes)?;
     let settings = change(&api, "set settings", request).await?;
     let apply = Apply {

@@ -2,7 +2,7 @@
 //! which are switched off is in the graph.
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use mainstay_api::Problem;
 use mainstay_api::present::Live;
 use mainstay_api::types::{Rule, RuleOff, RuleSwitch};
@@ -17,11 +17,11 @@ use super::changes::operate;
 use super::reply::{Failure, Reply, body, json};
 use crate::shared::Shared;
 
-pub async fn list(State(api): State<Api>) -> Reply {
+pub async fn list(api: Api) -> Reply {
     json(&all(&api).await?)
 }
 
-pub async fn one(State(api): State<Api>, Path(name): Path<String>) -> Reply {
+pub async fn one(api: Api, Path(name): Path<String>) -> Reply {
     json(&find(&api, "show", &name).await?)
 }
 
@@ -83,7 +83,7 @@ async fn find(api: &Api, verb: &str, name: &str) -> Result<Rule, Failure> {
     Err(problem.near(near).to_do("mainstay rule list").into())
 }
 
-pub async fn disable(State(api): State<Api>, Path(name): Path<String>, bytes: Bytes) -> Reply {
+pub async fn disable(api: Api, Path(name): Path<String>, bytes: Bytes) -> Reply {
     let what = format!("disable rule {name}");
     let switch: RuleSwitch = body(&what, &bytes)?;
     let rule = find(&api, "disable", &name).await?;
@@ -95,13 +95,13 @@ pub async fn disable(State(api): State<Api>, Path(name): Path<String>, bytes: By
     }
     let operation = Operation::DisableRule {
         rule: name,
-        by: switch.by,
+        by: api.by(switch.by),
         why: switch.why,
     };
     operate(&api, what, operation).await
 }
 
-pub async fn enable(State(api): State<Api>, Path(name): Path<String>) -> Reply {
+pub async fn enable(api: Api, Path(name): Path<String>) -> Reply {
     let what = format!("enable rule {name}");
     find(&api, "enable", &name).await?;
     operate(&api, what, Operation::EnableRule { rule: name }).await

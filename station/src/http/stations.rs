@@ -1,8 +1,7 @@
 //! Changes of the group of stations.
 
-use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use mainstay_api::Problem;
 use mainstay_api::routes::Asker;
 use mainstay_api::types::{StationRequest, StationStops};
@@ -14,37 +13,27 @@ use super::reply::{Failure, Reply, body, json};
 use crate::group;
 use crate::shared::Submitted;
 
-pub async fn add(
-    State(api): State<Api>,
-    Extension(asker): Extension<Asker>,
-    Path(name): Path<String>,
-    bytes: Bytes,
-) -> Reply {
+pub async fn add(api: Api, Path(name): Path<String>, bytes: Bytes) -> Reply {
     let station = named("add a station", &name)?;
-    itself(&asker, station, "add a station")?;
+    itself(&api.asker, station, "add a station")?;
     let request: StationRequest = body("add a station", &bytes)?;
     json(&group::add(&api.shared, station, &request.address).await?)
 }
 
-pub async fn remove(State(api): State<Api>, Path(name): Path<String>) -> Reply {
+pub async fn remove(api: Api, Path(name): Path<String>) -> Reply {
     let station = named("remove a station", &name)?;
     json(&group::remove(&api.shared, station).await?)
 }
 
-pub async fn lead(State(api): State<Api>, Path(name): Path<String>) -> Reply {
+pub async fn lead(api: Api, Path(name): Path<String>) -> Reply {
     let station = named("let a station lead", &name)?;
     json(&group::lead(&api.shared, station).await?)
 }
 
 /// Said by a station of itself.
-pub async fn stops(
-    State(api): State<Api>,
-    Extension(asker): Extension<Asker>,
-    Path(name): Path<String>,
-    bytes: Bytes,
-) -> Reply {
+pub async fn stops(api: Api, Path(name): Path<String>, bytes: Bytes) -> Reply {
     let station = named("take a station's last words", &name)?;
-    itself(&asker, station, "take a station's last words")?;
+    itself(&api.asker, station, "take a station's last words")?;
     let StationStops { run } = body("take a station's last words", &bytes)?;
     let event = Event::StationStops { station, run };
     let submitted = Submitted {

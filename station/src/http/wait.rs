@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use axum::extract::State;
 use mainstay_api::Problem;
 use mainstay_api::present::{Present, find};
 use mainstay_api::time::span;
@@ -16,7 +15,7 @@ use mainstay_resource_graph::{Desired, Instance, InstanceState, Key, Relation, V
 use super::Api;
 use super::reply::{Failure, Reply, body, json, place};
 
-pub async fn wait(State(api): State<Api>, bytes: Bytes) -> Reply {
+pub async fn wait(api: Api, bytes: Bytes) -> Reply {
     let request: WaitRequest = body("wait", &bytes)?;
     let key = find::parse(&request.reference)?;
     possible(&key, &request)?;

@@ -174,12 +174,11 @@ fn shows(came: &Came, theirs: &Handshake, shared: &Shared) -> Result<(), Refusal
         );
         return Err(Refusal::new(code::NOT_ALLOWED, text));
     }
-    if peer.expired && theirs.role == Role::Station {
+    if peer.is_over() && theirs.role == Role::Station {
         let text = "its certificate has run out, and stations renew their own";
         return Err(Refusal::new(code::CERTIFICATE_EXPIRED, text));
     }
-    let access = shared.access.as_ref();
-    access.map_or(Ok(()), |access| access.admits(&shared.store.view(), peer))
+    shared.admits(peer)
 }
 
 /// Whether that was all it came for. With a certificate that has run out it may come for nothing else.
@@ -189,7 +188,7 @@ async fn renewal(
     came: &Came,
     shared: &Shared,
 ) -> Result<bool, Refusal> {
-    let expired = matches!(came, Came::Network(Some(peer)) if peer.expired);
+    let expired = matches!(came, Came::Network(Some(peer)) if peer.is_over());
     match message {
         AgentMessage::Renew(_) => renew(stream, came, shared).await.map(|()| true),
         _ if expired => {

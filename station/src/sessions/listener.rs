@@ -6,16 +6,16 @@ use std::time::Duration;
 use mainstay_api::routes::Asker;
 use mainstay_identity::tls::Peer;
 use mainstay_identity::way::BoxedStream;
-use mainstay_protocol::Bearer;
 use mainstay_protocol::handshake::Handshake;
-use mainstay_protocol::limits;
+use mainstay_protocol::{StationId, limits};
+use mainstay_resource_graph::{StationState, ViewExt};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::introduce::Introduced;
 use super::{introduce, network, serve};
-use crate::http::ToApi;
+use crate::http::{Connected, ToApi};
 use crate::peers;
 use crate::shared::Shared;
 
@@ -51,6 +51,8 @@ pub enum Came {
 const STOP_GRACE: Duration = Duration::from_millis(300);
 /// After an accept that failed (too many open files): time for some to close.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often it is looked whether a station is still one of the group.
+const LOOK: Duration = Duration::from_secs(1);
 
 pub async fn listen(config: ListenerConfig) {
     let ListenerConfig {
@@ -59,10 +61,12 @@ pub async fn listen(config: ListenerConfig) {
         mut stop,
         ground,
     } = config;
-    let introducing = Arc::new(Semaphore::new(limits::HANDSHAKES_MAX));
+    // Whoever comes over the network keeps nobody out who is on the machine.
+    let here = Arc::new(Semaphore::new(limits::HANDSHAKES_MAX));
+    let there = Arc::new(Semaphore::new(limits::HANDSHAKES_MAX));
     let mut sessions = JoinSet::new();
-    let place = || {
-        let permit = Arc::clone(&introducing).try_acquire_owned();
+    let place = |among: &Arc<Semaphore>| {
+        let permit = Arc::clone(among).try_acquire_owned();
         if permit.is_err() {
             tracing::warn!(
                 "too many connections have not introduced themselves; one more is closed"
@@ -74,7 +78,7 @@ pub async fn listen(config: ListenerConfig) {
         let failed = tokio::select! {
             accepted = local.accept() => match accepted {
                 Ok((stream, _address)) => {
-                    if let Some(permit) = place() {
+                    if let Some(permit) = place(&here) {
                         let ground = ground.clone();
                         sessions.spawn(async move { from_here(stream, &ground, permit).await });
                     }
@@ -84,7 +88,7 @@ pub async fn listen(config: ListenerConfig) {
             },
             accepted = network::accept(outside.as_ref()) => match accepted {
                 Ok((stream, from)) => {
-                    if let Some(permit) = place() {
+                    if let Some(permit) = place(&there) {
                         let ground = ground.clone();
                         sessions.spawn(async move { network::welcome(stream, from, &ground, permit).await });
                     }
@@ -109,6 +113,17 @@ pub async fn listen(config: ListenerConfig) {
     let ended = async { while sessions.join_next().await.is_some() {} };
     if tokio::time::timeout(STOP_GRACE, ended).await.is_err() {
         sessions.shutdown().await;
+    }
+}
+
+/// A station that was taken out of the group has nothing more to say in it.
+async fn until_removed(shared: &Shared, station: StationId) {
+    let removed = || {
+        let known = shared.store.view().station(station);
+        known.is_some_and(|station| station.state == StationState::Removed)
+    };
+    while !removed() {
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -143,13 +158,21 @@ pub async fn connection(
     match introduced {
         Ok(Ok(Introduced::Agent(agent))) => serve::serve(stream, *agent, pid, shared).await,
         Ok(Ok(Introduced::Log(from))) => {
-            let ended = shared.store.serve_peer(from, Box::new(stream)).await;
+            let serving = shared.store.serve_peer(from, Box::new(stream));
+            let ended = tokio::select! {
+                ended = serving => ended.map_err(|error| error.to_string()),
+                () = until_removed(shared, from) => Err("it was removed".to_owned()),
+            };
             tracing::debug!(%from, ?ended, "a station's connection ended");
         }
         // With the API's end the station ends.
         Ok(Ok(Introduced::Api(from))) => {
-            let asker = Asker::of(Bearer::Station(from));
-            drop(ground.to_api.send(ToApi { stream, asker }).await);
+            let whose = match came {
+                Came::Network(Some(peer)) => Connected::Shown(Arc::new(peer)),
+                Came::Network(None) => Connected::Stranger,
+                Came::Local(_) => Connected::Known(Asker::Station(from)),
+            };
+            drop(ground.to_api.send(ToApi { stream, whose }).await);
         }
         Ok(Ok(Introduced::Renewed)) => {}
         Ok(Err(bad)) => {

@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use mainstay_api::routes::Asker;
 use mainstay_identity::tls::{self, ALPN_API};
 use mainstay_identity::way;
 use mainstay_protocol::limits;
@@ -12,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::listener::{Came, Ground};
-use crate::http::ToApi;
+use crate::http::{Connected, ToApi};
 
 /// One that was accepted, up to who it is.
 pub async fn welcome(
@@ -41,7 +40,7 @@ pub async fn welcome(
     };
     let session = stream.get_ref().1;
     let authority = access.shown().credentials().authority;
-    let peer = match tls::peer(&authority, session.peer_certificates(), SystemTime::now()) {
+    let peer = match tls::peer(&authority, session.peer_certificates()) {
         Ok(peer) => peer,
         Err(error) => {
             tracing::warn!(%from, %error, "a certificate of this cluster says nobody");
@@ -54,17 +53,9 @@ pub async fn welcome(
             .await;
     }
     drop(permit);
-    let asker = match peer {
-        None => Asker::Stranger,
-        Some(peer) if peer.expired => Asker::Expired(peer.bearer),
-        Some(peer) => match access.admits(&shared.store.view(), &peer) {
-            Ok(()) => Asker::of(peer.bearer),
-            Err(refusal) => Asker::Refused(refusal.code, refusal.text),
-        },
-    };
     let passed = ground.to_api.send(ToApi {
         stream: Box::new(stream),
-        asker,
+        whose: peer.map_or(Connected::Stranger, |peer| Connected::Shown(Arc::new(peer))),
     });
     // With the API's end the station ends.
     drop(passed.await);

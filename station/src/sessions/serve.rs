@@ -24,6 +24,7 @@ use super::introduce::{First, FromAgent};
 use super::link::Link;
 use super::{bulk, denied, writer};
 use crate::shared::{Shared, Submitted};
+use crate::space;
 
 pub async fn serve(
     stream: BoxedStream,
@@ -110,8 +111,21 @@ impl Session {
             self.link.deny(&refusal);
             return Err(refusal.text);
         }
-        let sent = self.shared.inbox.send(submitted).await;
-        sent.map_err(|_closed| "the station stops".to_owned())
+        // Nothing is taken out of the inbox then, and whoever comes again and again would fill it.
+        if let Some(shortage) = self.shared.store.short_of_space() {
+            let refusal = space::refusal(&shortage);
+            self.link.deny(&refusal);
+            return Err(refusal.text);
+        }
+        let mut closing = self.link.closing();
+        tokio::select! {
+            sent = self.shared.inbox.send(submitted) => {
+                sent.map_err(|_closed| "the station stops".to_owned())
+            }
+            why = closing.wait_for(Option::is_some) => {
+                Err(why.ok().and_then(|why| *why).unwrap_or("closed").to_owned())
+            }
+        }
     }
 
     /// Until it ends; says why it did.
@@ -270,7 +284,7 @@ impl Session {
                     | Event::AgentGone { .. }
                     | Event::Stations(_)
                     | Event::StationStops { .. }
-                    | Event::Operator(_) => {
+                    | Event::Operator { .. } => {
                         unreachable!("what came back is what was sent")
                     }
                 },

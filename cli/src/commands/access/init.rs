@@ -117,6 +117,7 @@ fn found(
         cluster_name: arguments.name.clone(),
         listen: Some(arguments.listen.clone()),
         stations: BTreeMap::new(),
+        token: None,
     })?;
     let key = NodeKey::mint()?;
     let certificate = authority.issue(&Bearer::Station(FIRST), &key.public(), now, DAEMON_VALID)?;

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_api::client::NOBODY_ANSWERS;
-use mainstay_api::types::{JoinRequest, Joined};
+use mainstay_api::types::{Hidden, JoinRequest, Joined};
 use mainstay_api::{Client, Exit, Problem};
 use mainstay_identity::tls;
 use mainstay_identity::{
-    Credentials, DIRECTORY, Fingerprint, Keep, KeepError, Membership, SealKey, Whom,
-    default_directory, hex,
+    Credentials, DIRECTORY, Fingerprint, Keep, KeepError, Membership, NodeKey, SealKey, Whom,
+    default_directory, hex, unhex, unhex_exactly,
 };
 use mainstay_protocol::{Address, ClusterId, ClusterName, NodeName, code};
 use serde::Serialize;
@@ -55,26 +55,29 @@ pub async fn run(app: &mut App<'_>, arguments: &JoinArguments) -> Outcome {
             );
             return Err(taken(WHAT, why));
         }
-        app.console.say(&format!(
-            "{} is in cluster {} already",
-            known.name, known.cluster_name
-        ));
-        return told(app, arguments, dir, &known);
+        if is_in(&keep, &known, arguments) {
+            app.console.say(&format!(
+                "{} is in cluster {} already",
+                known.name, known.cluster_name
+            ));
+            return told(app, arguments, dir, &known);
+        }
     }
     let key = keep.key_or_mint().map_err(kept)?;
     let request = JoinRequest {
         id: arguments.token.id.clone(),
-        secret: arguments.token.secret(),
+        secret: Hidden(arguments.token.secret()),
         public_key: hex(&key.public()),
         kind: arguments.token.whom.as_str().to_owned(),
         node: node.as_ref().map(ToString::to_string),
-        wall_ms: rebuilt::now_ms(),
+        wall_ms: 0,
+        proof: String::new(),
     };
-    let joined = ask(app, arguments, &request).await?;
+    let joined = ask(app, arguments, &request, &key).await?;
     let membership = membership(arguments, &joined)?;
     let shown = Credentials {
-        authority: der(&joined.authority)?.into(),
-        certificate: der(&joined.certificate)?.into(),
+        authority: unhex(&joined.authority).ok_or_else(unreadable)?.into(),
+        certificate: unhex(&joined.certificate).ok_or_else(unreadable)?.into(),
         key,
     };
     if Fingerprint::of(&shown.authority) != arguments.token.authority {
@@ -84,17 +87,26 @@ pub async fn run(app: &mut App<'_>, arguments: &JoinArguments) -> Outcome {
         ));
     }
     if let Some(seal_key) = &joined.seal_key {
-        let key = mainstay_identity::unhex::<32>(seal_key).ok_or_else(unreadable)?;
+        let key = unhex_exactly::<32>(&seal_key.0).ok_or_else(unreadable)?;
         keep.write_seal_key(&SealKey(key)).map_err(kept)?;
     }
-    keep.write_membership(&membership).map_err(kept)?;
     keep.write(&shown).map_err(kept)?;
+    // Last, since its presence says that all is there.
+    keep.write_membership(&membership).map_err(kept)?;
     context(app, arguments, &membership, &dir)?;
     app.console.say(&format!(
         "{} is let in to cluster {}",
         membership.name, membership.cluster_name
     ));
     told(app, arguments, dir, &membership)
+}
+
+/// Whether there is nothing to ask for. Another token lets in anew: in another role, or after what was there was taken back or
+/// ran out. Only a station with a store stays who it is, since its number is in it.
+fn is_in(keep: &Keep, known: &Membership, arguments: &JoinArguments) -> bool {
+    let same = known.token.as_ref() == Some(&arguments.token.id);
+    let stays = arguments.token.whom == Whom::Station && keep.had_store();
+    keep.is_there() && (same || stays)
 }
 
 /// What was said fits whom the token lets in; the node's name, of an agent.
@@ -145,6 +157,7 @@ async fn ask(
     app: &mut App<'_>,
     arguments: &JoinArguments,
     request: &JoinRequest,
+    key: &NodeKey,
 ) -> Result<Joined, Problem> {
     let stranger = tls::stranger(arguments.token.authority);
     let stranger = Arc::new(stranger.map_err(|error| bug(WHAT, error))?);
@@ -153,10 +166,12 @@ async fn ask(
     let begun = std::time::Instant::now();
     let mut said = false;
     loop {
-        let request = JoinRequest {
+        let mut request = JoinRequest {
             wall_ms: rebuilt::now_ms(),
             ..request.clone()
         };
+        let proof = key.sign(&request.said());
+        request.proof = hex(&proof.map_err(|error| bug(WHAT, error))?);
         let problem = match client.join(&request).await {
             Ok(joined) => return Ok(joined),
             Err(problem) => problem,
@@ -201,6 +216,7 @@ fn membership(arguments: &JoinArguments, joined: &Joined) -> Result<Membership, 
         cluster_name: ClusterName::new(&joined.cluster_name).map_err(|_| unreadable())?,
         listen: arguments.listen.clone(),
         stations: stations.map_err(|_| unreadable())?,
+        token: Some(arguments.token.id.clone()),
     })
 }
 
@@ -254,12 +270,6 @@ fn told(
     };
     app.console.answer(&member, &[], |_| format!("{next}\n"))?;
     Ok(Exit::Ok)
-}
-
-fn der(text: &str) -> Result<Vec<u8>, Problem> {
-    let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
-    let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(byte).collect();
-    bytes.ok_or_else(unreadable)
 }
 
 fn unreadable() -> Problem {

@@ -5,7 +5,8 @@ use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{Admits, Bearer, NodeName, StationId, limits};
 use mainstay_resource_graph::{
-    Digest, Identity, Key, Kind, Revoked, Secret, Token, TokenId, TokenState, Txn, Vertex, View,
+    Digest, Identity, Key, Kind, Revoked, Secret, StationState, Token, TokenId, TokenState, Txn,
+    Vertex, View, ViewExt,
 };
 
 use super::{Result_, recorded};
@@ -76,7 +77,7 @@ pub fn use_token(txn: &mut Txn<'_>, used: &UseToken, env: &Env) -> Result_ {
     let known = known.ok_or_else(|| unknown(id))?;
     match &known.state {
         TokenState::Open if env.now <= known.until => {}
-        TokenState::Used(bearer) if identity(txn, bearer).is_some_and(|has| has.key == *key) => {
+        TokenState::Used(bearer) if has_this_key(txn, bearer, key) => {
             return Ok(recorded(Vec::new(), format!("{bearer} is let in")));
         }
         TokenState::Used(bearer) => {
@@ -107,6 +108,10 @@ pub fn use_token(txn: &mut Txn<'_>, used: &UseToken, env: &Env) -> Result_ {
     let state = TokenState::Used(bearer);
     put(txn, id, Token { state, ..known });
     Ok(recorded(Vec::new(), text))
+}
+
+fn has_this_key(txn: &Txn<'_>, bearer: &Bearer, key: &Digest) -> bool {
+    identity(txn, bearer).is_some_and(|known| known.key == *key && known.revoked.is_none())
 }
 
 fn whom(txn: &Txn<'_>, admits: &Admits, asks: &Asks, id: &TokenId) -> Result<Bearer, Refusal> {
@@ -157,10 +162,23 @@ pub fn revoke(txn: &mut Txn<'_>, bearer: &Bearer, by: &str, why: &str) -> Result
         let text = format!("{bearer} was never let in");
         return Err(Refusal::new(code::NOT_FOUND, text));
     };
+    if let Bearer::Station(station) = bearer
+        && txn
+            .station(*station)
+            .is_some_and(|known| known.state != StationState::Removed)
+    {
+        let text = format!(
+            "{station} is in the group: removing it takes its vote, and its identity with it"
+        );
+        return Err(Refusal::new(code::REFUSED_BY_SAFETY, text));
+    }
     if let Some(revoked) = &known.revoked {
         let text = format!("{bearer} was taken back by {} already", revoked.by);
         return Ok(recorded(Vec::new(), text));
     }
+    take_back_tokens(txn, by, |token| {
+        token.admits.to_string() == bearer.to_string() || is_theirs(token, bearer)
+    });
     let revoked = Some(Revoked {
         by: by.to_owned(),
         why: why.to_owned(),
@@ -171,6 +189,27 @@ pub fn revoke(txn: &mut Txn<'_>, bearer: &Bearer, by: &str, why: &str) -> Result
     )
     .expect("an identity has no transitions");
     Ok(recorded(Vec::new(), format!("{bearer} is let in no more")))
+}
+
+/// Takes back those open tokens for which this is so.
+pub fn take_back_tokens(txn: &mut Txn<'_>, by: &str, those: impl Fn(&Token) -> bool) {
+    for key in txn.keys(Kind::Token) {
+        let (Some(known), Key::Token(id)) = (token(txn, &key), &key) else {
+            continue;
+        };
+        if known.state == TokenState::Open && those(&known) {
+            let state = TokenState::Revoked { by: by.to_owned() };
+            put(txn, id, Token { state, ..known });
+        }
+    }
+}
+
+/// Whether a person made it: `by` has the name, and in which role.
+fn is_theirs(token: &Token, bearer: &Bearer) -> bool {
+    match bearer {
+        Bearer::Person { name, role } => token.by == format!("{name} ({})", role.as_str()),
+        Bearer::Agent(_) | Bearer::Station(_) => false,
+    }
 }
 
 pub fn set_secret(
@@ -386,6 +425,57 @@ mod tests {
         // Its name is free again.
         shows(&mut graph, at(5), &shown("bb", 3, n1())).unwrap();
         assert_eq!(known(&mut graph).revoked, None);
+    }
+
+    // proves: U1
+    #[test]
+    fn whoever_is_taken_back_takes_its_tokens_along() {
+        let mut graph = Graph::new();
+        let person = |role| Admits::Person {
+            name: "ada".parse().unwrap(),
+            role,
+        };
+        made(&mut graph, at(0), "aa", person(Role::Admin));
+        let first = shown("aa", 1, Asks::Person);
+        shows(&mut graph, at(1), &first).unwrap();
+        // One for herself, one that she made for another, and one of somebody else.
+        made(&mut graph, at(2), "bb", person(Role::Admin));
+        made(&mut graph, at(2), "cc", person(Role::Operator));
+        for (name, by) in [("dd", "ada (admin)"), ("ee", "ada (operator)")] {
+            let new = NewToken {
+                id: id(name),
+                hash: [7; 32],
+                admits: Admits::Agent(None),
+                valid: MINUTE * 15,
+                by: by.to_owned(),
+            };
+            done(&mut graph, at(2), |txn, env| create(txn, &new, env)).unwrap();
+        }
+        let ada = Bearer::Person {
+            name: "ada".parse().unwrap(),
+            role: Role::Admin,
+        };
+        let why = |txn: &mut Txn<'_>, _: &Env| revoke(txn, &ada, "bob", "left");
+        done(&mut graph, at(3), why).unwrap();
+        assert_eq!(
+            shows(&mut graph, at(4), &first),
+            Err(code::TOKEN_USED),
+            "what let her in does not any more"
+        );
+        let n1 = || Asks::Agent(node("n1"));
+        for (name, asks, expected) in [
+            ("bb", Asks::Person, Err(code::TOKEN_REVOKED)),
+            ("dd", n1(), Err(code::TOKEN_REVOKED)),
+            (
+                "cc",
+                Asks::Person,
+                Ok("person/ada/operator is let in".to_owned()),
+            ),
+            ("ee", n1(), Ok("agent/n1 is let in".to_owned())),
+        ] {
+            let answer = shows(&mut graph, at(4), &shown(name, 2, asks));
+            assert_eq!(answer, expected, "{name}");
+        }
     }
 
     // proves: S17

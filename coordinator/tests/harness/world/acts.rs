@@ -207,7 +207,7 @@ impl World {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
         self.core
-            .enqueue(Event::Operator(operation), Some(ticket))
+            .enqueue(Event::operator(operation, "ada"), Some(ticket))
             .unwrap();
         ticket
     }

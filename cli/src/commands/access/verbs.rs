@@ -1,0 +1,74 @@
+//! What each command asks of a station, for `can-i`: who may ask that may give the command.
+
+use mainstay_api::routes::{self, Route};
+
+/// What each command asks of a station.
+pub const VERBS: &[(&str, Route)] = &[
+    ("status", routes::STATUS),
+    ("get", routes::RESOURCE),
+    ("describe", routes::RESOURCE),
+    ("why", routes::WHY),
+    ("impact", routes::IMPACT),
+    ("graph", routes::GRAPH),
+    ("events", routes::EVENTS),
+    ("decisions", routes::DECISIONS),
+    ("logs", routes::INSTANCE_LOGS),
+    ("wait", routes::WAIT),
+    ("plan", routes::PLAN),
+    ("apply", routes::APPLY),
+    ("start", routes::START),
+    ("stop", routes::INSTANCE_STOP),
+    ("restart", routes::INSTANCE_RESTART),
+    ("clear", routes::INSTANCE_CLEAR),
+    ("check", routes::INSTANCE_CHECK),
+    ("ask-status", routes::INSTANCE_STATUS),
+    ("call", routes::INSTANCE_MESSAGE),
+    ("answer", routes::ASKED_ANSWER),
+    ("reconfigure", routes::PLACEMENT_RECONFIGURE),
+    ("placement rollback", routes::PLACEMENT_ROLLBACK),
+    ("delete", routes::PLACEMENT_DELETE),
+    ("settings get", routes::SETTINGS),
+    ("settings set", routes::SETTINGS_PUT),
+    ("parked requeue", routes::PARKED_REQUEUE),
+    ("parked drop", routes::PARKED_DROP),
+    ("rule disable", routes::RULE_DISABLE),
+    ("rule enable", routes::RULE_ENABLE),
+    ("station add", routes::STATION_ADD),
+    ("station remove", routes::STATION_REMOVE),
+    ("station lead", routes::STATION_LEAD),
+    ("chaos", routes::CHAOS),
+    ("token create", routes::TOKEN_CREATE),
+    ("token list", routes::TOKENS),
+    ("token revoke", routes::TOKEN_REVOKE),
+    ("identity list", routes::IDENTITIES),
+    ("identity revoke", routes::IDENTITY_REVOKE),
+    ("secret set", routes::SECRET_PUT),
+    ("secret list", routes::SECRETS),
+    ("backup", routes::BACKUP),
+];
+
+#[cfg(test)]
+mod tests {
+    use mainstay_api::routes::{ALL, Method, Needs};
+
+    use super::*;
+
+    /// Asked by no command, or along with another one by the same.
+    const NOBODYS: &[Route] = &[
+        routes::PLACEMENT_PUT,
+        routes::PERSON_REVOKE,
+        routes::INSTANCE_SAFE_START,
+        routes::SUPERVISOR_CHECK,
+        routes::SUPERVISOR_STATUS,
+    ];
+
+    #[test]
+    fn every_change_and_every_copy_of_all_has_its_command() {
+        let asked = |route: &&Route| route.method != Method::Get || **route == routes::BACKUP;
+        let persons = |route: &&Route| !matches!(route.needs, Needs::Nobody | Needs::Station);
+        for route in ALL.iter().filter(asked).filter(persons) {
+            let known = VERBS.iter().any(|(_, of)| of == route) || NOBODYS.contains(route);
+            assert!(known, "can-i knows no command for {route}");
+        }
+    }
+}
