@@ -26,7 +26,7 @@ use tokio::time::{sleep, timeout as within, timeout_at as until};
 use uuid::Uuid;
 
 use crate::problem::Problem;
-use crate::routes::{Method, NEXT_CURSOR_HEADER};
+use crate::routes::{Method, NEXT_CURSOR_HEADER, STATIONS_HEADER};
 use crate::time::span;
 use connection::{Asked, Open, Received};
 use stations::{Failed, Stations, nobody};
@@ -95,6 +95,11 @@ impl Client {
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
+    }
+
+    /// Where the stations are now, if one of them said so.
+    pub fn told_stations(&self) -> Option<Vec<Address>> {
+        self.stations.told().clone()
     }
 
     pub fn timeout(&self) -> Duration {
@@ -202,6 +207,8 @@ impl Client {
     async fn ask(&self, asked: Asked<'_>, timeout: Duration) -> Result<Received, Problem> {
         let order = self.stations.in_order();
         let (_, received) = self.reach(&asked, timeout, &order, connection::ask).await?;
+        self.stations
+            .hear(received.header(STATIONS_HEADER).as_deref());
         match received.is_success() {
             true => Ok(received),
             false => Err(received.problem()),

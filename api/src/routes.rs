@@ -140,6 +140,9 @@ routes! {
     STATION_STOPS: Post Station "/v1/stations/{name}/stops";
     /// Leadership is handed over to it.
     STATION_LEAD: Post Admin "/v1/stations/{name}/lead";
+    /// Answered by that station itself.
+    STATION_CHECK: Post Operator "/v1/stations/{name}/check";
+    STATION_STATUS: Post Operator "/v1/stations/{name}/status";
     TYPES: Get Reader "/v1/types";
     TYPE: Get Reader "/v1/types/{name}";
     PLACEMENTS: Get Reader "/v1/placements";
@@ -252,6 +255,8 @@ routes! {
 pub const NEXT_CURSOR_HEADER: &str = "mainstay-next";
 /// How old an answer's data may be, in milliseconds.
 pub const DATA_AGE_HEADER: &str = "mainstay-data-age-ms";
+/// Where the stations of the group are now, for whoever came over the network: addresses, with commas between them.
+pub const STATIONS_HEADER: &str = "mainstay-stations";
 /// The type of a backup's bytes.
 pub const BACKUP_CONTENT: &str = "application/vnd.mainstay.backup";
 pub const REQUEST_ID_HEADER: &str = "x-request-id";

@@ -18,6 +18,8 @@ pub struct App<'a> {
     pub console: Console<'a>,
     pub home: Home,
     pub global: Global,
+    /// The stations that were asked, and by which context.
+    pub asked: Option<(Context, Client)>,
 }
 
 /// A command asks a dev cluster's station that is starting again for so long, so often.
@@ -55,6 +57,7 @@ impl App<'_> {
             self.station_back(&context.sockets).await;
         }
         let client = context.client()?;
+        self.asked = Some((context, client.clone()));
         Ok(match self.global.timeout {
             Some(timeout) => client.with_timeout(timeout),
             None => client,
@@ -72,6 +75,25 @@ impl App<'_> {
         while started.elapsed() < patience && !any_is_open(sockets).await {
             self.console.detail("its station is starting");
             tokio::time::sleep(STATION_LOOK).await;
+        }
+    }
+
+    /// The group changes while people work with it: from now on those are asked that are there.
+    pub fn keep_told_stations(&mut self) {
+        let Some((context, client)) = self.asked.take() else {
+            return;
+        };
+        let told = client.told_stations();
+        let told = told.filter(|told| !context.stations.is_empty() && *told != context.stations);
+        let Some(stations) = told else { return };
+        if let Err(problem) = self.home.write(&Context {
+            stations,
+            ..context
+        }) {
+            self.console.detail(&format!(
+                "where the stations are now is not kept: {}",
+                problem.why
+            ));
         }
     }
 

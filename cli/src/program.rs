@@ -64,6 +64,7 @@ pub fn run(arguments: Arguments, home: Home, console: Console<'_>) -> Exit {
         console,
         home,
         global: arguments.global,
+        asked: None,
     };
     let told = arguments.command.told();
     let outcome = catch_unwind(AssertUnwindSafe(|| dispatch(&mut app, arguments.command)))
@@ -73,6 +74,7 @@ pub fn run(arguments: Arguments, home: Home, console: Console<'_>) -> Exit {
                 "it panicked; the lines above say where",
             ))
         });
+    app.keep_told_stations();
     match outcome {
         Ok(exit) => exit,
         Err(problem) => {

@@ -194,6 +194,8 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::INSTANCE_LOGS, get(logs::logs)),
         (routes::INSTANCE_MESSAGE, post(asks::message)),
         (routes::SUPERVISOR_CHECK, post(asks::supervisor_check)),
+        (routes::STATION_CHECK, post(stations::check)),
+        (routes::STATION_STATUS, post(stations::status)),
         (routes::SUPERVISOR_STATUS, post(asks::supervisor_status)),
         (routes::CHAOS, post(asks::chaos)),
         (routes::WAIT, post(wait::wait)),

@@ -32,6 +32,7 @@ mod group;
 mod http;
 mod metrics;
 mod options;
+mod parts;
 mod peers;
 mod recovery_supervisor;
 pub mod rule;

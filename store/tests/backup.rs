@@ -4,6 +4,7 @@
 mod support;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use mainstay_protocol::{Epoch, StationId};
@@ -69,6 +70,8 @@ fn a_backup_is_restored_as_it_was_under_a_new_epoch_and_its_log_goes_on() {
     let dir = kept.path("restored");
     let made = backup.restore(&dir, StationId(1), NOW_MS).unwrap();
     assert_eq!(made.epoch, Epoch(57_600_000_000));
+    let mode = fs::metadata(&dir).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o700, "what is configured is not for everybody");
     let mut driver = Driver::open_leading(config(&dir));
     assert_eq!(driver.begun, Some(made.epoch));
     assert_eq!(driver.graph.revision(), made.revision);

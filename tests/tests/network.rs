@@ -1,7 +1,7 @@
 //! Machines with addresses of their own, in network namespaces: a cluster comes to be by the commands that the README has, and
 //! whoever has no business there is told so.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -238,13 +238,13 @@ fn whoever_is_taken_back_is_gone_at_once_and_comes_again_by_another_token() {
     let mut following = machines.command(2, &mainstay_tests::mainstay_binary());
     let following = following.args(["events", "-f"]).stdin(Stdio::null());
     let mut following = following
-        .stdout(Stdio::piped())
+        .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .expect("it can be run");
     let mut first = [0];
-    let output = following.stdout.as_mut().expect("it is piped");
-    output.read_exact(&mut first).expect("there is an event");
+    let talk = following.stderr.as_mut().expect("it is piped");
+    talk.read_exact(&mut first).expect("it waits, and says so");
     machines
         .sh(1, "identity revoke person/ada/operator --reason left --yes")
         .ok();
@@ -313,6 +313,79 @@ fn who_has_seen_a_token_and_not_the_key_is_given_nothing() {
         assert!(refused.why.contains("does not prove"), "{refused:?}");
     }
     assert!(ask(Some(&key)).is_ok(), "the same one is told the same");
+}
+
+// proves: U1
+#[test]
+fn what_is_secret_is_in_no_log_no_answer_and_no_list_of_processes() {
+    let mut machines = Machines::new(2);
+    let dir = machines.data(1, "station");
+    machines
+        .sh(1, &format!("init --name prod --listen 10.0.0.1:7600 {dir}"))
+        .ok();
+    machines.start(1, &format!("station run {dir} --profile dev --log trace"));
+    machines.until_running(1, 1);
+    let mut secrets = Vec::new();
+    for role in ["agent", "admin --name ada"] {
+        let made = machines.sh(1, &format!("token create --role {role}")).ok();
+        let token = made.stdout.split_whitespace().nth(4);
+        let token: JoinToken = token.and_then(|text| text.parse().ok()).expect("a token");
+        secrets.push(token.secret());
+        let dir = format!(
+            "--dir {}",
+            machines.dir(2).join(role.replace(' ', "-")).display()
+        );
+        machines.join(2, &made, &dir).ok();
+    }
+    let agent = machines.dir(2).join("agent").display().to_string();
+    machines.start(2, &format!("agent run --dir {agent} --log trace"));
+    machines.until_online(1, 1);
+    let mut setting = machines.command(2, &mainstay_tests::mainstay_binary());
+    let mut setting = setting
+        .args(["secret", "set", "db"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("it can be run");
+    let mut input = setting.stdin.take().expect("it is piped");
+    input.write_all(b"very-hidden-word").expect("it listens");
+    drop(input);
+    assert!(setting.wait().expect("it ends").success());
+    secrets.push("very-hidden-word".to_owned());
+    for file in ["station/identity/seal.key", "station/identity/key.pem"] {
+        let text = std::fs::read_to_string(machines.dir(1).join(file)).expect("it is kept");
+        let line = text.lines().find(|line| !line.starts_with('-'));
+        secrets.push(line.expect("it has a line").trim().to_owned());
+    }
+
+    let mut said = vec![
+        ("the station's log".to_owned(), machines.log(1, "station")),
+        ("the agent's log".to_owned(), machines.log(2, "agent")),
+    ];
+    for line in [
+        "status",
+        "get secrets",
+        "get tokens",
+        "get identities",
+        "describe secret/db",
+        "graph",
+        "events",
+        "decisions",
+        "settings get",
+    ] {
+        for form in ["table", "json"] {
+            let run = machines.sh(2, &format!("{line} -v -o {form}"));
+            said.push((line.to_owned(), format!("{run:?}")));
+        }
+    }
+    let processes = outside::processes();
+    let arguments: Vec<String> = processes.into_iter().map(|one| one.arguments).collect();
+    said.push(("the list of processes".to_owned(), arguments.join("\n")));
+    assert!(said[0].1.contains("TRACE"), "all is logged");
+    for (what, text) in &said {
+        for secret in &secrets {
+            assert!(!text.contains(secret.as_str()), "{what} has {secret}");
+        }
+    }
 }
 
 // proves: S17, U1

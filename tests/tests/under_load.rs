@@ -290,14 +290,15 @@ fn a_group_grows_to_five_has_a_dead_one_replaced_and_shrinks_while_it_is_used() 
         );
         assert!(refused.stderr.contains("s3 would not"), "{refused:#?}");
         machines.signal(3, "station", Signal::CONT);
-        machines.until_running(1, 3);
+        machines.until_running(8, 3);
     });
     never_ended(&file, 1);
     // Its node came when there was one station, and was told of the rest.
     machines.signal(1, "station", Signal::KILL);
+    // So was the person's context, by the answers it was given.
     until(
         "its node is asked by another",
-        || machines.sh(2, "check steady@n7"),
+        || machines.sh(8, "check steady@n7"),
         |run| run.code == Some(0),
     );
 }

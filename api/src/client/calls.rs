@@ -445,6 +445,16 @@ impl Client {
         .await
     }
 
+    pub async fn station_check(&self, name: &str) -> Result<CheckAnswer, Problem> {
+        let path = routes::STATION_CHECK.fill(&[name]);
+        self.post(&path, &Value::Null).await
+    }
+
+    pub async fn station_status(&self, name: &str) -> Result<StatusAnswer, Problem> {
+        let path = routes::STATION_STATUS.fill(&[name]);
+        self.post(&path, &Value::Null).await
+    }
+
     pub async fn supervisor_check(&self, node: &str) -> Result<CheckAnswer, Problem> {
         self.post(&routes::SUPERVISOR_CHECK.fill(&[node]), &Value::Null)
             .await

@@ -1,7 +1,7 @@
 //! The addresses of a cluster's stations, and what is said when none of them answers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mainstay_protocol::{Address, code};
 use rustls::ClientConfig;
@@ -15,6 +15,8 @@ pub struct Stations {
     addresses: Arc<[Address]>,
     /// What is shown over the network.
     shown: Option<Arc<ClientConfig>>,
+    /// Where they are now, as one of them said.
+    told: Arc<Mutex<Option<Vec<Address>>>>,
     /// The one that answered last; a hint and no more, so its order among threads does not matter.
     first: Arc<AtomicUsize>,
 }
@@ -33,6 +35,7 @@ impl Stations {
         Self {
             addresses: addresses.into(),
             shown,
+            told: Arc::default(),
             first: Arc::default(),
         }
     }
@@ -43,6 +46,20 @@ impl Stations {
 
     pub fn shown(&self) -> Option<Arc<ClientConfig>> {
         self.shown.clone()
+    }
+
+    /// What an answer says of where they are, if it does.
+    pub fn hear(&self, said: Option<&str>) {
+        let addresses = said.unwrap_or_default().split(',');
+        let addresses: Result<Vec<Address>, _> = addresses.map(|at| at.trim().parse()).collect();
+        if let Ok(addresses) = addresses {
+            *self.told() = Some(addresses);
+        }
+    }
+
+    pub fn told(&self) -> MutexGuard<'_, Option<Vec<Address>>> {
+        // Every write under the lock is one assignment.
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Each once, the one that answered last first.
@@ -114,6 +131,22 @@ mod tests {
         );
         clone.let_down(2);
         assert_eq!(stations.in_order(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn where_they_are_is_what_was_heard_last_and_can_be_read() {
+        let stations = Stations::new(Vec::new(), None);
+        for (said, told) in [
+            (None, None),
+            (Some("10.0.0.1:7600"), Some(1)),
+            (Some("10.0.0.1:7600, 10.0.0.2:7600"), Some(2)),
+            (Some("nonsense"), Some(2)),
+            (Some(""), Some(2)),
+        ] {
+            stations.hear(said);
+            let known = stations.told().as_ref().map(Vec::len);
+            assert_eq!(known, told, "{said:?}");
+        }
     }
 
     #[test]

@@ -21,6 +21,10 @@ pub async fn check(app: &mut App<'_>, arguments: &CheckArguments) -> Outcome {
         let answer = client.supervisor_check(node.as_str()).await?;
         return show_checks(app, true, vec![Ok((answer, Exit::Ok))]);
     }
+    if let Key::Station(station) = &arguments.reference {
+        let answer = client.station_check(&station.to_string()).await?;
+        return show_checks(app, true, vec![Ok((answer, Exit::Ok))]);
+    }
     let keys = several::instances(&client, &arguments.reference).await?;
     let answers = several::each(keys, |key| {
         let client = client.clone();
@@ -105,6 +109,10 @@ pub async fn status(app: &mut App<'_>, arguments: &CheckArguments) -> Outcome {
     let answers = match &arguments.reference {
         Key::Supervisor(node) => {
             let answer = client.supervisor_status(node.as_str()).await;
+            vec![answer.map(|answer| (answer, Exit::Ok))]
+        }
+        Key::Station(station) => {
+            let answer = client.station_status(&station.to_string()).await;
             vec![answer.map(|answer| (answer, Exit::Ok))]
         }
         reference => {

@@ -85,7 +85,13 @@ pub async fn authorise(
         return Failure::from(refusal(what, &asker, route)).into_response();
     }
     request.extensions_mut().insert(asker);
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
+    if let Connected::Shown(_) = connected
+        && let Ok(stations) = HeaderValue::try_from(stations(shared))
+    {
+        let name = HeaderName::from_static(routes::STATIONS_HEADER);
+        response.headers_mut().insert(name, stations);
+    }
     // What goes on for longer than a request ends with the right to it.
     let is_whole = response.body().size_hint().exact().is_some();
     match connected {
@@ -115,6 +121,13 @@ fn asker_of(shared: &Shared, asker: Asker, request: &mut Request) -> Asker {
         Some(said) => said,
         None => asker,
     }
+}
+
+/// Where those are that can be reached over the network.
+fn stations(shared: &Shared) -> String {
+    let addresses = shared.store.status().addresses.into_values();
+    let addresses: Vec<String> = addresses.filter(|at| !at.starts_with("unix:")).collect();
+    addresses.join(",")
 }
 
 fn is_member(shared: &Shared, station: StationId) -> bool {

@@ -12,6 +12,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use mainstay_api::routes::Asker;
+use mainstay_api::time::span;
 use mainstay_api::types::StationStops;
 use mainstay_api::{Problem, routes};
 use mainstay_protocol::{StationId, code};
@@ -23,6 +25,8 @@ use crate::shared::Shared;
 
 /// How often it is looked whether the leader still is one.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long another station may take to say how it is.
+const ASK_DEADLINE: Duration = Duration::from_secs(5);
 
 pub async fn to_leader(State(api): State<Api>, request: Request, next: Next) -> Response {
     let shared = &api.shared;
@@ -124,6 +128,28 @@ async fn ask(
     answered
         .map(|response| response.map(Body::new))
         .map_err(|error| Lost::Sent(error.to_string()))
+}
+
+/// Asks another station something that only it can say, within a deadline.
+pub async fn ask_of(
+    shared: &Shared,
+    asker: &Asker,
+    station: StationId,
+    path: &str,
+) -> Result<Response, String> {
+    let mut request = Request::post(path)
+        .header(HOST, "station")
+        .body(Body::empty())
+        .expect("its parts are plain text");
+    request.extensions_mut().insert(asker.clone());
+    mark(&mut request, &shared.about.station.to_string());
+    let sent = AtomicBool::new(false);
+    let asking = ask(shared, station, request, &sent);
+    match tokio::time::timeout(ASK_DEADLINE, asking).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(Lost::Unsent(why) | Lost::Sent(why))) => Err(why),
+        Err(_elapsed) => Err(format!("nothing within {}", span(ASK_DEADLINE))),
+    }
 }
 
 /// Says to whoever leads that this life of this station ends in order. Where nobody takes it, the station is missed instead.

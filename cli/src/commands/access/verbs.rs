@@ -60,6 +60,8 @@ mod tests {
         routes::INSTANCE_SAFE_START,
         routes::SUPERVISOR_CHECK,
         routes::SUPERVISOR_STATUS,
+        routes::STATION_CHECK,
+        routes::STATION_STATUS,
     ];
 
     #[test]

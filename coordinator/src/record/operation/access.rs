@@ -272,7 +272,7 @@ mod tests {
 
     use mainstay_protocol::code::{self, Code};
     use mainstay_protocol::{Leadership, Revision, Role, Timestamp};
-    use mainstay_resource_graph::{Cause, Graph, Settings};
+    use mainstay_resource_graph::{Cause, Cluster, Graph, Settings};
 
     use super::*;
 
@@ -476,6 +476,35 @@ mod tests {
             let answer = shows(&mut graph, at(4), &shown(name, 2, asks));
             assert_eq!(answer, expected, "{name}");
         }
+    }
+
+    // proves: U6
+    #[test]
+    fn a_new_epoch_takes_back_what_may_have_been_used_in_what_is_lost() {
+        let mut graph = Graph::new();
+        let n1 = Asks::Agent(node("n1"));
+        for name in ["aa", "bb"] {
+            made(&mut graph, at(0), name, Admits::Agent(None));
+        }
+        shows(&mut graph, at(1), &shown("aa", 1, n1.clone())).unwrap();
+        let cluster = |epoch| Cluster {
+            id: mainstay_protocol::ClusterId(uuid::Uuid::from_u128(1)),
+            epoch,
+            name: mainstay_protocol::ClusterName::new("prod").unwrap(),
+            settings: Settings::LAN,
+            rules_off: Default::default(),
+            authority: None,
+        };
+        done(&mut graph, at(2), |txn, env| {
+            let epoch = env.leadership.epoch;
+            crate::record::epoch::raise(txn, cluster(epoch), env);
+            Ok(recorded(Vec::new(), ""))
+        })
+        .unwrap();
+        let open = shows(&mut graph, at(3), &shown("bb", 2, n1.clone()));
+        assert_eq!(open, Err(code::TOKEN_REVOKED));
+        let used = shows(&mut graph, at(3), &shown("aa", 1, n1));
+        assert_eq!(used, Ok("agent/n1 is let in".to_owned()));
     }
 
     // proves: S17
