@@ -17,8 +17,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mainstay_resource_graph::Key;
 
 pub use access::{
-    CanIArguments, IdentityArguments, IdentityCommand, InitArguments, JoinArguments,
-    SecretArguments, SecretCommand, TokenArguments, TokenCommand, TokenCreateArguments,
+    CanIArguments, CertArguments, CertCommand, HereArguments, IdentityArguments, IdentityCommand,
+    InitArguments, JoinArguments, SecretArguments, SecretCommand, TokenArguments, TokenCommand,
+    TokenCreateArguments,
 };
 pub use changes::{
     AnswerArguments, BreakArguments, CallArguments, ChangeArguments, ChaosArguments, ChaosCommand,
@@ -192,6 +193,8 @@ pub enum Command {
     Token(TokenArguments),
     /// Who was let in, and who you are
     Identity(IdentityArguments),
+    /// What daemons and people show, until when, and renewing it
+    Cert(CertArguments),
     /// What only those services learn that it is handed to
     Secret(SecretArguments),
     /// Whether you may do something; exit code 0 or 5
@@ -245,6 +248,7 @@ impl Command {
             | Self::Apply(_)
             | Self::Token(_)
             | Self::Identity(_)
+            | Self::Cert(_)
             | Self::Secret(_)
             | Self::Chaos(_) => true,
             Self::Agent(_)
@@ -330,6 +334,7 @@ impl Command {
             Self::Join(join) => join.told(),
             Self::Token(token) => token.command.told(),
             Self::Identity(identity) => identity.command.told(),
+            Self::Cert(cert) => cert.command.told(),
             Self::Secret(secret) => secret.command.told(),
             Self::CanI(can_i) => can_i.told(),
             Self::Version => "version".to_owned(),

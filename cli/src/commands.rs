@@ -5,6 +5,7 @@ mod answer;
 pub mod apply;
 mod ask;
 mod backup;
+mod cert;
 mod change;
 mod chaos;
 mod completion;
@@ -88,6 +89,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Join(arguments) => access::join(app, &arguments).await,
         Command::Token(arguments) => access::token(app, arguments).await,
         Command::Identity(arguments) => access::identity(app, arguments).await,
+        Command::Cert(arguments) => cert::run(app, arguments).await,
         Command::Secret(arguments) => access::secret(app, arguments).await,
         Command::CanI(arguments) => access::can_i(app, &arguments).await,
         Command::Dev(_)

@@ -37,6 +37,7 @@ mod text;
 mod yaml;
 
 mod app;
+mod directories;
 mod home;
 mod process;
 

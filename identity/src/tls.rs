@@ -40,6 +40,8 @@ pub struct Peer {
     pub bearer: Bearer,
     /// Its public key, as `NodeKey::public` gives it.
     pub public: Vec<u8>,
+    /// Until when what it showed stands.
+    pub not_after: SystemTime,
     /// It may do nothing but ask for a new certificate.
     pub expired: bool,
 }
@@ -111,11 +113,13 @@ pub fn peer(
         return Ok(None);
     };
     let (cluster, bearer, public) = read(first)?;
+    let not_after = not_after(authority, first)?;
     Ok(Some(Peer {
         cluster,
         bearer,
         public,
-        expired: not_after(authority, first)? < now,
+        not_after,
+        expired: not_after < now,
     }))
 }
 

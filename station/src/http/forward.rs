@@ -47,7 +47,9 @@ fn is_leaders(request: &Request) -> bool {
         let usage = uri.query().is_some_and(|query| query.contains("usage="));
         usage || uri.path().ends_with("/logs")
     };
-    *request.method() != Method::GET || asks_agent(request.uri())
+    // Agents show what they have to who leads.
+    let shown = request.uri().path() == routes::CERTIFICATES.path;
+    *request.method() != Method::GET || shown || asks_agent(request.uri())
 }
 
 async fn pass_on(
@@ -124,6 +126,18 @@ async fn ask(
     answered
         .map(|response| response.map(Body::new))
         .map_err(|error| Lost::Sent(error.to_string()))
+}
+
+/// What a station says of itself, whoever leads; or why it says nothing.
+pub async fn of_itself(
+    shared: &Shared,
+    station: StationId,
+    request: Request,
+) -> Result<Response, String> {
+    let answered = ask(shared, station, request, &AtomicBool::new(false)).await;
+    answered.map_err(|lost| match lost {
+        Lost::Sent(why) | Lost::Unsent(why) => why,
+    })
 }
 
 /// Says to whoever leads that this life of this station ends in order. Where nobody takes it, the station is missed instead.

@@ -1,0 +1,90 @@
+//! What an administrator asks before something goes wrong, and after: certificates, what `doctor` finds, the bundle.
+
+use mainstay_tests::{Machines, Run, until};
+use serde_json::Value;
+
+fn data(machines: &Machines, machine: usize, what: &str) -> String {
+    format!("--dir {}", machines.dir(machine).join(what).display())
+}
+
+fn join(machines: &Machines, machine: usize, made: &Run, more: &str) {
+    let line = made.stdout.trim();
+    let line = line.strip_prefix("mainstay ").expect("a line to be pasted");
+    let line = line.replace("HOST:PORT", &machines.station_address(machine));
+    machines.sh(machine, &format!("{line} {more}")).ok();
+}
+
+/// Two stations, and an agent on the second machine.
+fn cluster() -> Machines {
+    let mut machines = Machines::new(2);
+    let dir = data(&machines, 1, "station");
+    let listen = machines.station_address(1);
+    machines
+        .sh(1, &format!("init --name prod --listen {listen} {dir}"))
+        .ok();
+    machines.start(1, &format!("station run {dir} --profile dev"));
+    machines.until_list(1, "get stations", |all| all.len() == 1);
+    let made = machines.sh(1, "token create --role station").ok();
+    let dir = data(&machines, 2, "station");
+    join(&machines, 2, &made, &dir);
+    machines.start(2, &format!("station run {dir} --profile dev"));
+    let made = machines.sh(1, "token create --role agent").ok();
+    let dir = data(&machines, 2, "agent");
+    join(&machines, 2, &made, &format!("{dir} --node n2"));
+    machines.start(2, &format!("agent run {dir}"));
+    machines.until_list(1, "get nodes", |all| {
+        all.iter().any(|one| one["state"] == "Online")
+    });
+    machines.until_list(1, "get stations", |all| {
+        all.len() == 2 && all.iter().all(|one| one["state"] == "Running")
+    });
+    machines
+}
+
+fn one<'a>(all: &'a [Value], name: &str) -> &'a Value {
+    let found = all.iter().find(|one| one["name"] == name);
+    found.unwrap_or_else(|| panic!("{name} is among {all:#?}"))
+}
+
+// proves: U1
+#[test]
+fn a_daemons_certificate_is_seen_by_everybody_and_renewed_while_it_runs() {
+    let machines = cluster();
+    let all = machines.list(1, "cert list");
+    for name in ["agent/n2", "station/s1", "station/s2"] {
+        let shown = one(&all, name);
+        assert_eq!(shown["state"], "good", "{all:#?}");
+        assert!(shown["renews"].is_string(), "{all:#?}");
+    }
+    assert!(one(&all, "station/s1")["dir"].is_string(), "{all:#?}");
+    assert!(one(&all, "agent/n2")["dir"].is_null(), "{all:#?}");
+
+    // Certificates count in seconds.
+    let sessions = machines.log(2, "agent").matches("no session").count();
+    for name in ["agent/n2", "station/s1", "station/s2"] {
+        let before = one(&all, name)["ends"].clone();
+        let renewed = until(
+            "a later end is told",
+            || machines.sh(2, &format!("cert rotate {name} -o json")).ok(),
+            |run| run.json()[0]["ends"].as_str() > before.as_str(),
+        );
+        let renewed = renewed.json();
+        let after = machines.list(1, "cert list");
+        assert_eq!(one(&after, name)["ends"], renewed[0]["ends"], "{after:#?}");
+    }
+    // The agent keeps it, and its session went on.
+    let agent = data(&machines, 2, "agent");
+    let kept = machines.list(2, &format!("cert list {agent}"));
+    let known = machines.list(1, "cert list");
+    assert_eq!(
+        one(&kept, "agent/n2")["ends"],
+        one(&known, "agent/n2")["ends"]
+    );
+    assert!(one(&kept, "agent/n2")["dir"].is_string(), "{kept:#?}");
+    let after = machines.log(2, "agent").matches("no session").count();
+    assert_eq!(after, sessions, "{}", machines.log(2, "agent"));
+    machines.sh(1, "check supervisor/n2").ok();
+    machines.sh(2, &format!("cert rotate {agent}")).ok();
+    let stranger = machines.sh(1, "cert rotate agent/n9").expect_code(3);
+    assert!(stranger.stderr.contains("never let in"), "{stranger:#?}");
+}
