@@ -9,6 +9,7 @@ mod local;
 mod looks;
 mod rules;
 mod stations;
+mod support;
 mod values;
 
 use std::time::Duration;
@@ -44,6 +45,7 @@ pub use looks::{
 };
 pub use rules::{RuleArguments, RuleCommand, RuleDisableArguments};
 pub use stations::{StationAddArguments, StationArguments, StationCommand, StationRemoveArguments};
+pub use support::DoctorArguments;
 #[cfg(test)]
 pub use values::config_pair;
 pub use values::{ConfigPair, Since, Table, reference};
@@ -187,6 +189,8 @@ pub enum Command {
     Backup(BackupArguments),
     /// Make a station's data directory from a backup
     Restore(RestoreArguments),
+    /// Is this machine fit, and the cluster: clocks, disks, files, ports, certificates, quorum
+    Doctor(DoctorArguments),
     /// What a reason code, a kind or a key of its JSON means
     Explain(ExplainArguments),
     /// Tokens that let machines and people in
@@ -258,6 +262,7 @@ impl Command {
             | Self::Logs(_)
             | Self::Backup(_)
             | Self::Restore(_)
+            | Self::Doctor(_)
             | Self::Explain(_)
             | Self::New(_)
             | Self::Settings(_)
@@ -327,6 +332,7 @@ impl Command {
             Self::Chaos(chaos) => chaos.command.told(),
             Self::Backup(backup) => backup.told(),
             Self::Restore(restore) => restore.told(),
+            Self::Doctor(_) => "doctor".to_owned(),
             Self::Explain(explain) => format!("explain {}", explain.subject),
             Self::New(new) => new.command.told(),
             Self::Completion(_) | Self::CompleteWords(_) => "completion".to_owned(),

@@ -13,6 +13,7 @@ mod confirm;
 mod decisions;
 mod delete;
 mod describe;
+mod doctor;
 mod events;
 mod explain;
 mod get;
@@ -42,6 +43,8 @@ use mainstay_api::Problem;
 use crate::app::App;
 use crate::arguments::{Command, Format};
 use crate::outcome::{Outcome, bug, usage};
+
+pub use cert::{Kept, read as read_certificate};
 
 pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
     if app.global.output == Format::Name && !command.has_references() {
@@ -85,6 +88,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Completion(arguments) => completion::script(app, arguments.shell),
         Command::CompleteWords(arguments) => completion::names(app, &arguments.words).await,
         Command::Version => version::run(app).await,
+        Command::Doctor(arguments) => doctor::run(app, &arguments).await,
         Command::Init(arguments) => access::init(app, &arguments),
         Command::Join(arguments) => access::join(app, &arguments).await,
         Command::Token(arguments) => access::token(app, arguments).await,

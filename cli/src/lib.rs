@@ -38,6 +38,7 @@ mod yaml;
 
 mod app;
 mod directories;
+mod doctor;
 mod home;
 mod process;
 

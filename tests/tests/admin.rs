@@ -1,6 +1,7 @@
 //! What an administrator asks before something goes wrong, and after: certificates, what `doctor` finds, the bundle.
 
 use mainstay_tests::{Machines, Run, until};
+use rustix::process::Signal;
 use serde_json::Value;
 
 fn data(machines: &Machines, machine: usize, what: &str) -> String {
@@ -87,4 +88,71 @@ fn a_daemons_certificate_is_seen_by_everybody_and_renewed_while_it_runs() {
     machines.sh(2, &format!("cert rotate {agent}")).ok();
     let stranger = machines.sh(1, "cert rotate agent/n9").expect_code(3);
     assert!(stranger.stderr.contains("never let in"), "{stranger:#?}");
+}
+
+fn checks(run: &Run) -> Vec<Value> {
+    let all = run.json();
+    all.as_array().cloned().expect("a list")
+}
+
+/// The worst of those of this name.
+fn state(all: &[Value], check: &str) -> &'static str {
+    let found: Vec<&Value> = all.iter().filter(|one| one["check"] == check).collect();
+    assert!(!found.is_empty(), "{check} is among {all:#?}");
+    let is = |state: &&&str| found.iter().any(|one| one["state"] == **state);
+    ["fail", "warn", "ok"]
+        .iter()
+        .find(is)
+        .expect("it has a state")
+}
+
+// proves: U1
+#[test]
+fn a_doctor_finds_nothing_then_an_open_key_an_even_group_and_a_lost_majority() {
+    let mut machines = cluster();
+    let before = machines.sh(2, "doctor -o json");
+    let all = checks(&before);
+    assert!([Some(0), Some(12)].contains(&before.code), "{before:#?}");
+    for check in ["port", "address", "files", "quorum", "clock", "directory"] {
+        assert_eq!(state(&all, check), "ok", "{all:#?}");
+    }
+    assert_eq!(
+        state(&all, "stations"),
+        "warn",
+        "two are no better than one"
+    );
+
+    let key = machines.dir(2).join("station/identity/key.pem");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(&key, open).expect("its mode can be set");
+    let open = machines.sh(2, "doctor -o json").expect_code(12);
+    assert_eq!(state(&checks(&open), "files"), "fail", "{open:#?}");
+    assert!(open.stdout.contains("key.pem (0644)"), "{open:#?}");
+
+    machines.signal(1, "station", Signal::KILL);
+    let lost = until(
+        "the loss of the majority is told",
+        || machines.sh(2, "doctor -o json --timeout 5s"),
+        |run| run.code == Some(12) && state(&checks(run), "quorum") == "fail",
+    );
+    let all = checks(&lost);
+    let gone = all
+        .iter()
+        .find(|one| one["check"] == "station" && one["state"] == "warn");
+    assert!(gone.is_some(), "{all:#?}");
+
+    // Before there is a cluster.
+    let machines = Machines::new(1);
+    let fresh = machines.sh(1, "doctor -o json --listen 10.0.0.1:7600");
+    let all = checks(&fresh);
+    assert_eq!(state(&all, "port"), "ok", "{all:#?}");
+    assert_eq!(state(&all, "cluster"), "ok", "{all:#?}");
+    let elsewhere = machines
+        .sh(1, "doctor -o json --listen 10.0.0.9:7600")
+        .expect_code(12);
+    assert_eq!(
+        state(&checks(&elsewhere), "address"),
+        "fail",
+        "{elsewhere:#?}"
+    );
 }

@@ -161,7 +161,7 @@ pub enum CertCommand {
 }
 
 /// Which data directories are meant.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct HereArguments {
     /// A daemon's data directory, again for each; else where they are by default, and where the context says
     #[arg(long, value_name = "DIR")]
