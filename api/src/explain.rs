@@ -66,6 +66,7 @@ entries! {
     "collected": types::Collected;
     "token": types::Token;
     "identity": types::Identity;
+    "certificate": types::Certificate;
     "secret": types::Secret;
     "rule": types::Rule;
     "status": types::Status;

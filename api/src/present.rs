@@ -2,6 +2,7 @@
 //! (when a node was heard, when an instance was checked) is laid over it through `Live`.
 
 mod access;
+mod certificate;
 mod configuration;
 mod decision;
 mod event;
@@ -30,6 +31,7 @@ use mainstay_resource_graph::{Key, Record, View};
 
 use crate::time::Time;
 
+pub use certificate::{PERSON_DUE, certificate};
 pub use decision::decision;
 pub use event::{event, place_of, seq};
 pub use list::{ListQuery, Page};

@@ -243,6 +243,10 @@ routes! {
     IDENTITY_OF_PERSON: Get Reader "/v1/identities/{kind}/{name}/{role}";
     IDENTITY_REVOKE: Post Admin "/v1/identities/{kind}/{name}/revoke";
     PERSON_REVOKE: Post Admin "/v1/identities/{kind}/{name}/{role}/revoke";
+    /// What everybody shows, and until when it stands; of the station that leads, as far as it was shown them.
+    CERTIFICATES: Get Reader "/v1/certificates";
+    /// A station's or an agent's is renewed now.
+    CERTIFICATE_ROTATE: Post Admin "/v1/certificates/{kind}/{name}/rotate";
     /// Which there are; what they are is not told.
     SECRETS: Get Reader "/v1/secrets";
     SECRET: Get Reader "/v1/secrets/{name}";

@@ -17,8 +17,8 @@ mod why;
 mod words;
 
 pub use access::{
-    Hidden, Identity, JoinRequest, Joined, RevokeRequest, Revoked, Secret, SecretRequest, Token,
-    TokenMade, TokenRequest, Whoami,
+    Certificate, Hidden, Identity, JoinRequest, Joined, RevokeRequest, Revoked, Secret,
+    SecretRequest, Token, TokenMade, TokenRequest, Whoami,
 };
 pub use change::{
     Accepted, BadUntil, CallAnswer, ChaosAct, ChaosRequest, CheckAnswer, Done, LogPage, On,

@@ -9,6 +9,7 @@ mod local;
 mod looks;
 mod rules;
 mod stations;
+mod support;
 mod values;
 
 use std::time::Duration;
@@ -17,8 +18,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mainstay_resource_graph::Key;
 
 pub use access::{
-    CanIArguments, IdentityArguments, IdentityCommand, InitArguments, JoinArguments,
-    SecretArguments, SecretCommand, TokenArguments, TokenCommand, TokenCreateArguments,
+    CanIArguments, CertArguments, CertCommand, HereArguments, IdentityArguments, IdentityCommand,
+    InitArguments, JoinArguments, SecretArguments, SecretCommand, TokenArguments, TokenCommand,
+    TokenCreateArguments,
 };
 pub use changes::{
     AnswerArguments, BreakArguments, CallArguments, ChangeArguments, ChaosArguments, ChaosCommand,
@@ -43,6 +45,7 @@ pub use looks::{
 };
 pub use rules::{RuleArguments, RuleCommand, RuleDisableArguments};
 pub use stations::{StationAddArguments, StationArguments, StationCommand, StationRemoveArguments};
+pub use support::{DebugArguments, DebugBundleArguments, DebugCommand, DoctorArguments};
 #[cfg(test)]
 pub use values::config_pair;
 pub use values::{ConfigPair, Since, Table, reference};
@@ -186,12 +189,18 @@ pub enum Command {
     Backup(BackupArguments),
     /// Make a station's data directory from a backup
     Restore(RestoreArguments),
+    /// Whether this machine and the cluster are fit, and what to do
+    Doctor(DoctorArguments),
+    /// A bundle for whoever helps
+    Debug(DebugArguments),
     /// What a reason code, a kind or a key of its JSON means
     Explain(ExplainArguments),
     /// Tokens that let machines and people in
     Token(TokenArguments),
     /// Who was let in, and who you are
     Identity(IdentityArguments),
+    /// What daemons and people show, until when, and renewing it
+    Cert(CertArguments),
     /// What only those services learn that it is handed to
     Secret(SecretArguments),
     /// Whether you may do something; exit code 0 or 5
@@ -245,6 +254,7 @@ impl Command {
             | Self::Apply(_)
             | Self::Token(_)
             | Self::Identity(_)
+            | Self::Cert(_)
             | Self::Secret(_)
             | Self::Chaos(_) => true,
             Self::Agent(_)
@@ -254,6 +264,8 @@ impl Command {
             | Self::Logs(_)
             | Self::Backup(_)
             | Self::Restore(_)
+            | Self::Debug(_)
+            | Self::Doctor(_)
             | Self::Explain(_)
             | Self::New(_)
             | Self::Settings(_)
@@ -287,10 +299,7 @@ impl Command {
             }
             Self::Describe(describe) => one("describe", &describe.reference),
             Self::Plan(_) => "plan".to_owned(),
-            Self::Apply(apply) => match &apply.plan {
-                Some(file) => format!("apply the plan {file}"),
-                None => "apply".to_owned(),
-            },
+            Self::Apply(apply) => apply.told(),
             Self::Settings(settings) => settings.command.told().to_owned(),
             Self::Start(start) => format!("start {}", start.placement()),
             Self::Stop(change) => one("stop", &change.reference),
@@ -323,6 +332,8 @@ impl Command {
             Self::Chaos(chaos) => chaos.command.told(),
             Self::Backup(backup) => backup.told(),
             Self::Restore(restore) => restore.told(),
+            Self::Debug(debug) => debug.command.told(),
+            Self::Doctor(_) => "doctor".to_owned(),
             Self::Explain(explain) => format!("explain {}", explain.subject),
             Self::New(new) => new.command.told(),
             Self::Completion(_) | Self::CompleteWords(_) => "completion".to_owned(),
@@ -330,9 +341,19 @@ impl Command {
             Self::Join(join) => join.told(),
             Self::Token(token) => token.command.told(),
             Self::Identity(identity) => identity.command.told(),
+            Self::Cert(cert) => cert.command.told(),
             Self::Secret(secret) => secret.command.told(),
             Self::CanI(can_i) => can_i.told(),
             Self::Version => "version".to_owned(),
+        }
+    }
+}
+
+impl ApplyArguments {
+    fn told(&self) -> String {
+        match &self.plan {
+            Some(file) => format!("apply the plan {file}"),
+            None => "apply".to_owned(),
         }
     }
 }

@@ -3,15 +3,19 @@
 mod access;
 mod answer;
 pub mod apply;
+mod aside;
 mod ask;
 mod backup;
+mod cert;
 mod change;
 mod chaos;
 mod completion;
 mod confirm;
+mod debug;
 mod decisions;
 mod delete;
 mod describe;
+mod doctor;
 mod events;
 mod explain;
 mod get;
@@ -41,6 +45,8 @@ use mainstay_api::Problem;
 use crate::app::App;
 use crate::arguments::{Command, Format};
 use crate::outcome::{Outcome, bug, usage};
+
+pub use cert::{Kept, read as read_certificate};
 
 pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
     if app.global.output == Format::Name && !command.has_references() {
@@ -84,10 +90,13 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Completion(arguments) => completion::script(app, arguments.shell),
         Command::CompleteWords(arguments) => completion::names(app, &arguments.words).await,
         Command::Version => version::run(app).await,
+        Command::Debug(arguments) => debug::run(app, arguments).await,
+        Command::Doctor(arguments) => doctor::run(app, &arguments).await,
         Command::Init(arguments) => access::init(app, &arguments),
         Command::Join(arguments) => access::join(app, &arguments).await,
         Command::Token(arguments) => access::token(app, arguments).await,
         Command::Identity(arguments) => access::identity(app, arguments).await,
+        Command::Cert(arguments) => cert::run(app, arguments).await,
         Command::Secret(arguments) => access::secret(app, arguments).await,
         Command::CanI(arguments) => access::can_i(app, &arguments).await,
         Command::Dev(_)

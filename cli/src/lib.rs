@@ -37,6 +37,9 @@ mod text;
 mod yaml;
 
 mod app;
+mod bundle;
+mod directories;
+mod doctor;
 mod home;
 mod process;
 

@@ -17,10 +17,14 @@ impl Tone {
     /// By the words of states, health and verdicts.
     pub fn of(word: &str) -> Self {
         match word {
-            "Running" | "Online" | "ok" | "HEALTHY" | "Leader" | "leader" => Self::Good,
+            "Running" | "Online" | "ok" | "good" | "HEALTHY" | "Leader" | "leader" => Self::Good,
             "Degraded" | "degraded" | "Starting" | "Stopping" | "Pending" | "Backoff"
-            | "Blocked" | "DEGRADED" | "Unresponsive" | "unresponsive" => Self::Uneasy,
-            "Failed" | "failed" | "Quarantined" | "AgentDown" | "DOWN" => Self::Bad,
+            | "Blocked" | "DEGRADED" | "due" | "warn" | "Unresponsive" | "unresponsive" => {
+                Self::Uneasy
+            }
+            "Failed" | "failed" | "Quarantined" | "AgentDown" | "DOWN" | "expired" | "fail" => {
+                Self::Bad
+            }
             "Unknown" | "unknown" | "UNKNOWN" | "-" => Self::Faint,
             _ => Self::Plain,
         }

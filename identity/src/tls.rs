@@ -41,7 +41,7 @@ pub struct Peer {
     /// Its public key, as `NodeKey::public` gives it.
     pub public: Vec<u8>,
     /// Until when its certificate stands.
-    pub until: SystemTime,
+    pub not_after: SystemTime,
 }
 
 impl Peer {
@@ -51,7 +51,7 @@ impl Peer {
 
     /// It may do nothing any more but ask for a new certificate.
     pub fn is_over(&self) -> bool {
-        self.until < SystemTime::now()
+        self.not_after < SystemTime::now()
     }
 }
 
@@ -119,7 +119,7 @@ pub fn peer(
         cluster,
         bearer,
         public,
-        until: not_after(authority, first)?,
+        not_after: not_after(authority, first)?,
     }))
 }
 

@@ -100,6 +100,10 @@ impl Requests {
             Ask::Chaos { target, act } => self.chaos(target, act).await,
             Ask::SupervisorCheck => Ok(self.supervisor_check(deadline).await),
             Ask::SupervisorStatus => self.supervisor_status(deadline).await,
+            Ask::RenewCertificate => {
+                let text = "what a session shows is renewed by the session, and asked for on it";
+                Err(Refusal::new(code::BAD_REQUEST, text))
+            }
         };
         answered.unwrap_or_else(Answer::Refused)
     }

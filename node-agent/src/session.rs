@@ -19,6 +19,7 @@ use mainstay_protocol::code::{self, Code};
 use mainstay_protocol::frame::{Channel, FrameDecoder, FrameError, encode_frame};
 use mainstay_protocol::handshake::{Handshake, HandshakeError, Role};
 use mainstay_protocol::report::NodeUp;
+use mainstay_protocol::request::{Answer, Ask, Refusal};
 use mainstay_protocol::session::{AgentMessage, Received, StationMessage, Stations, Welcome};
 use mainstay_protocol::{Address, ClusterId, NodeName, limits};
 use thiserror::Error;
@@ -43,6 +44,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A station that takes no heartbeat for so long is gone, whatever the socket says.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
 const READ_BYTES: usize = 16 * 1024;
+/// One is worked on, one waits: whoever asks more often is told so.
+const RENEWALS_ASKED_MAX: usize = 1;
 
 /// Why a session did not come to be, or ended.
 #[derive(Debug, Error)]
@@ -271,9 +274,14 @@ impl Session {
         let writing = speak(write, queue, self.pulse.clone());
         let (shown, mine) = (self.shown.clone(), self.bare_introduction());
         let station = bulk.endpoint.clone();
-        let renewing = renewal::keep(shown.as_ref(), &station, &mine);
+        let (renewals, requests) = mpsc::channel(RENEWALS_ASKED_MAX);
+        let asked = renewal::Asked {
+            requests,
+            answers: answers.clone(),
+        };
+        let renewing = renewal::keep(shown.as_ref(), &station, &mine, asked);
         let bulk = bulk.keep(opens, self.requests.clone(), answers.clone());
-        let hearing = self.hear(read, decoder, answers);
+        let hearing = self.hear(read, decoder, Asking { answers, renewals });
         // Whatever is still to be answered: with the queue its askers' way back is gone, and they give up.
         let ended = tokio::select! {
             biased;
@@ -293,18 +301,18 @@ impl Session {
         &mut self,
         mut read: ReadHalf,
         mut decoder: FrameDecoder,
-        answers: Answers,
+        asking: Asking,
     ) -> Result<(), SessionError> {
         let mut bytes = vec![0; READ_BYTES];
         loop {
             while let Some(frame) = decoder.next() {
                 let frame = frame.inspect_err(|error| self.bad_frames.broken(error))?;
                 match StationMessage::from_frame(&frame) {
-                    Ok(Received::Message(message)) => self.heard(message, &answers).await?,
+                    Ok(Received::Message(message)) => self.heard(message, &asking).await?,
                     Ok(Received::Unsupported { request_id, answer }) => {
                         if let Some(what) = answer {
                             let said = AgentMessage::Unsupported { request_id, what };
-                            answers.say(said).await;
+                            asking.answers.say(said).await;
                         }
                     }
                     Err(bad) => {
@@ -334,7 +342,7 @@ impl Session {
     async fn heard(
         &mut self,
         message: StationMessage,
-        answers: &Answers,
+        asking: &Asking,
     ) -> Result<(), SessionError> {
         let happened = match message {
             StationMessage::Command(command) => Happened::Command(command),
@@ -343,7 +351,12 @@ impl Session {
                 request_id,
                 request,
             } => {
-                self.requests.serve(request_id, request, answers.clone());
+                if request.ask == Ask::RenewCertificate {
+                    asking.renew(request_id);
+                } else {
+                    let answers = asking.answers.clone();
+                    self.requests.serve(request_id, request, answers);
+                }
                 return Ok(());
             }
             StationMessage::Denied(denied) => {
@@ -380,6 +393,23 @@ impl Session {
             .send(happened)
             .await
             .map_err(|_| SessionError::Dropped)
+    }
+}
+
+/// Where what the station asks goes.
+struct Asking {
+    answers: Answers,
+    renewals: mpsc::Sender<u64>,
+}
+
+impl Asking {
+    fn renew(&self, request_id: u64) {
+        if self.renewals.try_send(request_id).is_err() {
+            let text = "the certificate is being renewed already";
+            let answer = Answer::Refused(Refusal::new(code::OVERLOADED, text));
+            self.answers
+                .try_say(AgentMessage::Answer { request_id, answer });
+        }
     }
 }
 

@@ -257,6 +257,8 @@ pub const STRAYS_PER_NODE_MAX: usize = 256;
 /// Bytes of what a procedure remembers between two steps.
 pub const PROCEDURE_STEP_BYTES_MAX: usize = 4 * 1024;
 
+/// Certificates whose end a station remembers: everybody that a large cluster lets in.
+pub const CERTIFICATES_SEEN_MAX: usize = 16 * 1024;
 /// Tokens that are open, or over for less than `TOKEN_KEPT_MS`: a fleet of a thousand machines in one go.
 pub const TOKENS_MAX: usize = 2_000;
 /// A token that is over is remembered for so long, so that whoever comes late is told why.

@@ -56,6 +56,8 @@ pub enum Ask {
     Usage {
         instances: Vec<InstanceKey>,
     },
+    /// Have the agent's own certificate renewed now, on a connection of its own; done once the new one is kept.
+    RenewCertificate,
 }
 
 impl Evolving for Ask {
@@ -173,6 +175,7 @@ impl Ask {
             | Self::Chaos { .. }
             | Self::SupervisorCheck
             | Self::SupervisorStatus
+            | Self::RenewCertificate
             | Self::Logs { .. } => false,
         }
     }

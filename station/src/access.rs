@@ -1,6 +1,7 @@
 //! What this station shows to others, and what it lets others in by: its own certificate, the cluster's authority, and the
 //! key to what lies sealed in the store.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -12,7 +13,7 @@ use mainstay_identity::{
     Renewing, SealKey, digest, seal, unseal,
 };
 use mainstay_protocol::request::Refusal;
-use mainstay_protocol::{Bearer, ClusterId, StationId, code};
+use mainstay_protocol::{Bearer, ClusterId, StationId, code, limits};
 use mainstay_resource_graph::{
     Identity, Key, SealedAuthority, StationState, Vertex, View, ViewExt,
 };
@@ -31,6 +32,8 @@ pub struct Access {
     shown: Renewing,
     seal: Option<SealKey>,
     server: Mutex<Arc<ServerConfig>>,
+    /// Until when what each showed last, or was given since, stands.
+    seen: Mutex<BTreeMap<Bearer, SystemTime>>,
     /// Of a cluster that is only being founded.
     founding: Option<SealedAuthority>,
 }
@@ -59,6 +62,7 @@ impl Access {
         Ok(Some(Self {
             cluster,
             server: Mutex::new(server(&shown)?),
+            seen: Mutex::default(),
             shown,
             seal,
             founding,
@@ -129,11 +133,34 @@ impl Access {
             Bearer::Agent(_) | Bearer::Station(_) => DAEMON_VALID,
             Bearer::Person { .. } => PERSON_VALID,
         };
-        let issued = self
-            .authority(view)?
-            .issue(bearer, public, SystemTime::now(), valid);
-        issued
-            .map_err(|error| Problem::new(code::INTERNAL, "issue a certificate", error.to_string()))
+        let now = SystemTime::now();
+        let issued = self.authority(view)?.issue(bearer, public, now, valid);
+        let failed = |error: IdentityError| {
+            Problem::new(code::INTERNAL, "issue a certificate", error.to_string())
+        };
+        let issued = issued.map_err(failed)?;
+        // As whoever is given it reads it: in whole seconds.
+        let authority = self.shown.credentials().authority;
+        self.saw(bearer, tls::not_after(&authority, &issued).map_err(failed)?);
+        Ok(issued)
+    }
+
+    /// Somebody showed a certificate that stands until then, or was given one.
+    pub fn saw(&self, bearer: &Bearer, ends: SystemTime) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() < limits::CERTIFICATES_SEEN_MAX || seen.contains_key(bearer) {
+            seen.insert(bearer.clone(), ends);
+        }
+    }
+
+    /// Everybody whose certificate this station has seen, and until when it stands; its own among them.
+    pub fn seen(&self) -> BTreeMap<Bearer, SystemTime> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = seen.clone();
+        if let (Some(own), Ok(ends)) = (self.station(), self.shown.not_after()) {
+            seen.insert(Bearer::Station(own), ends);
+        }
+        seen
     }
 
     /// Whether somebody that shows a certificate of this cluster is still let in.
@@ -157,26 +184,28 @@ impl Access {
 
     /// Stations issue for themselves: at their start, and when a third of the time is left.
     pub fn renew_own(&self, view: &dyn View) -> Result<bool, Problem> {
-        let failed = |error: &dyn std::error::Error| {
-            Problem::new(
-                code::CERTIFICATE_EXPIRED,
-                "renew the station's certificate",
-                error.to_string(),
-            )
-        };
         let due = self.shown.renew_in(DAEMON_VALID, SystemTime::now());
-        if due.map_err(|error| failed(&error))? > Duration::ZERO {
+        let due = due.map_err(|error| not_renewed(&error))?;
+        if due > Duration::ZERO || self.station().is_none() {
             return Ok(false);
         }
+        self.renew_own_now(view).map(|()| true)
+    }
+
+    /// The same, however long it still stands.
+    pub fn renew_own_now(&self, view: &dyn View) -> Result<(), Problem> {
         let Some(station) = self.station() else {
-            return Ok(false);
+            let why = "what it shows is no station's";
+            return Err(Problem::new(code::DATA_DIRECTORY, RENEW_OWN, why));
         };
         let public = self.shown.credentials().key.public();
         let issued = self.issue(view, &Bearer::Station(station), &public)?;
-        self.shown.renewed(issued).map_err(|error| failed(&error))?;
-        let renewed = server(&self.shown).map_err(|error| failed(&error))?;
+        self.shown
+            .renewed(issued)
+            .map_err(|error| not_renewed(&error))?;
+        let renewed = server(&self.shown).map_err(|error| not_renewed(&error))?;
         *self.server.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -200,6 +229,12 @@ pub fn revoked(view: &dyn View, bearer: &Bearer) -> Option<Refusal> {
     let revoked = identity(view, bearer)?.revoked?;
     let text = format!("{bearer} was taken back by {}: {}", revoked.by, revoked.why);
     Some(Refusal::new(code::IDENTITY_REVOKED, text))
+}
+
+const RENEW_OWN: &str = "renew the station's certificate";
+
+fn not_renewed(error: &dyn std::error::Error) -> Problem {
+    Problem::new(code::CERTIFICATE_EXPIRED, RENEW_OWN, error.to_string())
 }
 
 fn server(shown: &Renewing) -> Result<Arc<ServerConfig>, IdentityError> {

@@ -6,6 +6,7 @@ mod admission;
 mod asker;
 mod asks;
 mod backup;
+mod certificates;
 mod changed;
 mod changes;
 mod forward;
@@ -213,6 +214,7 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
     ];
     handlers.extend(looks::lists());
     handlers.extend(access::handlers());
+    handlers.extend(certificates::handlers());
     debug_assert!(handlers.iter().all(|(route, _)| {
         matches!(
             route.method,

@@ -415,6 +415,11 @@ fn without_a_server_every_command_that_asks_one_says_so() {
         "restore",
         "station recover",
         "station repair",
+        // What is kept on this machine is told, and asked for, without anybody.
+        "cert list",
+        "cert rotate",
+        "debug bundle",
+        "doctor",
         // It reads what is to be kept first.
         "secret set",
     ];

@@ -1,13 +1,14 @@
 //! Who may come, as calls: tokens, identities, secrets.
 
+use mainstay_protocol::Bearer;
 use serde_json::Value;
 
 use super::{Change, Client};
 use crate::problem::Problem;
 use crate::routes::{self, Method};
 use crate::types::{
-    Accepted, Hidden, Identity, JoinRequest, Joined, RevokeRequest, Secret, SecretRequest, Token,
-    TokenMade, TokenRequest, Whoami,
+    Accepted, Certificate, Hidden, Identity, JoinRequest, Joined, RevokeRequest, Secret,
+    SecretRequest, Token, TokenMade, TokenRequest, Whoami,
 };
 
 impl Client {
@@ -40,6 +41,18 @@ impl Client {
         };
         let why = why.to_owned();
         self.post(&route.fill(&parts), &RevokeRequest { why }).await
+    }
+
+    pub async fn certificates(&self) -> Result<Vec<Certificate>, Problem> {
+        self.list(routes::CERTIFICATES.path).await
+    }
+
+    /// Of an agent or a station.
+    pub async fn rotate_certificate(&self, bearer: &Bearer) -> Result<Certificate, Problem> {
+        let name = bearer.to_string();
+        let parts: Vec<&str> = name.split('/').collect();
+        self.post(&routes::CERTIFICATE_ROTATE.fill(&parts), &Value::Null)
+            .await
     }
 
     pub async fn secrets(&self) -> Result<Vec<Secret>, Problem> {

@@ -52,6 +52,24 @@ pub struct Identity {
     pub since: Time,
 }
 
+/// What somebody shows over the network, and until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Certificate {
+    /// Whose it is: `agent/n1`, `station/s1`, `person/ada/operator`.
+    pub name: String,
+    /// `good`; `due` (it is to be renewed now); `expired`; `revoked` (its bearer is let in no more); `unknown` (nobody showed it to
+    /// the station that was asked).
+    pub state: String,
+    /// When it ends; null where that is not known.
+    pub ends: Option<Time>,
+    /// Milliseconds that it still stands, 0 once it has ended; null where that is not known.
+    pub left_ms: Option<u64>,
+    /// When it is renewed by itself; null where nobody does so: a person's, or one that is revoked.
+    pub renews: Option<Time>,
+    /// What there is to say of its state; null where nothing is.
+    pub note: Option<String>,
+}
+
 /// Who took something back, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Revoked {

@@ -144,4 +144,6 @@ pub struct Version {
     pub revision: u32,
     /// The rules this station runs, in their order.
     pub rules: Vec<String>,
+    /// What its clock says; null from a station that is too old to tell.
+    pub now: Option<Time>,
 }

@@ -1,4 +1,4 @@
-//! Arguments of who may come: `init`, `join`, `token`, `identity`, `secret`, `can-i`.
+//! Arguments of who may come: `init`, `join`, `token`, `identity`, `cert`, `secret`, `can-i`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -132,6 +132,46 @@ pub enum IdentityCommand {
 #[command(
     subcommand_required = true,
     disable_help_subcommand = true,
+    after_help = "Example:\n  mainstay cert list"
+)]
+pub struct CertArguments {
+    #[command(subcommand)]
+    pub command: CertCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CertCommand {
+    /// Whose certificates there are, how long they stand and when they are renewed; those kept here also without a station
+    #[command(after_help = "Examples:\n  mainstay cert list\n  mainstay cert list -o wide")]
+    List {
+        #[command(flatten)]
+        here: HereArguments,
+    },
+    /// Renew a daemon's certificate now; nothing is restarted
+    #[command(
+        after_help = "Examples:\n  mainstay cert rotate\n  mainstay cert rotate agent/n1\n  mainstay cert rotate station/s2"
+    )]
+    Rotate {
+        /// agent/NODE or station/s1, as `cert list` shows; else those of the daemons of this machine
+        #[arg(value_name = "IDENTITY")]
+        identity: Option<Bearer>,
+        #[command(flatten)]
+        here: HereArguments,
+    },
+}
+
+/// Which data directories are meant.
+#[derive(Debug, Clone, Args)]
+pub struct HereArguments {
+    /// A daemon's data directory, again for each; else where they are by default, and where the context says
+    #[arg(long, value_name = "DIR")]
+    pub dir: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    subcommand_required = true,
+    disable_help_subcommand = true,
     after_help = "Example:\n  mainstay secret set db-password"
 )]
 pub struct SecretArguments {
@@ -196,6 +236,21 @@ impl IdentityCommand {
             Self::List => "list identities".to_owned(),
             Self::Whoami => "identity whoami".to_owned(),
             Self::Revoke { identity, .. } => format!("revoke {identity}"),
+        }
+    }
+}
+
+impl CertCommand {
+    pub(super) fn told(&self) -> String {
+        match self {
+            Self::List { .. } => "list certificates".to_owned(),
+            Self::Rotate {
+                identity: Some(identity),
+                ..
+            } => format!("rotate the certificate of {identity}"),
+            Self::Rotate { identity: None, .. } => {
+                "rotate the certificates of this machine".to_owned()
+            }
         }
     }
 }

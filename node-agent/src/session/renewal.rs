@@ -1,5 +1,5 @@
-//! The agent's certificate is renewed when a third of its time is left; and, where an agent was dark for longer than that,
-//! before anything else is said.
+//! The agent's certificate is renewed when a third of its time is left, and when the station asks for it; and, where an agent
+//! was dark for longer than that, before anything else is said.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,31 +8,68 @@ use mainstay_protocol::Address;
 use mainstay_protocol::code;
 use mainstay_protocol::frame::Channel;
 use mainstay_protocol::handshake::Handshake;
+use mainstay_protocol::request::{Answer, Refusal};
 use mainstay_protocol::session::{AgentMessage, Renew, StationMessage};
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::SessionError;
 use super::opened::{Opened, in_time, unwelcome};
+use super::{Answers, SessionError};
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_secs(60);
 /// A timer of days does not notice that the clock was set.
 const LOOK: Duration = Duration::from_secs(600);
 
+/// What the station asks to be renewed now, by the request's id; and where each is answered.
+pub(super) struct Asked {
+    pub(super) requests: mpsc::Receiver<u64>,
+    pub(super) answers: Answers,
+}
+
 /// As long as there is a session. Never returns.
-pub(super) async fn keep(shown: Option<&Renewing>, station: &Address, mine: &Handshake) {
-    let Some(shown) = shown else {
-        return std::future::pending().await;
-    };
+pub(super) async fn keep(
+    shown: Option<&Renewing>,
+    station: &Address,
+    mine: &Handshake,
+    mut asked: Asked,
+) {
     loop {
-        match due_in(shown) {
-            Duration::ZERO => {
+        let pause = match shown.map(|shown| (shown, due_in(shown))) {
+            Some((shown, Duration::ZERO)) => {
                 if let Err(error) = renew(shown, station, mine).await {
                     tracing::warn!(%station, %error, "the certificate is not renewed; trying again");
                 }
-                sleep(PAUSE).await;
+                PAUSE
             }
-            left => sleep(left.min(LOOK)).await,
+            Some((_, left)) => left.min(LOOK),
+            None => LOOK,
+        };
+        tokio::select! {
+            () = sleep(pause) => {}
+            Some(request_id) = asked.requests.recv() => {
+                let answer = now(shown, station, mine).await;
+                asked.answers.say(AgentMessage::Answer { request_id, answer }).await;
+            }
+        }
+    }
+}
+
+/// Whatever is left of it.
+async fn now(shown: Option<&Renewing>, station: &Address, mine: &Handshake) -> Answer {
+    let Some(shown) = shown else {
+        let text =
+            "this agent shows no certificate: it is on its station's machine, and never joined";
+        return Answer::Refused(Refusal::new(code::BAD_REQUEST, text));
+    };
+    match renew(shown, station, mine).await {
+        Ok(()) => Answer::Done {
+            text: "the certificate is renewed".to_owned(),
+        },
+        Err(SessionError::Refused { code, text }) => Answer::Refused(Refusal::new(code, text)),
+        Err(error) => {
+            let text = format!("the certificate is not renewed: {error}");
+            Answer::Refused(Refusal::new(code::TARGET_FAILED, text))
         }
     }
 }

@@ -44,7 +44,8 @@ variants!(REPORTS, report_variant, Report:
     Adopted, Acquired, Released, Asked, Announced, Recorded);
 variants!(OUTCOMES, outcome_variant, CommandOutcome: Done, NotRunning, Stale, WillNotEnd, Refused);
 variants!(ORDERS, order_variant, Order: Start, Stop, Reconfigure, Answer, Adopt);
-variants!(ASKS, ask_variant, Ask: Check, Status, Message, Chaos, Logs, SupervisorCheck, SupervisorStatus, Usage);
+variants!(ASKS, ask_variant, Ask: Check, Status, Message, Chaos, Logs, SupervisorCheck, SupervisorStatus, Usage,
+    RenewCertificate);
 variants!(TARGETS, target_variant, ChaosTarget: Instance, Supervisor, Agent);
 variants!(ANSWERS, answer_variant, Answer: Health, Status, Reply, Done, Log, Usage, Refused);
 variants!(AGENT_MESSAGES, agent_variant, AgentMessage: NodeUp, Heartbeat, Reports, Answer, BulkUp, Renew, Unsupported);
@@ -413,6 +414,7 @@ pub fn asks() -> Vec<Ask> {
         Ask::Usage {
             instances: vec![instance(6), instance(7)],
         },
+        Ask::RenewCertificate,
     ];
     asks.extend(targets().into_iter().map(|target| Ask::Chaos {
         target,

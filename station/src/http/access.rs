@@ -38,7 +38,7 @@ pub fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
     ]
 }
 
-fn access<'a>(api: &'a Api, what: &str) -> Result<&'a Access, Failure> {
+pub fn access<'a>(api: &'a Api, what: &str) -> Result<&'a Access, Failure> {
     api.shared.access.as_deref().ok_or_else(|| {
         let why = "this cluster is on one machine only: nobody comes to it over a network";
         Problem::new(code::BAD_REQUEST, what, why)

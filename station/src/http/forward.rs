@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::request::Builder;
 use axum::http::{Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -26,7 +27,7 @@ use crate::shared::Shared;
 /// How often it is looked whether the leader still is one.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long another station may take to say how it is.
-const ASK_DEADLINE: Duration = Duration::from_secs(5);
+const ASK_DEADLINE: Duration = Duration::from_secs(3);
 
 pub async fn to_leader(State(api): State<Api>, request: Request, next: Next) -> Response {
     let shared = &api.shared;
@@ -51,7 +52,9 @@ fn is_leaders(request: &Request) -> bool {
         let usage = uri.query().is_some_and(|query| query.contains("usage="));
         usage || uri.path().ends_with("/logs")
     };
-    *request.method() != Method::GET || asks_agent(request.uri())
+    // Agents show what they have to who leads.
+    let shown = request.uri().path() == routes::CERTIFICATES.path;
+    *request.method() != Method::GET || shown || asks_agent(request.uri())
 }
 
 async fn pass_on(
@@ -130,17 +133,18 @@ async fn ask(
         .map_err(|error| Lost::Sent(error.to_string()))
 }
 
-/// Asks another station something that only it can say, within a deadline.
-pub async fn ask_of(
+/// Asks another station, for whoever asks here, what only that one can say; or why it says nothing.
+pub async fn at_station(
     shared: &Shared,
     asker: &Asker,
     station: StationId,
-    path: &str,
+    request: Builder,
 ) -> Result<Response, String> {
-    let mut request = Request::post(path)
+    let request = request
         .header(HOST, "station")
-        .body(Body::empty())
-        .expect("its parts are plain text");
+        .header(CONTENT_TYPE, "application/json")
+        .body(Body::from("null"));
+    let mut request = request.expect("its parts are plain text");
     request.extensions_mut().insert(asker.clone());
     mark(&mut request, &shared.about.station.to_string());
     let sent = AtomicBool::new(false);

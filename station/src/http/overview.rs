@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use mainstay_api::Problem;
 use mainstay_api::present::Standing;
 use mainstay_api::types::{BadFrame, BadPeer, Status, StatusProblem, Verdict, Version};
+use mainstay_api::{Problem, Time};
 use mainstay_identity::hex;
 use mainstay_protocol::bad_frames::BadFrames;
 use mainstay_protocol::code::{self, Reason};
@@ -15,6 +15,7 @@ use mainstay_resource_graph::{Key, Kind, View, ViewExt};
 
 use super::Api;
 use super::reply::{Failure, Reply, json};
+use crate::clock::wall_ms;
 use crate::metrics::Gauges;
 use crate::space;
 
@@ -77,6 +78,7 @@ pub async fn version(api: Api) -> Reply {
             .iter()
             .map(|rule| rule.name.to_owned())
             .collect(),
+        now: Some(Time::from_wall_ms(wall_ms())),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use axum::body::Bytes;
-use axum::extract::Path;
+use axum::extract::{Path, Request};
 use mainstay_api::Problem;
 use mainstay_api::routes::{self, Asker, Route};
 use mainstay_api::types::{CheckAnswer, StationRequest, StationStops, StatusAnswer};
@@ -78,7 +78,7 @@ async fn theirs(api: &Api, station: StationId, route: Route) -> Reply {
         return Err(Problem::new(code::NO_QUORUM, what, api.shared.no_leader()).into());
     }
     let path = route.fill(&[&station.to_string()]);
-    let answer = forward::ask_of(&api.shared, &api.asker, station, &path).await;
+    let answer = forward::at_station(&api.shared, &api.asker, station, Request::post(path)).await;
     answer.map_err(|why| {
         let why = format!("{station} does not answer: {why}");
         Problem::new(code::UNRESPONSIVE, what, why)

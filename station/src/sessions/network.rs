@@ -47,6 +47,9 @@ pub async fn welcome(
             return;
         }
     };
+    if let Some(peer) = &peer {
+        access.saw(&peer.bearer, peer.not_after);
+    }
     let to_api = session.alpn_protocol() == Some(ALPN_API);
     if !to_api {
         return super::listener::connection(Box::new(stream), ground, Came::Network(peer), permit)

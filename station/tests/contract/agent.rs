@@ -515,6 +515,10 @@ impl Life {
             Ask::SupervisorStatus => Answer::Status {
                 text: "watches".to_owned(),
             },
+            Ask::RenewCertificate => Answer::Refused(Refusal::new(
+                code::BAD_REQUEST,
+                "there is no certificate on this socket",
+            )),
         })
     }
 

@@ -42,6 +42,8 @@ pub const VERBS: &[(&str, Route)] = &[
     ("token revoke", routes::TOKEN_REVOKE),
     ("identity list", routes::IDENTITIES),
     ("identity revoke", routes::IDENTITY_REVOKE),
+    ("cert list", routes::CERTIFICATES),
+    ("cert rotate", routes::CERTIFICATE_ROTATE),
     ("secret set", routes::SECRET_PUT),
     ("secret list", routes::SECRETS),
     ("backup", routes::BACKUP),
