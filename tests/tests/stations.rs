@@ -87,6 +87,15 @@ fn three_stations_come_up_as_one_group_and_ctrl_c_leaves_nothing() {
     assert_eq!(leaders.count(), 1, "{stations:#?}");
     let status = cluster.json("status");
     assert_eq!(status["quorum"], true, "{status:#}");
+    // Each answers for itself, whichever is asked.
+    for name in names {
+        let checked = cluster.json(&format!("check station/{name}"));
+        assert_eq!(checked["health"], "ok", "{checked:#}");
+        let told = cluster.sh(&format!("ask-status station/{name}")).ok();
+        for part in ["coordinator:", "event processor:", "log:", "disk:"] {
+            assert!(told.stdout.contains(part), "{told:#?}");
+        }
+    }
 
     let home = cluster.home().to_owned();
     assert_eq!(cluster.interrupt(), Some(0), "{}", cluster.log());
@@ -253,6 +262,8 @@ fn a_minority_refuses_changes_with_7_and_answers_with_the_age_of_its_picture() {
         "{status:#}"
     );
     assert!(status["data_age_ms"].as_u64() > Some(1_000), "{status:#}");
+    let failed = cluster.sh("check station/s1").expect_code(9);
+    assert!(failed.stdout.contains("nobody leads"), "{failed:#?}");
 
     signal(pids["s2"], Signal::CONT);
     let greeted = until(
@@ -267,6 +278,8 @@ fn a_minority_refuses_changes_with_7_and_answers_with_the_age_of_its_picture() {
         || cluster.why("station/s3"),
         |why| why["reason"]["code"] == "MS-STATION-AWAY",
     );
+    let silent = cluster.sh("check station/s3").expect_code(9);
+    assert!(silent.stderr.contains("s3 does not answer"), "{silent:#?}");
     signal(pids["s3"], Signal::CONT);
     until_all_run(&cluster);
 }
