@@ -5,6 +5,7 @@ mod answer;
 pub mod apply;
 mod ask;
 mod backup;
+mod bootstrap;
 mod change;
 mod chaos;
 mod completion;
@@ -86,6 +87,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Version => version::run(app).await,
         Command::Init(arguments) => access::init(app, &arguments),
         Command::Join(arguments) => access::join(app, &arguments).await,
+        Command::Bootstrap(arguments) => bootstrap::run(app, &arguments).await,
         Command::Token(arguments) => access::token(app, arguments).await,
         Command::Identity(arguments) => access::identity(app, arguments).await,
         Command::Secret(arguments) => access::secret(app, arguments).await,

@@ -415,6 +415,7 @@ fn without_a_server_every_command_that_asks_one_says_so() {
         "restore",
         "station recover",
         "station repair",
+        "bootstrap",
         // It reads what is to be kept first.
         "secret set",
     ];
