@@ -157,6 +157,8 @@ const MEANINGS: &[(Code, u16, Exit)] = &[
     (code::DISK_FULL, 507, Exit::Refused),
     (code::BAD_BACKUP, 422, Exit::Usage),
     (code::DATA_DIRECTORY, 500, Exit::Bug),
+    (code::MACHINE_UNREACHABLE, 503, Exit::NoServer),
+    (code::MACHINE_REFUSES, 409, Exit::TargetFailed),
 ];
 
 /// What a code means to HTTP and to a shell.
@@ -192,6 +194,8 @@ fn remedy(code: &Code) -> Option<&'static str> {
         (code::OVERLOADED, "mainstay status"),
         (code::DISK_FULL, "df -h"),
         (code::INTERNAL, "mainstay version"),
+        (code::MACHINE_UNREACHABLE, "mainstay bootstrap --help"),
+        (code::MACHINE_REFUSES, "mainstay bootstrap --help"),
     ];
     REMEDIES
         .iter()

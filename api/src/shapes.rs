@@ -3,6 +3,7 @@
 //! The checker, `explain` and the reference in `docs/files.md` all read this one table.
 
 mod check;
+pub mod cluster;
 mod duration;
 mod kinds;
 mod path;
@@ -13,8 +14,9 @@ mod shape;
 mod tests;
 
 pub use check::{Flaw, check};
+pub use cluster::CLUSTER;
 pub use duration::{BadDuration, duration, duration_text};
-pub use kinds::{KINDS, SpecKind, kind};
+pub use kinds::{KINDS, Reader, SpecKind, kind};
 pub use path::{On, Path, Step};
 pub use placement::PLACEMENT;
 pub use settings::{SETTINGS, Setting};

@@ -1,6 +1,7 @@
 //! The command line as data: every command, flag and help text. Nothing here does anything.
 
 mod access;
+mod bootstrap;
 mod changes;
 mod daemons;
 mod disaster;
@@ -22,6 +23,7 @@ pub use access::{
     InitArguments, JoinArguments, SecretArguments, SecretCommand, TokenArguments, TokenCommand,
     TokenCreateArguments,
 };
+pub use bootstrap::BootstrapArguments;
 pub use changes::{
     AnswerArguments, BreakArguments, CallArguments, ChangeArguments, ChaosArguments, ChaosCommand,
     DeleteArguments, PlacementArguments, PlacementCommand, ReconfigureArguments, RollbackArguments,
@@ -48,7 +50,7 @@ pub use stations::{StationAddArguments, StationArguments, StationCommand, Statio
 pub use support::{DebugArguments, DebugBundleArguments, DebugCommand, DoctorArguments};
 #[cfg(test)]
 pub use values::config_pair;
-pub use values::{ConfigPair, Since, Table, reference};
+pub use values::{ConfigPair, Since, Table, TokenFrom, parsed_token, reference};
 
 /// Runs services on a set of machines, keeps them running, and says why.
 #[derive(Debug, Parser)]
@@ -119,6 +121,8 @@ pub enum Command {
     Init(InitArguments),
     /// Join a cluster with a token: as a station, an agent or a person
     Join(JoinArguments),
+    /// Make a whole cluster from one file
+    Bootstrap(BootstrapArguments),
     /// The stations of a cluster, and the daemon that is one
     Station(StationArguments),
     /// The agent daemon of a node
@@ -260,6 +264,7 @@ impl Command {
             Self::Agent(_)
             | Self::Init(_)
             | Self::Join(_)
+            | Self::Bootstrap(_)
             | Self::CanI(_)
             | Self::Logs(_)
             | Self::Backup(_)
@@ -339,6 +344,7 @@ impl Command {
             Self::Completion(_) | Self::CompleteWords(_) => "completion".to_owned(),
             Self::Init(init) => init.told(),
             Self::Join(join) => join.told(),
+            Self::Bootstrap(bootstrap) => bootstrap.told(),
             Self::Token(token) => token.command.told(),
             Self::Identity(identity) => identity.command.told(),
             Self::Cert(cert) => cert.command.told(),

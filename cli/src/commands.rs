@@ -6,6 +6,7 @@ pub mod apply;
 mod aside;
 mod ask;
 mod backup;
+mod bootstrap;
 mod cert;
 mod change;
 mod chaos;
@@ -94,6 +95,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Doctor(arguments) => doctor::run(app, &arguments).await,
         Command::Init(arguments) => access::init(app, &arguments),
         Command::Join(arguments) => access::join(app, &arguments).await,
+        Command::Bootstrap(arguments) => bootstrap::run(app, &arguments).await,
         Command::Token(arguments) => access::token(app, arguments).await,
         Command::Identity(arguments) => access::identity(app, arguments).await,
         Command::Cert(arguments) => cert::run(app, arguments).await,

@@ -175,6 +175,7 @@ fn only_the_commands_of_this_version_appear() {
         "apply",
         "ask-status",
         "backup",
+        "bootstrap",
         "call",
         "can-i",
         "cert",
@@ -364,7 +365,6 @@ fn what_cannot_be_waited_for_is_refused_with_what_can() {
     for line in [
         "mainstay wait type/flaky --for running",
         "mainstay wait node/n1 --for gone",
-        "mainstay wait station/s1 --for state=Online",
     ] {
         let (exit, _, talk) = run(&split(line), &home).unwrap();
         assert_eq!(exit, Exit::Usage, "{line}: {talk}");

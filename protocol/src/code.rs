@@ -158,6 +158,8 @@ codes! {
     DISK_FULL = "MS-DISK-FULL": "The disk of the station that decides is almost full; nothing is changed.";
     BAD_BACKUP = "MS-BAD-BACKUP": "The file is no backup, or is not whole.";
     DATA_DIRECTORY = "MS-DATA-DIRECTORY": "The data directory cannot be used.";
+    MACHINE_UNREACHABLE = "MS-MACHINE-UNREACHABLE": "A machine of the cluster's file cannot be reached, or nothing can be run on it.";
+    MACHINE_REFUSES = "MS-MACHINE-REFUSES": "A step of making a cluster failed on a machine.";
 }
 
 /// Why something is in the state it is in.

@@ -140,6 +140,10 @@ pub const GROUP_FRAME_BYTES_MAX: usize = GROUP_BATCH_BYTES_MAX + 2 * ENTRY_BYTES
 pub const STATION_SILENCE_MS: u64 = 2_000;
 /// Stations of one cluster, those that do not vote yet or no more included.
 pub const STATIONS_MAX: usize = 9;
+/// Stations that one file founds a cluster with: more make every decision slower and bear the loss of hardly more.
+pub const CLUSTER_STATIONS_MAX: usize = 5;
+/// Machines of one file.
+pub const CLUSTER_MACHINES_MAX: usize = 1024;
 /// Bytes of a station's address.
 pub const ADDRESS_BYTES_MAX: usize = 300;
 /// Bytes of one chunk of a snapshot's stream, before its last record; fits a bulk frame.

@@ -82,7 +82,7 @@ impl Machines {
     }
 
     fn namespace(&self, machine: usize) -> String {
-        format!("{}-{machine}", self.prefix)
+        format!("{}-m{machine}", self.prefix)
     }
 
     pub fn address(&self, machine: usize) -> String {
@@ -96,6 +96,21 @@ impl Machines {
     /// All that a machine keeps.
     pub fn dir(&self, machine: usize) -> PathBuf {
         self.home.path().join(format!("m{machine}"))
+    }
+
+    /// The same where `{name}` stands for it: m1 .. mN.
+    pub fn dir_of_name(&self, name: &str) -> String {
+        self.home.path().join(name).display().to_string()
+    }
+
+    /// The words before a program by which it runs on the machine that `{name}` stands for, as `command` has it.
+    pub fn via(&self) -> Vec<String> {
+        let dir = self.dir_of_name("{name}");
+        let namespace = format!("{}-{{name}}", self.prefix);
+        let env = ["env".to_owned(), format!("MAINSTAY_HOME={dir}/home")];
+        let more = [format!("XDG_RUNTIME_DIR={dir}"), format!("TMPDIR={dir}")];
+        let netns = ["ip", "netns", "exec", &namespace].map(str::to_owned);
+        netns.into_iter().chain(env).chain(more).collect()
     }
 
     /// Nothing comes to it and nothing leaves it.

@@ -420,6 +420,7 @@ fn without_a_server_every_command_that_asks_one_says_so() {
         "cert rotate",
         "debug bundle",
         "doctor",
+        "bootstrap",
         // It reads what is to be kept first.
         "secret set",
     ];

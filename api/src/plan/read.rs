@@ -4,7 +4,7 @@ use mainstay_coordinator::PlacementWish;
 use mainstay_protocol::report::TypeDeclaration;
 use mainstay_resource_graph::{Settings, View, ViewExt};
 
-use crate::shapes::{self, Flaw, On, Path, Step};
+use crate::shapes::{self, Flaw, On, Path, Reader, Step};
 use crate::spec;
 use crate::types::{PlacementSpec, PlanMode, PlanRequest, WishBody, WishFlaw};
 
@@ -95,8 +95,14 @@ fn wish<'r>(
     }
 }
 
+/// Of a kind that this reads not.
+fn elsewhere(name: &str) -> String {
+    format!("the kind {name} is what `mainstay bootstrap` reads; it is not planned")
+}
+
 fn no_such_kind(name: &str) -> Flaw {
     let why = match shapes::kind(name) {
+        Some(kind) if kind.reader == Reader::Bootstrap => elsewhere(name),
         Some(kind) => format!(
             "the kind {name} is not there yet; it comes with {}",
             kind.later

@@ -137,6 +137,15 @@ fn of(of_: &Of, value: &Value, path: &Path, flaws: &mut Vec<Flaw>) {
             repeated(items, path, flaws);
             return;
         }
+        (Of::Words, Value::Array(words)) => {
+            for (index, word) in words.iter().enumerate() {
+                if !word.is_string() {
+                    let why = wrong_kind("wants a text", word);
+                    flaws.push(Flaw::new(path.index(index), why));
+                }
+            }
+            return;
+        }
         (Of::Labels, Value::Object(labels)) => return self::labels(labels, path, flaws),
         (Of::Bool, Value::Bool(_)) | (Of::Free, Value::Object(_)) => None,
         (Of::Bool, Value::String(text)) => {
@@ -179,6 +188,7 @@ fn of(of_: &Of, value: &Value, path: &Path, flaws: &mut Vec<Flaw>) {
             | Of::Duration { .. }
             | Of::OneOf(_)
             | Of::List(_)
+            | Of::Words
             | Of::Labels
             | Of::Free,
             value,

@@ -1,5 +1,9 @@
 //! The kinds a document may be of.
 
+use serde_json::Value;
+
+use super::check::Flaw;
+use super::cluster::{self, CLUSTER};
 use super::placement::PLACEMENT;
 use super::settings::SETTINGS;
 use super::shape::Shape;
@@ -14,6 +18,21 @@ pub struct SpecKind {
     pub later: &'static str,
     /// Whether its documents have names; of one without there is at most one.
     pub named: bool,
+    pub reader: Reader,
+    /// What is wrong between its fields.
+    pub between: fn(&Value) -> Vec<Flaw>,
+}
+
+/// Which commands read documents of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// `plan`, `apply`, `delete`.
+    Plan,
+    Bootstrap,
+}
+
+fn nothing(_: &Value) -> Vec<Flaw> {
+    Vec::new()
 }
 
 pub static KINDS: [SpecKind; 8] = [
@@ -22,19 +41,30 @@ pub static KINDS: [SpecKind; 8] = [
         shape: Some(&PLACEMENT),
         later: "",
         named: true,
+        reader: Reader::Plan,
+        between: nothing,
     },
     SpecKind {
         name: "Settings",
         shape: Some(&SETTINGS),
         later: "",
         named: false,
+        reader: Reader::Plan,
+        between: nothing,
+    },
+    SpecKind {
+        name: "Cluster",
+        shape: Some(&CLUSTER),
+        later: "",
+        named: true,
+        reader: Reader::Bootstrap,
+        between: cluster::between,
     },
     later("Orchestration", "orchestrations"),
     later("Activity", "orchestrations"),
     later("Service", "service models"),
     later("Platform", "placing by asking"),
     later("Module", "versions of modules"),
-    later("Cluster", "`mainstay bootstrap`"),
 ];
 
 const fn later(name: &'static str, with: &'static str) -> SpecKind {
@@ -43,6 +73,8 @@ const fn later(name: &'static str, with: &'static str) -> SpecKind {
         shape: None,
         later: with,
         named: true,
+        reader: Reader::Plan,
+        between: nothing,
     }
 }
 

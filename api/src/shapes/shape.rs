@@ -40,6 +40,8 @@ pub enum Of {
     OneOf(&'static [&'static str]),
     Object(&'static Shape),
     List(&'static Of),
+    /// The words of a command line; one may be there twice.
+    Words,
     /// Names to texts, as the labels of nodes.
     Labels,
     /// An object whose fields something else knows: a service type's configuration.
@@ -92,6 +94,7 @@ impl Of {
             Self::OneOf(words) => words.join(" or "),
             Self::Object(shape) => format!("an object: {}", shape.names().join(", ")),
             Self::List(of) => format!("a list, each {}", of.words()),
+            Self::Words => "a list of words".to_owned(),
             Self::Labels => "an object of texts".to_owned(),
             Self::Free => "an object".to_owned(),
         }
@@ -134,6 +137,7 @@ impl Shape {
             | Of::Duration { .. }
             | Of::OneOf(_)
             | Of::List(_)
+            | Of::Words
             | Of::Labels
             | Of::Free => None,
         }

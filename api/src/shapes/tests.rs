@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Field, Of, PLACEMENT, SETTINGS, Shape};
+use super::{CLUSTER, Field, Of, PLACEMENT, SETTINGS, Shape};
 
 /// A row for each field, those of objects under the path they are written at.
 fn rows(shape: &'static Shape, above: &str, columns: fn(&Field) -> String, out: &mut String) {
@@ -27,6 +27,7 @@ fn rows(shape: &'static Shape, above: &str, columns: fn(&Field) -> String, out: 
             | Of::Duration { .. }
             | Of::OneOf(_)
             | Of::List(_)
+            | Of::Words
             | Of::Labels
             | Of::Free => None,
         };
@@ -40,7 +41,7 @@ fn rows(shape: &'static Shape, above: &str, columns: fn(&Field) -> String, out: 
     }
 }
 
-fn of_placement(field: &Field) -> String {
+fn of_wish(field: &Field) -> String {
     let holds = match field.of {
         Of::Object(_) => String::new(),
         Of::List(Of::Object(_)) => " (a list)".to_owned(),
@@ -84,13 +85,20 @@ fn the_reference_lists_every_field_of_every_shape() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/files.md");
     let page = std::fs::read_to_string(&path).unwrap();
     let mut placement = String::new();
-    rows(&PLACEMENT, "", of_placement, &mut placement);
+    rows(&PLACEMENT, "", of_wish, &mut placement);
+    let mut cluster = String::new();
+    rows(&CLUSTER, "", of_wish, &mut cluster);
     let mut settings = String::new();
     rows(&SETTINGS, "", of_settings, &mut settings);
     let expected = with_table(
         &page,
         "| field | what it is | where nothing is said |\n|---|---|---|\n",
         &placement,
+    );
+    let expected = with_table(
+        &expected,
+        "| field of a cluster | what it is | where nothing is said |\n|---|---|---|\n",
+        &cluster,
     );
     let expected = with_table(
         &expected,

@@ -197,6 +197,7 @@ const OF_INSTANCES: [&str; 12] = [
 ];
 const OF_NODES: [&str; 2] = ["Online", "AgentDown"];
 const OF_SUPERVISORS: [&str; 2] = ["Running", "Unknown"];
+const OF_STATIONS: [&str; 5] = ["Joining", "Running", "Stopped", "Away", "Removed"];
 
 /// The states something of a kind can be waited into, as they are written; none where it has no state.
 pub fn states_of(kind: Kind) -> &'static [&'static str] {
@@ -204,8 +205,8 @@ pub fn states_of(kind: Kind) -> &'static [&'static str] {
         Kind::Instance | Kind::Placement => &OF_INSTANCES,
         Kind::Node => &OF_NODES,
         Kind::Supervisor => &OF_SUPERVISORS,
+        Kind::Station => &OF_STATIONS,
         Kind::Cluster
-        | Kind::Station
         | Kind::Outbox
         | Kind::Type
         | Kind::Name
@@ -224,7 +225,10 @@ pub fn states_of(kind: Kind) -> &'static [&'static str] {
 
 /// Every state that can be waited for.
 pub fn states() -> impl Iterator<Item = &'static str> {
-    OF_INSTANCES.into_iter().chain(OF_NODES)
+    let more = OF_STATIONS
+        .into_iter()
+        .filter(|state| !OF_INSTANCES.contains(state));
+    OF_INSTANCES.into_iter().chain(OF_NODES).chain(more)
 }
 
 impl FromStr for Until {

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use mainstay_identity::JoinToken;
 use mainstay_protocol::{Address, Bearer, ClusterName, NodeName, SecretName};
 
-use super::values;
+use super::values::{self, TokenFrom};
 
 #[derive(Debug, Args)]
 #[command(
@@ -33,9 +32,9 @@ pub struct JoinArguments {
     /// A station of the cluster
     #[arg(value_name = "HOST:PORT", value_parser = values::tls_address)]
     pub station: Address,
-    /// What `mainstay token create` printed; also $MAINSTAY_TOKEN
+    /// What `mainstay token create` printed, or - for standard input; also $MAINSTAY_TOKEN
     #[arg(long, value_name = "TOKEN", env = "MAINSTAY_TOKEN", hide_env_values = true, value_parser = values::token)]
-    pub token: JoinToken,
+    pub token: TokenFrom,
     /// An agent's: the node's name; else the machine's
     #[arg(long, value_name = "NAME")]
     pub node: Option<NodeName>,

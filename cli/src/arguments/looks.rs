@@ -165,7 +165,7 @@ pub struct ImpactArguments {
 #[derive(Debug, Args)]
 #[command(
     after_help = "gone: not running and not going to; stopped, or not there at all.\n\
-                  Instances and placements can be waited for; nodes and supervisors with state=STATE.\n\
+                  Instances and placements can be waited for; nodes, stations and supervisors with state=STATE.\n\
                   It may not exist yet. A failure that nothing will mend ends the wait with 9, the time with 8.\n\n\
                   Examples:\n  mainstay wait greeter@n1 --for running\n  mainstay wait flaky@n2 --for state=Quarantined --timeout 2m"
 )]

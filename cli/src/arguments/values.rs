@@ -9,7 +9,7 @@ use mainstay_identity::JoinToken;
 use mainstay_protocol::Address;
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{
-    ClusterName, NodeName, NotAStation, PlacementName, SlotName, StationId, TypeName,
+    ClusterName, NodeName, NotAStation, PersonName, PlacementName, SlotName, StationId, TypeName,
 };
 use mainstay_resource_graph::{BadReference, Key, Kind};
 use serde_json::Value;
@@ -161,8 +161,26 @@ pub fn tls_address(text: &str) -> Result<Address, String> {
     }
 }
 
+pub fn person(text: &str) -> Result<PersonName, String> {
+    PersonName::new(text).map_err(|bad| bad.to_string())
+}
+
+/// A token as it was said, or where it is to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenFrom {
+    Said(JoinToken),
+    Stdin,
+}
+
 /// Whatever is wrong with it, what it is stays secret.
-pub fn token(text: &str) -> Result<JoinToken, String> {
+pub fn token(text: &str) -> Result<TokenFrom, String> {
+    match text {
+        "-" => Ok(TokenFrom::Stdin),
+        text => parsed_token(text).map(TokenFrom::Said),
+    }
+}
+
+pub fn parsed_token(text: &str) -> Result<JoinToken, String> {
     text.parse()
         .map_err(|error: mainstay_identity::BadToken| error.to_string())
 }

@@ -27,6 +27,7 @@ use crate::text::age_of;
 
 pub use init::run as init;
 pub use join::run as join;
+pub use join::{Joining, enter};
 
 pub async fn token(app: &mut App<'_>, arguments: TokenArguments) -> Outcome {
     match arguments.command {

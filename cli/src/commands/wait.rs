@@ -70,8 +70,8 @@ fn possible(reference: &Key, goal: &Until) -> Result<(), Problem> {
         )
     } else {
         format!(
-            "a {} does not run; instances and placements can be waited for, and nodes and supervisors with --for \
-             state=STATE",
+            "a {} does not run; instances and placements can be waited for, and nodes, stations and supervisors with \
+             --for state=STATE",
             kind.as_str()
         )
     };

@@ -1,5 +1,6 @@
 //! Files as a request for a plan; and what the station finds wrong with them, told at its place in the file.
 
+use mainstay_api::shapes::Reader;
 use mainstay_api::types::{PlanMode, PlanRequest, WishBody};
 use mainstay_api::{Client, Problem};
 use mainstay_protocol::code;
@@ -10,9 +11,18 @@ use crate::files::{self, Fault, Wish};
 
 /// What the files wish for. Every fault of every file is told, a line each, before the problem that sums them up.
 pub fn read(console: &mut Console<'_>, paths: &[String]) -> Result<Vec<Wish>, Problem> {
+    read_for(Reader::Plan, console, paths)
+}
+
+/// The same of the kinds that another command reads.
+pub fn read_for(
+    reader: Reader,
+    console: &mut Console<'_>,
+    paths: &[String],
+) -> Result<Vec<Wish>, Problem> {
     let read = files::sources(paths, &mut std::io::stdin().lock())
         .map_err(|faults| (faults, 0))
-        .and_then(|sources| files::documents(&sources));
+        .and_then(|sources| files::documents(&sources, reader));
     read.map_err(|(faults, more)| told(console, &faults, more))
 }
 

@@ -109,7 +109,7 @@ mod tests {
             fs::write(&file, text(odd, odd, &file, nodes).unwrap()).unwrap();
             let paths = [file.to_str().unwrap().to_owned()];
             let sources = files::sources(&paths, &mut std::io::empty()).unwrap();
-            let wishes = files::documents(&sources).unwrap();
+            let wishes = files::documents(&sources, mainstay_api::shapes::Reader::Plan).unwrap();
             let names: Vec<_> = wishes.iter().map(|wish| wish.name.as_deref()).collect();
             assert_eq!(names, [Some("db"), Some("worker"), Some("web")]);
             assert_eq!(wishes[0].spec["config"]["cwd"], "/a \"b\": #c/mainstay");

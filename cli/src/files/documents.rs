@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mainstay_api::shapes::{self, Flaw, KINDS, On, SpecKind, Step};
+use mainstay_api::shapes::{self, Flaw, KINDS, On, Reader, SpecKind, Step};
 use mainstay_protocol::limits;
 use serde_json::Value as Json;
 
@@ -42,7 +42,7 @@ impl Wish {
 }
 
 /// Every document of every text; or every fault of every text, in their order, and how many more there were.
-pub fn documents(sources: &[Source]) -> Result<Vec<Wish>, (Vec<Fault>, usize)> {
+pub fn documents(sources: &[Source], reader: Reader) -> Result<Vec<Wish>, (Vec<Fault>, usize)> {
     let mut wishes: Vec<Wish> = Vec::new();
     let mut seen: BTreeMap<(&'static str, Option<String>), String> = BTreeMap::new();
     let mut all = Vec::new();
@@ -51,14 +51,14 @@ pub fn documents(sources: &[Source]) -> Result<Vec<Wish>, (Vec<Fault>, usize)> {
         let mut faults = Faults::new(index, &source.file);
         let trees = match source.format {
             Format::Yaml => yaml::read(&source.text, &mut faults),
-            Format::Toml => toml::read(&source.text, &mut faults),
+            Format::Toml => toml::read(&source.text, reader, &mut faults),
             Format::Json => json::read(&source.text, &mut faults),
         };
         if trees.is_empty() && faults.is_empty() {
             faults.add(Place::START, "there is no document in it");
         }
         for tree in trees {
-            let Some(wish) = wish(index, source, tree, &mut faults) else {
+            let Some(wish) = wish(index, source, tree, reader, &mut faults) else {
                 continue;
             };
             let place = wish.name_place();
@@ -124,16 +124,23 @@ impl Wish {
 }
 
 /// A document without fault; what is wrong with any other is told.
-fn wish(index: usize, source: &Source, tree: Node, faults: &mut Faults) -> Option<Wish> {
+fn wish(
+    index: usize,
+    source: &Source,
+    tree: Node,
+    reader: Reader,
+    faults: &mut Faults,
+) -> Option<Wish> {
     let before = faults.count();
-    let kind = kind(&tree, faults)?;
+    let kind = kind(&tree, reader, faults)?;
     let shape = kind.shape?;
     let Json::Object(mut fields) = tree.json() else {
         return None;
     };
     fields.remove("kind");
     let spec = Json::Object(fields);
-    for flaw in shapes::check(shape, &spec) {
+    let between = (kind.between)(&spec);
+    for flaw in shapes::check(shape, &spec).into_iter().chain(between) {
         if !is_told(&tree, &flaw) {
             tell(&tree, &flaw, faults);
         }
@@ -151,15 +158,19 @@ fn wish(index: usize, source: &Source, tree: Node, faults: &mut Faults) -> Optio
     })
 }
 
-fn kind(tree: &Node, faults: &mut Faults) -> Option<&'static SpecKind> {
+fn kind(tree: &Node, reader: Reader, faults: &mut Faults) -> Option<&'static SpecKind> {
     let names = || KINDS.iter().map(|kind| kind.name).collect::<Vec<_>>();
+    let example = match reader {
+        Reader::Plan => "Placement",
+        Reader::Bootstrap => "Cluster",
+    };
     match &tree.value {
         Value::Bad => return None,
         Value::Fields(_) => {}
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::List(_) => {
             faults.add(
                 tree.at,
-                "a document is an object that begins with its kind, as in kind: Placement",
+                format!("a document is an object that begins with its kind, as in kind: {example}"),
             );
             return None;
         }
@@ -167,13 +178,14 @@ fn kind(tree: &Node, faults: &mut Faults) -> Option<&'static SpecKind> {
     let Some(field) = tree.field("kind") else {
         faults.add(
             tree.at,
-            "the document does not say its kind: add kind: Placement, or what it is",
+            format!("the document does not say its kind: add kind: {example}, or what it is"),
         );
         return None;
     };
     let Value::Text(name) = &field.node.value else {
         if field.node.value != Value::Bad {
-            faults.add(field.node.at, "a kind is a text, as in kind: Placement");
+            let why = format!("a kind is a text, as in kind: {example}");
+            faults.add(field.node.at, why);
         }
         return None;
     };
@@ -188,6 +200,16 @@ fn kind(tree: &Node, faults: &mut Faults) -> Option<&'static SpecKind> {
                 "the kind {name} is not there yet; it comes with {}",
                 kind.later
             );
+            faults.add(field.node.at, why);
+            None
+        }
+        Some(kind) if kind.reader != reader => {
+            let why = match kind.reader {
+                Reader::Bootstrap => format!("the kind {name} is what `mainstay bootstrap` reads"),
+                Reader::Plan => {
+                    format!("the kind {name} is what `mainstay apply -f` reads; here it is Cluster")
+                }
+            };
             faults.add(field.node.at, why);
             None
         }

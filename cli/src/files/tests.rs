@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use mainstay_api::shapes::Reader;
 use mainstay_protocol::limits;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
@@ -20,7 +21,7 @@ fn source(file: &str, format: Format, text: &str) -> Source {
 }
 
 fn read(format: Format, text: &str) -> Result<Vec<Wish>, (Vec<Fault>, usize)> {
-    documents(&[source("f", format, text)])
+    documents(&[source("f", format, text)], Reader::Plan)
 }
 
 fn specs(format: Format, text: &str) -> Vec<Json> {
@@ -62,7 +63,7 @@ fn every_wrong_file_is_told_as_it_is_stored() {
         };
         count += 1;
         let text = fs::read_to_string(&path).unwrap();
-        let have = told(documents(&[source(&name, format, &text)]));
+        let have = told(documents(&[source(&name, format, &text)], Reader::Plan));
         let stored = directory.join(format!("{name}.out"));
         if update {
             fs::write(&stored, &have).unwrap();
@@ -137,10 +138,13 @@ fn an_alias_stands_for_the_whole_of_what_it_names() {
 #[test]
 fn names_are_there_once_in_all_files_together() {
     let text = "kind: Placement\nname: a\ntype: t\ntarget: { nodes: [n1] }\n";
-    let result = documents(&[
-        source("one.yaml", Format::Yaml, text),
-        source("two.yaml", Format::Yaml, text),
-    ]);
+    let result = documents(
+        &[
+            source("one.yaml", Format::Yaml, text),
+            source("two.yaml", Format::Yaml, text),
+        ],
+        Reader::Plan,
+    );
     let told = told(result);
     assert_eq!(
         told,

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use mainstay_api::shapes::Reader;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -9,7 +10,7 @@ use super::fault::Faults;
 use super::tree::{Field, Lines, Node, Place, Value};
 
 /// The documents of a text.
-pub fn read(text: &str, faults: &mut Faults) -> Vec<Node> {
+pub fn read(text: &str, reader: Reader, faults: &mut Faults) -> Vec<Node> {
     let lines = Lines::new(text);
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
@@ -22,10 +23,14 @@ pub fn read(text: &str, faults: &mut Faults) -> Vec<Node> {
         // What was recovered may be half of what was meant; faults in it would mislead.
         return Vec::new();
     }
-    let mut reader = Reader { lines, faults };
+    let mut walk = Walk { lines, faults };
     let at = Place::START;
-    let root = reader.table(table.get_ref(), at);
-    documents(root)
+    let root = walk.table(table.get_ref(), at);
+    match reader {
+        Reader::Plan => documents(root),
+        // One kind is read, and its fields are no kinds.
+        Reader::Bootstrap => vec![root],
+    }
 }
 
 /// Each table under a kind's name is a document of that kind; with `kind` at the top the whole file is one.
@@ -80,12 +85,12 @@ fn of_kind(name: &str, at: Place, mut node: Node) -> Node {
     }
 }
 
-struct Reader<'t, 'f> {
+struct Walk<'t, 'f> {
     lines: Lines<'t>,
     faults: &'f mut Faults,
 }
 
-impl Reader<'_, '_> {
+impl Walk<'_, '_> {
     fn at(&self, span: Range<usize>) -> Place {
         self.lines.place(span.start)
     }

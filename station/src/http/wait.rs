@@ -74,7 +74,7 @@ fn possible(key: &Key, request: &WaitRequest) -> Result<(), Failure> {
             states.join(", ")
         ),
         Until::Running | Until::Healthy | Until::Gone | Until::Settled(_) | Until::State(_) => {
-            "instances and placements can be waited for; nodes and supervisors with state=STATE"
+            "instances and placements can be waited for; nodes, stations and supervisors with state=STATE"
                 .to_owned()
         }
     };
@@ -221,11 +221,12 @@ fn judge_gone(
     }
 }
 
-/// Nodes and supervisors have a state.
+/// Nodes, stations and supervisors have a state.
 fn judge_other(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Seen {
     let state = present.view.record(key).map(|record| match &record.vertex {
         Vertex::Node(node) => node.state.as_str(),
         Vertex::Supervisor(supervisor) => supervisor.state.as_str(),
+        Vertex::Station(station) => station.state.as_str(),
         _ => "there",
     });
     let reached = match (&request.until, state) {

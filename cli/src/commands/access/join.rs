@@ -2,6 +2,7 @@
 //! the key is kept from the first try on, so that a second one is taken for the same.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +12,8 @@ use mainstay_api::types::{Hidden, JoinRequest, Joined};
 use mainstay_api::{Client, Exit, Problem};
 use mainstay_identity::tls;
 use mainstay_identity::{
-    Credentials, DIRECTORY, Fingerprint, Keep, KeepError, Membership, NodeKey, SealKey, Whom,
-    default_directory, hex, unhex, unhex_exactly,
+    Credentials, DIRECTORY, Fingerprint, JoinToken, Keep, KeepError, Membership, NodeKey, SealKey,
+    Whom, default_directory, hex, unhex, unhex_exactly,
 };
 use mainstay_protocol::{Address, ClusterId, ClusterName, NodeName, code};
 use serde::Serialize;
@@ -21,7 +22,7 @@ use uuid::Uuid;
 use super::init::{absolute, daemon};
 use super::taken;
 use crate::app::App;
-use crate::arguments::JoinArguments;
+use crate::arguments::{JoinArguments, TokenFrom, parsed_token};
 use crate::commands::rebuilt;
 use crate::home::Context;
 use crate::outcome::{Outcome, bug, machine, usage};
@@ -29,6 +30,8 @@ use crate::outcome::{Outcome, bug, machine, usage};
 const WHAT: &str = "join the cluster";
 /// Between two tries to find a station.
 const PAUSE: Duration = Duration::from_secs(1);
+/// More than any token has.
+const TOKEN_BYTES_MAX: u64 = 1024;
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Serialize)]
@@ -41,46 +44,85 @@ struct Member {
 }
 
 pub async fn run(app: &mut App<'_>, arguments: &JoinArguments) -> Outcome {
-    let node = fitting(arguments)?;
-    let (dir, keep) = place(app, arguments)?;
+    let joining = Joining {
+        station: arguments.station.clone(),
+        token: shown(&arguments.token)?,
+        node: arguments.node.clone(),
+        listen: arguments.listen.clone(),
+        dir: arguments.dir.clone(),
+    };
+    let (dir, membership) = enter(app, &joining).await?;
+    told(app, &joining, dir, &membership)
+}
+
+/// Somebody who joins.
+pub struct Joining {
+    pub station: Address,
+    pub token: JoinToken,
+    pub node: Option<NodeName>,
+    pub listen: Option<Address>,
+    pub dir: Option<PathBuf>,
+}
+
+/// One line is read, however it is written there; what it is stays secret.
+fn shown(token: &TokenFrom) -> Result<JoinToken, Problem> {
+    let from = match token {
+        TokenFrom::Said(token) => return Ok(token.clone()),
+        TokenFrom::Stdin => std::io::stdin().lock(),
+    };
+    let mut line = String::new();
+    from.take(TOKEN_BYTES_MAX)
+        .read_line(&mut line)
+        .map_err(|error| machine("read the token", error))?;
+    parsed_token(line.trim()).map_err(|why| {
+        let why = format!("{why}; it is read from the standard input");
+        usage(WHAT, why).to_do("mainstay join --help")
+    })
+}
+
+/// Joins, and keeps what there is to keep; the second time it only looks.
+pub async fn enter(app: &mut App<'_>, joining: &Joining) -> Result<(PathBuf, Membership), Problem> {
+    let node = fitting(joining)?;
+    let (dir, keep) = place(app, joining)?;
     if let Some(known) = keep.membership().map_err(kept)? {
-        if known.cluster != arguments.token.cluster {
+        if known.cluster != joining.token.cluster {
             let why = format!(
                 "{} is {} of cluster {} ({}), and the token is of cluster {}",
                 dir.display(),
                 known.name,
                 known.cluster_name,
                 known.cluster,
-                arguments.token.cluster
+                joining.token.cluster
             );
             return Err(taken(WHAT, why));
         }
-        if is_in(&keep, &known, arguments) {
+        if is_in(&keep, &known, joining) {
             app.console.say(&format!(
                 "{} is in cluster {} already",
                 known.name, known.cluster_name
             ));
-            return told(app, arguments, dir, &known);
+            context(app, joining, &known, &dir)?;
+            return Ok((dir, known));
         }
     }
     let key = keep.key_or_mint().map_err(kept)?;
     let request = JoinRequest {
-        id: arguments.token.id.clone(),
-        secret: Hidden(arguments.token.secret()),
+        id: joining.token.id.clone(),
+        secret: Hidden(joining.token.secret()),
         public_key: hex(&key.public()),
-        kind: arguments.token.whom.as_str().to_owned(),
+        kind: joining.token.whom.as_str().to_owned(),
         node: node.as_ref().map(ToString::to_string),
         wall_ms: 0,
         proof: String::new(),
     };
-    let joined = ask(app, arguments, &request, &key).await?;
-    let membership = membership(arguments, &joined)?;
+    let joined = ask(app, joining, &request, &key).await?;
+    let membership = membership(joining, &joined)?;
     let shown = Credentials {
         authority: unhex(&joined.authority).ok_or_else(unreadable)?.into(),
         certificate: unhex(&joined.certificate).ok_or_else(unreadable)?.into(),
         key,
     };
-    if Fingerprint::of(&shown.authority) != arguments.token.authority {
+    if Fingerprint::of(&shown.authority) != joining.token.authority {
         return Err(bug(
             WHAT,
             "the station gave another authority than the token's",
@@ -93,26 +135,26 @@ pub async fn run(app: &mut App<'_>, arguments: &JoinArguments) -> Outcome {
     keep.write(&shown).map_err(kept)?;
     // Last, since its presence says that all is there.
     keep.write_membership(&membership).map_err(kept)?;
-    context(app, arguments, &membership, &dir)?;
+    context(app, joining, &membership, &dir)?;
     app.console.say(&format!(
         "{} is let in to cluster {}",
         membership.name, membership.cluster_name
     ));
-    told(app, arguments, dir, &membership)
+    Ok((dir, membership))
 }
 
 /// Whether there is nothing to ask for. Another token lets in anew: in another role, or after what was there was taken back or
 /// ran out. Only a station with a store stays who it is, since its number is in it.
-fn is_in(keep: &Keep, known: &Membership, arguments: &JoinArguments) -> bool {
-    let same = known.token.as_ref() == Some(&arguments.token.id);
-    let stays = arguments.token.whom == Whom::Station && keep.had_store();
+fn is_in(keep: &Keep, known: &Membership, joining: &Joining) -> bool {
+    let same = known.token.as_ref() == Some(&joining.token.id);
+    let stays = joining.token.whom == Whom::Station && keep.had_store();
     keep.is_there() && (same || stays)
 }
 
 /// What was said fits whom the token lets in; the node's name, of an agent.
-fn fitting(arguments: &JoinArguments) -> Result<Option<NodeName>, Problem> {
+fn fitting(joining: &Joining) -> Result<Option<NodeName>, Problem> {
     let wrong = |why: &str| Err(usage(WHAT, why).to_do("mainstay join --help"));
-    match (arguments.token.whom, &arguments.node, &arguments.listen) {
+    match (joining.token.whom, &joining.node, &joining.listen) {
         (Whom::Station, None, Some(_)) | (Whom::Person, None, None) => Ok(None),
         (Whom::Station, None, None) => {
             wrong("the token lets in a station; say with --listen where other machines reach it")
@@ -133,11 +175,11 @@ fn machine_name() -> Result<NodeName, Problem> {
     })
 }
 
-fn place(app: &App<'_>, arguments: &JoinArguments) -> Result<(PathBuf, Keep), Problem> {
-    let dir = match (&arguments.dir, arguments.token.whom) {
+fn place(app: &App<'_>, joining: &Joining) -> Result<(PathBuf, Keep), Problem> {
+    let dir = match (&joining.dir, joining.token.whom) {
         (Some(dir), _) => absolute(dir)?,
         (None, Whom::Person) => {
-            let cluster = arguments.token.cluster.0.simple().to_string();
+            let cluster = joining.token.cluster.0.simple().to_string();
             return Ok({
                 let dir = app.home.identity(&cluster);
                 (dir.clone(), Keep::at(dir))
@@ -145,7 +187,7 @@ fn place(app: &App<'_>, arguments: &JoinArguments) -> Result<(PathBuf, Keep), Pr
         }
         (None, whom) => default_directory(whom.as_str()),
     };
-    let keep = match arguments.token.whom {
+    let keep = match joining.token.whom {
         Whom::Person => Keep::at(&dir),
         Whom::Agent | Whom::Station => Keep::at(dir.join(DIRECTORY)),
     };
@@ -155,13 +197,13 @@ fn place(app: &App<'_>, arguments: &JoinArguments) -> Result<(PathBuf, Keep), Pr
 /// Until a station answers, or the time that was said is over.
 async fn ask(
     app: &mut App<'_>,
-    arguments: &JoinArguments,
+    joining: &Joining,
     request: &JoinRequest,
     key: &NodeKey,
 ) -> Result<Joined, Problem> {
-    let stranger = tls::stranger(arguments.token.authority);
+    let stranger = tls::stranger(joining.token.authority);
     let stranger = Arc::new(stranger.map_err(|error| bug(WHAT, error))?);
-    let client = Client::at(vec![arguments.station.clone()], Some(stranger));
+    let client = Client::at(vec![joining.station.clone()], Some(stranger));
     let client = client.with_timeout(ANSWER_WITHIN);
     let begun = std::time::Instant::now();
     let mut said = false;
@@ -196,12 +238,12 @@ async fn ask(
     }
 }
 
-fn membership(arguments: &JoinArguments, joined: &Joined) -> Result<Membership, Problem> {
+fn membership(joining: &Joining, joined: &Joined) -> Result<Membership, Problem> {
     let cluster = Uuid::try_parse(&joined.cluster_id).map_err(|_| unreadable())?;
-    if ClusterId(cluster) != arguments.token.cluster {
+    if ClusterId(cluster) != joining.token.cluster {
         let why = format!(
             "the station is of cluster {cluster}, and the token of {}",
-            arguments.token.cluster
+            joining.token.cluster
         );
         return Err(Problem::new(code::WRONG_CLUSTER, WHAT, why));
     }
@@ -214,20 +256,20 @@ fn membership(arguments: &JoinArguments, joined: &Joined) -> Result<Membership, 
         name: joined.name.clone(),
         cluster: ClusterId(cluster),
         cluster_name: ClusterName::new(&joined.cluster_name).map_err(|_| unreadable())?,
-        listen: arguments.listen.clone(),
+        listen: joining.listen.clone(),
         stations: stations.map_err(|_| unreadable())?,
-        token: Some(arguments.token.id.clone()),
+        token: Some(joining.token.id.clone()),
     })
 }
 
 /// People and stations' machines know the cluster from now on.
 fn context(
     app: &App<'_>,
-    arguments: &JoinArguments,
+    joining: &Joining,
     membership: &Membership,
     dir: &std::path::Path,
 ) -> Result<(), Problem> {
-    let (sockets, stations, identity) = match arguments.token.whom {
+    let (sockets, stations, identity) = match joining.token.whom {
         Whom::Agent => return Ok(()),
         Whom::Station => (vec![dir.join("api.sock")], Vec::new(), None),
         Whom::Person => {
@@ -248,18 +290,13 @@ fn context(
     app.home.make_current(&name)
 }
 
-fn told(
-    app: &mut App<'_>,
-    arguments: &JoinArguments,
-    dir: PathBuf,
-    membership: &Membership,
-) -> Outcome {
-    let run = match arguments.token.whom {
+fn told(app: &mut App<'_>, joining: &Joining, dir: PathBuf, membership: &Membership) -> Outcome {
+    let run = match joining.token.whom {
         Whom::Agent => Some("agent"),
         Whom::Station => Some("station"),
         Whom::Person => None,
     };
-    let run = run.map(|which| daemon(which, arguments.dir.is_some().then_some(&dir)));
+    let run = run.map(|which| daemon(which, joining.dir.is_some().then_some(&dir)));
     let next = run.clone().unwrap_or_else(|| "mainstay status".to_owned());
     let member = Member {
         name: membership.name.clone(),
