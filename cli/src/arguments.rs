@@ -45,7 +45,7 @@ pub use looks::{
 };
 pub use rules::{RuleArguments, RuleCommand, RuleDisableArguments};
 pub use stations::{StationAddArguments, StationArguments, StationCommand, StationRemoveArguments};
-pub use support::DoctorArguments;
+pub use support::{DebugArguments, DebugBundleArguments, DebugCommand, DoctorArguments};
 #[cfg(test)]
 pub use values::config_pair;
 pub use values::{ConfigPair, Since, Table, reference};
@@ -189,8 +189,10 @@ pub enum Command {
     Backup(BackupArguments),
     /// Make a station's data directory from a backup
     Restore(RestoreArguments),
-    /// Is this machine fit, and the cluster: clocks, disks, files, ports, certificates, quorum
+    /// Whether this machine and the cluster are fit, and what to do
     Doctor(DoctorArguments),
+    /// A bundle for whoever helps
+    Debug(DebugArguments),
     /// What a reason code, a kind or a key of its JSON means
     Explain(ExplainArguments),
     /// Tokens that let machines and people in
@@ -262,6 +264,7 @@ impl Command {
             | Self::Logs(_)
             | Self::Backup(_)
             | Self::Restore(_)
+            | Self::Debug(_)
             | Self::Doctor(_)
             | Self::Explain(_)
             | Self::New(_)
@@ -296,10 +299,7 @@ impl Command {
             }
             Self::Describe(describe) => one("describe", &describe.reference),
             Self::Plan(_) => "plan".to_owned(),
-            Self::Apply(apply) => match &apply.plan {
-                Some(file) => format!("apply the plan {file}"),
-                None => "apply".to_owned(),
-            },
+            Self::Apply(apply) => apply.told(),
             Self::Settings(settings) => settings.command.told().to_owned(),
             Self::Start(start) => format!("start {}", start.placement()),
             Self::Stop(change) => one("stop", &change.reference),
@@ -332,6 +332,7 @@ impl Command {
             Self::Chaos(chaos) => chaos.command.told(),
             Self::Backup(backup) => backup.told(),
             Self::Restore(restore) => restore.told(),
+            Self::Debug(debug) => debug.command.told(),
             Self::Doctor(_) => "doctor".to_owned(),
             Self::Explain(explain) => format!("explain {}", explain.subject),
             Self::New(new) => new.command.told(),
@@ -344,6 +345,15 @@ impl Command {
             Self::Secret(secret) => secret.command.told(),
             Self::CanI(can_i) => can_i.told(),
             Self::Version => "version".to_owned(),
+        }
+    }
+}
+
+impl ApplyArguments {
+    fn told(&self) -> String {
+        match &self.plan {
+            Some(file) => format!("apply the plan {file}"),
+            None => "apply".to_owned(),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 pub mod apply;
+mod aside;
 mod ask;
 mod backup;
 mod cert;
@@ -10,6 +11,7 @@ mod change;
 mod chaos;
 mod completion;
 mod confirm;
+mod debug;
 mod decisions;
 mod delete;
 mod describe;
@@ -88,6 +90,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Completion(arguments) => completion::script(app, arguments.shell),
         Command::CompleteWords(arguments) => completion::names(app, &arguments.words).await,
         Command::Version => version::run(app).await,
+        Command::Debug(arguments) => debug::run(app, arguments).await,
         Command::Doctor(arguments) => doctor::run(app, &arguments).await,
         Command::Init(arguments) => access::init(app, &arguments),
         Command::Join(arguments) => access::join(app, &arguments).await,

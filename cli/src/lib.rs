@@ -37,6 +37,7 @@ mod text;
 mod yaml;
 
 mod app;
+mod bundle;
 mod directories;
 mod doctor;
 mod home;

@@ -97,7 +97,11 @@ fn run(words: &[OsString], home: &Home) -> Option<(Exit, String, String)> {
     let looks = matches!(arguments.command, Command::Doctor(_));
     let writes = matches!(
         arguments.command,
-        Command::New(_) | Command::Init(_) | Command::Join(_) | Command::Restore(_)
+        Command::Debug(_)
+            | Command::New(_)
+            | Command::Init(_)
+            | Command::Join(_)
+            | Command::Restore(_)
     );
     if daemon || looks || writes {
         return None;
@@ -178,6 +182,7 @@ fn only_the_commands_of_this_version_appear() {
         "check",
         "clear",
         "completion",
+        "debug",
         "decisions",
         "delete",
         "describe",

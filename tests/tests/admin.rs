@@ -1,6 +1,6 @@
 //! What an administrator asks before something goes wrong, and after: certificates, what `doctor` finds, the bundle.
 
-use mainstay_tests::{Machines, Run, until};
+use mainstay_tests::{Cluster, Machines, Run, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -155,4 +155,59 @@ fn a_doctor_finds_nothing_then_an_open_key_an_even_group_and_a_lost_majority() {
         "fail",
         "{elsewhere:#?}"
     );
+}
+
+fn unpacked(file: &std::path::Path) -> String {
+    let output = std::process::Command::new("tar")
+        .args(["-xzOf".as_ref(), file.as_os_str()])
+        .output()
+        .expect("`tar` can be run");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+// proves: U6
+#[test]
+fn a_bundle_has_what_helps_and_no_secret_also_without_a_station() {
+    let mut cluster = Cluster::dev();
+    cluster
+        .sh("start flaky --on n1 --config password=hunter2 --no-wait")
+        .code
+        .expect("it ended, whatever it said");
+    cluster
+        .sh("start greeter --on n1 --config greeting=token=hunter2")
+        .ok();
+    let file = cluster.home().join("case.tar.gz");
+    let line = format!("debug bundle {} -o json", file.display());
+    let made = cluster.sh(&line).ok().json();
+    let taken = made["taken"].as_array().expect("parts");
+    for part in [
+        "status.json",
+        "doctor.json",
+        "get/instances.json",
+        "events.json",
+        "metrics.txt",
+    ] {
+        assert!(taken.iter().any(|one| one["part"] == part), "{made:#}");
+    }
+    assert!(
+        taken.iter().any(|one| one["part"] == "logs/s1.log"),
+        "{made:#}"
+    );
+    let mode = std::fs::metadata(&file).expect("it is there").permissions();
+    let mode = std::os::unix::fs::PermissionsExt::mode(&mode);
+    assert_eq!(mode & 0o777, 0o600);
+    let all = unpacked(&file);
+    assert!(all.contains("greeter@n1") && !all.contains("hunter2"));
+    assert!(all.contains("(redacted)"));
+    cluster.sh(&line).expect_code(4);
+
+    cluster.kill_parent();
+    let later = cluster.home().join("later.tar.gz");
+    let line = format!("debug bundle {} -o json --timeout 1s", later.display());
+    let made = cluster.sh(&line).ok().json();
+    let left_out = made["left_out"].as_array().expect("what is left out");
+    let status = left_out.iter().find(|one| one["part"] == "status.json");
+    assert!(status.is_some_and(|one| one["why"].is_string()), "{made:#}");
+    assert!(unpacked(&later).contains("doctor"), "{made:#}");
 }

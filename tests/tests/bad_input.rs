@@ -418,6 +418,7 @@ fn without_a_server_every_command_that_asks_one_says_so() {
         // What is kept on this machine is told, and asked for, without anybody.
         "cert list",
         "cert rotate",
+        "debug bundle",
         "doctor",
         // It reads what is to be kept first.
         "secret set",

@@ -525,6 +525,12 @@ impl Client {
         self.get(routes::BAD_FRAMES.path).await
     }
 
+    /// As Prometheus reads them.
+    pub async fn metrics(&self) -> Result<String, Problem> {
+        let asked = Asked::get(routes::METRICS.path);
+        Ok(self.ask(asked, self.timeout()).await?.text())
+    }
+
     /// Whether the station says it is ready.
     pub async fn ready(&self) -> Result<(), Problem> {
         self.get::<Value>(routes::READYZ.path).await.map(drop)

@@ -110,6 +110,11 @@ impl Received {
         })
     }
 
+    /// As it came.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
     /// The problem it carries; one of our making where it carries none.
     pub fn problem(&self) -> Problem {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| {

@@ -1,8 +1,6 @@
 //! `backup` and `restore`: the whole state as one file, and a station made from one.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use mainstay_api::{Exit, Problem, Time};
@@ -10,6 +8,7 @@ use mainstay_protocol::code;
 use mainstay_store::{About, Backup, BackupError, RestoreError};
 use serde::Serialize;
 
+use super::aside::{Aside, failed, refuse_existing};
 use super::rebuilt::{self, Rebuilt};
 use crate::app::App;
 use crate::arguments::{BackupArguments, RestoreArguments};
@@ -71,12 +70,7 @@ impl Held {
 pub async fn backup(app: &mut App<'_>, arguments: &BackupArguments) -> Outcome {
     let file = &arguments.file;
     let what = format!("write a backup to {}", file.display());
-    if file.symlink_metadata().is_ok() {
-        let why = "the file is there already, and nothing is ever written over";
-        let mut problem = machine(&what, why).to_do(format!("ls -l {}", file.display()));
-        problem.exit = Exit::Conflict;
-        return Err(problem);
-    }
+    refuse_existing(&what, file)?;
     let client = app.client().await?;
     let mut pieces = client.backup().await?;
     let aside = Aside::create(file).map_err(|error| failed(&what, file, &error))?;
@@ -100,54 +94,6 @@ pub async fn backup(app: &mut App<'_>, arguments: &BackupArguments) -> Outcome {
     let held = Held::of(file, whole.bytes, &whole.about);
     app.console.done(&held, &[], &held.told())?;
     Ok(Exit::Ok)
-}
-
-fn failed(what: &str, file: &Path, error: &io::Error) -> Problem {
-    let dir = directory_of(file);
-    machine(what, error).to_do(format!("df -h {}", dir.display()))
-}
-
-fn directory_of(file: &Path) -> &Path {
-    file.parent()
-        .filter(|dir| !dir.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
-}
-
-/// A file beside the one that is wanted; gone, unless it takes its name.
-struct Aside {
-    file: File,
-    path: PathBuf,
-}
-
-impl Aside {
-    /// For nobody else's eyes: it holds whatever configurations hold.
-    fn create(wanted: &Path) -> io::Result<Self> {
-        let name = wanted
-            .file_name()
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names no file"))?;
-        let mut hidden = std::ffi::OsString::from(".");
-        hidden.push(name);
-        hidden.push(format!(".{}", std::process::id()));
-        let path = wanted.with_file_name(hidden);
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)?;
-        Ok(Self { file, path })
-    }
-
-    fn rename(&self, wanted: &Path) -> io::Result<()> {
-        fs::rename(&self.path, wanted)?;
-        File::open(directory_of(wanted))?.sync_all()
-    }
-}
-
-impl Drop for Aside {
-    fn drop(&mut self) {
-        // Renamed, it is not there any more.
-        drop(fs::remove_file(&self.path));
-    }
 }
 
 pub fn restore(app: &mut App<'_>, arguments: &RestoreArguments) -> Outcome {
