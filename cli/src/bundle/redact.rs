@@ -133,8 +133,9 @@ static HEADER: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i)\b((?:proxy-)?authorization\W{1,4})(?:[a-z]+\s+)?[^\s,;]+"));
 /// `NAME=x`, `name: "x"`, `--name x`, whatever the name is: `is_secret` says whether it matters.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
-    const VALUE: &str = r#"("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|["'][^\n]*|[^\s"']\S*)"#;
-    let assigned = format!(r#"([A-Za-z0-9_.-]+)["']?\s*[=:]\s*{VALUE}"#);
+    // In quotes; in quotes of a text within a text, as JSON in a log is; in quotes that do not end; in none.
+    const VALUE: &str = r#"("(?:[^"\\\n]|\\.)*"|\\+"(?:[^"\\\n]|\\+[^"\\\n]|\\{3,}")*\\*"|'[^'\n]*'|["'][^\n]*|[^\s"']\S*)"#;
+    let assigned = format!(r#"([A-Za-z0-9_.-]+)\\*["']?\s*[=:]\s*{VALUE}"#);
     pattern(&format!(r"{assigned}|(--[A-Za-z0-9-]+)\s+{VALUE}"))
 });
 
@@ -164,7 +165,7 @@ fn assigned(said: &str) -> String {
         else {
             break;
         };
-        let bare = value.as_str().trim_start_matches(['"', '\'']);
+        let bare = value.as_str().trim_start_matches(['"', '\'', '\\']);
         // `secret://NAME` itself reads as a name and its value; codes of reasons are no names.
         let harmless = bare.starts_with("//")
             || bare.starts_with(REDACTED)
@@ -250,6 +251,8 @@ mod tests {
             "password=\"hunter2 whose end is cut off",
             "started with {\"password\": \"hunter2 with spaces\", \"port\": 1}",
             "password: 'hunter2'",
+            r#"config="{\"password\":\"hunter2\",\"port\":1}""#,
+            r#"config="{\"password\":\"a\\\"hunter2\"}""#,
             "/bin/x --db-password hunter2 --port 80",
             "authorization: Bearer hunter2",
             "Proxy-Authorization: Basic hunter2==",
