@@ -86,6 +86,11 @@ impl App<'_> {
         let told = client.told_stations();
         let told = told.filter(|told| !context.stations.is_empty() && *told != context.stations);
         let Some(stations) = told else { return };
+        // Whoever joined anew meanwhile has written what is newer.
+        let now = self.home.context(&context.name).ok().flatten();
+        if now.as_ref() != Some(&context) {
+            return;
+        }
         if let Err(problem) = self.home.write(&Context {
             stations,
             ..context

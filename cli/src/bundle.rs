@@ -62,7 +62,16 @@ impl Bundle {
             text.truncate(end);
             self.leave_out(part, format!("what is beyond its first {end} bytes"));
         }
-        self.parts.push((part.to_owned(), text.into_bytes()));
+        let part = self.free(part);
+        self.parts.push((part, text.into_bytes()));
+    }
+
+    /// Two files of one name are both in it.
+    fn free(&self, part: &str) -> String {
+        let is_free = |name: &String| self.parts.iter().all(|(taken, _)| taken != name);
+        let others = (2..).map(|number| format!("{part}.{number}"));
+        let mut names = std::iter::once(part.to_owned()).chain(others);
+        names.find(is_free).unwrap_or_else(|| part.to_owned())
     }
 
     pub fn taken(&self) -> Vec<Taken> {
@@ -107,6 +116,7 @@ mod tests {
             serde_json::json!([{"config": {"password": "hunter2"}}]),
         );
         bundle.text("logs/s1.log", "it said password=hunter2\n".to_owned());
+        bundle.text("logs/s1.log", "of another directory\n".to_owned());
         bundle.leave_out("metrics.txt", "nobody answers for password=hunter2");
         let mut file = Vec::new();
         bundle.write(&mut file, 1_800_000_000).unwrap();
@@ -125,7 +135,8 @@ mod tests {
             names,
             [
                 "mainstay-bundle/get/placements.json",
-                "mainstay-bundle/logs/s1.log"
+                "mainstay-bundle/logs/s1.log",
+                "mainstay-bundle/logs/s1.log.2"
             ]
         );
         assert!(

@@ -25,6 +25,9 @@ const PAUSE_NOTICED: Duration = Duration::from_millis(500);
 
 /// How often a disk that is almost full is looked at: that there is room again is no event.
 const ROOM_LOOK_MS: u64 = limits::DISK_LOOK_MS;
+/// For how long an entry waits for those who were just answered, where so many were.
+const COMPANY_US: u64 = 1_000;
+const COMPANY_MIN: usize = 16;
 /// Between two tries to let a station lead that has room: the next may have none either.
 const HAND_OVER_PAUSE_MS: u64 = 30_000;
 
@@ -71,6 +74,9 @@ struct Drive {
     tickets: u64,
     /// When another was last asked to lead in its place.
     handed_over: Option<Monotonic>,
+    /// How many events the newest entry is of, and when it was committed.
+    last_batch: usize,
+    committed_at: Monotonic,
 }
 
 /// The log, with when the entry in flight was proposed.
@@ -113,6 +119,8 @@ impl Driver {
             waiting: BTreeMap::new(),
             tickets: 0,
             handed_over: None,
+            last_batch: 0,
+            committed_at: Monotonic(0),
         };
         let Ok(()) = drive.log_event(LogEvent::Leading(self.term)) else {
             return Ended::CorePanicked;
@@ -206,9 +214,21 @@ impl Drive {
         }
         if self.log.since.is_none() {
             self.gather(inputs)?;
+            if let Some(until) = self.waits_for_company() {
+                return Ok(Some(until));
+            }
             self.poll()?;
         }
         self.call(|core, now| core.wake_at(now))
+    }
+
+    /// Whoever was just answered comes again within a moment, all of them at once: with them in it, one entry does the work of
+    /// two. Not where few came.
+    fn waits_for_company(&self) -> Option<Monotonic> {
+        let until = Monotonic(self.committed_at.0 + COMPANY_US);
+        let missing = self.core.inbox_depth() < self.last_batch;
+        let many = self.last_batch >= COMPANY_MIN;
+        (many && missing && self.clock.now() < until).then_some(until)
     }
 
     /// Who has no room can change nothing, and another may have some.
@@ -236,9 +256,8 @@ impl Drive {
         drop(watched);
         let effects = effects.map_err(|_panic| Panicked)?;
         if self.log.since.is_some() {
-            self.shared
-                .metrics
-                .batch(queued.saturating_sub(self.core.inbox_depth()));
+            self.last_batch = queued.saturating_sub(self.core.inbox_depth());
+            self.shared.metrics.batch(self.last_batch);
         }
         self.carry_out(effects);
         Ok(())
@@ -270,6 +289,7 @@ impl Drive {
         self.carry_out(effects);
         if settles {
             self.log.since = None;
+            self.committed_at = self.clock.now();
         }
         Ok(())
     }

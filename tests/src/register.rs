@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mainstay_api::types::{PlacementSpec, TargetSpec};
 use mainstay_api::{Client, Problem};
@@ -15,6 +15,8 @@ use mainstay_protocol::code;
 use serde_json::{Map, Value};
 
 const NAME: &str = "register";
+/// Far above what a change and a look at it take.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Where the value stands in its configuration.
 const VALUE: &str = "witness";
 
@@ -94,8 +96,20 @@ impl Hand {
 
     /// Changes it once more, and looks whether that is what is there.
     pub async fn see_the_end(&mut self) {
-        assert!(self.step().await, "it is changed: {:?}", self.done.last());
-        self.look().await;
+        let begun = Instant::now();
+        // A station that follows may show an older one for a moment.
+        while !self.step().await {
+            assert!(begun.elapsed() < PATIENCE, "{:?}", self.done.last());
+        }
+        let made = self.knows;
+        loop {
+            self.look().await;
+            let seen = self.done.last().map(|done| &done.what);
+            if matches!(seen, Some(What::Seen { generation, .. }) if *generation >= made) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{made} is not seen: {seen:?}");
+        }
     }
 
     /// What any station shows.
@@ -301,8 +315,6 @@ fn lost(all: &[Done], places: &BTreeMap<u64, Made<'_>>, found: &mut Vec<String>)
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn at(millis: u64) -> Instant {

@@ -229,8 +229,15 @@ fn labels(labels: &Map<String, Value>, path: &Path, flaws: &mut Vec<Flaw>) {
         if name.is_empty() || name.len() > limits::NAME_BYTES_MAX {
             let why = format!("a label's name has 1 to {} bytes", limits::NAME_BYTES_MAX);
             flaws.push(Flaw::new(at.clone(), why).on_key());
+        } else if name.contains(|c: char| c.is_control() || c == '=') {
+            let why = "a label's name has no = and no control character in it";
+            flaws.push(Flaw::new(at.clone(), why).on_key());
         }
         match value {
+            Value::String(text) if text.contains(char::is_control) => {
+                let why = "a label's value has no control character in it";
+                flaws.push(Flaw::new(at, why));
+            }
             Value::String(_) => {}
             Value::Number(_) | Value::Bool(_) => {
                 let why = format!("a label's value is a text: write \"{value}\", in quotes");

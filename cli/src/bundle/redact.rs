@@ -95,7 +95,7 @@ fn is_reference(said: &str) -> bool {
 
 /// Whether what goes by this name is a secret: `DB_PASSWORD`, `apiKey`, `--auth-token`. A bare `key` is not: much is called so.
 fn is_secret(name: &str) -> bool {
-    const WITHIN: [&str; 11] = [
+    const WITHIN: [&str; 15] = [
         "password",
         "passwd",
         "passphrase",
@@ -106,13 +106,20 @@ fn is_secret(name: &str) -> bool {
         "accesskey",
         "privatekey",
         "sealkey",
+        "encryptionkey",
+        "signingkey",
+        "sshkey",
+        "masterkey",
         "authorization",
     ];
     const WORDS: [&str; 5] = ["pass", "pwd", "auth", "cookie", "pw"];
     let dense: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     let dense = dense.to_ascii_lowercase();
     let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    let ends = ["pass", "pwd"].iter().any(|end| dense.ends_with(end));
+    let means_another = ["compass", "bypass"].contains(&dense.as_str());
     WITHIN.iter().any(|part| dense.contains(part))
+        || (ends && !means_another)
         || words.any(|word| WORDS.contains(&word.to_ascii_lowercase().as_str()))
 }
 
@@ -123,11 +130,14 @@ fn pattern(text: &str) -> Regex {
 /// A token that lets somebody in: `mst1.agent.ID.SECRET..`.
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| pattern(r"mst1\.[A-Za-z0-9.]+"));
 static PRIVATE_KEY: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\z)")
+    // Also one whose beginning, or end, is not there.
+    pattern(
+        r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\z)|\A[A-Za-z0-9+/=\s]*-----END [A-Z ]*PRIVATE KEY-----",
+    )
 });
 /// `postgres://ada:x@host`.
 static LOGIN: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"([A-Za-z][A-Za-z0-9+.-]*://[^\s/:@]*):[^\s/@]+@"));
+    LazyLock::new(|| pattern(r#"([A-Za-z][A-Za-z0-9+.-]*://[^\s/:@]*):[^\s"'<>]+@"#));
 /// `authorization: Bearer x`.
 static HEADER: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i)\b((?:proxy-)?authorization\W{1,4})(?:[a-z]+\s+)?[^\s,;]+"));
@@ -177,7 +187,13 @@ fn assigned(said: &str) -> String {
         from = kept;
         if hides {
             out.push_str(REDACTED);
-            from = value.end();
+            // Of a list, or of a text of several lines, the first word is not the end.
+            let opens = bare.starts_with(['[', '{', '|', '>']);
+            from = match said[value.start()..].find('\n') {
+                Some(line) if opens => value.start() + line,
+                None if opens => said.len(),
+                Some(_) | None => value.end(),
+            };
         }
     }
     out.push_str(&said[from..]);
@@ -251,6 +267,12 @@ mod tests {
             "password=\"hunter2 whose end is cut off",
             "started with {\"password\": \"hunter2 with spaces\", \"port\": 1}",
             "password: 'hunter2'",
+            "dbPass=hunter2",
+            "userPwd: hunter2",
+            "sshKey=hunter2",
+            "passwords=[\"a\", \"hunter2\"]",
+            "postgres://ada:p/hunter2@db/x",
+            "postgres://ada:p@hunter2@db/x",
             r#"config="{\"password\":\"hunter2\",\"port\":1}""#,
             r#"config="{\"password\":\"a\\\"hunter2\"}""#,
             "/bin/x --db-password hunter2 --port 80",

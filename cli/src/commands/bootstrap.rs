@@ -98,7 +98,12 @@ pub async fn run(app: &mut App<'_>, arguments: &BootstrapArguments) -> Outcome {
     }
     let needs = match knows(app, &cluster, &seen, &person.context)? {
         Here::Knows => false,
-        Here::Needs => true,
+        Here::Needs => {
+            if let Some(why) = elsewhere(app, &cluster, &seen, &person) {
+                troubles.push(Trouble::new(Kind::Taken, "here", &why));
+            }
+            true
+        }
         Here::Another(why) => {
             troubles.push(Trouble::new(Kind::Taken, "here", &why));
             false
@@ -248,6 +253,20 @@ fn knows(app: &App<'_>, cluster: &Cluster, seen: &[Seen], name: &str) -> Result<
         Here::Knows
     } else {
         Here::Another(another)
+    })
+}
+
+/// Why nobody can be let in here under this name: somebody is, and shows a key of its own.
+fn elsewhere(app: &App<'_>, cluster: &Cluster, seen: &[Seen], person: &Person) -> Option<String> {
+    let name = &person.name;
+    let reference = format!("identity/person/{name}/admin");
+    let mut states = seen.iter().filter_map(|one| one.states.get(&reference));
+    let id = look::cluster_of(cluster, seen)?.replace('-', "");
+    // Where it broke off here, the key that it showed is still here.
+    let began = app.home.identity(&id).exists();
+    let admitted = states.any(|state| state == "admitted") && !began;
+    admitted.then(|| {
+        format!("{name} is let in from elsewhere and would be shut out there; say another name with --as")
     })
 }
 

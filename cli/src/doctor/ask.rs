@@ -13,8 +13,8 @@ use super::{Answered, Cluster, Known, Reached};
 use crate::directories::{DataDirectory, Whose};
 use crate::home::Context;
 
-/// A station that says nothing for so long does not answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// A station that says nothing for so long does not answer. Who leads takes 3 s itself to find that of another.
+const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 
 /// `context` is what was chosen; without one, what the daemons of this machine were told when they joined.
 pub async fn cluster(context: Result<Context, Problem>, known: &[DataDirectory]) -> Known {

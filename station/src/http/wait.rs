@@ -19,6 +19,11 @@ pub async fn wait(api: Api, bytes: Bytes) -> Reply {
     let request: WaitRequest = body("wait", &bytes)?;
     let key = find::parse(&request.reference)?;
     possible(&key, &request)?;
+    // What the graph remembers of them is no news while nobody decides.
+    if matches!(key, Key::Node(_) | Key::Station(_)) && !api.shared.leads() {
+        let why = api.shared.no_leader();
+        return Err(Problem::new(code::NO_QUORUM, what(&request), why).into());
+    }
     let why = "too many requests wait already";
     let _place = place(&api.waiters, what(&request), why)?;
     let started = Instant::now();

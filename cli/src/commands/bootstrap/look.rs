@@ -16,8 +16,13 @@ pub struct Seen {
     pub version: Option<String>,
     pub station: Daemon,
     pub agent: Daemon,
-    /// What its station knows of stations and nodes, by their references; empty where it does not answer.
+    /// What its station knows of stations, nodes and identities, by their references; empty where it does not answer, or nobody
+    /// leads: what the graph remembers is no news then.
     pub states: BTreeMap<String, String>,
+    /// Where stations of the group are, by their references.
+    pub addresses: BTreeMap<String, String>,
+    /// Programs of the machine's system that are not there.
+    pub lacks: Vec<String>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -69,20 +74,38 @@ impl Seen {
             runs: text(&format!("{} runs", role.as_str())) == "yes",
         };
         let version = text("version").strip_prefix("mainstay ");
-        let mut states = BTreeMap::new();
-        for (kind, list, name) in [("station", "stations", "id"), ("node", "nodes", "name")] {
+        let (mut states, mut addresses) = (BTreeMap::new(), BTreeMap::new());
+        for (kind, list, name) in [
+            ("station", "stations", "id"),
+            ("node", "nodes", "name"),
+            ("identity", "identities", "name"),
+        ] {
             let list: Vec<Value> = serde_json::from_str(text(list)).unwrap_or_default();
             for one in &list {
-                if let (Some(name), Some(state)) = (one[name].as_str(), one["state"].as_str()) {
-                    states.insert(format!("{kind}/{name}"), state.to_owned());
+                let Some(name) = one[name].as_str() else {
+                    continue;
+                };
+                let reference = format!("{kind}/{name}");
+                if let (Some(address), "station") = (one["address"].as_str(), kind) {
+                    addresses.insert(reference.clone(), address.to_owned());
+                }
+                if let Some(state) = one["state"].as_str() {
+                    states.insert(reference, state.to_owned());
                 }
             }
         }
+        let status: Value = serde_json::from_str(text("status")).unwrap_or_default();
+        if status["quorum"] != true {
+            states.clear();
+        }
+        let lacks = text("lacks").lines().map(str::to_owned).collect();
         Some(Self {
             version: version.map(str::to_owned),
             station: daemon(Role::Station),
             agent: daemon(Role::Agent),
             states,
+            addresses,
+            lacks,
         })
     }
 }
@@ -142,7 +165,8 @@ pub fn cluster_of(cluster: &Cluster, seen: &[Seen]) -> Option<String> {
 pub fn troubles(cluster: &Cluster, seen: &[Seen]) -> Vec<Trouble> {
     let id = cluster_of(cluster, seen);
     let mut found = Vec::new();
-    for (machine, seen) in cluster.machines.iter().zip(seen) {
+    let all = seen;
+    for (machine, seen) in cluster.machines.iter().zip(all) {
         let mut add = |kind, why: String| found.push(Trouble::new(kind, &machine.name, &why));
         let own = env!("CARGO_PKG_VERSION");
         match seen.version.as_deref() {
@@ -156,13 +180,66 @@ pub fn troubles(cluster: &Cluster, seen: &[Seen]) -> Vec<Trouble> {
             ),
             Some(_) => {}
         }
+        if !seen.lacks.is_empty() {
+            let why = format!("it lacks {} (of util-linux)", seen.lacks.join(", "));
+            add(Kind::Version, why);
+        }
         for role in &machine.roles {
+            if let Some(why) = in_its_place(machine, *role, seen.daemon(*role), all) {
+                add(Kind::Taken, why);
+            }
             if let Some(why) = against(cluster, machine, *role, seen.daemon(*role), id.as_deref()) {
                 add(Kind::Taken, why);
             }
         }
     }
     found
+}
+
+/// What the cluster knows under the name, or at the address, of a machine on which nothing is: to let it in would shut that out,
+/// or stand beside its vote for ever.
+fn in_its_place(machine: &Machine, role: Role, daemon: &Daemon, all: &[Seen]) -> Option<String> {
+    let known = all.iter().find(|one| !one.states.is_empty())?;
+    match (role, &daemon.place) {
+        (Role::Agent, Place::Empty) => {
+            let node = format!("node/{}", machine.node);
+            let online = known
+                .states
+                .get(&node)
+                .is_some_and(|state| state == "Online");
+            let why = format!(
+                "{node} is Online on another machine, which would be shut out; stop the agent there first"
+            );
+            online.then_some(why)
+        }
+        (Role::Station, Place::Empty) => {
+            let listen = machine.listen.to_string();
+            let mut there = known.addresses.iter().filter(|(_, at)| **at == listen);
+            let (reference, _) = there.find(|(reference, _)| {
+                known
+                    .states
+                    .get(*reference)
+                    .is_some_and(|state| state != "Removed")
+            })?;
+            let id = reference.trim_start_matches("station/");
+            Some(format!(
+                "its address is that of {id}, whose data is not there any more: mainstay station remove {id} --yes, then again"
+            ))
+        }
+        (Role::Station, Place::Member(known_as)) => {
+            let removed = known
+                .states
+                .get(&known_as.name)
+                .is_some_and(|state| state == "Removed");
+            let why = format!(
+                "{} was removed from the group, and no number is used again: take the machine out of the file, or empty {}",
+                known_as.name,
+                machine.dir_of(role)
+            );
+            removed.then_some(why)
+        }
+        (Role::Agent, Place::Member(_)) | (_, Place::Taken | Place::Unclear(_)) => None,
+    }
 }
 
 fn against(

@@ -32,7 +32,10 @@ pub fn typed(via: &[String], script: &str) -> String {
 /// What is asked of a machine before anything is changed; `look` reads the answer.
 pub fn look(cluster: &Cluster, machine: &Machine) -> String {
     let binary = word(&cluster.binary);
-    let mut script = format!("echo '== version'\n{binary} --version\n");
+    let mut script = format!(
+        "echo '== version'\n{binary} --version\n\
+         echo '== lacks'\nfor tool in flock setsid; do command -v $tool >/dev/null || echo $tool; done\n"
+    );
     for role in &machine.roles {
         let (role, at) = (role.as_str(), word(&machine.dir_of(*role)));
         script.push_str(&format!(
@@ -41,26 +44,29 @@ pub fn look(cluster: &Cluster, machine: &Machine) -> String {
              elif [ -n \"$(ls -A \"$at\" 2>/dev/null | grep -v '^identity$')\" ]; then echo taken\n\
              else echo empty; fi\necho\n\
              echo '== {role} runs'\n\
-             if [ -e \"$at/lock\" ] && ! flock -n -s \"$at/lock\" true; then echo yes; fi\n"
+             if [ -e \"$at/lock\" ]; then flock -n -s \"$at/lock\" true; [ $? -eq 1 ] && echo yes; fi\n"
         ));
     }
     if machine.roles.contains(&Role::Station) {
         let name = cluster.name.as_str();
         let at = word(&format!("{}/api.sock", machine.dir_of(Role::Station)));
-        for kind in ["stations", "nodes"] {
-            let ask = [
-                "--context",
-                name,
-                "--timeout",
-                "5s",
-                "get",
-                kind,
-                "-o",
-                "json",
-            ];
+        let asked: [(&str, &[&str]); 4] = [
+            ("status", &["status"]),
+            ("stations", &["get", "stations"]),
+            ("nodes", &["get", "nodes"]),
+            ("identities", &["identity", "list"]),
+        ];
+        for (part, words) in asked {
+            let before = ["--context", name, "--timeout", "5s"];
+            let all: Vec<&str> = before
+                .iter()
+                .chain(words)
+                .chain(&["-o", "json"])
+                .copied()
+                .collect();
             script.push_str(&format!(
-                "echo '== {kind}'\nif [ -S {at} ]; then {binary} {}; fi\n",
-                line(&ask)
+                "echo '== {part}'\nif [ -S {at} ]; then {binary} {}; fi\n",
+                line(&all)
             ));
         }
     }
@@ -77,7 +83,8 @@ pub fn init(cluster: &Cluster, machine: &Machine) -> String {
 pub fn token(cluster: &Cluster, role: &str, whose: &[&str]) -> String {
     let mut words = vec!["token", "create", "--role", role];
     words.extend(whose);
-    words.extend(["-o", "json"]);
+    // It is shown at once; what is left over by somebody who broke off is good for nothing soon.
+    words.extend(["--for", "5m", "-o", "json"]);
     asked(cluster, &words)
 }
 
@@ -144,7 +151,7 @@ pub fn start(cluster: &Cluster, machine: &Machine, role: Role) -> String {
         .collect();
     let mut words = vec![cluster.binary.as_str(), role.as_str(), "run", "--dir", &dir];
     words.extend(labels.iter().flat_map(|label| ["--label", label.as_str()]));
-    let unit = unit(cluster, role, &words);
+    let unit = unit(cluster, role, &dir, &words);
     let session = session(&format!("{dir}.log"), &words);
     let started = match cluster.daemons {
         Some(Daemons::Systemd) => unit,
@@ -164,16 +171,24 @@ fn session(log: &str, words: &[&str]) -> String {
     )
 }
 
-fn unit(cluster: &Cluster, role: Role, words: &[&str]) -> String {
+/// Another daemon's unit of this name stays as it is. systemd has a path of its own, so the program is named by where it was
+/// found; and it calls started what ends at once, so that is looked at.
+fn unit(cluster: &Cluster, role: Role, dir: &str, words: &[&str]) -> String {
     let role = role.as_str();
-    let run: Vec<String> = words.iter().map(|text| unit_word(text)).collect();
+    let run: Vec<String> = words[1..].iter().map(|text| unit_word(text)).collect();
+    let (binary, dir) = (word(words[0]), word(dir));
     // What an agent started must not end with it, so a unit's end is its main process's alone.
     format!(
-        "cat >/etc/systemd/system/mainstay-{role}.service <<'UNIT'\n\
+        "unit=/etc/systemd/system/mainstay-{role}.service\nbinary=$(command -v {binary})\n\
+         sed \"s|@BINARY@|$binary|\" >\"$unit.new\" <<'UNIT'\n\
          [Unit]\nDescription=Mainstay {role} of cluster {}\nAfter=network-online.target\nWants=network-online.target\n\
-         [Service]\nExecStart={}\nRestart=always\nRestartSec=1\nKillMode=process\n\
+         [Service]\nExecStart=@BINARY@ {}\nRestart=always\nRestartSec=1\nKillMode=process\n\
          [Install]\nWantedBy=multi-user.target\nUNIT\n\
-         systemctl daemon-reload\nsystemctl enable --now mainstay-{role}.service\n",
+         if [ -e \"$unit\" ] && ! grep -qF -- {dir} \"$unit\"; then\n  \
+         rm \"$unit.new\"; echo \"$unit is another daemon's\" >&2; exit 9\nfi\n\
+         mv \"$unit.new\" \"$unit\"\nsystemctl daemon-reload\nsystemctl enable mainstay-{role}.service\n\
+         systemctl restart mainstay-{role}.service\nsleep 1\n\
+         systemctl is-active --quiet mainstay-{role}.service || {{ journalctl -u mainstay-{role} -n 4 -o cat >&2; exit 9; }}\n",
         cluster.name,
         run.join(" ")
     )
@@ -183,7 +198,8 @@ fn unit(cluster: &Cluster, role: Role, words: &[&str]) -> String {
 fn unit_word(text: &str) -> String {
     let text = text.replace('\\', "\\\\").replace('"', "\\\"");
     let text = text.replace('%', "%%").replace('$', "$$");
-    match text.contains([' ', ';', '\'', '"', '\\']) || text.is_empty() {
+    let splits = |c: char| c.is_whitespace() || ";'\"\\".contains(c);
+    match text.contains(splits) || text.is_empty() {
         true => format!("\"{text}\""),
         false => text,
     }
@@ -198,6 +214,7 @@ mod tests {
         for (text, shell, unit) in [
             ("/opt/mainstay", "/opt/mainstay", "/opt/mainstay"),
             ("a b", "'a b'", "\"a b\""),
+            ("a\tb", "'a\tb'", "\"a\tb\""),
             ("it's", "'it'\\''s'", "\"it's\""),
             ("", "''", "\"\""),
             ("$HOME;rm", "'$HOME;rm'", "\"$$HOME;rm\""),

@@ -300,3 +300,67 @@ fn what_a_machine_says_is_read_behind_its_greeting() {
     let torn = Seen::read("== station\n{\"name\": \n").unwrap();
     assert!(matches!(torn.station.place, Place::Unclear(_)));
 }
+
+// proves: S16
+#[test]
+fn nobody_who_lives_is_shut_out_and_no_dead_vote_is_left_behind() {
+    let cluster = cluster();
+    let mut seen = nobody(&cluster);
+    seen[0].station = member("station/s1", "prod", ID);
+    seen[0].station.runs = true;
+    let states = [
+        ("station/s1", "Running"),
+        ("station/s2", "Away"),
+        ("node/n3", "Online"),
+    ];
+    seen[0].states = states
+        .map(|(reference, state)| (reference.to_owned(), state.to_owned()))
+        .into();
+    let s2 = ("station/s2".to_owned(), "10.0.0.2:7600".to_owned());
+    seen[0].addresses = [s2].into();
+    seen[2].lacks = vec!["flock".to_owned()];
+    let found = troubles(&cluster, &seen);
+    let told: Vec<&str> = found.iter().map(|one| one.text.as_str()).collect();
+    assert_eq!(told.len(), 3, "{told:#?}");
+    assert!(
+        told[0].contains("m2: its address is that of s2"),
+        "{told:#?}"
+    );
+    assert!(told[1].contains("m3: it lacks flock"), "{told:#?}");
+    assert!(told[2].contains("m3: node/n3 is Online"), "{told:#?}");
+
+    seen[0]
+        .states
+        .insert("station/s2".to_owned(), "Removed".to_owned());
+    seen[0]
+        .states
+        .insert("node/n3".to_owned(), "AgentDown".to_owned());
+    seen[2].lacks.clear();
+    assert_eq!(troubles(&cluster, &seen), []);
+    seen[1].station = member("station/s2", "prod", ID);
+    let found = troubles(&cluster, &seen);
+    assert!(
+        matches!(found.as_slice(), [one] if one.text.contains("s2 was removed")),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn what_is_remembered_without_a_leader_is_no_news() {
+    let answer = |quorum: &str| {
+        format!(
+            "hello\n== version\nmainstay 1\n== lacks\nflock\n== station\nempty\n\n== station runs\nyes\n== status\n{{\"quorum\": {quorum}}}\n\
+             == stations\n[{{\"id\": \"s1\", \"state\": \"Running\", \"address\": \"10.0.0.1:7600\"}}]\n\
+             == identities\n[{{\"name\": \"person/ada/admin\", \"state\": \"admitted\"}}]\n"
+        )
+    };
+    let seen = Seen::read(&answer("true")).unwrap();
+    assert_eq!(seen.states["station/s1"], "Running");
+    assert_eq!(seen.states["identity/person/ada/admin"], "admitted");
+    assert_eq!(seen.addresses["station/s1"], "10.0.0.1:7600");
+    assert_eq!(seen.lacks, ["flock"]);
+    assert!(seen.station.runs);
+    for nobody in ["false", "null"] {
+        assert!(Seen::read(&answer(nobody)).unwrap().states.is_empty());
+    }
+}
