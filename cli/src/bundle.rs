@@ -148,7 +148,7 @@ mod tests {
             !why.contains("hunter2") && why.starts_with("nobody answers"),
             "{why}"
         );
-        assert_eq!(bundle.taken().len(), 2);
+        assert_eq!(bundle.taken().len(), 3);
     }
 
     #[test]

@@ -212,7 +212,7 @@ fn everything_wrong_with_a_file_is_told_at_once_with_its_place() {
     let path = path.display().to_string();
     let run = command::run(home.path(), &["bootstrap", &path]).expect_code(2);
     for said in [
-        ":3:1: binry: Cluster has no field \"binry\" (nearest: binary)",
+        ":3:1: binry: Cluster has no field \"binry\" (nearest: binary",
         ":4:7: via: it leads to the same machine for all 2",
         ":8:11: machines[0].address: \"10.0.0.1:99999\" is no address",
         ":11:8: machines[1].name: \"m1\" is there twice",

@@ -217,13 +217,14 @@ fn stations(machines: &[Value], flaws: &mut Vec<Flaw>) {
 fn twice(spec: &Value, machines: &[Value], flaws: &mut Vec<Flaw>) {
     let port = spec.get("port").and_then(Value::as_u64);
     let port = port.and_then(|port| u16::try_from(port).ok());
+    let port = port.filter(|port| *port != 0).unwrap_or(PORT);
     let text = |machine: &Value, field: &str| {
         let text = machine.get(field).and_then(Value::as_str);
         text.map(str::to_owned)
     };
     let address = |machine: &Value| {
         let text = text(machine, "address")?;
-        Some(listen(&text, port.unwrap_or(PORT)).map_or(text, |address| address.to_string()))
+        Some(listen(&text, port).map_or(text, |address| address.to_string()))
     };
     let node = |machine: &Value| text(machine, "node").or_else(|| text(machine, "name"));
     type Of<'a> = &'a dyn Fn(&Value) -> Option<String>;

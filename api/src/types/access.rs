@@ -137,7 +137,7 @@ impl JoinRequest {
     pub fn said(&self) -> String {
         let node = self.node.as_deref().unwrap_or("-");
         format!(
-            "mainstay join {} {} {node} {} {}",
+            "join: {} {} {node} {} {}",
             self.id, self.kind, self.public_key, self.wall_ms
         )
     }

@@ -53,7 +53,7 @@ pub struct DescribeArguments {
 
 #[derive(Debug, Args)]
 pub struct CheckArguments {
-    /// PLACEMENT@NODE, PLACEMENT for all its instances, or supervisor/NODE
+    /// PLACEMENT@NODE, PLACEMENT for all its instances, supervisor/NODE, or station/ID
     #[arg(value_name = "REF", value_parser = values::asked)]
     pub reference: Key,
 }

@@ -59,13 +59,13 @@ pub fn instances(text: &str) -> Result<Key, String> {
     }
 }
 
-/// As `instances`, and supervisors, which answer as well.
+/// As `instances`, and supervisors and stations, which answer as well.
 pub fn asked(text: &str) -> Result<Key, String> {
     let key = reference(text)?;
-    if key.kind() == Kind::Supervisor {
-        return Ok(key);
+    match key.kind() {
+        Kind::Supervisor | Kind::Station => Ok(key),
+        _ => instances(text),
     }
-    instances(text)
 }
 
 pub fn instance(text: &str) -> Result<mainstay_protocol::InstanceKey, String> {

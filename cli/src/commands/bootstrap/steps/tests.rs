@@ -288,7 +288,7 @@ fn what_a_machine_says_is_read_behind_its_greeting() {
     let answer = format!(
         "Welcome!\n== version\nmainstay 1.2.3\n== station\n{{\"name\": \"station/s1\", \"cluster\": \"{ID}\",\n\
          \"cluster_name\": \"prod\", \"listen\": null, \"stations\": {{}}}}\n\n== station runs\nyes\n== agent\nempty\n\n\
-         == agent runs\n== stations\n[{{\"id\": \"s1\", \"state\": \"Running\"}}]\n== nodes\nerror\n"
+         == agent runs\n== status\n{{\"quorum\": true}}\n== stations\n[{{\"id\": \"s1\", \"state\": \"Running\"}}]\n== nodes\nerror\n"
     );
     let seen = Seen::read(&answer).unwrap();
     assert_eq!(seen.version.as_deref(), Some("1.2.3"));
