@@ -81,7 +81,7 @@ impl Ended {
         let why = lines()
             .filter_map(|line| line.strip_prefix("why: "))
             .next_back();
-        let code = lines().filter(|line| line.starts_with("MS-")).next_back();
+        let code = lines().rfind(|line| line.starts_with("MS-"));
         let code = code.and_then(|line| line.split(' ').next());
         match (why, code) {
             (Some(why), Some(code)) => format!("{why} ({code})"),
