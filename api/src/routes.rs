@@ -104,7 +104,7 @@ impl fmt::Display for Asker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stranger => f.write_str("a stranger"),
-            Self::Person { name, role } => write!(f, "{name} ({})", role.as_str()),
+            Self::Person { name, role } => f.write_str(&role.of(name)),
             Self::Station(station) => station.fmt(f),
             Self::Agent(node) => write!(f, "the agent of {node}"),
             Self::Expired(bearer) => write!(f, "{bearer}, whose certificate has run out,"),

@@ -54,6 +54,7 @@ pub use event::{
 };
 pub use log::{Log, LogEvent};
 pub use procedure::{Next, Procedure, Turn};
+pub use record::known_token;
 pub use rule::{Rule, Rules, Subject, Verdict, Watch};
 pub use rules::dependency_gate::unmet as unmet_dependencies;
 pub use step::{Stepped, step};

@@ -53,6 +53,11 @@ pub enum Role {
 }
 
 impl Role {
+    /// Somebody in this role, as it is remembered who did something: `ada (admin)`.
+    pub fn of(self, name: &str) -> String {
+        format!("{name} ({})", self.as_str())
+    }
+
     pub const ALL: [Self; 3] = [Self::Reader, Self::Operator, Self::Admin];
 
     pub const fn as_str(self) -> &'static str {

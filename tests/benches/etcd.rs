@@ -8,12 +8,12 @@
 
 mod groups;
 
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use groups::{Etcd, Group, Interruption, Stations, WRITERS};
 use mainstay_protocol::limits;
-use mainstay_tests::measure::{at, fdatasync};
+use mainstay_tests::measure::{are_there, at, fdatasync};
 
 /// Of each way of writing, in turns with the others: what else the machine does is shared out.
 const ROUNDS: usize = 3;
@@ -28,15 +28,7 @@ const TARGET_SILENCE: f64 = 1.0;
 const MISS_MAX: f64 = 3.0;
 
 fn main() -> ExitCode {
-    let missing: Vec<&str> = ["etcd", "etcdctl"]
-        .into_iter()
-        .filter(|program| !is_there(program))
-        .collect();
-    if !missing.is_empty() {
-        println!(
-            "FAILED: {} missing; scripts/setup bench installs them",
-            missing.join(", ")
-        );
+    if !are_there(&["etcd", "etcdctl"]) {
         return ExitCode::FAILURE;
     }
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -50,14 +42,6 @@ fn main() -> ExitCode {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
-}
-
-fn is_there(program: &str) -> bool {
-    let found = Command::new("sh")
-        .args(["-c", &format!("command -v {program}")])
-        .stdout(Stdio::null())
-        .status();
-    found.is_ok_and(|status| status.success())
 }
 
 /// Writes in a second. False: beyond what a miss may be.

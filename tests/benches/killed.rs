@@ -9,13 +9,13 @@ mod peers;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use mainstay_api::Client;
 use mainstay_api::types::{On, StartRequest};
-use mainstay_tests::measure::{at, fdatasync};
+use mainstay_tests::measure::{are_there, at, fdatasync};
 use mainstay_tests::{Cluster, DevOptions, signal, until};
 use peers::Peer;
 use rustix::process::Signal;
@@ -35,15 +35,7 @@ const TARGET_MORE: Duration = Duration::from_millis(5);
 const MISS_MAX: f64 = 3.0;
 
 fn main() -> ExitCode {
-    let missing: Vec<&str> = ["runsvdir", "supervisord", "monit"]
-        .into_iter()
-        .filter(|program| !is_there(program))
-        .collect();
-    if !missing.is_empty() {
-        println!(
-            "FAILED: {} missing; scripts/setup bench installs them",
-            missing.join(", ")
-        );
+    if !are_there(&["runsvdir", "supervisord", "monit"]) {
         return ExitCode::FAILURE;
     }
     let mut syncs = Vec::new();
@@ -65,14 +57,6 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn is_there(program: &str) -> bool {
-    let found = Command::new("sh")
-        .args(["-c", &format!("command -v {program}")])
-        .stdout(Stdio::null())
-        .status();
-    found.is_ok_and(|status| status.success())
 }
 
 fn names(count: usize) -> Vec<String> {

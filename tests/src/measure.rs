@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Of times in their order.
@@ -17,6 +18,26 @@ pub fn of_status(pid: u32, field: &str) -> u32 {
         .filter(|(name, _)| *name == field)
         .find_map(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
     number.expect("the kernel has it of each")
+}
+
+/// Whether all that a bench measures beside is installed; says what is not.
+pub fn are_there(programs: &[&str]) -> bool {
+    let is_there = |program: &&&str| {
+        let found = Command::new("sh")
+            .args(["-c", &format!("command -v {program}")])
+            .stdout(Stdio::null())
+            .status();
+        found.is_ok_and(|status| status.success())
+    };
+    let missing = programs.iter().filter(|program| !is_there(program));
+    let missing: Vec<&str> = missing.copied().collect();
+    if !missing.is_empty() {
+        println!(
+            "FAILED: {} missing; scripts/setup bench installs them",
+            missing.join(", ")
+        );
+    }
+    missing.is_empty()
 }
 
 /// One sync on the file system the station writes to. Taken between what is measured, because a disk's pace changes.

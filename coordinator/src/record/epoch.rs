@@ -11,9 +11,7 @@
 
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::report::{LiveState, NodeUp};
-use mainstay_resource_graph::{
-    Cluster, InPlace, Key, Kind, NodeState, Stray, Txn, Vertex, View, ViewExt,
-};
+use mainstay_resource_graph::{Cluster, InPlace, Key, Kind, NodeState, Txn, Vertex, View, ViewExt};
 
 use super::operation::access;
 use super::session;
@@ -64,14 +62,7 @@ pub(super) fn taken_in(txn: &mut Txn<'_>, key: &InstanceKey, up: &NodeUp, env: &
     let Some((live, entry)) = entry.and_then(|entry| Some((entry.live.as_ref()?, entry))) else {
         return false;
     };
-    let stray = Stray {
-        incarnation: live.incarnation,
-        state: live.state,
-        health: live.health,
-        service_type: live.service_type.clone(),
-        overtaken: entry.floor > live.incarnation,
-        held: None,
-    };
+    let stray = session::stray_of(live, entry);
     if live.state == LiveState::Stopping || stray::in_its_way(txn, key, &stray).is_some() {
         return false;
     }

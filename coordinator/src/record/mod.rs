@@ -11,6 +11,8 @@ mod settings;
 mod wish;
 mod word;
 
+pub use operation::access::known_token;
+
 use mainstay_protocol::code::Code;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::words::nearest;

@@ -405,14 +405,7 @@ fn note_strays(txn: &mut Txn<'_>, up: &NodeUp) {
         if expected || strays.len() >= limits::STRAYS_PER_NODE_MAX {
             continue;
         }
-        let stray = Stray {
-            incarnation: live.incarnation,
-            state: live.state,
-            health: live.health,
-            service_type: live.service_type.clone(),
-            overtaken: entry.floor > live.incarnation,
-            held: None,
-        };
+        let stray = stray_of(live, entry);
         strays.insert(key.placement.clone(), stray);
     }
     txn.update_node(&up.node, |node| {
@@ -516,4 +509,16 @@ fn cut_off(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, reason: Re
         instance.deadline = None;
         instance.refusals.clear();
     });
+}
+
+/// What a node has of an instance, as a stray; whether it is one, others judge.
+pub(super) fn stray_of(live: &LiveInstance, entry: &DigestEntry) -> Stray {
+    Stray {
+        incarnation: live.incarnation,
+        state: live.state,
+        health: live.health,
+        service_type: live.service_type.clone(),
+        overtaken: entry.floor > live.incarnation,
+        held: None,
+    }
 }

@@ -12,7 +12,7 @@ use mainstay_api::time::span;
 use mainstay_api::types::{
     Hidden, JoinRequest, Joined, RevokeRequest, SecretRequest, TokenMade, TokenRequest, Whoami,
 };
-use mainstay_coordinator::{Asks, NewToken, Operation, UseToken};
+use mainstay_coordinator::{Asks, NewToken, Operation, UseToken, known_token};
 use mainstay_identity::{JoinToken, SecretHash, Whom, digest, has_signed, hex, is_public, unhex};
 use mainstay_protocol::{Admits, BadName, Bearer, Role, SecretName, code, limits};
 use mainstay_resource_graph::{Key, Secret, TokenId, TokenState, Vertex, View, ViewExt};
@@ -47,10 +47,6 @@ pub fn access<'a>(api: &'a Api, what: &str) -> Result<&'a Access, Failure> {
     })
 }
 
-fn by(asker: &Asker) -> String {
-    asker.to_string()
-}
-
 pub async fn create_token(api: Api, bytes: Bytes) -> Reply {
     let what = "create a token";
     let request: TokenRequest = body(what, &bytes)?;
@@ -72,7 +68,7 @@ pub async fn create_token(api: Api, bytes: Bytes) -> Reply {
         hash: token.hash().0,
         admits: admits.clone(),
         valid: Duration::from_millis(request.valid_ms),
-        by: by(&api.asker),
+        by: api.asker.to_string(),
     };
     operate(&api, what.to_owned(), Operation::CreateToken(new)).await?;
     json(&TokenMade {
@@ -116,7 +112,7 @@ fn admits(what: &str, request: &TokenRequest) -> Result<Admits, Failure> {
 pub async fn revoke_token(api: Api, Path(id): Path<String>) -> Reply {
     let operation = Operation::RevokeToken {
         token: TokenId(id.clone()),
-        by: by(&api.asker),
+        by: api.asker.to_string(),
     };
     operate(&api, format!("revoke token {id}"), operation).await
 }
@@ -159,17 +155,14 @@ pub async fn join(api: Api, bytes: Bytes) -> Reply {
         asks,
     };
     // Who only guesses costs nobody a place in line.
-    if api.shared.leads() && !is_known(&api.shared.store.view(), &used) {
-        let why = format!("no token {} with this secret is known", used.token.0);
-        return Err(Problem::new(code::TOKEN_UNKNOWN, what, why)
-            .to_do("mainstay token create --help")
-            .into());
+    let refused = |refusal| Problem::refused(what, refusal).to_do("mainstay token create --help");
+    if api.shared.leads() {
+        known_token(&api.shared.store.view(), &used).map_err(refused)?;
     }
     let token = used.token.clone();
     let by = format!("token {}", token.0);
     let answer = api.shared.operate(Operation::UseToken(used), by).await;
-    answer
-        .map_err(|refusal| Problem::refused(what, refusal).to_do("mainstay token create --help"))?;
+    answer.map_err(refused)?;
     let view = api.shared.store.view();
     let Some(bearer) = let_in(&view, &token) else {
         let why = "the token was taken back while it was used";
@@ -190,13 +183,6 @@ fn same_time(what: &str, theirs: u64) -> Result<(), Failure> {
         said(ours)
     );
     Err(Problem::new(code::CLOCK, what, why).to_do("date -u").into())
-}
-
-fn is_known(view: &dyn View, used: &UseToken) -> bool {
-    let known = view.record(&Key::Token(used.token.clone()));
-    known.is_some_and(
-        |known| matches!(&known.vertex, Vertex::Token(token) if token.hash == used.hash),
-    )
 }
 
 fn let_in(view: &dyn View, token: &TokenId) -> Option<Bearer> {
@@ -279,7 +265,7 @@ async fn revoke_one(api: &Api, bearer: &str, bytes: &Bytes) -> Reply {
         })?;
     let operation = Operation::RevokeIdentity {
         bearer: bearer.clone(),
-        by: by(&api.asker),
+        by: api.asker.to_string(),
         why: request.why,
     };
     let reply = operate(api, what, operation).await?;
@@ -305,7 +291,7 @@ pub async fn set_secret(api: Api, Path(name): Path<String>, bytes: Bytes) -> Rep
     }
     let secret = Secret {
         sealed: access.seal(name.as_str(), request.value.0.as_bytes())?,
-        by: by(&api.asker),
+        by: api.asker.to_string(),
     };
     operate(&api, what, Operation::SetSecret { name, secret }).await
 }

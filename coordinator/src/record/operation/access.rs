@@ -68,13 +68,11 @@ pub fn revoke_token(txn: &mut Txn<'_>, id: &TokenId, by: &str) -> Result_ {
 pub fn use_token(txn: &mut Txn<'_>, used: &UseToken, env: &Env) -> Result_ {
     let UseToken {
         token: id,
-        hash,
         key,
         asks,
+        ..
     } = used;
-    // Who does not know the secret learns nothing of the token.
-    let known = token(txn, &Key::Token(id.clone())).filter(|token| token.hash == *hash);
-    let known = known.ok_or_else(|| unknown(id))?;
+    let known = known_token(txn, used)?;
     match &known.state {
         TokenState::Open if env.now <= known.until => {}
         TokenState::Used(bearer) if has_this_key(txn, bearer, key) => {
@@ -108,6 +106,13 @@ pub fn use_token(txn: &mut Txn<'_>, used: &UseToken, env: &Env) -> Result_ {
     let state = TokenState::Used(bearer);
     put(txn, id, Token { state, ..known });
     Ok(recorded(Vec::new(), text))
+}
+
+/// Who does not know the secret learns nothing of the token.
+pub fn known_token(view: &dyn View, used: &UseToken) -> Result<Token, Refusal> {
+    let known = token(view, &Key::Token(used.token.clone()));
+    let known = known.filter(|token| token.hash == used.hash);
+    known.ok_or_else(|| unknown(&used.token))
 }
 
 fn has_this_key(txn: &Txn<'_>, bearer: &Bearer, key: &Digest) -> bool {
@@ -207,7 +212,7 @@ pub fn take_back_tokens(txn: &mut Txn<'_>, by: &str, those: impl Fn(&Token) -> b
 /// Whether a person made it: `by` has the name, and in which role.
 fn is_theirs(token: &Token, bearer: &Bearer) -> bool {
     match bearer {
-        Bearer::Person { name, role } => token.by == format!("{name} ({})", role.as_str()),
+        Bearer::Person { name, role } => token.by == role.of(name.as_str()),
         Bearer::Agent(_) | Bearer::Station(_) => false,
     }
 }
@@ -232,8 +237,8 @@ pub fn set_secret(
     Ok(recorded(Vec::new(), format!("secret {name} is {did}")))
 }
 
-fn token(txn: &Txn<'_>, key: &Key) -> Option<Token> {
-    match &txn.record(key)?.vertex {
+fn token(view: &dyn View, key: &Key) -> Option<Token> {
+    match &view.record(key)?.vertex {
         Vertex::Token(token) => Some(token.clone()),
         _ => None,
     }
