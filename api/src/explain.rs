@@ -68,6 +68,7 @@ entries! {
     "identity": types::Identity;
     "certificate": types::Certificate;
     "secret": types::Secret;
+    "group": types::Group;
     "rule": types::Rule;
     "status": types::Status;
     "why": types::Why;

@@ -24,9 +24,10 @@ mod words;
 #[cfg(test)]
 pub(crate) mod sample;
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 
-use mainstay_protocol::{InstanceKey, NodeName, StationId, Timestamp};
+use mainstay_protocol::{InstanceKey, NodeName, SecretName, StationId, Timestamp};
 use mainstay_resource_graph::{Key, Record, View};
 
 use crate::time::Time;
@@ -51,15 +52,20 @@ pub trait Live {
 }
 
 /// A view with what lies over it.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Present<'a> {
     pub view: &'a dyn View,
     pub live: &'a dyn Live,
+    secret_users: OnceLock<BTreeMap<SecretName, BTreeSet<InstanceKey>>>,
 }
 
 impl<'a> Present<'a> {
     pub fn new(view: &'a dyn View, live: &'a dyn Live) -> Self {
-        Self { view, live }
+        Self {
+            view,
+            live,
+            secret_users: OnceLock::new(),
+        }
     }
 
     fn record(&self, key: &Key) -> Option<Arc<Record>> {

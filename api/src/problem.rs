@@ -142,6 +142,7 @@ const MEANINGS: &[(Code, u16, Exit)] = &[
     (code::CERTIFICATE_EXPIRED, 401, Exit::NotAllowed),
     (code::IDENTITY_REVOKED, 403, Exit::NotAllowed),
     (code::NO_SEAL_KEY, 500, Exit::Refused),
+    (code::NO_SECRET, 422, Exit::Usage),
     (code::NOT_ALLOWED, 403, Exit::NotAllowed),
     (code::NO_SERVER, 503, Exit::NoServer),
     (code::NO_QUORUM, 503, Exit::NoQuorum),

@@ -45,7 +45,10 @@ pub enum Asker {
     /// Somebody with a role: a person's certificate, or a process of the station's own user or root on its machine.
     Person {
         name: String,
+        /// What it was let in as.
         role: Role,
+        /// The group that lets it do more than that, if one does.
+        group: Option<InGroup>,
     },
     Station(StationId),
     /// It has a session; there is nothing for it to ask here.
@@ -56,6 +59,13 @@ pub enum Asker {
     Refused(Code, String),
 }
 
+/// A group that somebody is a member of, and what that may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InGroup {
+    pub name: String,
+    pub role: Role,
+}
+
 impl Asker {
     pub fn of(bearer: Bearer) -> Self {
         match bearer {
@@ -64,6 +74,7 @@ impl Asker {
             Bearer::Person { name, role } => Self::Person {
                 name: name.to_string(),
                 role,
+                group: None,
             },
         }
     }
@@ -71,7 +82,7 @@ impl Asker {
     /// As one station tells another for whom it asks.
     pub fn to_header(&self) -> Option<String> {
         match self {
-            Self::Person { name, role } => Some(format!("person/{name}/{}", role.as_str())),
+            Self::Person { name, role, .. } => Some(format!("person/{name}/{}", role.as_str())),
             Self::Station(station) => Some(format!("station/{station}")),
             Self::Stranger => Some(STRANGER.to_owned()),
             Self::Agent(_) | Self::Expired(_) | Self::Refused(_, _) => None,
@@ -85,12 +96,26 @@ impl Asker {
         }
     }
 
+    /// What it may do: the role that it was let in with, or that of its group.
+    pub fn role(&self) -> Option<Role> {
+        match self {
+            Self::Person { role, group, .. } => {
+                Some(group.as_ref().map_or(*role, |group| group.role.max(*role)))
+            }
+            Self::Stranger
+            | Self::Station(_)
+            | Self::Agent(_)
+            | Self::Expired(_)
+            | Self::Refused(_, _) => None,
+        }
+    }
+
     pub fn may(&self, route: &Route) -> bool {
         match (route.needs, self) {
             (Needs::Nobody, _) => true,
             (Needs::Reader, Self::Person { .. }) => true,
-            (Needs::Operator, Self::Person { role, .. }) => *role >= Role::Operator,
-            (Needs::Admin, Self::Person { role, .. }) => *role >= Role::Admin,
+            (Needs::Operator, Self::Person { .. }) => self.role() >= Some(Role::Operator),
+            (Needs::Admin, Self::Person { .. }) => self.role() >= Some(Role::Admin),
             (Needs::Station, Self::Station(_)) => true,
             // A station that was let in asks to be added.
             (_, Self::Station(_)) => route.name == STATION_ADD.name || route.name == VERSION.name,
@@ -104,7 +129,16 @@ impl fmt::Display for Asker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stranger => f.write_str("a stranger"),
-            Self::Person { name, role } => f.write_str(&role.of(name)),
+            Self::Person { name, role, group } => match group {
+                None => f.write_str(&role.of(name)),
+                Some(group) => {
+                    let InGroup {
+                        name: of,
+                        role: as_,
+                    } = group;
+                    f.write_str(&role.of_member(name, *as_, of))
+                }
+            },
             Self::Station(station) => station.fmt(f),
             Self::Agent(node) => write!(f, "the agent of {node}"),
             Self::Expired(bearer) => write!(f, "{bearer}, whose certificate has run out,"),
@@ -251,6 +285,10 @@ routes! {
     SECRETS: Get Reader "/v1/secrets";
     SECRET: Get Reader "/v1/secrets/{name}";
     SECRET_PUT: Put Admin "/v1/secrets/{name}";
+    /// People who may do the same.
+    GROUPS: Get Reader "/v1/groups";
+    GROUP_PUT: Put Admin "/v1/groups/{name}";
+    GROUP_DELETE: Delete Admin "/v1/groups/{name}";
     /// Who the asker is, and what it may do.
     WHOAMI: Get Reader "/v1/whoami";
 }
@@ -391,6 +429,7 @@ mod tests {
         Asker::Person {
             name: "ada".to_owned(),
             role,
+            group: None,
         }
     }
 
@@ -420,6 +459,28 @@ mod tests {
             let station = may(&Asker::Station(StationId(1)));
             let stations = [STATION_STOPS, STATION_ADD, VERSION].contains(route);
             assert_eq!(station, stations || everybody, "{route}");
+        }
+    }
+
+    // proves: U1
+    #[test]
+    fn a_group_lets_its_members_do_more_and_never_less() {
+        for own in Role::ALL {
+            for of_group in Role::ALL {
+                let member = Asker::Person {
+                    name: "ada".to_owned(),
+                    role: own,
+                    group: Some(InGroup {
+                        name: "ops".to_owned(),
+                        role: of_group,
+                    }),
+                };
+                for route in ALL {
+                    assert_eq!(member.may(route), person(own.max(of_group)).may(route));
+                }
+                // Another station looks for itself what groups there are.
+                assert_eq!(member.to_header(), person(own).to_header());
+            }
         }
     }
 

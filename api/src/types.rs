@@ -17,8 +17,8 @@ mod why;
 mod words;
 
 pub use access::{
-    Certificate, Hidden, Identity, JoinRequest, Joined, RevokeRequest, Revoked, Secret,
-    SecretRequest, Token, TokenMade, TokenRequest, Whoami,
+    Certificate, Group, GroupRequest, Hidden, Identity, JoinRequest, Joined, RevokeRequest,
+    Revoked, Secret, SecretRequest, Token, TokenMade, TokenRequest, Whoami,
 };
 pub use change::{
     Accepted, BadUntil, CallAnswer, ChaosAct, ChaosRequest, CheckAnswer, Done, LogPage, On,

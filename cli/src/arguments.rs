@@ -19,9 +19,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mainstay_resource_graph::Key;
 
 pub use access::{
-    CanIArguments, CertArguments, CertCommand, HereArguments, IdentityArguments, IdentityCommand,
-    InitArguments, JoinArguments, SecretArguments, SecretCommand, TokenArguments, TokenCommand,
-    TokenCreateArguments,
+    CanIArguments, CertArguments, CertCommand, GroupCommand, HereArguments, IdentityArguments,
+    IdentityCommand, InitArguments, JoinArguments, SecretArguments, SecretCommand, TokenArguments,
+    TokenCommand, TokenCreateArguments,
 };
 pub use bootstrap::BootstrapArguments;
 pub use changes::{

@@ -18,6 +18,7 @@
 mod daemon;
 mod demo;
 mod detach;
+mod identities;
 mod layout;
 mod lock;
 mod logs;

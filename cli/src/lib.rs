@@ -44,6 +44,7 @@ mod home;
 mod process;
 
 mod files;
+mod founding;
 
 mod commands;
 mod daemons;

@@ -8,11 +8,12 @@ use mainstay_protocol::report::{NodeUp, Reports};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{
     Admits, AgentRunId, Bearer, ClusterId, ClusterName, Generation, GroupName, InstanceKey, NodeId,
-    NodeName, PlacementName, Revision, SecretName, SlotName, StationId, StationRunId, TypeName,
+    NodeName, PeopleName, PlacementName, Revision, SecretName, SlotName, StationId, StationRunId,
+    TypeName,
 };
 use mainstay_resource_graph::{
-    AskedId, DependsUntil, Digest, ParkedId, RestartPolicy, SealedAuthority, Secret, Settings,
-    Target, TokenId, Update,
+    AskedId, DependsUntil, Digest, ParkedId, People, RestartPolicy, SealedAuthority, Secret,
+    Settings, Target, TokenId, Update,
 };
 use serde::{Deserialize, Serialize};
 
@@ -145,6 +146,14 @@ pub enum Operation {
         name: SecretName,
         secret: Secret,
     },
+    /// Whole; what it was before is past.
+    SetGroup {
+        name: PeopleName,
+        group: People,
+    },
+    RemoveGroup {
+        name: PeopleName,
+    },
 }
 
 impl Operation {
@@ -167,6 +176,8 @@ impl Operation {
             Self::UseToken(_) => "join",
             Self::RevokeIdentity { .. } => "identity revoke",
             Self::SetSecret { .. } => "secret set",
+            Self::SetGroup { .. } => "group set",
+            Self::RemoveGroup { .. } => "group remove",
             Self::Apply(apply) => match apply.changes.as_slice() {
                 [Change::Put { .. }] => "put",
                 [Change::Delete { .. }] => "delete",

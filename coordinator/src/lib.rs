@@ -36,6 +36,7 @@ pub mod record;
 pub mod rule;
 mod rules;
 pub mod schema;
+pub mod secrets;
 pub mod status;
 pub mod step;
 pub mod testing;

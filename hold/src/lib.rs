@@ -32,6 +32,7 @@ pub mod processes;
 mod records;
 mod slot;
 mod spec;
+pub mod users;
 
 pub use client::Client;
 pub use fields::{BadFields, Fields};

@@ -17,7 +17,6 @@ mod notify;
 mod stage;
 mod start;
 mod streams;
-mod users;
 
 use std::process::ExitCode;
 

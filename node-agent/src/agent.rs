@@ -33,6 +33,8 @@ use crate::machine;
 use crate::options::{AgentOptions, CannotRun};
 use crate::own_logs::OwnLogs;
 use crate::requests::Requests;
+use crate::secret_files;
+use crate::secrets::Secrets;
 use crate::session::{Pulse, Session};
 use crate::types;
 
@@ -165,6 +167,8 @@ async fn live(
         machine::process().map_err(|error| broken("learn about its own process", &error))?;
     let (ask_to_end, asked_to_end) = mpsc::channel(1);
     let pulse = Pulse::new(supervisor.clone());
+    let secrets = Secrets::default();
+    sweep_secrets(&directory);
     let instances = Instances::new(
         types,
         stage,
@@ -173,6 +177,7 @@ async fn live(
             observations,
             supervisor: supervisor.clone(),
             pulse: pulse.clone(),
+            secrets: secrets.clone(),
         },
         process,
         holding(&options),
@@ -184,7 +189,7 @@ async fn live(
         ask_to_end,
     );
     let (events, happened) = mpsc::channel(limits::SESSION_QUEUE_MAX);
-    let session = Session::new(&options, shown, events, requests, pulse.clone());
+    let session = Session::new(&options, shown, events, requests, pulse.clone(), secrets);
     tracing::info!(node = %options.node, dir = %options.dir.display(), "agent runs");
     let session = tokio::spawn(session.run());
 
@@ -205,6 +210,13 @@ async fn live(
     session.abort();
     part(&instances, ended).await;
     Ok(ended)
+}
+
+/// What lives has its name, and what it was given.
+fn sweep_secrets(directory: &Directory) {
+    secret_files::sweep(directory.path(), |name| {
+        !matches!(directory.hold(name), Ok(Some(_)))
+    });
 }
 
 /// What it shows over the network, if it joined.

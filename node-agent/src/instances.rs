@@ -7,13 +7,14 @@ mod given_up;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mainstay_protocol::command::{CheckSchedule, Reconfigure, Start, Stop, StopManner, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, ProcessIdentity, RefusedStart};
 use mainstay_protocol::report::{Presence, Report};
-use mainstay_protocol::{CommandId, Incarnation, InstanceKey, SlotName};
+use mainstay_protocol::{CommandId, InstanceKey, SlotName};
 use mainstay_service::hosting::{
     self, ExitFact, Hosted, Launch, NotStarted, Phase, Running, Stage, StopOrder, StopOutcome,
 };
@@ -27,6 +28,8 @@ use self::given_up::GivenUp;
 use crate::directory::{Directory, HeldName};
 use crate::held;
 use crate::own_logs;
+use crate::secret_files::SecretFiles;
+use crate::secrets::Secrets;
 use crate::session::Pulse;
 use crate::speech::{Checks, Speech};
 
@@ -50,6 +53,9 @@ struct Shared {
     process: ProcessIdentity,
     holding: Holding,
     pulse: Pulse,
+    secrets: Secrets,
+    /// The agent ends: what outlives it keeps what it was given.
+    leaving: AtomicBool,
     /// From launch until nothing is left; at most one incarnation of each.
     hosted: Mutex<BTreeMap<InstanceKey, Living>>,
 }
@@ -67,6 +73,7 @@ pub(crate) struct Whom {
     pub(crate) observations: mpsc::Sender<Observation>,
     pub(crate) supervisor: SupervisorHandle,
     pub(crate) pulse: Pulse,
+    pub(crate) secrets: Secrets,
 }
 
 /// What outside processes are started with.
@@ -92,6 +99,7 @@ impl Instances {
             observations,
             supervisor,
             pulse,
+            secrets,
         } = whom;
         let shared = Shared {
             types,
@@ -102,6 +110,8 @@ impl Instances {
             process,
             holding,
             pulse,
+            secrets,
+            leaving: AtomicBool::new(false),
             hosted,
         };
         Self {
@@ -252,9 +262,10 @@ impl Instances {
             self.shared.pulse.clone(),
             Checks {
                 supervisor: self.shared.supervisor.clone(),
-                instance: start.instance.clone(),
+                identity: hosted.identity().clone(),
                 deadline: Duration::from_millis(start.checks.deadline_ms),
             },
+            self.shared.secrets.clone(),
         );
         let keeper = Keeper {
             instances: self.clone(),
@@ -365,6 +376,7 @@ impl Instances {
     /// The agent ends, in order or not: what lives outside goes on, and is taken over by its next life. To be said before
     /// anything of the agent is taken apart: the end of its host is the end of every actor.
     pub(crate) fn leave(&self) {
+        self.shared.leaving.store(true, Ordering::Release);
         for living in self.hosted().values() {
             living.hosted.leave();
         }
@@ -396,7 +408,14 @@ impl Instances {
         let _ = self.shared.observations.send(observation).await;
     }
 
-    fn forget(&self, instance: &InstanceKey, incarnation: Incarnation) {
+    /// An incarnation is over, and its name still its own. What secrets it had as files goes with it.
+    fn forget(&self, start: &Start) {
+        let (instance, incarnation) = (&start.instance, start.incarnation);
+        if !self.shared.leaving.load(Ordering::Acquire)
+            && let Some(files) = SecretFiles::of_slot(&self.slot_of(start))
+        {
+            files.remove();
+        }
         let mut hosted = self.hosted();
         if hosted
             .get(instance)
@@ -492,7 +511,7 @@ impl Keeper {
             outcome = self.hosted.gone() => outcome,
             _ = asides => self.hosted.gone().await,
         };
-        self.instances.forget(&instance, incarnation);
+        self.instances.forget(&self.start);
         // The lock first: the next incarnation may start as soon as the end is told.
         drop(self.held);
         tracing::info!(%instance, %incarnation, ?fact, "is gone");
@@ -508,7 +527,7 @@ impl Keeper {
             ..
         } = self.hosted.identity().clone();
         tracing::warn!(%instance, %incarnation, why = why.text, "could not start");
-        self.instances.forget(&instance, incarnation);
+        self.instances.forget(&self.start);
         drop(self.held);
         let NotStarted { refused, text } = why;
         let given_up = GivenUp {
@@ -525,7 +544,7 @@ impl Keeper {
             incarnation,
             ..
         } = self.hosted.identity().clone();
-        self.instances.forget(&instance, incarnation);
+        self.instances.forget(&self.start);
         drop(self.held);
         let observation = fact.observed(instance, incarnation);
         self.instances.observe(observation).await;

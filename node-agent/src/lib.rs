@@ -41,6 +41,8 @@ mod action;
 mod driver;
 mod instances;
 mod requests;
+mod secret_files;
+mod secrets;
 mod session;
 
 mod adoption;
@@ -58,3 +60,4 @@ pub mod types;
 pub use agent::{Agent, log_to_stderr, own_logs, run};
 pub use arguments::AgentArguments;
 pub use options::{AgentOptions, CannotRun};
+pub use secret_files::take_away_secrets;

@@ -36,6 +36,7 @@ use crate::driver::{Happened, Line};
 use crate::machine;
 use crate::options::AgentOptions;
 use crate::requests::Requests;
+use crate::secrets::Secrets;
 
 pub(crate) use self::bulk::Answers;
 pub(crate) use self::pulse::Pulse;
@@ -89,6 +90,7 @@ pub(crate) struct Session {
     happened: mpsc::Sender<Happened>,
     requests: Requests,
     pulse: Pulse,
+    secrets: Secrets,
     bad_frames: BadFrames,
 }
 
@@ -99,6 +101,7 @@ impl Session {
         happened: mpsc::Sender<Happened>,
         requests: Requests,
         pulse: Pulse,
+        secrets: Secrets,
     ) -> Self {
         let stations = Known::new(options.stations.clone());
         let mut session = Self {
@@ -112,6 +115,7 @@ impl Session {
             happened,
             requests,
             pulse,
+            secrets,
         };
         session.recall();
         session
@@ -258,6 +262,7 @@ impl Session {
         } = opened;
         let (outgoing, queue) = mpsc::channel(limits::SESSION_QUEUE_MAX);
         let (answers, opens) = Answers::new(outgoing.clone());
+        self.secrets.session_is_up(outgoing.clone());
         let (line, let_go) = Line::new(outgoing);
         if self
             .happened
@@ -292,6 +297,7 @@ impl Session {
             () = bulk => Err(SessionError::Dropped),
             () = renewing => Err(SessionError::Dropped),
         };
+        self.secrets.session_is_down();
         // If the driver is gone, the agent ends.
         let _ = self.happened.send(Happened::Down).await;
         ended.err().unwrap_or(SessionError::Closed)
@@ -375,6 +381,10 @@ impl Session {
             }
             StationMessage::Stations(stations) => {
                 self.told(stations);
+                return Ok(());
+            }
+            StationMessage::Secret { request_id, answer } => {
+                self.secrets.answered(request_id, answer);
                 return Ok(());
             }
             // That it came is what it says.

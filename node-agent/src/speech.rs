@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use mainstay_protocol::InstanceKey;
 use mainstay_protocol::limits;
+use mainstay_service::Identity;
 use mainstay_service::hosting::{Said, Spoken, Word};
 use mainstay_supervisor::{Observation, SupervisorHandle};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::secrets::Secrets;
 use crate::session::Pulse;
 
 /// How often a full outbox is looked at.
@@ -21,7 +22,7 @@ const PACE: Duration = Duration::from_millis(1000 / limits::WORDS_PER_SECOND_MAX
 /// Who checks an instance that wishes it; one that has not started is not there to be checked, and is told so at once.
 pub(crate) struct Checks {
     pub(crate) supervisor: SupervisorHandle,
-    pub(crate) instance: InstanceKey,
+    pub(crate) identity: Identity,
     pub(crate) deadline: Duration,
 }
 
@@ -31,6 +32,7 @@ pub(crate) struct Speech {
     observations: mpsc::Sender<Observation>,
     pulse: Pulse,
     checks: Checks,
+    secrets: Secrets,
     /// When the burst is whole again.
     whole_at: Instant,
     /// Taken and not passed on: nothing is lost when `pass_on` is dropped.
@@ -43,12 +45,14 @@ impl Speech {
         observations: mpsc::Sender<Observation>,
         pulse: Pulse,
         checks: Checks,
+        secrets: Secrets,
     ) -> Self {
         Self {
             spoken,
             observations,
             pulse,
             checks,
+            secrets,
             whole_at: Instant::now(),
             word: None,
         }
@@ -66,14 +70,21 @@ impl Speech {
                     return;
                 }
             }
-            if matches!(self.word.as_deref(), Some(word) if matches!(word.what, Said::CheckMe)) {
-                let checks = &self.checks;
-                checks
-                    .supervisor
-                    .check_now(&checks.instance, checks.deadline)
-                    .await;
-                self.passed_on(|_| {});
-                continue;
+            match self.word.as_deref().map(|word| &word.what) {
+                Some(Said::CheckMe) => {
+                    let checks = &self.checks;
+                    checks
+                        .supervisor
+                        .check_now(&checks.identity.instance, checks.deadline)
+                        .await;
+                    self.passed_on(|_| {});
+                    continue;
+                }
+                Some(Said::Secret(..)) => {
+                    self.secret_is_wanted();
+                    continue;
+                }
+                Some(Said::Report(_)) | None => {}
             }
             let burst = PACE * limits::WORDS_BURST as u32;
             sleep_until(self.whole_at.checked_sub(burst).unwrap_or(self.whole_at)).await;
@@ -91,6 +102,21 @@ impl Speech {
                 }
             });
         }
+    }
+
+    /// In a task of its own: what else is said does not wait for a station.
+    fn secret_is_wanted(&mut self) {
+        let (secrets, identity) = (self.secrets.clone(), self.checks.identity.clone());
+        self.passed_on(|what| {
+            if let Said::Secret(reference, mut answer) = what {
+                tokio::spawn(async move {
+                    tokio::select! {
+                        given = secrets.get(&identity, &reference) => drop(answer.send(given)),
+                        () = answer.closed() => {}
+                    }
+                });
+            }
+        });
     }
 
     fn passed_on(&mut self, how: impl FnOnce(Said)) {

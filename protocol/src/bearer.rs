@@ -58,6 +58,18 @@ impl Role {
         format!("{name} ({})", self.as_str())
     }
 
+    /// The same of somebody whose group lets it do more: `ada (reader; admin by ops)`.
+    pub fn of_member(self, name: &str, as_: Self, group: &str) -> String {
+        format!("{name} ({}; {} by {group})", self.as_str(), as_.as_str())
+    }
+
+    /// Whether it was somebody of this name and role, alone or by a group, that is remembered so.
+    pub fn was(self, name: &str, remembered: &str) -> bool {
+        let alone = self.of(name);
+        let by_group = alone.strip_suffix(')').unwrap_or(&alone);
+        remembered == alone || remembered.starts_with(&format!("{by_group}; "))
+    }
+
     pub const ALL: [Self; 3] = [Self::Reader, Self::Operator, Self::Admin];
 
     pub const fn as_str(self) -> &'static str {

@@ -153,6 +153,7 @@ codes! {
     CERTIFICATE_EXPIRED = "MS-CERTIFICATE-EXPIRED": "A certificate has run out.";
     IDENTITY_REVOKED = "MS-IDENTITY-REVOKED": "An identity was taken back.";
     NO_SEAL_KEY = "MS-NO-SEAL-KEY": "The station does not have the key to what lies sealed in its store.";
+    NO_SECRET = "MS-NO-SECRET": "A configuration refers to a secret that is not there.";
     WRONG_CLUSTER = "MS-WRONG-CLUSTER": "The peer belongs to another cluster.";
     INTERNAL = "MS-INTERNAL": "A defect in Mainstay.";
     DISK_FULL = "MS-DISK-FULL": "The disk of the station that decides is almost full; nothing is changed.";

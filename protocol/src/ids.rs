@@ -99,6 +99,8 @@ names! {
     ResourceName = "resource name";
     /// Somebody who may use the cluster.
     PersonName = "person's name";
+    /// People who may do the same.
+    PeopleName = "group of people";
     /// What only its users are to know.
     SecretName = "secret's name";
     /// Placements whose instances on one node restart together.

@@ -41,6 +41,7 @@ pub mod words;
 pub mod command;
 pub mod report;
 pub mod request;
+pub mod secret;
 
 pub mod codec;
 pub mod versioned;
@@ -58,8 +59,8 @@ pub use address::{Address, BadAddress};
 pub use bearer::{Admits, Bearer, NotABearer, Role};
 pub use ids::{
     AgentRunId, BadName, BootId, ClusterId, ClusterName, CommandId, GroupName, InstanceKey, NodeId,
-    NodeName, NotAStation, PersonName, PlacementName, QuestionId, ResourceKey, ResourceKind,
-    ResourceName, SecretName, SlotName, StationId, StationRunId, TypeName,
+    NodeName, NotAStation, PeopleName, PersonName, PlacementName, QuestionId, ResourceKey,
+    ResourceKind, ResourceName, SecretName, SlotName, StationId, StationRunId, TypeName,
 };
 pub use numbers::{
     Epoch, Generation, Incarnation, Leadership, NodeEpoch, Revision, Sequence, Term, Timestamp,

@@ -269,8 +269,13 @@ pub const TOKENS_MAX: usize = 2_000;
 pub const TOKEN_KEPT_MS: u64 = 24 * 3_600_000;
 /// How long a token may be good for: longer, and it lies around.
 pub const TOKEN_VALID_MS_MAX: u64 = 7 * 24 * 3_600_000;
+/// Groups of people, and the people in one.
+pub const GROUPS_MAX: usize = 200;
+pub const GROUP_MEMBERS_MAX: usize = 1_000;
 /// Secrets of a cluster, and the bytes of one.
 pub const SECRETS_MAX: usize = 10_000;
 pub const SECRET_BYTES_MAX: usize = 32 * 1024;
+/// Of one node, asked for and not yet answered.
+pub const SECRETS_WANTED_MAX: usize = 256;
 /// A clock that is further off than this is told of before anything is decided by it.
 pub const CLOCK_SKEW_MS_MAX: u64 = 3_600_000;

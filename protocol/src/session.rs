@@ -14,6 +14,7 @@ use crate::limits;
 use crate::numbers::{Epoch, Leadership, NodeEpoch, Sequence};
 use crate::report::{NodeUp, Numbered, Reports};
 use crate::request::{Answer, Request};
+use crate::secret::{SecretAnswer, SecretWanted};
 use crate::versioned::{self, Body, Evolving, OpenError};
 
 /// Kinds of frames. Never reused: a kind that goes out of use stays here as a comment.
@@ -25,6 +26,7 @@ pub mod kinds {
     pub const ANSWER: u16 = 4;
     pub const BULK_UP: u16 = 5;
     pub const RENEW: u16 = 6;
+    pub const SECRET_WANTED: u16 = 7;
     // Station to agent.
     pub const WELCOME: u16 = 101;
     pub const DENIED: u16 = 102;
@@ -35,6 +37,7 @@ pub mod kinds {
     pub const BULK_READY: u16 = 107;
     pub const STATIONS: u16 = 108;
     pub const CERTIFICATE: u16 = 109;
+    pub const SECRET: u16 = 110;
     // Both ways.
     pub const UNSUPPORTED: u16 = 201;
 }
@@ -173,6 +176,8 @@ bodies! {
     Request: "request", kind kinds::REQUEST, version 1, compat 1;
     HeartbeatSeen: "heartbeat-seen", kind kinds::HEARTBEAT_SEEN, version 1, compat 1;
     Stations: "stations", kind kinds::STATIONS, version 1, compat 1;
+    SecretWanted: "secret-wanted", kind kinds::SECRET_WANTED, version 1, compat 1;
+    SecretAnswer: "secret", kind kinds::SECRET, version 1, compat 1;
     Unsupported: "unsupported", kind kinds::UNSUPPORTED, version 1, compat 1;
 }
 
@@ -182,10 +187,20 @@ pub enum AgentMessage {
     NodeUp(Box<NodeUp>),
     Heartbeat(Heartbeat),
     Reports(Reports),
-    Answer { request_id: u64, answer: Answer },
+    Answer {
+        request_id: u64,
+        answer: Answer,
+    },
     BulkUp(BulkUp),
     Renew(Renew),
-    Unsupported { request_id: u64, what: Unsupported },
+    SecretWanted {
+        request_id: u64,
+        wanted: SecretWanted,
+    },
+    Unsupported {
+        request_id: u64,
+        what: Unsupported,
+    },
 }
 
 /// What a station says.
@@ -195,12 +210,22 @@ pub enum StationMessage {
     Denied(Denied),
     Acknowledged(Acknowledged),
     Command(Box<Command>),
-    Request { request_id: u64, request: Request },
+    Request {
+        request_id: u64,
+        request: Request,
+    },
     HeartbeatSeen(HeartbeatSeen),
     BulkReady(BulkReady),
     Stations(Stations),
     Certificate(Certificate),
-    Unsupported { request_id: u64, what: Unsupported },
+    Secret {
+        request_id: u64,
+        answer: SecretAnswer,
+    },
+    Unsupported {
+        request_id: u64,
+        what: Unsupported,
+    },
 }
 
 /// What a frame turned out to be.
@@ -233,6 +258,9 @@ impl AgentMessage {
             Self::Answer { request_id, answer } => Frame::of(answer).with_request_id(*request_id),
             Self::BulkUp(body) => Frame::of(body),
             Self::Renew(body) => Frame::of(body),
+            Self::SecretWanted { request_id, wanted } => {
+                Frame::of(wanted).with_request_id(*request_id)
+            }
             Self::Unsupported { request_id, what } => Frame::of(what).with_request_id(*request_id),
         }
     }
@@ -249,6 +277,9 @@ impl AgentMessage {
             kinds::ANSWER => read_control(frame, |answer| Self::Answer { request_id, answer }),
             kinds::BULK_UP => read_control(frame, Self::BulkUp),
             kinds::RENEW => read_control(frame, Self::Renew),
+            kinds::SECRET_WANTED => {
+                read_control(frame, |wanted| Self::SecretWanted { request_id, wanted })
+            }
             kinds::UNSUPPORTED => {
                 read_control(frame, |what| Self::Unsupported { request_id, what })
             }
@@ -273,6 +304,7 @@ impl StationMessage {
             Self::BulkReady(body) => Frame::of(body),
             Self::Stations(body) => Frame::of(body),
             Self::Certificate(body) => Frame::of(body),
+            Self::Secret { request_id, answer } => Frame::of(answer).with_request_id(*request_id),
             Self::Unsupported { request_id, what } => Frame::of(what).with_request_id(*request_id),
         }
     }
@@ -292,6 +324,7 @@ impl StationMessage {
             kinds::BULK_READY => read_control(frame, Self::BulkReady),
             kinds::STATIONS => read_control(frame, Self::Stations),
             kinds::CERTIFICATE => read_control(frame, Self::Certificate),
+            kinds::SECRET => read_control(frame, |answer| Self::Secret { request_id, answer }),
             kinds::UNSUPPORTED => {
                 read_control(frame, |what| Self::Unsupported { request_id, what })
             }

@@ -1,7 +1,9 @@
 //! Who may come to the cluster, and what only some may read. No secret stands here in the clear: of a token there is a hash,
 //! of a secret what a key outside the graph opens.
 
-use mainstay_protocol::{Admits, Bearer, Timestamp};
+use std::collections::BTreeSet;
+
+use mainstay_protocol::{Admits, Bearer, PersonName, Role, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// SHA-256.
@@ -51,6 +53,15 @@ pub struct Identity {
 pub struct Revoked {
     pub by: String,
     pub why: String,
+}
+
+/// People who may do what its role may, whatever each of them was let in as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct People {
+    pub role: Role,
+    pub members: BTreeSet<PersonName>,
+    /// Who set it last.
+    pub by: String,
 }
 
 /// What is handed to services that refer to it.

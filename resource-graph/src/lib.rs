@@ -57,9 +57,9 @@ pub use txn::{Savepoint, Txn, WriteError};
 pub use vertex::{
     Asked, Cause, Cluster, Collected, CommandVertex, Configuration, Desired, Edge, Failure,
     FailureCause, Identity, InPlace, Instance, InstanceState, Name, Node, NodeState, Outbox,
-    Parked, ParkedWhat, Procedure, Record, Relation, Resource, Revoked, RuleOff, SealedAuthority,
-    Secret, ServiceType, Station, StationBegan, StationState, Stray, Supervisor, SupervisorState,
-    Token, TokenState, Vertex, slot_of,
+    Parked, ParkedWhat, People, Procedure, Record, Relation, Resource, Revoked, RuleOff,
+    SealedAuthority, Secret, ServiceType, Station, StationBegan, StationState, Stray, Supervisor,
+    SupervisorState, Token, TokenState, Vertex, slot_of,
 };
 pub use view::{View, ViewExt};
 pub use wish::{

@@ -8,7 +8,8 @@ use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity, 
 use mainstay_protocol::report::{LiveState, Presence, SysInfo, TypeDeclaration};
 use mainstay_protocol::{
     AgentRunId, BootId, ClusterId, ClusterName, Epoch, Incarnation, InstanceKey, Leadership,
-    NodeEpoch, NodeId, NodeName, PlacementName, Revision, Sequence, SlotName, Timestamp, TypeName,
+    NodeEpoch, NodeId, NodeName, PeopleName, PlacementName, Revision, Sequence, SlotName,
+    Timestamp, TypeName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +17,7 @@ use crate::key::{ConfigHash, Key, Kind, NameKey};
 use crate::policy::Settings;
 use crate::wish::Placement;
 
-pub use crate::access::{Identity, Revoked, SealedAuthority, Secret, Token, TokenState};
+pub use crate::access::{Identity, People, Revoked, SealedAuthority, Secret, Token, TokenState};
 pub use crate::station::{Station, StationBegan, StationState};
 pub use crate::words::{Asked, Collected, Procedure, Resource, Stray};
 
@@ -101,6 +102,7 @@ pub struct Cluster {
     pub rules_off: BTreeMap<String, RuleOff>,
     /// None in a cluster that is on one machine only.
     pub authority: Option<SealedAuthority>,
+    pub groups: BTreeMap<PeopleName, People>,
 }
 
 /// Who switched a rule off, and why.

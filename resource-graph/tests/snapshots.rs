@@ -10,16 +10,16 @@ use mainstay_protocol::health::{Evidence, FailureKind};
 use mainstay_protocol::record;
 use mainstay_protocol::report::{Manner, TypedFailure};
 use mainstay_protocol::{
-    Admits, Bearer, ClusterId, ClusterName, Epoch, NodeEpoch, QuestionId, Revision, Sequence,
-    StationId, StationRunId,
+    Admits, Bearer, ClusterId, ClusterName, Epoch, NodeEpoch, PeopleName, PersonName, QuestionId,
+    Revision, Role, Sequence, StationId, StationRunId,
 };
 use mainstay_resource_graph::snapshot::SnapshotError;
 use mainstay_resource_graph::stored::{self, StoredError};
 use mainstay_resource_graph::{
     Asked, Cause, Cluster, Collected, Failure, FailureCause, Graph, Identity, Key, Kind, Outbox,
-    Parked, ParkedWhat, Procedure, Record, Relation, Resource, Revoked, RuleOff, SealedAuthority,
-    Secret, Settings, Station, StationBegan, StationState, Supervisor, SupervisorState, Token,
-    TokenState, Txn, Vertex, View,
+    Parked, ParkedWhat, People, Procedure, Record, Relation, Resource, Revoked, RuleOff,
+    SealedAuthority, Secret, Settings, Station, StationBegan, StationState, Supervisor,
+    SupervisorState, Token, TokenState, Txn, Vertex, View,
 };
 
 use world::{at, commit, incarnation, key, name_of, seconds, small, stop_command};
@@ -30,6 +30,14 @@ fn full() -> Graph {
     commit(&mut graph, 2, put_parts);
     commit(&mut graph, 3, fill_and_link);
     graph
+}
+
+fn operators() -> People {
+    People {
+        role: Role::Operator,
+        members: [PersonName::new("ada").unwrap()].into(),
+        by: "root".to_owned(),
+    }
 }
 
 fn put_parts(txn: &mut Txn<'_>) {
@@ -48,6 +56,7 @@ fn put_parts(txn: &mut Txn<'_>) {
         name: ClusterName::new("dev").unwrap(),
         settings: Settings::DEV,
         rules_off: [("restart".to_owned(), off)].into(),
+        groups: [(PeopleName::new("ops").unwrap(), operators())].into(),
     };
     txn.put(Key::Cluster, Vertex::Cluster(cluster)).unwrap();
     let station = Station {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use mainstay_protocol::command::Answered;
 use mainstay_protocol::report::{Ending, Manner, Report, TypedFailure};
 use mainstay_protocol::request::Refusal;
+use mainstay_protocol::secret::SecretBytes;
 use mainstay_protocol::{
     BadName, Incarnation, InstanceKey, ResourceKey, ResourceKind, ResourceName, SlotName, code,
     limits,
@@ -18,6 +19,7 @@ use mainstay_protocol::{
 use mainstay_supervisor::ExitHow;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
 use tracing::Span;
 
 use crate::hosting::Said;
@@ -25,6 +27,7 @@ use crate::hosting::life::Life;
 use crate::outcome::{Failure, StopReason};
 use crate::outside::{Beginning, Outside, Place};
 use crate::probe::Busy;
+use crate::secret::Secret;
 
 /// Who an instance is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -199,6 +202,19 @@ impl Context {
             body,
         })
         .await
+    }
+
+    /// What a field of its configuration refers to, now: the station that leads is asked, or the node's file is read.
+    /// Nothing of it is kept but what is returned, which is overwritten when it is dropped. Waits for a station, for
+    /// half a minute; a start that needs it says so with `?`.
+    pub async fn secret(&self, secret: &Secret) -> Result<SecretBytes, Refusal> {
+        let _waits = self.life.waits();
+        let (answer, answered) = oneshot::channel();
+        let wanted = Said::Secret(secret.reference().clone(), answer);
+        match self.life.words().say(wanted).await {
+            true => answered.await.unwrap_or_else(|_| Err(unheard())),
+            false => Err(unheard()),
+        }
     }
 
     fn name(&self) -> (InstanceKey, Incarnation) {

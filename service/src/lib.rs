@@ -12,6 +12,7 @@
 //!   status()         also written to the log
 //!   ctx.report_failure(..)   it has failed and still lives
 //!   ctx.acquire(..), share   has a resource of a kind that its type may use, until it is gone
+//!   ctx.secret(..)           what a field of its configuration refers to, and nobody else is to see
 //!   ctx.ask(..)              it has failed in a way that a rule knows what to do about
 //!   ctx.record(..)           something it follows for others, for rules
 //!   ctx.end()                it ends cleanly, by itself
@@ -39,6 +40,7 @@ mod message_list;
 mod outcome;
 mod outside;
 mod probe;
+mod secret;
 mod service;
 mod type_info;
 
@@ -52,10 +54,12 @@ pub use declared::{Declared, TypeSet, TypesClash};
 pub use mainstay_protocol as protocol;
 pub use mainstay_protocol::report::RestartWhen;
 pub use mainstay_protocol::request::Refusal;
+pub use mainstay_protocol::secret::SecretBytes;
 pub use message_list::{MessageError, MessageList};
 pub use outcome::{CannotStart, Failure, Reconfigure, Reply, StatusText, StopReason};
 pub use outside::{Beginning, BoxFuture, Outside, Place};
 pub use probe::{Busy, Health, Probe};
+pub use secret::Secret;
 pub use serde_json::{Value, json};
 pub use service::{NoConfig, NoMessage, Service};
 /// Its macros: what a service says with them in its functions is in its log.

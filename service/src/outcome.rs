@@ -3,6 +3,7 @@
 use std::fmt;
 
 use mainstay_protocol::health::{Evidence, FailureKind};
+use mainstay_protocol::request::Refusal;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -28,6 +29,13 @@ impl CannotStart {
 
     pub fn not_here(why: impl fmt::Display) -> Self {
         Self::NotHere(why.to_string())
+    }
+}
+
+/// What was refused now may be granted later.
+impl From<Refusal> for CannotStart {
+    fn from(refusal: Refusal) -> Self {
+        Self::not_now(format!("{} ({})", refusal.text, refusal.code))
     }
 }
 

@@ -7,6 +7,7 @@
 //! greeter.stop();
 //! ```
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::future::{Future, poll_fn};
@@ -17,11 +18,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use mainstay_protocol::code::Code;
+use mainstay_protocol::code::{self, Code};
 use mainstay_protocol::command::{Answered, StopManner};
 use mainstay_protocol::health::Health as State;
 use mainstay_protocol::report::Report;
 use mainstay_protocol::request::Refusal;
+use mainstay_protocol::secret::SecretBytes;
 use mainstay_protocol::{
     Incarnation, InstanceKey, NodeName, PlacementName, QuestionId, SlotName, limits,
 };
@@ -46,6 +48,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const CHECK_DEADLINE: Duration = Duration::from_millis(300);
 const THREADS: usize = 2;
 
+/// What references to secrets stand for.
+type Known = BTreeMap<String, String>;
+
 /// A running instance of one service. Dropped, it is left behind with its threads.
 pub struct TestService<S: Service> {
     hosted: Hosted,
@@ -68,8 +73,23 @@ impl<S: Service> TestService<S> {
         Ok(started)
     }
 
+    /// The same where there are secrets: what their references stand for.
+    pub fn start_with_secrets(secrets: &[(&str, &str)], config: Value) -> Result<Self, NotStarted> {
+        let secrets = secrets
+            .iter()
+            .map(|(reference, value)| ((*reference).to_owned(), (*value).to_owned()));
+        let scratch = scratch();
+        let mut started = Self::start_knowing(&scratch, config, secrets.collect())?;
+        started.scratch = Some(scratch);
+        Ok(started)
+    }
+
     /// The same with a directory for its own files, in which an earlier life may have left some.
     pub fn start_in(directory: &Path, config: Value) -> Result<Self, NotStarted> {
+        Self::start_knowing(directory, config, Known::new())
+    }
+
+    fn start_knowing(directory: &Path, config: Value, secrets: Known) -> Result<Self, NotStarted> {
         let declared = Declared::of::<S>().expect("its name is one");
         let control = Builder::new_multi_thread()
             .worker_threads(1)
@@ -95,7 +115,7 @@ impl<S: Service> TestService<S> {
             };
             let hosted = hosting::launch(&declared, &runtimes.stage(host), launch);
             let words = hosted.take_words().expect("nobody else took them");
-            tokio::spawn(listen(words, hosted.clone(), heard));
+            tokio::spawn(listen(words, hosted.clone(), heard, secrets));
             let phase = hosted.started().await;
             (hosted, phase)
         });
@@ -292,15 +312,26 @@ impl<S: Service> Drop for TestService<S> {
 }
 
 /// There is nobody else, so what it wants to use is free.
-async fn listen(mut words: Spoken, hosted: Hosted, heard: mpsc::Sender<Report>) {
+async fn listen(mut words: Spoken, hosted: Hosted, heard: mpsc::Sender<Report>, secrets: Known) {
     while let Some(word) = words.recv().await {
-        // Nobody checks it but the test.
-        if let Said::Report(report) = word.what {
-            if let Report::Acquired { question, .. } = &*report {
-                hosted.answer_question(*question, Answered::Granted);
+        match word.what {
+            Said::Report(report) => {
+                if let Report::Acquired { question, .. } = &*report {
+                    hosted.answer_question(*question, Answered::Granted);
+                }
+                // The test may be over; one that does not listen hears the first ones.
+                let _ = heard.try_send(*report);
             }
-            // The test may be over; one that does not listen hears the first ones.
-            let _ = heard.try_send(*report);
+            Said::Secret(reference, answer) => {
+                let known = secrets.get(&reference.to_string());
+                let given = known.map(|value| SecretBytes::new(value.clone().into_bytes()));
+                // It may not wait for it any more.
+                let _ = answer.send(given.ok_or_else(|| {
+                    Refusal::new(code::NO_SECRET, format!("{reference}: the test has none"))
+                }));
+            }
+            // Nobody checks it but the test.
+            Said::CheckMe => {}
         }
         let _ = word.passed_on.send(());
     }

@@ -238,6 +238,7 @@ impl World {
             StationMessage::HeartbeatSeen(_)
             | StationMessage::BulkReady(_)
             | StationMessage::Certificate(_)
+            | StationMessage::Secret { .. }
             | StationMessage::Request { .. }
             | StationMessage::Unsupported { .. } => Ok(()),
         }

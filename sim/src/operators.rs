@@ -88,7 +88,9 @@ fn wish(operation: &Operation) -> Option<Desired> {
         | Operation::RevokeToken { .. }
         | Operation::UseToken(_)
         | Operation::RevokeIdentity { .. }
-        | Operation::SetSecret { .. } => None,
+        | Operation::SetSecret { .. }
+        | Operation::SetGroup { .. }
+        | Operation::RemoveGroup { .. } => None,
     }
 }
 
@@ -460,7 +462,9 @@ impl World {
             | Operation::RevokeToken { .. }
             | Operation::UseToken(_)
             | Operation::RevokeIdentity { .. }
-            | Operation::SetSecret { .. } => Vec::new(),
+            | Operation::SetSecret { .. }
+            | Operation::SetGroup { .. }
+            | Operation::RemoveGroup { .. } => Vec::new(),
         };
         let mut added = Vec::new();
         for instance in instances {

@@ -86,6 +86,7 @@ impl World {
             AgentMessage::Answer { .. }
             | AgentMessage::BulkUp(_)
             | AgentMessage::Renew(_)
+            | AgentMessage::SecretWanted { .. }
             | AgentMessage::Unsupported { .. } => Ok(()),
         }
     }

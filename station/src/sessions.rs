@@ -15,6 +15,7 @@ mod introduce;
 mod link;
 mod listener;
 mod network;
+mod secrets;
 mod serve;
 mod writer;
 

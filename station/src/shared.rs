@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use mainstay_api::present::Live;
-use mainstay_api::routes::Asker;
+use mainstay_api::routes::{Asker, InGroup};
 use mainstay_api::time::{Time, WallClock};
 use mainstay_coordinator::{Answer, Event, Operation, Rules, StationLife, outcome_unknown};
 use mainstay_identity::tls::Peer;
@@ -124,8 +124,27 @@ impl Shared {
         let bearer = Bearer::Person { name: known, role };
         match access::revoked(&self.store.view(), &bearer) {
             Some(refusal) => Asker::Refused(refusal.code, refusal.text),
-            None => Asker::Person { name, role },
+            None => self.with_group(Asker::of(bearer)),
         }
+    }
+
+    /// With the group that lets a person do the most, if one lets it do more than it was let in for.
+    pub fn with_group(&self, asker: Asker) -> Asker {
+        let Asker::Person { name, role, .. } = asker else {
+            return asker;
+        };
+        let cluster = self.store.view().cluster();
+        let groups = cluster.map(|cluster| cluster.groups).unwrap_or_default();
+        let of = groups
+            .iter()
+            .filter(|(_, group)| group.members.iter().any(|one| one.as_str() == name))
+            .filter(|(_, group)| group.role > role)
+            .max_by_key(|(_, group)| group.role);
+        let group = of.map(|(of, group)| InGroup {
+            name: of.to_string(),
+            role: group.role,
+        });
+        Asker::Person { name, role, group }
     }
 
     pub fn standing(&self) -> Standing {

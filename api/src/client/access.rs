@@ -7,8 +7,8 @@ use super::{Change, Client};
 use crate::problem::Problem;
 use crate::routes::{self, Method};
 use crate::types::{
-    Accepted, Certificate, Hidden, Identity, JoinRequest, Joined, RevokeRequest, Secret,
-    SecretRequest, Token, TokenMade, TokenRequest, Whoami,
+    Accepted, Certificate, Group, GroupRequest, Hidden, Identity, JoinRequest, Joined,
+    RevokeRequest, Secret, SecretRequest, Token, TokenMade, TokenRequest, Whoami,
 };
 
 impl Client {
@@ -66,6 +66,22 @@ impl Client {
             value: Hidden(value),
         };
         self.change(change, &request, self.timeout()).await
+    }
+
+    pub async fn groups(&self) -> Result<Vec<Group>, Problem> {
+        self.list(routes::GROUPS.path).await
+    }
+
+    pub async fn set_group(&self, name: &str, group: &GroupRequest) -> Result<Accepted, Problem> {
+        let path = routes::GROUP_PUT.fill(&[name]);
+        let change = Change::new(Method::Put, &path);
+        self.change(change, group, self.timeout()).await
+    }
+
+    pub async fn remove_group(&self, name: &str) -> Result<Accepted, Problem> {
+        let path = routes::GROUP_DELETE.fill(&[name]);
+        let change = Change::new(Method::Delete, &path);
+        self.change(change, &Value::Null, self.timeout()).await
     }
 
     pub async fn whoami(&self) -> Result<Whoami, Problem> {

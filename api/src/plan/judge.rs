@@ -77,6 +77,9 @@ impl Judge<'_> {
         for (path, why, near) in super::read::config_flaws(&declaration, &config) {
             self.tell(path, why, near);
         }
+        for (path, why, near) in super::read::secret_flaws(self.view, &config) {
+            self.tell(path, why, near);
+        }
     }
 
     /// Type and name are what a placement is; other ones would be another placement.

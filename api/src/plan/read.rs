@@ -1,6 +1,7 @@
 //! Wishes as typed values. What shape alone can tell is told here.
 
 use mainstay_coordinator::PlacementWish;
+use mainstay_coordinator::schema::Wrong;
 use mainstay_protocol::report::TypeDeclaration;
 use mainstay_resource_graph::{Settings, View, ViewExt};
 
@@ -191,10 +192,21 @@ pub fn config_flaws(
         Err(bad) => return vec![(top, bad.to_string(), Vec::new())],
     };
     let wrong = mainstay_coordinator::schema::check(&declaration.schema, &text);
+    in_config(wrong)
+}
+
+/// References to secrets that are not there.
+pub fn secret_flaws(view: &dyn View, config: &str) -> Vec<(Path, String, Vec<String>)> {
+    in_config(mainstay_coordinator::secrets::wrong_references(
+        view, config,
+    ))
+}
+
+fn in_config(wrong: Vec<Wrong>) -> Vec<(Path, String, Vec<String>)> {
     wrong
         .into_iter()
         .map(|wrong| {
-            let mut at = top.clone();
+            let mut at = Path::default().field("config");
             at.0.extend(path(&wrong.path).0);
             (at, wrong.text, wrong.nearest)
         })

@@ -107,6 +107,7 @@ impl World {
             name: ClusterName::new("dev").unwrap(),
             settings: Settings::LAN,
             rules_off: Default::default(),
+            groups: Default::default(),
         };
         self.records.push((Key::Cluster, Vertex::Cluster(cluster)));
     }

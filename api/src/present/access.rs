@@ -1,8 +1,9 @@
 //! Tokens, identities, secrets: never what is secret of them.
 
+use mainstay_coordinator::secrets;
 use mainstay_identity::hex;
-use mainstay_protocol::{Bearer, SecretName};
-use mainstay_resource_graph::{Key, TokenId, TokenState, Vertex};
+use mainstay_protocol::{Bearer, InstanceKey, SecretName};
+use mainstay_resource_graph::{InstanceState, Key, TokenId, TokenState, Vertex, ViewExt};
 
 use super::Present;
 use crate::types;
@@ -60,10 +61,27 @@ impl Present<'_> {
         let Vertex::Secret(secret) = &record.vertex else {
             return None;
         };
+        let users = self
+            .secret_users
+            .get_or_init(|| secrets::users(self.view))
+            .get(name);
+        let is_outdated = |instance: &&InstanceKey| {
+            let known = self.view.instance(instance);
+            known.is_some_and(|known| {
+                known.state == InstanceState::Running
+                    && known.started.is_some_and(|started| started < record.since)
+            })
+        };
+        let users = || users.into_iter().flatten();
         Some(types::Secret {
             name: name.to_string(),
             by: secret.by.clone(),
             since: self.live.time(record.since),
+            used_by: users().map(ToString::to_string).collect(),
+            outdated: users()
+                .filter(is_outdated)
+                .map(ToString::to_string)
+                .collect(),
         })
     }
 }

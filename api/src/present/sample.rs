@@ -9,15 +9,15 @@ use mainstay_protocol::report::{
 };
 use mainstay_protocol::{
     Admits, AgentRunId, Bearer, BootId, ClusterId, ClusterName, Epoch, Incarnation, InstanceKey,
-    NodeId, NodeName, PlacementName, QuestionId, Revision, SlotName, StationId, StationRunId,
+    NodeId, NodeName, PlacementName, QuestionId, Revision, Role, SlotName, StationId, StationRunId,
     Timestamp, TypeName,
 };
 use mainstay_resource_graph::{
     Asked, AskedId, Cause, Cluster, Collected, CollectedId, ConfigHash, Configuration, Edge, Graph,
     Identity, Instance, InstanceState, Key, Made, Name, NameKey, Node, NodeState, Parked, ParkedId,
-    ParkedWhat, Placement, Procedure, ProcedureId, Record, Relation, Resource, Secret, ServiceType,
-    Settings, Station, StationBegan, StationState, Stray, Supervisor, SupervisorState, Target,
-    Token, TokenId, TokenState, Vertex, View, Wish,
+    ParkedWhat, People, Placement, Procedure, ProcedureId, Record, Relation, Resource, Secret,
+    ServiceType, Settings, Station, StationBegan, StationState, Stray, Supervisor, SupervisorState,
+    Target, Token, TokenId, TokenState, Vertex, View, Wish,
 };
 use uuid::Uuid;
 
@@ -292,6 +292,14 @@ fn cluster() -> Cluster {
         name: ClusterName::new("dev").unwrap(),
         settings: Settings::DEV,
         rules_off: BTreeMap::new(),
+        groups: BTreeMap::from([(
+            "ops".parse().unwrap(),
+            People {
+                role: Role::Operator,
+                members: ["ada".parse().unwrap()].into(),
+                by: "root".to_owned(),
+            },
+        )]),
     }
 }
 

@@ -88,6 +88,10 @@ pub struct Secret {
     pub by: String,
     /// When it was set last.
     pub since: Time,
+    /// The instances whose configuration refers to it.
+    pub used_by: Vec<String>,
+    /// Those of them that run with what it was before: they are given it at their next start.
+    pub outdated: Vec<String>,
 }
 
 /// A token to be.
@@ -172,13 +176,35 @@ pub struct SecretRequest {
     pub value: Hidden,
 }
 
+/// People who may do what its role may, whatever each of them was let in as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// `reader`, `operator`, `admin`.
+    pub role: String,
+    /// The names of the people in it.
+    pub members: Vec<String>,
+    /// Who set it last.
+    pub by: String,
+}
+
+/// A group as it is to be from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupRequest {
+    pub role: String,
+    pub members: Vec<String>,
+}
+
 /// Who somebody is to the station that was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Whoami {
     /// `person/ada/operator`, or the user of a process on the station's own machine.
     pub name: String,
-    /// `reader`, `operator`, `admin`.
+    /// `reader`, `operator`, `admin`: what it was let in as, or what its group may.
     pub role: String,
+    /// The group that lets it do more than it was let in for.
+    pub group: Option<String>,
     /// The routes that it may ask.
     pub may: Vec<String>,
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use mainstay_protocol::{Address, Bearer, ClusterName, NodeName, SecretName};
+use mainstay_protocol::{
+    Address, Bearer, ClusterName, NodeName, PeopleName, PersonName, SecretName,
+};
 
 use super::values::{self, TokenFrom};
 
@@ -125,6 +127,46 @@ pub enum IdentityCommand {
         #[arg(short, long)]
         yes: bool,
     },
+    /// People who may do the same
+    Group(GroupArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    subcommand_required = true,
+    disable_help_subcommand = true,
+    after_help = "Example:\n  mainstay identity group set ops --role operator --member ada --member bo"
+)]
+pub struct GroupArguments {
+    #[command(subcommand)]
+    pub command: GroupCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GroupCommand {
+    /// Say who is in a group and what those may do, beside what each was let in for; it stands for what was said before
+    #[command(
+        after_help = "Example:\n  mainstay identity group set ops --role operator --member ada --member bo"
+    )]
+    Set {
+        #[arg(value_name = "NAME")]
+        name: PeopleName,
+        /// reader, operator or admin
+        #[arg(long, value_name = "ROLE", value_parser = ["reader", "operator", "admin"], hide_possible_values = true)]
+        role: String,
+        /// A person's name; repeat for more
+        #[arg(long = "member", value_name = "NAME")]
+        members: Vec<PersonName>,
+    },
+    /// The groups there are, and who is in them
+    #[command(after_help = "Example:\n  mainstay identity group list")]
+    List,
+    /// Its members have their own roles again
+    #[command(after_help = "Example:\n  mainstay identity group remove ops")]
+    Remove {
+        #[arg(value_name = "NAME")]
+        name: PeopleName,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -235,6 +277,11 @@ impl IdentityCommand {
             Self::List => "list identities".to_owned(),
             Self::Whoami => "identity whoami".to_owned(),
             Self::Revoke { identity, .. } => format!("revoke {identity}"),
+            Self::Group(arguments) => match &arguments.command {
+                GroupCommand::Set { name, .. } => format!("set the group {name}"),
+                GroupCommand::List => "list groups".to_owned(),
+                GroupCommand::Remove { name } => format!("remove the group {name}"),
+            },
         }
     }
 }

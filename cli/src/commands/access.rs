@@ -7,7 +7,9 @@ mod verbs;
 use std::io::Read;
 
 use mainstay_api::routes::Route;
-use mainstay_api::types::{Accepted, Identity, Secret, Token, TokenMade, TokenRequest};
+use mainstay_api::types::{
+    Accepted, Group, GroupRequest, Identity, Secret, Token, TokenMade, TokenRequest,
+};
 use mainstay_api::{Exit, Problem};
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{code, limits};
@@ -18,8 +20,8 @@ use verbs::VERBS;
 use super::confirm;
 use crate::app::App;
 use crate::arguments::{
-    CanIArguments, IdentityArguments, IdentityCommand, SecretArguments, SecretCommand,
-    TokenArguments, TokenCommand, TokenCreateArguments,
+    CanIArguments, GroupCommand, IdentityArguments, IdentityCommand, SecretArguments,
+    SecretCommand, TokenArguments, TokenCommand, TokenCreateArguments,
 };
 use crate::outcome::{Outcome, machine, usage};
 use crate::table::{Cell, Table};
@@ -102,12 +104,15 @@ async fn tokens(app: &mut App<'_>) -> Outcome {
 pub async fn identity(app: &mut App<'_>, arguments: IdentityArguments) -> Outcome {
     match arguments.command {
         IdentityCommand::List => identities(app).await,
+        IdentityCommand::Group(arguments) => group(app, arguments.command).await,
         IdentityCommand::Whoami => {
             let who = app.client().await?.whoami().await?;
             let references = [format!("identity/{}", who.name)];
-            app.console.answer(&who, &references, |_| {
-                format!("{} ({})\n", who.name, who.role)
-            })?;
+            app.console
+                .answer(&who, &references, |_| match &who.group {
+                    None => format!("{} ({})\n", who.name, who.role),
+                    Some(group) => format!("{} ({} by group {group})\n", who.name, who.role),
+                })?;
             Ok(Exit::Ok)
         }
         IdentityCommand::Revoke {
@@ -126,6 +131,42 @@ pub async fn identity(app: &mut App<'_>, arguments: IdentityArguments) -> Outcom
             let name = identity.to_string();
             let accepted = client.revoke_identity(&name, &reason).await?;
             done(app, &accepted, &format!("identity/{name}"))
+        }
+    }
+}
+
+async fn group(app: &mut App<'_>, command: GroupCommand) -> Outcome {
+    let client = app.client().await?;
+    match command {
+        GroupCommand::Set {
+            name,
+            role,
+            members,
+        } => {
+            let members = members.iter().map(ToString::to_string).collect();
+            let group = GroupRequest { role, members };
+            let accepted = client.set_group(name.as_str(), &group).await?;
+            done(app, &accepted, &format!("group/{name}"))
+        }
+        GroupCommand::Remove { name } => {
+            let accepted = client.remove_group(name.as_str()).await?;
+            done(app, &accepted, &format!("group/{name}"))
+        }
+        GroupCommand::List => {
+            let groups = client.groups().await?;
+            let mut table = Table::new(&["NAME", "ROLE", "MEMBERS", "SET BY"]);
+            for one in &groups {
+                table.row(vec![
+                    Cell::new(&one.name),
+                    Cell::new(&one.role),
+                    Cell::new(one.members.join(" ")),
+                    Cell::new(&one.by),
+                ]);
+            }
+            let reference = |one: &Group| format!("group/{}", one.name);
+            app.console
+                .list(&groups, reference, &table, "there are no groups")?;
+            Ok(Exit::Ok)
         }
     }
 }
@@ -162,12 +203,14 @@ pub async fn secret(app: &mut App<'_>, arguments: SecretArguments) -> Outcome {
         }
         SecretCommand::List => {
             let secrets = app.client().await?.secrets().await?;
-            let mut table = Table::new(&["NAME", "SET BY", "FOR"]);
+            let mut table = Table::new(&["NAME", "SET BY", "FOR", "USED BY", "OUTDATED"]);
             for one in &secrets {
                 table.row(vec![
                     Cell::new(&one.name),
                     Cell::new(&one.by),
                     Cell::new(age_of(one.since)),
+                    Cell::new(one.used_by.join(" ")),
+                    Cell::new(one.outdated.join(" ")),
                 ]);
             }
             let reference = |one: &Secret| format!("secret/{}", one.name);

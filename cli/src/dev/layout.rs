@@ -8,8 +8,9 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use mainstay_api::{Exit, Problem};
+use mainstay_identity::DIRECTORY;
 use mainstay_protocol::limits::DEV_STATIONS_MAX;
-use mainstay_protocol::revision;
+use mainstay_protocol::{Address, StationId, revision};
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -24,6 +25,9 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 const SOCKET_NAME_BYTES_MAX: usize = 24;
 /// The demo's file, and what its programs write.
 const DEMO: &str = "demo";
+const AUTHORITY: &str = "authority";
+/// Station s1 has the next one.
+const PORT: u16 = 7600;
 /// Says that a directory is a dev cluster's, and that it was kept.
 const MARKER: &str = "mainstay-dev.json";
 
@@ -102,7 +106,7 @@ impl Layout {
         };
         // What was kept once is kept until somebody removes it by hand.
         if !keep && !reopened {
-            let parts = ["logs", DEMO].map(str::to_owned).into_iter();
+            let parts = ["logs", DEMO, AUTHORITY].map(str::to_owned).into_iter();
             let parts = parts.chain(size.daemons());
             removal.trees.extend(parts.map(|part| root.join(part)));
             removal.files.push(root.join(MARKER));
@@ -172,6 +176,30 @@ impl Layout {
         self.runtime.join(format!("{station}.agents.sock"))
     }
 
+    /// With their numbers.
+    pub fn stations(&self) -> impl Iterator<Item = (StationId, String)> {
+        (1..).map(StationId).zip(self.size.stations())
+    }
+
+    /// Where a station is to be found by the other daemons: on a loopback address that no other dev cluster has, so that
+    /// its ports are its own, and the same when the directory is used again.
+    pub fn address(&self, station: &str) -> Address {
+        let number = revision::hash(revision::SEED, self.root.as_os_str().as_bytes());
+        let [a, b, c, ..] = number.to_be_bytes();
+        let of = self.stations().find(|(_, name)| name == station);
+        let (StationId(number), _) = of.expect("it is one of the cluster's");
+        Address::Tls {
+            // Neither 127.0.0.1, which everybody uses, nor a network's own address or that of all in it.
+            host: format!("127.{}.{b}.{}", a.clamp(1, 254), c.clamp(1, 254)),
+            port: PORT + u16::try_from(number).expect("there are few"),
+        }
+    }
+
+    /// What the cluster's authority is kept in.
+    pub fn authority(&self) -> PathBuf {
+        self.root.join(AUTHORITY)
+    }
+
     pub fn api_sockets(&self) -> Vec<PathBuf> {
         let stations = self.size.stations();
         stations.map(|name| self.api_socket(&name)).collect()
@@ -219,8 +247,13 @@ fn all_members(root: &Path, size: Size) -> Result<(), Problem> {
     }
 }
 
+/// But for what the parent puts there before a station runs.
 fn is_empty(directory: &Path) -> bool {
-    fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none())
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_name() != DIRECTORY)
+        .count()
+        == 0
 }
 
 /// A directory that was named: ours to make, empty, or kept by an earlier cluster.

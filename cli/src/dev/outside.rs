@@ -34,6 +34,13 @@ pub fn end_all(directory: &Path) {
     }
 }
 
+/// What is in memory for the processes of a cluster that have ended.
+pub fn take_away_secrets(directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        mainstay_agent::take_away_secrets(&entry.path());
+    }
+}
+
 /// Below each node's directory.
 fn slots_of(directory: &Path) -> Vec<Slot> {
     let Ok(entries) = fs::read_dir(directory) else {

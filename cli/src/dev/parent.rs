@@ -15,13 +15,14 @@ use tokio::task::JoinSet;
 
 use super::daemon::{Asked, Daemon, Died};
 use super::demo::Demo;
+use super::identities;
 use super::layout::{Layout, Removal, Size};
 use super::lock::DevLock;
 use super::logs::{self, Follower};
 use super::ready::Wanted;
 use super::reaper::{Plan, Reaper, keep_reaping};
 use super::report::report;
-use super::stations::{Joining, keep_joined};
+use super::stations::Joining;
 use crate::app::App;
 use crate::arguments::DevArguments;
 use crate::console::Volume;
@@ -131,6 +132,7 @@ fn live(
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
         layout.make(arguments.keep)?;
+        identities::make(layout)?;
         let wanted = Wanted {
             size: layout.size,
             joining: Joining::all(layout),
@@ -192,16 +194,12 @@ fn start_all(
     tell: &mpsc::Sender<Died>,
 ) -> JoinSet<Result<(), Problem>> {
     let mut running = JoinSet::new();
-    let mut stations = stations(arguments, program, layout).into_iter();
-    let founder = stations.next();
     let agents = agents(arguments, program, layout);
-    for daemon in founder.into_iter().chain(agents) {
+    for daemon in stations(arguments, program, layout)
+        .into_iter()
+        .chain(agents)
+    {
         running.spawn(daemon.keep_running(Arc::clone(&reaper), asked.clone(), tell.clone()));
-    }
-    for station in stations {
-        let founder = Client::new(layout.api_socket(FIRST));
-        let (reaper, tell) = (Arc::clone(&reaper), tell.clone());
-        running.spawn(keep_joined(station, founder, reaper, asked.clone(), tell));
     }
     running.spawn(keep_reaping(reaper, asked.clone(), tell.clone()));
     running
@@ -280,26 +278,13 @@ fn daemon(program: &Path, binary: &Option<PathBuf>, layout: &Layout, name: &str)
     }
 }
 
-/// Station sN is on node nN, as far as there is one. Those behind the first are still to be told what they join.
+/// Station sN is on node nN, as far as there is one. Who it is, and of which cluster, lies in its directory.
 fn stations(arguments: &DevArguments, program: &Path, layout: &Layout) -> Vec<Daemon> {
     let nodes: Vec<String> = layout.size.nodes().collect();
     let station = |(at, name): (usize, String)| {
         let mut station = daemon(program, &arguments.station_bin, layout, &name);
-        let words = [
-            "station",
-            "run",
-            "--chaos",
-            "--cluster",
-            DEV,
-            "--profile",
-            "dev",
-        ];
+        let words = ["station", "run", "--chaos", "--profile", "dev"];
         station.arguments.extend(words.map(OsString::from));
-        if at > 0 {
-            station
-                .arguments
-                .extend(["--station".into(), (&name).into()]);
-        }
         if let Some(node) = nodes.get(at) {
             station.arguments.extend(["--node".into(), node.into()]);
         }
@@ -316,7 +301,7 @@ fn stations(arguments: &DevArguments, program: &Path, layout: &Layout) -> Vec<Da
     layout.size.stations().enumerate().map(station).collect()
 }
 
-/// One for each node; each is told of every station.
+/// One for each node; where the stations are lies in its directory.
 fn agents(arguments: &DevArguments, program: &Path, layout: &Layout) -> Vec<Daemon> {
     let agent = |name: String| {
         let mut agent = daemon(program, &arguments.agent_bin, layout, &name);
@@ -325,10 +310,6 @@ fn agents(arguments: &DevArguments, program: &Path, layout: &Layout) -> Vec<Daem
         agent
             .arguments
             .extend(["--dir".into(), layout.data(&name).into()]);
-        for station in layout.size.stations() {
-            let socket = layout.session_socket(&station);
-            agent.arguments.extend(["--station".into(), socket.into()]);
-        }
         agent
     };
     layout.size.nodes().map(agent).collect()

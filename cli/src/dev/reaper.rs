@@ -262,6 +262,7 @@ fn listen(mut notes: impl BufRead) -> (Option<Plan>, Vec<OwnedFd>) {
 pub fn clean(plan: &Plan) -> Result<(), Problem> {
     if let Some(directory) = &plan.directory {
         outside::end_all(directory);
+        outside::take_away_secrets(directory);
     }
     let complaints = plan.removal.carry_out();
     let home = Home::at(&plan.home);

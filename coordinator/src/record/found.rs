@@ -29,6 +29,7 @@ pub fn found(txn: &mut Txn<'_>, found: &Found, env: &Env) {
             name: found.name.clone(),
             settings: found.settings.clone(),
             rules_off: std::collections::BTreeMap::new(),
+            groups: std::collections::BTreeMap::new(),
             authority: None,
         };
         txn.put(Key::Cluster, Vertex::Cluster(cluster))

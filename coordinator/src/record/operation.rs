@@ -1,6 +1,7 @@
 //! What people ask for becomes wishes. A refusal changes nothing and says what is wrong.
 
 pub(super) mod access;
+mod groups;
 mod switch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +71,8 @@ pub fn operation(txn: &mut Txn<'_>, operation: &Operation, env: &Env) -> Result_
         Operation::UseToken(used) => access::use_token(txn, used, env),
         Operation::RevokeIdentity { bearer, by, why } => access::revoke(txn, bearer, by, why),
         Operation::SetSecret { name, secret } => access::set_secret(txn, name, secret),
+        Operation::SetGroup { name, group } => groups::set(txn, name, group),
+        Operation::RemoveGroup { name } => groups::remove(txn, name),
     }?;
     recorded.changed = !txn.changed_since(point).is_empty();
     Ok(recorded)

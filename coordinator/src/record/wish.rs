@@ -18,6 +18,7 @@ use crate::config;
 use crate::env::Env;
 use crate::event::{Apply, BasedOn, Change, PlacementWish};
 use crate::schema;
+use crate::secrets;
 use crate::verb;
 
 /// All of it, or nothing: everything that is wrong is said at once.
@@ -180,7 +181,8 @@ pub fn valid_config(
         .service_type(service_type)
         .map(|found| found.declaration.schema)
         .unwrap_or_default();
-    let wrong = schema::check(&schema, &json);
+    let mut wrong = schema::check(&schema, &json);
+    wrong.extend(secrets::wrong_references(txn, &json));
     if wrong.is_empty() {
         return Ok((hash, json));
     }

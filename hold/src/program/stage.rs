@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use mainstay_hold::{Fields, SLOT_VARIABLE, Slot, Spec};
+use mainstay_hold::{Fields, SLOT_VARIABLE, Slot, Spec, users};
 use rustix::fs::Mode;
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{
@@ -17,7 +17,7 @@ use rustix::process::{
 use rustix::stdio::dup2_stdin;
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 
-use super::{memory, users};
+use super::memory;
 
 /// How the hold tells its second stage where the process may notify it.
 pub const NOTIFY_VARIABLE: &str = "NOTIFY_SOCKET";

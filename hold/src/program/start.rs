@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use mainstay_hold::{
-    Fields, Log, ProcessId, Slot, SlotLock, Spec, State, exit_code, limits, processes,
+    Fields, Log, ProcessId, Slot, SlotLock, Spec, State, exit_code, limits, processes, users,
 };
 use rustix::process::{Pid, PidfdFlags, getpid, getuid, pidfd_open, set_child_subreaper, setsid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
@@ -22,7 +22,6 @@ use super::memory::Group;
 use super::notify::Notify;
 use super::stage::NOTIFY_VARIABLE;
 use super::streams::{LineWatch, Stream};
-use super::users;
 
 /// Why a hold does not begin.
 struct CannotBegin {

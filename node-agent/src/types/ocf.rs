@@ -32,6 +32,7 @@ use record::Records;
 use resource::{Acted, End, Resource};
 
 use super::watching::{self, Latest, Watching};
+use crate::secret_files;
 
 /// The longest start, with what goes before and after it.
 const START_DEADLINE: Duration = Duration::from_secs(12 * 60);
@@ -79,8 +80,10 @@ impl Service for Ocf {
         let records = opened.map_err(CannotStart::not_now)?;
         let scratch = records.scratch().map_err(CannotStart::not_now)?;
         let instance = ctx.identity().instance.placement.to_string();
-        let describe =
-            |config: OcfConfig| Resource::describe(config, instance.clone(), scratch.clone());
+        let secrets = secret_files::taken(config.secrets(), None, ctx).await?;
+        let describe = |config: OcfConfig| {
+            Resource::describe(config, instance.clone(), scratch.clone(), secrets.clone())
+        };
         let resource = describe(config).await?;
         let wrong = resource
             .meta

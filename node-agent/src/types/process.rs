@@ -12,7 +12,7 @@ mod words;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_hold::{Event, Limits, LogBounds, MemoryGroup, Request, Spec, State, Step};
+use mainstay_hold::{Event, Limits, LogBounds, MemoryGroup, Request, Spec, State, Step, users};
 use mainstay_protocol::code;
 use mainstay_protocol::health::ProcessIdentity;
 use mainstay_protocol::request::Refusal;
@@ -28,6 +28,7 @@ use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
 use crate::held::{Held, NotBegun, Over, exit_how};
+use crate::secret_files::{self, SecretFiles};
 use config::{Check, READY_WITHIN_MS_MAX, Ready, STOP_MS_MAX, no_such_port, with_ports};
 use ports::Ports;
 use probe::How;
@@ -68,6 +69,7 @@ pub struct Process {
     held: Arc<Held>,
     config: ProcessConfig,
     ports: Ports,
+    secrets: SecretFiles,
 }
 
 impl Service for Process {
@@ -94,10 +96,19 @@ impl Service for Process {
         if ctx.beginning() == Beginning::Anew {
             ports = ports::allocate(&wishes, &ports).map_err(CannotStart::not_now)?;
         }
+        let secrets = match ctx.beginning() {
+            Beginning::Anew => {
+                let account = users::resolve(config.user.as_deref(), config.group.as_deref());
+                let account = account.map_err(CannotStart::not_here)?;
+                secret_files::taken(config.secrets(), account, ctx).await?
+            }
+            Beginning::Resumed | Beginning::Adopted => SecretFiles::of(ctx)?,
+        };
         let process = Self {
             held,
             config,
             ports,
+            secrets,
         };
         let spec = process.spec(ctx).map_err(CannotStart::config)?;
         let how = process.how(&spec).map_err(CannotStart::config)?;
@@ -207,7 +218,7 @@ impl Process {
         }
         for (key, value) in &config.env {
             environment.retain(|(known, _)| known != key);
-            environment.push((key.clone(), self.with_ports(value)?));
+            environment.push((key.clone(), self.filled_in(value)?));
         }
         let groups = ctx.place().memory_groups.as_ref();
         let memory = config.limits.memory_bytes;
@@ -218,7 +229,7 @@ impl Process {
         Ok(Spec {
             instance: identity.instance.to_string(),
             incarnation: self.held.incarnation().to_owned(),
-            command: self.all_with_ports(&config.command)?,
+            command: self.all_filled_in(&config.command)?,
             environment,
             directory: Some(self.directory()?),
             user: config.user.clone(),
@@ -249,7 +260,7 @@ impl Process {
         Ok(match &self.config.check {
             Check::Alive => How::Alive,
             Check::Exec(command) => How::Exec {
-                command: self.all_with_ports(command)?,
+                command: self.all_filled_in(command)?,
                 environment: spec.environment.clone(),
                 directory: self.directory()?,
             },
@@ -269,24 +280,28 @@ impl Process {
     }
 
     fn tcp(&self, text: &str) -> Result<Goal, String> {
-        Goal::tcp(&self.with_ports(text)?, &self.ports)
+        Goal::tcp(&self.filled_in(text)?, &self.ports)
     }
 
     fn http(&self, text: &str) -> Result<Goal, String> {
         let first = self.config.ports.first();
         let first = first.map(|wish| wish.split('=').next().unwrap_or(wish));
-        Goal::http(&self.with_ports(text)?, &self.ports, first)
+        Goal::http(&self.filled_in(text)?, &self.ports, first)
     }
 
     fn directory(&self) -> Result<String, String> {
-        self.with_ports(self.config.cwd.as_deref().unwrap_or("/"))
+        self.filled_in(self.config.cwd.as_deref().unwrap_or("/"))
     }
 
-    fn all_with_ports(&self, texts: &[String]) -> Result<Vec<String>, String> {
-        texts.iter().map(|text| self.with_ports(text)).collect()
+    fn all_filled_in(&self, texts: &[String]) -> Result<Vec<String>, String> {
+        texts.iter().map(|text| self.filled_in(text)).collect()
     }
 
-    fn with_ports(&self, text: &str) -> Result<String, String> {
+    /// A reference to a secret becomes the path of its file; else its ports are put in.
+    fn filled_in(&self, text: &str) -> Result<String, String> {
+        if let Some(path) = self.secrets.in_place_of(text) {
+            return path.map_err(|error| format!("{text}: {error}"));
+        }
         with_ports(text, |name| {
             let number = self.ports.get(name).copied();
             number.ok_or_else(|| no_such_port(name, &[]))

@@ -489,7 +489,7 @@ fn hear(message: AgentMessage, stream: &mut UnixStream, heard: &mut Heard) {
         }
         AgentMessage::Answer { request_id, answer } => heard.answers.push((request_id, answer)),
         AgentMessage::Unsupported { what, .. } => panic!("the agent cannot read {what:?}"),
-        AgentMessage::BulkUp(_) | AgentMessage::Renew(_) => {
+        AgentMessage::BulkUp(_) | AgentMessage::Renew(_) | AgentMessage::SecretWanted { .. } => {
             panic!("a bulk connection is one of its own")
         }
     }

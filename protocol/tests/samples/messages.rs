@@ -17,13 +17,14 @@ use mainstay_protocol::request::{
     Answer, Ask, ChaosAct, ChaosTarget, LogOf, LogPage, LogPlace, OutsideUsage, Refusal, Request,
     Usage,
 };
+use mainstay_protocol::secret::{SecretAnswer, SecretBytes, SecretWanted};
 use mainstay_protocol::session::{
     Acknowledged, AgentMessage, BulkReady, BulkUp, Certificate, Denied, Heartbeat, HeartbeatSeen,
     Received, Renew, StationMessage, Stations, Unsupported, Welcome,
 };
 use mainstay_protocol::{
     AgentRunId, BootId, CommandId, Epoch, Incarnation, Leadership, NodeEpoch, NodeId, NodeName,
-    QuestionId, Revision, Sequence, SlotName, StationId, Term, TypeName,
+    QuestionId, Revision, SecretName, Sequence, SlotName, StationId, Term, TypeName,
 };
 use uuid::Uuid;
 
@@ -48,9 +49,10 @@ variants!(ASKS, ask_variant, Ask: Check, Status, Message, Chaos, Logs, Superviso
     RenewCertificate);
 variants!(TARGETS, target_variant, ChaosTarget: Instance, Supervisor, Agent);
 variants!(ANSWERS, answer_variant, Answer: Health, Status, Reply, Done, Log, Usage, Refused);
-variants!(AGENT_MESSAGES, agent_variant, AgentMessage: NodeUp, Heartbeat, Reports, Answer, BulkUp, Renew, Unsupported);
+variants!(AGENT_MESSAGES, agent_variant, AgentMessage:
+    NodeUp, Heartbeat, Reports, Answer, BulkUp, Renew, SecretWanted, Unsupported);
 variants!(STATION_MESSAGES, station_variant, StationMessage:
-    Welcome, Denied, Acknowledged, Command, Request, HeartbeatSeen, BulkReady, Stations, Certificate, Unsupported);
+    Welcome, Denied, Acknowledged, Command, Request, HeartbeatSeen, BulkReady, Stations, Certificate, Secret, Unsupported);
 
 pub fn samples() -> Vec<Sample> {
     let agent = agent_messages().into_iter().map(|(name, message)| Sample {
@@ -135,6 +137,17 @@ pub fn agent_messages() -> Vec<(String, AgentMessage)> {
             }),
         ),
         (
+            "agent-secret-wanted".to_owned(),
+            AgentMessage::SecretWanted {
+                request_id: 8,
+                wanted: SecretWanted {
+                    instance: instance(9),
+                    incarnation: incarnation(),
+                    name: SecretName::new("db").unwrap(),
+                },
+            },
+        ),
+        (
             "agent-unsupported".to_owned(),
             AgentMessage::Unsupported {
                 request_id: 6,
@@ -206,6 +219,20 @@ pub fn station_messages() -> Vec<(String, StationMessage)> {
             StationMessage::Certificate(Certificate {
                 der: vec![0x30, 3, 2, 1, 9],
             }),
+        ),
+        (
+            "station-secret-given".to_owned(),
+            StationMessage::Secret {
+                request_id: 8,
+                answer: SecretAnswer::Given(SecretBytes::new(b"hunter2".to_vec())),
+            },
+        ),
+        (
+            "station-secret-refused".to_owned(),
+            StationMessage::Secret {
+                request_id: 8,
+                answer: SecretAnswer::Refused(Refusal::new(code::NOT_ALLOWED, "not yours")),
+            },
         ),
         (
             "station-unsupported".to_owned(),

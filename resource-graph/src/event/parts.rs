@@ -29,6 +29,9 @@ pub(super) fn cluster(old: Option<&Record>, new: &Record, now: &Cluster) -> Opti
         let message = format!("the rule {rule} is switched on again");
         return Some(told(new, "rule.switched_on", message).with("rule", rule));
     }
+    if was.groups != now.groups {
+        return groups(new, was, now);
+    }
     (was.settings != now.settings).then(|| {
         told(
             new,
@@ -36,6 +39,29 @@ pub(super) fn cluster(old: Option<&Record>, new: &Record, now: &Cluster) -> Opti
             format!("settings of {} changed", now.name),
         )
     })
+}
+
+fn groups(new: &Record, was: &Cluster, now: &Cluster) -> Option<Told> {
+    let set = now
+        .groups
+        .iter()
+        .find(|(name, group)| was.groups.get(*name) != Some(*group));
+    if let Some((name, group)) = set {
+        let members: Vec<&str> = group.members.iter().map(|one| one.as_str()).collect();
+        let message = format!(
+            "the group {name} is {} by {}: {}",
+            group.role.as_str(),
+            group.by,
+            members.join(", ")
+        );
+        return Some(told(new, "group.set", message).with("group", name));
+    }
+    let gone = was
+        .groups
+        .keys()
+        .find(|name| !now.groups.contains_key(*name))?;
+    let message = format!("the group {gone} is there no more");
+    Some(told(new, "group.removed", message).with("group", gone))
 }
 
 pub(super) fn station(old: Option<&Record>, new: &Record, now: &Station) -> Option<Told> {

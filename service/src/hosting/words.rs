@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mainstay_protocol::command::Answered;
 use mainstay_protocol::report::{Manner, Report, Use};
+use mainstay_protocol::request::Refusal;
+use mainstay_protocol::secret::{SecretBytes, SecretReference};
 use mainstay_protocol::{QuestionId, ResourceKey};
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,6 +24,11 @@ pub enum Said {
     Report(Box<Report>),
     /// It wants to be checked out of turn, and waits until it was.
     CheckMe,
+    /// It wants what its configuration refers to.
+    Secret(
+        SecretReference,
+        oneshot::Sender<Result<SecretBytes, Refusal>>,
+    ),
 }
 
 /// Taken by whoever passes them on.

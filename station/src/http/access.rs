@@ -5,17 +5,18 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::Path;
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use mainstay_api::Problem;
 use mainstay_api::routes::{self, Asker, Route};
 use mainstay_api::time::span;
 use mainstay_api::types::{
-    Hidden, JoinRequest, Joined, RevokeRequest, SecretRequest, TokenMade, TokenRequest, Whoami,
+    Group, GroupRequest, Hidden, JoinRequest, Joined, RevokeRequest, SecretRequest, TokenMade,
+    TokenRequest, Whoami,
 };
 use mainstay_coordinator::{Asks, NewToken, Operation, UseToken, known_token};
 use mainstay_identity::{JoinToken, SecretHash, Whom, digest, has_signed, hex, is_public, unhex};
 use mainstay_protocol::{Admits, BadName, Bearer, Role, SecretName, code, limits};
-use mainstay_resource_graph::{Key, Secret, TokenId, TokenState, Vertex, View, ViewExt};
+use mainstay_resource_graph::{Key, People, Secret, TokenId, TokenState, Vertex, View, ViewExt};
 
 use super::Api;
 use super::admission::OF_THIS_MACHINE;
@@ -34,6 +35,9 @@ pub fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::IDENTITY_REVOKE, post(revoke)),
         (routes::PERSON_REVOKE, post(revoke_person)),
         (routes::SECRET_PUT, put(set_secret)),
+        (routes::GROUPS, get(groups)),
+        (routes::GROUP_PUT, put(set_group)),
+        (routes::GROUP_DELETE, delete(remove_group)),
         (routes::WHOAMI, get(whoami)),
     ]
 }
@@ -296,10 +300,50 @@ pub async fn set_secret(api: Api, Path(name): Path<String>, bytes: Bytes) -> Rep
     operate(&api, what, Operation::SetSecret { name, secret }).await
 }
 
+async fn groups(api: Api) -> Reply {
+    let cluster = api.read(|present| Ok(present.view.cluster())).await?;
+    let groups = cluster.map(|cluster| cluster.groups).unwrap_or_default();
+    let shown = groups.into_iter().map(|(name, group)| Group {
+        name: name.to_string(),
+        role: group.role.as_str().to_owned(),
+        members: group.members.iter().map(ToString::to_string).collect(),
+        by: group.by,
+    });
+    json(&shown.collect::<Vec<_>>())
+}
+
+async fn set_group(api: Api, Path(name): Path<String>, bytes: Bytes) -> Reply {
+    let what = format!("set the group {name}");
+    let request: GroupRequest = body(&what, &bytes)?;
+    let bad = |why: String| Failure::from(Problem::new(code::BAD_REQUEST, &what, why));
+    let group = People {
+        role: request.role.parse().map_err(bad)?,
+        members: request
+            .members
+            .iter()
+            .map(|one| one.parse())
+            .collect::<Result<_, BadName>>()
+            .map_err(|error| bad(error.to_string()))?,
+        by: api.asker.to_string(),
+    };
+    let name = name
+        .parse()
+        .map_err(|error: BadName| bad(error.to_string()))?;
+    operate(&api, what.clone(), Operation::SetGroup { name, group }).await
+}
+
+async fn remove_group(api: Api, Path(name): Path<String>) -> Reply {
+    let what = format!("remove the group {name}");
+    let name = name
+        .parse()
+        .map_err(|error: BadName| Problem::new(code::BAD_REQUEST, &what, error.to_string()))?;
+    operate(&api, what, Operation::RemoveGroup { name }).await
+}
+
 pub async fn whoami(api: Api) -> Reply {
     let asker = api.asker;
     let role = match &asker {
-        Asker::Person { role, .. } => role.as_str(),
+        Asker::Person { role, .. } => asker.role().unwrap_or(*role).as_str(),
         Asker::Station(_) => "station",
         Asker::Agent(_) => "agent",
         Asker::Stranger | Asker::Expired(_) | Asker::Refused(_, _) => "none",
@@ -309,9 +353,14 @@ pub async fn whoami(api: Api) -> Reply {
         other => other.to_string(),
     };
     let may = routes::ALL.iter().filter(|route| asker.may(route));
+    let group = match &asker {
+        Asker::Person { group, .. } => group.as_ref().map(|group| group.name.clone()),
+        _ => None,
+    };
     json(&Whoami {
         name,
         role: role.to_owned(),
+        group,
         may: may.map(ToString::to_string).collect(),
     })
 }

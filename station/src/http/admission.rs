@@ -127,6 +127,7 @@ fn of_this_machine(stream: &UnixStream) -> Asker {
     Asker::Person {
         name: format!("{OF_THIS_MACHINE}{uid}"),
         role: Role::Admin,
+        group: None,
     }
 }
 

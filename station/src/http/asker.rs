@@ -47,7 +47,7 @@ impl Connected {
             Self::Stranger => Asker::Stranger,
             Self::Shown(peer) if peer.is_over() => Asker::Expired(peer.bearer.clone()),
             Self::Shown(peer) => match shared.admits(peer) {
-                Ok(()) => Asker::of(peer.bearer.clone()),
+                Ok(()) => shared.with_group(Asker::of(peer.bearer.clone())),
                 Err(refusal) => Asker::Refused(refusal.code, refusal.text),
             },
         }
@@ -117,7 +117,7 @@ fn asker_of(shared: &Shared, asker: Asker, request: &mut Request) -> Asker {
     }
     let said = headers.get(ASKED_FOR).and_then(|text| text.to_str().ok());
     match said.and_then(Asker::of_header) {
-        Some(Asker::Person { name, role }) => shared.person(name, role),
+        Some(Asker::Person { name, role, .. }) => shared.person(name, role),
         Some(said) => said,
         None => asker,
     }

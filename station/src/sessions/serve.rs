@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::introduce::{First, FromAgent};
 use super::link::Link;
-use super::{bulk, denied, writer};
+use super::{bulk, denied, secrets, writer};
 use crate::shared::{Shared, Submitted};
 use crate::space;
 
@@ -231,6 +231,14 @@ impl Session {
                 );
                 let refusal = Refusal::new(code::VERSION_MISMATCH, text);
                 self.link.answered(request_id, Answer::Refused(refusal));
+            }
+            AgentMessage::SecretWanted { request_id, wanted } => {
+                if !self.link.is_welcome() {
+                    return Err("a secret is asked for before the welcome".to_owned());
+                }
+                let answer = secrets::answer(&self.shared, &self.link.node, &wanted);
+                self.link
+                    .send(StationMessage::Secret { request_id, answer });
             }
             AgentMessage::NodeUp(_) => return Err("a session has one NodeUp".to_owned()),
             AgentMessage::BulkUp(_) => {

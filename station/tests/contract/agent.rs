@@ -390,6 +390,7 @@ impl Life {
             | StationMessage::Stations(_)
             | StationMessage::BulkReady(_)
             | StationMessage::Certificate(_)
+            | StationMessage::Secret { .. }
             | StationMessage::Welcome(_)
             | StationMessage::Denied(_) => {}
         }

@@ -190,6 +190,7 @@ impl Driver {
             name: "test".parse().unwrap(),
             settings: Settings::LAN,
             rules_off: std::collections::BTreeMap::new(),
+            groups: Default::default(),
         };
         txn.put(Key::Cluster, Vertex::Cluster(vertex)).unwrap();
         let entry = self.entry(txn.finish(), Vec::new());

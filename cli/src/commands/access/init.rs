@@ -3,13 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use mainstay_api::{Exit, Problem};
-use mainstay_identity::{
-    Authority, Credentials, DAEMON_VALID, DIRECTORY, IdentityError, Keep, KeepError, Membership,
-    NodeKey, SealKey, default_directory, seal,
-};
+use mainstay_identity::{Authority, DIRECTORY, Keep, KeepError, Membership, default_directory};
 use mainstay_protocol::{Bearer, ClusterId, StationId};
 use serde::Serialize;
 use uuid::Uuid;
@@ -17,13 +13,14 @@ use uuid::Uuid;
 use super::taken;
 use crate::app::App;
 use crate::arguments::InitArguments;
+use crate::founding::Founded;
 use crate::home::Context;
 use crate::outcome::{Outcome, machine};
 
 const FIRST: StationId = StationId(1);
 
 #[derive(Serialize)]
-struct Founded {
+struct Prepared {
     cluster: String,
     id: String,
     authority: String,
@@ -50,7 +47,7 @@ pub fn run(app: &mut App<'_>, arguments: &InitArguments) -> Outcome {
         dev: None,
     })?;
     app.home.make_current(&name)?;
-    let founded = Founded {
+    let founded = Prepared {
         run: daemon("station", arguments.dir.is_some().then_some(&dir)),
         cluster: name,
         id: cluster.to_string(),
@@ -105,30 +102,15 @@ fn found(
     cluster: ClusterId,
     arguments: &InitArguments,
 ) -> Result<Authority, KeepError> {
-    let now = SystemTime::now();
-    let keep = Keep::at(dir.join(DIRECTORY));
-    let authority = Authority::found(cluster, now)?;
-    let seal_key = SealKey::mint()?;
-    keep.write_seal_key(&seal_key)?;
-    keep.write_founding(&sealed(&authority, &seal_key)?)?;
-    keep.write_membership(&Membership {
+    let founded = Founded::mint(cluster)?;
+    let first = Membership {
         name: Bearer::Station(FIRST).to_string(),
         cluster,
         cluster_name: arguments.name.clone(),
         listen: Some(arguments.listen.clone()),
         stations: BTreeMap::new(),
         token: None,
-    })?;
-    let key = NodeKey::mint()?;
-    let certificate = authority.issue(&Bearer::Station(FIRST), &key.public(), now, DAEMON_VALID)?;
-    keep.write(&Credentials {
-        authority: authority.certificate().clone(),
-        certificate,
-        key,
-    })?;
-    Ok(authority)
-}
-
-fn sealed(authority: &Authority, key: &SealKey) -> Result<Vec<u8>, IdentityError> {
-    seal(key, mainstay_station::AUTHORITY, authority.secret())
+    };
+    founded.first_station(dir, &first)?;
+    Ok(founded.authority)
 }

@@ -1,9 +1,11 @@
 //! Who may come: tokens are made, let somebody in, and are taken back; so are identities. What is secret was turned into a
 //! hash, or sealed, before it came here.
 
+use std::collections::BTreeSet;
+
 use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
-use mainstay_protocol::{Admits, Bearer, NodeName, StationId, limits};
+use mainstay_protocol::{Admits, Bearer, InstanceKey, NodeName, StationId, limits};
 use mainstay_resource_graph::{
     Digest, Identity, Key, Kind, Revoked, Secret, StationState, Token, TokenId, TokenState, Txn,
     Vertex, View, ViewExt,
@@ -12,6 +14,7 @@ use mainstay_resource_graph::{
 use super::{Result_, recorded};
 use crate::env::Env;
 use crate::event::{Asks, NewToken, UseToken};
+use crate::secrets;
 
 pub fn create(txn: &mut Txn<'_>, new: &NewToken, env: &Env) -> Result_ {
     forget_old(txn, env);
@@ -209,10 +212,10 @@ pub fn take_back_tokens(txn: &mut Txn<'_>, by: &str, those: impl Fn(&Token) -> b
     }
 }
 
-/// Whether a person made it: `by` has the name, and in which role.
+/// Whether a person made it: `by` has the name, and what it was let in as.
 fn is_theirs(token: &Token, bearer: &Bearer) -> bool {
     match bearer {
-        Bearer::Person { name, role } => token.by == role.of(name.as_str()),
+        Bearer::Person { name, role } => role.was(name.as_str(), &token.by),
         Bearer::Agent(_) | Bearer::Station(_) => false,
     }
 }
@@ -233,8 +236,30 @@ pub fn set_secret(
     }
     txn.put(key, Vertex::Secret(secret.clone()))
         .expect("a secret has no transitions");
-    let did = if known { "changed" } else { "set" };
-    Ok(recorded(Vec::new(), format!("secret {name} is {did}")))
+    let text = match (known, secrets::users(txn).remove(name)) {
+        (false, _) => format!("secret {name} is set"),
+        (true, Some(users)) if !users.is_empty() => format!(
+            "secret {name} is changed; {} {} given it at the next start",
+            several(&users),
+            if users.len() == 1 { "is" } else { "are" },
+        ),
+        (true, _) => format!("secret {name} is changed"),
+    };
+    Ok(recorded(Vec::new(), text))
+}
+
+/// The first ones, and how many more.
+fn several(instances: &BTreeSet<InstanceKey>) -> String {
+    const NAMED: usize = 4;
+    let mut named: Vec<String> = instances
+        .iter()
+        .take(NAMED)
+        .map(ToString::to_string)
+        .collect();
+    if instances.len() > NAMED {
+        named.push(format!("{} more", instances.len() - NAMED));
+    }
+    named.join(", ")
 }
 
 fn token(view: &dyn View, key: &Key) -> Option<Token> {
@@ -498,6 +523,7 @@ mod tests {
             name: mainstay_protocol::ClusterName::new("prod").unwrap(),
             settings: Settings::LAN,
             rules_off: Default::default(),
+            groups: Default::default(),
             authority: None,
         };
         done(&mut graph, at(2), |txn, env| {

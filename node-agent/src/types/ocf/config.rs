@@ -1,9 +1,10 @@
 //! The configuration of type `ocf`, and what can be said of it without looking at the node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+use mainstay_protocol::secret::SecretReference;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
@@ -30,7 +31,8 @@ const PARAMS_BYTES_MAX: usize = 16 * 1024;
 pub struct OcfConfig {
     /// The resource agent: PROVIDER:TYPE, as in heartbeat:Dummy, or the absolute path of a script.
     pub agent: String,
-    /// Its parameters, as its meta-data describes them (OCF_RESKEY_*).
+    /// Its parameters, as its meta-data describes them (OCF_RESKEY_*). `secret://NAME` or `file:///PATH` becomes the path
+    /// of a file with that secret.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, Param>,
     /// How long actions may take; as the script's meta-data says, unless given here.
@@ -94,6 +96,14 @@ impl Timeouts {
 }
 
 impl OcfConfig {
+    /// What its parameters refer to, each once.
+    pub(super) fn secrets(&self) -> BTreeSet<SecretReference> {
+        let texts = self.params.values().map(ToString::to_string);
+        texts
+            .filter_map(|text| SecretReference::of(&text)?.ok())
+            .collect()
+    }
+
     /// What is wrong whatever the node has installed.
     pub(super) fn check(&self) -> Result<(), String> {
         let timeouts = &self.timeouts;

@@ -12,10 +12,11 @@ use mainstay_service::{CannotStart, Health};
 use tokio::sync::Mutex;
 
 use super::code::{Code, Found, Severity};
-use super::config::OcfConfig;
+use super::config::{OcfConfig, Param};
 use super::meta_data::MetaData;
 use super::script::{BadScript, Script};
 use crate::action::{self, Action, How, Leftovers, Ran};
+use crate::secret_files::SecretFiles;
 
 /// The standard asks that it is quick, and needs nothing.
 const META_DATA_DEADLINE: Duration = Duration::from_secs(10);
@@ -34,6 +35,7 @@ pub(super) struct Resource {
     /// As in `OCF_RESOURCE_INSTANCE`.
     instance: String,
     scratch: PathBuf,
+    secrets: SecretFiles,
     /// Scripts rely on it: one action of a resource at a time.
     gate: Arc<Mutex<()>>,
 }
@@ -100,6 +102,7 @@ impl Resource {
         config: OcfConfig,
         instance: String,
         scratch: PathBuf,
+        secrets: SecretFiles,
     ) -> Result<Self, CannotStart> {
         let script = Script::named(&config.agent, Path::new(&config.ocf_root))
             .map_err(CannotStart::config)?;
@@ -110,6 +113,7 @@ impl Resource {
             script,
             instance,
             scratch,
+            secrets,
             gate: Arc::default(),
         };
         let (acted, described) = resource
@@ -210,9 +214,16 @@ impl Resource {
             self.config
                 .params
                 .iter()
-                .map(|(name, value)| (format!("OCF_RESKEY_{name}"), value.to_string())),
+                .map(|(name, value)| (format!("OCF_RESKEY_{name}"), self.filled_in(value))),
         );
         environment
+    }
+
+    /// A reference to a secret becomes the path of its file.
+    fn filled_in(&self, value: &Param) -> String {
+        let text = value.to_string();
+        let path = self.secrets.in_place_of(&text);
+        path.and_then(Result::ok).unwrap_or(text)
     }
 
     fn read(&self, name: &str, program: &Path, ran: &Ran) -> Acted {

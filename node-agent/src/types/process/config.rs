@@ -1,7 +1,8 @@
 //! What a placement says of a process, and what of it can be judged before anything is started.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use mainstay_protocol::secret::SecretReference;
 use mainstay_protocol::words;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,10 +25,11 @@ const SIGNALS: [&str; 9] = [
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessConfig {
-    /// The program and its arguments. `${port:NAME}` is the number of a port.
+    /// The program and its arguments. `${port:NAME}` is the number of a port. `secret://NAME` or `file:///PATH`, as a
+    /// whole argument, becomes the path of a file with that secret, which is there while the process is.
     pub command: Vec<String>,
     /// Its environment, beside PATH, MAINSTAY_INSTANCE, MAINSTAY_NODE, MAINSTAY_NAME, MAINSTAY_INCARNATION and
-    /// MAINSTAY_PORT_NAME for each port; nothing else is inherited.
+    /// MAINSTAY_PORT_NAME for each port; nothing else is inherited. `secret://NAME` or `file:///PATH` becomes the path of a file, as in `command`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
     /// Its working directory; the root directory, unless it is said.
@@ -275,6 +277,14 @@ impl ProcessConfig {
             ));
         }
         Ok(())
+    }
+
+    /// What it refers to, each once.
+    pub(super) fn secrets(&self) -> BTreeSet<SecretReference> {
+        let texts = self.command.iter().chain(self.env.values());
+        let all = texts.chain(self.cwd.as_ref()).chain(self.probed());
+        all.filter_map(|text| SecretReference::of(text)?.ok())
+            .collect()
     }
 
     /// What readiness and check name.
