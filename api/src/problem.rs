@@ -180,6 +180,7 @@ fn remedy(code: &Code) -> Option<&'static str> {
         (code::UNKNOWN_NODE, "mainstay get nodes"),
         (code::UNKNOWN_TYPE, "mainstay get types"),
         (code::BAD_CONFIG, "mainstay get types -o json"),
+        (code::NO_SECRET, "mainstay secret list"),
         (code::NAME_IS_FIXED, "mainstay get types"),
         (code::BAD_SPEC, "mainstay explain MS-BAD-SPEC"),
         (code::STALE_PLAN, "mainstay explain MS-STALE-PLAN"),

@@ -214,9 +214,7 @@ async fn live(
 
 /// What lives has its name, and what it was given.
 fn sweep_secrets(directory: &Directory) {
-    secret_files::sweep(directory.path(), |name| {
-        !matches!(directory.hold(name), Ok(Some(_)))
-    });
+    secret_files::sweep(directory.path(), |name| directory.is_held(name));
 }
 
 /// What it shows over the network, if it joined.

@@ -75,6 +75,12 @@ impl Directory {
         Ok(lock.map(|lock| HeldName { _lock: lock }))
     }
 
+    /// Whether somebody has it just now; nobody is waited for.
+    pub(crate) fn is_held(&self, name: &SlotName) -> bool {
+        let tried = self.slot(name).and_then(|slot| slot.lock());
+        !matches!(tried, Ok(Some(_)))
+    }
+
     /// The slot of a name, made where it is missing.
     pub(crate) fn slot(&self, name: &SlotName) -> io::Result<Slot> {
         Slot::make(&self.slots().join(name.as_str()))

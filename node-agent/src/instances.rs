@@ -411,10 +411,8 @@ impl Instances {
     /// An incarnation is over, and its name still its own. What secrets it had as files goes with it.
     fn forget(&self, start: &Start) {
         let (instance, incarnation) = (&start.instance, start.incarnation);
-        if !self.shared.leaving.load(Ordering::Acquire)
-            && let Some(files) = SecretFiles::of_slot(&self.slot_of(start))
-        {
-            files.remove();
+        if !self.shared.leaving.load(Ordering::Acquire) {
+            SecretFiles::of_slot(&self.slot_of(start)).remove();
         }
         let mut hosted = self.hosted();
         if hosted

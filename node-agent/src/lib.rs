@@ -55,6 +55,7 @@ mod own_logs;
 mod speech;
 mod usage;
 
+mod trust;
 pub mod types;
 
 pub use agent::{Agent, log_to_stderr, own_logs, run};

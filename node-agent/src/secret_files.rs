@@ -24,6 +24,8 @@ const LINK: &str = "secrets";
 const ROOT: &str = "mainstay-secrets-";
 const TMPFS: FsWord = 0x0102_1994;
 const RAMFS: FsWord = 0x8584_58f6;
+/// At the end of a directory's name, where names do not have it: it stays until its type takes it away.
+const KEPT: char = '+';
 /// File systems in memory that a machine has.
 const IN_MEMORY: [&str; 2] = ["/run", "/dev/shm"];
 
@@ -45,24 +47,57 @@ pub(crate) async fn taken(
         let bytes = ctx.secret(&reference.clone().into()).await?;
         secrets.push((reference, bytes));
     }
-    let files = SecretFiles::of(ctx)?;
+    let files = SecretFiles::of(ctx);
     let owner = user.map(|account| (account.uid, account.gid));
-    let written = files.write(&secrets, owner);
-    written.map_err(|error| CannotStart::not_now(format!("its secrets as files: {error}")))?;
+    files.write(&secrets, owner).map_err(not_written)?;
     Ok(files)
 }
 
+fn not_written(error: io::Error) -> CannotStart {
+    CannotStart::not_now(format!("its secrets as files: {error}"))
+}
+
 impl SecretFiles {
-    pub(crate) fn of(ctx: &Context) -> Result<Self, CannotStart> {
-        Self::of_slot(&ctx.place().slot)
-            .ok_or_else(|| CannotStart::not_now("its slot is in no agent's directory"))
+    /// Of something that outlives its agent, and is found again by who looks after it.
+    pub(crate) fn kept(ctx: &Context) -> Self {
+        let mut files = Self::of(ctx);
+        files.slot.push(KEPT);
+        files
     }
 
-    /// `slot` is a slot in the agent's directory.
-    pub(crate) fn of_slot(slot: &Path) -> Option<Self> {
-        let name = slot.file_name()?.to_str()?.to_owned();
-        let agent = slot.parent()?.parent()?.to_owned();
-        Some(Self { agent, slot: name })
+    /// What is there stays as it is: whoever runs was given it.
+    pub(crate) async fn complete(
+        &self,
+        references: BTreeSet<SecretReference>,
+        ctx: &Context,
+    ) -> Result<(), CannotStart> {
+        for reference in references {
+            let path = self.path(&reference).map_err(CannotStart::not_now)?;
+            if !path.exists() {
+                let bytes = ctx.secret(&reference.clone().into()).await?;
+                self.add(&reference, &bytes).map_err(not_written)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn of(ctx: &Context) -> Self {
+        Self::of_slot(&ctx.place().slot)
+    }
+
+    /// `slot` is a slot in the agent's directory; one that is in none has no secrets.
+    pub(crate) fn of_slot(slot: &Path) -> Self {
+        let name = slot.file_name().map(|name| name.to_string_lossy());
+        let agent = slot.parent().and_then(Path::parent);
+        Self {
+            agent: agent.map(Path::to_owned).unwrap_or_default(),
+            slot: name.unwrap_or_default().into_owned(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn nowhere() -> Self {
+        Self::of_slot(Path::new(""))
     }
 
     /// A text that is a reference becomes the path of its file.
@@ -89,23 +124,32 @@ impl SecretFiles {
         }
         let directory = made_root(&self.agent)?.join(&self.slot);
         remove(&directory)?;
-        DirBuilder::new().mode(0o700).create(&directory)?;
         for (reference, bytes) in secrets {
-            let path = directory.join(name(reference));
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o400)
-                .open(&path)?;
-            file.write_all(bytes.expose())?;
+            let path = self.add(reference, bytes)?;
             own(&path, owner)?;
         }
         own(&directory, owner)
     }
 
+    fn add(&self, reference: &SecretReference, bytes: &SecretBytes) -> io::Result<PathBuf> {
+        let directory = made_root(&self.agent)?.join(&self.slot);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&directory)?;
+        let path = directory.join(name(reference));
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o400)
+            .open(&path)?;
+        file.write_all(bytes.expose())?;
+        Ok(path)
+    }
+
     /// The incarnation is over.
     pub(crate) fn remove(&self) {
-        let Ok(root) = fs::read_link(self.agent.join(LINK)) else {
+        let Some(root) = made(&self.agent) else {
             return;
         };
         if let Err(error) = remove(&root.join(&self.slot)) {
@@ -114,9 +158,10 @@ impl SecretFiles {
     }
 }
 
-/// Takes away what belongs to names that nobody has.
+/// Takes away what belongs to names that nobody has. What outlives its agent without having its name is its type's to take
+/// away.
 pub(crate) fn sweep(agent: &Path, held: impl Fn(&SlotName) -> bool) {
-    let Ok(root) = fs::read_link(agent.join(LINK)) else {
+    let Some(root) = made(agent) else {
         return;
     };
     let entries = fs::read_dir(&root).into_iter().flatten().flatten();
@@ -124,7 +169,8 @@ pub(crate) fn sweep(agent: &Path, held: impl Fn(&SlotName) -> bool) {
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect();
     for name in names {
-        if !SlotName::new(&name).is_ok_and(|name| held(&name)) {
+        let kept = name.ends_with(KEPT);
+        if !kept && !SlotName::new(&name).is_ok_and(|name| held(&name)) {
             let files = SecretFiles {
                 agent: agent.to_owned(),
                 slot: name,
@@ -136,16 +182,18 @@ pub(crate) fn sweep(agent: &Path, held: impl Fn(&SlotName) -> bool) {
 
 /// All that an agent's directory leads to in memory, once nothing of it lives any more.
 pub fn take_away_secrets(agent: &Path) {
-    let link = agent.join(LINK);
-    let Ok(root) = fs::read_link(&link) else {
-        return;
-    };
-    let name = root.file_name().map(|name| name.to_string_lossy());
-    if name.is_some_and(|name| name.starts_with(ROOT)) {
+    if let Some(root) = made(agent) {
         // Gone already, should the machine have been started anew.
         let _ = fs::remove_dir_all(root);
     }
-    let _ = fs::remove_file(link);
+    let _ = fs::remove_file(agent.join(LINK));
+}
+
+/// Where it is, if it was ever made, and is this agent's own.
+fn made(agent: &Path) -> Option<PathBuf> {
+    let own = name_of_root(agent).ok()?;
+    let root = fs::read_link(agent.join(LINK)).ok()?;
+    root.ends_with(own).then_some(root)
 }
 
 /// Names of secrets begin with a letter or a digit: no file of the machine is taken for one.
@@ -158,25 +206,32 @@ fn name(reference: &SecretReference) -> String {
 
 /// Where it was in an earlier life, or where it is going to be.
 fn root(agent: &Path) -> io::Result<PathBuf> {
+    let own = name_of_root(agent)?;
     match fs::read_link(agent.join(LINK)) {
-        Ok(root) => Ok(root),
-        Err(error) if error.kind() == ErrorKind::NotFound => chosen(agent),
+        Ok(root) if root.ends_with(&own) => Ok(root),
+        // Copied along with the directory: it leads to another agent's.
+        Ok(_) => chosen(&own),
+        Err(error) if error.kind() == ErrorKind::NotFound => chosen(&own),
         Err(error) => Err(error),
     }
 }
 
-fn chosen(agent: &Path) -> io::Result<PathBuf> {
+fn name_of_root(agent: &Path) -> io::Result<String> {
+    if agent.as_os_str().is_empty() {
+        return Err(io::Error::other("its slot is in no agent's directory"));
+    }
     let whole = agent.canonicalize()?;
-    let name = format!(
-        "{ROOT}{:016x}",
-        hash(SEED, whole.as_os_str().as_encoded_bytes())
-    );
+    let number = hash(SEED, whole.as_os_str().as_encoded_bytes());
+    Ok(format!("{ROOT}{number:016x}"))
+}
+
+fn chosen(own: &str) -> io::Result<PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let candidates = IN_MEMORY.iter().map(PathBuf::from).chain(runtime);
     let found = candidates
         .into_iter()
         .find(|place| is_in_memory(place) && is_writable(place));
-    found.map(|place| place.join(name)).ok_or_else(|| {
+    found.map(|place| place.join(own)).ok_or_else(|| {
         io::Error::other(
             "this machine has no file system in memory that the agent may write (/run, /dev/shm, XDG_RUNTIME_DIR)",
         )
@@ -200,7 +255,11 @@ fn made_root(agent: &Path) -> io::Result<PathBuf> {
         return Err(io::Error::other(text));
     }
     fs::set_permissions(&root, Permissions::from_mode(0o711))?;
-    match symlink(&root, agent.join(LINK)) {
+    let link = agent.join(LINK);
+    if fs::read_link(&link).is_ok_and(|known| known != root) {
+        fs::remove_file(&link)?;
+    }
+    match symlink(&root, link) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         Ok(()) | Err(_) => Ok(root),
     }
@@ -241,7 +300,7 @@ mod tests {
         // proves: U1
         let agent = tempfile::tempdir().unwrap();
         let slot = agent.path().join("slots/web");
-        let files = SecretFiles::of_slot(&slot).unwrap();
+        let files = SecretFiles::of_slot(&slot);
         let secrets = [
             (reference("secret://db"), SecretBytes::new(b"one".to_vec())),
             (
@@ -275,11 +334,22 @@ mod tests {
     fn what_somebody_else_made_before_is_not_used() {
         // proves: U1
         let agent = tempfile::tempdir().unwrap();
-        let foreign = tempfile::NamedTempFile::new().unwrap();
-        symlink(foreign.path(), agent.path().join(LINK)).unwrap();
-        let files = SecretFiles::of_slot(&agent.path().join("slots/web")).unwrap();
+        let foreign = tempfile::tempdir().unwrap();
+        let theirs = foreign.path().join(name_of_root(agent.path()).unwrap());
+        fs::write(&theirs, "").unwrap();
+        symlink(&theirs, agent.path().join(LINK)).unwrap();
+        let files = SecretFiles::of_slot(&agent.path().join("slots/web"));
         let secrets = [(reference("secret://db"), SecretBytes::new(b"one".to_vec()))];
         let refused = files.write(&secrets, None).unwrap_err().to_string();
         assert!(refused.contains("own directory in memory"), "{refused}");
+        // Nor is what belongs to the directory that this one was copied from.
+        fs::remove_file(agent.path().join(LINK)).unwrap();
+        symlink(foreign.path(), agent.path().join(LINK)).unwrap();
+        files.write(&secrets, None).unwrap();
+        let path = files.in_place_of("secret://db").unwrap().unwrap();
+        assert!(!Path::new(&path).starts_with(foreign.path()));
+        assert_eq!(fs::read(path).unwrap(), b"one");
+        take_away_secrets(agent.path());
+        assert_eq!(fs::read_link(agent.path().join(LINK)).ok(), None);
     }
 }

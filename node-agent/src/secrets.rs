@@ -2,9 +2,10 @@
 //! kept nowhere here; types that hand it to outside programs do that with `secret_files`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,15 +15,17 @@ use mainstay_protocol::request::Refusal;
 use mainstay_protocol::secret::{SecretAnswer, SecretBytes, SecretReference, SecretWanted};
 use mainstay_protocol::session::AgentMessage;
 use mainstay_service::Identity;
-use rustix::process::geteuid;
+use rustix::fs::OFlags;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
+
+use crate::trust::{self, Untrusted};
 
 /// While there is no session, or its station does not lead any more. A start has a deadline of its own as well.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 /// What was asked of a session that broke is asked again.
 const ASKED_EVERY: Duration = Duration::from_secs(1);
-const WORLD_WRITABLE: u32 = 0o022;
+const OTHERS_WRITE: u32 = 0o022;
 
 /// Where secrets are asked for, whichever session there is. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +64,7 @@ impl Secrets {
         reference: &SecretReference,
     ) -> Result<SecretBytes, Refusal> {
         match reference {
-            SecretReference::File(path) => read(path),
+            SecretReference::File(path) => read(path).await,
             SecretReference::Cluster(name) => {
                 let wanted = SecretWanted {
                     instance: identity.instance.clone(),
@@ -85,7 +88,10 @@ impl Secrets {
     /// Until somebody who leads has answered.
     async fn ask(&self, wanted: SecretWanted) -> Result<SecretBytes, Refusal> {
         loop {
-            let (request_id, answered) = self.say(&wanted)?;
+            let Some((request_id, answered)) = self.say(&wanted) else {
+                sleep(ASKED_EVERY).await;
+                continue;
+            };
             let _waits = Waits(self, request_id);
             tokio::select! {
                 answer = answered => match answer {
@@ -99,15 +105,12 @@ impl Secrets {
         }
     }
 
-    fn say(
-        &self,
-        wanted: &SecretWanted,
-    ) -> Result<(u64, oneshot::Receiver<SecretAnswer>), Refusal> {
+    /// None: as many as may be are asked for already.
+    fn say(&self, wanted: &SecretWanted) -> Option<(u64, oneshot::Receiver<SecretAnswer>)> {
         let (answer, answered) = oneshot::channel();
         let mut asked = self.asked();
         if asked.waiting.len() >= limits::SECRETS_WANTED_MAX {
-            let text = "too many instances of this node ask for secrets at once";
-            return Err(Refusal::new(code::OVERLOADED, text));
+            return None;
         }
         asked.last += 1;
         let request_id = asked.last;
@@ -117,7 +120,7 @@ impl Secrets {
             // One without room is asked again, like one that is not there.
             let _ = session.try_send(AgentMessage::SecretWanted { request_id, wanted });
         }
-        Ok((request_id, answered))
+        Some((request_id, answered))
     }
 
     fn asked(&self) -> MutexGuard<'_, Asked> {
@@ -139,32 +142,51 @@ fn passes(refusal: &Refusal) -> bool {
     refusal.code == code::ANOTHER_LEADS || refusal.code == code::NO_QUORUM
 }
 
-/// What others of the machine could have written is no secret.
-fn read(path: &str) -> Result<SecretBytes, Refusal> {
-    let refused = |code, why: String| Err(Refusal::new(code, why));
-    let missing = |error: std::io::Error| Refusal::new(code::NO_SECRET, error.to_string());
-    let file = File::open(path).map_err(missing)?;
+/// On a thread for what blocks: a file may be on a file system that does not answer.
+async fn read(path: &str) -> Result<SecretBytes, Refusal> {
+    let path = PathBuf::from(path);
+    let reading = tokio::task::spawn_blocking(move || read_now(&path));
+    match timeout(ANSWERED_WITHIN, reading).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(error)) => Err(Refusal::new(code::INTERNAL, error.to_string())),
+        Err(_) => Err(Refusal::new(
+            code::TIMEOUT,
+            "its file system does not answer",
+        )),
+    }
+}
+
+/// What others of the machine could have put there is no secret, and what only others should see is not handed out.
+fn read_now(path: &Path) -> Result<SecretBytes, Refusal> {
+    let missing = |error: io::Error| Refusal::new(code::NO_SECRET, error.to_string());
+    let walked = trust::walked(path).map_err(|why| match why {
+        Untrusted::Missing(error) => missing(error),
+        other => Refusal::new(code::NOT_ALLOWED, other.to_string()),
+    })?;
+    // Nobody is waited for who may write into a pipe.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits() as i32)
+        .open(walked)
+        .map_err(missing)?;
     let metadata = file.metadata().map_err(missing)?;
     if !metadata.is_file() {
-        return refused(code::NO_SECRET, "it is no file".to_owned());
+        return Err(Refusal::new(code::NO_SECRET, "it is no file"));
     }
-    let owner = metadata.uid();
-    if owner != 0 && owner != geteuid().as_raw() {
-        let why = format!("it belongs to user {owner}, neither to root nor to the agent's user");
-        return refused(code::NOT_ALLOWED, why);
-    }
-    if metadata.mode() & WORLD_WRITABLE != 0 {
-        let why = "others than its owner may write it: chmod go-w".to_owned();
-        return refused(code::NOT_ALLOWED, why);
+    if metadata.mode() & OTHERS_WRITE != 0 {
+        let why = "others than its owner may write it: chmod go-w";
+        return Err(Refusal::new(code::NOT_ALLOWED, why));
     }
     let most = limits::SECRET_BYTES_MAX;
-    let mut bytes = Vec::new();
+    // At once as long as it can be: what was read is in one place.
+    let mut bytes = Vec::with_capacity(most + 1);
     let mut limited = file.take(most as u64 + 1);
     limited.read_to_end(&mut bytes).map_err(missing)?;
     let bytes = SecretBytes::new(bytes);
     if bytes.expose().len() > most {
         let why = format!("a secret has at most {most} bytes");
-        return refused(code::NO_SECRET, why);
+        return Err(Refusal::new(code::NO_SECRET, why));
     }
     Ok(bytes)
 }
@@ -172,25 +194,45 @@ fn read(path: &str) -> Result<SecretBytes, Refusal> {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions};
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 
     #[test]
-    fn a_file_that_others_may_write_is_no_secret() {
+    fn a_file_that_others_could_have_put_there_is_no_secret() {
         // proves: U1
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key");
-        let text = path.to_str().unwrap();
-        assert_eq!(read(text).unwrap_err().code, code::NO_SECRET);
+        let refused = |path: &Path| read_now(path).unwrap_err().code;
+        assert_eq!(refused(&path), code::NO_SECRET);
         fs::write(&path, "hunter2").unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
-        assert_eq!(read(text).unwrap().expose(), b"hunter2");
+        assert_eq!(read_now(&path).unwrap().expose(), b"hunter2");
+        let link = dir.path().join("link");
+        symlink(&path, &link).unwrap();
+        assert_eq!(read_now(&link).unwrap().expose(), b"hunter2", "ours too");
         fs::set_permissions(&path, Permissions::from_mode(0o660)).unwrap();
-        assert_eq!(read(text).unwrap_err().code, code::NOT_ALLOWED);
+        assert_eq!(refused(&path), code::NOT_ALLOWED);
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         fs::write(&path, vec![b'a'; limits::SECRET_BYTES_MAX + 1]).unwrap();
-        assert_eq!(read(text).unwrap_err().code, code::NO_SECRET);
-        assert_eq!(read("/dev").unwrap_err().code, code::NO_SECRET);
+        assert_eq!(refused(&path), code::NO_SECRET);
+        assert_eq!(refused(Path::new("/dev")), code::NO_SECRET);
+
+        // Whoever may write into a directory may lead from there to anywhere.
+        let open = dir.path().join("open");
+        fs::create_dir(&open).unwrap();
+        symlink("/etc/passwd", open.join("link")).unwrap();
+        fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(refused(&open.join("link")), code::NOT_ALLOWED);
+    }
+
+    #[test]
+    fn a_pipe_is_no_secret_and_nobody_waits_for_who_writes_into_it() {
+        // proves: U1
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        assert_eq!(read_now(&path).unwrap_err().code, code::NO_SECRET);
     }
 }

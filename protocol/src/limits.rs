@@ -269,9 +269,9 @@ pub const TOKENS_MAX: usize = 2_000;
 pub const TOKEN_KEPT_MS: u64 = 24 * 3_600_000;
 /// How long a token may be good for: longer, and it lies around.
 pub const TOKEN_VALID_MS_MAX: u64 = 7 * 24 * 3_600_000;
-/// Groups of people, and the people in one.
-pub const GROUPS_MAX: usize = 200;
-pub const GROUP_MEMBERS_MAX: usize = 1_000;
+/// Groups of people, and the members of all together: they are in one vertex.
+pub const GROUPS_MAX: usize = 100;
+pub const GROUP_MEMBERS_MAX: usize = 2_000;
 /// Secrets of a cluster, and the bytes of one.
 pub const SECRETS_MAX: usize = 10_000;
 pub const SECRET_BYTES_MAX: usize = 32 * 1024;

@@ -14,7 +14,7 @@ use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{
     Bearer, InstanceKey, Leadership, NodeName, Revision, Role, StationId, Timestamp, limits,
 };
-use mainstay_resource_graph::{StationState, View, ViewExt};
+use mainstay_resource_graph::{Key, StationState, Vertex, View, ViewExt};
 use mainstay_store::{Reading, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -133,10 +133,14 @@ impl Shared {
         let Asker::Person { name, role, .. } = asker else {
             return asker;
         };
-        let cluster = self.store.view().cluster();
-        let groups = cluster.map(|cluster| cluster.groups).unwrap_or_default();
+        let cluster = self.store.view().record(&Key::Cluster);
+        let groups = match cluster.as_deref().map(|record| &record.vertex) {
+            Some(Vertex::Cluster(cluster)) => Some(&cluster.groups),
+            _ => None,
+        };
         let of = groups
-            .iter()
+            .into_iter()
+            .flatten()
             .filter(|(_, group)| group.members.iter().any(|one| one.as_str() == name))
             .filter(|(_, group)| group.role > role)
             .max_by_key(|(_, group)| group.role);

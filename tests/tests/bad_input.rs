@@ -168,6 +168,7 @@ fn well_formed(leaf: &Leaf) -> Vec<OsString> {
         "join" => words.extend(["--token", TOKEN, "--dir", NOWHERE].map(OsString::from)),
         "token create" => words.extend(["--role", "agent"].map(OsString::from)),
         "identity revoke" => words.extend(["--reason", "sold", "--yes"].map(OsString::from)),
+        "identity group set" => words.extend(["--role", "operator"].map(OsString::from)),
         "wait" => words.extend(["--for".into(), "running".into()]),
         "agent run" => words.extend(daemon(&["--node", "n1", "--station"])),
         "station run" => words.extend(daemon(&["--cluster", "other", "--api"])),

@@ -191,7 +191,12 @@ fn a_daemon_that_is_killed_is_started_again_by_the_parent() {
             .filter_map(|event| event["type"].as_str().map(str::to_owned))
             .collect()
     };
-    assert_eq!(told(&cluster), ["station.joined", "station.restarted"]);
+    // Nodes are shown as they were known before who leads has recorded anything.
+    until(
+        "its restart is told",
+        || told(&cluster),
+        |told| *told == ["station.joined", "station.restarted"],
+    );
     cluster.expect_root("station/s1", "its last life did not end in order");
 
     // One that is asked to end says so itself.

@@ -365,9 +365,9 @@ fn what_is_secret_is_in_no_log_no_answer_and_no_list_of_processes() {
     ];
     for line in [
         "status",
-        "get secrets",
-        "get tokens",
-        "get identities",
+        "secret list",
+        "token list",
+        "identity list",
         "describe secret/db",
         "graph",
         "events",
@@ -375,7 +375,7 @@ fn what_is_secret_is_in_no_log_no_answer_and_no_list_of_processes() {
         "settings get",
     ] {
         for form in ["table", "json"] {
-            let run = machines.sh(2, &format!("{line} -v -o {form}"));
+            let run = machines.sh(2, &format!("{line} -v -o {form}")).ok();
             said.push((line.to_owned(), format!("{run:?}")));
         }
     }

@@ -6,7 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use mainstay_tests::{Cluster, DevOptions, command, mainstay_binary, outside, signal, until};
+use mainstay_tests::command::command;
+use mainstay_tests::{Cluster, DevOptions, mainstay_binary, outside, signal, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -133,15 +134,15 @@ fn nowhere_else(cluster: &Cluster) {
         assert!(!holds(&bytes), "{} has it", path.display());
     }
     for look in [
-        "get secrets -o json",
+        "secret list -o json",
         "describe web",
-        "describe secret/db",
+        "describe secret/db -o json",
         "events --since 1h -o json",
         "decisions -o json",
         "get configurations -o json",
         "why web@n1",
     ] {
-        let run = cluster.sh(look);
+        let run = cluster.sh(look).ok();
         let said = [run.stdout, run.stderr].concat();
         assert!(!holds(said.as_bytes()), "{look}: {said}");
     }
@@ -178,7 +179,7 @@ fn another_value_is_given_at_the_next_start_and_it_is_said_to_whom() {
         said.contains("web@n1 is given it at the next start"),
         "{said}"
     );
-    let db = || cluster.sh("get secrets -o json").ok().json()[0].clone();
+    let db = || cluster.sh("secret list -o json").ok().json()[0].clone();
     assert_eq!(db()["used_by"], json!(["web@n1"]));
     assert_eq!(db()["outdated"], json!(["web@n1"]));
     assert_eq!(fs::read_to_string(file_of(pid_of(&web))).unwrap(), "before");

@@ -255,6 +255,7 @@ struct CanI {
     verb: String,
     who: String,
     role: String,
+    group: Option<String>,
     may: bool,
 }
 
@@ -280,10 +281,15 @@ pub async fn can_i(app: &mut App<'_>, arguments: &CanIArguments) -> Outcome {
         may: who.may.contains(&route.to_string()),
         who: who.name,
         role: who.role,
+        group: who.group,
     };
     let word = if answer.may { "yes" } else { "no" };
     app.console.answer(&answer, &[], |_| {
-        format!("{word}: {} is {}\n", answer.who, answer.role)
+        let CanI { who, role, .. } = &answer;
+        match &answer.group {
+            None => format!("{word}: {who} is {role}\n"),
+            Some(group) => format!("{word}: {who} is {role} by group {group}\n"),
+        }
     })?;
     match answer.may {
         true => Ok(Exit::Ok),

@@ -44,6 +44,7 @@ const LISTS: &[(&str, Route)] = &[
     ("parked", routes::PARKED),
     ("tokens", routes::TOKENS),
     ("identities", routes::IDENTITIES),
+    ("groups", routes::GROUPS),
     ("certificates", routes::CERTIFICATES),
     ("secrets", routes::SECRETS),
     ("rules", routes::RULES),

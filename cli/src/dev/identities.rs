@@ -90,6 +90,15 @@ fn authority(layout: &Layout) -> Result<(ClusterId, Founded), KeepError> {
             },
         ));
     }
+    // Another authority would be believed by nobody who is there already.
+    if let Some(daemon) = layout.size.daemons().find(|name| has_one(layout, name)) {
+        return Err(KeepError::Damaged {
+            path: own.directory().to_owned(),
+            why: format!(
+                "{daemon} is of a cluster whose authority is not whole: founding.sealed here, seal.key and membership.json of s1"
+            ),
+        });
+    }
     let cluster = ClusterId(Uuid::new_v4());
     let founded = Founded::mint(cluster)?;
     own.write_founding(&founded.sealed()?)?;

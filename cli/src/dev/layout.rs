@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use mainstay_api::{Exit, Problem};
-use mainstay_identity::DIRECTORY;
+use mainstay_identity::{DIRECTORY, Keep, Membership};
 use mainstay_protocol::limits::DEV_STATIONS_MAX;
 use mainstay_protocol::{Address, StationId, revision};
 use rustix::process::geteuid;
@@ -184,6 +184,15 @@ impl Layout {
     /// Where a station is to be found by the other daemons: on a loopback address that no other dev cluster has, so that
     /// its ports are its own, and the same when the directory is used again.
     pub fn address(&self, station: &str) -> Address {
+        // A kept directory may have been moved, and its stations know each other by what it was.
+        let known = Keep::at(self.data(station).join(DIRECTORY)).membership();
+        if let Ok(Some(Membership {
+            listen: Some(listen),
+            ..
+        })) = known
+        {
+            return listen;
+        }
         let number = revision::hash(revision::SEED, self.root.as_os_str().as_bytes());
         let [a, b, c, ..] = number.to_be_bytes();
         let of = self.stations().find(|(_, name)| name == station);

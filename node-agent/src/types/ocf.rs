@@ -32,7 +32,7 @@ use record::Records;
 use resource::{Acted, End, Resource};
 
 use super::watching::{self, Latest, Watching};
-use crate::secret_files;
+use crate::secret_files::SecretFiles;
 
 /// The longest start, with what goes before and after it.
 const START_DEADLINE: Duration = Duration::from_secs(12 * 60);
@@ -76,11 +76,19 @@ impl Service for Ocf {
 
     async fn start(config: OcfConfig, ctx: &Context) -> Result<(Self, Latest), CannotStart> {
         config.check().map_err(CannotStart::config)?;
-        let opened = ctx.directory().and_then(Records::open);
+        let secrets = SecretFiles::kept(ctx);
+        let directory = ctx.directory();
+        let opened = directory.and_then(|dir| Records::open(dir, secrets.clone()));
         let records = opened.map_err(CannotStart::not_now)?;
         let scratch = records.scratch().map_err(CannotStart::not_now)?;
         let instance = ctx.identity().instance.placement.to_string();
-        let secrets = secret_files::taken(config.secrets(), None, ctx).await?;
+        let before = records.read();
+        if before.is_none() {
+            // Of a start that came to nothing: the next is given what there is now.
+            secrets.remove();
+        }
+        let wanted = config.secrets();
+        secrets.complete(wanted.clone(), ctx).await?;
         let describe = |config: OcfConfig| {
             Resource::describe(config, instance.clone(), scratch.clone(), secrets.clone())
         };
@@ -92,11 +100,13 @@ impl Service for Ocf {
             let texts: Vec<String> = all.iter().map(ToString::to_string).collect();
             CannotStart::config(texts.join("; "))
         })?;
-        if let Some(before) = records.read()
+        if let Some(before) = before
             && !before.same_resource(&resource.config)
         {
+            // What it was started with is there as long as it runs.
             let before = describe(before).await?;
             end_what_ran(&before, &records).await?;
+            secrets.complete(wanted, ctx).await?;
         }
         let (acted, was_found) = bring_up(&resource, &records).await?;
         let every = resource.config.monitor_every(&resource.meta);

@@ -98,11 +98,16 @@ impl Service for Process {
         }
         let secrets = match ctx.beginning() {
             Beginning::Anew => {
-                let account = users::resolve(config.user.as_deref(), config.group.as_deref());
-                let account = account.map_err(CannotStart::not_here)?;
-                secret_files::taken(config.secrets(), account, ctx).await?
+                let references = config.secrets();
+                // Without secrets it is the hold's to find out whether there is such a user.
+                let account = match references.is_empty() {
+                    true => None,
+                    false => users::resolve(config.user.as_deref(), config.group.as_deref())
+                        .map_err(CannotStart::not_here)?,
+                };
+                secret_files::taken(references, account, ctx).await?
             }
-            Beginning::Resumed | Beginning::Adopted => SecretFiles::of(ctx)?,
+            Beginning::Resumed | Beginning::Adopted => SecretFiles::of(ctx),
         };
         let process = Self {
             held,

@@ -47,7 +47,12 @@ fn groups(new: &Record, was: &Cluster, now: &Cluster) -> Option<Told> {
         .iter()
         .find(|(name, group)| was.groups.get(*name) != Some(*group));
     if let Some((name, group)) = set {
-        let members: Vec<&str> = group.members.iter().map(|one| one.as_str()).collect();
+        const NAMED: usize = 8;
+        let named = group.members.iter().take(NAMED).map(|one| one.as_str());
+        let mut members: Vec<String> = named.map(str::to_owned).collect();
+        if group.members.len() > NAMED {
+            members.push(format!("{} more", group.members.len() - NAMED));
+        }
         let message = format!(
             "the group {name} is {} by {}: {}",
             group.role.as_str(),

@@ -20,11 +20,11 @@ use rocksdb::checkpoint::Checkpoint;
 
 use super::convert;
 use super::{Snapshot, SnapshotMeta};
-use crate::db::{self, Db};
+use crate::db::{self, Db, Leniency};
 use crate::directory::sync_directory;
 use crate::error::io_error;
 use crate::keys::{self, Generation};
-use crate::records::{Applied, SnapshotEnd, SnapshotHead, SnapshotPoint};
+use crate::records::{Applied, LogPoint, SnapshotEnd, SnapshotHead, SnapshotPoint};
 use crate::view::StoreView;
 
 const GENERATION_BYTES: usize = 4;
@@ -37,6 +37,8 @@ pub(crate) enum StateSnapshot {
     Checkpoint {
         directory: PathBuf,
         cluster: ClusterId,
+        /// How far it reaches.
+        last: Option<LogPoint>,
     },
     /// Another station's: the file its stream was kept in, chunk after chunk with its length in front.
     Received { file: PathBuf },
@@ -60,14 +62,15 @@ impl Snapshots {
         fs::create_dir_all(&self.root)?;
         let aside = self.root.join("new");
         remove(&aside)?;
+        let before: Option<Applied> = self.db.record(db::META, db::META_APPLIED)?;
         Checkpoint::new(self.db.raw())
             .and_then(|checkpoint| checkpoint.create_checkpoint(&aside))
             .map_err(io_error)?;
         // Entries went on being applied: the checkpoint itself says how far it reaches.
-        let applied: Applied = Db::open_read_only(&aside)
-            .map_err(io_error)?
+        let applied: Applied = checkpoint(&aside)?
             .record(db::META, db::META_APPLIED)?
             .unwrap_or_default();
+        reaches(&applied, before.and_then(|before| before.last))?;
         let index = applied.last.map_or(0, |last| last.index);
         let name = format!("{index:020}-{}", applied.generation);
         let directory = self.root.join(&name);
@@ -116,6 +119,7 @@ impl Snapshots {
             snapshot: StateSnapshot::Checkpoint {
                 directory: self.root.join(&point.directory),
                 cluster: self.cluster,
+                last: point.last,
             },
         }
     }
@@ -173,7 +177,11 @@ impl StateSnapshot {
         send: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
         match self {
-            Self::Checkpoint { directory, cluster } => stream(directory, *cluster, send),
+            Self::Checkpoint {
+                directory,
+                cluster,
+                last,
+            } => stream(directory, *cluster, *last, send),
             Self::Received { file } => received(file, send),
         }
     }
@@ -194,10 +202,29 @@ fn received(file: &Path, mut send: impl FnMut(&[u8]) -> io::Result<()>) -> io::R
 fn stream(
     directory: &Path,
     cluster: ClusterId,
+    last: Option<LogPoint>,
     send: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
-    let db = Db::open_read_only(directory).map_err(io_error)?;
-    stream_view(&StoreView::new(&db)?, cluster, send)
+    let db = checkpoint(directory)?;
+    let view = StoreView::new(&db)?;
+    reaches(view.applied(), last)?;
+    stream_view(&view, cluster, send)
+}
+
+/// A checkpoint has the end of the write-ahead log as it was while somebody wrote on: its last record may be half there.
+/// That is no damage; whether what is to be in it is in it, `reaches` says.
+fn checkpoint(directory: &Path) -> io::Result<Db> {
+    Db::open_damaged(directory, Leniency::UpToDamage).map_err(io_error)
+}
+
+fn reaches(applied: &Applied, last: Option<LogPoint>) -> io::Result<()> {
+    match applied.last >= last {
+        true => Ok(()),
+        false => Err(io::Error::other(format!(
+            "the checkpoint reaches to {:?}, and is to reach to {last:?}",
+            applied.last
+        ))),
+    }
 }
 
 /// The stream of what a view shows: a snapshot for another station, or the inside of a backup.
@@ -457,5 +484,54 @@ mod tests {
                 .contains("chunk 1 is damaged")
         );
         assert_eq!(into.open(&second).unwrap(), b"two");
+    }
+
+    fn applied(index: u64) -> Applied {
+        Applied {
+            last: Some(LogPoint { term: 1, index }),
+            ..Applied::default()
+        }
+    }
+
+    /// What a checkpoint has of a log that is written on meanwhile.
+    fn copied_and_torn(from: &Path, to: &Path) {
+        fs::create_dir(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            let copy = to.join(path.file_name().unwrap());
+            fs::copy(&path, &copy).unwrap();
+            let is_log = path.extension().is_some_and(|kind| kind == "log");
+            let bytes = fs::metadata(&copy).unwrap().len();
+            if is_log && bytes > 0 {
+                let file = fs::OpenOptions::new().write(true).open(&copy).unwrap();
+                file.set_len(bytes - 3).unwrap();
+            }
+        }
+    }
+
+    // proves: S17
+    #[test]
+    fn a_checkpoint_whose_log_ends_in_the_middle_of_a_record_is_read_up_to_there_and_no_less_is_believed()
+     {
+        let dir = tempfile::tempdir().unwrap();
+        let (live, torn) = (dir.path().join("live"), dir.path().join("torn"));
+        let db = Db::open(&live).unwrap();
+        for index in [5, 6] {
+            let mut batch = WriteBatch::default();
+            db.put(&mut batch, db::META, db::META_APPLIED, &applied(index));
+            db.write(batch).unwrap();
+        }
+        db.sync().unwrap();
+        copied_and_torn(&live, &torn);
+        assert!(Db::open_read_only(&torn).is_err(), "elsewhere it is damage");
+        let read: Option<Applied> = checkpoint(&torn)
+            .unwrap()
+            .record(db::META, db::META_APPLIED)
+            .unwrap();
+        let read = read.unwrap();
+        assert_eq!(read, applied(5));
+        reaches(&read, applied(5).last).unwrap();
+        let lacks = reaches(&read, applied(6).last).unwrap_err().to_string();
+        assert!(lacks.contains("index: 6"), "{lacks}");
     }
 }

@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 
 use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
-use mainstay_protocol::{Admits, Bearer, InstanceKey, NodeName, StationId, limits};
+use mainstay_protocol::{
+    Admits, Bearer, InstanceKey, NodeName, PersonName, Role, StationId, limits,
+};
 use mainstay_resource_graph::{
     Digest, Identity, Key, Kind, Revoked, Secret, StationState, Token, TokenId, TokenState, Txn,
     Vertex, View, ViewExt,
 };
 
-use super::{Result_, recorded};
+use super::{Result_, groups, recorded};
 use crate::env::Env;
 use crate::event::{Asks, NewToken, UseToken};
 use crate::secrets;
@@ -196,6 +198,11 @@ pub fn revoke(txn: &mut Txn<'_>, bearer: &Bearer, by: &str, why: &str) -> Result
         Vertex::Identity(Identity { revoked, ..known }),
     )
     .expect("an identity has no transitions");
+    if let Bearer::Person { name, .. } = bearer
+        && !is_let_in(txn, name)
+    {
+        groups::forget(txn, name);
+    }
     Ok(recorded(Vec::new(), format!("{bearer} is let in no more")))
 }
 
@@ -210,6 +217,14 @@ pub fn take_back_tokens(txn: &mut Txn<'_>, by: &str, those: impl Fn(&Token) -> b
             put(txn, id, Token { state, ..known });
         }
     }
+}
+
+/// In any role.
+fn is_let_in(txn: &Txn<'_>, person: &PersonName) -> bool {
+    Role::ALL.into_iter().any(|role| {
+        let name = person.clone();
+        identity(txn, &Bearer::Person { name, role }).is_some_and(|known| known.revoked.is_none())
+    })
 }
 
 /// Whether a person made it: `by` has the name, and what it was let in as.

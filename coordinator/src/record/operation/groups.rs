@@ -2,9 +2,10 @@
 
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::words::nearest;
-use mainstay_protocol::{PeopleName, code, limits};
+use mainstay_protocol::{PeopleName, PersonName, Role, code, limits};
 use mainstay_resource_graph::{Cluster, Key, People, Txn, Vertex, ViewExt};
 
+use super::access::take_back_tokens;
 use super::{Result_, recorded};
 
 pub fn set(txn: &mut Txn<'_>, name: &PeopleName, group: &People) -> Result_ {
@@ -17,9 +18,13 @@ pub fn set(txn: &mut Txn<'_>, name: &PeopleName, group: &People) -> Result_ {
             limits::GROUPS_MAX
         ));
     }
-    if group.members.len() > limits::GROUP_MEMBERS_MAX {
+    let others = cluster.groups.iter().filter(|(other, _)| *other != name);
+    let members = others.map(|(_, other)| other.members.len()).sum::<usize>() + group.members.len();
+    if members > limits::GROUP_MEMBERS_MAX {
         let most = limits::GROUP_MEMBERS_MAX;
-        return full(format!("a group has at most {most} members"));
+        return full(format!(
+            "all groups together would have {members} members, and have at most {most}"
+        ));
     }
     let did = match cluster.groups.insert(name.clone(), group.clone()) {
         None => "made",
@@ -33,6 +38,7 @@ pub fn set(txn: &mut Txn<'_>, name: &PeopleName, group: &People) -> Result_ {
         Some(_) => "changed",
     };
     put(txn, cluster);
+    take_back_tokens(txn, &group.by, |token| lost(&token.by, name, Some(group)));
     let members = group.members.len();
     let text = format!(
         "the group {name} is {did}: {members} {} {}",
@@ -56,8 +62,39 @@ pub fn remove(txn: &mut Txn<'_>, name: &PeopleName) -> Result_ {
         });
     }
     put(txn, cluster);
+    let by = format!("the end of the group {name}");
+    take_back_tokens(txn, &by, |token| lost(&token.by, name, None));
     let text = format!("the group {name} is there no more; its members have their own roles");
     Ok(recorded(Vec::new(), text))
+}
+
+/// Nobody of the name is let in any more: whoever comes under it later begins with nothing.
+pub fn forget(txn: &mut Txn<'_>, person: &PersonName) {
+    let Some(mut cluster) = txn.cluster() else {
+        return;
+    };
+    let mut was_in = false;
+    for group in cluster.groups.values_mut() {
+        was_in |= group.members.remove(person);
+    }
+    if was_in {
+        put(txn, cluster);
+    }
+}
+
+/// Whether this was done by somebody as a member of the group who may do less by it now: `ada (reader; admin by ops)`.
+fn lost(by: &str, name: &PeopleName, now: Option<&People>) -> bool {
+    let as_member = by.split_once(" (").and_then(|(person, rest)| {
+        let (_, as_) = rest.split_once("; ")?;
+        let role = as_.strip_suffix(&format!(" by {name})"))?;
+        Some((person, role.parse::<Role>().ok()?))
+    });
+    let Some((person, role)) = as_member else {
+        return false;
+    };
+    now.is_none_or(|group| {
+        group.role < role || !group.members.iter().any(|one| one.as_str() == person)
+    })
 }
 
 fn founded(txn: &Txn<'_>) -> Result<Cluster, Refusal> {
@@ -74,7 +111,7 @@ fn put(txn: &mut Txn<'_>, cluster: Cluster) {
 mod tests {
     use std::collections::BTreeSet;
 
-    use mainstay_protocol::{ClusterId, ClusterName, Epoch, PersonName, Role, Timestamp};
+    use mainstay_protocol::{ClusterId, ClusterName, Epoch, Timestamp};
     use mainstay_resource_graph::{Cause, Graph, Settings};
     use uuid::Uuid;
 
@@ -132,6 +169,19 @@ mod tests {
         );
         said(remove(&mut txn, &ops)).unwrap();
         assert!(txn.cluster().unwrap().groups.is_empty());
+        for by in ["ada (reader; admin by ops)", "ada (operator; admin by ops)"] {
+            let now = |role| People {
+                members: [PersonName::new("ada").unwrap()].into(),
+                ..people(role, 0, "root")
+            };
+            assert!(lost(by, &ops, None) && lost(by, &ops, Some(&now(Role::Operator))));
+            assert!(
+                lost(by, &ops, Some(&people(Role::Admin, 1, "root"))),
+                "not her"
+            );
+            assert!(!lost(by, &ops, Some(&now(Role::Admin))));
+            assert!(!lost(by, &name("others"), None) && !lost("ada (admin)", &ops, None));
+        }
         for number in 0..limits::GROUPS_MAX {
             said(set(&mut txn, &name(&format!("g{number}")), &one)).unwrap();
         }

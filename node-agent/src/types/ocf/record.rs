@@ -10,11 +10,14 @@ use mainstay_hold::processes::boot_id;
 use serde::{Deserialize, Serialize};
 
 use super::config::OcfConfig;
+use crate::secret_files::SecretFiles;
 
 #[derive(Debug, Clone)]
 pub(super) struct Records {
     directory: PathBuf,
     boot: String,
+    /// What was started with them may outlive its agent.
+    secrets: SecretFiles,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,9 +28,13 @@ struct Record {
 }
 
 impl Records {
-    pub(super) fn open(directory: PathBuf) -> io::Result<Self> {
+    pub(super) fn open(directory: PathBuf, secrets: SecretFiles) -> io::Result<Self> {
         let boot = boot_id()?;
-        Ok(Self { directory, boot })
+        Ok(Self {
+            directory,
+            boot,
+            secrets,
+        })
     }
 
     /// A directory for the scripts' own state; those of earlier boots are gone.
@@ -78,6 +85,7 @@ impl Records {
         {
             tracing::warn!(%error, path = %self.path().display(), "cannot be removed");
         }
+        self.secrets.remove();
     }
 
     fn path(&self) -> PathBuf {
@@ -94,7 +102,7 @@ mod tests {
     #[test]
     fn a_record_counts_only_in_the_boot_in_which_it_was_written() {
         let dir = tempfile::tempdir().unwrap();
-        let records = Records::open(dir.path().to_owned()).unwrap();
+        let records = Records::open(dir.path().to_owned(), SecretFiles::nowhere()).unwrap();
         assert!(records.read().is_none());
         let config: OcfConfig = serde_json::from_value(json!({ "agent": "a:b" })).unwrap();
         records.write(&config).unwrap();

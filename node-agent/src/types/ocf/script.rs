@@ -4,20 +4,14 @@
 //! but root or the daemon's user could have put it there: by its own rights, or by those of a directory or link on the
 //! way to it. It is looked at before every action, and run by the path that was looked at.
 
-use std::collections::VecDeque;
-use std::ffi::OsString;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Component, Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
-use rustix::process::geteuid;
 use thiserror::Error;
 
-/// Links on the way to a script; the kernel's own bound.
-const LINKS_MAX: usize = 40;
-const WORLD_WRITABLE: u32 = 0o002;
-const STICKY: u32 = 0o1000;
+use crate::trust::{self, Untrusted};
 
 /// A script by its name in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +79,7 @@ impl Script {
 
     /// The path to run, without links, if everything on the way to it can be trusted.
     pub(super) fn trusted(&self) -> Result<PathBuf, BadScript> {
-        let walked = Walk::new(&self.path).end()?;
+        let walked = trust::walked(&self.path).map_err(|why| self.not_trusted(why))?;
         let metadata = fs::metadata(&walked).map_err(|cause| self.missing(cause))?;
         if !metadata.is_file() {
             return Err(self.no_program(""));
@@ -94,6 +88,20 @@ impl Script {
             return Err(self.no_program("; chmod +x makes it one"));
         }
         Ok(walked)
+    }
+
+    fn not_trusted(&self, why: Untrusted) -> BadScript {
+        let script = self.path.clone();
+        match why {
+            Untrusted::Missing(cause) => self.missing(cause),
+            Untrusted::Owner { place, owner } => BadScript::Owner {
+                script,
+                place,
+                owner,
+            },
+            Untrusted::WorldWritable(place) => BadScript::WorldWritable { script, place },
+            Untrusted::Links => BadScript::Links(script),
+        }
     }
 
     fn missing(&self, cause: io::Error) -> BadScript {
@@ -111,102 +119,11 @@ impl Script {
     }
 }
 
-/// Follows a path part by part, as the kernel does, and looks at each place it comes through.
-struct Walk<'a> {
-    script: &'a Path,
-    at: PathBuf,
-    rest: VecDeque<OsString>,
-    links: usize,
-}
-
-impl<'a> Walk<'a> {
-    fn new(script: &'a Path) -> Self {
-        Self {
-            script,
-            at: PathBuf::from("/"),
-            rest: parts(script).collect(),
-            links: 0,
-        }
-    }
-
-    fn end(mut self) -> Result<PathBuf, BadScript> {
-        while let Some(part) = self.rest.pop_front() {
-            if part == ".." {
-                self.at.pop();
-                continue;
-            }
-            let place = self.at.join(&part);
-            let metadata = fs::symlink_metadata(&place).map_err(|cause| BadScript::Missing {
-                path: self.script.to_owned(),
-                cause,
-            })?;
-            self.owned(&place, &metadata)?;
-            if metadata.is_symlink() {
-                self.follow(&place)?;
-            } else {
-                self.kept(&place, &metadata)?;
-                self.at = place;
-            }
-        }
-        Ok(self.at)
-    }
-
-    fn owned(&self, place: &Path, metadata: &Metadata) -> Result<(), BadScript> {
-        let owner = metadata.uid();
-        if owner == 0 || owner == geteuid().as_raw() {
-            return Ok(());
-        }
-        Err(BadScript::Owner {
-            script: self.script.to_owned(),
-            place: place.to_owned(),
-            owner,
-        })
-    }
-
-    /// In a sticky directory others can add, but not replace what is not theirs: so what follows must be ours, and is
-    /// looked at next.
-    fn kept(&self, place: &Path, metadata: &Metadata) -> Result<(), BadScript> {
-        let mode = metadata.permissions().mode();
-        let only_to_add = metadata.is_dir() && mode & STICKY != 0;
-        if mode & WORLD_WRITABLE == 0 || only_to_add {
-            return Ok(());
-        }
-        Err(BadScript::WorldWritable {
-            script: self.script.to_owned(),
-            place: place.to_owned(),
-        })
-    }
-
-    fn follow(&mut self, link: &Path) -> Result<(), BadScript> {
-        self.links += 1;
-        if self.links > LINKS_MAX {
-            return Err(BadScript::Links(self.script.to_owned()));
-        }
-        let target = fs::read_link(link).map_err(|cause| BadScript::Missing {
-            path: self.script.to_owned(),
-            cause,
-        })?;
-        if target.is_absolute() {
-            self.at = PathBuf::from("/");
-        }
-        for part in parts(&target).collect::<Vec<_>>().into_iter().rev() {
-            self.rest.push_front(part);
-        }
-        Ok(())
-    }
-}
-
-fn parts(path: &Path) -> impl Iterator<Item = OsString> + '_ {
-    path.components().filter_map(|part| match part {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some("..".into()),
-        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
+
+    use rustix::process::geteuid;
 
     use super::*;
 
