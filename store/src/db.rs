@@ -116,6 +116,17 @@ impl Db {
             .map(|db| Self(Arc::new(db)))
     }
 
+    /// For looking at a checkpoint: it has the end of the write-ahead log as it was while somebody wrote on, and the last
+    /// record may be half there. Damage elsewhere is an error.
+    pub(crate) fn open_checkpoint(path: &Path) -> Result<Self, rocksdb::Error> {
+        let mut options = options();
+        options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
+        let families = families().map(|name| (name, family_options(&cache)));
+        DB::open_cf_with_opts_for_read_only(&options, path, families, false)
+            .map(|db| Self(Arc::new(db)))
+    }
+
     /// For looking at what is known to be damaged.
     pub(crate) fn open_damaged(path: &Path, leniency: Leniency) -> Result<Self, rocksdb::Error> {
         let mut options = options();

@@ -20,7 +20,7 @@ use rocksdb::checkpoint::Checkpoint;
 
 use super::convert;
 use super::{Snapshot, SnapshotMeta};
-use crate::db::{self, Db, Leniency};
+use crate::db::{self, Db};
 use crate::directory::sync_directory;
 use crate::error::io_error;
 use crate::keys::{self, Generation};
@@ -211,12 +211,11 @@ fn stream(
     stream_view(&view, cluster, send)
 }
 
-/// A checkpoint has the end of the write-ahead log as it was while somebody wrote on: its last record may be half there.
-/// That is no damage; whether what is to be in it is in it, `reaches` says.
 fn checkpoint(directory: &Path) -> io::Result<Db> {
-    Db::open_damaged(directory, Leniency::UpToDamage).map_err(io_error)
+    Db::open_checkpoint(directory).map_err(io_error)
 }
 
+/// Whether what is to be in it is in it: what it lacks of its end is not told.
 fn reaches(applied: &Applied, last: Option<LogPoint>) -> io::Result<()> {
     match applied.last >= last {
         true => Ok(()),
