@@ -12,6 +12,7 @@
 //! - Keys of the JSON are a contract: they are never omitted; unknown is `null`, an empty list is `[]`.
 //! - An error has one shape (`Problem`) and one table says which HTTP status and exit code its reason code means.
 //! - `routes` is the only place that knows paths.
+//! - `openapi` says all of this to programs: the document in `docs/openapi.json` is made of `routes` and `types`.
 //! - `present` is pure: a view and what the leader remembers go in, types come out.
 #![forbid(unsafe_code)]
 
@@ -25,6 +26,7 @@ pub mod types;
 
 pub mod client;
 pub mod explain;
+pub mod openapi;
 pub mod own_parts;
 pub mod plan;
 pub mod present;

@@ -5,13 +5,14 @@ use std::fmt;
 
 use mainstay_protocol::code::{self, Code};
 use mainstay_protocol::request::Refusal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
 use crate::types::WishFlaw;
 
 /// What went wrong, as printed by the CLI and sent as `application/problem+json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// What failed: "start web on n9".
     pub what: String,
@@ -19,10 +20,15 @@ pub struct Problem {
     pub why: String,
     /// What to do about it: a runnable command.
     pub to_do: String,
+    /// A code such as MS-NAME-HELD; `mainstay explain CODE` says what it means.
+    #[schemars(with = "String")]
     pub code: Code,
+    /// Of the request, as in the header `x-request-id`.
     pub request_id: String,
     /// The HTTP status.
     pub status: u16,
+    /// What a command ends with that meets it.
+    #[schemars(with = "u8")]
     pub exit: Exit,
     /// The nearest valid names, where a name was wrong.
     pub nearest: Vec<String>,

@@ -10,7 +10,7 @@ mod parts;
 mod placement;
 mod plan;
 mod rule;
-mod shapes;
+pub(crate) mod shapes;
 mod spec;
 mod status;
 mod why;
@@ -30,7 +30,8 @@ pub use history::{BadFrame, BadPeer, Changed, Decision, Event, Parked, Saw};
 pub use instance::{Instance, Process, Usage};
 pub use node::{Counts, Node};
 pub use parts::{
-    Cluster, Configuration, Described, MessageType, Name, ServiceType, Station, Supervisor, Version,
+    Cluster, Configuration, Described, MessageType, Name, Ready, ServiceType, Station, Supervisor,
+    Version,
 };
 pub use placement::{
     Placement, PlacementVersion, ReconfigureRequest, RollbackRequest, Rollout, Target,

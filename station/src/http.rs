@@ -161,6 +161,7 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
     let mut handlers = vec![
         (routes::STATUS, get(overview::status)),
         (routes::VERSION, get(overview::version)),
+        (routes::OPENAPI, get(overview::document)),
         (routes::HEALTHZ, get(overview::healthz)),
         (routes::READYZ, get(overview::readyz)),
         (routes::METRICS, get(overview::metrics)),

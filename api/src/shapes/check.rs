@@ -4,6 +4,7 @@ use std::fmt;
 
 use mainstay_protocol::limits;
 use mainstay_protocol::words::nearest;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -12,11 +13,15 @@ use super::path::{On, Path};
 use super::shape::{Field, Of, Shape};
 
 /// One thing that is wrong with a specification, and where.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Flaw {
+    /// Where: fields and indices from the top.
     pub path: Path,
+    /// Whether the name of the field is wrong, or what it holds.
     pub on: On,
+    /// What is wrong.
     pub why: String,
+    /// The nearest valid names, where a name was wrong.
     pub nearest: Vec<String>,
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::Time;
 
 /// Text that is for whoever it is sent to and nobody else: nothing prints it by accident.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Hidden(pub String);
 
@@ -95,33 +95,37 @@ pub struct Secret {
 }
 
 /// A token to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenRequest {
     /// `station`, `agent`, `reader`, `operator`, `admin`.
     pub role: String,
     /// The node, or the person; an agent's may be left open.
     pub name: Option<String>,
+    /// Milliseconds for which it can be used.
     pub valid_ms: u64,
 }
 
 /// The token, once: nobody can ask for it again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TokenMade {
+    /// What it is found by; no secret.
     pub id: String,
     /// All of it, its secret included.
     pub token: Hidden,
+    /// Whom it lets in.
     pub admits: String,
     /// The addresses of stations that it can be shown to.
     pub addresses: Vec<String>,
+    /// Milliseconds for which it can be used.
     pub valid_ms: u64,
 }
 
 /// Somebody shows a token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct JoinRequest {
-    /// Of the token.
+    /// The token's id.
     pub id: String,
-    /// SHA-256 of the token's secret is what is kept; this is the secret, in hexadecimal.
+    /// The token's secret, in hexadecimal; what is kept of it is its SHA-256.
     pub secret: Hidden,
     /// The public key that certificates will be issued to, in hexadecimal.
     pub public_key: String,
@@ -148,15 +152,17 @@ impl JoinRequest {
 }
 
 /// What whoever was let in needs from now on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Joined {
     /// `agent/n1`, `station/s2`, `person/ada/operator`.
     pub name: String,
+    /// The cluster's identity.
     pub cluster_id: String,
+    /// The cluster's name.
     pub cluster_name: String,
     /// X.509, DER, in hexadecimal.
     pub certificate: String,
-    /// Of the cluster's authority.
+    /// Of the cluster's authority, in the same form.
     pub authority: String,
     /// Their numbers and addresses.
     pub stations: BTreeMap<String, String>,
@@ -165,14 +171,16 @@ pub struct Joined {
 }
 
 /// Who is let in no more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RevokeRequest {
+    /// The reason.
     pub why: String,
 }
 
 /// What is to be kept from everybody else.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SecretRequest {
+    /// The secret.
     pub value: Hidden,
 }
 
@@ -190,9 +198,11 @@ pub struct Group {
 }
 
 /// A group as it is to be from now on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupRequest {
+    /// `reader`, `operator`, `admin`.
     pub role: String,
+    /// The names of the people in it.
     pub members: Vec<String>,
 }
 

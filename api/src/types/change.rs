@@ -6,15 +6,18 @@ use std::str::FromStr;
 use mainstay_protocol::StationRunId;
 use mainstay_protocol::health::Health;
 use mainstay_resource_graph::Kind;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
 use super::instance::Instance;
+use super::shapes::HealthShape;
 
 /// Makes a placement, or adds nodes to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StartRequest {
+    /// The service type it runs.
     #[serde(rename = "type")]
     pub service_type: String,
     /// The placement's name; the type's if null.
@@ -23,6 +26,7 @@ pub struct StartRequest {
     /// The exclusive name, for generic types.
     #[serde(default)]
     pub holds: Option<String>,
+    /// Where.
     pub on: On,
     /// A JSON object; `{}` if null.
     #[serde(default)]
@@ -30,86 +34,112 @@ pub struct StartRequest {
 }
 
 /// `{"nodes": [..]}` or `"all"`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum On {
+    /// These nodes.
     Nodes(Vec<String>),
+    /// Every node there is, and every one that comes.
     All,
 }
 
 /// A change that is committed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Accepted {
+    /// What of the graph has it in.
     pub revision: u64,
     /// The instances it concerns.
     pub instances: Vec<String>,
+    /// What was done, in words.
     pub text: String,
     /// False where everything was already so.
     pub changed: bool,
 }
 
 /// The last words of one life of a station.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StationStops {
+    /// Which life of it.
+    #[schemars(with = "String")]
     pub run: StationRunId,
 }
 
 /// Adds a station to the group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StationRequest {
     /// Where the others reach it: `unix:SOCKET`.
     pub address: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Breaks something on purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChaosRequest {
     /// An instance, `supervisor/NODE`, or `node/NODE` for its agent.
     #[serde(rename = "ref")]
     pub reference: String,
+    /// What is done to it.
     pub act: ChaosAct,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How something is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChaosAct {
+    /// It is killed.
     Kill,
+    /// Its code panics.
     Panic,
+    /// It answers nothing any more.
     Hang,
+    /// It is told to end.
     Stop,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What was done at once, and is not kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Done {
+    /// To what.
     #[serde(rename = "ref")]
     pub reference: String,
+    /// What, in words.
     pub text: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What a Check said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckAnswer {
+    /// What was checked.
     #[serde(rename = "ref")]
     pub reference: String,
+    /// What it says.
+    #[schemars(with = "HealthShape")]
     pub health: Health,
     /// In its own words; null where it had none.
     pub detail: Option<String>,
+    /// Milliseconds it took.
     pub took_ms: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// How something is, in its own words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusAnswer {
+    /// What was asked.
     #[serde(rename = "ref")]
     pub reference: String,
+    /// What it said.
     pub text: String,
 }
 
 /// A page of what an incarnation wrote.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogPage {
+    /// Which instance.
     #[serde(rename = "ref")]
     pub reference: String,
+    /// Which start of it.
     pub incarnation: u64,
     /// Whole lines: time, stream, text.
     pub text: String,
@@ -121,21 +151,30 @@ pub struct LogPage {
     pub gap: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What an instance answered to a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CallAnswer {
+    /// Which instance.
     #[serde(rename = "ref")]
     pub reference: String,
+    /// The message that was sent.
     pub message: String,
+    /// Its answer.
     pub answer: Value,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Waits for a state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WaitRequest {
+    /// An instance, a placement, a node, a supervisor or a station.
     #[serde(rename = "ref")]
     pub reference: String,
+    /// What is waited for: `running`, `healthy`, `gone`, `settled`, `state=X`.
     #[serde(rename = "for")]
+    #[schemars(with = "String")]
     pub until: Until,
+    /// Milliseconds after which the wait has failed.
     pub timeout_ms: u64,
     /// Ends at once where an instance waits for a name that is held, instead of waiting on.
     #[serde(default)]
@@ -156,10 +195,13 @@ pub enum Until {
     State(String),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What was waited for has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WaitAnswer {
+    /// What it was waited of.
     #[serde(rename = "ref")]
     pub reference: String,
+    /// Milliseconds that were waited.
     pub waited_ms: u64,
     /// What was waited for, as it is now; none when gone.
     pub instances: Vec<Instance>,

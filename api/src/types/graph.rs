@@ -42,10 +42,12 @@ pub struct GraphRelation {
 }
 
 /// Something that must not be so in any graph, found by looking at all of it: a defect of Mainstay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GraphProblem {
+    /// What it is about.
     #[serde(rename = "ref")]
     pub reference: String,
+    /// What is wrong, in words.
     pub text: String,
 }
 

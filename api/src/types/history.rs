@@ -31,8 +31,9 @@ pub struct Event {
 }
 
 /// Something was committed, or leadership changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Changed {
+    /// The newest of the graph.
     pub revision: u64,
     /// Whether the station leads.
     pub leads: bool,
@@ -93,8 +94,9 @@ pub struct Parked {
 }
 
 /// What one peer of the session socket sent that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BadPeer {
+    /// Who sent it.
     pub peer: String,
     /// All there ever were.
     pub total: u64,
@@ -102,11 +104,14 @@ pub struct BadPeer {
     pub last: Vec<BadFrame>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Something that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BadFrame {
     /// Null where not even the header could be read.
     pub kind: Option<u16>,
+    /// What is wrong with it.
     pub why: String,
+    /// How long it was.
     pub bytes: u64,
     /// The body's first bytes, in hexadecimal.
     pub head: String,

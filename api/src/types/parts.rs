@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::shapes::ReasonShape;
+use super::shapes::{AnyShape, ReasonShape};
 use crate::time::Time;
 
 /// A kind of service, as its code declares it.
@@ -124,21 +124,30 @@ pub struct Cluster {
 }
 
 /// Any one resource: `value` is what its kind's list shows of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Described {
     /// `node`, `instance` ...
     pub kind: String,
+    /// What it is called.
     #[serde(rename = "ref")]
     pub reference: String,
+    /// What its kind's list shows of it.
+    #[schemars(with = "AnyShape")]
     pub value: Value,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What a station is and runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Version {
+    /// Version of its code.
     pub build: String,
+    /// Version of the API.
     pub api: String,
+    /// The cluster's name; null before it is founded.
     pub cluster: Option<String>,
+    /// The cluster's identity; null before it is founded.
     pub cluster_id: Option<String>,
+    /// Which station answers.
     pub station: Option<String>,
     /// Revision of the wire between agents and stations.
     pub revision: u32,
@@ -146,4 +155,11 @@ pub struct Version {
     pub rules: Vec<String>,
     /// What its clock says; null from a station that is too old to tell.
     pub now: Option<Time>,
+}
+
+/// A station that takes changes. One that does not answers with a problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ready {
+    /// True.
+    pub ready: bool,
 }

@@ -9,6 +9,7 @@ use crate::shapes::Flaw;
 /// The format of a saved plan; one of another format is refused.
 pub const PLAN_FORMAT: u32 = 1;
 
+/// Wishes, and what they are for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanRequest {
@@ -57,6 +58,7 @@ pub struct Plan {
     pub changes: Vec<PlanChange>,
 }
 
+/// What would be done to one thing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanChange {
     /// `placement/web`, `settings`.
@@ -78,15 +80,21 @@ pub struct PlanChange {
     pub wish: Option<WishBody>,
 }
 
+/// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Act {
+    /// It is made.
     Create,
+    /// It is changed.
     Change,
+    /// It is deleted.
     Delete,
+    /// Nothing: it is as it shall be.
     Unchanged,
 }
 
+/// A field that differs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldChange {
     /// `config.greeting`.
@@ -97,6 +105,7 @@ pub struct FieldChange {
     pub new: Value,
 }
 
+/// What becomes of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InstanceChange {
     /// Which instance.
@@ -108,17 +117,20 @@ pub struct InstanceChange {
     pub text: String,
 }
 
+/// What is done to an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InstanceAct {
+    /// It is started.
     Start,
     /// Given another configuration: in place where the service can, else by a restart.
     Reconfigure,
+    /// It is stopped.
     Stop,
 }
 
 /// Something wrong with one of the wishes that were sent, by its number from 0.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WishFlaw {
     /// The number of the wish, from 0.
     pub wish: usize,

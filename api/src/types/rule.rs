@@ -42,10 +42,12 @@ pub struct RuleOff {
 }
 
 /// Who switches a rule off, and why.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleSwitch {
+    /// Who; taken from whoever asks over the network.
     pub by: String,
+    /// The reason.
     #[serde(default)]
     pub why: String,
     /// Also a rule that safety needs.

@@ -1,10 +1,21 @@
-//! What values look like whose types are not of this crate: for the schemas, and so for `explain`.
+//! What values look like whose types are not of this crate, or that no type has: for the schemas, and so for `explain`
+//! and for the API's document.
 #![allow(dead_code)] // they are described, never made
 
 use schemars::JsonSchema;
 
+use super::access::{Identity, Secret, Token};
+use super::history::Parked;
+use super::instance::Instance;
+use super::node::Node;
+use super::parts::{Cluster, Configuration, Name, ServiceType, Station, Supervisor};
+use super::placement::Placement;
+use super::why::Why;
+use super::words::{Asked, Collected, Procedure, Resource};
+
 /// Why something is as it is: a stable code, and words.
 #[derive(JsonSchema)]
+#[schemars(rename = "Reason")]
 pub struct ReasonShape {
     /// A code such as MS-NAME-HELD; `mainstay explain CODE` says what it means.
     code: String,
@@ -17,6 +28,7 @@ pub struct ReasonShape {
 /// What Checks say.
 #[derive(JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "Health")]
 pub enum HealthShape {
     Ok,
     Degraded,
@@ -24,3 +36,41 @@ pub enum HealthShape {
     Unresponsive,
     Unknown,
 }
+
+/// What the list of its kind shows of something.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Any")]
+pub enum AnyShape {
+    Cluster(Cluster),
+    Station(Station),
+    Node(Node),
+    ServiceType(ServiceType),
+    Placement(Placement),
+    Instance(Instance),
+    Name(Name),
+    Supervisor(Supervisor),
+    Configuration(Configuration),
+    Parked(Parked),
+    Resource(Resource),
+    Asked(Asked),
+    Procedure(Procedure),
+    Collected(Collected),
+    Token(Token),
+    Identity(Identity),
+    Secret(Secret),
+}
+
+/// One tree, or one for each root problem.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "WhyOrAll")]
+pub enum WhyShape {
+    One(Why),
+    All(Vec<Why>),
+}
+
+/// It was heard; there is nothing to say.
+#[derive(JsonSchema)]
+#[schemars(rename = "Nothing")]
+pub struct NothingShape {}

@@ -136,6 +136,7 @@ pub struct SingletonSpec {
 pub struct ApplyRequest {
     /// In any order.
     pub changes: Vec<ChangeRequest>,
+    /// Settings that shall change with them.
     #[serde(default)]
     pub settings: Option<SettingsRequest>,
 }

@@ -38,6 +38,7 @@ pub struct Status {
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
+/// What there is to say of the whole cluster in a word.
 #[serde(rename_all = "UPPERCASE")]
 pub enum Verdict {
     /// Everything is as wanted.

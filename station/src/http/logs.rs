@@ -13,15 +13,16 @@ use mainstay_resource_graph::{ViewExt, slot_of};
 use super::Api;
 use super::asks::{not_an_answer, put};
 use super::changes::existing;
-use super::reply::{Failure, Reply, json};
+use super::reply::{Failure, Reply, json, query};
 
 /// `after=` goes on behind a page; `previous=1` begins with the incarnation before; else the present one's beginning.
 pub async fn logs(
     api: Api,
     at: Path<(String, String)>,
-    Query(pairs): Query<BTreeMap<String, String>>,
+    pairs: Query<BTreeMap<String, String>>,
 ) -> Reply {
     let started = Instant::now();
+    let pairs = query("read a log", pairs, &["after", "previous"])?;
     let instance = existing(&api, "logs", at).await?;
     let what = format!("logs {instance}");
     let key = instance.clone();
@@ -29,13 +30,13 @@ pub async fn logs(
         .read(move |present| Ok(present.view.instance(&key)))
         .await?;
     let found = found.ok_or_else(|| Problem::new(code::NOT_FOUND, &what, "it is gone"))?;
-    let place = match pairs.get("after") {
-        Some(after) => Some(place(after).ok_or_else(|| bad_place(&what, after))?),
+    let place = match pairs.text("after") {
+        Some(after) => Some(place(&after).ok_or_else(|| bad_place(&what, &after))?),
         None => None,
     };
     let (of, incarnation, from) = match place {
         Some((incarnation, from)) => (LogOf::This, incarnation, Some(from)),
-        None if pairs.contains_key("previous") => (LogOf::Before, found.incarnation, None),
+        None if pairs.is_set("previous") => (LogOf::Before, found.incarnation, None),
         None => (LogOf::This, found.incarnation, None),
     };
     let ask = Ask::Logs {

@@ -1,12 +1,14 @@
 //! The cluster and the station at a glance: status, version, health, metrics.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use mainstay_api::present::Standing;
-use mainstay_api::types::{BadFrame, BadPeer, Status, StatusProblem, Verdict, Version};
-use mainstay_api::{Problem, Time};
+use mainstay_api::types::{BadFrame, BadPeer, Ready, Status, StatusProblem, Verdict, Version};
+use mainstay_api::{Problem, Time, openapi};
 use mainstay_identity::hex;
 use mainstay_protocol::bad_frames::BadFrames;
 use mainstay_protocol::code::{self, Reason};
@@ -82,6 +84,13 @@ pub async fn version(api: Api) -> Reply {
     })
 }
 
+/// The same for everybody and for as long as the process lives: made once.
+static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(openapi::text()));
+
+pub async fn document() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], DOCUMENT.clone())
+}
+
 /// The process answers.
 pub async fn healthz() -> &'static str {
     "ok\n"
@@ -93,7 +102,7 @@ pub async fn readyz(api: Api) -> Reply {
         .read(|present| Ok(present.view.cluster().is_some()))
         .await?;
     match api.shared.leading().is_some() && founded {
-        true => json(&serde_json::json!({ "ready": true })),
+        true => json(&Ready { ready: true }),
         false => {
             let why = api.shared.no_leader();
             Err(Problem::new(code::NO_QUORUM, "see whether the station is ready", why).into())
