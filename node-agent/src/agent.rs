@@ -166,9 +166,7 @@ async fn live(
     let process =
         machine::process().map_err(|error| broken("learn about its own process", &error))?;
     let (ask_to_end, asked_to_end) = mpsc::channel(1);
-    let pulse = Pulse::new(supervisor.clone());
-    let secrets = Secrets::default();
-    sweep_secrets(&directory);
+    let (pulse, secrets) = (Pulse::new(supervisor.clone()), Secrets::default());
     let instances = Instances::new(
         types,
         stage,
@@ -208,13 +206,7 @@ async fn live(
         )
         .await;
     session.abort();
-    part(&instances, ended).await;
-    Ok(ended)
-}
-
-/// What lives has its name, and what it was given.
-fn sweep_secrets(directory: &Directory) {
-    secret_files::sweep(directory.path(), |name| directory.is_held(name));
+    Ok(part(&instances, ended).await)
 }
 
 /// What it shows over the network, if it joined.
@@ -229,11 +221,12 @@ fn shown(dir: &Path) -> Result<Option<Renewing>, CannotRun> {
         .map_err(|error| broken("read what it shows over the network", &error))
 }
 
-async fn part(instances: &Instances, ended: Ended) {
+async fn part(instances: &Instances, ended: Ended) -> Ended {
     instances.leave();
     if ended == Ended::Asked {
         instances.farewell(FAREWELL).await;
     }
+    ended
 }
 
 /// What the agent knows from its earlier life, and what outlived that.
@@ -256,6 +249,8 @@ fn recall(
     let (core, output) = AgentCore::adopting(identity, recovered, survivors);
     file.append(&output.persist)
         .map_err(|error| broken("write its file", &error))?;
+    // What lives has its name, and what it was given.
+    secret_files::sweep(directory.path(), |name| directory.is_held(name));
     Ok(Recalled {
         core,
         file,

@@ -17,18 +17,17 @@ use mainstay_protocol::request::{
     Answer, Ask, ChaosAct, ChaosTarget, LogOf, LogPage, LogPlace, OutsideUsage, Refusal, Request,
     Usage,
 };
-use mainstay_protocol::secret::{SecretAnswer, SecretBytes, SecretWanted};
 use mainstay_protocol::session::{
     Acknowledged, AgentMessage, BulkReady, BulkUp, Certificate, Denied, Heartbeat, HeartbeatSeen,
     Received, Renew, StationMessage, Stations, Unsupported, Welcome,
 };
 use mainstay_protocol::{
     AgentRunId, BootId, CommandId, Epoch, Incarnation, Leadership, NodeEpoch, NodeId, NodeName,
-    QuestionId, Revision, SecretName, Sequence, SlotName, StationId, Term, TypeName,
+    QuestionId, Revision, Sequence, SlotName, StationId, Term, TypeName,
 };
 use uuid::Uuid;
 
-use super::{Sample, instance, words};
+use super::{Sample, instance, secrets, words};
 
 /// The names of an enum's variants, and which one a value is. Complete, or it does not compile.
 macro_rules! variants {
@@ -136,17 +135,7 @@ pub fn agent_messages() -> Vec<(String, AgentMessage)> {
                 agent_run: AgentRunId(Uuid::from_u128(0x33)),
             }),
         ),
-        (
-            "agent-secret-wanted".to_owned(),
-            AgentMessage::SecretWanted {
-                request_id: 8,
-                wanted: SecretWanted {
-                    instance: instance(9),
-                    incarnation: incarnation(),
-                    name: SecretName::new("db").unwrap(),
-                },
-            },
-        ),
+        secrets::wanted(),
         (
             "agent-unsupported".to_owned(),
             AgentMessage::Unsupported {
@@ -176,6 +165,7 @@ pub fn agent_messages() -> Vec<(String, AgentMessage)> {
 }
 
 pub fn station_messages() -> Vec<(String, StationMessage)> {
+    let [given, refused] = secrets::answers();
     let mut messages = vec![
         (
             "station-welcome".to_owned(),
@@ -220,30 +210,9 @@ pub fn station_messages() -> Vec<(String, StationMessage)> {
                 der: vec![0x30, 3, 2, 1, 9],
             }),
         ),
-        (
-            "station-secret-given".to_owned(),
-            StationMessage::Secret {
-                request_id: 8,
-                answer: SecretAnswer::Given(SecretBytes::new(b"hunter2".to_vec())),
-            },
-        ),
-        (
-            "station-secret-refused".to_owned(),
-            StationMessage::Secret {
-                request_id: 8,
-                answer: SecretAnswer::Refused(Refusal::new(code::NOT_ALLOWED, "not yours")),
-            },
-        ),
-        (
-            "station-unsupported".to_owned(),
-            StationMessage::Unsupported {
-                request_id: 9,
-                what: Unsupported {
-                    kind: 10,
-                    known: None,
-                },
-            },
-        ),
+        given,
+        refused,
+        ("station-unsupported".to_owned(), unsupported()),
     ];
     messages.extend(orders().into_iter().map(|order| {
         let name = format!("station-command-{}", order_variant(&order));
@@ -256,6 +225,16 @@ pub fn station_messages() -> Vec<(String, StationMessage)> {
     }));
     messages.extend(asks().into_iter().map(request));
     messages
+}
+
+fn unsupported() -> StationMessage {
+    StationMessage::Unsupported {
+        request_id: 9,
+        what: Unsupported {
+            kind: 10,
+            known: None,
+        },
+    }
 }
 
 fn evidence() -> Evidence {

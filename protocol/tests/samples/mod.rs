@@ -3,6 +3,7 @@
 
 pub mod enums;
 pub mod messages;
+mod secrets;
 mod words;
 
 use mainstay_protocol::handshake::{Channel, Handshake, Interface, Role};
