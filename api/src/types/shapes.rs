@@ -66,7 +66,7 @@ pub enum AnyShape {
 #[serde(untagged)]
 #[schemars(rename = "WhyOrAll")]
 pub enum WhyShape {
-    One(Why),
+    One(Box<Why>),
     All(Vec<Why>),
 }
 
