@@ -150,6 +150,7 @@ impl Reporter {
             | StationMessage::Request { .. }
             | StationMessage::BulkReady(_)
             | StationMessage::Certificate(_)
+            | StationMessage::Secret { .. }
             | StationMessage::Unsupported { .. }
             | StationMessage::Welcome(_)
             | StationMessage::Denied(_) => {}
