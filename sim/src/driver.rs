@@ -10,18 +10,19 @@ use mainstay_coordinator::{
 };
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{Acknowledged, StationMessage, Welcome};
-use mainstay_protocol::{code, limits};
+use mainstay_protocol::{StationId, Term, code, limits};
 use mainstay_resource_graph::Graph;
 
-use crate::disk::{Point, Slot};
+use crate::disk::{Point, Says, Slot};
 use crate::fault::Fault;
 use crate::happening::Happening;
 use crate::link::LinkId;
 use crate::matrix::{Moment, Victim};
 use crate::member::Role;
+use crate::membership::Membership;
 use crate::planted::{Bug, is};
 use crate::rules;
-use crate::station::{Station, StationAt};
+use crate::station::StationAt;
 use crate::trace;
 use crate::words;
 use crate::world::{Held, World};
@@ -50,6 +51,7 @@ impl World {
     /// Whatever changed in a member has its consequences: syncs, words, entries, leadership, another batch.
     pub fn settles(&mut self, at: StationAt) -> Held {
         let life = self.station(at).life;
+        self.counted(at)?;
         self.wrote(at)?;
         self.words_go(at);
         self.applies(at, life)?;
@@ -58,6 +60,35 @@ impl World {
         }
         self.leads_or_not(at)?;
         self.pump(at)
+    }
+
+    /// What a leader takes for committed is kept by a majority of its group.
+    fn counted(&mut self, at: StationAt) -> Held {
+        let station = &mut self.stations[at.0];
+        let fell_back = std::mem::take(&mut station.member.disk.fell_back);
+        for _ in 0..fell_back {
+            self.counts.fault(Fault::ChangeFellBack);
+        }
+        let member = &self.station(at).member;
+        let index = member.commit;
+        if !member.leads() || index <= self.oracle.counted() {
+            return Ok(());
+        }
+        let term = member.disk.term_at(index).unwrap_or_default();
+        let (kept, majority) = (
+            self.keepers(member.disk.group(), index, term),
+            member.majority(),
+        );
+        self.oracle.counts(at.id(), index, kept, majority)
+    }
+
+    /// How many of those that vote would still have a slot after a crash.
+    fn keepers(&self, group: &Membership, index: u64, term: Term) -> usize {
+        let keeps = |id: &&StationId| {
+            let station = self.stations.get(StationAt::of(**id).0);
+            station.is_some_and(|one| one.member.disk.keeps(index, term))
+        };
+        group.voters.iter().filter(keeps).count()
     }
 
     /// Everything that is committed, in order.
@@ -72,9 +103,9 @@ impl World {
             let Some(slot) = member.disk.slot(index).cloned() else {
                 break;
             };
-            let majority = member.majority();
-            let keep = |one: &&Station| one.member.disk.keeps(index, slot.term);
-            let kept = self.stations.iter().filter(keep).count();
+            let group = member.disk.group_at(index);
+            let kept = self.keepers(group, index, slot.term);
+            let majority = group.majority();
             let first = self.oracle.commits(index, &slot, kept, majority)?;
             self.station_mut(at).member.applied = index;
             self.tells(at, index, slot, first)?;
@@ -84,9 +115,14 @@ impl World {
 
     fn tells(&mut self, at: StationAt, index: u64, slot: Slot, first: bool) -> Held {
         let life = self.station(at).life;
-        match slot.entry {
-            None => self.station_mut(at).member.began = slot.term,
-            Some(entry) => {
+        match slot.says {
+            Says::Begin => self.station_mut(at).member.began = slot.term,
+            Says::Group(group) => {
+                if first {
+                    trace!(self, "committed at {index}, the group is {group:?}");
+                }
+            }
+            Says::Entry(entry) => {
                 if first {
                     trace!(self, "committed at {index}, {}", words::entry(&entry));
                     self.counts.entries += 1;
@@ -127,6 +163,9 @@ impl World {
         let snapshot = member.disk.snapshot().cloned();
         let snapshot = snapshot.expect("the log begins behind it");
         self.counts.fault(Fault::SnapshotInstalled);
+        if member.applied == 0 && at.0 >= self.plan.stations {
+            self.counts.fault(Fault::LearnerGivenSnapshot);
+        }
         trace!(
             self,
             "{} is given a snapshot of {}",
@@ -159,8 +198,8 @@ impl World {
         if told.is_some() && told != leads {
             self.leads_no_longer(at)?;
         }
-        if let Some(term) = leads {
-            self.oracle.leads(term, at.id())?;
+        if let (Some(term), Role::Leads(lead)) = (leads, &self.stations[at.0].member.role) {
+            self.oracle.leads(term, at.id(), &lead.by)?;
         }
         match leads.filter(|_| began && self.station(at).told.is_none()) {
             Some(term) => {
@@ -399,8 +438,8 @@ impl World {
                     "welcome {node}: epoch {node_epoch}, watermark {watermark}"
                 );
                 self.to_agent(link, StationMessage::Welcome(welcome));
-                if self.stations.len() > 1 {
-                    let stations = self.station(at).agents_told.clone();
+                let stations = self.station(at).agents_told.clone();
+                if !stations.addresses.is_empty() {
                     self.to_agent(link, StationMessage::Stations(stations));
                 }
             }

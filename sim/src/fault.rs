@@ -51,6 +51,15 @@ faults! {
     WordDelayed = "network: a word between stations takes very long";
     WordDoubled = "network: a word between stations arrives a second time, later";
     SnapshotInstalled = "station: was away for longer than the log is kept, and is given a snapshot";
+    StationAdded = "group: a station is added: it learns, then votes";
+    StationRemoved = "group: a station is removed";
+    LeaderRemoved = "group: who leads is to be removed, and hands over";
+    LearnerGivenSnapshot = "group: a station is added where the log is cut off, and is given a snapshot";
+    ChangeWaits = "group: a change waits for the one before it, for the term's first slot, or for the log to be caught up";
+    ChangeCutOff = "group: a leader is cut off, or dies, just as it put a change forward";
+    ChangeFellBack = "group: a change is truncated, and the group before it is in force again";
+    RemovalRefused = "group: a removal that would lose the majority is refused";
+    RemovedAsks = "group: a station that was removed asks for votes, in vain";
     OldCommand = "agent: is commanded by a leadership that it knows to be over";
     OrderPassedOn = "operators: a station that does not lead passes an order on";
     SnapshotRestart = "station: restarts from a snapshot and the rest of the log";

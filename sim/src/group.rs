@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use mainstay_coordinator::{Event, StationSeen};
 use mainstay_protocol::session::{StationMessage, Stations};
 use mainstay_protocol::{StationId, limits};
+use mainstay_resource_graph::{Key, Kind, StationState, View, ViewExt};
 
 use crate::fault::Fault;
 use crate::happening::{Happening, NodeAt};
@@ -103,13 +104,25 @@ impl World {
         }
         let shows = station.shows(now);
         station.member.ticks(shows, &mut self.dice);
-        // An only member has nothing more to look for, once it leads.
-        if !station.member.is_alone() || !station.member.leads() {
+        // An only member has nothing more to look for, once it leads and has told so.
+        station.ticks = false;
+        let idle = station.member.is_alone() && station.member.leads();
+        if !idle || self.knows_others(at) {
+            self.goes_on_ticking(at);
+        }
+        self.asks_in_vain(at);
+        self.settles(at)?;
+        self.watches(at)
+    }
+
+    pub fn goes_on_ticking(&mut self, at: StationAt) {
+        let now = self.now;
+        let station = &mut self.stations[at.0];
+        if !std::mem::replace(&mut station.ticks, true) {
+            let life = station.life;
             self.queue
                 .put(now + TICK, Happening::Ticks { station: at, life });
         }
-        self.settles(at)?;
-        self.watches(at)
     }
 
     /// The lead is given up, and the process lives.
@@ -119,12 +132,9 @@ impl World {
         if station.core.is_none() || !station.member.leads() {
             return Ok(());
         }
-        let (shows, life) = (station.shows(now), station.life);
+        let shows = station.shows(now);
         station.member.gives_up(shows, &mut self.dice);
-        if station.member.is_alone() {
-            self.queue
-                .put(now + TICK, Happening::Ticks { station: at, life });
-        }
+        self.goes_on_ticking(at);
         self.settles(at)
     }
 
@@ -140,7 +150,8 @@ impl World {
 
     /// Who is in the group and who is heard goes to the coordinator as one event, where to go to the agents.
     fn watches(&mut self, at: StationAt) -> Held {
-        if self.station(at).member.is_alone() || self.station(at).core.is_none() {
+        let alone = self.station(at).member.is_alone() && !self.knows_others(at);
+        if alone || self.station(at).core.is_none() {
             return Ok(());
         }
         let told = self.where_to_go(at);
@@ -167,17 +178,33 @@ impl World {
         self.pump(at)
     }
 
+    /// Whether its graph has others that are not removed.
+    fn knows_others(&self, at: StationAt) -> bool {
+        let Some(core) = self.station(at).core.as_ref() else {
+            return false;
+        };
+        let graph = core.graph();
+        graph.keys(Kind::Station).iter().any(|key| match key {
+            Key::Station(id) if *id != at.id() => graph
+                .station(*id)
+                .is_some_and(|other| other.state != StationState::Removed),
+            _ => false,
+        })
+    }
+
     pub fn where_to_go(&self, at: StationAt) -> Stations {
-        let address = |one: StationAt| (one.id(), format!("sim:{}", one.id()));
+        let address = |one: StationId| (one, format!("sim:{one}"));
+        let group = self.station(at).member.disk.group();
         Stations {
             leader: self.leader_known_to(at).map(StationAt::id),
-            addresses: self.places().map(address).collect(),
+            addresses: group.members().map(address).collect(),
         }
     }
 
     fn seen_from(&self, at: StationAt) -> BTreeMap<StationId, StationSeen> {
         let station = self.station(at);
         let now = station.shows(self.now);
+        let group = station.member.disk.group();
         let heard = |one: StationAt| {
             one == at
                 || station
@@ -188,12 +215,12 @@ impl World {
             let other = self.station(one);
             let seen = StationSeen {
                 address: other.config.found.address.clone(),
-                votes: true,
+                votes: group.voters.contains(&one.id()),
                 heard: Some(heard(one)),
                 life: (heard(one) && other.core.is_some()).then(|| life_of(one.id(), other.life)),
             };
             (one.id(), seen)
         };
-        self.places().map(seen).collect()
+        group.members().map(StationAt::of).map(seen).collect()
     }
 }

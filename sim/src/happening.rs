@@ -11,6 +11,7 @@ use mainstay_supervisor::Observation;
 use crate::fault::Fault;
 use crate::link::LinkId;
 use crate::member::Word;
+use crate::plan::Growth;
 use crate::station::StationAt;
 
 /// A node's place in the world.
@@ -109,6 +110,12 @@ pub enum Happening {
         station: StationAt,
         order: u64,
         ticket: Ticket,
+    },
+    /// Somebody wants the group to grow or to shrink.
+    ChangeWanted(Growth),
+    /// And asks for that until it is told that it is so.
+    ChangeAsked {
+        number: u64,
     },
     /// Somebody throws a stone.
     Mischief,

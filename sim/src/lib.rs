@@ -3,7 +3,7 @@
 //! ```text
 //!   seed -> Dice -> Plan                     virtual clock, one queue of happenings
 //!                     |                                    |
-//!   operators --> 1, 3 or 5 stations: LeaderCore <------ links ---> nodes: AgentCore + file + host of services
+//!   operators --> 1 to 5 stations:    LeaderCore <------ links ---> nodes: AgentCore + file + host of services
 //!                     |   driver, member, disk                                |
 //!                     |   ^ words, cuts of one way                            |
 //!                     +---------------> Oracle: one file per invariant <------+
@@ -12,7 +12,8 @@
 //! The cores are the real ones. What is simulated is what they never see: the disk (a log that is synced late, torn,
 //! lost), the group (`member`: a small model of consensus, with its ways to fail), the network (delay, cut, silence,
 //! duplicates), clocks that jump and drift, processes that stand still or die at any byte they write, services that
-//! refuse, panic, hang or never end, and people who give orders and keep their own books.
+//! refuse, panic, hang or never end, and people who give orders and keep their own books, or want more stations, or
+//! fewer.
 //!
 //! What must hold:
 //! - The same seed gives the same run, byte for byte; nothing here reads a clock or a hash map's order.
@@ -23,10 +24,12 @@
 //!   nothing about it, and fails.
 //!
 //! Reading order: `run` (a seed's course), `storm` (what is thrown), `world` (the queue), `station`, `driver`, `sessions` and
-//! `node` (the two shells), `disk`, `member` and `group` (how stations agree), `host` (the services), `link` (the network of
-//! agents), `operators`, `fault`, `matrix` and `scene` (courses told beforehand), then `invariant/`.
+//! `node` (the two shells), `disk`, `member` and `group` (how stations agree), `membership` and `changes` (which stations there
+//! are), `host` (the services), `link` (the network of agents), `operators`, `fault`, `matrix` and `scene` (courses told
+//! beforehand), then `invariant/`.
 #![forbid(unsafe_code)]
 
+pub mod changes;
 pub mod count;
 pub mod dice;
 pub mod disk;
@@ -39,6 +42,7 @@ pub mod invariant;
 pub mod link;
 pub mod matrix;
 pub mod member;
+pub mod membership;
 pub mod node;
 pub mod operators;
 pub mod plan;

@@ -6,6 +6,7 @@ use mainstay_resource_graph::Graph;
 
 use crate::happening::Happening;
 use crate::invariant::Violation;
+use crate::membership::Change;
 use crate::run::keep_silent_about_curses;
 use crate::trace;
 use crate::world::{Held, World};
@@ -52,11 +53,14 @@ pub struct Writes {
     pub files: u64,
 }
 
-/// Orders, given in groups; the next group when the one before has come about. At the end the graph is as it says.
+/// Orders, given in groups; the next group when the one before has come about; then changes of the group of stations. At the
+/// end the graph is as it says.
 pub struct Course {
     pub name: &'static str,
     pub stations: usize,
     pub groups: Vec<Vec<Operation>>,
+    /// Then these, each when the one before has come about.
+    pub changes: Vec<Change>,
     pub ends: fn(&Graph) -> Result<(), String>,
 }
 
@@ -109,7 +113,7 @@ pub fn run(course: &Course, kill: Option<Kill>, traced: bool) -> Ran {
 fn go(world: &mut World, course: &Course) -> Held {
     world.begins((100, 100));
     world.queue.put(LOOK_MS * MS, Happening::Look);
-    let mut groups = course.groups.iter();
+    let (mut groups, mut changes) = (course.groups.iter(), course.changes.iter());
     let (mut step_began, mut well_since) = (0, None);
     while let Some((at, happening)) = world.queue.take() {
         world.now = at;
@@ -130,6 +134,12 @@ fn go(world: &mut World, course: &Course) -> Held {
             for operation in group {
                 world.order(operation.clone())?;
             }
+        } else if let Some(change) = changes.next() {
+            step_began = at;
+            if matches!(change, Change::Add(_)) {
+                world.station_comes();
+            }
+            world.wants(*change);
         } else {
             let since = *well_since.get_or_insert(at);
             if at >= since + STAY_MS * MS {

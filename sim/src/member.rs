@@ -11,9 +11,14 @@
 //! What must hold:
 //! - A vote, and the word that a slot is kept, leave only once they are synced: they wait in `held`.
 //! - Only a slot of its own term is committed by a leader's counting, and what is before it with it.
-//! - Who heard a leader lately takes no part in an election, so that a station that is cut off one way unseats nobody.
+//! - Who heard a leader lately takes no part in an election, so that a station that is cut off one way unseats nobody;
+//!   unless that leader hands over.
+//! - Who is in the group is what the log last says of it, committed or not. It changes by one station at a time (`change`).
 
+mod change;
 mod election;
+
+pub use change::Outcome;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -22,7 +27,8 @@ use mainstay_coordinator::Entry;
 use mainstay_protocol::{StationId, Term, limits};
 
 use crate::dice::Dice;
-use crate::disk::{Disk, Point, Slot, Snapshot};
+use crate::disk::{Disk, Point, Says, Slot, Snapshot};
+use crate::membership::Membership;
 use crate::planted::{Bug, is};
 
 const MS: u64 = 1000;
@@ -64,6 +70,8 @@ pub enum Word {
         reached: Result<u64, u64>,
         sent: u64,
     },
+    /// Whoever leads by this term wants the one that hears this to lead.
+    Lead { term: Term },
 }
 
 /// Before it stands for election, a station asks whether there would be a majority: one that is cut off does not raise its
@@ -72,6 +80,8 @@ pub enum Word {
 pub enum Round {
     Before,
     Election,
+    /// An election that the leader itself asked for: that it was heard lately holds nobody back.
+    Handed,
 }
 
 #[derive(Debug)]
@@ -85,6 +95,8 @@ pub enum Role {
 /// What only who leads knows of the others.
 #[derive(Debug, Default)]
 pub struct Lead {
+    /// Whose votes made it lead.
+    pub by: BTreeSet<StationId>,
     next: BTreeMap<StationId, u64>,
     reached: BTreeMap<StationId, u64>,
     /// When the newest word that each answered was sent.
@@ -95,7 +107,6 @@ pub struct Lead {
 #[derive(Debug)]
 pub struct Member {
     pub id: StationId,
-    others: Vec<StationId>,
     pub disk: Disk,
     pub role: Role,
     pub commit: u64,
@@ -112,11 +123,10 @@ pub struct Member {
 }
 
 impl Member {
-    pub fn new(id: StationId, group: &[StationId]) -> Self {
+    pub fn new(id: StationId, group: Membership) -> Self {
         Self {
             id,
-            others: group.iter().copied().filter(|one| *one != id).collect(),
-            disk: Disk::default(),
+            disk: Disk::founded(group),
             role: Role::Follows,
             commit: 0,
             applied: 0,
@@ -129,15 +139,25 @@ impl Member {
     }
 
     pub fn is_alone(&self) -> bool {
-        self.others.is_empty()
+        self.votes_alone() && self.others().is_empty()
     }
 
-    pub fn others(&self) -> &[StationId] {
-        &self.others
+    /// Its own vote is a majority.
+    fn votes_alone(&self) -> bool {
+        let voters = &self.disk.group().voters;
+        voters.len() == 1 && voters.contains(&self.id)
+    }
+
+    /// Whom it sends what it has: who is in the group, and who leaves it as long as that is not committed.
+    pub fn others(&self) -> Vec<StationId> {
+        let staying = self.disk.group().members();
+        let leaving = self.disk.group_at(self.commit).members();
+        let all: BTreeSet<StationId> = staying.chain(leaving).collect();
+        all.into_iter().filter(|one| *one != self.id).collect()
     }
 
     pub fn majority(&self) -> usize {
-        self.others.len().div_ceil(2) + 1
+        self.disk.group().majority()
     }
 
     /// Another life of the process: what it knows is on disk. Says whether the file's end was torn.
@@ -147,8 +167,7 @@ impl Member {
         let id = self.id;
         *self = Self {
             disk,
-            others: std::mem::take(&mut self.others),
-            ..Self::new(id, &[])
+            ..Self::new(id, Membership::default())
         };
         // An only one need not wait: there is no leader that it could not have heard of.
         let least = if self.is_alone() { 1 } else { ELECTION_MS_MIN };
@@ -186,7 +205,10 @@ impl Member {
         let Role::Leads(lead) = &self.role else {
             return None;
         };
-        let mut heard: Vec<u64> = lead.heard.values().copied().collect();
+        let voters = self.disk.group().voters.iter();
+        let others = voters.filter(|voter| **voter != self.id);
+        let when = |other: &StationId| lead.heard.get(other).copied().unwrap_or_default();
+        let mut heard: Vec<u64> = others.map(when).collect();
         heard.push(now);
         heard.sort_unstable_by(|one, other| other.cmp(one));
         let oldest = heard.get(self.majority() - 1).copied().unwrap_or_default();
@@ -213,7 +235,7 @@ impl Member {
         match &mut self.role {
             Role::Leads(lead) if now >= lead.beats_at => {
                 lead.beats_at = now + HEARTBEAT;
-                for other in self.others.clone() {
+                for other in self.others() {
                     self.append_to(other, now);
                 }
             }
@@ -232,20 +254,21 @@ impl Member {
 
     /// None: it does not lead, and takes nothing.
     pub fn propose(&mut self, entry: Entry, now: u64) -> Option<()> {
-        self.leads().then(|| self.add(Some(Arc::new(entry)), now))
+        self.leads()
+            .then(|| self.add(Says::Entry(Arc::new(entry)), now))
     }
 
-    fn add(&mut self, entry: Option<Arc<Entry>>, now: u64) {
+    fn add(&mut self, says: Says, now: u64) {
         let term = self.term();
         let index = self.disk.last().index + 1;
-        self.disk.put(index, Slot { term, entry });
+        self.disk.put(index, Slot { term, says });
         let kept = Word::Appended {
             term,
             reached: Ok(index),
             sent: now,
         };
         self.hold(self.id, kept);
-        for other in self.others.clone() {
+        for other in self.others() {
             self.append_to(other, now);
         }
     }
@@ -310,7 +333,9 @@ impl Member {
         match word {
             Word::Vote { round, term, last } => match round {
                 Round::Before => self.asked_before(from, term, last, now),
-                Round::Election => self.asked(from, term, last, now, dice),
+                Round::Election | Round::Handed => {
+                    self.asked(from, (round, term), last, now, dice);
+                }
             },
             Word::Voted {
                 round,
@@ -353,6 +378,11 @@ impl Member {
                 }
                 if term == self.term() {
                     self.appended(from, reached, sent, now);
+                }
+            }
+            Word::Lead { term } => {
+                if term == self.term() && !self.leads() && self.has_a_vote() {
+                    self.stands(Round::Handed, now, dice);
                 }
             }
         }
@@ -468,18 +498,25 @@ impl Member {
                 true
             }
         };
-        self.counts();
+        self.counts(now);
         if more && !own {
             self.append_to(from, now);
         }
     }
 
-    /// What a majority keeps.
-    fn counts(&mut self) {
+    /// What a majority keeps. Who left with it is told, once.
+    fn counts(&mut self, now: u64) {
+        let before = self.others();
+        let group = self.disk.group();
         let Role::Leads(lead) = &self.role else {
             return;
         };
-        let mut reached: Vec<u64> = lead.reached.values().copied().collect();
+        let counts = |id: &StationId| match is(Bug::LearnersCount) {
+            true => group.knows(*id),
+            false => group.voters.contains(id),
+        };
+        let reached = lead.reached.iter().filter(|(id, _)| counts(id));
+        let mut reached: Vec<u64> = reached.map(|(_, reached)| *reached).collect();
         reached.sort_unstable_by(|one, other| other.cmp(one));
         let kept = reached
             .get(self.majority() - 1)
@@ -487,6 +524,10 @@ impl Member {
             .unwrap_or_default();
         if kept > self.commit && self.disk.term_at(kept) == Some(self.term()) {
             self.commit = kept;
+        }
+        let others = self.others();
+        for gone in before.into_iter().filter(|one| !others.contains(one)) {
+            self.append_to(gone, now);
         }
     }
 }

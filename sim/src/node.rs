@@ -34,8 +34,9 @@ pub struct Node {
     pub file: Vec<u8>,
     pub link: Option<LinkId>,
     pub welcomed: bool,
-    /// Which station is asked next.
+    /// Which station is asked next, of those that it was told of.
     pub asks: StationAt,
+    pub known: Vec<StationAt>,
     /// Said to lead, and not asked since.
     pub told: Option<StationAt>,
     /// The last step was one without a pause.
@@ -49,7 +50,7 @@ pub struct Node {
 }
 
 impl Node {
-    pub fn new(at: usize, dice: &mut Dice) -> Self {
+    pub fn new(at: usize, stations: usize, dice: &mut Dice) -> Self {
         Self {
             name: format!("n{}", at + 1).parse().expect("a name"),
             boot: 1,
@@ -61,6 +62,7 @@ impl Node {
             link: None,
             welcomed: false,
             asks: StationAt(0),
+            known: (0..stations).map(StationAt).collect(),
             told: None,
             jumped: false,
             heard: 0,
@@ -68,6 +70,13 @@ impl Node {
             missing_type: None,
             host: Host::default(),
         }
+    }
+
+    /// The station that is so many behind the one that was asked.
+    fn in_turn(&self, steps: usize) -> StationAt {
+        let asked = self.known.iter().position(|one| *one == self.asks);
+        let next = asked.map_or(0, |asked| (asked + steps) % self.known.len());
+        self.known.get(next).copied().unwrap_or(self.asks)
     }
 
     fn identity(&self) -> Identity {
@@ -219,6 +228,7 @@ impl World {
             StationMessage::Stations(stations) => {
                 let leader = stations.leader.map(StationAt::of);
                 node.told = leader.filter(|leader| *leader != node.asks);
+                node.known = stations.addresses.into_keys().map(StationAt::of).collect();
                 Ok(())
             }
             StationMessage::Acknowledged(word) => self.agent_step(at, Input::Acknowledged(word)),
@@ -289,11 +299,10 @@ impl World {
     /// A station was asked and there is no session: the leader that it told of is asked at once, but not twice in a row;
     /// else the next in turn.
     fn asks_another(&mut self, at: NodeAt) {
-        let stations = self.stations.len();
         let node = &mut self.nodes[at.0];
         let leader = node.told.take().filter(|_| !node.jumped);
         node.jumped = leader.is_some();
-        node.asks = leader.unwrap_or(StationAt((node.asks.0 + 1) % stations));
+        node.asks = leader.unwrap_or(node.in_turn(1));
         match leader {
             Some(_) => self.connect_later(at, 1, 5),
             None => self.connect_later(at, 50, 1000),
@@ -302,12 +311,11 @@ impl World {
 
     /// A session was lost: its station may only have been started again. One that fell silent is not asked first.
     fn asks_again(&mut self, at: NodeAt) {
-        let stations = self.stations.len();
         let silence = self.plan.settings.silence_ms * MS;
         let node = &mut self.nodes[at.0];
         node.jumped = false;
         let silent = self.now - node.heard > silence;
-        let next = StationAt((node.asks.0 + usize::from(silent)) % stations);
+        let next = node.in_turn(usize::from(silent));
         node.asks = node.told.take().unwrap_or(next);
         self.connect_later(at, 50, 1000);
     }

@@ -31,6 +31,41 @@ pub struct Plan {
     /// Between two turns of one actor's behaviour, at most.
     pub misbehave_ms_max: u64,
     pub file_bytes_max: usize,
+    /// When somebody wants the group to be another, in milliseconds.
+    pub changes: Vec<(u64, Growth)>,
+}
+
+/// By one station.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Growth {
+    Grow,
+    Shrink,
+}
+
+/// The groups that storms make.
+const STATIONS_MAX: usize = 5;
+const CHANGES_MAX: u64 = 5;
+
+/// What somebody wants of the group in the course of a storm: in about every second one nothing. By dice of its own, so that
+/// what else a seed decides does not hang on it.
+fn changes(seed: u64, stations: usize, storm_ms: u64) -> Vec<(u64, Growth)> {
+    let mut dice = Dice::new(seed ^ 0x6d65_6d62_6572_7321);
+    if dice.per_mille(550) {
+        return Vec::new();
+    }
+    let count = dice.between(1, CHANGES_MAX);
+    let mut times: Vec<u64> = (0..count)
+        .map(|_| dice.between(3_000, storm_ms * 8 / 10))
+        .collect();
+    times.sort_unstable();
+    let mut size = stations;
+    let wish = |at_ms| {
+        let grows = size == 1 || (size < STATIONS_MAX && dice.per_mille(550));
+        let wish = if grows { Growth::Grow } else { Growth::Shrink };
+        size = if grows { size + 1 } else { size - 1 };
+        (at_ms, wish)
+    };
+    times.into_iter().map(wish).collect()
 }
 
 impl Plan {
@@ -49,11 +84,14 @@ impl Plan {
         };
         let stations = dice.pick(&[1, 1, 3, 3, 5]).copied().unwrap_or(1);
         let nodes_max = if stations == 1 { 8 } else { 5 };
+        let nodes = dice.between(3, nodes_max) as usize;
+        let storm_ms = dice.between(20_000, 60_000);
         Self {
             seed,
             stations,
-            nodes: dice.between(3, nodes_max) as usize,
-            storm_ms: dice.between(20_000, 60_000),
+            changes: changes(seed, stations, storm_ms),
+            nodes,
+            storm_ms,
             healing_ms_max: 180_000,
             settings,
             mischief_ms_max: dice.between(1_500, 8_000),
@@ -86,6 +124,7 @@ impl Plan {
             torn_write_per_mille: 0,
             start_fault_per_mille: 0,
             stop_fault_per_mille: 0,
+            changes: Vec::new(),
             ..self
         }
     }

@@ -12,6 +12,14 @@ pub enum Bug {
     AppliesUncommitted,
     /// A leader that was silent decides again while proposals of before may still be committed.
     DecidesOverItsOwn,
+    /// What a station keeps that only learns counts for a majority.
+    LearnersCount,
+    /// A leader changes the group again while the change before is not committed.
+    ChangesOverAChange,
+    /// A leader changes the group although it has committed nothing of its own term.
+    ChangesBeforeItsTerm,
+    /// Who was removed is asked for its vote all the same, gives it, and it counts.
+    RemovedVote,
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -110,8 +110,9 @@ impl World {
             }
             Err(refusal) => {
                 trace!(self, "{node} is denied by {}: {}", at.id(), refusal.code);
-                if refusal.code == code::NO_QUORUM && self.stations.len() > 1 {
-                    let stations = self.where_to_go(at);
+                let stations = self.where_to_go(at);
+                let knows = !stations.addresses.is_empty() && !self.station(at).member.is_alone();
+                if refusal.code == code::NO_QUORUM && knows {
                     self.to_agent(id, StationMessage::Stations(stations));
                 }
                 self.deny(id, refusal);

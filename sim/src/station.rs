@@ -16,6 +16,7 @@ use crate::happening::Happening;
 use crate::link::LinkId;
 use crate::matrix::{Moment, Victim};
 use crate::member::Member;
+use crate::membership::Membership;
 use crate::plan::Plan;
 use crate::rules;
 use crate::trace;
@@ -89,18 +90,21 @@ pub struct Station {
     pub slow_until: u64,
     pub clock: Clock,
     pub wall_offset_ms: u64,
+    /// It will look again by itself.
+    pub ticks: bool,
 }
 
 /// The stations of a seed, of which the first has the graph's first word.
 pub fn group(plan: &Plan, cluster: Uuid) -> Vec<Station> {
-    let ids: Vec<StationId> = (0..plan.stations).map(|at| StationAt(at).id()).collect();
-    ids.iter()
-        .map(|id| Station::new(plan, cluster, *id, &ids))
+    let ids = (0..plan.stations).map(|at| StationAt(at).id());
+    let group = Membership::of(ids.clone());
+    ids.map(|id| Station::new(plan, cluster, id, group.clone()))
         .collect()
 }
 
 impl Station {
-    fn new(plan: &Plan, cluster: Uuid, id: StationId, group: &[StationId]) -> Self {
+    /// One that is to join a group knows nobody: it is told.
+    pub fn new(plan: &Plan, cluster: Uuid, id: StationId, group: Membership) -> Self {
         let found = Found {
             authority: None,
             cluster: ClusterId(cluster),
@@ -135,6 +139,7 @@ impl Station {
                 per_million: STEADY,
             },
             wall_offset_ms: 0,
+            ticks: false,
         }
     }
 
@@ -212,6 +217,7 @@ impl World {
         let config = station.config.clone();
         station.core = Some(LeaderCore::new(config, graph, rules::rules(), log_time));
         station.asked = (station.member.disk.file, station.member.disk.end());
+        station.ticks = true;
         let life = station.life;
         trace!(self, "{} starts, life {life}", at.id());
         let first = match self.station(at).member.is_alone() {

@@ -53,6 +53,8 @@ impl World {
             | Happening::OperatorActs
             | Happening::OperatorTriesAgain { .. }
             | Happening::OrderPassedOn { .. }
+            | Happening::ChangeWanted(_)
+            | Happening::ChangeAsked { .. }
             | Happening::Mischief
             | Happening::Calm
             | Happening::Look => None,
@@ -83,6 +85,8 @@ impl World {
             | Happening::AgentStarts { .. }
             | Happening::OperatorActs
             | Happening::OperatorTriesAgain { .. }
+            | Happening::ChangeWanted(_)
+            | Happening::ChangeAsked { .. }
             | Happening::Mischief
             | Happening::Calm
             | Happening::Look => None,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use mainstay_protocol::InstanceKey;
 
+use crate::changes::Changes;
 use crate::count::Counts;
 use crate::dice::Dice;
 use crate::group::Cuts;
@@ -88,6 +89,7 @@ pub struct World {
     pub links: BTreeMap<LinkId, Link>,
     pub links_made: u64,
     pub operators: Operators,
+    pub changes: Changes,
     pub oracle: Oracle,
     /// What was written so far, and the one death that is to come of it.
     pub writes: Writes,
@@ -113,8 +115,12 @@ impl World {
     }
 
     fn with(plan: Plan, mut dice: Dice, traced: bool) -> Self {
-        let nodes = (0..plan.nodes).map(|at| Node::new(at, &mut dice)).collect();
+        let nodes = (0..plan.nodes)
+            .map(|at| Node::new(at, plan.stations, &mut dice))
+            .collect();
         let stations = station::group(&plan, dice.uuid());
+        let changes = Changes::new(plan.seed);
+        let oracle = Oracle::of(stations[0].member.disk.group().clone());
         Self {
             plan,
             dice,
@@ -132,7 +138,8 @@ impl World {
             links: BTreeMap::new(),
             links_made: 0,
             operators: Operators::default(),
-            oracle: Oracle::default(),
+            changes,
+            oracle,
             writes: Writes::default(),
             kill: None,
             killed: false,
@@ -155,6 +162,9 @@ impl World {
     pub fn begins(&mut self, agents_ms: (u64, u64)) {
         for station in self.places() {
             self.queue.put(0, Happening::StationStarts(station));
+        }
+        for (at_ms, wish) in self.plan.changes.clone() {
+            self.queue.put(at_ms * 1000, Happening::ChangeWanted(wish));
         }
         for node in (0..self.nodes.len()).map(NodeAt) {
             let after = self.dice.between(agents_ms.0, agents_ms.1) * 1000;
@@ -226,6 +236,8 @@ impl World {
                 order,
                 ticket,
             } => self.order_arrives(station, order, ticket)?,
+            Happening::ChangeWanted(wish) => self.change_is_wanted(wish)?,
+            Happening::ChangeAsked { number } => self.change_is_asked(number)?,
             Happening::Mischief => self.mischief()?,
             Happening::Calm => self.becomes_calm(),
             Happening::Look => {}

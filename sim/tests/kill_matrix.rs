@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use mainstay_coordinator::{
     Apply, BasedOn, Change, Operation, PlacementWish, Reconfigure, StartOn, StartPlacement,
 };
-use mainstay_protocol::{InstanceKey, PlacementName};
+use mainstay_protocol::{InstanceKey, PlacementName, StationId};
 use mainstay_resource_graph::{
     DependsUntil, Graph, Kind, RestartPolicy, Target, Update, View, ViewExt,
 };
 use mainstay_sim::matrix::{Course, Kill, run};
+use mainstay_sim::membership::Change as MemberChange;
 use mainstay_sim::plan::{BAD_CONFIG, BAD_START, OUTSIDE};
 
 /// Of a failing course's last happenings.
@@ -145,6 +146,7 @@ fn a_start_a_stop_and_a_restart_survive_every_death() {
                 },
             ],
         ],
+        changes: vec![],
         ends: |graph| all_run(graph, "web", "{}"),
     });
 }
@@ -163,6 +165,24 @@ fn a_start_and_a_stop_survive_every_death_of_one_of_three_stations() {
             }],
             vec![start("greeter", "web")],
         ],
+        changes: vec![],
+        ends: |graph| all_run(graph, "web", "{}"),
+    });
+}
+
+// proves: S17
+#[test]
+fn a_group_that_grows_and_shrinks_survives_every_death_of_one_of_its_stations() {
+    let [one, two] = [1, 2].map(StationId);
+    survives_every_death(&Course {
+        name: "grow, shrink",
+        stations: 1,
+        groups: vec![vec![start("greeter", "web")]],
+        changes: vec![
+            MemberChange::Add(two),
+            MemberChange::Add(StationId(3)),
+            MemberChange::Remove(one),
+        ],
         ends: |graph| all_run(graph, "web", "{}"),
     });
 }
@@ -177,6 +197,7 @@ fn a_change_taken_while_it_runs_survives_every_death() {
             vec![apply(vec![put("flaky", "base", None)])],
             vec![reconfigure("base", r#"{"size":2}"#)],
         ],
+        changes: vec![],
         ends: |graph| all_run(graph, "base", r#"{"size":2}"#),
     });
 }
@@ -191,6 +212,7 @@ fn a_change_by_restart_survives_every_death() {
             vec![apply(vec![put("daemon", "base", None)])],
             vec![reconfigure("base", r#"{"size":2}"#)],
         ],
+        changes: vec![],
         ends: |graph| all_run(graph, "base", r#"{"size":2}"#),
     });
 }
@@ -214,6 +236,7 @@ fn a_change_that_is_no_good_is_taken_back_over_every_death() {
                     &format!(r#"{{"size":2,"bad":"{bad}"}}"#),
                 )],
             ],
+            changes: vec![],
             ends: |graph| all_run(graph, "base", r#"{"size":1}"#),
         });
     }
@@ -236,6 +259,7 @@ fn what_outlives_its_agent_is_taken_over_and_stopped_over_every_death() {
             }],
             vec![start(OUTSIDE, "vault")],
         ],
+        changes: vec![],
         ends: |graph| all_run(graph, "vault", r#"{"size":2}"#),
     });
 }
@@ -253,6 +277,7 @@ fn a_deletion_in_the_order_of_dependence_survives_every_death() {
             ])],
             vec![apply(vec![delete("base"), delete("tail")])],
         ],
+        changes: vec![],
         ends: |graph| match graph.count(Kind::Placement) + graph.count(Kind::Instance) {
             0 => Ok(()),
             left => Err(format!("{left} placements and instances are left")),

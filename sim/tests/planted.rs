@@ -5,6 +5,8 @@
 use mainstay_coordinator::planted::{self, Bug};
 use mainstay_coordinator::{Operation, StartOn, StartPlacement};
 use mainstay_sim::group::Place;
+use mainstay_sim::membership::Change;
+use mainstay_sim::station::StationAt;
 use mainstay_sim::world::World;
 use mainstay_sim::{Report, Violation, run};
 use mainstay_supervisor::planted as planted_in_supervisor;
@@ -103,7 +105,59 @@ fn planted_in_group(bug: mainstay_sim::planted::Bug) {
     mainstay_sim::planted::set(Some(bug));
     let found = first_broken();
     mainstay_sim::planted::set(None);
-    is_found(found, &["one log"]);
+    is_found(found, &["one log", "membership"]);
+}
+
+// proves: S17
+#[test]
+fn planted_learner_that_counts_for_a_majority_is_found() {
+    planted_in_group(mainstay_sim::planted::Bug::LearnersCount);
+}
+
+// proves: S17
+#[test]
+fn planted_second_change_before_the_first_is_committed_is_found() {
+    planted_in_group(mainstay_sim::planted::Bug::ChangesOverAChange);
+}
+
+// proves: S17
+#[test]
+fn planted_vote_of_a_removed_station_is_found() {
+    planted_in_group(mainstay_sim::planted::Bug::RemovedVote);
+}
+
+// proves: S17
+#[test]
+fn planted_change_before_anything_of_the_term_is_committed_is_found() {
+    mainstay_sim::planted::set(Some(mainstay_sim::planted::Bug::ChangesBeforeItsTerm));
+    let found = changes_before_its_term();
+    mainstay_sim::planted::set(None);
+    is_found(
+        Some((0, found.expect_err("it is found").to_string())),
+        &["membership"],
+    );
+    assert_eq!(changes_before_its_term(), Ok(()));
+}
+
+/// Of four the leader is cut off. The next one is heard by too few to commit anything, and is to remove the old one: those that
+/// would be left are enough.
+fn changes_before_its_term() -> Result<(), Violation> {
+    let mut world = World::settled(4)?;
+    let old = world.decider().expect("it is settled");
+    world.runs_for(5_000)?;
+    world.cuts_out(&[Place::Station(old)]);
+    let leads = |world: &World, at: StationAt| at != old && world.station(at).member.leads();
+    world.runs_until(30_000, |world| world.places().any(|at| leads(world, at)))?;
+    let new = world.places().find(|at| leads(&world, *at));
+    let new = new.expect("another leads");
+    let deaf = world.places().find(|at| *at != old && *at != new);
+    world.cuts_out(&[Place::Station(deaf.expect("there are four"))]);
+    let change = Change::Remove(old.id());
+    world.wants(change);
+    world.asked_to_change(new, change)?;
+    world.runs_for(1_000)?;
+    world.heals();
+    world.runs_for(30_000)
 }
 
 // proves: S17

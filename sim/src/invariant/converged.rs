@@ -12,6 +12,7 @@ use mainstay_resource_graph::{
 
 use crate::host::Phase;
 use crate::node::Node;
+use crate::station::StationAt;
 use crate::world::World;
 
 /// Entries that may be on their way to a station that is well.
@@ -24,7 +25,8 @@ impl World {
         let Some(core) = self.coordinator() else {
             return vec!["nobody leads".to_owned()];
         };
-        for at in self.places() {
+        self.group_not_converged(&mut missing);
+        for at in self.oracle.group().members().map(StationAt::of) {
             let station = self.station(at);
             let behind = self.oracle.log_length() - station.member.applied;
             if station.core.is_none() || behind > BEHIND_MAX {

@@ -6,6 +6,7 @@ mod converged;
 mod deadlines;
 mod exactly_once;
 mod full_pass;
+mod membership;
 mod old_leader;
 mod one_holder;
 mod one_log;
@@ -29,8 +30,11 @@ use mainstay_supervisor::Identity;
 
 use crate::count::Counts;
 use crate::disk::Slot;
+use crate::membership::Membership;
 use crate::node::Node;
 use crate::world::{Held, World};
+
+use membership::Members;
 
 /// An invariant that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +79,9 @@ pub struct Oracle {
     /// The one log, the first entry at 0, and its newest log time.
     log: Vec<Slot>,
     log_time: Timestamp,
+    /// Up to where a leader counted that a majority keeps it.
+    counted: u64,
+    members: Members,
     /// Who led by which term.
     leaders: BTreeMap<Term, StationId>,
     /// The digest of the state at points of the log.
@@ -95,6 +102,14 @@ pub struct Oracle {
 }
 
 impl Oracle {
+    /// Of a cluster that these stations founded.
+    pub fn of(group: Membership) -> Self {
+        Self {
+            members: Members::of(group),
+            ..Self::default()
+        }
+    }
+
     /// An entry is durable, and the core is about to be told.
     fn committed(&mut self, entry: &Arc<Entry>) {
         self.entries += 1;
@@ -144,9 +159,9 @@ impl Oracle {
 
     /// The checksum of what was committed, and its bytes.
     pub fn log_crc(&self) -> (u32, u64) {
-        let entries = self.log.iter().filter_map(|slot| slot.entry.as_deref());
+        let entries = self.log.iter().filter_map(|slot| slot.entry());
         entries.fold((0, 0), |(crc, bytes), entry| {
-            let body = codec::encode(entry);
+            let body = codec::encode(entry.as_ref());
             (crc32c::crc32c_append(crc, &body), bytes + body.len() as u64)
         })
     }
@@ -204,6 +219,6 @@ impl World {
                 self.oracle.is_state(applied, core.graph(), "at the end")?;
             }
         }
-        Ok(())
+        self.members_agree()
     }
 }

@@ -1,23 +1,39 @@
 //! The stations of a group have one log: what one takes for committed is kept by a majority, stays what it was for all of
 //! them, was decided by the one leader of its term, and its time goes on. The same point of it is the same state.
 
+use std::collections::BTreeSet;
+
 use mainstay_protocol::{StationId, Term};
 use mainstay_resource_graph::Graph;
 
 use super::{Oracle, Violation, demand};
-use crate::disk::Slot;
+use crate::disk::{Says, Slot};
 use crate::world::Held;
 
 const NAME: &str = "one log";
 
 fn says(slot: &Slot) -> String {
-    match &slot.entry {
-        Some(entry) => format!("{:?} in term {}", entry.proposal(), slot.term),
-        None => format!("the begin of term {}", slot.term),
+    match &slot.says {
+        Says::Entry(entry) => format!("{:?} in term {}", entry.proposal(), slot.term),
+        Says::Group(group) => format!("{group:?} in term {}", slot.term),
+        Says::Begin => format!("the begin of term {}", slot.term),
     }
 }
 
 impl Oracle {
+    pub fn counted(&self) -> u64 {
+        self.counted
+    }
+
+    /// A leader counts that `kept` of those that vote in its group have this, and all before it, on disk.
+    pub fn counts(&mut self, leader: StationId, index: u64, kept: usize, majority: usize) -> Held {
+        demand(NAME, kept >= majority, || {
+            format!("{leader} takes {index} for committed, and {kept} stations keep it")
+        })?;
+        self.counted = index;
+        Ok(())
+    }
+
     /// A station takes this for committed; `kept` stations have it on disk. Says whether it is the first that does.
     pub fn commits(
         &mut self,
@@ -40,13 +56,16 @@ impl Oracle {
         demand(NAME, index == next, || {
             format!("{index} is committed before {next}")
         })?;
-        demand(NAME, kept >= majority, || {
+        demand(NAME, kept >= majority || index <= self.counted, || {
             format!(
                 "{} is taken for committed, and {kept} stations keep it",
                 says(slot)
             )
         })?;
-        if let Some(entry) = &slot.entry {
+        if let Says::Group(group) = &slot.says {
+            self.members.changes_to(group)?;
+        }
+        if let Some(entry) = slot.entry() {
             demand(NAME, entry.log_time > self.log_time, || {
                 format!(
                     "log time goes back from {} to {}",
@@ -62,7 +81,10 @@ impl Oracle {
     }
 
     /// One station at most leads by a term, and leads by it as long as it likes.
-    pub fn leads(&mut self, term: Term, station: StationId) -> Held {
+    pub fn leads(&mut self, term: Term, station: StationId, by: &BTreeSet<StationId>) -> Held {
+        if !self.leaders.contains_key(&term) {
+            self.members.elect(term, station, by)?;
+        }
         let leader = *self.leaders.entry(term).or_insert(station);
         demand(NAME, leader == station, || {
             format!("{leader} and {station} both lead by term {term}")

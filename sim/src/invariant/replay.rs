@@ -14,8 +14,8 @@ const NAME: &str = "replay";
 /// From the bytes.
 pub(super) fn log(graph: &Graph, log: &[Slot]) -> Held {
     let mut replayed = Graph::new();
-    for entry in log.iter().filter_map(|slot| slot.entry.as_deref()) {
-        let entry: Entry = codec::decode(&codec::encode(entry), limits::DECODE_BYTES_MAX)
+    for entry in log.iter().filter_map(|slot| slot.entry()) {
+        let entry: Entry = codec::decode(&codec::encode(entry.as_ref()), limits::DECODE_BYTES_MAX)
             .expect("this build reads what it writes");
         replayed.apply(&entry.delta);
     }

@@ -6,15 +6,18 @@ use mainstay_protocol::{StationId, Term};
 
 use super::{ELECTION_MS_MIN, HEARTBEAT, Lead, MS, Member, Role, Round, Word};
 use crate::dice::Dice;
-use crate::disk::{Ballot, Point};
+use crate::disk::{Ballot, Point, Says};
 use crate::planted::{Bug, is};
 
 impl Member {
     pub(super) fn asks_before(&mut self, now: u64, dice: &mut Dice) {
-        if self.is_alone() {
-            return self.stands(now, dice);
+        if self.votes_alone() {
+            return self.stands(Round::Election, now, dice);
         }
         self.wait(now, dice);
+        if !self.has_a_vote() {
+            return;
+        }
         self.role = Role::Asks(Round::Before, [self.id].into());
         self.leader = None;
         let ask = Word::Vote {
@@ -22,27 +25,48 @@ impl Member {
             term: self.term().next(),
             last: self.disk.last(),
         };
-        let asks = self.others.iter().map(|other| (*other, ask.clone()));
-        self.out.extend(asks);
+        let asks = self.electors().into_iter();
+        self.out.extend(asks.map(|other| (other, ask.clone())));
+    }
+
+    /// Its own vote counts: nobody else stands for election.
+    pub(super) fn has_a_vote(&self) -> bool {
+        self.disk.group().voters.contains(&self.id)
+    }
+
+    /// Who is asked for a vote.
+    fn electors(&self) -> Vec<StationId> {
+        let all = match is(Bug::RemovedVote) {
+            true => self.disk.ever(),
+            false => self.disk.group().voters.clone(),
+        };
+        all.into_iter().filter(|one| *one != self.id).collect()
+    }
+
+    /// Who was removed, and knows that it is committed, votes for nobody. Who learns may be asked: it may be a voter by what
+    /// has not reached it yet.
+    fn has_a_say(&self) -> bool {
+        let committed = self.disk.group_at(self.commit);
+        let in_group = self.disk.group().knows(self.id) || committed.knows(self.id);
+        in_group || is(Bug::RemovedVote)
     }
 
     /// For election.
-    fn stands(&mut self, now: u64, dice: &mut Dice) {
+    pub(super) fn stands(&mut self, round: Round, now: u64, dice: &mut Dice) {
         self.wait(now, dice);
-        self.role = Role::Asks(Round::Election, BTreeSet::new());
+        self.role = Role::Asks(round, BTreeSet::new());
         self.leader = None;
         let term = self.term().next();
         let voted = Some(self.id);
         self.disk.vote(Ballot { term, voted });
         let last = self.disk.last();
-        let (round, granted) = (Round::Election, true);
         let own = Word::Voted {
             round,
             term,
-            granted,
+            granted: true,
         };
         self.hold(self.id, own);
-        for other in self.others.clone() {
+        for other in self.electors() {
             self.hold(other, Word::Vote { round, term, last });
         }
     }
@@ -67,7 +91,8 @@ impl Member {
     }
 
     pub(super) fn asked_before(&mut self, from: StationId, term: Term, last: Point, now: u64) {
-        let granted = term > self.term() && self.is_current(last) && !self.has_leader(now);
+        let free = self.has_a_say() && !self.has_leader(now);
+        let granted = term > self.term() && self.is_current(last) && free;
         let voted = Word::Voted {
             round: Round::Before,
             term: if granted { term } else { self.term() },
@@ -79,12 +104,13 @@ impl Member {
     pub(super) fn asked(
         &mut self,
         from: StationId,
-        term: Term,
+        (round, term): (Round, Term),
         last: Point,
         now: u64,
         dice: &mut Dice,
     ) {
-        if term > self.term() && self.has_leader(now) {
+        let held_back = round != Round::Handed && self.has_leader(now);
+        if (term > self.term() && held_back) || !self.has_a_say() {
             return;
         }
         if term > self.term() {
@@ -99,7 +125,7 @@ impl Member {
             self.disk.vote(Ballot { term, voted });
         }
         let voted = Word::Voted {
-            round: Round::Election,
+            round,
             term: self.term(),
             granted,
         };
@@ -118,29 +144,34 @@ impl Member {
         if term > self.term() && !before {
             return self.learns(term, now, dice);
         }
-        let majority = self.majority();
         let sought = match round {
             Round::Before => self.term().next(),
-            Round::Election => self.term(),
+            Round::Election | Round::Handed => self.term(),
         };
+        let group = self.disk.group();
         let Role::Asks(asked, votes) = &mut self.role else {
             return;
         };
-        if !granted || round != *asked || term != sought {
+        let counts = group.voters.contains(&from) || is(Bug::RemovedVote);
+        if !granted || round != *asked || term != sought || !counts {
             return;
         }
         votes.insert(from);
-        if votes.len() >= majority && before {
-            self.stands(now, dice);
-        } else if votes.len() >= majority {
-            // Who voted has been heard; the others are as good as heard until they would have been.
-            let heard = self.others.iter().map(|other| (*other, now)).collect();
-            self.role = Role::Leads(Lead {
-                heard,
-                beats_at: now + HEARTBEAT,
-                ..Lead::default()
-            });
-            self.add(None, now);
+        if votes.len() < group.majority() {
+            return;
         }
+        if before {
+            return self.stands(Round::Election, now, dice);
+        }
+        let by = std::mem::take(votes);
+        // Who voted has been heard; the others are as good as heard until they would have been.
+        let heard = self.others().into_iter().map(|other| (other, now));
+        self.role = Role::Leads(Lead {
+            by,
+            heard: heard.collect(),
+            beats_at: now + HEARTBEAT,
+            ..Lead::default()
+        });
+        self.add(Says::Begin, now);
     }
 }

@@ -5,6 +5,7 @@
 
 mod asked;
 mod leading;
+mod members;
 
 use mainstay_coordinator::{Operation, StartOn, StartPlacement};
 use mainstay_protocol::command::{Command, Order, Stop, StopManner};
@@ -69,8 +70,8 @@ fn heals(world: &mut World) {
     });
     comes_to(world, 60_000, "every station has all of the log", |world| {
         let length = world.oracle.log_length();
-        let mut stations = world.stations.iter();
-        stations.all(|station| station.member.applied == length)
+        let mut group = world.oracle.group().members().map(StationAt::of);
+        group.all(|at| world.station(at).member.applied == length)
     });
     let look = world.final_look();
     held(world, look);

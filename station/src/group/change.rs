@@ -38,7 +38,10 @@ pub async fn add(shared: &Shared, station: StationId, address: &str) -> Result<A
         );
     }
     let known = status.addresses.get(&station);
-    if known.is_some_and(|known| known == address) && status.voters.contains(&station) {
+    // What stands in the log may yet be truncated with its leader. What the graph shows stands behind it, and is committed.
+    let shown = !matches!(state(shared, station), None | Some(StationState::Joining));
+    let votes = status.voters.contains(&station) && shown;
+    if known.is_some_and(|known| known == address) && votes {
         return Ok(accepted(shared, format!("{station} votes already"), false));
     }
     if known.is_none() && status.addresses.len() >= limits::STATIONS_MAX {
