@@ -23,10 +23,9 @@ mod tests;
 use serde_json::{Map, Value, json};
 
 use crate::problem::Problem;
-use crate::routes;
 use crate::routes::{
-    BACKUP_CONTENT, DATA_AGE_HEADER, IDEMPOTENCY_KEY_HEADER, Method, NEXT_CURSOR_HEADER, Needs,
-    REQUEST_ID_HEADER, Route,
+    self, BACKUP_CONTENT, DATA_AGE_HEADER, IDEMPOTENCY_KEY_HEADER, Method, NEXT_CURSOR_HEADER,
+    Needs, REQUEST_ID_HEADER, Route,
 };
 use query::{Shape, Word};
 use schemas::{Of, Schemas};

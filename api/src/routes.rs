@@ -126,6 +126,18 @@ impl Asker {
         }
     }
 
+    /// The group that lets it do more than it was let in for.
+    pub fn group(&self) -> Option<&InGroup> {
+        match self {
+            Self::Person { group, .. } => group.as_ref(),
+            Self::Stranger
+            | Self::Station(_)
+            | Self::Agent(_)
+            | Self::Expired(_)
+            | Self::Refused(_, _) => None,
+        }
+    }
+
     pub fn may(&self, route: &Route) -> bool {
         match (route.needs, self) {
             (Needs::Nobody, _) => true,

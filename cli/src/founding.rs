@@ -7,7 +7,10 @@ use mainstay_identity::{
     Authority, Credentials, DAEMON_VALID, DIRECTORY, IdentityError, Keep, KeepError, Membership,
     NodeKey, SealKey, seal,
 };
-use mainstay_protocol::{Bearer, ClusterId};
+use mainstay_protocol::{Bearer, ClusterId, StationId};
+
+/// The station that a cluster begins with.
+pub const FIRST: StationId = StationId(1);
 
 /// What lets others in.
 pub struct Founded {

@@ -47,6 +47,14 @@ pub fn check_values(schema: &Value, config: &Value) -> Vec<Wrong> {
     found
 }
 
+/// A field of what stands at this path.
+pub(crate) fn field(path: &str, name: &str) -> String {
+    match path {
+        "" => name.to_owned(),
+        path => format!("{path}.{name}"),
+    }
+}
+
 /// The field being looked at.
 struct Place {
     path: String,
@@ -62,12 +70,8 @@ impl Place {
     }
 
     fn field(&self, name: &str) -> Self {
-        let path = match self.path.as_str() {
-            "" => name.to_owned(),
-            path => format!("{path}.{name}"),
-        };
         Self {
-            path,
+            path: field(&self.path, name),
             depth: self.depth + 1,
         }
     }

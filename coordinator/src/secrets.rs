@@ -10,15 +10,11 @@ use mainstay_protocol::{InstanceKey, NodeName, SecretName};
 use mainstay_resource_graph::{Desired, Key, Kind, Relation, Secret, Vertex, View, ViewExt};
 use serde_json::Value;
 
-use crate::schema::Wrong;
+use crate::schema::{Wrong, field};
 
 /// Every text of a configuration that refers to a secret, or tries to, with the field it stands in.
 fn texts(json: &str) -> Vec<(String, String)> {
     fn walk(value: &Value, path: &str, found: &mut Vec<(String, String)>) {
-        let field = |name: &str| match path {
-            "" => name.to_owned(),
-            path => format!("{path}.{name}"),
-        };
         match value {
             Value::String(text) => {
                 if SecretReference::of(text).is_some() {
@@ -27,12 +23,12 @@ fn texts(json: &str) -> Vec<(String, String)> {
             }
             Value::Array(items) => {
                 for (number, item) in items.iter().enumerate() {
-                    walk(item, &field(&number.to_string()), found);
+                    walk(item, &field(path, &number.to_string()), found);
                 }
             }
             Value::Object(fields) => {
                 for (name, value) in fields {
-                    walk(value, &field(name), found);
+                    walk(value, &field(path, name), found);
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -72,8 +68,8 @@ pub fn wrong_references(view: &dyn View, json: &str) -> Vec<Wrong> {
                 if secret(view, &name).is_some() {
                     continue;
                 }
-                let known = known(view);
-                let near = nearest(name.as_str(), known.iter().map(SecretName::as_str));
+                let known = view.names(Kind::Secret);
+                let near = nearest(name.as_str(), known.iter().map(String::as_str));
                 (not_there(&name), near)
             }
         };
@@ -118,7 +114,7 @@ pub fn handed_out(
 }
 
 /// The secrets that an instance runs with, or is to run with.
-pub fn names_of(view: &dyn View, instance: &InstanceKey) -> BTreeSet<SecretName> {
+fn names_of(view: &dyn View, instance: &InstanceKey) -> BTreeSet<SecretName> {
     let subject = Key::Instance(instance.clone());
     let known = view.instance(instance);
     let given = known.and_then(|known| known.given).map(Key::Configuration);
@@ -156,15 +152,6 @@ fn secret(view: &dyn View, name: &SecretName) -> Option<Secret> {
         Vertex::Secret(secret) => Some(secret.clone()),
         _ => None,
     }
-}
-
-fn known(view: &dyn View) -> Vec<SecretName> {
-    let keys = view.keys(Kind::Secret).into_iter();
-    keys.filter_map(|key| match key {
-        Key::Secret(name) => Some(name),
-        _ => None,
-    })
-    .collect()
 }
 
 fn not_there(name: &SecretName) -> String {

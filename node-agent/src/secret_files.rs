@@ -31,7 +31,7 @@ const IN_MEMORY: [&str; 2] = ["/run", "/dev/shm"];
 
 /// Where an incarnation finds its secrets, whether they are there yet or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SecretFiles {
+pub(crate) struct SecretFiles {
     agent: PathBuf,
     slot: String,
 }
@@ -71,11 +71,14 @@ impl SecretFiles {
         references: BTreeSet<SecretReference>,
         ctx: &Context,
     ) -> Result<(), CannotStart> {
+        if references.is_empty() {
+            return Ok(());
+        }
+        let directory = self.directory().map_err(not_written)?;
         for reference in references {
-            let path = self.path(&reference).map_err(CannotStart::not_now)?;
-            if !path.exists() {
+            if !directory.join(name(&reference)).exists() {
                 let bytes = ctx.secret(&reference.clone().into()).await?;
-                self.add(&reference, &bytes).map_err(not_written)?;
+                add(&directory, &reference, &bytes).map_err(not_written)?;
             }
         }
         Ok(())
@@ -122,29 +125,22 @@ impl SecretFiles {
             self.remove();
             return Ok(());
         }
-        let directory = made_root(&self.agent)?.join(&self.slot);
-        remove(&directory)?;
+        self.remove();
+        let directory = self.directory()?;
         for (reference, bytes) in secrets {
-            let path = self.add(reference, bytes)?;
-            own(&path, owner)?;
+            own(&add(&directory, reference, bytes)?, owner)?;
         }
         own(&directory, owner)
     }
 
-    fn add(&self, reference: &SecretReference, bytes: &SecretBytes) -> io::Result<PathBuf> {
+    /// Where its files are to be, made if it is not there.
+    fn directory(&self) -> io::Result<PathBuf> {
         let directory = made_root(&self.agent)?.join(&self.slot);
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&directory)?;
-        let path = directory.join(name(reference));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o400)
-            .open(&path)?;
-        file.write_all(bytes.expose())?;
-        Ok(path)
+        Ok(directory)
     }
 
     /// The incarnation is over.
@@ -152,8 +148,11 @@ impl SecretFiles {
         let Some(root) = made(&self.agent) else {
             return;
         };
-        if let Err(error) = remove(&root.join(&self.slot)) {
-            tracing::warn!(slot = self.slot, %error, "its secrets cannot be taken away");
+        match fs::remove_dir_all(root.join(&self.slot)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                tracing::warn!(slot = self.slot, %error, "its secrets cannot be taken away");
+            }
+            Ok(()) | Err(_) => {}
         }
     }
 }
@@ -165,10 +164,7 @@ pub(crate) fn sweep(agent: &Path, held: impl Fn(&SlotName) -> bool) {
         return;
     };
     let entries = fs::read_dir(&root).into_iter().flatten().flatten();
-    let names: BTreeSet<String> = entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
-    for name in names {
+    for name in entries.filter_map(|entry| entry.file_name().into_string().ok()) {
         let kept = name.ends_with(KEPT);
         if !kept && !SlotName::new(&name).is_ok_and(|name| held(&name)) {
             let files = SecretFiles {
@@ -191,9 +187,16 @@ pub fn take_away_secrets(agent: &Path) {
 
 /// Where it is, if it was ever made, and is this agent's own.
 fn made(agent: &Path) -> Option<PathBuf> {
-    let own = name_of_root(agent).ok()?;
-    let root = fs::read_link(agent.join(LINK)).ok()?;
-    root.ends_with(own).then_some(root)
+    known(agent, &name_of_root(agent).ok()?).ok().flatten()
+}
+
+fn known(agent: &Path, own: &str) -> io::Result<Option<PathBuf>> {
+    match fs::read_link(agent.join(LINK)) {
+        // Copied along with the directory, it leads to another agent's.
+        Ok(root) => Ok(Some(root).filter(|root| root.ends_with(own))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Names of secrets begin with a letter or a digit: no file of the machine is taken for one.
@@ -207,12 +210,9 @@ fn name(reference: &SecretReference) -> String {
 /// Where it was in an earlier life, or where it is going to be.
 fn root(agent: &Path) -> io::Result<PathBuf> {
     let own = name_of_root(agent)?;
-    match fs::read_link(agent.join(LINK)) {
-        Ok(root) if root.ends_with(&own) => Ok(root),
-        // Copied along with the directory: it leads to another agent's.
-        Ok(_) => chosen(&own),
-        Err(error) if error.kind() == ErrorKind::NotFound => chosen(&own),
-        Err(error) => Err(error),
+    match known(agent, &own)? {
+        Some(root) => Ok(root),
+        None => chosen(&own),
     }
 }
 
@@ -280,11 +280,25 @@ fn own(path: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
     }
 }
 
-fn remove(directory: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
+/// Whole or not at all: memory may be full, and a file that is there is taken for what it is to be.
+fn add(directory: &Path, reference: &SecretReference, bytes: &SecretBytes) -> io::Result<PathBuf> {
+    let name = name(reference);
+    let aside = directory.join(format!(".{name}"));
+    // Of an agent that was killed while it wrote.
+    let _ = fs::remove_file(&aside);
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o400)
+        .open(&aside)
+        .and_then(|mut file| file.write_all(bytes.expose()));
+    if let Err(error) = written {
+        let _ = fs::remove_file(&aside);
+        return Err(error);
     }
+    let path = directory.join(name);
+    fs::rename(aside, &path)?;
+    Ok(path)
 }
 
 #[cfg(test)]

@@ -70,6 +70,14 @@ impl Role {
         remembered == alone || remembered.starts_with(&format!("{by_group}; "))
     }
 
+    /// Of somebody who did something as a member of a group: who, as what, and by which. None: it was nobody's group.
+    pub fn by_group(remembered: &str) -> Option<(&str, Self, &str)> {
+        let (name, rest) = remembered.split_once(" (")?;
+        let (_, as_member) = rest.strip_suffix(')')?.split_once("; ")?;
+        let (role, group) = as_member.split_once(" by ")?;
+        Some((name, role.parse().ok()?, group))
+    }
+
     pub const ALL: [Self; 3] = [Self::Reader, Self::Operator, Self::Admin];
 
     pub const fn as_str(self) -> &'static str {
@@ -164,6 +172,29 @@ mod tests {
             "mainstay://00000000-0000-0000-0000-000000000007/person/ada/god",
         ] {
             assert_eq!(Bearer::of_uri(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn who_did_it_is_read_as_it_was_written() {
+        for role in Role::ALL {
+            let alone = role.of("ada");
+            assert!(role.was("ada", &alone) && !role.was("ad", &alone));
+            assert_eq!(Role::by_group(&alone), None);
+            for more in Role::ALL {
+                let member = role.of_member("ada", more, "ops");
+                assert!(role.was("ada", &member) && !role.was("bo", &member));
+                assert_eq!(Role::by_group(&member), Some(("ada", more, "ops")));
+            }
+        }
+        assert!(!Role::Reader.was("ada", &Role::Admin.of("ada")));
+        for nobody in [
+            "",
+            "root",
+            "the end of the group ops",
+            "ada (reader; god by ops)",
+        ] {
+            assert_eq!(Role::by_group(nobody), None, "{nobody}");
         }
     }
 }

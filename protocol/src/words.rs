@@ -1,4 +1,4 @@
-//! Words for people: a text cut to its bound, what a panic said, the nearest valid names to a wrong one.
+//! Words for people: a text cut to its bound, what a panic said, the first of many, the nearest valid names to a wrong one.
 
 use std::any::Any;
 use std::fmt::Display;
@@ -29,6 +29,16 @@ pub fn of_panic(payload: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "a panic without words".to_owned())
 }
 
+/// The first ones, and how many more there are.
+pub fn several<T: Display>(all: impl ExactSizeIterator<Item = T>, named: usize) -> String {
+    let more = all.len().saturating_sub(named);
+    let mut names: Vec<String> = all.take(named).map(|one| one.to_string()).collect();
+    if more > 0 {
+        names.push(format!("{more} more"));
+    }
+    names.join(", ")
+}
+
 /// The valid names that a wrong one may have meant: at most `NEAREST_MAX`, the likest first.
 pub fn nearest<'a>(wrong: &str, valid: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut scored: Vec<(f64, &str)> = valid
@@ -54,6 +64,13 @@ fn likeness(wrong: &str, name: &str) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_of_many_are_named_and_the_others_counted() {
+        for (all, told) in [(0, ""), (1, "0"), (2, "0, 1"), (3, "0, 1, 1 more")] {
+            assert_eq!(several(0..all, 2), told);
+        }
+    }
 
     #[test]
     fn a_text_is_cut_at_a_whole_character() {

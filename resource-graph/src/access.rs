@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use mainstay_protocol::{Admits, Bearer, PersonName, Role, Timestamp};
+use mainstay_protocol::{Admits, Bearer, PeopleName, PersonName, Role, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use crate::vertex::Cluster;
 
 /// SHA-256.
 pub type Digest = [u8; 32];
@@ -64,10 +66,70 @@ pub struct People {
     pub by: String,
 }
 
+impl Cluster {
+    /// The group that lets somebody do the most, if one lets it do more than its own role.
+    pub fn group_of(&self, person: &str, own: Role) -> Option<(&PeopleName, &People)> {
+        let is_member = |group: &People| group.members.iter().any(|one| one.as_str() == person);
+        self.groups
+            .iter()
+            .filter(|(_, group)| group.role > own && is_member(group))
+            .max_by_key(|(_, group)| group.role)
+    }
+}
+
 /// What is handed to services that refer to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secret {
     /// Under the stations' seal key.
     pub sealed: Vec<u8>,
     pub by: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use mainstay_protocol::{ClusterId, ClusterName, Epoch};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::policy::Settings;
+
+    #[test]
+    fn the_group_that_lets_somebody_do_the_most_counts() {
+        // proves: U1
+        let group = |role, member: &str| People {
+            role,
+            members: [PersonName::new(member).unwrap()].into(),
+            by: "root".to_owned(),
+        };
+        let groups = [
+            ("a", group(Role::Operator, "ada")),
+            ("b", group(Role::Admin, "ada")),
+            ("c", group(Role::Reader, "ada")),
+            ("d", group(Role::Operator, "bo")),
+        ];
+        let cluster = Cluster {
+            id: ClusterId(Uuid::from_u128(1)),
+            epoch: Epoch(1),
+            name: ClusterName::new("prod").unwrap(),
+            settings: Settings::LAN,
+            rules_off: BTreeMap::new(),
+            authority: None,
+            groups: groups
+                .map(|(name, group)| (PeopleName::new(name).unwrap(), group))
+                .into(),
+        };
+        for (person, own, expected) in [
+            ("ada", Role::Reader, Some("b")),
+            ("ada", Role::Operator, Some("b")),
+            ("ada", Role::Admin, None),
+            ("bo", Role::Reader, Some("d")),
+            ("bo", Role::Operator, None),
+            ("cy", Role::Reader, None),
+        ] {
+            let group = cluster.group_of(person, own).map(|(name, _)| name.as_str());
+            assert_eq!(group, expected, "{person} {own:?}");
+        }
+    }
 }

@@ -35,6 +35,19 @@ pub trait ViewExt: View {
         }
     }
 
+    /// How people call what there is of a kind: its reference, without the kind.
+    fn names(&self, kind: Kind) -> Vec<String> {
+        let keys = self.keys(kind).into_iter();
+        keys.map(|key| {
+            let reference = key.to_string();
+            match reference.split_once('/') {
+                Some((_, name)) => name.to_owned(),
+                None => reference,
+            }
+        })
+        .collect()
+    }
+
     fn station(&self, id: StationId) -> Option<Station> {
         match &self.record(&Key::Station(id))?.vertex {
             Vertex::Station(station) => Some(station.clone()),

@@ -39,7 +39,7 @@ pub struct Access {
 }
 
 /// What a secret is sealed as: it opens as no other.
-pub fn secret_name(name: &str) -> String {
+fn secret_name(name: &str) -> String {
     format!("secret/{name}")
 }
 
@@ -120,6 +120,12 @@ impl Access {
     pub fn seal(&self, name: &str, secret: &[u8]) -> Result<Vec<u8>, Problem> {
         seal(self.seal_key()?, &secret_name(name), secret)
             .map_err(|error| Problem::new(code::INTERNAL, "seal a secret", error.to_string()))
+    }
+
+    /// What `seal` was given.
+    pub fn unseal(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>, Problem> {
+        unseal(self.seal_key()?, &secret_name(name), sealed)
+            .map_err(|error| Problem::new(code::NO_SEAL_KEY, "open a secret", error.to_string()))
     }
 
     /// A certificate for whoever was let in.

@@ -9,6 +9,7 @@
 
 mod change;
 mod joining;
+mod judge;
 mod watch;
 mod ways;
 

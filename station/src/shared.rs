@@ -134,16 +134,10 @@ impl Shared {
             return asker;
         };
         let cluster = self.store.view().record(&Key::Cluster);
-        let groups = match cluster.as_deref().map(|record| &record.vertex) {
-            Some(Vertex::Cluster(cluster)) => Some(&cluster.groups),
+        let of = match cluster.as_deref().map(|record| &record.vertex) {
+            Some(Vertex::Cluster(cluster)) => cluster.group_of(&name, role),
             _ => None,
         };
-        let of = groups
-            .into_iter()
-            .flatten()
-            .filter(|(_, group)| group.members.iter().any(|one| one.as_str() == name))
-            .filter(|(_, group)| group.role > role)
-            .max_by_key(|(_, group)| group.role);
         let group = of.map(|(of, group)| InGroup {
             name: of.to_string(),
             role: group.role,

@@ -110,10 +110,7 @@ impl Db {
 
     /// For looking without touching: replay, snapshots.
     pub(crate) fn open_read_only(path: &Path) -> Result<Self, rocksdb::Error> {
-        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
-        let families = families().map(|name| (name, family_options(&cache)));
-        DB::open_cf_with_opts_for_read_only(&options(), path, families, false)
-            .map(|db| Self(Arc::new(db)))
+        Self::read_only(&options(), path)
     }
 
     /// For looking at a checkpoint: it has the end of the write-ahead log as it was while somebody wrote on, and the last
@@ -121,10 +118,7 @@ impl Db {
     pub(crate) fn open_checkpoint(path: &Path) -> Result<Self, rocksdb::Error> {
         let mut options = options();
         options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
-        let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
-        let families = families().map(|name| (name, family_options(&cache)));
-        DB::open_cf_with_opts_for_read_only(&options, path, families, false)
-            .map(|db| Self(Arc::new(db)))
+        Self::read_only(&options, path)
     }
 
     /// For looking at what is known to be damaged.
@@ -135,9 +129,13 @@ impl Db {
             Leniency::AnyDamage => DBRecoveryMode::SkipAnyCorruptedRecord,
         });
         options.set_track_and_verify_wals_in_manifest(false);
+        Self::read_only(&options, path)
+    }
+
+    fn read_only(options: &Options, path: &Path) -> Result<Self, rocksdb::Error> {
         let cache = Cache::new_lru_cache(BLOCK_CACHE_BYTES);
         let families = families().map(|name| (name, family_options(&cache)));
-        DB::open_cf_with_opts_for_read_only(&options, path, families, false)
+        DB::open_cf_with_opts_for_read_only(options, path, families, false)
             .map(|db| Self(Arc::new(db)))
     }
 

@@ -21,7 +21,10 @@ macro_rules! families {
         impl Record for $record {
             const FAMILY: u16 = $family;
         }
-    )*};
+    )*
+        #[cfg(test)]
+        const FAMILIES: &[&str] = &[$($name),*];
+    };
 }
 
 families! {
@@ -181,3 +184,6 @@ pub(crate) struct SnapshotHead {
 pub(crate) struct SnapshotEnd {
     pub records: u64,
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,7 +92,7 @@ impl Log for LogHandle {
 }
 
 /// How the tracking station looks from here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogStatus {
     pub leads: bool,
     pub leader: Option<StationId>,

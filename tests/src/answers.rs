@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::cluster::Cluster;
+use crate::command::Run;
 
 /// The causes in a `why` tree behind which nothing is known.
 pub fn roots(why: &Value) -> Vec<Value> {
@@ -21,7 +22,34 @@ pub fn decided<'a>(decisions: &'a [Value], rule: &str, code: &str) -> Option<&'a
     })
 }
 
+/// The one process that an instance says it stands for.
+#[track_caller]
+pub fn pid_of(instance: &Value) -> u32 {
+    let process = &instance["process"];
+    assert_eq!(process.as_array().map(Vec::len), Some(1), "{instance:#}");
+    let pid = process[0]["pid"]
+        .as_u64()
+        .and_then(|pid| pid.try_into().ok());
+    pid.unwrap_or_else(|| panic!("no pid: {instance:#}"))
+}
+
 impl Cluster {
+    /// `mainstay start process --name NAME --on n1` with this configuration.
+    #[track_caller]
+    pub fn start_process(&self, name: &str, config: &Value, more: &[&str]) -> Run {
+        let pairs: Vec<String> = config
+            .as_object()
+            .expect("a configuration is an object")
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        let mut words = vec!["start", "process", "--name", name, "--on", "n1"];
+        words.extend(more);
+        words.push("--config");
+        words.extend(pairs.iter().map(String::as_str));
+        self.run(&words)
+    }
+
     /// `mainstay LINE -o json`, which must end well.
     #[track_caller]
     pub fn json(&self, line: &str) -> Value {

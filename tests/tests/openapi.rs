@@ -17,7 +17,7 @@ use document::{Document, Operation};
 use mainstay_tests::{Cluster, DevOptions, Machines, command, outside, until};
 use serde_json::{Value, json};
 
-/// Ways to look at who may come: to one machine nobody does by a token, so they are looked at on machines of their own.
+/// Ways to look at who may come: nobody comes to a cluster on one machine, so another test looks at these, over machines.
 const OF_ACCESS: [&str; 4] = [
     "/v1/identities/{kind}/{name}",
     "/v1/identities/{kind}/{name}/{role}",

@@ -91,4 +91,6 @@ fn a_group_lets_its_members_do_more_as_long_as_they_are_in_it() {
         .sh("identity revoke person/ada/reader --reason left --yes")
         .ok();
     ada.sh("status").expect_code(5);
+    let list = cluster.sh("identity group list -o json").ok().json();
+    assert_eq!(list[0]["members"], serde_json::json!([]));
 }

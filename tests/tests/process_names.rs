@@ -9,6 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use mainstay_tests::answers::pid_of;
 use mainstay_tests::command::{mainstay_binary, program};
 use mainstay_tests::daemons::Daemons;
 use mainstay_tests::{outside, signal, until};
@@ -43,11 +44,6 @@ fn refused(daemons: &Daemons, name: &str) -> String {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(4), "{said}");
     said
-}
-
-fn pid_of(instance: &Value) -> u32 {
-    let pid = instance["process"][0]["pid"].as_u64();
-    u32::try_from(pid.expect("it has a process")).unwrap()
 }
 
 fn lives(pid: u32) -> bool {

@@ -5,9 +5,9 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
-use mainstay_tests::answers::decided;
+use mainstay_tests::answers::{decided, pid_of};
 use mainstay_tests::measure::of_status;
-use mainstay_tests::{Cluster, DevOptions, Run, outside, signal, until};
+use mainstay_tests::{Cluster, DevOptions, outside, signal, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -18,21 +18,6 @@ fn cluster() -> Cluster {
     })
 }
 
-/// `mainstay start process --name NAME --on n1` with this configuration.
-fn start(cluster: &Cluster, name: &str, config: &Value, more: &[&str]) -> Run {
-    let pairs: Vec<String> = config
-        .as_object()
-        .expect("a configuration is an object")
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    let mut words = vec!["start", "process", "--name", name, "--on", "n1"];
-    words.extend(more);
-    words.push("--config");
-    words.extend(pairs.iter().map(String::as_str));
-    cluster.run(&words)
-}
-
 fn sh(script: &str) -> Value {
     json!({ "command": ["/bin/sh", "-c", script] })
 }
@@ -40,16 +25,6 @@ fn sh(script: &str) -> Value {
 fn with(mut config: Value, key: &str, value: Value) -> Value {
     config[key] = value;
     config
-}
-
-/// The one process that an instance says it stands for.
-fn pid_of(instance: &Value) -> u32 {
-    let process = &instance["process"];
-    assert_eq!(process.as_array().map(Vec::len), Some(1), "{instance:#}");
-    let pid = process[0]["pid"]
-        .as_u64()
-        .and_then(|pid| pid.try_into().ok());
-    pid.unwrap_or_else(|| panic!("no pid: {instance:#}"))
 }
 
 /// Everything that carries the slot of this name, by the process table; holds do not carry it.
@@ -99,7 +74,9 @@ fn events(cluster: &Cluster, reference: &str, kind: &str) -> usize {
 #[test]
 fn a_process_that_is_killed_or_exits_is_told_with_its_evidence_and_started_again() {
     let cluster = cluster();
-    start(&cluster, "web", &sh("exec sleep 100000"), &[]).ok();
+    cluster
+        .start_process("web", &sh("exec sleep 100000"), &[])
+        .ok();
     let first = cluster.until_state("web@n1", "Running");
     let pid = pid_of(&first);
     assert_eq!(carriers("web"), [pid]);
@@ -120,14 +97,18 @@ fn a_process_that_is_killed_or_exits_is_told_with_its_evidence_and_started_again
     cluster.sh("chaos panic web@n1").expect_code(2);
 
     let complaint = "echo 'no such table: users' >&2; sleep 0.2; exit 1";
-    start(&cluster, "crash", &sh(complaint), &["--no-wait"]).ok();
+    cluster
+        .start_process("crash", &sh(complaint), &["--no-wait"])
+        .ok();
     cluster.until_state("crash@n1", "Backoff");
     cluster.expect_root("crash@n1", "exited with code 1 after");
     cluster.expect_root("crash@n1", "no such table: users");
     let why = cluster.sh("why crash@n1").ok().stdout;
     assert!(why.contains("MS-EXITED"), "{why}");
 
-    start(&cluster, "clean", &sh("sleep 0.5"), &["--no-wait"]).ok();
+    cluster
+        .start_process("clean", &sh("sleep 0.5"), &["--no-wait"])
+        .ok();
     cluster.until_restarted_or_waiting("clean@n1");
     let decisions = cluster.decisions("clean@n1");
     let again = decided(&decisions, "restart", "MS-RESTARTED-AT-ONCE");
@@ -148,13 +129,13 @@ fn a_process_that_is_killed_or_exits_is_told_with_its_evidence_and_started_again
 fn a_process_that_is_stopped_hangs_or_ignores_its_stop_is_seen_and_ended() {
     let cluster = cluster();
     let quick = json!([{ "signal": "TERM", "wait_ms": 200 }]);
-    start(
-        &cluster,
-        "frozen",
-        &with(sh("exec sleep 100000"), "stop", quick.clone()),
-        &[],
-    )
-    .ok();
+    cluster
+        .start_process(
+            "frozen",
+            &with(sh("exec sleep 100000"), "stop", quick.clone()),
+            &[],
+        )
+        .ok();
     let frozen = cluster.until_state("frozen@n1", "Running");
     signal(pid_of(&frozen), Signal::STOP);
     let after = cluster.until_restarted("frozen@n1", 1);
@@ -172,7 +153,7 @@ fn a_process_that_is_stopped_hangs_or_ignores_its_stop_is_seen_and_ended() {
         "stop",
         quick.clone(),
     );
-    start(&cluster, "asked", &hanging, &[]).ok();
+    cluster.start_process("asked", &hanging, &[]).ok();
     cluster.until_restarted("asked@n1", 1);
     cluster.expect_decision("asked@n1", "unresponsive", "MS-UNRESPONSIVE");
     cluster.sh("stop asked@n1").ok();
@@ -183,7 +164,9 @@ fn a_process_that_is_stopped_hangs_or_ignores_its_stop_is_seen_and_ended() {
     );
 
     let deaf = "trap '' TERM; while :; do sleep 1; done";
-    start(&cluster, "deaf", &with(sh(deaf), "stop", quick), &[]).ok();
+    cluster
+        .start_process("deaf", &with(sh(deaf), "stop", quick), &[])
+        .ok();
     cluster.sh("stop deaf@n1").ok();
     let stopped = cluster.until_state("deaf@n1", "Stopped");
     let text = stopped["reason"]["text"].as_str().unwrap_or_default();
@@ -199,7 +182,7 @@ fn a_process_that_is_stopped_hangs_or_ignores_its_stop_is_seen_and_ended() {
         "ready_within_ms",
         json!(300),
     );
-    start(&cluster, "late", &late, &["--no-wait"]).ok();
+    cluster.start_process("late", &late, &["--no-wait"]).ok();
     cluster.until_state("late@n1", "Backoff");
     cluster.expect_root(
         "late@n1",
@@ -219,7 +202,7 @@ fn what_eats_memory_forks_or_floods_is_told_and_leaves_nothing_behind() {
         "command": ["python3", "-c", "import time; time.sleep(0.3); x = bytearray(1 << 30)"],
         "limits": { "memory_bytes": 268_435_456 },
     });
-    start(&cluster, "hungry", &eats, &["--no-wait"]).ok();
+    cluster.start_process("hungry", &eats, &["--no-wait"]).ok();
     cluster.until_state("hungry@n1", "Backoff");
     cluster.expect_root("hungry@n1", "ran out of the memory that it may have");
     cluster.expect_root("hungry@n1", "MemoryError");
@@ -227,7 +210,9 @@ fn what_eats_memory_forks_or_floods_is_told_and_leaves_nothing_behind() {
 
     // One in its group, one in a session of its own, one without any mark of ours.
     let forks = "sleep 87011 & setsid sleep 87012 & setsid env -i sleep 87013 & sleep 0.5; exit 3";
-    start(&cluster, "forks", &sh(forks), &["--no-wait"]).ok();
+    cluster
+        .start_process("forks", &sh(forks), &["--no-wait"])
+        .ok();
     cluster.until_state("forks@n1", "Backoff");
     cluster.expect_root("forks@n1", "3 processes that it left were killed");
     cluster.sh("stop forks@n1").ok();
@@ -246,7 +231,9 @@ fn what_eats_memory_forks_or_floods_is_told_and_leaves_nothing_behind() {
         "log",
         json!({ "bytes_max": 65_536, "files_max": 2 }),
     );
-    start(&cluster, "floods", &bounded, &["--no-wait"]).ok();
+    cluster
+        .start_process("floods", &bounded, &["--no-wait"])
+        .ok();
     cluster.until_state("floods@n1", "Backoff");
     assert_eq!(cluster.json("check greeter@n1")["health"], "ok");
     cluster.expect_root("floods@n1", "the last word");
@@ -259,7 +246,7 @@ fn what_eats_memory_forks_or_floods_is_told_and_leaves_nothing_behind() {
         "log",
         json!({ "bytes_max": 65_536, "files_max": 2 }),
     );
-    start(&cluster, "endless", &endless, &[]).ok();
+    cluster.start_process("endless", &endless, &[]).ok();
     let read = cluster.sh("logs endless@n1").ok();
     assert!(read.stdout.contains("a flood without an end"), "{read:?}");
     let runs = cluster.instance("endless@n1").expect("it runs");
@@ -311,7 +298,7 @@ fn what_can_never_start_waits_for_a_changed_wish_and_a_busy_port_is_tried_again(
             "there is no port \"http\"",
         ),
     ] {
-        let refused = start(&cluster, name, &config, &[]).expect_code(9);
+        let refused = cluster.start_process(name, &config, &[]).expect_code(9);
         assert!(refused.stderr.contains(root), "{root}: {refused:#?}");
         let reference = format!("{name}@n1");
         let failed = cluster.instance(&reference).expect("the placement stays");
@@ -332,7 +319,7 @@ fn what_can_never_start_waits_for_a_changed_wish_and_a_busy_port_is_tried_again(
         "ready": { "tcp": "http" },
         "check": { "tcp": "http" },
     });
-    start(&cluster, "web", &web, &["--no-wait"]).ok();
+    cluster.start_process("web", &web, &["--no-wait"]).ok();
     cluster.until_state("web@n1", "Backoff");
     let busy = format!(
         "the port http ({port}) is busy: process {}",
@@ -353,7 +340,7 @@ fn what_can_never_start_waits_for_a_changed_wish_and_a_busy_port_is_tried_again(
 fn an_agent_that_is_killed_finds_its_processes_again_without_a_hole_in_their_logs() {
     let mut cluster = cluster();
     let counts = "i=0; while :; do i=$((i+1)); echo tick $i; sleep 0.02; done";
-    start(&cluster, "counts", &sh(counts), &[]).ok();
+    cluster.start_process("counts", &sh(counts), &[]).ok();
     let before = cluster.until_state("counts@n1", "Running");
     for (again, word) in [(1, "kill"), (2, "stop"), (3, "kill")] {
         let agent = cluster.agent_pid("n1");
@@ -406,7 +393,7 @@ fn agents(cluster: &Cluster) -> Vec<u32> {
 fn a_dev_cluster_whose_parent_is_killed_leaves_no_outside_process() {
     let mut cluster = cluster();
     let stubborn = "trap '' TERM; setsid sleep 88011 & while :; do sleep 1; done";
-    start(&cluster, "stubborn", &sh(stubborn), &[]).ok();
+    cluster.start_process("stubborn", &sh(stubborn), &[]).ok();
     assert!(!carriers("stubborn").is_empty());
     cluster.kill_parent();
     until_none_of("stubborn");
@@ -428,7 +415,7 @@ fn a_dev_cluster_whose_parent_is_killed_leaves_no_outside_process() {
 fn logs_are_read_from_the_first_line_and_followed_over_restarts_of_process_and_agent() {
     let cluster = cluster();
     let talks = "echo first of $MAINSTAY_INCARNATION; echo to stderr >&2; exec sleep 100000";
-    start(&cluster, "talks", &sh(talks), &[]).ok();
+    cluster.start_process("talks", &sh(talks), &[]).ok();
     let one = cluster.until_state("talks@n1", "Running");
     let text = until(
         "both lines are there",
@@ -484,7 +471,7 @@ fn what_an_instance_uses_is_shown_to_whoever_looks_and_a_silent_node_is_not_wait
     // A child that has ended, one that works, one that has memory.
     let script = "i=0; (while [ $i -lt 200000 ]; do i=$((i+1)); done); sleep 100000 & \
         exec python3 -c 'import time; memory = b\"x\" * 50_000_000; time.sleep(100000)'";
-    start(&cluster, "user", &sh(script), &[]).ok();
+    cluster.start_process("user", &sh(script), &[]).ok();
     let usage =
         |reference: &str| cluster.json(&format!("get instances {reference}"))["usage"].clone();
     let used = until(

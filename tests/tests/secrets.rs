@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use mainstay_tests::answers::pid_of;
 use mainstay_tests::command::command;
 use mainstay_tests::{Cluster, DevOptions, mainstay_binary, outside, signal, until};
 use rustix::process::Signal;
@@ -39,18 +40,6 @@ fn set(cluster: &Cluster, name: &str, value: &str) -> String {
         .concat()
 }
 
-fn start(cluster: &Cluster, name: &str, config: &Value) -> mainstay_tests::Run {
-    let mut words = vec!["start", "process", "--name", name, "--on", "n1", "--config"];
-    let pairs: Vec<String> = config
-        .as_object()
-        .expect("a configuration is an object")
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    words.extend(pairs.iter().map(String::as_str));
-    cluster.run(&words)
-}
-
 /// Says where its secret is, and lives on.
 fn reader() -> Value {
     json!({
@@ -58,12 +47,6 @@ fn reader() -> Value {
         "env": { "KEY": "secret://db" },
         "ready": { "line": "at=" },
     })
-}
-
-fn pid_of(instance: &Value) -> u32 {
-    let pid = instance["process"][0]["pid"].as_u64();
-    let pid = pid.unwrap_or_else(|| panic!("no process: {instance:#}"));
-    u32::try_from(pid).expect("a pid")
 }
 
 /// Where a process was told that its secret is.
@@ -102,7 +85,7 @@ fn a_process_finds_its_secret_in_a_file_of_its_own_that_goes_with_it() {
     // proves: U1
     let cluster = cluster();
     set(&cluster, "db", VALUE);
-    start(&cluster, "web", &reader()).ok();
+    cluster.start_process("web", &reader(), &[]).ok();
     let web = cluster.until_state("web@n1", "Running");
     assert_eq!(web["config"]["env"]["KEY"], "secret://db", "{web:#}");
     let pid = pid_of(&web);
@@ -155,7 +138,7 @@ fn a_secret_that_is_not_there_is_refused_with_the_nearest_name() {
     set(&cluster, "database", VALUE);
     let mut config = reader();
     config["env"]["KEY"] = json!("secret://databse");
-    let refused = start(&cluster, "web", &config).expect_code(2);
+    let refused = cluster.start_process("web", &config, &[]).expect_code(2);
     for part in ["env.KEY", "databse", "database"] {
         assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
     }
@@ -163,7 +146,7 @@ fn a_secret_that_is_not_there_is_refused_with_the_nearest_name() {
 
     // A file is the node's: the start fails, and says which.
     config["env"]["KEY"] = json!("file:///nowhere/at-all");
-    start(&cluster, "web", &config).expect_code(9);
+    cluster.start_process("web", &config, &[]).expect_code(9);
     cluster.expect_root("web@n1", "file:///nowhere/at-all");
 }
 
@@ -172,7 +155,7 @@ fn another_value_is_given_at_the_next_start_and_it_is_said_to_whom() {
     // proves: U1
     let cluster = cluster();
     set(&cluster, "db", "before");
-    start(&cluster, "web", &reader()).ok();
+    cluster.start_process("web", &reader(), &[]).ok();
     let web = cluster.until_state("web@n1", "Running");
     let said = set(&cluster, "db", VALUE);
     assert!(
@@ -196,8 +179,8 @@ fn a_process_keeps_its_secret_over_its_agents_death_and_what_is_left_behind_is_s
     // proves: U1
     let mut cluster = cluster();
     set(&cluster, "db", VALUE);
-    start(&cluster, "web", &reader()).ok();
-    start(&cluster, "brief", &reader()).ok();
+    cluster.start_process("web", &reader(), &[]).ok();
+    cluster.start_process("brief", &reader(), &[]).ok();
     let web = pid_of(&cluster.until_state("web@n1", "Running"));
     let brief = pid_of(&cluster.until_state("brief@n1", "Running"));
     let (kept, swept) = (file_of(web), file_of(brief));
@@ -217,4 +200,74 @@ fn a_process_keeps_its_secret_over_its_agents_death_and_what_is_left_behind_is_s
     let root = left.parent().expect("all are in one").to_owned();
     cluster.interrupt();
     is_gone(&root);
+}
+
+/// Keeps what it was started with, and says at its end what it is given then.
+const KEEPER: &str = r#"#!/bin/sh
+case "$1" in
+meta-data) cat <<'XML'
+<resource-agent name="Keeper" version="1.0">
+<parameters><parameter name="dir"><content type="string"/></parameter>
+<parameter name="key"><content type="string"/></parameter>
+<parameter name="word"><content type="string"/></parameter></parameters>
+<actions><action name="start" timeout="10s"/><action name="stop" timeout="10s"/>
+<action name="monitor" timeout="10s" interval="10s"/></actions>
+</resource-agent>
+XML
+;;
+start) echo "$OCF_RESKEY_key" >"$OCF_RESKEY_dir/at" && cat "$OCF_RESKEY_key" >"$OCF_RESKEY_dir/began" ;;
+stop) if [ -f "$OCF_RESKEY_dir/began" ]; then
+    echo "$(cat "$OCF_RESKEY_dir/began") ended with $(cat "$OCF_RESKEY_key")" >>"$OCF_RESKEY_dir/ended"
+    rm "$OCF_RESKEY_dir/began"
+fi ;;
+monitor) [ -f "$OCF_RESKEY_dir/began" ] || exit 7 ;;
+*) exit 3 ;;
+esac
+"#;
+
+#[test]
+fn what_a_script_was_started_with_stays_until_that_is_stopped() {
+    // proves: U1
+    let cluster = cluster();
+    let dir = cluster.home().join("keeper");
+    let scripts = dir.join("resource.d/test");
+    fs::create_dir_all(&scripts).unwrap();
+    let script = scripts.join("Keeper");
+    fs::write(&script, KEEPER).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let read = |name: &str| fs::read_to_string(dir.join(name)).unwrap_or_default();
+    let file = || PathBuf::from(read("at").trim());
+    let shown = dir.display();
+
+    set(&cluster, "db", "first");
+    cluster
+        .sh(&format!(
+            "start ocf --name keeper --on n1 --config agent=test:Keeper ocf_root={shown} params.dir={shown} params.key=secret://db"
+        ))
+        .ok();
+    assert_eq!(read("began"), "first");
+    assert!(is_in_memory(&file()), "{}", file().display());
+
+    // The agent is killed, and there is another value by now: whoever runs keeps what it was given.
+    set(&cluster, "db", "second");
+    signal(cluster.agent_pid("n1"), Signal::KILL);
+    until(
+        "its next incarnation took it as it is",
+        || cluster.sh("ask-status keeper@n1").stdout,
+        |text| text.contains("it ran already"),
+    );
+    assert_eq!(fs::read_to_string(file()).unwrap(), "first");
+
+    // Another configuration: what ran is ended with its own, the next has what there is now.
+    cluster.sh("reconfigure keeper params.word=other").ok();
+    assert_eq!(read("ended"), "first ended with first\n");
+    assert_eq!(read("began"), "second");
+
+    cluster.sh("stop keeper").ok();
+    cluster.until_state("keeper@n1", "Stopped");
+    assert_eq!(
+        read("ended").lines().last(),
+        Some("second ended with second")
+    );
+    is_gone(&file());
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mainstay_coordinator::PlacementWish;
 use mainstay_protocol::PlacementName;
 use mainstay_protocol::words::nearest;
-use mainstay_resource_graph::{Key, Kind, Standing, Target, View, ViewExt, traverse};
+use mainstay_resource_graph::{Kind, Standing, Target, View, ViewExt, traverse};
 
 use super::read::{Placed, Wishes, flaw};
 use crate::shapes::Path;
@@ -144,7 +144,7 @@ impl Judge<'_> {
                     let known = self.wishes.placements.iter();
                     let mut names: Vec<String> =
                         known.map(|placed| placed.wish.name.to_string()).collect();
-                    names.extend(known_names(self.view, Kind::Placement));
+                    names.extend(self.view.names(Kind::Placement));
                     let near = nearest(on.as_str(), names.iter().map(String::as_str));
                     let why = format!(
                         "the placement \"{on}\" is neither in the files nor in the cluster"
@@ -244,19 +244,7 @@ fn circle(
     None
 }
 
-fn known_names(view: &dyn View, kind: Kind) -> Vec<String> {
-    view.keys(kind)
-        .into_iter()
-        .filter_map(|key| match key {
-            Key::Node(name) => Some(name.to_string()),
-            Key::Type(name) => Some(name.to_string()),
-            Key::Placement(name) => Some(name.to_string()),
-            _ => None,
-        })
-        .collect()
-}
-
 fn near(view: &dyn View, kind: Kind, wrong: &str) -> Vec<String> {
-    let names = known_names(view, kind);
+    let names = view.names(kind);
     nearest(wrong, names.iter().map(String::as_str))
 }

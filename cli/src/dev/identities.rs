@@ -9,7 +9,7 @@ use mainstay_protocol::{Bearer, ClusterId, NodeName, StationId};
 use uuid::Uuid;
 
 use super::layout::Layout;
-use crate::founding::Founded;
+use crate::founding::{FIRST, Founded};
 use crate::home::DEV;
 use crate::outcome::machine;
 
@@ -35,11 +35,9 @@ fn made(layout: &Layout) -> Result<(), KeepError> {
         stations: BTreeMap::new(),
         token: None,
     };
-    for (station, name) in layout.stations() {
+    let is_new = |(_, name): &(StationId, String)| !has_one(layout, name);
+    for (station, name) in layout.stations().filter(is_new) {
         let dir = layout.data(&name);
-        if has_one(layout, &name) {
-            continue;
-        }
         let member = Membership {
             listen: stations.get(&station).cloned(),
             ..member(Bearer::Station(station))
@@ -49,24 +47,20 @@ fn made(layout: &Layout) -> Result<(), KeepError> {
             false => founded.station(&dir, &member)?,
         }
     }
-    for name in layout.size.nodes() {
+    let told: BTreeMap<String, _> = stations
+        .iter()
+        .map(|(station, at)| (station.to_string(), at.clone()))
+        .collect();
+    for name in layout.size.nodes().filter(|name| !has_one(layout, name)) {
         let node: NodeName = name.parse().expect("n1, n2 .. are names");
-        let where_they_are = stations.iter();
         let member = Membership {
-            stations: where_they_are
-                .map(|(station, at)| (station.to_string(), at.clone()))
-                .collect(),
+            stations: told.clone(),
             ..member(Bearer::Agent(node))
         };
-        if !has_one(layout, &name) {
-            founded.member(&layout.data(&name), &member)?;
-        }
+        founded.member(&layout.data(&name), &member)?;
     }
     Ok(())
 }
-
-/// Founds the cluster.
-pub const FIRST: StationId = StationId(1);
 
 fn has_one(layout: &Layout, daemon: &str) -> bool {
     Keep::at(layout.data(daemon).join(DIRECTORY)).is_there()
@@ -78,7 +72,10 @@ fn authority(layout: &Layout) -> Result<(ClusterId, Founded), KeepError> {
     let own = Keep::at(layout.authority());
     let first = Keep::at(layout.data(&FIRST.to_string()).join(DIRECTORY));
     let known = (own.founding()?, first.seal_key()?, first.membership()?);
-    if let (Some(sealed), Some(seal_key), Some(member)) = known {
+    // What it shows is written last: without it the rest was never used, and is written anew.
+    if first.is_there()
+        && let (Some(sealed), Some(seal_key), Some(member)) = known
+    {
         let key = unseal(&seal_key, mainstay_station::AUTHORITY, &sealed)?;
         let certificate = first.credentials()?.authority;
         let authority = Authority::open(member.cluster, certificate, &key)?;

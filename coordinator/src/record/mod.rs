@@ -120,15 +120,7 @@ pub fn outbox(txn: &Txn<'_>, node: &NodeName) -> Option<Outbox> {
 
 /// "There is no such thing", with the nearest there is.
 fn unknown(code: Code, what: &str, wrong: &str, txn: &Txn<'_>, kind: Kind) -> Refusal {
-    let names: Vec<String> = txn
-        .keys(kind)
-        .into_iter()
-        .map(|key| {
-            let text = key.to_string();
-            text.rsplit_once('/')
-                .map_or(text.clone(), |(_, name)| name.to_owned())
-        })
-        .collect();
+    let names = txn.names(kind);
     let mut refusal = Refusal::new(code, format!("{what} \"{wrong}\" is not known"));
     refusal.nearest = nearest(wrong, names.iter().map(String::as_str));
     refusal

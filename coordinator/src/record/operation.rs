@@ -11,8 +11,8 @@ use mainstay_protocol::request::Refusal;
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{InstanceKey, NodeName, Revision};
 use mainstay_resource_graph::{
-    Configuration, Desired, Instance, InstanceState, Key, Kind, Parked, ParkedId, ParkedWhat,
-    Placement, Target, Txn, Vertex, View, ViewExt, Wish,
+    Cluster, Configuration, Desired, Instance, InstanceState, Key, Kind, Parked, ParkedId,
+    ParkedWhat, Placement, Target, Txn, Vertex, View, ViewExt, Wish,
 };
 
 use super::{is_online, reconfigure, unknown, wish, word};
@@ -85,6 +85,16 @@ pub(super) fn recorded(instances: Vec<InstanceKey>, text: impl Into<String>) -> 
         changed: false,
         requeued: None,
     }
+}
+
+fn founded(txn: &Txn<'_>) -> Result<Cluster, Refusal> {
+    txn.cluster()
+        .ok_or_else(|| Refusal::new(code::NO_QUORUM, "the cluster is not founded yet"))
+}
+
+fn put_cluster(txn: &mut Txn<'_>, cluster: Cluster) {
+    txn.put(Key::Cluster, Vertex::Cluster(cluster))
+        .expect("a cluster has no transitions");
 }
 
 fn start(txn: &mut Txn<'_>, wish: &StartPlacement, env: &Env) -> Result_ {

@@ -182,7 +182,7 @@ pub fn valid_config(
         .map(|found| found.declaration.schema)
         .unwrap_or_default();
     let mut wrong = schema::check(&schema, &json);
-    let is_only_a_secret = wrong.is_empty();
+    let fits_schema = wrong.is_empty();
     wrong.extend(secrets::wrong_references(txn, &json));
     if wrong.is_empty() {
         return Ok((hash, json));
@@ -191,7 +191,7 @@ pub fn valid_config(
     Err(Refusal {
         nearest: wrong.into_iter().flat_map(|one| one.nearest).collect(),
         ..Refusal::new(
-            match is_only_a_secret {
+            match fits_schema {
                 true => code::NO_SECRET,
                 false => code::BAD_CONFIG,
             },

@@ -1,5 +1,7 @@
 //! What became of everything that is not an instance.
 
+use mainstay_protocol::words::several;
+
 use super::Told;
 use crate::key::Key;
 use crate::vertex::{
@@ -41,23 +43,20 @@ pub(super) fn cluster(old: Option<&Record>, new: &Record, now: &Cluster) -> Opti
     })
 }
 
+/// In what is told of a group; all of them are in the group itself.
+const MEMBERS_NAMED: usize = 8;
+
 fn groups(new: &Record, was: &Cluster, now: &Cluster) -> Option<Told> {
     let set = now
         .groups
         .iter()
         .find(|(name, group)| was.groups.get(*name) != Some(*group));
     if let Some((name, group)) = set {
-        const NAMED: usize = 8;
-        let named = group.members.iter().take(NAMED).map(|one| one.as_str());
-        let mut members: Vec<String> = named.map(str::to_owned).collect();
-        if group.members.len() > NAMED {
-            members.push(format!("{} more", group.members.len() - NAMED));
-        }
         let message = format!(
             "the group {name} is {} by {}: {}",
             group.role.as_str(),
             group.by,
-            members.join(", ")
+            several(group.members.iter(), MEMBERS_NAMED)
         );
         return Some(told(new, "group.set", message).with("group", name));
     }

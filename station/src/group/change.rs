@@ -10,7 +10,7 @@ use mainstay_protocol::{Address, StationId, code, limits};
 use mainstay_resource_graph::{StationState, ViewExt};
 use mainstay_store::{LogStatus, MemberChange, NotChanged};
 
-use super::{SILENCE, majority};
+use super::{SILENCE, judge, majority};
 use crate::shared::Shared;
 
 /// How long a change may take to be seen in the graph once the log has it.
@@ -38,10 +38,9 @@ pub async fn add(shared: &Shared, station: StationId, address: &str) -> Result<A
         );
     }
     let known = status.addresses.get(&station);
-    // What stands in the log may yet be truncated with its leader. What the graph shows stands behind it, and is committed.
-    let shown = !matches!(state(shared, station), None | Some(StationState::Joining));
-    let votes = status.voters.contains(&station) && shown;
-    if known.is_some_and(|known| known == address) && votes {
+    if known.is_some_and(|known| known == address)
+        && judge::votes(&status, station, state(shared, station))
+    {
         return Ok(accepted(shared, format!("{station} votes already"), false));
     }
     if known.is_none() && status.addresses.len() >= limits::STATIONS_MAX {
@@ -90,7 +89,7 @@ pub async fn remove(shared: &Shared, station: StationId) -> Result<Accepted, Pro
         };
     }
     if station == shared.about.station {
-        let heir = heir(&status, station);
+        let heir = judge::heir(&status, station);
         let why = format!("{station} leads; another must lead before it can go");
         let problem = Problem::new(code::REFUSED_BY_SAFETY, &what, why);
         return Err(match heir {
@@ -99,7 +98,7 @@ pub async fn remove(shared: &Shared, station: StationId) -> Result<Accepted, Pro
         });
     }
     let status = heard_anew(shared, station).await;
-    if let Some(why) = would_stop(shared, &status, station) {
+    if let Some(why) = judge::would_stop(&status, shared.about.station, station) {
         let problem = Problem::new(code::REFUSED_BY_SAFETY, &what, why);
         return Err(problem.to_do("mainstay get stations"));
     }
@@ -120,7 +119,7 @@ pub async fn lead(shared: &Shared, station: StationId) -> Result<Accepted, Probl
     if !status.voters.contains(&station) {
         return Err(unknown(&what, station));
     }
-    if !is_heard(&status, station) {
+    if !judge::is_heard(&status, station) {
         let why = format!("{station} is not heard, so it cannot lead");
         let problem = Problem::new(code::REFUSED_BY_SAFETY, &what, why);
         return Err(problem.to_do(format!("mainstay why station/{station}")));
@@ -150,7 +149,7 @@ async fn carried_out(shared: &Shared, what: &str, change: MemberChange) -> Resul
 /// A leader that ends in order lets another lead first, where there is one: nobody waits for an election.
 pub async fn hand_over(shared: &Shared) {
     let status = shared.store.status();
-    let Some(heir) = heir(&status, shared.about.station).filter(|_| shared.leads()) else {
+    let Some(heir) = judge::heir(&status, shared.about.station).filter(|_| shared.leads()) else {
         return;
     };
     let handed = shared.store.change_members(MemberChange::Lead(heir)).await;
@@ -188,38 +187,6 @@ async fn heard_anew(shared: &Shared, leaving: StationId) -> LogStatus {
         // tidy: waits because silence is no event
         tokio::time::sleep(LOOK).await;
     }
-}
-
-/// Why those that are left could not decide, if they could not.
-fn would_stop(shared: &Shared, status: &LogStatus, leaving: StationId) -> Option<String> {
-    if !status.voters.contains(&leaving) {
-        return None;
-    }
-    let left = status.voters.iter().filter(|id| **id != leaving);
-    let needed = majority(status.voters.len() - 1);
-    let (heard, missing): (Vec<StationId>, Vec<StationId>) = left
-        .copied()
-        .partition(|id| *id == shared.about.station || is_heard(status, *id));
-    let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
-    (heard.len() < needed).then(|| {
-        format!(
-            "the group would need {needed} stations to decide, and only {} would be heard: {} would not",
-            heard.len(),
-            missing.join(", ")
-        )
-    })
-}
-
-fn is_heard(status: &LogStatus, station: StationId) -> bool {
-    status.heard.get(&station).is_some_and(|ago| *ago < SILENCE)
-}
-
-/// The next one behind the leader that is heard, so that each has its turn.
-fn heir(status: &LogStatus, leader: StationId) -> Option<StationId> {
-    let (before, behind): (Vec<StationId>, Vec<StationId>) =
-        status.voters.iter().partition(|id| **id < leader);
-    let mut others = behind.into_iter().chain(before);
-    others.find(|id| *id != leader && is_heard(status, *id))
 }
 
 pub(super) fn state(shared: &Shared, station: StationId) -> Option<StationState> {

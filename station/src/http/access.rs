@@ -353,14 +353,10 @@ pub async fn whoami(api: Api) -> Reply {
         other => other.to_string(),
     };
     let may = routes::ALL.iter().filter(|route| asker.may(route));
-    let group = match &asker {
-        Asker::Person { group, .. } => group.as_ref().map(|group| group.name.clone()),
-        _ => None,
-    };
     json(&Whoami {
         name,
         role: role.to_owned(),
-        group,
+        group: asker.group().map(|group| group.name.clone()),
         may: may.map(ToString::to_string).collect(),
     })
 }

@@ -1,13 +1,11 @@
 //! Answers agents that ask for what an instance of theirs is to be given. Only who leads does: it alone knows what is to run.
 
 use mainstay_coordinator::secrets::handed_out;
-use mainstay_identity::unseal;
+use mainstay_protocol::NodeName;
 use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::secret::{SecretAnswer, SecretBytes, SecretWanted};
-use mainstay_protocol::{NodeName, limits};
 
-use crate::access::secret_name;
 use crate::shared::Shared;
 
 pub fn answer(shared: &Shared, node: &NodeName, wanted: &SecretWanted) -> SecretAnswer {
@@ -33,9 +31,8 @@ fn given(shared: &Shared, node: &NodeName, wanted: &SecretWanted) -> Result<Secr
         .access
         .as_deref()
         .ok_or_else(|| no_key("this station has no key to what is sealed"))?;
-    let key = access.seal_key().map_err(|problem| no_key(&problem.why))?;
-    let name = secret_name(wanted.name.as_str());
-    let bytes = unseal(key, &name, &secret.sealed).map_err(|error| no_key(&error.to_string()))?;
-    debug_assert!(bytes.len() <= limits::SECRET_BYTES_MAX, "it was bounded");
-    Ok(SecretBytes::new(bytes))
+    let bytes = access.unseal(wanted.name.as_str(), &secret.sealed);
+    bytes
+        .map(SecretBytes::new)
+        .map_err(|problem| no_key(&problem.why))
 }

@@ -1,5 +1,7 @@
 //! The file's encoding.
 
+use mainstay_protocol::report::Report;
+use mainstay_protocol::{Epoch, Term};
 use proptest::prelude::*;
 
 use super::*;
@@ -52,4 +54,81 @@ proptest! {
         prop_assert_eq!(recovered.valid_len, whole);
         prop_assert!(recovered.torn || recovered.damaged);
     }
+}
+
+/// What an agent of an earlier build wrote is read by the next: another layout needs a new version. `UPDATE=1` writes the
+/// file anew, to be reviewed like code.
+#[test]
+fn the_agents_records_stay_what_they_are() {
+    // proves: V8
+    let instance = InstanceKey::new(NodeName::new("n1").unwrap(), "web".parse().unwrap());
+    let incarnation = Incarnation::default().next();
+    let node_id = NodeId(uuid::Uuid::from_u128(7));
+    let report = Report::Announced {
+        instance: instance.clone(),
+        incarnation,
+        why: "bye".to_owned(),
+    };
+    let records = [
+        FileRecord::Head {
+            node: NodeName::new("n1").unwrap(),
+            boot_id: BootId("boot".to_owned()),
+            node_id: Some(node_id),
+        },
+        FileRecord::Joined {
+            node_id,
+            node_epoch: NodeEpoch(3),
+            first: Sequence(300),
+        },
+        FileRecord::Leads(Leadership {
+            epoch: Epoch(2),
+            term: Term(3),
+        }),
+        FileRecord::Opened {
+            command: CommandId(300),
+            order: OpenOrder::Reconfigure,
+            instance: instance.clone(),
+            incarnation,
+        },
+        FileRecord::Begun {
+            instance: instance.clone(),
+            incarnation,
+            name: SlotName::new("web").unwrap(),
+            command: Some(CommandId(300)),
+            came: Came::Started,
+        },
+        FileRecord::Reported {
+            numbered: Numbered {
+                sequence: Sequence(300),
+                report,
+            },
+            replaces: Some(Sequence(299)),
+        },
+        FileRecord::Acknowledged {
+            up_to: Sequence(300),
+        },
+        FileRecord::Floor {
+            instance,
+            incarnation,
+        },
+        FileRecord::Life(Life::Began),
+        FileRecord::Life(Life::EndedInOrder),
+    ];
+    let mut lines = String::new();
+    for record in &records {
+        let bytes = record::encode(record);
+        let read = record::decode::<FileRecord>(&bytes, RECORD_BYTES_MAX);
+        assert_eq!(read.as_ref(), Ok(record));
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        lines += &format!("{hex}\n");
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/agent-file-1.txt");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, &lines).unwrap();
+    }
+    let golden = std::fs::read_to_string(path).unwrap();
+    for (now, then) in lines.lines().zip(golden.lines()) {
+        assert_eq!(now, then, "its layout changed: give it a new version");
+    }
+    assert_eq!(lines, golden);
 }

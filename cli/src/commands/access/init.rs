@@ -6,18 +6,16 @@ use std::path::{Path, PathBuf};
 
 use mainstay_api::{Exit, Problem};
 use mainstay_identity::{Authority, DIRECTORY, Keep, KeepError, Membership, default_directory};
-use mainstay_protocol::{Bearer, ClusterId, StationId};
+use mainstay_protocol::{Bearer, ClusterId};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::taken;
 use crate::app::App;
 use crate::arguments::InitArguments;
-use crate::founding::Founded;
+use crate::founding::{FIRST, Founded};
 use crate::home::Context;
 use crate::outcome::{Outcome, machine};
-
-const FIRST: StationId = StationId(1);
 
 #[derive(Serialize)]
 struct Prepared {

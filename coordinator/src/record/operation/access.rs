@@ -1,13 +1,10 @@
 //! Who may come: tokens are made, let somebody in, and are taken back; so are identities. What is secret was turned into a
 //! hash, or sealed, before it came here.
 
-use std::collections::BTreeSet;
-
 use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
-use mainstay_protocol::{
-    Admits, Bearer, InstanceKey, NodeName, PersonName, Role, StationId, limits,
-};
+use mainstay_protocol::words::several;
+use mainstay_protocol::{Admits, Bearer, NodeName, PersonName, Role, StationId, limits};
 use mainstay_resource_graph::{
     Digest, Identity, Key, Kind, Revoked, Secret, StationState, Token, TokenId, TokenState, Txn,
     Vertex, View, ViewExt,
@@ -17,6 +14,9 @@ use super::{Result_, groups, recorded};
 use crate::env::Env;
 use crate::event::{Asks, NewToken, UseToken};
 use crate::secrets;
+
+/// Of those who use a secret, in what is answered; `secret list` has all.
+const USERS_NAMED: usize = 4;
 
 pub fn create(txn: &mut Txn<'_>, new: &NewToken, env: &Env) -> Result_ {
     forget_old(txn, env);
@@ -251,30 +251,18 @@ pub fn set_secret(
     }
     txn.put(key, Vertex::Secret(secret.clone()))
         .expect("a secret has no transitions");
-    let text = match (known, secrets::users(txn).remove(name)) {
-        (false, _) => format!("secret {name} is set"),
-        (true, Some(users)) if !users.is_empty() => format!(
+    if !known {
+        return Ok(recorded(Vec::new(), format!("secret {name} is set")));
+    }
+    let text = match secrets::users(txn).remove(name) {
+        Some(users) if !users.is_empty() => format!(
             "secret {name} is changed; {} {} given it at the next start",
-            several(&users),
+            several(users.iter(), USERS_NAMED),
             if users.len() == 1 { "is" } else { "are" },
         ),
-        (true, _) => format!("secret {name} is changed"),
+        Some(_) | None => format!("secret {name} is changed"),
     };
     Ok(recorded(Vec::new(), text))
-}
-
-/// The first ones, and how many more.
-fn several(instances: &BTreeSet<InstanceKey>) -> String {
-    const NAMED: usize = 4;
-    let mut named: Vec<String> = instances
-        .iter()
-        .take(NAMED)
-        .map(ToString::to_string)
-        .collect();
-    if instances.len() > NAMED {
-        named.push(format!("{} more", instances.len() - NAMED));
-    }
-    named.join(", ")
 }
 
 fn token(view: &dyn View, key: &Key) -> Option<Token> {

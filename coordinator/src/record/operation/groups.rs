@@ -3,10 +3,10 @@
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{PeopleName, PersonName, Role, code, limits};
-use mainstay_resource_graph::{Cluster, Key, People, Txn, Vertex, ViewExt};
+use mainstay_resource_graph::{People, Txn, ViewExt};
 
 use super::access::take_back_tokens;
-use super::{Result_, recorded};
+use super::{Result_, founded, put_cluster, recorded};
 
 pub fn set(txn: &mut Txn<'_>, name: &PeopleName, group: &People) -> Result_ {
     let mut cluster = founded(txn)?;
@@ -37,7 +37,7 @@ pub fn set(txn: &mut Txn<'_>, name: &PeopleName, group: &People) -> Result_ {
         }
         Some(_) => "changed",
     };
-    put(txn, cluster);
+    put_cluster(txn, cluster);
     take_back_tokens(txn, &group.by, |token| lost(&token.by, name, Some(group)));
     let members = group.members.len();
     let text = format!(
@@ -61,7 +61,7 @@ pub fn remove(txn: &mut Txn<'_>, name: &PeopleName) -> Result_ {
             ..Refusal::new(code::NOT_FOUND, format!("there is no group {name}"))
         });
     }
-    put(txn, cluster);
+    put_cluster(txn, cluster);
     let by = format!("the end of the group {name}");
     take_back_tokens(txn, &by, |token| lost(&token.by, name, None));
     let text = format!("the group {name} is there no more; its members have their own roles");
@@ -78,18 +78,13 @@ pub fn forget(txn: &mut Txn<'_>, person: &PersonName) {
         was_in |= group.members.remove(person);
     }
     if was_in {
-        put(txn, cluster);
+        put_cluster(txn, cluster);
     }
 }
 
-/// Whether this was done by somebody as a member of the group who may do less by it now: `ada (reader; admin by ops)`.
+/// Whether this was done by somebody as a member of the group who may do less by it now.
 fn lost(by: &str, name: &PeopleName, now: Option<&People>) -> bool {
-    let as_member = by.split_once(" (").and_then(|(person, rest)| {
-        let (_, as_) = rest.split_once("; ")?;
-        let role = as_.strip_suffix(&format!(" by {name})"))?;
-        Some((person, role.parse::<Role>().ok()?))
-    });
-    let Some((person, role)) = as_member else {
+    let Some((person, role, _)) = Role::by_group(by).filter(|(.., of)| *of == name.as_str()) else {
         return false;
     };
     now.is_none_or(|group| {
@@ -97,22 +92,15 @@ fn lost(by: &str, name: &PeopleName, now: Option<&People>) -> bool {
     })
 }
 
-fn founded(txn: &Txn<'_>) -> Result<Cluster, Refusal> {
-    txn.cluster()
-        .ok_or_else(|| Refusal::new(code::NO_QUORUM, "the cluster is not founded yet"))
-}
-
-fn put(txn: &mut Txn<'_>, cluster: Cluster) {
-    txn.put(Key::Cluster, Vertex::Cluster(cluster))
-        .expect("a cluster has no transitions");
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
+    use mainstay_protocol::Admits;
     use mainstay_protocol::{ClusterId, ClusterName, Epoch, Timestamp};
-    use mainstay_resource_graph::{Cause, Graph, Settings};
+    use mainstay_resource_graph::{
+        Cause, Cluster, Graph, Key, Settings, Token, TokenId, TokenState, Vertex, View,
+    };
     use uuid::Uuid;
 
     use super::*;
@@ -130,6 +118,18 @@ mod tests {
         }
     }
 
+    fn prod() -> Cluster {
+        Cluster {
+            id: ClusterId(Uuid::from_u128(1)),
+            epoch: Epoch(1),
+            name: ClusterName::new("prod").unwrap(),
+            settings: Settings::LAN,
+            rules_off: Default::default(),
+            authority: None,
+            groups: Default::default(),
+        }
+    }
+
     #[test]
     fn a_group_is_said_whole_and_the_same_once_more_changes_nothing() {
         // proves: U1
@@ -139,18 +139,7 @@ mod tests {
         let one = people(Role::Operator, 1, "root");
         let early = set(&mut txn, &ops, &one).err().unwrap();
         assert_eq!(early.code, code::NO_QUORUM, "there is no cluster yet");
-        put(
-            &mut txn,
-            Cluster {
-                id: ClusterId(Uuid::from_u128(1)),
-                epoch: Epoch(1),
-                name: ClusterName::new("prod").unwrap(),
-                settings: Settings::LAN,
-                rules_off: Default::default(),
-                authority: None,
-                groups: Default::default(),
-            },
-        );
+        put_cluster(&mut txn, prod());
         let said = |recorded: Result_| recorded.map(|recorded| recorded.text);
         let text = said(set(&mut txn, &ops, &one)).unwrap();
         assert_eq!(text, "the group ops is made: 1 person is operator");
@@ -187,5 +176,45 @@ mod tests {
         }
         let refused = said(set(&mut txn, &ops, &one)).unwrap_err();
         assert_eq!(refused.code, code::REFUSED_BY_SAFETY);
+    }
+    #[test]
+    fn leaving_a_group_takes_back_the_tokens_made_as_its_member() {
+        // proves: U1
+        let graph = Graph::default();
+        let mut txn = graph.begin(Timestamp(1), Cause::Rule("test".to_owned()));
+        put_cluster(&mut txn, prod());
+        let ops = name("ops");
+        let one = people(Role::Admin, 1, "root");
+        let has = |by: &str, number| {
+            let token = Token {
+                hash: [number; 32],
+                admits: Admits::Agent(None),
+                until: Timestamp(1_000),
+                by: by.to_owned(),
+                state: TokenState::Open,
+            };
+            (Key::Token(TokenId(number.to_string())), token)
+        };
+        let by_group = Role::Reader.of_member("p0", Role::Admin, "ops");
+        let (lent, lent_token) = has(&by_group, 1);
+        let (own, own_token) = has(&Role::Admin.of("p0"), 2);
+        let open = |txn: &Txn<'_>, key: &Key| match &txn.record(key).unwrap().vertex {
+            Vertex::Token(token) => token.state == TokenState::Open,
+            other => panic!("{other:?}"),
+        };
+        set(&mut txn, &ops, &one).unwrap();
+        for remove_it in [false, true] {
+            set(&mut txn, &ops, &one).unwrap();
+            txn.put(lent.clone(), Vertex::Token(lent_token.clone()))
+                .unwrap();
+            txn.put(own.clone(), Vertex::Token(own_token.clone()))
+                .unwrap();
+            match remove_it {
+                true => remove(&mut txn, &ops).unwrap(),
+                false => set(&mut txn, &ops, &people(Role::Admin, 0, "root")).unwrap(),
+            };
+            assert!(!open(&txn, &lent), "she is in it no more");
+            assert!(open(&txn, &own), "made in her own role");
+        }
     }
 }

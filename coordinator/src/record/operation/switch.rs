@@ -4,9 +4,9 @@
 use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{limits, words};
-use mainstay_resource_graph::{Cluster, Key, RuleOff, Txn, Vertex, ViewExt};
+use mainstay_resource_graph::{RuleOff, Txn};
 
-use super::{Result_, recorded};
+use super::{Result_, founded, put_cluster, recorded};
 use crate::env::Env;
 
 pub fn off(txn: &mut Txn<'_>, rule: &str, by: &str, why: &str, env: &Env) -> Result_ {
@@ -33,7 +33,7 @@ pub fn off(txn: &mut Txn<'_>, rule: &str, by: &str, why: &str, env: &Env) -> Res
         at: env.now,
     };
     cluster.rules_off.insert(cut(rule), off);
-    put(txn, cluster);
+    put_cluster(txn, cluster);
     Ok(recorded(
         Vec::new(),
         format!("the rule {rule} is switched off"),
@@ -48,17 +48,7 @@ pub fn on(txn: &mut Txn<'_>, rule: &str) -> Result_ {
             format!("the rule {rule} is not switched off"),
         ));
     }
-    put(txn, cluster);
+    put_cluster(txn, cluster);
     let text = format!("the rule {rule} is switched on; what it watches is judged again");
     Ok(recorded(Vec::new(), text))
-}
-
-fn founded(txn: &Txn<'_>) -> Result<Cluster, Refusal> {
-    txn.cluster()
-        .ok_or_else(|| Refusal::new(code::NO_QUORUM, "the cluster is not founded yet"))
-}
-
-fn put(txn: &mut Txn<'_>, cluster: Cluster) {
-    txn.put(Key::Cluster, Vertex::Cluster(cluster))
-        .expect("a cluster has no transitions");
 }
