@@ -56,11 +56,7 @@ proptest! {
     }
 }
 
-/// What an agent of an earlier build wrote is read by the next: another layout needs a new version. `UPDATE=1` writes the
-/// file anew, to be reviewed like code.
-#[test]
-fn the_agents_records_stay_what_they_are() {
-    // proves: V8
+fn one_of_each() -> [FileRecord; 10] {
     let instance = InstanceKey::new(NodeName::new("n1").unwrap(), "web".parse().unwrap());
     let incarnation = Incarnation::default().next();
     let node_id = NodeId(uuid::Uuid::from_u128(7));
@@ -69,7 +65,7 @@ fn the_agents_records_stay_what_they_are() {
         incarnation,
         why: "bye".to_owned(),
     };
-    let records = [
+    [
         FileRecord::Head {
             node: NodeName::new("n1").unwrap(),
             boot_id: BootId("boot".to_owned()),
@@ -113,7 +109,15 @@ fn the_agents_records_stay_what_they_are() {
         },
         FileRecord::Life(Life::Began),
         FileRecord::Life(Life::EndedInOrder),
-    ];
+    ]
+}
+
+/// What an agent of an earlier build wrote is read by the next: another layout needs a new version. `UPDATE=1` writes the
+/// file anew, to be reviewed like code.
+#[test]
+fn the_agents_records_stay_what_they_are() {
+    // proves: V8
+    let records = one_of_each();
     let mut lines = String::new();
     for record in &records {
         let bytes = record::encode(record);
