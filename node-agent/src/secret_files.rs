@@ -74,7 +74,13 @@ impl SecretFiles {
         if references.is_empty() {
             return Ok(());
         }
-        let directory = self.directory().map_err(not_written)?;
+        let root = made_root(&self.agent).map_err(not_written)?;
+        let directory = root.join(&self.slot);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&directory)
+            .map_err(not_written)?;
         for reference in references {
             if !directory.join(name(&reference)).exists() {
                 let bytes = ctx.secret(&reference.clone().into()).await?;
@@ -125,34 +131,29 @@ impl SecretFiles {
             self.remove();
             return Ok(());
         }
-        self.remove();
-        let directory = self.directory()?;
+        let directory = made_root(&self.agent)?.join(&self.slot);
+        self.removed()?;
+        DirBuilder::new().mode(0o700).create(&directory)?;
         for (reference, bytes) in secrets {
             own(&add(&directory, reference, bytes)?, owner)?;
         }
         own(&directory, owner)
     }
 
-    /// Where its files are to be, made if it is not there.
-    fn directory(&self) -> io::Result<PathBuf> {
-        let directory = made_root(&self.agent)?.join(&self.slot);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&directory)?;
-        Ok(directory)
-    }
-
     /// The incarnation is over.
     pub(crate) fn remove(&self) {
+        if let Err(error) = self.removed() {
+            tracing::warn!(slot = self.slot, %error, "its secrets cannot be taken away");
+        }
+    }
+
+    fn removed(&self) -> io::Result<()> {
         let Some(root) = made(&self.agent) else {
-            return;
+            return Ok(());
         };
         match fs::remove_dir_all(root.join(&self.slot)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                tracing::warn!(slot = self.slot, %error, "its secrets cannot be taken away");
-            }
-            Ok(()) | Err(_) => {}
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 }

@@ -55,6 +55,16 @@ pub trait ViewExt: View {
         }
     }
 
+    /// All of them, those that were removed too.
+    fn stations(&self) -> Vec<(StationId, Station)> {
+        let keys = self.keys(Kind::Station).into_iter();
+        let read = |key: Key| match &self.record(&key)?.vertex {
+            Vertex::Station(station) => Some((station.id, station.clone())),
+            _ => None,
+        };
+        keys.filter_map(read).collect()
+    }
+
     fn node(&self, name: &NodeName) -> Option<Node> {
         match &self.record(&Key::Node(name.clone()))?.vertex {
             Vertex::Node(node) => Some(node.clone()),

@@ -71,15 +71,18 @@ impl World {
         }
         let member = &self.station(at).member;
         let index = member.commit;
-        if !member.leads() || index <= self.oracle.counted() {
+        let term = member.disk.term_at(index).unwrap_or_default();
+        let point = Point { index, term };
+        let counted = self.oracle.counted();
+        let is_known = index < counted.index || point == counted;
+        if !member.leads() || is_known {
             return Ok(());
         }
-        let term = member.disk.term_at(index).unwrap_or_default();
         let (kept, majority) = (
             self.keepers(member.disk.group(), index, term),
             member.majority(),
         );
-        self.oracle.counts(at.id(), index, kept, majority)
+        self.oracle.counts(at.id(), point, kept, majority)
     }
 
     /// How many of those that vote would still have a slot after a crash.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use mainstay_coordinator::{Event, StationSeen};
 use mainstay_protocol::session::{StationMessage, Stations};
 use mainstay_protocol::{StationId, limits};
-use mainstay_resource_graph::{Key, Kind, StationState, View, ViewExt};
+use mainstay_resource_graph::{StationState, ViewExt};
 
 use crate::fault::Fault;
 use crate::happening::{Happening, NodeAt};
@@ -184,12 +184,8 @@ impl World {
             return false;
         };
         let graph = core.graph();
-        graph.keys(Kind::Station).iter().any(|key| match key {
-            Key::Station(id) if *id != at.id() => graph
-                .station(*id)
-                .is_some_and(|other| other.state != StationState::Removed),
-            _ => false,
-        })
+        let mut stations = graph.stations().into_iter();
+        stations.any(|(id, other)| id != at.id() && other.state != StationState::Removed)
     }
 
     pub fn where_to_go(&self, at: StationAt) -> Stations {

@@ -274,7 +274,7 @@ impl Member {
     }
 
     fn append_to(&mut self, to: StationId, now: u64) {
-        let (term, last) = (self.term(), self.disk.last().index);
+        let (term, last) = (self.term(), self.last_for(to));
         let Role::Leads(lead) = &mut self.role else {
             return;
         };
@@ -314,6 +314,19 @@ impl Member {
             sent: now,
         };
         self.out.push((to, append));
+    }
+
+    /// Who is to leave does not hear of it before it is committed: with more of the log than the others it would refuse them
+    /// its vote, and they may need it, while it stands for nothing itself.
+    fn last_for(&self, to: StationId) -> u64 {
+        let last = self.disk.last().index;
+        match self.disk.group().knows(to) {
+            true => last,
+            false => self
+                .commit
+                .max(self.disk.group_index().saturating_sub(1))
+                .min(last),
+        }
     }
 
     /// What is synced may be said.

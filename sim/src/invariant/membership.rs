@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use mainstay_protocol::{StationId, Term};
-use mainstay_resource_graph::{Graph, Key, Kind, StationState, View, ViewExt};
+use mainstay_resource_graph::{Graph, StationState, ViewExt};
 
 use super::{Oracle, demand};
 use crate::membership::{Change, Membership, Part};
@@ -120,8 +120,14 @@ impl Oracle {
         self.members.told_holds()?;
         let state = self.mirror.station(change.station());
         let state = state.map(|station| station.state);
-        let removed = state == Some(StationState::Removed);
-        let agrees = state.is_some() && removed == self.is_removed(change.station());
+        let agrees = match (change, self.is_removed(change.station())) {
+            (_, true) => state == Some(StationState::Removed),
+            (Change::Add(_), false) => !matches!(
+                state,
+                None | Some(StationState::Joining | StationState::Removed)
+            ),
+            (Change::Remove(_), false) => false,
+        };
         demand(NAME, agrees, || {
             format!("{change:?} is told, and the graph has it as {state:?}")
         })
@@ -130,14 +136,8 @@ impl Oracle {
 
 /// What the graph shows of stations that is not so.
 fn differs(graph: &Graph, group: &Membership) -> Vec<String> {
-    let shown = graph.keys(Kind::Station).into_iter();
-    let shown: BTreeSet<StationId> = shown
-        .filter_map(|key| match key {
-            Key::Station(id) => Some(id),
-            _ => None,
-        })
-        .collect();
-    let all: BTreeSet<StationId> = shown.into_iter().chain(group.members()).collect();
+    let shown = graph.stations().into_iter().map(|(id, _)| id);
+    let all: BTreeSet<StationId> = shown.chain(group.members()).collect();
     let wrong = |id: &StationId| {
         let state = graph.station(*id).map(|station| station.state);
         let right = match group.part(*id) {

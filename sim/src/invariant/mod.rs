@@ -29,7 +29,7 @@ use mainstay_resource_graph::{Graph, Key, Kind, View};
 use mainstay_supervisor::Identity;
 
 use crate::count::Counts;
-use crate::disk::Slot;
+use crate::disk::{Point, Slot};
 use crate::membership::Membership;
 use crate::node::Node;
 use crate::world::{Held, World};
@@ -80,7 +80,7 @@ pub struct Oracle {
     log: Vec<Slot>,
     log_time: Timestamp,
     /// Up to where a leader counted that a majority keeps it.
-    counted: u64,
+    counted: Point,
     members: Members,
     /// Who led by which term.
     leaders: BTreeMap<Term, StationId>,

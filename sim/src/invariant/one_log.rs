@@ -7,7 +7,7 @@ use mainstay_protocol::{StationId, Term};
 use mainstay_resource_graph::Graph;
 
 use super::{Oracle, Violation, demand};
-use crate::disk::{Says, Slot};
+use crate::disk::{Point, Says, Slot};
 use crate::world::Held;
 
 const NAME: &str = "one log";
@@ -21,16 +21,31 @@ fn says(slot: &Slot) -> String {
 }
 
 impl Oracle {
-    pub fn counted(&self) -> u64 {
+    /// What a leader last counted.
+    pub fn counted(&self) -> Point {
         self.counted
     }
 
     /// A leader counts that `kept` of those that vote in its group have this, and all before it, on disk.
-    pub fn counts(&mut self, leader: StationId, index: u64, kept: usize, majority: usize) -> Held {
+    pub fn counts(
+        &mut self,
+        leader: StationId,
+        point: Point,
+        kept: usize,
+        majority: usize,
+    ) -> Held {
         demand(NAME, kept >= majority, || {
-            format!("{leader} takes {index} for committed, and {kept} stations keep it")
+            format!("{leader} takes {point:?} for committed, and {kept} stations keep it")
         })?;
-        self.counted = index;
+        let counted = self.counted;
+        demand(
+            NAME,
+            point.index != counted.index || point == counted,
+            || format!("{leader} counts {point:?}, and {counted:?} was counted"),
+        )?;
+        if point.index > counted.index {
+            self.counted = point;
+        }
         Ok(())
     }
 
@@ -56,7 +71,14 @@ impl Oracle {
         demand(NAME, index == next, || {
             format!("{index} is committed before {next}")
         })?;
-        demand(NAME, kept >= majority || index <= self.counted, || {
+        let counted = self.counted;
+        demand(
+            NAME,
+            index != counted.index || slot.term == counted.term,
+            || format!("{} is committed where {counted:?} was counted", says(slot)),
+        )?;
+        // Who counted it may have had a smaller group by then.
+        demand(NAME, kept >= majority || index <= counted.index, || {
             format!(
                 "{} is taken for committed, and {kept} stations keep it",
                 says(slot)

@@ -3,6 +3,10 @@
 //!
 //! A change begins only where the one before it is committed, and something of the leader's own term with it: two majorities
 //! that are further apart than one station need not meet, and two leaders that each begin one do not know of each other.
+//!
+//! A product's group changes its voters by way of both groups at once, which is its consensus library's: that is proved by
+//! the library's own suite and by real processes (`under_load`). What is judged here is what the coordinator, the graph and
+//! those who asked make of a group that changes.
 
 use mainstay_protocol::{StationId, limits};
 
@@ -50,7 +54,6 @@ impl Member {
             (Change::Add(_), Part::None) => Part::Learns,
             (Change::Add(_), Part::Learns) if self.has_caught_up(id, now) => Part::Votes,
             (Change::Add(_), Part::Learns) => return Outcome::Waits,
-            (Change::Remove(_), _) if id == self.id => return self.hands_over(now),
             (Change::Remove(_), Part::Votes) if self.would_stop_without(id, now) => {
                 return Outcome::Refused;
             }
@@ -58,6 +61,9 @@ impl Member {
         };
         if !self.may_change() {
             return Outcome::Waits;
+        }
+        if next == Part::None && id == self.id {
+            return self.hands_over(now);
         }
         let group = self.disk.group().with(id, next);
         self.changes_to(group, now);

@@ -29,7 +29,8 @@ impl Member {
         self.out.extend(asks.map(|other| (other, ask.clone())));
     }
 
-    /// Its own vote counts: nobody else stands for election.
+    /// Its own vote counts. Who has none by the newest group that it has does not stand; who is to leave has that late
+    /// (`last_for`).
     pub(super) fn has_a_vote(&self) -> bool {
         self.disk.group().voters.contains(&self.id)
     }

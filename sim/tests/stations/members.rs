@@ -1,7 +1,7 @@
 //! Stations are added and removed: who is in the group, and who has no part in it any more.
 
 use mainstay_protocol::StationId;
-use mainstay_resource_graph::{Key, Kind, StationState, View};
+use mainstay_resource_graph::{StationState, ViewExt};
 use mainstay_sim::membership::Change;
 
 use super::*;
@@ -46,14 +46,12 @@ fn is_exactly(world: &World, wanted: &[u64]) {
     for id in wanted {
         assert_eq!(voters(world, StationAt::of(StationId(*id))), wanted);
     }
-    for key in graph(world).keys(Kind::Station) {
-        let Key::Station(id) = key else { continue };
-        let state = graph(world).station(id).unwrap().state;
+    for (id, station) in graph(world).stations() {
         let right = match wanted.contains(&id.0) {
             true => StationState::Running,
             false => StationState::Removed,
         };
-        assert_eq!(state, right, "{id}");
+        assert_eq!(station.state, right, "{id}");
     }
     let known = wanted.iter().map(|id| StationId(*id));
     assert!(

@@ -80,12 +80,13 @@ pub async fn remove(shared: &Shared, station: StationId) -> Result<Accepted, Pro
     let status = shared.store.status();
     if !status.addresses.contains_key(&station) {
         return match state(shared, station) {
-            Some(StationState::Removed) => Ok(accepted(
-                shared,
-                format!("{station} is no part of the group"),
-                false,
-            )),
-            _ => Err(unknown(&what, station)),
+            None => Err(unknown(&what, station)),
+            Some(StationState::Removed) => {
+                let text = format!("{station} is no part of the group");
+                Ok(accepted(shared, text, false))
+            }
+            // The log has it already.
+            Some(_) => gone(shared, &what, station).await,
         };
     }
     if station == shared.about.station {
@@ -103,7 +104,11 @@ pub async fn remove(shared: &Shared, station: StationId) -> Result<Accepted, Pro
         return Err(problem.to_do("mainstay get stations"));
     }
     carried_out(shared, &what, MemberChange::Remove(station)).await?;
-    until_shown(shared, &what, station, StationState::Removed).await?;
+    gone(shared, &what, station).await
+}
+
+async fn gone(shared: &Shared, what: &str, station: StationId) -> Result<Accepted, Problem> {
+    until_shown(shared, what, station, StationState::Removed).await?;
     let text = format!("{station} is no part of the group any more; its data can be deleted");
     Ok(accepted(shared, text, true))
 }

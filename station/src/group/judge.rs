@@ -12,7 +12,7 @@ pub fn votes(status: &LogStatus, station: StationId, shown: Option<StationState>
     status.voters.contains(&station) && !matches!(shown, None | Some(StationState::Joining))
 }
 
-/// Why those that are left could not decide without it, if they could not.
+/// Why those that are left could decide nothing; none if they could.
 pub fn would_stop(status: &LogStatus, own: StationId, leaving: StationId) -> Option<String> {
     if !status.voters.contains(&leaving) {
         return None;

@@ -56,6 +56,22 @@ proptest! {
     }
 }
 
+/// Another one does not compile without a name, and so is noticed here.
+fn name_of(record: &FileRecord) -> &'static str {
+    match record {
+        FileRecord::Head { .. } => "head",
+        FileRecord::Joined { .. } => "joined",
+        FileRecord::Leads(_) => "leads",
+        FileRecord::Opened { .. } => "opened",
+        FileRecord::Begun { .. } => "begun",
+        FileRecord::Reported { .. } => "reported",
+        FileRecord::Acknowledged { .. } => "acknowledged",
+        FileRecord::Floor { .. } => "floor",
+        FileRecord::Life(Life::Began) => "life-began",
+        FileRecord::Life(Life::EndedInOrder) => "life-ended",
+    }
+}
+
 fn one_of_each() -> [FileRecord; 10] {
     let instance = InstanceKey::new(NodeName::new("n1").unwrap(), "web".parse().unwrap());
     let incarnation = Incarnation::default().next();
@@ -124,7 +140,7 @@ fn the_agents_records_stay_what_they_are() {
         let read = record::decode::<FileRecord>(&bytes, RECORD_BYTES_MAX);
         assert_eq!(read.as_ref(), Ok(record));
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        lines += &format!("{hex}\n");
+        lines += &format!("{} {hex}\n", name_of(record));
     }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/golden/agent-file-1.txt");
     if std::env::var_os("UPDATE").is_some() {

@@ -177,6 +177,7 @@ mod tests {
         let refused = said(set(&mut txn, &ops, &one)).unwrap_err();
         assert_eq!(refused.code, code::REFUSED_BY_SAFETY);
     }
+
     #[test]
     fn leaving_a_group_takes_back_the_tokens_made_as_its_member() {
         // proves: U1
