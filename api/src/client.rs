@@ -9,6 +9,7 @@ mod access;
 mod bytes;
 mod calls;
 mod connection;
+mod nodes;
 mod stations;
 mod stream;
 

@@ -158,6 +158,7 @@ const MEANINGS: &[(Code, u16, Exit)] = &[
     (code::TARGET_FAILED, 409, Exit::TargetFailed),
     (code::MESSAGE_REFUSED, 422, Exit::TargetFailed),
     (code::OWN_PART, 409, Exit::Refused),
+    (code::NODE_CORDONED, 409, Exit::Refused),
     (code::REFUSED_BY_SAFETY, 409, Exit::Refused),
     (code::VERSION_MISMATCH, 426, Exit::VersionMismatch),
     (code::INTERNAL, 500, Exit::Bug),

@@ -318,6 +318,20 @@ routes! {
     CHAOS: Post Admin "/v1/chaos";
     /// Waits for a state. What cannot come right by itself ends it at once.
     WAIT: Post Reader "/v1/wait";
+    /// A node takes no new instances.
+    NODE_CORDON: Post Operator "/v1/nodes/{name}/cordon";
+    /// A node is to be empty.
+    NODE_DRAIN: Post Operator "/v1/nodes/{name}/drain";
+    /// A node takes instances again.
+    NODE_UNCORDON: Post Operator "/v1/nodes/{name}/uncordon";
+    /// Somebody works on a node: whatever happens there is left as it is.
+    NODE_MAINTENANCE: Post Operator "/v1/nodes/{name}/maintenance";
+    /// The work on a node is over.
+    NODE_MAINTENANCE_OVER: Delete Operator "/v1/nodes/{name}/maintenance";
+    /// Labels of a node, over those that its agent brings.
+    NODE_LABELS: Put Operator "/v1/nodes/{name}/labels";
+    /// A node is no part of the cluster any more.
+    NODE_REMOVE: Delete Admin "/v1/nodes/{name}";
     /// Every rule of the station, in the order in which they run.
     RULES: Get Reader "/v1/rules";
     /// One rule.

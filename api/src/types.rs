@@ -28,7 +28,7 @@ pub use change::{
 pub use graph::{Graph, GraphProblem, GraphRelation, GraphVertex, Impact, Loss};
 pub use history::{BadFrame, BadPeer, Changed, Decision, Event, Parked, Saw};
 pub use instance::{Instance, Process, Usage};
-pub use node::{Counts, Node};
+pub use node::{CordonRequest, Counts, DrainRequest, LabelsRequest, MaintenanceRequest, Node};
 pub use parts::{
     Cluster, Configuration, Described, MessageType, Name, Ready, ServiceType, Station, Supervisor,
     Version,

@@ -8,6 +8,7 @@ mod disaster;
 mod files;
 mod local;
 mod looks;
+mod nodes;
 mod rules;
 mod stations;
 mod support;
@@ -44,6 +45,9 @@ pub use looks::{
     GraphArguments, GraphCommand, GraphFormat, ImpactArguments, LogsArguments, ParkedArguments,
     ParkedCommand, ParkedDropArguments, StatusArguments, WaitArguments, WatchArguments,
     WhyArguments,
+};
+pub use nodes::{
+    DrainArguments, MaintenanceArguments, MaintenanceCommand, NodeArguments, NodeCommand,
 };
 pub use rules::{RuleArguments, RuleCommand, RuleDisableArguments};
 pub use stations::{StationAddArguments, StationArguments, StationCommand, StationRemoveArguments};
@@ -181,6 +185,10 @@ pub enum Command {
     /// Forget an instance's failures and let it start again
     #[command(after_help = "Example:\n  mainstay clear flaky@n2")]
     Clear(ChangeArguments),
+    /// What people say of nodes: cordon, drain, label, remove
+    Node(NodeArguments),
+    /// Work on a node without its being told as a problem
+    Maintenance(MaintenanceArguments),
     /// What the cluster's rules measure against
     Settings(SettingsArguments),
     /// What was set aside because judging it panicked
@@ -254,6 +262,8 @@ impl Command {
             | Self::Wait(_)
             | Self::Parked(_)
             | Self::Rule(_)
+            | Self::Node(_)
+            | Self::Maintenance(_)
             | Self::Plan(_)
             | Self::Apply(_)
             | Self::Token(_)
@@ -346,6 +356,8 @@ impl Command {
             Self::Join(join) => join.told(),
             Self::Bootstrap(bootstrap) => bootstrap.told(),
             Self::Token(token) => token.command.told(),
+            Self::Node(node) => node.command.told(),
+            Self::Maintenance(maintenance) => maintenance.command.told(),
             Self::Identity(identity) => identity.command.told(),
             Self::Cert(cert) => cert.command.told(),
             Self::Secret(secret) => secret.command.told(),

@@ -24,6 +24,7 @@ mod graph;
 mod impact;
 mod logs;
 mod new;
+mod node;
 mod parked;
 mod plan;
 mod rebuilt;
@@ -83,6 +84,8 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Wait(arguments) => wait::run(app, &arguments).await,
         Command::Parked(arguments) => parked::run(app, arguments).await,
         Command::Rule(arguments) => rule::run(app, arguments).await,
+        Command::Node(arguments) => node::run(app, arguments).await,
+        Command::Maintenance(arguments) => node::maintenance(app, arguments).await,
         Command::Chaos(arguments) => chaos::run(app, arguments).await,
         Command::Backup(arguments) => backup::backup(app, &arguments).await,
         Command::Restore(arguments) => backup::restore(app, &arguments),

@@ -154,6 +154,51 @@ pub enum Operation {
     RemoveGroup {
         name: PeopleName,
     },
+    /// What somebody says of a node.
+    Node {
+        node: NodeName,
+        act: NodeAct,
+        by: String,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeAct {
+    /// It takes no new instance.
+    Cordon {
+        why: String,
+    },
+    /// What is there ends as well. `force`: also what runs nowhere else.
+    Drain {
+        why: String,
+        force: bool,
+    },
+    /// It takes instances again.
+    Uncordon,
+    /// Whatever happens there is left as it is, for so long or until somebody says otherwise.
+    Maintain {
+        why: String,
+        within: Option<Duration>,
+    },
+    EndMaintenance,
+    /// These are set; those without a value are taken away.
+    Label(BTreeMap<String, Option<String>>),
+    /// It is no part of the cluster any more.
+    Remove,
+}
+
+impl NodeAct {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Cordon { .. } => "node cordon",
+            Self::Drain { .. } => "node drain",
+            Self::Uncordon => "node uncordon",
+            Self::Maintain { .. } => "maintenance on",
+            Self::EndMaintenance => "maintenance off",
+            Self::Label(_) => "node label",
+            Self::Remove => "node remove",
+        }
+    }
 }
 
 impl Operation {
@@ -178,6 +223,7 @@ impl Operation {
             Self::SetSecret { .. } => "secret set",
             Self::SetGroup { .. } => "group set",
             Self::RemoveGroup { .. } => "group remove",
+            Self::Node { act, .. } => act.name(),
             Self::Apply(apply) => match apply.changes.as_slice() {
                 [Change::Put { .. }] => "put",
                 [Change::Delete { .. }] => "delete",

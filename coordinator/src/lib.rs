@@ -49,9 +49,9 @@ pub use effect::Effect;
 pub use entry::{Decision, Entry, Outcome, ProposalId, Saw};
 pub use env::Env;
 pub use event::{
-    Accepted, Answer, Apply, Asks, BasedOn, Change, Event, Found, GoneWhy, NewToken, Operation,
-    PlacementWish, Reconfigure, SettingsChange, StartOn, StartPlacement, StationLife, StationSeen,
-    Ticket, UseToken,
+    Accepted, Answer, Apply, Asks, BasedOn, Change, Event, Found, GoneWhy, NewToken, NodeAct,
+    Operation, PlacementWish, Reconfigure, SettingsChange, StartOn, StartPlacement, StationLife,
+    StationSeen, Ticket, UseToken,
 };
 pub use log::{Log, LogEvent};
 pub use procedure::{Next, Procedure, Turn};

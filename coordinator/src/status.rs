@@ -91,9 +91,17 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
     match &record.vertex {
         Vertex::Node(node) => {
             status.nodes.total += 1;
+            if let Some(on) = &node.care.maintenance {
+                status.scheduled.push(Work {
+                    key: record.key.clone(),
+                    action: format!("end its maintenance, {}", on.said),
+                    at: on.until,
+                    rule: "maintenance",
+                });
+            }
             if node.state == NodeState::Online {
                 status.nodes.ok += 1;
-            } else {
+            } else if node.care.maintenance.is_none() {
                 status
                     .problems
                     .push(problem(record, node.reason.clone(), record.key.clone()));
@@ -115,7 +123,7 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
             status.instances.total += 1;
             if instance.is_as_wanted() {
                 status.instances.ok += 1;
-            } else {
+            } else if !in_maintenance(view, &record.key) {
                 let root = why::root_of(view, &record.key);
                 status
                     .problems
@@ -147,6 +155,15 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
         | Vertex::Procedure(_)
         | Vertex::Collected(_) => {}
     }
+}
+
+/// Somebody works there and knows.
+fn in_maintenance(view: &dyn View, key: &Key) -> bool {
+    let Key::Instance(instance) = key else {
+        return false;
+    };
+    view.node(&instance.node)
+        .is_some_and(|node| node.care.maintenance.is_some())
 }
 
 fn problem(record: &mainstay_resource_graph::Record, reason: Option<Reason>, root: Key) -> Problem {

@@ -38,6 +38,28 @@ pub fn is_online(txn: &Txn<'_>, key: &InstanceKey) -> bool {
         .is_some_and(|node| node_is_online(&node))
 }
 
+/// Whatever happens there is left as it is, as somebody said.
+pub fn in_maintenance(txn: &Txn<'_>, key: &InstanceKey) -> Option<Reason> {
+    let on = txn.node(&key.node)?.care.maintenance?;
+    let text = format!("{} is in maintenance, {}", key.node, on.said);
+    let node = Key::Node(key.node.clone());
+    Some(Reason::new(code::IN_MAINTENANCE, text).about(node))
+}
+
+/// Nothing is to run there, as somebody said.
+pub fn drained(txn: &Txn<'_>, key: &InstanceKey) -> Option<Reason> {
+    let node = txn.node(&key.node)?;
+    let text = format!("{} is drained, {}", key.node, node.care.drains()?);
+    let node = Key::Node(key.node.clone());
+    Some(Reason::new(code::NODE_DRAINED, text).about(node))
+}
+
+/// What happened there meanwhile is judged now.
+pub fn end_maintenance(txn: &mut Txn<'_>, node: &NodeName) {
+    txn.update_node(node, |node| node.care.maintenance = None)
+        .expect("every state of a node may follow itself");
+}
+
 pub fn provides(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> bool {
     txn.node(&key.node)
         .is_some_and(|node| node.provides.contains_key(&instance.service_type))

@@ -101,7 +101,7 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
         }
         Vertex::Placement(_) => placement(view, key, &record, depth),
         Vertex::Node(node) => Cause {
-            reason: node.reason.clone(),
+            reason: node_reason(key, node),
             because: strays(&record, node),
             ..plain(&record, node.state.as_str())
         },
@@ -202,6 +202,26 @@ fn plain(record: &Record, state: &str) -> Cause {
 }
 
 /// What stands behind another vertex, unless the tree is deep enough.
+/// Why a node is as it is: what its session says, else what people have said of it.
+pub fn node_reason(key: &Key, node: &Node) -> Option<Reason> {
+    let care = &node.care;
+    let maintained = care.maintenance.as_ref().map(|on| {
+        let text = format!("{key} is in maintenance, {}", on.said);
+        Reason::new(code::IN_MAINTENANCE, text)
+    });
+    let cordoned = care.cordon.as_ref().map(|cordon| match cordon.drains {
+        true => {
+            let text = format!("{key} is drained, {}", cordon.said);
+            Reason::new(code::NODE_DRAINED, text)
+        }
+        false => {
+            let text = format!("{key} takes no new instances, {}", cordon.said);
+            Reason::new(code::NODE_CORDONED, text)
+        }
+    });
+    node.reason.clone().or(maintained).or(cordoned)
+}
+
 fn behind(view: &dyn View, key: &Key, depth: usize) -> Vec<Cause> {
     if depth + 1 >= limits::WHY_DEPTH_MAX {
         return Vec::new();

@@ -38,6 +38,9 @@ codes! {
     // An instance's state.
     STARTING = "MS-STARTING": "A start was decided and its outcome is awaited.";
     WAITING_FOR_NODE = "MS-WAITING-FOR-NODE": "The node is not online; the start waits for its agent.";
+    NODE_DRAINED = "MS-NODE-DRAINED": "Somebody drained the node: what is wanted there waits until it is uncordoned.";
+    IN_MAINTENANCE = "MS-IN-MAINTENANCE": "Somebody works on the node: whatever happens there is left as it is.";
+    MAINTENANCE_OVER = "MS-MAINTENANCE-OVER": "The time of a node's maintenance is over.";
     TYPE_NOT_PROVIDED = "MS-TYPE-NOT-PROVIDED": "The node's agent does not have this service type.";
     NAME_HELD = "MS-NAME-HELD": "Another instance on the node holds the name.";
     NAME_HELD_ON_NODE = "MS-NAME-HELD-ON-NODE": "The node itself says the name is taken, against the graph.";
@@ -138,6 +141,7 @@ codes! {
     ANOTHER_LEADS = "MS-ANOTHER-LEADS": "Another station leads.";
     TARGET_FAILED = "MS-TARGET-FAILED": "What was waited for failed.";
     NOT_ALLOWED = "MS-NOT-ALLOWED": "The caller may not do this.";
+    NODE_CORDONED = "MS-NODE-CORDONED": "Somebody cordoned the node: it takes no new instances.";
     REFUSED_BY_SAFETY = "MS-REFUSED-BY-SAFETY": "A safety rule refuses this.";
     VERSION_MISMATCH = "MS-VERSION-MISMATCH": "The two sides share no version.";
     NO_CONTEXT = "MS-NO-CONTEXT": "No cluster is chosen.";

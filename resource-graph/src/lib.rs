@@ -28,6 +28,7 @@ pub mod impact;
 pub mod key;
 mod kinds;
 mod net;
+mod node;
 pub mod policy;
 pub mod relations;
 pub mod snapshot;
@@ -55,11 +56,11 @@ pub use policy::Settings;
 pub use transition::IllegalTransition;
 pub use txn::{Savepoint, Txn, WriteError};
 pub use vertex::{
-    Asked, Cause, Cluster, Collected, CommandVertex, Configuration, Desired, Edge, Failure,
-    FailureCause, Identity, InPlace, Instance, InstanceState, Name, Node, NodeState, Outbox,
-    Parked, ParkedWhat, People, Procedure, Record, Relation, Resource, Revoked, RuleOff,
-    SealedAuthority, Secret, ServiceType, Station, StationBegan, StationState, Stray, Supervisor,
-    SupervisorState, Token, TokenState, Vertex, slot_of,
+    Asked, Care, Cause, Cluster, Collected, CommandVertex, Configuration, Cordon, Desired, Edge,
+    Failure, FailureCause, Identity, InPlace, Instance, InstanceState, Maintenance, Name, Node,
+    NodeState, Outbox, Parked, ParkedWhat, People, Procedure, Record, Relation, Resource, Revoked,
+    RuleOff, Said, SealedAuthority, Secret, ServiceType, Station, StationBegan, StationState,
+    Stray, Supervisor, SupervisorState, Token, TokenState, Vertex, slot_of,
 };
 pub use view::{View, ViewExt};
 pub use wish::{

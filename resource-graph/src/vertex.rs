@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use mainstay_protocol::code::{Code, Reason};
 use mainstay_protocol::command::{Order, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity, RefusedStart};
-use mainstay_protocol::report::{LiveState, Presence, SysInfo, TypeDeclaration};
+use mainstay_protocol::report::{LiveState, Presence, TypeDeclaration};
 use mainstay_protocol::{
-    AgentRunId, BootId, ClusterId, ClusterName, Epoch, Incarnation, InstanceKey, Leadership,
-    NodeEpoch, NodeId, NodeName, PeopleName, PlacementName, Revision, Sequence, SlotName,
-    Timestamp, TypeName,
+    ClusterId, ClusterName, Epoch, Incarnation, InstanceKey, Leadership, NodeEpoch, NodeName,
+    PeopleName, Revision, Sequence, SlotName, Timestamp, TypeName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +17,7 @@ use crate::policy::Settings;
 use crate::wish::Placement;
 
 pub use crate::access::{Identity, People, Revoked, SealedAuthority, Secret, Token, TokenState};
+pub use crate::node::{Care, Cordon, Maintenance, Node, NodeState, Said};
 pub use crate::station::{Station, StationBegan, StationState};
 pub use crate::words::{Asked, Collected, Procedure, Resource, Stray};
 
@@ -111,43 +111,6 @@ pub struct RuleOff {
     pub by: String,
     pub why: String,
     pub at: Timestamp,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Node {
-    pub id: NodeId,
-    pub state: NodeState,
-    pub reason: Option<Reason>,
-    pub address: String,
-    pub build: String,
-    pub boot_id: BootId,
-    pub agent_run: AgentRunId,
-    pub labels: BTreeMap<String, String>,
-    pub sysinfo: SysInfo,
-    pub schedulable: bool,
-    pub maintenance: bool,
-    /// The types its agent has, with their versions.
-    pub provides: BTreeMap<TypeName, String>,
-    /// What runs there and is not what the graph knows, by the placement it says it is of.
-    pub strays: BTreeMap<PlacementName, Stray>,
-}
-
-/// A node's connection to the coordinator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum NodeState {
-    /// Its agent has a session. Left when the session closes or falls silent.
-    Online,
-    /// Its session closed or fell silent. Left when the agent introduces itself again.
-    AgentDown,
-}
-
-impl NodeState {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Online => "Online",
-            Self::AgentDown => "AgentDown",
-        }
-    }
 }
 
 /// How far a node's reports have taken effect. Acknowledgement is this, committed.
@@ -503,9 +466,9 @@ impl Vertex {
             Self::Asked(asked) => Some(asked.deadline),
             Self::Procedure(procedure) => procedure.deadline,
             Self::Collected(collected) => Some(collected.until),
+            Self::Node(node) => node.care.maintenance.as_ref()?.until,
             Self::Cluster(_)
             | Self::Station(_)
-            | Self::Node(_)
             | Self::Outbox(_)
             | Self::Type(_)
             | Self::Name(_)

@@ -90,7 +90,8 @@ fn wish(operation: &Operation) -> Option<Desired> {
         | Operation::RevokeIdentity { .. }
         | Operation::SetSecret { .. }
         | Operation::SetGroup { .. }
-        | Operation::RemoveGroup { .. } => None,
+        | Operation::RemoveGroup { .. }
+        | Operation::Node { .. } => None,
     }
 }
 
@@ -464,7 +465,8 @@ impl World {
             | Operation::RevokeIdentity { .. }
             | Operation::SetSecret { .. }
             | Operation::SetGroup { .. }
-            | Operation::RemoveGroup { .. } => Vec::new(),
+            | Operation::RemoveGroup { .. }
+            | Operation::Node { .. } => Vec::new(),
         };
         let mut added = Vec::new();
         for instance in instances {

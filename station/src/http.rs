@@ -14,6 +14,7 @@ mod history;
 mod idempotency;
 mod logs;
 mod looks;
+mod nodes;
 mod overview;
 mod placements;
 mod plans;
@@ -216,6 +217,7 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
     handlers.extend(looks::lists());
     handlers.extend(access::handlers());
     handlers.extend(certificates::handlers());
+    handlers.extend(nodes::handlers());
     debug_assert!(handlers.iter().all(|(route, _)| {
         matches!(
             route.method,

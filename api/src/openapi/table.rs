@@ -9,13 +9,14 @@ use crate::routes::{self, Route};
 use crate::types::shapes::{NothingShape, WhyShape};
 use crate::types::{
     Accepted, ApplyRequest, Asked, BadPeer, CallAnswer, Certificate, Changed, ChaosRequest,
-    CheckAnswer, Collected, Configuration, Decision, Described, Done, Event, Graph, GraphProblem,
-    Group, GroupRequest, Identity, Impact, Instance, JoinRequest, Joined, LogPage, Name, Node,
-    Parked, Placement, PlacementSpec, PlacementVersion, Plan, PlanRequest, Procedure, Ready,
-    ReconfigureRequest, Resource, RevokeRequest, RollbackRequest, Rule, RuleSwitch, Secret,
-    SecretRequest, ServiceType, Settings, SettingsRequest, StartRequest, Station, StationRequest,
-    StationStops, Status, StatusAnswer, Supervisor, Token, TokenMade, TokenRequest, Version,
-    WaitAnswer, WaitRequest, Whoami,
+    CheckAnswer, Collected, Configuration, CordonRequest, Decision, Described, Done, DrainRequest,
+    Event, Graph, GraphProblem, Group, GroupRequest, Identity, Impact, Instance, JoinRequest,
+    Joined, LabelsRequest, LogPage, MaintenanceRequest, Name, Node, Parked, Placement,
+    PlacementSpec, PlacementVersion, Plan, PlanRequest, Procedure, Ready, ReconfigureRequest,
+    Resource, RevokeRequest, RollbackRequest, Rule, RuleSwitch, Secret, SecretRequest, ServiceType,
+    Settings, SettingsRequest, StartRequest, Station, StationRequest, StationStops, Status,
+    StatusAnswer, Supervisor, Token, TokenMade, TokenRequest, Version, WaitAnswer, WaitRequest,
+    Whoami,
 };
 
 /// A route, with what goes over it.
@@ -132,6 +133,13 @@ spoken! {
     WAIT (WaitRequest) => One WaitAnswer;
     RULES => List Rule;
     RULE => One Rule;
+    NODE_CORDON (CordonRequest) => One Accepted;
+    NODE_DRAIN (DrainRequest) => One Accepted;
+    NODE_UNCORDON => One Accepted;
+    NODE_MAINTENANCE (MaintenanceRequest) => One Accepted;
+    NODE_MAINTENANCE_OVER => One Accepted;
+    NODE_LABELS (LabelsRequest) => One Accepted;
+    NODE_REMOVE => One Accepted;
     RULE_DISABLE (RuleSwitch) => One Accepted;
     RULE_ENABLE => One Accepted;
     PARKED by LIST => Page Parked;

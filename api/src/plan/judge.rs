@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_coordinator::PlacementWish;
-use mainstay_protocol::PlacementName;
 use mainstay_protocol::words::nearest;
+use mainstay_protocol::{InstanceKey, PlacementName};
 use mainstay_resource_graph::{Kind, Standing, Target, View, ViewExt, traverse};
 
 use super::read::{Placed, Wishes, flaw};
@@ -120,7 +120,15 @@ impl Judge<'_> {
             return;
         };
         for node in nodes {
-            if self.view.node(&node).is_some() {
+            if let Some(known) = self.view.node(&node) {
+                let there = InstanceKey::new(node.clone(), self.wish().name.clone());
+                let is_new = self.view.instance(&there).is_none();
+                if let Some(cordon) = known.care.cordon.filter(|_| is_new) {
+                    let index = self.index_of(&["target", "nodes"], None, node.as_str());
+                    let path = top("target").field("nodes").index(index);
+                    let why = format!("{node} takes no new instances, {}", cordon.said);
+                    self.tell(path, why, Vec::new());
+                }
                 continue;
             }
             let index = self.index_of(&["target", "nodes"], None, node.as_str());

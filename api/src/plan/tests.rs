@@ -126,8 +126,7 @@ impl World {
             agent_run: AgentRunId(Uuid::from_u128(3)),
             labels: BTreeMap::from([("zone".to_owned(), name.to_owned())]),
             sysinfo: SysInfo::default(),
-            schedulable: true,
-            maintenance: false,
+            care: Default::default(),
             provides: provides.collect(),
             strays: BTreeMap::new(),
         };

@@ -1,5 +1,6 @@
 //! Nodes.
 
+use mainstay_coordinator::why::node_reason;
 use mainstay_protocol::NodeName;
 use mainstay_resource_graph::{Key, Kind, StationState, Vertex, ViewExt};
 
@@ -20,11 +21,16 @@ impl Present<'_> {
             build: node.build.clone(),
             address: known(&node.address),
             labels: node.labels.clone(),
-            schedulable: node.schedulable,
-            maintenance: node.maintenance,
+            schedulable: node.care.cordon.is_none(),
+            maintenance: node.care.maintenance.is_some(),
+            maintenance_until: node
+                .care
+                .maintenance
+                .as_ref()
+                .and_then(|on| Some(self.live.time(on.until?))),
             heard_ms: self.live.heard_ms(name),
             instances: self.counts(name),
-            reason: node.reason.clone(),
+            reason: node_reason(&record.key, node),
             since: self.live.time(record.since),
             strays: words::strays(name, node),
         })

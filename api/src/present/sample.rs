@@ -318,8 +318,7 @@ fn node() -> Node {
             booted_ms: 1_767_225_600_000,
             ..SysInfo::default()
         },
-        schedulable: true,
-        maintenance: false,
+        care: Default::default(),
         provides: BTreeMap::from([(greeter(), "1".to_owned())]),
         strays: BTreeMap::from([(
             placement_name("lost"),

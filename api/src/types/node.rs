@@ -29,8 +29,10 @@ pub struct Node {
     pub labels: BTreeMap<String, String>,
     /// Whether new instances are placed on it.
     pub schedulable: bool,
-    /// Whether it is in maintenance.
+    /// Whether it is in maintenance: whatever happens there is left as it is.
     pub maintenance: bool,
+    /// When that ends by itself; null where nothing was said of that.
+    pub maintenance_until: Option<Time>,
     /// Milliseconds since something was heard from it; null if nothing since the coordinator started.
     pub heard_ms: Option<u64>,
     /// How many instances it has, and how many are as wanted.
@@ -42,6 +44,43 @@ pub struct Node {
     pub since: Time,
     /// What runs on it and no command started.
     pub strays: Vec<Stray>,
+}
+
+/// Why a node takes nothing new.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CordonRequest {
+    /// What others shall know about it.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// Why a node is to be empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DrainRequest {
+    /// What others shall know about it.
+    #[serde(default)]
+    pub reason: String,
+    /// Also where nothing would be left of a placement.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// Work on a node.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MaintenanceRequest {
+    /// What others shall know about it.
+    #[serde(default)]
+    pub reason: String,
+    /// It ends by itself after so many milliseconds; null: when somebody says so.
+    #[serde(default)]
+    pub for_ms: Option<u64>,
+}
+
+/// Labels of a node, over those that its agent brings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LabelsRequest {
+    /// Those to be set; null takes one away.
+    pub labels: BTreeMap<String, Option<String>>,
 }
 
 /// How many there are, and how many of them are as they should be.

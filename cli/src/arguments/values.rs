@@ -108,6 +108,20 @@ pub fn node(text: &str) -> Result<NodeName, String> {
     NodeName::new(text).map_err(|bad| bad.to_string())
 }
 
+/// KEY=VALUE, or KEY- to take it away.
+pub fn label(text: &str) -> Result<(String, Option<String>), String> {
+    let parsed = match text.split_once('=') {
+        Some((key, value)) => Some((key, Some(value.to_owned()))),
+        None => text.strip_suffix('-').map(|key| (key, None)),
+    };
+    match parsed {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value)),
+        Some(_) | None => Err(format!(
+            "\"{text}\" is no label; write role=web, or role- to take it away"
+        )),
+    }
+}
+
 pub fn service_type(text: &str) -> Result<TypeName, String> {
     let text = text.strip_prefix("type/").unwrap_or(text);
     TypeName::new(text).map_err(|bad| bad.to_string())

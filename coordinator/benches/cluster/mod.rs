@@ -257,8 +257,7 @@ impl Parts {
             agent_run: AgentRunId(id),
             labels: BTreeMap::new(),
             sysinfo: SysInfo::default(),
-            schedulable: true,
-            maintenance: false,
+            care: Default::default(),
             provides: BTreeMap::from([(service_type(), "1.0.0".to_owned())]),
             strays: BTreeMap::new(),
         };

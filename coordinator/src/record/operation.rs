@@ -2,6 +2,7 @@
 
 pub(super) mod access;
 mod groups;
+mod nodes;
 mod switch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::words::nearest;
-use mainstay_protocol::{InstanceKey, NodeName, Revision};
+use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Revision};
 use mainstay_resource_graph::{
     Cluster, Configuration, Desired, Instance, InstanceState, Key, Kind, Parked, ParkedId,
     ParkedWhat, Placement, Target, Txn, Vertex, View, ViewExt, Wish,
@@ -73,6 +74,7 @@ pub fn operation(txn: &mut Txn<'_>, operation: &Operation, env: &Env) -> Result_
         Operation::SetSecret { name, secret } => access::set_secret(txn, name, secret),
         Operation::SetGroup { name, group } => groups::set(txn, name, group),
         Operation::RemoveGroup { name } => groups::remove(txn, name),
+        Operation::Node { node, act, by } => nodes::act(txn, node, act, by, env),
     }?;
     recorded.changed = !txn.changed_since(point).is_empty();
     Ok(recorded)
@@ -112,6 +114,7 @@ fn start(txn: &mut Txn<'_>, wish: &StartPlacement, env: &Env) -> Result_ {
     )?;
     if let StartOn::Nodes(nodes) = &wish.on {
         known_nodes(txn, nodes)?;
+        take_new(txn, &wish.name, nodes)?;
     }
     let (hash, json) = wish::valid_config(txn, &wish.service_type, &wish.config)?;
     let configuration = Key::Configuration(hash.clone());
@@ -202,6 +205,29 @@ pub(super) fn known_nodes(txn: &Txn<'_>, nodes: &BTreeSet<NodeName>) -> Result<(
         )),
         None => Ok(()),
     }
+}
+
+/// Nodes that somebody cordoned take nothing that is not there yet.
+pub(super) fn take_new(
+    txn: &Txn<'_>,
+    placement: &PlacementName,
+    nodes: &BTreeSet<NodeName>,
+) -> Result<(), Refusal> {
+    for node in nodes {
+        let cordon = txn.node(node).and_then(|found| found.care.cordon);
+        let is_there = || {
+            let key = InstanceKey::new(node.clone(), placement.clone());
+            txn.instance(&key).is_some()
+        };
+        if let Some(cordon) = cordon.filter(|_| !is_there()) {
+            let text = format!(
+                "{node} takes no new instances, {}; lift that with: mainstay node uncordon {node}",
+                cordon.said
+            );
+            return Err(Refusal::new(code::NODE_CORDONED, text));
+        }
+    }
+    Ok(())
 }
 
 fn difference(have: &Placement, wish: &StartPlacement) -> Option<String> {

@@ -85,6 +85,10 @@ fn node(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId) -> NodeId {
         // A boot has one moment, however often the clock is set afterwards.
         sysinfo.booted_ms = known.sysinfo.booted_ms;
     }
+    let care = known
+        .as_ref()
+        .map(|node| node.care.clone())
+        .unwrap_or_default();
     let vertex = Node {
         id,
         state: NodeState::Online,
@@ -93,10 +97,9 @@ fn node(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId) -> NodeId {
         build: up.build.clone(),
         boot_id: up.boot_id.clone(),
         agent_run: up.agent_run,
-        labels: up.sysinfo.labels.clone(),
+        labels: care.over(&up.sysinfo.labels),
         sysinfo,
-        schedulable: known.as_ref().is_none_or(|node| node.schedulable),
-        maintenance: known.as_ref().is_some_and(|node| node.maintenance),
+        care,
         provides: up
             .provides
             .iter()

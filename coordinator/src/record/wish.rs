@@ -12,7 +12,7 @@ use mainstay_resource_graph::{
     ViewExt, Wish, traverse,
 };
 
-use super::operation::{Recorded, Result_, known_nodes, recorded};
+use super::operation::{Recorded, Result_, known_nodes, recorded, take_new};
 use super::{settings, unknown};
 use crate::config;
 use crate::env::Env;
@@ -125,6 +125,7 @@ fn put(txn: &mut Txn<'_>, asked: &PlacementWish, based_on: BasedOn, env: &Env) -
     fits_type(&asked.service_type, asked.holds.as_ref(), fixed)?;
     if let Target::Nodes(nodes) = &asked.target {
         known_nodes(txn, nodes)?;
+        take_new(txn, &asked.name, nodes)?;
     }
     sensible(&asked.policy, &asked.update, &asked.depends_on)?;
     let (hash, json) = valid_config(txn, &asked.service_type, &asked.config)?;

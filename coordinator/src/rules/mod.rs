@@ -6,6 +6,8 @@ mod asked;
 mod command_resend;
 mod could_not_start;
 pub mod dependency_gate;
+mod drain;
+mod maintenance;
 mod name_conflict;
 mod node_return;
 mod place;
@@ -28,6 +30,7 @@ use crate::rule::RuleEntry;
 
 pub(crate) fn shipped() -> Vec<RuleEntry> {
     vec![
+        RuleEntry::of::<maintenance::Maintenance>(),
         RuleEntry::of::<place::Place>(),
         RuleEntry::of::<stray::Stray>(),
         RuleEntry::of::<node_return::NodeReturn>(),
@@ -43,6 +46,7 @@ pub(crate) fn shipped() -> Vec<RuleEntry> {
         RuleEntry::of::<unresponsive::Unresponsive>(),
         RuleEntry::of::<reconfigure::Reconfigure>(),
         RuleEntry::of::<stop::Stop>(),
+        RuleEntry::of::<drain::Drain>(),
         RuleEntry::of::<stop_escalate::StopEscalate>(),
         RuleEntry::of::<retire::Retire>(),
         RuleEntry::of::<start::Start>(),

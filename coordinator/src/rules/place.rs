@@ -71,7 +71,16 @@ fn spread(subject: &PlacementName, placement: &Placement, txn: &mut Txn<'_>, env
         .map(|key| key.node)
         .collect();
     let mut placed = Vec::new();
-    for node in wanted.difference(&have) {
+    let cordoned = |node: &&NodeName| {
+        txn.node(node)
+            .is_some_and(|found| found.care.cordon.is_some())
+    };
+    let missing: Vec<NodeName> = wanted
+        .difference(&have)
+        .filter(|node| !cordoned(node))
+        .cloned()
+        .collect();
+    for node in &missing {
         let key = InstanceKey::new(node.clone(), subject.clone());
         make(txn, &key, placement, env);
         placed.push(key.to_string());

@@ -69,6 +69,10 @@ impl Rule for Restart {
         if instance.desired != Desired::Running || could_not_start::is_final(&instance) {
             return Verdict::Nothing;
         }
+        let kept = verb::in_maintenance(txn, &subject).or_else(|| verb::drained(txn, &subject));
+        if let Some(kept) = kept {
+            return Verdict::declined(kept.code, kept.text);
+        }
         match instance.state {
             InstanceState::Failed {
                 presence: Presence::Gone,

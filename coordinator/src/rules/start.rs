@@ -46,7 +46,17 @@ impl Rule for Start {
             return Verdict::Nothing;
         }
         if !verb::is_online(txn, &subject) {
-            return wait_for_node(&subject, &instance, txn);
+            let text = format!(
+                "{} is not online; it starts when its agent is back",
+                subject.node
+            );
+            let node = Key::Node(subject.node.clone());
+            let reason = Reason::new(code::WAITING_FOR_NODE, text).about(node);
+            return wait_for_node(&subject, &instance, reason, txn);
+        }
+        let kept = verb::drained(txn, &subject).or_else(|| verb::in_maintenance(txn, &subject));
+        if let Some(reason) = kept {
+            return wait_for_node(&subject, &instance, reason, txn);
         }
         if !verb::provides(txn, &subject, &instance) {
             return block_for_type(&subject, &instance, txn);
@@ -97,27 +107,25 @@ fn may_begin(instance: &Instance) -> bool {
     }
 }
 
-fn wait_for_node(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>) -> Verdict {
-    let text = format!(
-        "{} is not online; it starts when its agent is back",
-        subject.node
-    );
-    if instance.state != InstanceState::Pending
-        || instance.reason.as_ref().map(|reason| &reason.code) != Some(&code::WAITING_FOR_NODE)
-    {
+/// Its agent is away, or people want nothing to start there now.
+fn wait_for_node(
+    subject: &InstanceKey,
+    instance: &Instance,
+    why: Reason,
+    txn: &mut Txn<'_>,
+) -> Verdict {
+    let (code, text) = (why.code.clone(), why.text.clone());
+    if instance.state != InstanceState::Pending || instance.reason.as_ref() != Some(&why) {
         // Its place in line stays: who left it and came back would pass it on for ever.
         let name = Key::Name(slot_of(subject, instance));
         txn.unlink(&Key::Instance(subject.clone()), Relation::Holds, &name);
         verb::change(txn, subject, |instance| {
             instance.state = InstanceState::Pending;
             instance.next_try = None;
-            instance.reason = Some(
-                Reason::new(code::WAITING_FOR_NODE, text.clone())
-                    .about(Key::Node(subject.node.clone())),
-            );
+            instance.reason = Some(why);
         });
     }
-    Verdict::declined(code::WAITING_FOR_NODE, text)
+    Verdict::declined(code, text)
 }
 
 fn block_for_type(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>) -> Verdict {

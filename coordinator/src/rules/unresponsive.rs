@@ -4,7 +4,7 @@ use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::command::StopWhy;
 use mainstay_protocol::health::Evidence;
-use mainstay_resource_graph::{Desired, FailureCause, InstanceState, Txn, ViewExt};
+use mainstay_resource_graph::{Desired, FailureCause, InstanceState, Key, Txn, View, ViewExt};
 
 use crate::env::Env;
 use crate::rule::{Rule, Verdict, Watch};
@@ -21,6 +21,14 @@ impl Rule for Unresponsive {
         Watch::instances(|instance| matches!(instance.state, InstanceState::Unresponsive { .. }))
     }
 
+    /// Its maintenance may be over.
+    fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
+        match changed {
+            Key::Node(node) => view.instances_on(node),
+            _ => Vec::new(),
+        }
+    }
+
     fn judge(subject: InstanceKey, txn: &mut Txn<'_>, env: &Env) -> Verdict {
         let Some(instance) = txn.instance(&subject) else {
             return Verdict::Nothing;
@@ -30,6 +38,9 @@ impl Rule for Unresponsive {
         };
         if instance.desired != Desired::Running {
             return Verdict::Nothing;
+        }
+        if let Some(kept) = verb::in_maintenance(txn, &subject) {
+            return Verdict::declined(kept.code, kept.text);
         }
         if missed < limit {
             return Verdict::declined(

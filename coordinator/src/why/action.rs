@@ -3,7 +3,7 @@
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code;
 use mainstay_resource_graph::{
-    Desired, Instance, InstanceState, Key, Kind, NodeState, Vertex, View, ViewExt, slot_of,
+    Care, Desired, Instance, InstanceState, Key, Kind, NodeState, Vertex, View, ViewExt, slot_of,
 };
 
 use super::{SystemWill, wants_running};
@@ -54,7 +54,20 @@ pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
                 will("stop it when its agent is back", None, "stop")
             }
         },
-        InstanceState::Pending => will("start it when its node is online", None, "start"),
+        InstanceState::Pending => match blocked_by(&facts) {
+            Some(code) if code == code::NODE_DRAINED => {
+                will("start it when its node is uncordoned", None, "start")
+            }
+            Some(code) if code == code::IN_MAINTENANCE => {
+                let until = view.node(&key.node)?.care.maintenance?.until;
+                will(
+                    "start it when its node's maintenance is over",
+                    until,
+                    "start",
+                )
+            }
+            Some(_) | None => will("start it when its node is online", None, "start"),
+        },
         InstanceState::Blocked => match blocked_by(&facts) {
             Some(code) if code == code::NAME_HELD => {
                 will("start it when the name is free", None, "name_conflict")
@@ -104,6 +117,18 @@ pub fn you_can(view: &dyn View, key: &Key) -> Vec<String> {
             Key::Instance(instance) => for_instance(view, instance, &facts),
             _ => Vec::new(),
         },
+        Some(Vertex::Node(node)) if node.care != Care::default() => {
+            let lift = node
+                .care
+                .cordon
+                .map(|_| format!("mainstay node uncordon {key}"));
+            let end = node
+                .care
+                .maintenance
+                .map(|_| format!("mainstay maintenance off {key}"));
+            let all = [lift, end].into_iter().flatten();
+            all.chain([format!("mainstay describe {key}")]).collect()
+        }
         Some(Vertex::Node(node)) if node.state == NodeState::AgentDown => {
             vec![
                 format!("mainstay events --since 10m"),

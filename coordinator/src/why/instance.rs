@@ -92,7 +92,13 @@ fn obstacle(view: &dyn View, key: &InstanceKey, facts: &Instance, depth: usize) 
             .flat_map(|key| dependency(view, &key, depth))
             .collect();
     }
-    if reason.code == code::WAITING_FOR_NODE || reason.code == code::TYPE_NOT_PROVIDED {
+    let of_node = [
+        code::WAITING_FOR_NODE,
+        code::TYPE_NOT_PROVIDED,
+        code::NODE_DRAINED,
+        code::IN_MAINTENANCE,
+    ];
+    if of_node.contains(&reason.code) {
         return behind(view, &Key::Node(key.node.clone()), depth);
     }
     last_failure(key, facts)

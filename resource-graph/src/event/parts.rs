@@ -5,8 +5,9 @@ use mainstay_protocol::words::several;
 use super::Told;
 use crate::key::Key;
 use crate::vertex::{
-    Asked, Cluster, Collected, CommandVertex, Node, NodeState, Parked, ParkedWhat, Procedure,
-    Record, ServiceType, Station, StationBegan, StationState, Supervisor, SupervisorState, Vertex,
+    Asked, Cluster, Collected, CommandVertex, Cordon, Node, NodeState, Parked, ParkedWhat,
+    Procedure, Record, ServiceType, Station, StationBegan, StationState, Supervisor,
+    SupervisorState, Vertex,
 };
 use crate::wish::Placement;
 
@@ -156,21 +157,57 @@ pub(super) fn node(old: Option<&Record>, new: &Record, now: &Node) -> Option<Tol
         (Some(was), _) if was.provides != now.provides => {
             ("node.types_changed", format!("{key} provides other types"))
         }
-        (Some(was), _)
-            if (was.schedulable, was.maintenance) != (now.schedulable, now.maintenance) =>
-        {
-            (
-                "node.schedule_changed",
-                format!("{key} takes instances: {}", now.schedulable),
-            )
-        }
-        (Some(_), NodeState::Online | NodeState::AgentDown) => return None,
+        (Some(was), NodeState::Online | NodeState::AgentDown) => care(key, was, now)?,
     };
     let told = told(new, kind, message)
         .with("state", now.state.as_str())
         .with("build", &now.build)
         .with_some("code", now.reason.as_ref().map(|reason| &reason.code));
     Some(told)
+}
+
+/// What people have said of it.
+fn care(key: &Key, was: &Node, now: &Node) -> Option<(&'static str, String)> {
+    let (before, after) = (&was.care, &now.care);
+    if before.maintenance != after.maintenance {
+        return Some(match &after.maintenance {
+            Some(on) => (
+                "node.maintenance_began",
+                format!("{key} is in maintenance, {}", on.said),
+            ),
+            None => (
+                "node.maintenance_ended",
+                format!("the maintenance of {key} is over"),
+            ),
+        });
+    }
+    if before.cordon != after.cordon {
+        return Some(match &after.cordon {
+            Some(Cordon { said, drains: true }) => {
+                ("node.drained", format!("{key} is drained, {said}"))
+            }
+            Some(Cordon { said, .. }) => (
+                "node.cordoned",
+                format!("{key} takes no new instances, {said}"),
+            ),
+            None => ("node.uncordoned", format!("{key} takes instances again")),
+        });
+    }
+    (was.labels != now.labels).then(|| {
+        let labels = now
+            .labels
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        let labels: Vec<String> = labels.collect();
+        let all = match labels.as_slice() {
+            [] => "none".to_owned(),
+            labels => labels.join(", "),
+        };
+        (
+            "node.labels_changed",
+            format!("the labels of {key} are {all}"),
+        )
+    })
 }
 
 pub(super) fn service_type(old: Option<&Record>, new: &Record, now: &ServiceType) -> Option<Told> {

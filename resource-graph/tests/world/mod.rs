@@ -66,8 +66,7 @@ pub fn node() -> Node {
         agent_run: AgentRunId(uuid(2)),
         labels: BTreeMap::new(),
         sysinfo: SysInfo::default(),
-        schedulable: true,
-        maintenance: false,
+        care: Default::default(),
         provides: BTreeMap::new(),
         strays: BTreeMap::new(),
     }

@@ -69,6 +69,7 @@ fn good() -> Cluster {
             labels: Default::default(),
             schedulable: true,
             maintenance: false,
+            maintenance_until: None,
             heard_ms: None,
             instances: Counts::default(),
             reason: None,

@@ -1,0 +1,70 @@
+//! What people say of nodes.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Change, Client};
+use crate::problem::Problem;
+use crate::routes::{self, Method};
+use crate::types::{Accepted, CordonRequest, DrainRequest, LabelsRequest, MaintenanceRequest};
+
+impl Client {
+    pub async fn cordon(&self, node: &str, reason: &str) -> Result<Accepted, Problem> {
+        let reason = reason.to_owned();
+        let path = routes::NODE_CORDON.fill(&[node]);
+        self.post(&path, &CordonRequest { reason }).await
+    }
+
+    pub async fn drain(&self, node: &str, reason: &str, force: bool) -> Result<Accepted, Problem> {
+        let reason = reason.to_owned();
+        let path = routes::NODE_DRAIN.fill(&[node]);
+        self.post(&path, &DrainRequest { reason, force }).await
+    }
+
+    pub async fn uncordon(&self, node: &str) -> Result<Accepted, Problem> {
+        let path = routes::NODE_UNCORDON.fill(&[node]);
+        self.post(&path, &Value::Null).await
+    }
+
+    pub async fn maintain(
+        &self,
+        node: &str,
+        request: &MaintenanceRequest,
+    ) -> Result<Accepted, Problem> {
+        let path = routes::NODE_MAINTENANCE.fill(&[node]);
+        self.post(&path, request).await
+    }
+
+    pub async fn end_maintenance(&self, node: &str) -> Result<Accepted, Problem> {
+        let path = routes::NODE_MAINTENANCE_OVER.fill(&[node]);
+        self.change(
+            Change::new(Method::Delete, &path),
+            &Value::Null,
+            self.timeout(),
+        )
+        .await
+    }
+
+    /// None takes one away.
+    pub async fn label(
+        &self,
+        node: &str,
+        labels: BTreeMap<String, Option<String>>,
+    ) -> Result<Accepted, Problem> {
+        let path = routes::NODE_LABELS.fill(&[node]);
+        let change = Change::new(Method::Put, &path);
+        self.change(change, &LabelsRequest { labels }, self.timeout())
+            .await
+    }
+
+    pub async fn remove_node(&self, node: &str) -> Result<Accepted, Problem> {
+        let path = routes::NODE_REMOVE.fill(&[node]);
+        self.change(
+            Change::new(Method::Delete, &path),
+            &Value::Null,
+            self.timeout(),
+        )
+        .await
+    }
+}

@@ -1,0 +1,155 @@
+//! Arguments of what people say of nodes: `node`, `maintenance`.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use mainstay_protocol::NodeName;
+
+use super::values;
+
+#[derive(Debug, Args)]
+#[command(
+    subcommand_required = true,
+    disable_help_subcommand = true,
+    after_help = "Example:\n  mainstay node drain n2 --reason 'a new disk'"
+)]
+pub struct NodeArguments {
+    #[command(subcommand)]
+    pub command: NodeCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// Take nothing new on nodes; what is there stays
+    #[command(after_help = "Example:\n  mainstay node cordon n2 --reason 'its disk is old'")]
+    Cordon(SayArguments),
+    /// End what runs on nodes, and take nothing new, until they are uncordoned
+    #[command(
+        after_help = "Refused with 10 where nothing would be left of a placement.\n\n\
+                      Examples:\n  mainstay node drain n2 --reason 'a new disk'\n  mainstay node uncordon n2"
+    )]
+    Drain(DrainArguments),
+    /// Take instances again; what is wanted there starts
+    #[command(after_help = "Example:\n  mainstay node uncordon n2")]
+    Uncordon {
+        #[arg(value_name = "NODE", required = true, value_parser = values::node)]
+        nodes: Vec<NodeName>,
+    },
+    /// Set labels of a node, over those that its agent brings; placements follow
+    #[command(
+        after_help = "Examples:\n  mainstay node label n2 role=web rack=7\n  mainstay node label n2 role-"
+    )]
+    Label {
+        #[arg(value_name = "NODE", value_parser = values::node)]
+        node: NodeName,
+        /// KEY=VALUE sets one, KEY- takes it away
+        #[arg(value_name = "LABEL", required = true, value_parser = values::label)]
+        labels: Vec<(String, Option<String>)>,
+    },
+    /// Take a node out of the cluster for good; its agent must have ended
+    #[command(
+        after_help = "Refused with 10 while its agent is connected, a station runs on it, or something is wanted on it alone.\n\n\
+                      Examples:\n  mainstay node drain n2\n  mainstay node remove n2"
+    )]
+    Remove {
+        #[arg(value_name = "NODE", value_parser = values::node)]
+        node: NodeName,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct SayArguments {
+    #[arg(value_name = "NODE", required = true, value_parser = values::node)]
+    pub nodes: Vec<NodeName>,
+    /// What others shall know about it
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub reason: String,
+}
+
+#[derive(Debug, Args)]
+pub struct DrainArguments {
+    #[command(flatten)]
+    pub say: SayArguments,
+    /// Also what runs nowhere else
+    #[arg(long)]
+    pub force: bool,
+    /// Return once it is decided
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    subcommand_required = true,
+    disable_help_subcommand = true,
+    after_help = "Example:\n  mainstay maintenance on node/n2 --for 30m --reason 'a new disk'"
+)]
+pub struct MaintenanceArguments {
+    #[command(subcommand)]
+    pub command: MaintenanceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MaintenanceCommand {
+    /// Leave whatever happens on a node as it is: nothing is started, restarted or told as a problem
+    #[command(
+        after_help = "Example:\n  mainstay maintenance on node/n2 --for 30m --reason 'a new disk'"
+    )]
+    On {
+        /// node/NODE
+        #[arg(value_name = "REF", value_parser = values::node)]
+        node: NodeName,
+        /// It ends by itself after so long; else with `maintenance off`
+        #[arg(long = "for", value_name = "TIME", value_parser = values::duration)]
+        within: Option<Duration>,
+        /// What others shall know about it
+        #[arg(
+            long,
+            value_name = "TEXT",
+            default_value = "",
+            hide_default_value = true
+        )]
+        reason: String,
+    },
+    /// Judge what is on a node again
+    #[command(after_help = "Example:\n  mainstay maintenance off node/n2")]
+    Off {
+        /// node/NODE
+        #[arg(value_name = "REF", value_parser = values::node)]
+        node: NodeName,
+    },
+}
+
+fn all(nodes: &[NodeName]) -> String {
+    let names: Vec<&str> = nodes.iter().map(NodeName::as_str).collect();
+    names.join(" ")
+}
+
+impl NodeCommand {
+    pub(super) fn told(&self) -> String {
+        match self {
+            Self::Cordon(say) => format!("cordon {}", all(&say.nodes)),
+            Self::Drain(drain) => format!("drain {}", all(&drain.say.nodes)),
+            Self::Uncordon { nodes } => format!("uncordon {}", all(nodes)),
+            Self::Label { node, .. } => format!("label {node}"),
+            Self::Remove { node, .. } => format!("remove {node}"),
+        }
+    }
+}
+
+impl MaintenanceCommand {
+    pub(super) fn told(&self) -> String {
+        match self {
+            Self::On { node, .. } => format!("take {node} into maintenance"),
+            Self::Off { node } => format!("end the maintenance of {node}"),
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! What people say of nodes: that one takes nothing new, is to be empty, is worked on, is labelled so, is no part of the
+//! cluster any more. What follows from it for instances, rules decide.
+
+use std::collections::BTreeSet;
+
+use mainstay_protocol::code;
+use mainstay_protocol::request::Refusal;
+use mainstay_protocol::{Bearer, InstanceKey, NodeName, PlacementName, limits};
+use mainstay_resource_graph::{
+    Care, Cordon, Desired, Key, Kind, Maintenance, NodeState, Said, StationState, Target, Txn,
+    View, ViewExt,
+};
+
+use super::access::revoke;
+use super::{Result_, known_nodes, recorded, wish};
+use crate::env::Env;
+use crate::event::NodeAct;
+use crate::verb;
+
+pub fn act(txn: &mut Txn<'_>, node: &NodeName, act: &NodeAct, by: &str, env: &Env) -> Result_ {
+    known_nodes(txn, &BTreeSet::from([node.clone()]))?;
+    let said = |why: &str| Said {
+        by: by.to_owned(),
+        why: why.to_owned(),
+        at: env.now,
+    };
+    match act {
+        NodeAct::Cordon { why } => cordon(txn, node, said(why)),
+        NodeAct::Drain { why, force } => drain(txn, node, said(why), *force),
+        NodeAct::Uncordon => uncordon(txn, node),
+        NodeAct::Maintain { why, within } => {
+            let until = within.map(|within| env.now + within);
+            maintain(
+                txn,
+                node,
+                Maintenance {
+                    said: said(why),
+                    until,
+                },
+            )
+        }
+        NodeAct::EndMaintenance => end_maintenance(txn, node),
+        NodeAct::Label(labels) => label(txn, node, labels),
+        NodeAct::Remove => remove(txn, node, by),
+    }
+}
+
+fn care(txn: &Txn<'_>, node: &NodeName) -> Care {
+    txn.node(node).expect("it is known").care
+}
+
+fn set_care(txn: &mut Txn<'_>, node: &NodeName, care: Care) {
+    txn.update_node(node, |node| {
+        node.labels = care.over(&node.sysinfo.labels);
+        node.care = care;
+    })
+    .expect("every state of a node may follow itself");
+}
+
+fn cordon(txn: &mut Txn<'_>, node: &NodeName, said: Said) -> Result_ {
+    let care = care(txn, node);
+    if let Some(cordon) = &care.cordon {
+        let how = if cordon.drains { "drained" } else { "cordoned" };
+        let text = format!("{node} is {how} already, {}", cordon.said);
+        return Ok(recorded(Vec::new(), text));
+    }
+    let cordon = Some(Cordon {
+        said,
+        drains: false,
+    });
+    set_care(txn, node, Care { cordon, ..care });
+    let text = format!("{node} takes no new instances; what is there stays");
+    Ok(recorded(Vec::new(), text))
+}
+
+fn drain(txn: &mut Txn<'_>, node: &NodeName, said: Said, force: bool) -> Result_ {
+    let care = care(txn, node);
+    if let Some(said) = care.drains() {
+        let text = format!("{node} is drained already, {said}");
+        return Ok(recorded(running(txn, node), text));
+    }
+    let running = running(txn, node);
+    let last: Vec<String> = running
+        .iter()
+        .filter(|key| !runs_elsewhere(txn, &key.placement, node))
+        .map(|key| key.placement.to_string())
+        .collect();
+    if !last.is_empty() && !force {
+        let text = format!(
+            "nothing would be left of {}: start it on another node first, or end it all the same with --force",
+            last.join(", ")
+        );
+        return Err(Refusal::new(code::REFUSED_BY_SAFETY, text));
+    }
+    let cordon = Some(Cordon { said, drains: true });
+    set_care(txn, node, Care { cordon, ..care });
+    let text = match running.len() {
+        0 => format!("{node} is empty, and takes no new instances"),
+        1 => format!("{node} is to be empty: 1 instance ends"),
+        many => format!("{node} is to be empty: {many} instances end"),
+    };
+    Ok(recorded(running, text))
+}
+
+/// What is wanted and may live there.
+fn running(txn: &Txn<'_>, node: &NodeName) -> Vec<InstanceKey> {
+    let mut all = txn.instances_on(node);
+    all.retain(|key| {
+        txn.instance(key)
+            .is_some_and(|one| one.desired == Desired::Running && one.state.may_be_live())
+    });
+    all
+}
+
+fn runs_elsewhere(txn: &Txn<'_>, placement: &PlacementName, node: &NodeName) -> bool {
+    txn.instances_of(placement).iter().any(|key| {
+        let serves = txn
+            .instance(key)
+            .is_some_and(|one| one.state.is_serving() && one.desired == Desired::Running);
+        let stays = txn
+            .node(&key.node)
+            .is_some_and(|there| there.care.drains().is_none());
+        key.node != *node && serves && stays
+    })
+}
+
+fn uncordon(txn: &mut Txn<'_>, node: &NodeName) -> Result_ {
+    let care = care(txn, node);
+    if care.cordon.is_none() {
+        let text = format!("{node} takes instances already");
+        return Ok(recorded(Vec::new(), text));
+    }
+    set_care(
+        txn,
+        node,
+        Care {
+            cordon: None,
+            ..care
+        },
+    );
+    let text = format!("{node} takes instances again; what is wanted there starts");
+    Ok(recorded(Vec::new(), text))
+}
+
+fn maintain(txn: &mut Txn<'_>, node: &NodeName, maintenance: Maintenance) -> Result_ {
+    let care = care(txn, node);
+    let text = match (&care.maintenance, maintenance.until) {
+        (None, None) => format!(
+            "{node} is in maintenance until somebody ends it: whatever happens there is left as it is"
+        ),
+        (None, Some(_)) => {
+            format!("{node} is in maintenance: whatever happens there is left as it is")
+        }
+        // The newest word counts: it may be needed for longer.
+        (Some(_), _) => format!("{node} stays in maintenance, as was said now"),
+    };
+    let maintenance = Some(maintenance);
+    set_care(
+        txn,
+        node,
+        Care {
+            maintenance,
+            ..care
+        },
+    );
+    Ok(recorded(Vec::new(), text))
+}
+
+fn end_maintenance(txn: &mut Txn<'_>, node: &NodeName) -> Result_ {
+    let care = care(txn, node);
+    if care.maintenance.is_none() {
+        let text = format!("{node} is not in maintenance");
+        return Ok(recorded(Vec::new(), text));
+    }
+    verb::end_maintenance(txn, node);
+    let text = format!("the maintenance of {node} is over; what is there is judged again");
+    Ok(recorded(Vec::new(), text))
+}
+
+fn label(
+    txn: &mut Txn<'_>,
+    name: &NodeName,
+    labels: &std::collections::BTreeMap<String, Option<String>>,
+) -> Result_ {
+    let node = txn.node(name).expect("it is known");
+    let mut care = node.care;
+    for (label, value) in labels {
+        // What its agent says anyway need not be said over it.
+        let brought = node.sysinfo.labels.get(label);
+        match brought == value.as_ref() {
+            true => care.labels.remove(label),
+            false => care.labels.insert(label.clone(), value.clone()),
+        };
+    }
+    let now = care.over(&node.sysinfo.labels);
+    if now.len() > limits::NODE_LABELS_MAX {
+        let text = format!(
+            "{name} would have {} labels; at most {} are kept",
+            now.len(),
+            limits::NODE_LABELS_MAX
+        );
+        return Err(Refusal::new(code::BAD_REQUEST, text));
+    }
+    if now == node.labels {
+        let text = format!("{name} has these labels already");
+        return Ok(recorded(Vec::new(), text));
+    }
+    set_care(txn, name, care);
+    Ok(recorded(
+        Vec::new(),
+        format!("{name} is labelled; placements follow their labels"),
+    ))
+}
+
+/// It is no part of the cluster any more. What may still run on it is nobody's; it comes back by a new token only.
+fn remove(txn: &mut Txn<'_>, node: &NodeName, by: &str) -> Result_ {
+    may_go(txn, node)?;
+    let alone = narrowed(txn, node);
+    if !alone.is_empty() {
+        let text = format!(
+            "{} is wanted on {node} alone: delete it, or name other nodes for it first",
+            alone.join(", ")
+        );
+        return Err(Refusal::new(code::REFUSED_BY_SAFETY, text));
+    }
+    for key in txn.instances_on(node) {
+        verb::free_name(txn, &key);
+        txn.remove(&Key::Instance(key));
+    }
+    let of_node = |key: &Key| match key {
+        Key::Asked(id) => txn
+            .asked(*id)
+            .is_some_and(|asked| asked.instance.node == *node),
+        _ => false,
+    };
+    let mut parts: Vec<Key> = txn.keys(Kind::Asked).into_iter().filter(of_node).collect();
+    parts.extend(txn.commands_for(node));
+    parts.push(Key::Supervisor(node.clone()));
+    parts.push(Key::Outbox(node.clone()));
+    parts.push(Key::Node(node.clone()));
+    for part in parts {
+        txn.remove(&part);
+    }
+    let bearer = Bearer::Agent(node.clone());
+    if txn.record(&Key::Identity(bearer.clone())).is_some() {
+        revoke(txn, &bearer, by, "its node was removed")?;
+    }
+    let text =
+        format!("{node} is no part of the cluster any more; it comes back with a new token only");
+    Ok(recorded(Vec::new(), text))
+}
+
+fn may_go(txn: &Txn<'_>, node: &NodeName) -> Result<(), Refusal> {
+    let refused = |text| Err(Refusal::new(code::REFUSED_BY_SAFETY, text));
+    let station = txn.stations().into_iter().find(|(_, station)| {
+        station.node.as_ref() == Some(node) && station.state != StationState::Removed
+    });
+    if let Some((station, _)) = station {
+        return refused(format!(
+            "station {station} runs on {node}: remove that first, or the group loses a vote"
+        ));
+    }
+    match txn.node(node).map(|node| node.state) {
+        Some(NodeState::Online) => refused(format!(
+            "the agent of {node} is connected: drain {node}, and end its agent first"
+        )),
+        Some(NodeState::AgentDown) | None => Ok(()),
+    }
+}
+
+/// Placements that name it go on without it; those that it is the only one of are told, and nothing is changed.
+fn narrowed(txn: &mut Txn<'_>, node: &NodeName) -> Vec<String> {
+    let mut naming = Vec::new();
+    for key in txn.keys(Kind::Placement) {
+        let Key::Placement(name) = key else { continue };
+        let placement = txn.placement(&name).expect("it was listed");
+        match &placement.wish.target {
+            Target::Nodes(nodes) if nodes.contains(node) => naming.push((name, placement)),
+            Target::Nodes(_) | Target::All(_) => {}
+        }
+    }
+    let is_alone = |target: &Target| matches!(target, Target::Nodes(nodes) if nodes.len() == 1);
+    let alone: Vec<String> = naming
+        .iter()
+        .filter(|(_, placement)| is_alone(&placement.wish.target))
+        .map(|(name, _)| name.to_string())
+        .collect();
+    if !alone.is_empty() {
+        return alone;
+    }
+    for (name, placement) in naming {
+        let mut next = placement.wish.clone();
+        if let Target::Nodes(nodes) = &mut next.target {
+            nodes.remove(node);
+        }
+        next.on_nodes.remove(node);
+        wish::replace(txn, &name, placement, next, None);
+    }
+    Vec::new()
+}

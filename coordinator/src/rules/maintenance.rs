@@ -1,0 +1,39 @@
+//! `maintenance`: work on a node that was announced for some time is over when that time is.
+
+use mainstay_protocol::NodeName;
+use mainstay_protocol::code;
+use mainstay_resource_graph::{Txn, ViewExt};
+
+use crate::env::Env;
+use crate::rule::{Rule, Verdict, Watch};
+use crate::verb;
+
+pub struct Maintenance;
+
+impl Rule for Maintenance {
+    const NAME: &'static str = "maintenance";
+    const ABOUT: &'static str = "Ends the maintenance of a node when its time is over.";
+    const SAFETY: Option<&'static str> =
+        Some("what fails on a node in maintenance would be left as it is for ever");
+    type Subject = NodeName;
+
+    fn watches() -> Watch {
+        Watch::nodes(|node| {
+            let maintenance = node.care.maintenance.as_ref();
+            maintenance.is_some_and(|on| on.until.is_some())
+        })
+    }
+
+    fn judge(subject: NodeName, txn: &mut Txn<'_>, env: &Env) -> Verdict {
+        let maintenance = txn.node(&subject).and_then(|node| node.care.maintenance);
+        let until = maintenance.and_then(|on| on.until);
+        if until.is_none_or(|until| until > env.now) {
+            return Verdict::Nothing;
+        }
+        verb::end_maintenance(txn, &subject);
+        Verdict::did(
+            code::MAINTENANCE_OVER,
+            "its maintenance is over; what is there is judged again",
+        )
+    }
+}
