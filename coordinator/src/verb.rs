@@ -54,6 +54,11 @@ pub fn drained(txn: &Txn<'_>, key: &InstanceKey) -> Option<Reason> {
     Some(Reason::new(code::NODE_DRAINED, text).about(node))
 }
 
+/// Why nothing is to start there now, as somebody said.
+pub fn kept_down(txn: &Txn<'_>, key: &InstanceKey) -> Option<Reason> {
+    drained(txn, key).or_else(|| in_maintenance(txn, key))
+}
+
 /// What happened there meanwhile is judged now.
 pub fn end_maintenance(txn: &mut Txn<'_>, node: &NodeName) {
     txn.update_node(node, |node| node.care.maintenance = None)

@@ -24,11 +24,13 @@ impl Rule for Place {
         Watch::placements(|_| true)
     }
 
-    /// A new node concerns every placement that names labels; a vertex that is gone, whoever waits for it to be gone.
+    /// A node concerns every placement that names it or labels; a vertex that is gone, whoever waits for it to be gone.
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<PlacementName> {
         match changed {
-            Key::Node(_) => placements(view, |placement| {
-                matches!(placement.wish.target, Target::All(_))
+            Key::Node(node) => placements(view, |placement| match &placement.wish.target {
+                Target::All(_) => true,
+                // It may take instances again.
+                Target::Nodes(nodes) => nodes.contains(node),
             }),
             Key::Instance(key) if view.record(changed).is_none() => vec![key.placement.clone()],
             Key::Placement(_) if view.record(changed).is_none() => {
@@ -49,7 +51,7 @@ impl Rule for Place {
     }
 }
 
-fn placements(view: &dyn View, test: fn(&Placement) -> bool) -> Vec<PlacementName> {
+fn placements(view: &dyn View, test: impl Fn(&Placement) -> bool) -> Vec<PlacementName> {
     view.keys(Kind::Placement)
         .into_iter()
         .filter_map(|key| match key {

@@ -69,10 +69,6 @@ impl Rule for Restart {
         if instance.desired != Desired::Running || could_not_start::is_final(&instance) {
             return Verdict::Nothing;
         }
-        let kept = verb::in_maintenance(txn, &subject).or_else(|| verb::drained(txn, &subject));
-        if let Some(kept) = kept {
-            return Verdict::declined(kept.code, kept.text);
-        }
         match instance.state {
             InstanceState::Failed {
                 presence: Presence::Gone,
@@ -251,6 +247,7 @@ fn again(
 ) -> Verdict {
     let instance = txn.instance(subject).expect("the judge read it");
     let startable = verb::is_online(txn, subject)
+        && verb::kept_down(txn, subject).is_none()
         && verb::provides(txn, subject, &instance)
         && verb::held_by_another(txn, subject, &instance).is_none()
         && dependency_gate::unmet(txn, &subject.placement).is_none();

@@ -54,8 +54,7 @@ impl Rule for Start {
             let reason = Reason::new(code::WAITING_FOR_NODE, text).about(node);
             return wait_for_node(&subject, &instance, reason, txn);
         }
-        let kept = verb::drained(txn, &subject).or_else(|| verb::in_maintenance(txn, &subject));
-        if let Some(reason) = kept {
+        if let Some(reason) = verb::kept_down(txn, &subject) {
             return wait_for_node(&subject, &instance, reason, txn);
         }
         if !verb::provides(txn, &subject, &instance) {

@@ -1,6 +1,7 @@
 //! A world for the coordinator: the real leader core, a log that does as it is told, time that moves when it is told,
 //! and nodes that say what they are told to say.
 
+pub mod care;
 mod judge;
 mod log;
 mod node;

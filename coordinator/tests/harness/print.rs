@@ -1,6 +1,6 @@
 //! How scripts show what happened: one line each.
 
-use mainstay_coordinator::why::{self, Cause};
+use mainstay_coordinator::why::{self, Cause, node_reason};
 use mainstay_coordinator::{Decision, Effect, Outcome, status};
 use mainstay_protocol::command::{Answered, Command, Order, StopManner};
 use mainstay_protocol::{InstanceKey, Timestamp};
@@ -148,7 +148,8 @@ pub fn instance_line(view: &dyn View, key: &InstanceKey, now: Timestamp) -> Stri
 }
 
 fn node_line(name: &str, node: &Node) -> String {
-    let reason = node.reason.as_ref().map_or_else(String::new, |reason| {
+    let key = Key::Node(name.parse().expect("it is a node's"));
+    let reason = node_reason(&key, node).map_or_else(String::new, |reason| {
         format!(": {}: {}", reason.code, reason.text)
     });
     format!("node/{name} {}{reason}", node.state.as_str())

@@ -18,6 +18,7 @@ use mainstay_protocol::report::{CommandOutcome, Ending, Manner, Presence, Report
 use mainstay_protocol::{Incarnation, InstanceKey, QuestionId, code};
 use mainstay_resource_graph::{Key, ParkedId};
 
+use super::care;
 use super::print;
 use super::types::{at, key, slot};
 use super::wishes;
@@ -246,7 +247,10 @@ fn people(world: &mut World, words: &Words<'_>, name: &str) -> bool {
         "put" | "delete" | "apply" | "reconfigure" | "rollback" | "safe-start" => {
             wishes::operation(words.line)
         }
-        _ => return false,
+        _ => match care::operation(words.line) {
+            Some(operation) => operation,
+            None => return false,
+        },
     };
     world.ask(operation);
     world.run();

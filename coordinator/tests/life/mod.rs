@@ -170,6 +170,16 @@ told! {
     dependencies_that_cannot_be_are_refused_with_their_path = "dependency_refusals";
     a_node_taken_out_of_a_placement_and_in_again_has_one_instance = "shrink_and_grow";
     a_placement_on_labels_follows_the_nodes_that_have_them = "labels";
+    // proves: S25
+    a_cordoned_node_keeps_what_it_has_and_takes_nothing_new = "cordon";
+    // proves: S25
+    a_drained_node_empties_in_the_order_of_dependence_and_waits_to_be_uncordoned = "drain";
+    // proves: S25
+    what_happens_in_maintenance_is_left_and_judged_when_it_is_over = "maintenance";
+    // proves: S25
+    a_node_is_removed_when_it_is_away_and_nothing_is_wanted_on_it_alone = "remove_node";
+    // proves: S25
+    what_people_say_of_labels_stands_over_what_the_agent_brings = "node_labels";
     // proves: S20
     // acceptance: issue 3, line 5
     what_depends_on_another_starts_when_that_is_healthy_also_after_a_crash = "dependencies";

@@ -10,7 +10,7 @@ use mainstay_protocol::{CommandId, Incarnation, InstanceKey, QuestionId};
 use mainstay_resource_graph::{InstanceState, Key, ViewExt};
 use proptest::prelude::*;
 
-use crate::harness::{Mode, World, at, key, node_name, start, wish};
+use crate::harness::{Mode, World, at, care, key, node_name, start, wish};
 
 #[derive(Debug, Clone)]
 pub enum Act {
@@ -60,6 +60,11 @@ pub enum Act {
     Release,
     Requeue,
     Drop,
+    /// Somebody says something of a node.
+    Care {
+        node: usize,
+        what: usize,
+    },
     /// A node comes back with something that nobody here started.
     Stray {
         node: usize,
@@ -100,6 +105,8 @@ pub fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(node, keeps_file)| Act::AgentRestarts { node, keeps_file }),
         2 => (number.clone(), number.clone(), number.clone())
             .prop_map(|(node, name, ahead)| Act::Stray { node, name, ahead }),
+        2 => (number.clone(), number.clone())
+            .prop_map(|(node, what)| Act::Care { node, what }),
         9 => number.prop_map(Act::Wait),
         1 => Just(Act::FailOver),
         2 => Just(Act::Hold),
@@ -177,8 +184,28 @@ pub fn carry_out(world: &mut World, act: &Act) {
         Act::Requeue => parked(world, |parked| Operation::Requeue { parked }),
         Act::Stray { node, name, ahead } => stray(world, pick(&NODES, node), name, ahead),
         Act::Drop => parked(world, |parked| Operation::Drop { parked }),
+        Act::Care { node, what } => say(world, pick(&NODES, node), pick(&SAID, what)),
     }
     world.run();
+}
+
+const SAID: [&str; 11] = [
+    "cordon NODE",
+    "drain NODE",
+    "drain NODE force",
+    "uncordon NODE",
+    "uncordon NODE",
+    "maintain NODE for 7s",
+    "maintain NODE",
+    "maintained NODE",
+    "label NODE role=web",
+    "label NODE role-",
+    "remove NODE",
+];
+
+fn say(world: &mut World, node: &str, what: &str) {
+    let operation = care::operation(&what.replace("NODE", node));
+    world.ask(operation.expect("it is one of those"));
 }
 
 /// Of the type it has, where it is there already: another one would be refused.
@@ -474,6 +501,10 @@ pub fn settle(world: &mut World) {
         // It may have been judged silent, or not have been welcomed.
         world.gone(node);
         world.up(node);
+        for what in ["uncordon NODE", "maintained NODE"] {
+            say(world, node, what);
+            world.run();
+        }
     }
     for _ in 0..40 {
         for node in NODES {

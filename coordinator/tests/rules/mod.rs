@@ -1,6 +1,7 @@
 //! Every shipped rule: it fires, it does not fire just under its limit, it fires once, it survives a change of leader,
 //! and it is explained.
 
+mod care;
 mod stories;
 mod updates;
 mod words;
@@ -193,6 +194,8 @@ macro_rules! rules {
 }
 
 rules! {
+    drain;
+    maintenance;
     place;
     node_return;
     node_return_after_a_stop;

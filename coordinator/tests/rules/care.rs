@@ -1,0 +1,65 @@
+//! What follows from what people say of nodes.
+
+use std::time::Duration;
+
+use mainstay_coordinator::{NodeAct, Operation};
+use mainstay_protocol::code;
+
+use super::Story;
+use crate::harness::{World, key};
+
+fn says(world: &mut World, act: NodeAct) {
+    world.ask(Operation::Node {
+        node: "n1".parse().unwrap(),
+        act,
+        by: "ada".to_owned(),
+    });
+    world.run();
+}
+
+fn running() -> World {
+    let mut world = World::new();
+    world.up("n1");
+    world.start("flaky", "web", "n1").unwrap();
+    world.started("web@n1");
+    world
+}
+
+pub fn drain() -> Story {
+    Story {
+        rule: "drain",
+        subject: |_| key("node/n1"),
+        under: running,
+        straw: |world| {
+            let why = "a new disk".to_owned();
+            says(world, NodeAct::Drain { why, force: true });
+        },
+        says: code::NODE_DRAINED,
+        declines: false,
+        saw: &["web@n1"],
+        why: ("web@n1", "n1 is drained, by ada: a new disk"),
+    }
+}
+
+pub fn maintenance() -> Story {
+    Story {
+        rule: "maintenance",
+        subject: |_| key("node/n1"),
+        under: || {
+            let mut world = running();
+            let act = NodeAct::Maintain {
+                why: "a new disk".to_owned(),
+                within: Some(Duration::from_secs(5)),
+            };
+            says(&mut world, act);
+            world.panics("web@n1", "boom");
+            world.wait_ms(4_990);
+            world
+        },
+        straw: |world| world.wait_ms(20),
+        says: code::MAINTENANCE_OVER,
+        declines: false,
+        saw: &[],
+        why: ("web@n1", "incarnation 2"),
+    }
+}
