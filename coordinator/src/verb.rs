@@ -39,24 +39,24 @@ pub fn is_online(txn: &Txn<'_>, key: &InstanceKey) -> bool {
 }
 
 /// Whatever happens there is left as it is, as somebody said.
-pub fn in_maintenance(txn: &Txn<'_>, key: &InstanceKey) -> Option<Reason> {
-    let on = txn.node(&key.node)?.care.maintenance?;
+pub fn in_maintenance(view: &dyn View, key: &InstanceKey) -> Option<Reason> {
+    let on = view.node(&key.node)?.care.maintenance?;
     let text = format!("{} is in maintenance, {}", key.node, on.said);
     let node = Key::Node(key.node.clone());
     Some(Reason::new(code::IN_MAINTENANCE, text).about(node))
 }
 
 /// Nothing is to run there, as somebody said.
-pub fn drained(txn: &Txn<'_>, key: &InstanceKey) -> Option<Reason> {
-    let node = txn.node(&key.node)?;
+pub fn drained(view: &dyn View, key: &InstanceKey) -> Option<Reason> {
+    let node = view.node(&key.node)?;
     let text = format!("{} is drained, {}", key.node, node.care.drains()?);
     let node = Key::Node(key.node.clone());
     Some(Reason::new(code::NODE_DRAINED, text).about(node))
 }
 
 /// Why nothing is to start there now, as somebody said.
-pub fn kept_down(txn: &Txn<'_>, key: &InstanceKey) -> Option<Reason> {
-    drained(txn, key).or_else(|| in_maintenance(txn, key))
+pub fn kept_down(view: &dyn View, key: &InstanceKey) -> Option<Reason> {
+    drained(view, key).or_else(|| in_maintenance(view, key))
 }
 
 /// What happened there meanwhile is judged now.

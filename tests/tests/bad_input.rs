@@ -48,6 +48,8 @@ fn good(name: &str) -> &'static str {
         "NAME=VALUE" => "restart.attempts=4",
         "SETTING" => "backoff.max",
         "NAME" => "billing",
+        "NODE" => "n1",
+        "LABEL" => "role=web",
         "SHELL" => "bash",
         "TOPIC" => "MS-NAME-HELD",
         "RULE" => "restart",
@@ -61,7 +63,7 @@ fn good(name: &str) -> &'static str {
 }
 
 /// Values that nothing of this name can be, between bars.
-const BAD: [(&str, &str); 34] = [
+const BAD: [(&str, &str); 35] = [
     (
         "REF",
         "|@|greeter@|@n1|greeter@n1@n1|GREETER@n1|greeter@n1\n|gr eeter@n1|nod/n1|node/|/n1|node/n1/n1|\
@@ -69,6 +71,7 @@ const BAD: [(&str, &str); 34] = [
     ),
     ("TYPE", "|GREETER|gr eeter|type/|node/n1|💥|greeter@n1"),
     ("NODE", "|N1|n 1|node/|n1@n1|type/greeter"),
+    ("LABEL", "|=web|-|role"),
     ("NAME", "|Name|a b|a/b|💥|-"),
     ("KIND", "|instence|nodez|Nodes|💥|instances/greeter"),
     ("MESSAGE", "|gret|no-such|💥|a/b|../x"),

@@ -105,7 +105,7 @@ pub enum MaintenanceCommand {
     )]
     On {
         /// node/NODE
-        #[arg(value_name = "REF", value_parser = values::node)]
+        #[arg(value_name = "NODE", value_parser = values::node)]
         node: NodeName,
         /// It ends by itself after so long; else with `maintenance off`
         #[arg(long = "for", value_name = "TIME", value_parser = values::duration)]
@@ -123,7 +123,7 @@ pub enum MaintenanceCommand {
     #[command(after_help = "Example:\n  mainstay maintenance off node/n2")]
     Off {
         /// node/NODE
-        #[arg(value_name = "REF", value_parser = values::node)]
+        #[arg(value_name = "NODE", value_parser = values::node)]
         node: NodeName,
     },
 }

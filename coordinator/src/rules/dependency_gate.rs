@@ -29,18 +29,28 @@ impl Rule for DependencyGate {
         })
     }
 
-    /// An instance that came or went on concerns whatever depends on its placement, a changed placement also its own.
+    /// An instance that came or went on concerns whatever depends on its placement, a changed placement also its own; a
+    /// node, of which somebody may have said something, what is on it and whatever depends on that.
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
-        let (placement, own) = match changed {
-            Key::Instance(key) => (&key.placement, Vec::new()),
-            Key::Placement(name) => (name, view.instances_of(name)),
-            _ => return Vec::new(),
-        };
-        traverse::standing_on(view, placement)
-            .iter()
-            .flat_map(|name| view.instances_of(name))
-            .chain(own)
-            .collect()
+        match changed {
+            Key::Instance(key) => depending_on(view, &key.placement),
+            Key::Placement(name) => {
+                let own = view.instances_of(name);
+                depending_on(view, name).into_iter().chain(own).collect()
+            }
+            Key::Node(node) => {
+                let there = view.instances_on(node);
+                let others = there
+                    .iter()
+                    .flat_map(|key| depending_on(view, &key.placement));
+                others
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .chain(there)
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn judge(subject: InstanceKey, txn: &mut Txn<'_>, _env: &Env) -> Verdict {
@@ -54,6 +64,10 @@ impl Rule for DependencyGate {
             instance.state,
             InstanceState::Pending | InstanceState::Stopped { by_itself: false }
         );
+        // `start` says what people want there.
+        if about_to_start && verb::kept_down(txn, &subject).is_some() {
+            return Verdict::Nothing;
+        }
         match unmet(txn, &subject.placement) {
             Some(reason) if about_to_start || waits(&instance) => {
                 block(&subject, &instance, reason, txn)
@@ -69,6 +83,13 @@ impl Rule for DependencyGate {
             Some(_) | None => Verdict::Nothing,
         }
     }
+}
+
+fn depending_on(view: &dyn View, placement: &PlacementName) -> Vec<InstanceKey> {
+    traverse::standing_on(view, placement)
+        .iter()
+        .flat_map(|name| view.instances_of(name))
+        .collect()
 }
 
 fn waits(instance: &Instance) -> bool {
@@ -124,7 +145,8 @@ fn is_ready(view: &dyn View, on: &PlacementName, until: DependsUntil) -> bool {
         let Some(instance) = view.instance(&key) else {
             continue;
         };
-        if instance.desired != Desired::Running {
+        // Somebody took it down and knows: the others carry on without it.
+        if instance.desired != Desired::Running || verb::kept_down(view, &key).is_some() {
             continue;
         }
         wanted += 1;

@@ -1,5 +1,7 @@
 //! `stop`: what is not wanted running ends; so does what failed but lives, and what an operator wants restarted.
 
+use std::collections::BTreeSet;
+
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::command::StopWhy;
@@ -32,21 +34,25 @@ impl Rule for Stop {
         })
     }
 
-    /// What ends may have been waited for by what it depends on.
+    /// What ends, or depends on other things from now on, may have been waited for by what it depends on.
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
-        let Key::Instance(key) = changed else {
+        let (name, changed_itself) = match changed {
+            Key::Instance(key) => (&key.placement, false),
+            Key::Placement(name) => (name, true),
+            _ => return Vec::new(),
+        };
+        let record = view.record(&Key::Placement(name.clone()));
+        let Some(Vertex::Placement(placement)) = record.as_ref().map(|record| &record.vertex)
+        else {
             return Vec::new();
         };
-        let placement = view.record(&Key::Placement(key.placement.clone()));
-        match placement.as_ref().map(|record| &record.vertex) {
-            Some(Vertex::Placement(placement)) => placement
-                .wish
-                .depends_on
-                .keys()
-                .flat_map(|on| view.instances_of(on))
-                .collect(),
-            Some(_) | None => Vec::new(),
-        }
+        let before = placement.history.last().filter(|_| changed_itself);
+        let before = before
+            .into_iter()
+            .flat_map(|past| past.wish.depends_on.keys());
+        let names: BTreeSet<_> = placement.wish.depends_on.keys().chain(before).collect();
+        let instances = names.into_iter().flat_map(|on| view.instances_of(on));
+        instances.collect()
     }
 
     fn judge(subject: InstanceKey, txn: &mut Txn<'_>, env: &Env) -> Verdict {

@@ -169,7 +169,7 @@ fn random_stories_make_every_rule_fire() {
     let mut runner = TestRunner::deterministic();
     let strategy = prop::collection::vec(act(), 60..90);
     let mut fired: BTreeMap<String, usize> = BTreeMap::new();
-    for _ in 0..150 {
+    for _ in 0..400 {
         let acts = strategy.new_tree(&mut runner).unwrap().current();
         for decision in story(&acts).decisions() {
             *fired.entry(decision.rule.clone()).or_default() += 1;

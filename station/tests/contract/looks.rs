@@ -14,7 +14,7 @@ async fn every_kind_is_listed_with_the_keys_of_the_contract() {
     let cases = [
         (
             "nodes",
-            "name, id, state, role, build, address, labels, schedulable, maintenance, heard_ms, instances, reason, since, strays",
+            "name, id, state, role, build, address, labels, schedulable, maintenance, maintenance_until, heard_ms, instances, reason, since, strays",
         ),
         (
             "instances",

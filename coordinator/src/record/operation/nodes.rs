@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use mainstay_protocol::code;
+use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{Bearer, InstanceKey, NodeName, PlacementName, limits};
 use mainstay_resource_graph::{
@@ -223,9 +223,11 @@ fn remove(txn: &mut Txn<'_>, node: &NodeName, by: &str) -> Result_ {
         );
         return Err(Refusal::new(code::REFUSED_BY_SAFETY, text));
     }
+    // They leave as all others do: whoever waits for their end is told.
     for key in txn.instances_on(node) {
-        verb::free_name(txn, &key);
-        txn.remove(&Key::Instance(key));
+        verb::change(txn, &key, |instance| instance.desired = Desired::Absent);
+        let text = format!("{node} is no part of the cluster any more");
+        verb::settle_stopped(txn, &key, Reason::new(code::NOT_WANTED, text));
     }
     let of_node = |key: &Key| match key {
         Key::Asked(id) => txn
