@@ -9,7 +9,7 @@ use mainstay_resource_graph::{
     ViewExt,
 };
 
-use crate::why;
+use crate::{verb, why};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -123,7 +123,7 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
             status.instances.total += 1;
             if instance.is_as_wanted() {
                 status.instances.ok += 1;
-            } else if !in_maintenance(view, &record.key) {
+            } else if !is_worked_on(view, &record.key) {
                 let root = why::root_of(view, &record.key);
                 status
                     .problems
@@ -157,13 +157,9 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
     }
 }
 
-/// Somebody works there and knows.
-fn in_maintenance(view: &dyn View, key: &Key) -> bool {
-    let Key::Instance(instance) = key else {
-        return false;
-    };
-    view.node(&instance.node)
-        .is_some_and(|node| node.care.maintenance.is_some())
+/// Somebody knows.
+fn is_worked_on(view: &dyn View, key: &Key) -> bool {
+    matches!(key, Key::Instance(instance) if verb::in_maintenance(view, instance).is_some())
 }
 
 fn problem(record: &mainstay_resource_graph::Record, reason: Option<Reason>, root: Key) -> Problem {

@@ -269,13 +269,13 @@ pub const TOKENS_MAX: usize = 2_000;
 pub const TOKEN_KEPT_MS: u64 = 24 * 3_600_000;
 /// How long a token may be good for: longer, and it lies around.
 pub const TOKEN_VALID_MS_MAX: u64 = 7 * 24 * 3_600_000;
-/// Groups of people, and the members of all together: they are in one vertex.
 /// Why somebody did something, as they say it.
 pub const SAID_BYTES_MAX: usize = 500;
 /// Of a label's name, and of its value.
 pub const NODE_LABEL_BYTES_MAX: usize = 128;
 /// Labels of one node.
 pub const NODE_LABELS_MAX: usize = 64;
+/// Groups of people, and the members of all together: they are in one vertex.
 pub const GROUPS_MAX: usize = 100;
 pub const GROUP_MEMBERS_MAX: usize = 2_000;
 /// Secrets of a cluster, and the bytes of one.

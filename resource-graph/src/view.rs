@@ -6,8 +6,8 @@ use mainstay_protocol::{InstanceKey, NodeName, PlacementName, ResourceKey, Revis
 
 use crate::key::{AskedId, CollectedId, Key, Kind, NameKey, ProcedureId};
 use crate::vertex::{
-    Asked, Cluster, Collected, CommandVertex, Edge, Instance, Node, Procedure, Record, Relation,
-    Resource, ServiceType, Station, Vertex,
+    Asked, Cluster, Collected, CommandVertex, Cordon, Edge, Instance, Node, Procedure, Record,
+    Relation, Resource, ServiceType, Station, Vertex,
 };
 use crate::wish::Placement;
 
@@ -70,6 +70,12 @@ pub trait ViewExt: View {
             Vertex::Node(node) => Some(node.clone()),
             _ => None,
         }
+    }
+
+    /// The cordon that keeps an instance from coming to be; what is there already stays.
+    fn cordon_against(&self, key: &InstanceKey) -> Option<Cordon> {
+        let cordon = self.node(&key.node)?.care.cordon?;
+        self.instance(key).is_none().then_some(cordon)
     }
 
     fn service_type(&self, name: &mainstay_protocol::TypeName) -> Option<ServiceType> {

@@ -105,7 +105,7 @@ fn what_dies_in_maintenance_stays_dead_until_that_is_over_by_itself() {
 
 // proves: S25
 #[test]
-fn labels_move_placements_and_outlive_the_agent_and_a_node_without_one_is_removed() {
+fn labels_move_placements_and_outlive_the_agent_and_a_node_in_use_is_not_removed() {
     let cluster = cluster();
     cluster.sh("node label n2 role=web").ok();
     let spec = cluster.home().join("web.yaml");

@@ -79,9 +79,7 @@ impl Client {
     }
 
     pub async fn remove_group(&self, name: &str) -> Result<Accepted, Problem> {
-        let path = routes::GROUP_DELETE.fill(&[name]);
-        let change = Change::new(Method::Delete, &path);
-        self.change(change, &Value::Null, self.timeout()).await
+        self.delete(&routes::GROUP_DELETE.fill(&[name])).await
     }
 
     pub async fn whoami(&self) -> Result<Whoami, Problem> {

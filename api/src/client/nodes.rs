@@ -38,12 +38,7 @@ impl Client {
 
     pub async fn end_maintenance(&self, node: &str) -> Result<Accepted, Problem> {
         let path = routes::NODE_MAINTENANCE_OVER.fill(&[node]);
-        self.change(
-            Change::new(Method::Delete, &path),
-            &Value::Null,
-            self.timeout(),
-        )
-        .await
+        self.delete(&path).await
     }
 
     /// None takes one away.
@@ -60,11 +55,6 @@ impl Client {
 
     pub async fn remove_node(&self, node: &str) -> Result<Accepted, Problem> {
         let path = routes::NODE_REMOVE.fill(&[node]);
-        self.change(
-            Change::new(Method::Delete, &path),
-            &Value::Null,
-            self.timeout(),
-        )
-        .await
+        self.delete(&path).await
     }
 }

@@ -120,21 +120,21 @@ impl Judge<'_> {
             return;
         };
         for node in nodes {
-            if let Some(known) = self.view.node(&node) {
-                let there = InstanceKey::new(node.clone(), self.wish().name.clone());
-                let is_new = self.view.instance(&there).is_none();
-                if let Some(cordon) = known.care.cordon.filter(|_| is_new) {
-                    let index = self.index_of(&["target", "nodes"], None, node.as_str());
-                    let path = top("target").field("nodes").index(index);
-                    let why = format!("{node} takes no new instances, {}", cordon.said);
-                    self.tell(path, why, Vec::new());
+            let key = InstanceKey::new(node.clone(), self.wish().name.clone());
+            let (why, near) = match (self.view.node(&node), self.view.cordon_against(&key)) {
+                (None, _) => {
+                    let near = near(self.view, Kind::Node, node.as_str());
+                    (format!("the node \"{node}\" is not known"), near)
                 }
-                continue;
-            }
+                (Some(_), Some(cordon)) => {
+                    let why = format!("{node} takes no new instances, {}", cordon.said);
+                    (why, Vec::new())
+                }
+                (Some(_), None) => continue,
+            };
             let index = self.index_of(&["target", "nodes"], None, node.as_str());
             let path = top("target").field("nodes").index(index);
-            let near = near(self.view, Kind::Node, node.as_str());
-            self.tell(path, format!("the node \"{node}\" is not known"), near);
+            self.tell(path, why, near);
         }
     }
 

@@ -214,12 +214,8 @@ pub(super) fn take_new(
     nodes: &BTreeSet<NodeName>,
 ) -> Result<(), Refusal> {
     for node in nodes {
-        let cordon = txn.node(node).and_then(|found| found.care.cordon);
-        let is_there = || {
-            let key = InstanceKey::new(node.clone(), placement.clone());
-            txn.instance(&key).is_some()
-        };
-        if let Some(cordon) = cordon.filter(|_| !is_there()) {
+        let key = InstanceKey::new(node.clone(), placement.clone());
+        if let Some(cordon) = txn.cordon_against(&key) {
             let text = format!(
                 "{node} takes no new instances, {}; lift that with: mainstay node uncordon {node}",
                 cordon.said

@@ -1,6 +1,8 @@
 //! `dependency_gate`: what depends on other placements starts when they are as far as it asks, and not before; that
 //! holds for every start, also for one after a failure. What runs is left alone when a dependency fails.
 
+use std::collections::BTreeSet;
+
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::{InstanceKey, PlacementName};
 use mainstay_resource_graph::{
@@ -39,15 +41,10 @@ impl Rule for DependencyGate {
                 depending_on(view, name).into_iter().chain(own).collect()
             }
             Key::Node(node) => {
-                let there = view.instances_on(node);
-                let others = there
-                    .iter()
-                    .flat_map(|key| depending_on(view, &key.placement));
-                others
-                    .collect::<Vec<_>>()
-                    .into_iter()
-                    .chain(there)
-                    .collect()
+                let mut all = view.instances_on(node);
+                let placements: BTreeSet<_> = all.iter().map(|key| key.placement.clone()).collect();
+                all.extend(placements.iter().flat_map(|name| depending_on(view, name)));
+                all
             }
             _ => Vec::new(),
         }

@@ -73,17 +73,12 @@ fn spread(subject: &PlacementName, placement: &Placement, txn: &mut Txn<'_>, env
         .map(|key| key.node)
         .collect();
     let mut placed = Vec::new();
-    let cordoned = |node: &&NodeName| {
-        txn.node(node)
-            .is_some_and(|found| found.care.cordon.is_some())
-    };
-    let missing: Vec<NodeName> = wanted
+    let missing: Vec<InstanceKey> = wanted
         .difference(&have)
-        .filter(|node| !cordoned(node))
-        .cloned()
+        .map(|node| InstanceKey::new(node.clone(), subject.clone()))
+        .filter(|key| txn.cordon_against(key).is_none())
         .collect();
-    for node in &missing {
-        let key = InstanceKey::new(node.clone(), subject.clone());
+    for key in missing {
         make(txn, &key, placement, env);
         placed.push(key.to_string());
     }

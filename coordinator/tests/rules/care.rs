@@ -6,6 +6,7 @@ use mainstay_coordinator::{NodeAct, Operation};
 use mainstay_protocol::code;
 
 use super::Story;
+use super::stories::running;
 use crate::harness::{World, key};
 
 fn says(world: &mut World, act: NodeAct) {
@@ -15,14 +16,6 @@ fn says(world: &mut World, act: NodeAct) {
         by: "ada".to_owned(),
     });
     world.run();
-}
-
-fn running() -> World {
-    let mut world = World::new();
-    world.up("n1");
-    world.start("flaky", "web", "n1").unwrap();
-    world.started("web@n1");
-    world
 }
 
 pub fn drain() -> Story {

@@ -21,7 +21,7 @@ fn other(_: &World) -> Key {
 }
 
 /// `flaky` runs as web@n1, and n2 is there too.
-fn running() -> World {
+pub fn running() -> World {
     let mut world = World::new();
     world.up("n1");
     world.up("n2");

@@ -1,6 +1,5 @@
 //! What people say of nodes; the coordinator judges it.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -10,7 +9,7 @@ use mainstay_api::Problem;
 use mainstay_api::routes::{self, Route};
 use mainstay_api::types::{CordonRequest, DrainRequest, LabelsRequest, MaintenanceRequest};
 use mainstay_coordinator::{NodeAct, Operation};
-use mainstay_protocol::{BadName, NodeName, code, limits};
+use mainstay_protocol::{BadName, NodeName, code};
 
 use super::Api;
 use super::changes::operate;
@@ -33,15 +32,14 @@ type Name = Path<String>;
 async fn cordon(api: Api, Path(name): Name, bytes: Bytes) -> Reply {
     let what = format!("cordon {name}");
     let request: CordonRequest = body(&what, &bytes)?;
-    let why = said(&what, request.reason)?;
+    let why = request.reason;
     act(api, what, &name, NodeAct::Cordon { why }).await
 }
 
 async fn drain(api: Api, Path(name): Name, bytes: Bytes) -> Reply {
     let what = format!("drain {name}");
     let request: DrainRequest = body(&what, &bytes)?;
-    let why = said(&what, request.reason)?;
-    let force = request.force;
+    let (why, force) = (request.reason, request.force);
     let drained = act(api, what, &name, NodeAct::Drain { why, force }).await;
     drained.map_err(|failure| look_first(failure, &name))
 }
@@ -61,11 +59,7 @@ async fn uncordon(api: Api, Path(name): Name) -> Reply {
 async fn maintain(api: Api, Path(name): Name, bytes: Bytes) -> Reply {
     let what = format!("take {name} into maintenance");
     let request: MaintenanceRequest = body(&what, &bytes)?;
-    let why = said(&what, request.reason)?;
-    if request.for_ms == Some(0) {
-        let why = "it would be over at once; say how long it takes, as in 30m";
-        return Err(Problem::new(code::BAD_REQUEST, what, why).into());
-    }
+    let why = request.reason;
     let within = request.for_ms.map(Duration::from_millis);
     act(api, what, &name, NodeAct::Maintain { why, within }).await
 }
@@ -78,38 +72,12 @@ async fn end_maintenance(api: Api, Path(name): Name) -> Reply {
 async fn label(api: Api, Path(name): Name, bytes: Bytes) -> Reply {
     let what = format!("label {name}");
     let request: LabelsRequest = body(&what, &bytes)?;
-    check(&request.labels).map_err(|why| Problem::new(code::BAD_REQUEST, &what, why))?;
     act(api, what, &name, NodeAct::Label(request.labels)).await
-}
-
-fn check(labels: &BTreeMap<String, Option<String>>) -> Result<(), String> {
-    if labels.is_empty() {
-        return Err("no label is said; write role=web, or role- to take one away".to_owned());
-    }
-    let max = limits::NODE_LABEL_BYTES_MAX;
-    for (label, value) in labels {
-        let value = value.as_deref().unwrap_or_default();
-        if label.is_empty() || label.len() > max || value.len() > max {
-            return Err(format!(
-                "a label has a name, and name and value have at most {max} bytes each"
-            ));
-        }
-    }
-    Ok(())
 }
 
 async fn remove(api: Api, Path(name): Name) -> Reply {
     let removed = act(api, format!("remove {name}"), &name, NodeAct::Remove).await;
     removed.map_err(|failure| look_first(failure, &name))
-}
-
-fn said(what: &str, why: String) -> Result<String, Failure> {
-    let max = limits::SAID_BYTES_MAX;
-    if why.len() > max {
-        let text = format!("a reason of {} bytes; at most {max} are kept", why.len());
-        return Err(Problem::new(code::BAD_REQUEST, what, text).into());
-    }
-    Ok(why)
 }
 
 async fn act(api: Api, what: String, name: &str, act: NodeAct) -> Reply {

@@ -41,7 +41,7 @@ fn decision() -> Decision {
 
 fn entry() -> Entry {
     let (from, to) = (Key::Station(StationId(2)), Key::Cluster);
-    let station = mainstay_resource_graph::Record {
+    let made = mainstay_resource_graph::Record {
         key: from.clone(),
         vertex: Vertex::Configuration(mainstay_resource_graph::Configuration {
             json: "{}".to_owned(),
@@ -68,7 +68,7 @@ fn entry() -> Entry {
         delta: Delta {
             expected: Revision(299),
             changes: vec![
-                Change::Put(Box::new(station)),
+                Change::Put(Box::new(made)),
                 Change::Link(edge),
                 Change::Unlink {
                     from: from.clone(),

@@ -1,7 +1,7 @@
 //! What people say of nodes: that one takes nothing new, is to be empty, is worked on, is labelled so, is no part of the
 //! cluster any more. What follows from it for instances, rules decide.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::request::Refusal;
@@ -19,6 +19,7 @@ use crate::verb;
 
 pub fn act(txn: &mut Txn<'_>, node: &NodeName, act: &NodeAct, by: &str, env: &Env) -> Result_ {
     known_nodes(txn, &BTreeSet::from([node.clone()]))?;
+    sensible(act)?;
     let said = |why: &str| Said {
         by: by.to_owned(),
         why: why.to_owned(),
@@ -43,6 +44,46 @@ pub fn act(txn: &mut Txn<'_>, node: &NodeName, act: &NodeAct, by: &str, env: &En
         NodeAct::Label(labels) => label(txn, node, labels),
         NodeAct::Remove => remove(txn, node, by),
     }
+}
+
+fn sensible(act: &NodeAct) -> Result<(), Refusal> {
+    let refused = |text: String| Err(Refusal::new(code::BAD_REQUEST, text));
+    match act {
+        NodeAct::Cordon { why } | NodeAct::Drain { why, .. } | NodeAct::Maintain { why, .. }
+            if why.len() > limits::SAID_BYTES_MAX =>
+        {
+            let max = limits::SAID_BYTES_MAX;
+            refused(format!(
+                "a reason of {} bytes; at most {max} are kept",
+                why.len()
+            ))
+        }
+        NodeAct::Maintain { within, .. } if within.is_some_and(|within| within.is_zero()) => {
+            refused("it would be over at once; say how long it takes, as in 30m".to_owned())
+        }
+        NodeAct::Label(labels) if labels.is_empty() => {
+            refused("no label is said; write role=web, or role- to take one away".to_owned())
+        }
+        NodeAct::Label(labels) if !labels.iter().all(is_label) => {
+            let max = limits::NODE_LABEL_BYTES_MAX;
+            refused(format!(
+                "a label has a name, and name and value have at most {max} bytes each"
+            ))
+        }
+        NodeAct::Cordon { .. }
+        | NodeAct::Drain { .. }
+        | NodeAct::Uncordon
+        | NodeAct::Maintain { .. }
+        | NodeAct::EndMaintenance
+        | NodeAct::Label(_)
+        | NodeAct::Remove => Ok(()),
+    }
+}
+
+fn is_label((name, value): (&String, &Option<String>)) -> bool {
+    let max = limits::NODE_LABEL_BYTES_MAX;
+    let value_bytes = value.as_ref().map_or(0, String::len);
+    !name.is_empty() && name.len() <= max && value_bytes <= max
 }
 
 fn care(txn: &Txn<'_>, node: &NodeName) -> Care {
@@ -177,11 +218,7 @@ fn end_maintenance(txn: &mut Txn<'_>, node: &NodeName) -> Result_ {
     Ok(recorded(Vec::new(), text))
 }
 
-fn label(
-    txn: &mut Txn<'_>,
-    name: &NodeName,
-    labels: &std::collections::BTreeMap<String, Option<String>>,
-) -> Result_ {
+fn label(txn: &mut Txn<'_>, name: &NodeName, labels: &BTreeMap<String, Option<String>>) -> Result_ {
     let node = txn.node(name).expect("it is known");
     let mut care = node.care;
     for (label, value) in labels {
