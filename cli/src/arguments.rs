@@ -65,7 +65,7 @@ pub use values::{ConfigPair, Since, Table, TokenFrom, parsed_token, reference};
     max_term_width = 100,
     subcommand_required = true,
     disable_help_subcommand = true,
-    after_help = "Examples:\n  mainstay dev\n  mainstay status\n  mainstay why greeter@n2"
+    after_help = "Examples:\n  mainstay dev\n  mainstay why greeter@n2"
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -307,11 +307,7 @@ impl Command {
             Self::Station(station) => station.command.told(),
             Self::Agent(_) => "run an agent".to_owned(),
             Self::Status(_) => "status".to_owned(),
-            Self::Get(get) => {
-                let kind = get.kind.to_possible_value();
-                let kind = kind.map(|kind| kind.get_name().to_owned());
-                about(&about("get", kind), get.reference.clone())
-            }
+            Self::Get(get) => about(&get.told(), get.reference.clone()),
             Self::Describe(describe) => one("describe", &describe.reference),
             Self::Plan(_) => "plan".to_owned(),
             Self::Apply(apply) => apply.told(),
@@ -401,6 +397,15 @@ impl ChaosCommand {
             Self::Stop(target) => ("stop", target),
         };
         format!("chaos {verb} {}", target.reference)
+    }
+}
+
+impl GetArguments {
+    fn told(&self) -> String {
+        match self.kind.to_possible_value() {
+            Some(kind) => format!("get {}", kind.get_name()),
+            None => "get".to_owned(),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What will happen by itself, and what a person can do: every command printed here parses.
 
-use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code;
+use mainstay_protocol::{InstanceKey, Timestamp};
 use mainstay_resource_graph::{
     Care, Desired, Instance, InstanceState, Key, Kind, NodeState, Vertex, View, ViewExt, slot_of,
 };
@@ -54,20 +54,10 @@ pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
                 will("stop it when its agent is back", None, "stop")
             }
         },
-        InstanceState::Pending => match blocked_by(&facts) {
-            Some(code) if code == code::NODE_DRAINED => {
-                will("start it when its node is uncordoned", None, "start")
-            }
-            Some(code) if code == code::IN_MAINTENANCE => {
-                let until = view.node(&key.node)?.care.maintenance?.until;
-                will(
-                    "start it when its node's maintenance is over",
-                    until,
-                    "start",
-                )
-            }
-            Some(_) | None => will("start it when its node is online", None, "start"),
-        },
+        InstanceState::Pending => {
+            let (action, at) = once_it_may(view, key, &facts);
+            will(action, at, "start")
+        }
         InstanceState::Blocked => match blocked_by(&facts) {
             Some(code) if code == code::NAME_HELD => {
                 will("start it when the name is free", None, "name_conflict")
@@ -86,6 +76,23 @@ pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
         | InstanceState::Stopped { .. }
         | InstanceState::Failed { .. }
         | InstanceState::Quarantined => None,
+    }
+}
+
+/// What starts it that waits for its node.
+fn once_it_may(
+    view: &dyn View,
+    key: &InstanceKey,
+    facts: &Instance,
+) -> (&'static str, Option<Timestamp>) {
+    match blocked_by(facts) {
+        Some(code) if code == code::NODE_DRAINED => ("start it when its node is uncordoned", None),
+        Some(code) if code == code::IN_MAINTENANCE => {
+            let node = view.node(&key.node);
+            let until = node.and_then(|node| node.care.maintenance?.until);
+            ("start it when its node's maintenance is over", until)
+        }
+        Some(_) | None => ("start it when its node is online", None),
     }
 }
 
