@@ -96,5 +96,9 @@ faults! {
     ChangePanics = "service: panics over another configuration";
     NamesCollide = "operators: two placements want one name";
     AnswerLost = "operators: the answer is lost, and the order given again";
+    NodeCordoned = "people: a node takes nothing new";
+    NodeDrained = "people: a node is to be empty";
+    NodeMaintained = "people: a node is worked on";
+    NodeReleased = "people: what was said of a node is lifted";
     RulePanics = "rules: one panics on a subject's state";
 }

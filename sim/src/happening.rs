@@ -102,6 +102,8 @@ pub enum Happening {
         life: u64,
     },
     OperatorActs,
+    /// Somebody works on a node.
+    CarerActs,
     OperatorTriesAgain {
         order: u64,
     },

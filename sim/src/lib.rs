@@ -25,10 +25,11 @@
 //!
 //! Reading order: `run` (a seed's course), `storm` (what is thrown), `world` (the queue), `station`, `driver`, `sessions` and
 //! `node` (the two shells), `disk`, `member` and `group` (how stations agree), `membership` and `changes` (which stations there
-//! are), `host` (the services), `link` (the network of agents), `operators`, `fault`, `matrix` and `scene` (courses told
+//! are), `host` (the services), `link` (the network of agents), `operators`, `care` (of nodes), `fault`, `matrix` and `scene` (courses told
 //! beforehand), then `invariant/`.
 #![forbid(unsafe_code)]
 
+pub mod care;
 pub mod changes;
 pub mod count;
 pub mod dice;

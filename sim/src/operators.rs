@@ -326,6 +326,16 @@ impl World {
             order.operation
         );
         let Some(to) = passed_to else {
+            // One that stands still reads it when it goes on.
+            if self.station(asked).paused_until > self.now {
+                let reads = Happening::OrderPassedOn {
+                    station: asked,
+                    order: number,
+                    ticket,
+                };
+                self.queue.put(self.now, reads);
+                return Ok(());
+            }
             return self.order_arrives(asked, number, ticket);
         };
         self.counts.fault(Fault::OrderPassedOn);

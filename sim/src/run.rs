@@ -90,6 +90,9 @@ fn course(world: &mut World) -> Held {
     world.begins((0, 3000));
     world.queue.put(500 * MS, Happening::OperatorActs);
     world.queue.put(4000 * MS, Happening::Mischief);
+    if world.carers.wanted {
+        world.queue.put(5000 * MS, Happening::CarerActs);
+    }
     let calm_at = world.plan.storm_ms * MS;
     world.queue.put(calm_at, Happening::Calm);
     let last = calm_at + world.plan.healing_ms_max * MS;

@@ -51,6 +51,7 @@ impl World {
             | Happening::StationStarts(_)
             | Happening::AgentStarts { .. }
             | Happening::OperatorActs
+            | Happening::CarerActs
             | Happening::OperatorTriesAgain { .. }
             | Happening::OrderPassedOn { .. }
             | Happening::ChangeWanted(_)
@@ -84,6 +85,7 @@ impl World {
             | Happening::StationStarts(_)
             | Happening::AgentStarts { .. }
             | Happening::OperatorActs
+            | Happening::CarerActs
             | Happening::OperatorTriesAgain { .. }
             | Happening::ChangeWanted(_)
             | Happening::ChangeAsked { .. }

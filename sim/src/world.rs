@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use mainstay_protocol::InstanceKey;
 
+use crate::care::Carers;
 use crate::changes::Changes;
 use crate::count::Counts;
 use crate::dice::Dice;
@@ -90,6 +91,7 @@ pub struct World {
     pub links_made: u64,
     pub operators: Operators,
     pub changes: Changes,
+    pub carers: Carers,
     pub oracle: Oracle,
     /// What was written so far, and the one death that is to come of it.
     pub writes: Writes,
@@ -120,6 +122,7 @@ impl World {
             .collect();
         let stations = station::group(&plan, dice.uuid());
         let changes = Changes::new(plan.seed);
+        let carers = Carers::new(plan.seed);
         let oracle = Oracle::of(stations[0].member.disk.group().clone());
         Self {
             plan,
@@ -139,6 +142,7 @@ impl World {
             links_made: 0,
             operators: Operators::default(),
             changes,
+            carers,
             oracle,
             writes: Writes::default(),
             kill: None,
@@ -230,6 +234,7 @@ impl World {
             } => self.checked(node, life, actor, answer)?,
             Happening::SupervisorStarts { node, life } => self.supervisor_starts(node, life)?,
             Happening::OperatorActs => self.operator_acts()?,
+            Happening::CarerActs => self.carer_acts()?,
             Happening::OperatorTriesAgain { order } => self.operator_tries_again(order)?,
             Happening::OrderPassedOn {
                 station,
@@ -240,7 +245,7 @@ impl World {
             Happening::ChangeAsked { number } => self.change_is_asked(number)?,
             Happening::Mischief => self.mischief()?,
             Happening::Calm => self.becomes_calm(),
-            Happening::Look => {}
+            Happening::Look => self.carers_finish()?,
         }
         Ok(())
     }

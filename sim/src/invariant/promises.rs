@@ -20,7 +20,11 @@ fn kept(graph: &Graph, instance: &InstanceKey, page: &Page) -> Held {
         Vertex::Instance(instance) => Some(instance.desired),
         _ => None,
     });
-    let stands = desired.is_some_and(|desired| page.possible.contains(&desired));
+    let stands = match desired {
+        Some(desired) => page.possible.contains(&desired),
+        // It is placed there when that is lifted.
+        None => graph.cordon_against(instance).is_some(),
+    };
     demand(NAME, stands, || {
         format!("{instance} was promised to be one of {page:?}, and is wanted {desired:?}")
     })

@@ -1,0 +1,100 @@
+//! People who work on nodes: one is cordoned, drained, in maintenance for a while, and everything else happens meanwhile.
+//! When nothing breaks any more they lift what they have said.
+//!
+//! Their dice are their own: in two of three storms nobody does, and those take the course they would take without them.
+
+use std::time::Duration;
+
+use mainstay_coordinator::{NodeAct, Operation};
+use mainstay_protocol::NodeName;
+use mainstay_resource_graph::ViewExt;
+
+use crate::dice::Dice;
+use crate::fault::Fault;
+use crate::happening::Happening;
+use crate::world::{Held, World};
+
+const MS: u64 = 1000;
+
+#[derive(Debug)]
+pub struct Carers {
+    dice: Dice,
+    pub wanted: bool,
+}
+
+impl Carers {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            dice: Dice::new(seed ^ 0x6361_7265_7273_2121),
+            wanted: seed.is_multiple_of(3),
+        }
+    }
+
+    fn think(&mut self) -> (Fault, NodeAct) {
+        let why = "work on it".to_owned();
+        match self.dice.below(8) {
+            0 => (Fault::NodeCordoned, NodeAct::Cordon { why }),
+            1 | 2 => {
+                let force = self.dice.per_mille(700);
+                (Fault::NodeDrained, NodeAct::Drain { why, force })
+            }
+            3 | 4 => {
+                let within = self.dice.per_mille(800).then(|| {
+                    let ms = self.dice.between(1_000, 12_000);
+                    Duration::from_millis(ms)
+                });
+                (Fault::NodeMaintained, NodeAct::Maintain { why, within })
+            }
+            5 => (Fault::NodeReleased, NodeAct::EndMaintenance),
+            _ => (Fault::NodeReleased, NodeAct::Uncordon),
+        }
+    }
+}
+
+impl World {
+    pub fn carer_acts(&mut self) -> Held {
+        if self.calm {
+            return Ok(());
+        }
+        let carers = &mut self.carers;
+        let at = carers.dice.below(self.nodes.len() as u64) as usize;
+        let after = carers.dice.between(1_000, 8_000) * MS;
+        let (fault, act) = carers.think();
+        self.queue.put(self.now + after, Happening::CarerActs);
+        let node = self.nodes[at].name.clone();
+        self.counts.fault(fault);
+        self.say_of(node, act)
+    }
+
+    /// What was said and never answered may still come about after this was called: it is called until nothing is left.
+    pub fn carers_finish(&mut self) -> Held {
+        if !self.calm || !self.operators.orders.is_empty() {
+            return Ok(());
+        }
+        let graph = self.oracle.mirror();
+        let mut lifts = Vec::new();
+        for node in &self.nodes {
+            let Some(care) = graph.node(&node.name).map(|found| found.care) else {
+                continue;
+            };
+            if care.cordon.is_some() {
+                lifts.push((node.name.clone(), NodeAct::Uncordon));
+            }
+            if care.maintenance.is_some_and(|on| on.until.is_none()) {
+                lifts.push((node.name.clone(), NodeAct::EndMaintenance));
+            }
+        }
+        for (node, act) in lifts {
+            self.say_of(node, act)?;
+        }
+        Ok(())
+    }
+
+    fn say_of(&mut self, node: NodeName, act: NodeAct) -> Held {
+        self.order(Operation::Node {
+            node,
+            act,
+            by: "ada".to_owned(),
+        })
+    }
+}
