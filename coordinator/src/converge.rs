@@ -10,8 +10,7 @@ use std::sync::Arc;
 use mainstay_protocol::code::{self, Code, Reason};
 use mainstay_protocol::{codec, limits, words};
 use mainstay_resource_graph::{
-    Cause, InstanceState, Key, Kind, Parked, ParkedId, ParkedWhat, Record, Txn, Vertex, View,
-    ViewExt,
+    Cause, Key, Kind, Parked, ParkedId, ParkedWhat, Record, Txn, Vertex, View, ViewExt,
 };
 
 use crate::describe;
@@ -123,7 +122,7 @@ fn release_parked(txn: &mut Txn<'_>, rules: &Rules, changed: &BTreeSet<Key>) {
 fn is_out_of_sight(subject: &Record) -> bool {
     matches!(
         &subject.vertex,
-        Vertex::Instance(instance) if matches!(instance.state, InstanceState::Unknown { .. })
+        Vertex::Instance(instance) if instance.state.out_of_sight().is_some()
     )
 }
 

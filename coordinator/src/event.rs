@@ -12,7 +12,7 @@ use mainstay_protocol::{
     TypeName,
 };
 use mainstay_resource_graph::{
-    AskedId, DependsUntil, Digest, ParkedId, People, RestartPolicy, SealedAuthority, Secret,
+    AskedId, Count, DependsUntil, Digest, ParkedId, People, RestartPolicy, SealedAuthority, Secret,
     Settings, Target, TokenId, Update,
 };
 use serde::{Deserialize, Serialize};
@@ -183,6 +183,10 @@ pub enum NodeAct {
     EndMaintenance,
     /// These are set; those without a value are taken away.
     Label(BTreeMap<String, Option<String>>),
+    /// It is off, somebody says who has seen it.
+    ConfirmDead {
+        why: String,
+    },
     /// It is no part of the cluster any more.
     Remove,
 }
@@ -196,6 +200,7 @@ impl NodeAct {
             Self::Maintain { .. } => "maintenance on",
             Self::EndMaintenance => "maintenance off",
             Self::Label(_) => "node label",
+            Self::ConfirmDead { .. } => "node confirm-dead",
             Self::Remove => "node remove",
         }
     }
@@ -291,6 +296,7 @@ pub struct StartPlacement {
 pub enum StartOn {
     Nodes(BTreeSet<NodeName>),
     All,
+    Count(Count),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

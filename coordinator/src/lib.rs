@@ -18,6 +18,7 @@
 //! same graph, events and env give the same delta; a rule that panics is parked for its subject and disturbs nothing
 //! else; every queue and every step's output is bounded.
 
+pub mod candidates;
 pub mod config;
 pub mod converge;
 pub mod core;
@@ -56,6 +57,6 @@ pub use event::{
 pub use log::{Log, LogEvent};
 pub use procedure::{Next, Procedure, Turn};
 pub use record::known_token;
-pub use rule::{Rule, Rules, Subject, Verdict, Watch};
+pub use rule::{Rule, Rules, Subject, TheCluster, Verdict, Watch};
 pub use rules::dependency_gate::unmet as unmet_dependencies;
 pub use step::{Stepped, step};

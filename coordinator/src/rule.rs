@@ -74,6 +74,20 @@ subjects! {
     ProcedureId = Procedure;
 }
 
+/// The one vertex of the cluster as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TheCluster;
+
+impl Subject for TheCluster {
+    fn from_key(key: &Key) -> Option<Self> {
+        (*key == Key::Cluster).then_some(Self)
+    }
+
+    fn key(&self) -> Key {
+        Key::Cluster
+    }
+}
+
 /// Which vertices, in which state, a rule wants to be asked about.
 #[derive(Debug, Clone, Copy)]
 pub struct Watch {
@@ -135,6 +149,10 @@ impl Watch {
             kind: Kind::Collected,
             test: Test::Collected(test),
         }
+    }
+
+    pub fn cluster() -> Self {
+        Self::every(Kind::Cluster)
     }
 
     pub(crate) fn every(kind: Kind) -> Self {

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use mainstay_protocol::Timestamp;
-use mainstay_protocol::code::Reason;
+use mainstay_protocol::code::{self, Reason};
 use mainstay_resource_graph::{
-    Desired, Instance, InstanceState, Key, Kind, NodeState, RuleOff, StationState, Vertex, View,
-    ViewExt,
+    Desired, Instance, InstanceState, Key, Kind, Node, NodeState, RuleOff, Standing, StationState,
+    Vertex, View, ViewExt,
 };
 
-use crate::{verb, why};
+use crate::{candidates, verb, why};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -56,6 +56,16 @@ pub struct Work {
     pub rule: &'static str,
 }
 
+/// What there may be something to say of.
+const KINDS: [Kind; 6] = [
+    Kind::Cluster,
+    Kind::Station,
+    Kind::Node,
+    Kind::Parked,
+    Kind::Placement,
+    Kind::Instance,
+];
+
 pub fn status(view: &dyn View) -> Status {
     let mut status = Status {
         verdict: Verdict::Healthy,
@@ -66,7 +76,7 @@ pub fn status(view: &dyn View) -> Status {
         scheduled: Vec::new(),
         rules_off: BTreeMap::new(),
     };
-    for kind in [Kind::Station, Kind::Node, Kind::Parked, Kind::Instance] {
+    for kind in KINDS {
         for key in view.keys(kind) {
             if let Some(record) = view.record(&key) {
                 count(view, &record, &mut status);
@@ -89,28 +99,30 @@ pub fn status(view: &dyn View) -> Status {
 
 fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut Status) {
     match &record.vertex {
-        Vertex::Node(node) => {
-            status.nodes.total += 1;
-            if let Some(on) = &node.care.maintenance {
+        Vertex::Cluster(cluster) => {
+            if let Some(brake) = &cluster.brake {
+                let reason = why::brake_reason(cluster);
+                status
+                    .problems
+                    .push(problem(record, reason, record.key.clone()));
                 status.scheduled.push(Work {
                     key: record.key.clone(),
-                    action: format!("end its maintenance, {}", on.said),
-                    at: on.until,
-                    rule: "maintenance",
+                    action: "give up those that are still away, a few at a time".to_owned(),
+                    at: Some(brake.until),
+                    rule: "node_lost",
                 });
             }
-            if node.state == NodeState::Online {
-                status.nodes.ok += 1;
-            } else if node.care.maintenance.is_none() {
+        }
+        Vertex::Node(node) => count_node(record, node, status),
+        Vertex::Placement(placement) => {
+            if let Key::Placement(name) = &record.key
+                && placement.standing == Standing::Wanted
+                && let Some(text) = candidates::shortage_of(view, name, placement)
+            {
+                let reason = Reason::new(code::TOO_FEW_NODES, text);
                 status
                     .problems
-                    .push(problem(record, node.reason.clone(), record.key.clone()));
-            }
-            let left_alone = node.strays.values().filter_map(|stray| stray.held.clone());
-            for why in left_alone {
-                status
-                    .problems
-                    .push(problem(record, Some(why), record.key.clone()));
+                    .push(problem(record, Some(reason), record.key.clone()));
             }
         }
         Vertex::Parked(parked) => {
@@ -119,6 +131,12 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
                 .problems
                 .push(problem(record, reason, record.key.clone()));
         }
+        // Another has taken its place, and its node is a problem already.
+        Vertex::Instance(Instance {
+            state: InstanceState::Lost { .. },
+            desired: Desired::Absent,
+            ..
+        }) => {}
         Vertex::Instance(instance) => {
             status.instances.total += 1;
             if instance.is_as_wanted() {
@@ -138,14 +156,12 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
                 .problems
                 .push(problem(record, reason, record.key.clone()));
         }
-        Vertex::Cluster(_)
-        | Vertex::Station(_)
+        Vertex::Station(_)
         | Vertex::Token(_)
         | Vertex::Identity(_)
         | Vertex::Secret(_)
         | Vertex::Outbox(_)
         | Vertex::Type(_)
-        | Vertex::Placement(_)
         | Vertex::Name(_)
         | Vertex::Configuration(_)
         | Vertex::Supervisor(_)
@@ -154,6 +170,39 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
         | Vertex::Asked(_)
         | Vertex::Procedure(_)
         | Vertex::Collected(_) => {}
+    }
+}
+
+fn count_node(record: &mainstay_resource_graph::Record, node: &Node, status: &mut Status) {
+    status.nodes.total += 1;
+    let work = |action, at, rule| Work {
+        key: record.key.clone(),
+        action,
+        at,
+        rule,
+    };
+    if let Some(on) = &node.care.maintenance {
+        let action = format!("end its maintenance, {}", on.said);
+        status.scheduled.push(work(action, on.until, "maintenance"));
+    }
+    if node.state == NodeState::Online {
+        status.nodes.ok += 1;
+    } else if node.care.maintenance.is_none() {
+        status
+            .problems
+            .push(problem(record, node.reason.clone(), record.key.clone()));
+    }
+    if node.lost_at.is_some() {
+        let action = "give it up, unless it is back by then".to_owned();
+        status
+            .scheduled
+            .push(work(action, node.lost_at, "node_lost"));
+    }
+    let left_alone = node.strays.values().filter_map(|stray| stray.held.clone());
+    for why in left_alone {
+        status
+            .problems
+            .push(problem(record, Some(why), record.key.clone()));
     }
 }
 
@@ -204,7 +253,8 @@ fn work(key: &Key, instance: &Instance, status: &mut Status) {
         | InstanceState::Stopped { .. }
         | InstanceState::Failed { .. }
         | InstanceState::Quarantined
-        | InstanceState::Unknown { .. } => {}
+        | InstanceState::Unknown { .. }
+        | InstanceState::Lost { .. } => {}
     }
 }
 

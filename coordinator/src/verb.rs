@@ -60,9 +60,40 @@ pub fn kept_down(view: &dyn View, key: &InstanceKey) -> Option<Reason> {
 }
 
 /// What happened there meanwhile is judged now.
-pub fn end_maintenance(txn: &mut Txn<'_>, node: &NodeName) {
-    txn.update_node(node, |node| node.care.maintenance = None)
-        .expect("every state of a node may follow itself");
+pub fn end_maintenance(txn: &mut Txn<'_>, node: &NodeName, env: &Env) {
+    let wait = Duration::from_millis(env.settings.lost_closed_ms);
+    txn.update_node(node, |node| {
+        node.care.maintenance = None;
+        // Whoever worked on it may not have started it again yet.
+        let away = node.state == NodeState::AgentDown;
+        node.lost_at = away.then(|| env.now + wait);
+    })
+    .expect("every state of a node may follow itself");
+}
+
+/// Nobody waits for this node any longer, nor for what may live there.
+pub fn give_up(txn: &mut Txn<'_>, node: &NodeName, why: Reason) -> Vec<InstanceKey> {
+    let text = format!("its node is lost: {}", why.text);
+    let reason = Reason::new(code::NODE_LOST, text).about(Key::Node(node.clone()));
+    txn.update_node(node, |node| {
+        node.state = NodeState::Lost;
+        node.reason = Some(why);
+        node.lost_at = None;
+    })
+    .expect("it is away");
+    let mut given_up = txn.instances_on(node);
+    given_up.retain(|key| {
+        let state = txn.instance(key).map(|instance| instance.state);
+        let was = state.and_then(|state| state.out_of_sight());
+        if let Some(was) = was {
+            change(txn, key, |instance| {
+                instance.state = InstanceState::Lost { was };
+                instance.reason = Some(reason.clone());
+            });
+        }
+        was.is_some()
+    });
+    given_up
 }
 
 pub fn provides(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> bool {

@@ -8,13 +8,13 @@ mod instance;
 mod switched_off;
 
 use mainstay_protocol::code::{self, Reason};
-use mainstay_protocol::{InstanceKey, Timestamp, limits};
+use mainstay_protocol::{InstanceKey, PlacementName, Timestamp, limits};
 use mainstay_resource_graph::{
-    Asked, Desired, Key, Kind, Node, NodeState, Parked, ParkedWhat, Placement, Record, Station,
-    StationBegan, StationState, Vertex, View, ViewExt,
+    Asked, Cluster, Desired, Key, Kind, Node, NodeState, Parked, ParkedWhat, Placement, Record,
+    Station, StationBegan, StationState, Vertex, View, ViewExt,
 };
 
-use crate::describe;
+use crate::{candidates, describe};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Why {
@@ -65,6 +65,7 @@ pub fn why(view: &dyn View, key: &Key) -> Option<Why> {
         Key::Instance(instance) => action::system_will(view, instance).filter(is_on),
         _ => None,
     }
+    .or_else(|| action::gives_up(view, key).filter(is_on))
     .or_else(|| action::goes_on(view, key).into_iter().find(is_on));
     let mut you_can = action::you_can(view, key);
     you_can.extend(tree.because.iter().filter_map(|cause| match cause.key {
@@ -118,8 +119,11 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
             reason: station_reason(station),
             ..plain(&record, &describe::record(&record))
         },
-        Vertex::Cluster(_)
-        | Vertex::Outbox(_)
+        Vertex::Cluster(cluster) => Cause {
+            reason: brake_reason(cluster),
+            ..plain(&record, &describe::record(&record))
+        },
+        Vertex::Outbox(_)
         | Vertex::Type(_)
         | Vertex::Configuration(_)
         | Vertex::Command(_)
@@ -247,12 +251,36 @@ fn placement(view: &dyn View, key: &Key, record: &Record, depth: usize) -> Cause
     let mut because = because;
     if let Vertex::Placement(placement) = &record.vertex {
         because.extend(no_good(key, placement));
+        because.extend(too_few(view, name, placement, record));
     }
     let state = format!("{right} of {} instances as wanted", instances.len());
     Cause {
         because,
         ..plain(record, &state)
     }
+}
+
+/// Of so many, some have no node: what every node says.
+fn too_few(
+    view: &dyn View,
+    name: &PlacementName,
+    placement: &Placement,
+    record: &Record,
+) -> Option<Cause> {
+    let text = candidates::shortage_of(view, name, placement)?;
+    let noes = candidates::answers(view, name, placement);
+    let said = noes.into_iter().filter_map(|(node, no)| {
+        let node = view.record(&Key::Node(node))?;
+        Some(Cause {
+            reason: Some(no?),
+            ..plain(&node, &describe::record(&node))
+        })
+    });
+    Some(Cause {
+        reason: Some(Reason::new(code::TOO_FEW_NODES, text)),
+        because: said.take(limits::WHY_NODES_MAX).collect(),
+        ..plain(record, "too few nodes")
+    })
 }
 
 /// A change that was dropped, or that halted, with what was wrong with it.
@@ -346,6 +374,15 @@ fn affects(view: &dyn View, key: &Key) -> Vec<Key> {
         Key::Resource(resource) => view.users(resource),
     };
     instances.into_iter().map(Key::Instance).collect()
+}
+
+/// Why no node is given up.
+pub fn brake_reason(cluster: &Cluster) -> Option<Reason> {
+    cluster.brake.as_ref()?;
+    Some(Reason::new(
+        code::NODES_HELD,
+        "so many nodes are away at once that it is probably the network, or the station itself; none is given up",
+    ))
 }
 
 /// What there is to say of how a station's life began.

@@ -38,6 +38,11 @@ codes! {
     // An instance's state.
     STARTING = "MS-STARTING": "A start was decided and its outcome is awaited.";
     WAITING_FOR_NODE = "MS-WAITING-FOR-NODE": "The node is not online; the start waits for its agent.";
+    NODE_LOST = "MS-NODE-LOST": "The node was away for too long, or somebody said that it is dead: nobody waits for it any longer.";
+    NODES_HELD = "MS-NODES-HELD": "So many nodes are away at once that it is probably the network, or the station itself: none is given up.";
+    NODES_RELEASED = "MS-NODES-RELEASED": "Enough nodes are back, or given up: those that are away are given up again.";
+    NODE_NOT_MEANT = "MS-NODE-NOT-MEANT": "The placement asks for nodes with other labels.";
+    TOO_FEW_NODES = "MS-TOO-FEW-NODES": "A placement of so many wants more nodes than can take one.";
     NODE_DRAINED = "MS-NODE-DRAINED": "Somebody drained the node: what is wanted there waits until it is uncordoned.";
     IN_MAINTENANCE = "MS-IN-MAINTENANCE": "Somebody works on the node: whatever happens there is left as it is.";
     MAINTENANCE_OVER = "MS-MAINTENANCE-OVER": "The time of a node's maintenance is over.";

@@ -43,6 +43,10 @@ pub const INSTANCE_MAILBOX_MAX: usize = 128;
 pub const LOG_PAGE_BYTES_MAX: usize = 32 * 1024;
 /// Instances whose usage is asked for in one question; the answer fits a control frame.
 pub const USAGES_MAX: usize = 256;
+/// Nodes whose no is said of a placement that finds too few.
+pub const WHY_NODES_MAX: usize = 100;
+/// Instances that one placement of so many may want.
+pub const PLACEMENT_COUNT_MAX: u32 = 10_000;
 /// Instances on one node.
 pub const INSTANCES_PER_NODE_MAX: usize = 10_000;
 /// A message's or configuration's JSON; fits a control frame with room to spare.

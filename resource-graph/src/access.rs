@@ -119,6 +119,7 @@ mod tests {
             groups: groups
                 .map(|(name, group)| (PeopleName::new(name).unwrap(), group))
                 .into(),
+            brake: None,
         };
         for (person, own, expected) in [
             ("ada", Role::Reader, Some("b")),

@@ -56,14 +56,14 @@ pub use policy::Settings;
 pub use transition::IllegalTransition;
 pub use txn::{Savepoint, Txn, WriteError};
 pub use vertex::{
-    Asked, Care, Cause, Cluster, Collected, CommandVertex, Configuration, Cordon, Desired, Edge,
-    Failure, FailureCause, Identity, InPlace, Instance, InstanceState, Maintenance, Name, Node,
-    NodeState, Outbox, Parked, ParkedWhat, People, Procedure, Record, Relation, Resource, Revoked,
-    RuleOff, Said, SealedAuthority, Secret, ServiceType, Station, StationBegan, StationState,
-    Stray, Supervisor, SupervisorState, Token, TokenState, Vertex, slot_of,
+    Asked, Brake, Care, Cause, Cluster, Collected, CommandVertex, Configuration, Cordon, Desired,
+    Edge, Failure, FailureCause, Identity, InPlace, Instance, InstanceState, Maintenance, Name,
+    Node, NodeState, Outbox, Parked, ParkedWhat, People, Procedure, Record, Relation, Resource,
+    Revoked, RuleOff, Said, SealedAuthority, Secret, ServiceType, Station, StationBegan,
+    StationState, Stray, Supervisor, SupervisorState, Token, TokenState, Vertex, slot_of,
 };
 pub use view::{View, ViewExt};
 pub use wish::{
-    Back, DependsUntil, Made, Past, Placement, RestartBudget, RestartPolicy, Rollout, Standing,
-    Strategy, Target, Update, Wish,
+    Back, Count, DependsUntil, Made, Past, Placement, RestartBudget, RestartPolicy, Rollout,
+    Standing, Strategy, Target, Update, Wish,
 };

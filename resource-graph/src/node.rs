@@ -28,6 +28,8 @@ pub struct Node {
     pub provides: BTreeMap<TypeName, String>,
     /// What runs there and is not what the graph knows, by the placement it says it is of.
     pub strays: BTreeMap<PlacementName, Stray>,
+    /// When it is given up, where it is away.
+    pub lost_at: Option<Timestamp>,
 }
 
 /// What people have said of a node. Its agent changes nothing of it, and it outlives every agent.
@@ -97,8 +99,10 @@ impl fmt::Display for Said {
 pub enum NodeState {
     /// Its agent has a session. Left when the session closes or falls silent.
     Online,
-    /// Its session closed or fell silent. Left when the agent introduces itself again.
+    /// Its session closed or fell silent. Left when the agent introduces itself again, or when nobody waits any longer.
     AgentDown,
+    /// It was given up. Left when its agent introduces itself after all.
+    Lost,
 }
 
 impl NodeState {
@@ -106,6 +110,7 @@ impl NodeState {
         match self {
             Self::Online => "Online",
             Self::AgentDown => "AgentDown",
+            Self::Lost => "Lost",
         }
     }
 }

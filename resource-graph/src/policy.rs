@@ -29,6 +29,12 @@ pub struct Settings {
     pub silence_ms: u64,
     /// After leadership start, nodes have so long to be heard.
     pub grace_ms: u64,
+    /// A node whose agent's session closed is given up after so long: its machine answers, and the agent may be back.
+    pub lost_closed_ms: u64,
+    /// One that fell silent is given up after so long.
+    pub lost_silent_ms: u64,
+    /// So long none is given up when too many are away at once.
+    pub brake_ms: u64,
 }
 
 impl Settings {
@@ -49,6 +55,9 @@ impl Settings {
         resend_max_ms: 30_000,
         silence_ms: 3000,
         grace_ms: 10_000,
+        lost_closed_ms: 30_000,
+        lost_silent_ms: 9_000,
+        brake_ms: 60_000,
     };
 
     /// For `mainstay dev`: detection is faster, back-off is the same.
@@ -58,6 +67,9 @@ impl Settings {
         update_patience_ms: 10_000,
         silence_ms: 2500,
         grace_ms: 3000,
+        lost_closed_ms: 10_000,
+        lost_silent_ms: 3_000,
+        brake_ms: 20_000,
         ..Self::LAN
     };
 

@@ -1,7 +1,7 @@
 //! What states mean: questions about them that several places ask, each answered once.
 
 use mainstay_protocol::health::Health;
-use mainstay_protocol::report::Presence;
+use mainstay_protocol::report::{LiveState, Presence};
 
 use crate::vertex::{Desired, Instance, InstanceState};
 
@@ -18,7 +18,8 @@ impl InstanceState {
             | Self::Failed { .. }
             | Self::Backoff { .. }
             | Self::Quarantined
-            | Self::Unknown { .. } => false,
+            | Self::Unknown { .. }
+            | Self::Lost { .. } => false,
         }
     }
 
@@ -36,6 +37,7 @@ impl InstanceState {
             | Self::Unresponsive { .. }
             | Self::Stopping { .. }
             | Self::Unknown { .. }
+            | Self::Lost { .. }
             | Self::Failed {
                 presence: Presence::Living,
             } => true,
@@ -50,9 +52,30 @@ impl InstanceState {
         }
     }
 
+    /// Nobody has heard of it since its node went away: the last that was known of it.
+    pub fn out_of_sight(&self) -> Option<LiveState> {
+        match self {
+            Self::Unknown { was } | Self::Lost { was } => Some(*was),
+            Self::Pending
+            | Self::Blocked
+            | Self::Starting
+            | Self::Running
+            | Self::Degraded
+            | Self::Unresponsive { .. }
+            | Self::Stopping { .. }
+            | Self::Stopped { .. }
+            | Self::Failed { .. }
+            | Self::Backoff { .. }
+            | Self::Quarantined => None,
+        }
+    }
+
     /// Its start is decided, or what became of it is not known: a word of it that it runs is news.
     pub fn awaits_started(&self) -> bool {
-        matches!(self, Self::Starting | Self::Unknown { .. })
+        matches!(
+            self,
+            Self::Starting | Self::Unknown { .. } | Self::Lost { .. }
+        )
     }
 
     /// At rest because of failures: they are forgotten when somebody clears them, or wants something else.
@@ -67,7 +90,8 @@ impl InstanceState {
             | Self::Unresponsive { .. }
             | Self::Stopping { .. }
             | Self::Stopped { .. }
-            | Self::Unknown { .. } => false,
+            | Self::Unknown { .. }
+            | Self::Lost { .. } => false,
         }
     }
 
@@ -83,7 +107,8 @@ impl InstanceState {
             | Self::Unresponsive { .. }
             | Self::Stopping { .. }
             | Self::Backoff { .. }
-            | Self::Unknown { .. } => false,
+            | Self::Unknown { .. }
+            | Self::Lost { .. } => false,
         }
     }
 }
@@ -107,7 +132,8 @@ impl Instance {
             | InstanceState::Failed { .. }
             | InstanceState::Backoff { .. }
             | InstanceState::Quarantined
-            | InstanceState::Unknown { .. } => false,
+            | InstanceState::Unknown { .. }
+            | InstanceState::Lost { .. } => false,
         }
     }
 

@@ -103,6 +103,15 @@ pub struct Cluster {
     /// None in a cluster that is on one machine only.
     pub authority: Option<SealedAuthority>,
     pub groups: BTreeMap<PeopleName, People>,
+    /// So many nodes are away at once that none is given up.
+    pub brake: Option<Brake>,
+}
+
+/// Since when no node is given up, and until when; from then on, few at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brake {
+    pub since: Timestamp,
+    pub until: Timestamp,
 }
 
 /// Who switched a rule off, and why.
@@ -222,6 +231,8 @@ pub enum InstanceState {
     Quarantined,
     /// The node is cut off; `was` is the last known state.
     Unknown { was: LiveState },
+    /// The node was given up; `was` is the last known state. Left when it comes back after all.
+    Lost { was: LiveState },
 }
 
 impl InstanceState {
@@ -239,6 +250,7 @@ impl InstanceState {
             Self::Backoff { .. } => "Backoff",
             Self::Quarantined => "Quarantined",
             Self::Unknown { .. } => "Unknown",
+            Self::Lost { .. } => "Lost",
         }
     }
 }
@@ -466,7 +478,11 @@ impl Vertex {
             Self::Asked(asked) => Some(asked.deadline),
             Self::Procedure(procedure) => procedure.deadline,
             Self::Collected(collected) => Some(collected.until),
-            Self::Node(node) => node.care.maintenance.as_ref()?.until,
+            Self::Node(node) => {
+                let maintenance = node.care.maintenance.as_ref();
+                let times = [node.lost_at, maintenance.and_then(|on| on.until)];
+                times.into_iter().flatten().min()
+            }
             Self::Cluster(_)
             | Self::Station(_)
             | Self::Outbox(_)

@@ -52,21 +52,33 @@ pub enum Target {
     Nodes(BTreeSet<NodeName>),
     /// Every node that has these labels, also those that come later.
     All(BTreeMap<String, String>),
+    /// So many, wherever they can be.
+    Count(Count),
+}
+
+/// So many instances, each on a node of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    pub count: u32,
+    /// Nodes with these labels may have one.
+    pub on: BTreeMap<String, String>,
+    /// The label over whose values they are spread.
+    pub spread: Option<String>,
 }
 
 impl Target {
-    /// Whether a node with these labels is meant.
+    /// Whether a node with these labels is meant, or may be.
     pub fn includes(&self, node: &NodeName, labels: &BTreeMap<String, String>) -> bool {
         match self {
             Self::Nodes(nodes) => nodes.contains(node),
-            Self::All(wanted) => wanted
+            Self::All(wanted) | Self::Count(Count { on: wanted, .. }) => wanted
                 .iter()
                 .all(|(label, value)| labels.get(label) == Some(value)),
         }
     }
 }
 
-/// "n1, n2", "all nodes", "all nodes with role=web".
+/// "n1, n2", "all nodes", "all nodes with role=web", "3 nodes with role=web, spread over rack".
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -74,15 +86,31 @@ impl fmt::Display for Target {
                 let nodes: Vec<&str> = nodes.iter().map(NodeName::as_str).collect();
                 f.write_str(&nodes.join(", "))
             }
-            Self::All(labels) if labels.is_empty() => f.write_str("all nodes"),
             Self::All(labels) => {
-                let labels: Vec<String> = labels
-                    .iter()
-                    .map(|(label, value)| format!("{label}={value}"))
-                    .collect();
-                write!(f, "all nodes with {}", labels.join(", "))
+                f.write_str("all nodes")?;
+                with_labels(labels, f)
+            }
+            Self::Count(Count { count, on, spread }) => {
+                let nodes = if *count == 1 { "node" } else { "nodes" };
+                write!(f, "{count} {nodes}")?;
+                with_labels(on, f)?;
+                match spread {
+                    Some(label) => write!(f, ", spread over {label}"),
+                    None => Ok(()),
+                }
             }
         }
+    }
+}
+
+fn with_labels(labels: &BTreeMap<String, String>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let labels: Vec<String> = labels
+        .iter()
+        .map(|(label, value)| format!("{label}={value}"))
+        .collect();
+    match labels.is_empty() {
+        true => Ok(()),
+        false => write!(f, " with {}", labels.join(", ")),
     }
 }
 

@@ -11,13 +11,13 @@ use mainstay_protocol::record;
 use mainstay_protocol::report::{Manner, TypedFailure};
 use mainstay_protocol::{
     Admits, Bearer, ClusterId, ClusterName, Epoch, NodeEpoch, PeopleName, PersonName, QuestionId,
-    Revision, Role, Sequence, StationId, StationRunId,
+    Revision, Role, Sequence, StationId, StationRunId, Timestamp,
 };
 use mainstay_resource_graph::snapshot::SnapshotError;
 use mainstay_resource_graph::stored::{self, StoredError};
 use mainstay_resource_graph::{
-    Asked, Cause, Cluster, Collected, Failure, FailureCause, Graph, Identity, Key, Kind, Outbox,
-    Parked, ParkedWhat, People, Procedure, Record, Relation, Resource, Revoked, RuleOff,
+    Asked, Brake, Cause, Cluster, Collected, Failure, FailureCause, Graph, Identity, Key, Kind,
+    Outbox, Parked, ParkedWhat, People, Procedure, Record, Relation, Resource, Revoked, RuleOff,
     SealedAuthority, Secret, Settings, Station, StationBegan, StationState, Supervisor,
     SupervisorState, Token, TokenState, Txn, Vertex, View,
 };
@@ -56,6 +56,10 @@ fn put_parts(txn: &mut Txn<'_>) {
         name: ClusterName::new("dev").unwrap(),
         settings: Settings::DEV,
         rules_off: [("restart".to_owned(), off)].into(),
+        brake: Some(Brake {
+            since: Timestamp(4),
+            until: Timestamp(5),
+        }),
         groups: [(PeopleName::new("ops").unwrap(), operators())].into(),
     };
     txn.put(Key::Cluster, Vertex::Cluster(cluster)).unwrap();

@@ -451,6 +451,8 @@ impl World {
                 let nodes: Vec<NodeName> = match &start.on {
                     StartOn::Nodes(nodes) => nodes.iter().cloned().collect(),
                     StartOn::All => self.known_nodes(),
+                    // Where they are to be is not for who asks.
+                    StartOn::Count(_) => Vec::new(),
                 };
                 nodes
                     .into_iter()

@@ -108,6 +108,7 @@ impl World {
             settings: Settings::LAN,
             rules_off: Default::default(),
             groups: Default::default(),
+            brake: None,
         };
         self.records.push((Key::Cluster, Vertex::Cluster(cluster)));
     }
@@ -129,6 +130,7 @@ impl World {
             care: Default::default(),
             provides: provides.collect(),
             strays: BTreeMap::new(),
+            lost_at: None,
         };
         self.records
             .push((Key::Node(node(name)), Vertex::Node(record)));

@@ -292,6 +292,7 @@ fn cluster() -> Cluster {
         name: ClusterName::new("dev").unwrap(),
         settings: Settings::DEV,
         rules_off: BTreeMap::new(),
+        brake: None,
         groups: BTreeMap::from([(
             "ops".parse().unwrap(),
             People {
@@ -320,6 +321,7 @@ fn node() -> Node {
         },
         care: Default::default(),
         provides: BTreeMap::from([(greeter(), "1".to_owned())]),
+        lost_at: None,
         strays: BTreeMap::from([(
             placement_name("lost"),
             Stray {

@@ -260,6 +260,7 @@ impl Parts {
             care: Default::default(),
             provides: BTreeMap::from([(service_type(), "1.0.0".to_owned())]),
             strays: BTreeMap::new(),
+            lost_at: None,
         };
         let outbox = Outbox {
             node_epoch: NodeEpoch(1),

@@ -70,7 +70,7 @@ pub(super) fn answered(
     let open = matches!(
         instance.state,
         // Its session may have ended before the answer.
-        InstanceState::Starting | InstanceState::Unknown { .. }
+        InstanceState::Starting | InstanceState::Unknown { .. } | InstanceState::Lost { .. }
     );
     if *outcome != CommandOutcome::Done && open {
         let cause = FailureCause::Failed(FailureKind::Vanished);

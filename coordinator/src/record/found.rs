@@ -2,6 +2,7 @@
 //! A new life of a station is told from another term of the same one, and how the life before ended.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use mainstay_protocol::{StationId, StationRunId};
 use mainstay_resource_graph::{
@@ -30,6 +31,7 @@ pub fn found(txn: &mut Txn<'_>, found: &Found, env: &Env) {
             settings: found.settings.clone(),
             rules_off: std::collections::BTreeMap::new(),
             groups: std::collections::BTreeMap::new(),
+            brake: None,
             authority: None,
         };
         txn.put(Key::Cluster, Vertex::Cluster(cluster))
@@ -39,6 +41,7 @@ pub fn found(txn: &mut Txn<'_>, found: &Found, env: &Env) {
         founded(txn, authority);
         access::admit_founder(txn, found.station, *key);
     }
+    wait_anew(txn, env);
     let was = txn.station(found.station);
     let station = Station {
         id: found.station,
@@ -50,6 +53,19 @@ pub fn found(txn: &mut Txn<'_>, found: &Found, env: &Env) {
         began: began(was.as_ref(), &found.life),
     };
     put(txn, station);
+}
+
+/// Nobody is given up before this coordinator could have heard it.
+fn wait_anew(txn: &mut Txn<'_>, env: &Env) {
+    let heard_by = env.now + Duration::from_millis(env.settings.grace_ms);
+    for key in txn.keys(Kind::Node) {
+        let Key::Node(name) = key else { continue };
+        let lost_at = txn.node(&name).and_then(|node| node.lost_at);
+        if lost_at.is_some_and(|at| at < heard_by) {
+            txn.update_node(&name, |node| node.lost_at = Some(heard_by))
+                .expect("every state of a node may follow itself");
+        }
+    }
 }
 
 /// A cluster's authority stays the one it was founded with.

@@ -12,11 +12,12 @@ use mainstay_protocol::request::Refusal;
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Revision};
 use mainstay_resource_graph::{
-    Cluster, Configuration, Desired, Instance, InstanceState, Key, Kind, Parked, ParkedId,
+    Cluster, Configuration, Count, Desired, Instance, InstanceState, Key, Kind, Parked, ParkedId,
     ParkedWhat, Placement, Target, Txn, Vertex, View, ViewExt, Wish,
 };
 
 use super::{is_online, reconfigure, unknown, wish, word};
+use crate::candidates;
 use crate::config;
 use crate::env::Env;
 use crate::event::{Accepted, Operation, StartOn, StartPlacement};
@@ -112,9 +113,13 @@ fn start(txn: &mut Txn<'_>, wish: &StartPlacement, env: &Env) -> Result_ {
         wish.holds.as_ref(),
         declaration.holds.as_ref(),
     )?;
-    if let StartOn::Nodes(nodes) = &wish.on {
-        known_nodes(txn, nodes)?;
-        take_new(txn, &wish.name, nodes)?;
+    match &wish.on {
+        StartOn::Nodes(nodes) => {
+            known_nodes(txn, nodes)?;
+            take_new(txn, &wish.name, nodes)?;
+        }
+        StartOn::Count(count) => wish::sensible_count(count)?,
+        StartOn::All => {}
     }
     let (hash, json) = wish::valid_config(txn, &wish.service_type, &wish.config)?;
     let configuration = Key::Configuration(hash.clone());
@@ -126,6 +131,7 @@ fn start(txn: &mut Txn<'_>, wish: &StartPlacement, env: &Env) -> Result_ {
         let target = match &wish.on {
             StartOn::All => Target::All(BTreeMap::new()),
             StartOn::Nodes(nodes) => Target::Nodes(nodes.clone()),
+            StartOn::Count(count) => Target::Count(count.clone()),
         };
         let first = Wish::new(target, hash);
         let mut placement = Placement::new(wish.service_type.clone(), first, made, env.revision);
@@ -165,8 +171,12 @@ fn start(txn: &mut Txn<'_>, wish: &StartPlacement, env: &Env) -> Result_ {
 fn widened(have: &Target, wish: &StartPlacement) -> Result<Target, Refusal> {
     match (have, &wish.on) {
         (_, StartOn::All) => Ok(Target::All(BTreeMap::new())),
+        (Target::Count(_), StartOn::Count(count)) => Ok(Target::Count(count.clone())),
         (Target::All(labels), StartOn::Nodes(_)) if labels.is_empty() => Ok(have.clone()),
-        (Target::All(_), StartOn::Nodes(_)) => Err(differs_from(wish, &format!("it is on {have}"))),
+        (Target::All(_) | Target::Count(_), StartOn::Nodes(_))
+        | (Target::All(_) | Target::Nodes(_), StartOn::Count(_)) => {
+            Err(differs_from(wish, &format!("it is on {have}")))
+        }
         (Target::Nodes(have), StartOn::Nodes(more)) => {
             Ok(Target::Nodes(have.union(more).cloned().collect()))
         }
@@ -246,6 +256,7 @@ fn difference(have: &Placement, wish: &StartPlacement) -> Option<String> {
 /// Instances that exist and do not run are wanted again; the placement's rule makes those that do not exist.
 fn wake(txn: &mut Txn<'_>, wish: &StartPlacement) -> Recorded {
     let nodes: Vec<NodeName> = match &wish.on {
+        StartOn::Count(count) => return wake_so_many(txn, wish, count),
         StartOn::Nodes(nodes) => nodes.iter().cloned().collect(),
         StartOn::All => txn
             .keys(Kind::Node)
@@ -260,32 +271,59 @@ fn wake(txn: &mut Txn<'_>, wish: &StartPlacement) -> Recorded {
         .into_iter()
         .map(|node| InstanceKey::new(node, wish.name.clone()))
         .collect();
-    let mut said = Vec::new();
-    for key in &keys {
-        match txn.instance(key) {
-            None => said.push(format!("{key} is to start")),
-            Some(instance) => {
-                let right = instance.desired == Desired::Running && !instance.state.needs_waking();
-                if right {
-                    let state = instance.state.as_str().to_lowercase();
-                    said.push(format!("{key} is already {state}"));
-                    continue;
-                }
-                verb::change(txn, key, |instance| {
-                    instance.desired = Desired::Running;
-                    tell_stopping(instance);
-                });
-                if instance.state.needs_waking() {
-                    // What failed in this same step still holds its name.
-                    verb::free_name(txn, key);
-                    let reason = Reason::new(code::WANTED, "a start was asked for");
-                    verb::renew(txn, key, InstanceState::Pending, reason);
-                }
-                said.push(format!("{key} is to start again"));
-            }
-        }
-    }
+    let said = keys
+        .iter()
+        .map(|key| wake_one(txn, key))
+        .collect::<Vec<_>>();
     recorded(keys, said.join("; "))
+}
+
+fn wake_one(txn: &mut Txn<'_>, key: &InstanceKey) -> String {
+    let Some(instance) = txn.instance(key) else {
+        return format!("{key} is to start");
+    };
+    if instance.desired == Desired::Running && !instance.state.needs_waking() {
+        let state = instance.state.as_str().to_lowercase();
+        return format!("{key} is already {state}");
+    }
+    verb::change(txn, key, |instance| {
+        instance.desired = Desired::Running;
+        tell_stopping(instance);
+    });
+    if instance.state.needs_waking() {
+        // What failed in this same step still holds its name.
+        verb::free_name(txn, key);
+        let reason = Reason::new(code::WANTED, "a start was asked for");
+        verb::renew(txn, key, InstanceState::Pending, reason);
+    }
+    format!("{key} is to start again")
+}
+
+/// Those that stay, and those that `place` is about to make; and whoever says no to the others.
+fn wake_so_many(txn: &mut Txn<'_>, wish: &StartPlacement, count: &Count) -> Recorded {
+    let placement = txn.placement(&wish.name).expect("it was just written");
+    let mut kept = txn.instances_of(&wish.name);
+    kept.retain(|key| {
+        txn.instance(key)
+            .is_some_and(|one| candidates::keeps(txn, &placement, key, &one))
+    });
+    let going = candidates::surplus(txn, &wish.name, (count, &kept));
+    kept.retain(|key| !going.contains(key));
+    let chosen = candidates::best(txn, &wish.name, &placement, (count, &kept));
+    let mut said: Vec<String> = kept.iter().map(|key| wake_one(txn, key)).collect();
+    for node in chosen {
+        let key = InstanceKey::new(node, wish.name.clone());
+        said.push(format!("{key} is to start"));
+        kept.push(key);
+    }
+    said.extend(going.iter().map(|key| format!("{key} is to stop")));
+    said.extend(candidates::shortage(
+        txn,
+        &wish.name,
+        &placement,
+        kept.len(),
+    ));
+    recorded(kept, said.join("; "))
 }
 
 fn known(txn: &Txn<'_>, key: &InstanceKey) -> Result<Instance, Refusal> {

@@ -215,7 +215,7 @@ pub(super) fn start_failed(
     env: &Env,
 ) {
     match instance.state {
-        InstanceState::Starting | InstanceState::Unknown { .. } => {
+        InstanceState::Starting | InstanceState::Unknown { .. } | InstanceState::Lost { .. } => {
             verb::fail(txn, key, cause, evidence, Presence::Gone, env);
         }
         InstanceState::Stopping { why, .. } => finish_stop(txn, key, why, env),
@@ -255,7 +255,8 @@ fn ended(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, ending: Endi
         | InstanceState::Running
         | InstanceState::Degraded
         | InstanceState::Unresponsive { .. }
-        | InstanceState::Unknown { .. } => {
+        | InstanceState::Unknown { .. }
+        | InstanceState::Lost { .. } => {
             let announced = instance
                 .reason
                 .as_ref()
@@ -329,7 +330,8 @@ fn failed(
             | InstanceState::Running
             | InstanceState::Degraded
             | InstanceState::Unresponsive { .. }
-            | InstanceState::Unknown { .. },
+            | InstanceState::Unknown { .. }
+            | InstanceState::Lost { .. },
             _,
         ) => {
             let cause = FailureCause::Failed(kind);

@@ -106,6 +106,7 @@ fn node(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId) -> NodeId {
             .map(|declared| (declared.name.clone(), declared.version.clone()))
             .collect(),
         strays: known.map(|node| node.strays).unwrap_or_default(),
+        lost_at: None,
     };
     txn.put(Key::Node(up.node.clone()), Vertex::Node(vertex))
         .expect("every state of a node leads to Online");
@@ -209,7 +210,7 @@ fn compare(
         );
         return;
     }
-    if !matches!(instance.state, InstanceState::Unknown { .. }) {
+    if !instance.state.out_of_sight().is_some() {
         return;
     }
     match stop_among(believed.open) {
@@ -225,7 +226,7 @@ fn compare(
 
 /// Its node came back with a void file: it is gone, whatever the node says later of what it has by then.
 fn is_lost(instance: &Instance) -> bool {
-    matches!(instance.state, InstanceState::Unknown { .. })
+    instance.state.out_of_sight().is_some()
         && instance
             .reason
             .as_ref()
@@ -234,7 +235,7 @@ fn is_lost(instance: &Instance) -> bool {
 
 fn known_life(instance: &Instance) -> LiveState {
     match instance.state {
-        InstanceState::Unknown { was } => was,
+        InstanceState::Unknown { was } | InstanceState::Lost { was } => was,
         InstanceState::Starting => LiveState::Starting,
         InstanceState::Stopping { .. } => LiveState::Stopping,
         InstanceState::Running
@@ -257,7 +258,7 @@ fn restore(
     live: &LiveInstance,
     env: &Env,
 ) {
-    if !matches!(instance.state, InstanceState::Unknown { .. }) {
+    if !instance.state.out_of_sight().is_some() {
         return;
     }
     let stop = stop_among(open);
@@ -474,9 +475,12 @@ pub fn agent_gone(
             "not heard since the coordinator started",
         ),
     };
+    let waits = waits(why, env);
     txn.update_node(name, |node| {
         node.state = NodeState::AgentDown;
         node.reason = Some(Reason::new(code, text));
+        // What people work on is not given up.
+        node.lost_at = node.care.maintenance.is_none().then(|| env.now + waits);
     })
     .expect("Online leads to AgentDown");
     for key in txn.instances_on(name) {
@@ -500,6 +504,15 @@ pub fn agent_gone(
     };
     txn.put(Key::Supervisor(name.clone()), Vertex::Supervisor(unknown))
         .expect("a supervisor has no transitions");
+}
+
+/// How long one that is away is waited for. Where a session was closed, the machine answered: its agent may be on its way
+/// back. Silence says nothing of the kind.
+fn waits(why: GoneWhy, env: &Env) -> Duration {
+    Duration::from_millis(match why {
+        GoneWhy::SessionClosed => env.settings.lost_closed_ms,
+        GoneWhy::Silent | GoneWhy::NotHeard => env.settings.lost_silent_ms,
+    })
 }
 
 fn cut_off(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, reason: Reason, env: &Env) {

@@ -7,7 +7,7 @@ use mainstay_protocol::request::Refusal;
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{InstanceKey, PlacementName, SlotName, TypeName, limits};
 use mainstay_resource_graph::{
-    ConfigHash, Configuration, DependsUntil, Desired, InstanceState, Key, Kind, Made, Past,
+    ConfigHash, Configuration, Count, DependsUntil, Desired, InstanceState, Key, Kind, Made, Past,
     Placement, Relation, RestartPolicy, Standing, Strategy, Target, Txn, Update, Vertex, View,
     ViewExt, Wish, traverse,
 };
@@ -113,6 +113,15 @@ fn one_of(refusals: Vec<(&str, Refusal)>) -> Option<Refusal> {
     })
 }
 
+pub(super) fn sensible_count(count: &Count) -> Result<(), Refusal> {
+    let max = limits::PLACEMENT_COUNT_MAX;
+    if count.count > max {
+        let text = format!("{} are wanted; at most {max} may be", count.count);
+        return Err(Refusal::new(code::BAD_REQUEST, text));
+    }
+    Ok(())
+}
+
 fn put(txn: &mut Txn<'_>, asked: &PlacementWish, based_on: BasedOn, env: &Env) -> Result_ {
     let declaration = txn
         .service_type(&asked.service_type)
@@ -123,9 +132,13 @@ fn put(txn: &mut Txn<'_>, asked: &PlacementWish, based_on: BasedOn, env: &Env) -
         .declaration;
     let fixed = declaration.holds.as_ref();
     fits_type(&asked.service_type, asked.holds.as_ref(), fixed)?;
-    if let Target::Nodes(nodes) = &asked.target {
-        known_nodes(txn, nodes)?;
-        take_new(txn, &asked.name, nodes)?;
+    match &asked.target {
+        Target::Nodes(nodes) => {
+            known_nodes(txn, nodes)?;
+            take_new(txn, &asked.name, nodes)?;
+        }
+        Target::Count(count) => sensible_count(count)?,
+        Target::All(_) => {}
     }
     sensible(&asked.policy, &asked.update, &asked.depends_on)?;
     let (hash, json) = valid_config(txn, &asked.service_type, &asked.config)?;

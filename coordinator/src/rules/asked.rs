@@ -58,7 +58,7 @@ impl Rule for Asked {
         }
         let state = txn.instance(&asked.instance).map(|instance| instance.state);
         // Out of sight it cannot be stopped: it is judged when it is back.
-        if matches!(state, Some(InstanceState::Unknown { .. })) {
+        if state.is_some_and(|state| state.out_of_sight().is_some()) {
             return Verdict::Nothing;
         }
         txn.remove(&key);

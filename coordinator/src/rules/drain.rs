@@ -6,6 +6,7 @@ use mainstay_resource_graph::{
     Desired, InstanceState, Key, NodeState, Txn, View, ViewExt, traverse,
 };
 
+use crate::candidates;
 use crate::env::Env;
 use crate::rule::{Rule, Verdict, Watch};
 use crate::verb;
@@ -25,8 +26,12 @@ impl Rule for Drain {
     }
 
     /// What has ended may have been waited for; what was on its way is up now.
-    fn subjects_of(changed: &Key, _: &dyn View) -> Vec<NodeName> {
+    fn subjects_of(changed: &Key, view: &dyn View) -> Vec<NodeName> {
         match changed {
+            Key::Instance(key) if candidates::is_of_so_many(view, &key.placement) => {
+                let siblings = view.instances_of(&key.placement).into_iter();
+                siblings.map(|sibling| sibling.node).collect()
+            }
             Key::Instance(key) => vec![key.node.clone()],
             _ => Vec::new(),
         }
@@ -40,7 +45,9 @@ impl Rule for Drain {
             return Verdict::Nothing;
         }
         let mut ending = txn.instances_on(&subject);
-        ending.retain(|key| runs(txn, key) && !is_stood_on(txn, key));
+        ending.retain(|key| {
+            runs(txn, key) && !is_stood_on(txn, key) && !candidates::awaits_successor(txn, key)
+        });
         ending.truncate(AT_ONCE_MAX);
         for key in &ending {
             if let Some(reason) = verb::drained(txn, key) {

@@ -30,7 +30,7 @@ impl Rule for Maintenance {
         if until.is_none_or(|until| until > env.now) {
             return Verdict::Nothing;
         }
-        verb::end_maintenance(txn, &subject);
+        verb::end_maintenance(txn, &subject, env);
         Verdict::did(
             code::MAINTENANCE_OVER,
             "its maintenance is over; what is there is judged again",

@@ -9,6 +9,7 @@ pub mod dependency_gate;
 mod drain;
 mod maintenance;
 mod name_conflict;
+mod node_lost;
 mod node_return;
 mod place;
 mod procedure_over;
@@ -23,6 +24,7 @@ mod start;
 mod start_deadline;
 mod stop;
 pub mod stop_escalate;
+mod storm_brake;
 pub(crate) mod stray;
 mod unresponsive;
 
@@ -31,6 +33,8 @@ use crate::rule::RuleEntry;
 pub(crate) fn shipped() -> Vec<RuleEntry> {
     vec![
         RuleEntry::of::<maintenance::Maintenance>(),
+        RuleEntry::of::<storm_brake::StormBrake>(),
+        RuleEntry::of::<node_lost::NodeLost>(),
         RuleEntry::of::<place::Place>(),
         RuleEntry::of::<stray::Stray>(),
         RuleEntry::of::<node_return::NodeReturn>(),

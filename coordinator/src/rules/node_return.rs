@@ -4,7 +4,7 @@ use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::health::{Evidence, FailureKind};
 use mainstay_protocol::report::{LiveState, Presence};
-use mainstay_resource_graph::{Desired, FailureCause, InstanceState, Txn, ViewExt};
+use mainstay_resource_graph::{Desired, FailureCause, Txn, ViewExt};
 
 use crate::env::Env;
 use crate::record;
@@ -21,7 +21,7 @@ impl Rule for NodeReturn {
     type Subject = InstanceKey;
 
     fn watches() -> Watch {
-        Watch::instances(|instance| matches!(instance.state, InstanceState::Unknown { .. }))
+        Watch::instances(|instance| instance.state.out_of_sight().is_some())
     }
 
     /// `record` restored what the digest lists, leaves to the node's own reports what they are about to tell, and marks
@@ -30,7 +30,7 @@ impl Rule for NodeReturn {
         let Some(instance) = txn.instance(&subject) else {
             return Verdict::Nothing;
         };
-        let InstanceState::Unknown { was } = instance.state else {
+        let Some(was) = instance.state.out_of_sight() else {
             return Verdict::Nothing;
         };
         let lost = instance

@@ -1,14 +1,16 @@
-//! `place`: a placement's wish becomes one instance on each node it names; a placement that leaves goes last of all.
+//! `place`: a placement's wish becomes one instance on each node it names, or on so many as it asks for; a placement that
+//! leaves goes last of all.
 
 use std::collections::BTreeSet;
 
 use mainstay_protocol::code::{self, Reason};
-use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName, SlotName};
+use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName};
 use mainstay_resource_graph::{
-    Desired, Instance, InstanceState, Key, Kind, Placement, Standing, Target, Txn, Vertex, View,
-    ViewExt, traverse,
+    Count, Desired, Instance, InstanceState, Key, Kind, NodeState, Placement, Standing, Target,
+    Txn, Vertex, View, ViewExt, traverse,
 };
 
+use crate::candidates;
 use crate::env::Env;
 use crate::rule::{Rule, Verdict, Watch};
 use crate::verb;
@@ -17,7 +19,7 @@ pub struct Place;
 
 impl Rule for Place {
     const NAME: &'static str = "place";
-    const ABOUT: &'static str = "Makes one instance of a placement on each node that it names.";
+    const ABOUT: &'static str = "Makes one instance of a placement on each node that it names, or on so many as it asks for.";
     type Subject = PlacementName;
 
     fn watches() -> Watch {
@@ -27,14 +29,23 @@ impl Rule for Place {
     /// A node concerns every placement that names it or labels; a vertex that is gone, whoever waits for it to be gone.
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<PlacementName> {
         match changed {
-            Key::Node(node) => placements(view, |placement| match &placement.wish.target {
-                Target::All(_) => true,
+            Key::Node(node) => placements(view, |_, placement| match &placement.wish.target {
+                Target::All(_) | Target::Count(_) => true,
                 // It may take instances again.
                 Target::Nodes(nodes) => nodes.contains(node),
             }),
-            Key::Instance(key) if view.record(changed).is_none() => vec![key.placement.clone()],
+            Key::Instance(key) if view.record(changed).is_none() || is_moving(view, key) => {
+                vec![key.placement.clone()]
+            }
             Key::Placement(_) if view.record(changed).is_none() => {
-                placements(view, |placement| placement.standing == Standing::Leaving)
+                placements(view, |_, placement| placement.standing == Standing::Leaving)
+            }
+            // It is free for whoever found no node for want of it.
+            Key::Name(_) if view.record(changed).is_none() => {
+                placements(view, |name, placement| match &placement.wish.target {
+                    Target::Count(count) => view.instances_of(name).len() < count.count as usize,
+                    Target::Nodes(_) | Target::All(_) => false,
+                })
             }
             _ => Vec::new(),
         }
@@ -45,27 +56,41 @@ impl Rule for Place {
             return Verdict::Nothing;
         };
         match placement.standing {
-            Standing::Wanted => spread(&subject, &placement, txn, env),
+            Standing::Wanted => match &placement.wish.target {
+                Target::Count(count) => so_many(&subject, &placement, count, txn, env),
+                Target::Nodes(_) | Target::All(_) => named(&subject, &placement, txn, env),
+            },
             Standing::Leaving => leave(&subject, &placement, txn),
         }
     }
 }
 
-fn placements(view: &dyn View, test: impl Fn(&Placement) -> bool) -> Vec<PlacementName> {
-    view.keys(Kind::Placement)
-        .into_iter()
-        .filter_map(|key| match key {
-            Key::Placement(name) => Some(name),
-            _ => None,
-        })
-        .filter(|name| {
-            view.placement(name)
-                .is_some_and(|placement| test(&placement))
-        })
-        .collect()
+fn placements(
+    view: &dyn View,
+    test: impl Fn(&PlacementName, &Placement) -> bool,
+) -> Vec<PlacementName> {
+    let mut found = Vec::new();
+    for key in view.keys(Kind::Placement) {
+        let (Key::Placement(name), Some(record)) = (&key, view.record(&key)) else {
+            continue;
+        };
+        if matches!(&record.vertex, Vertex::Placement(placement) if test(name, placement)) {
+            found.push(name.clone());
+        }
+    }
+    found
 }
 
-fn spread(subject: &PlacementName, placement: &Placement, txn: &mut Txn<'_>, env: &Env) -> Verdict {
+/// One of so many, on a node that it leaves.
+fn is_moving(view: &dyn View, key: &InstanceKey) -> bool {
+    let leaves = view
+        .node(&key.node)
+        .is_some_and(|node| node.state == NodeState::Lost || node.care.drains().is_some());
+    let target = |placement: Placement| matches!(placement.wish.target, Target::Count(_));
+    leaves && view.placement(&key.placement).is_some_and(target)
+}
+
+fn named(subject: &PlacementName, placement: &Placement, txn: &mut Txn<'_>, env: &Env) -> Verdict {
     let wanted = targets(placement, txn);
     let have: BTreeSet<NodeName> = txn
         .instances_of(subject)
@@ -103,6 +128,67 @@ fn spread(subject: &PlacementName, placement: &Placement, txn: &mut Txn<'_>, env
             }
             (true, false) | (false, true) => {}
         }
+    }
+    if done.is_empty() {
+        return Verdict::Nothing;
+    }
+    Verdict::did(code::WANTED, done.join("; "))
+}
+
+/// So many, each where it was as long as it can be there; what its node has lost, or is to lose, is made elsewhere.
+fn so_many(
+    subject: &PlacementName,
+    placement: &Placement,
+    count: &Count,
+    txn: &mut Txn<'_>,
+    env: &Env,
+) -> Verdict {
+    let (kept, others): (Vec<InstanceKey>, Vec<InstanceKey>) =
+        txn.instances_of(subject).into_iter().partition(|key| {
+            txn.instance(key)
+                .is_some_and(|one| candidates::keeps(txn, placement, key, &one))
+        });
+    let mut done = Vec::new();
+    for node in candidates::best(txn, subject, placement, (count, &kept)) {
+        let key = InstanceKey::new(node, subject.clone());
+        match txn.instance(&key) {
+            Some(_) => {
+                want_again(txn, &key);
+                done.push(format!("{key} is wanted again"));
+            }
+            None => {
+                make(txn, &key, placement, env);
+                done.push(format!("placed {key}"));
+            }
+        }
+    }
+    let mut missing = (count.count as usize).saturating_sub(kept.len() + done.len());
+    let mut going = candidates::surplus(txn, subject, (count, &kept));
+    for key in others {
+        let Some(one) = txn
+            .instance(&key)
+            .filter(|one| one.desired != Desired::Absent)
+        else {
+            continue;
+        };
+        let node = txn.node(&key.node);
+        let is_meant = node
+            .as_ref()
+            .is_some_and(|node| placement.wish.target.includes(&key.node, &node.labels));
+        let is_lost = node.is_some_and(|node| node.state == NodeState::Lost);
+        if !is_meant {
+            going.push(key);
+        } else if missing > 0 {
+            // Nobody takes its place: it is wanted where it was, should that come back.
+            missing -= 1;
+        } else if is_lost || !one.state.may_be_live() {
+            going.push(key);
+        }
+        // What still runs on a node that is drained ends when the drain gets to it.
+    }
+    for key in going {
+        verb::change(txn, &key, |instance| instance.desired = Desired::Absent);
+        done.push(format!("{key} is no longer wanted"));
     }
     if done.is_empty() {
         return Verdict::Nothing;
@@ -152,7 +238,7 @@ fn leave(subject: &PlacementName, placement: &Placement, txn: &mut Txn<'_>) -> V
 fn targets(placement: &Placement, txn: &Txn<'_>) -> BTreeSet<NodeName> {
     match &placement.wish.target {
         Target::Nodes(nodes) => nodes.clone(),
-        Target::All(_) => txn
+        Target::All(_) | Target::Count(_) => txn
             .keys(Kind::Node)
             .into_iter()
             .filter_map(|key| match key {
@@ -168,7 +254,7 @@ fn targets(placement: &Placement, txn: &Txn<'_>) -> BTreeSet<NodeName> {
 }
 
 fn make(txn: &mut Txn<'_>, key: &InstanceKey, placement: &Placement, env: &Env) {
-    let name = name_of(key, placement, txn);
+    let name = candidates::slot_name(txn, &key.placement, placement);
     let before_first = Incarnation {
         epoch: env.leadership.epoch,
         // Its own beginning: a node keeps the floor of a namesake that was here before.
@@ -180,12 +266,4 @@ fn make(txn: &mut Txn<'_>, key: &InstanceKey, placement: &Placement, env: &Env) 
     txn.put(Key::Instance(key.clone()), Vertex::Instance(instance))
         .expect("the instance is new");
     verb::want_config(txn, key, placement.wish.config_on(&key.node));
-}
-
-/// Its type's one name, else the one the placement asks for, else the placement's own.
-fn name_of(key: &InstanceKey, placement: &Placement, txn: &Txn<'_>) -> SlotName {
-    txn.service_type(&placement.service_type)
-        .and_then(|found| found.declaration.holds)
-        .or_else(|| placement.holds.clone())
-        .unwrap_or_else(|| SlotName::new(key.placement.as_str()).expect("one grammar of names"))
 }

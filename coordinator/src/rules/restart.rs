@@ -44,7 +44,8 @@ impl Rule for Restart {
             | InstanceState::Unresponsive { .. }
             | InstanceState::Stopping { .. }
             | InstanceState::Quarantined
-            | InstanceState::Unknown { .. } => false,
+            | InstanceState::Unknown { .. }
+            | InstanceState::Lost { .. } => false,
         })
     }
 
@@ -89,7 +90,8 @@ impl Rule for Restart {
             | InstanceState::Unresponsive { .. }
             | InstanceState::Stopping { .. }
             | InstanceState::Quarantined
-            | InstanceState::Unknown { .. } => Verdict::Nothing,
+            | InstanceState::Unknown { .. }
+            | InstanceState::Lost { .. } => Verdict::Nothing,
         }
     }
 }

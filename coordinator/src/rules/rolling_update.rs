@@ -188,7 +188,7 @@ fn has_been_told(instance: &Instance, config: &ConfigHash) -> bool {
 
 fn not_told(key: InstanceKey, instance: &Instance, parts: &mut Parts) {
     match instance.state {
-        InstanceState::Unknown { .. } => parts.away += 1,
+        InstanceState::Unknown { .. } | InstanceState::Lost { .. } => parts.away += 1,
         InstanceState::Starting
         | InstanceState::Running
         | InstanceState::Degraded
@@ -227,6 +227,8 @@ fn told(
         InstanceState::Stopped { by_itself: true } => parts.done += 1,
         // Whether it is healthy cannot be known; nor can it be blamed.
         InstanceState::Unknown { .. } => parts.changing += 1,
+        // Nobody waits for it.
+        InstanceState::Lost { .. } => parts.away += 1,
         InstanceState::Running if instance.wanted.is_none() && verb::is_healthy(instance) => {
             let healthy = instance.healthy_since.unwrap_or(gate.told).max(gate.told);
             if healthy + gate.wait <= gate.now {
@@ -290,7 +292,8 @@ fn no_good(instance: &Instance, config: &ConfigHash, gate: &Gate) -> Option<Reas
         | InstanceState::Failed {
             presence: Presence::Living,
         }
-        | InstanceState::Unknown { .. } => false,
+        | InstanceState::Unknown { .. }
+        | InstanceState::Lost { .. } => false,
     };
     if is_bad { said() } else { late(instance, gate) }
 }
@@ -305,7 +308,7 @@ fn counts(instance: &Instance) -> bool {
 
 fn late(instance: &Instance, gate: &Gate) -> Option<Reason> {
     let is_fine = instance.wanted.is_none() && verb::is_healthy(instance);
-    let is_away = matches!(instance.state, InstanceState::Unknown { .. });
+    let is_away = instance.state.out_of_sight().is_some();
     let ended_well = instance.state == InstanceState::Stopped { by_itself: true };
     if gate.now < gate.deadline || is_fine || is_away || ended_well {
         return None;

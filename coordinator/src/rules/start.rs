@@ -102,7 +102,8 @@ fn may_begin(instance: &Instance) -> bool {
         | InstanceState::Failed { .. }
         | InstanceState::Backoff { .. }
         | InstanceState::Quarantined
-        | InstanceState::Unknown { .. } => false,
+        | InstanceState::Unknown { .. }
+        | InstanceState::Lost { .. } => false,
     }
 }
 

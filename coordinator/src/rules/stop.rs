@@ -84,7 +84,9 @@ impl Rule for Stop {
                 )
             }
             // The answer is awaited; `stop_escalate` has the deadline. A cut-off node is asked when it is back.
-            InstanceState::Stopping { .. } | InstanceState::Unknown { .. } => Verdict::Nothing,
+            InstanceState::Stopping { .. }
+            | InstanceState::Unknown { .. }
+            | InstanceState::Lost { .. } => Verdict::Nothing,
             InstanceState::Stopped { .. } if !wanted => {
                 let holds = txn.holder(&slot_of(&subject, &instance)).as_ref() == Some(&subject);
                 if !holds {
@@ -166,7 +168,8 @@ fn ending_before(subject: &InstanceKey, txn: &Txn<'_>) -> Option<Reason> {
                     }
                     | InstanceState::Backoff { .. }
                     | InstanceState::Quarantined
-                    | InstanceState::Unknown { .. } => false,
+                    | InstanceState::Unknown { .. }
+                    | InstanceState::Lost { .. } => false,
                 }
         })
     };

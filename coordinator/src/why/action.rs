@@ -3,10 +3,12 @@
 use mainstay_protocol::code;
 use mainstay_protocol::{InstanceKey, Timestamp};
 use mainstay_resource_graph::{
-    Care, Desired, Instance, InstanceState, Key, Kind, NodeState, Vertex, View, ViewExt, slot_of,
+    Care, Desired, Instance, InstanceState, Key, Kind, NodeState, Target, Vertex, View, ViewExt,
+    slot_of,
 };
 
 use super::{SystemWill, wants_running};
+use crate::candidates;
 use crate::rules::stop_escalate;
 
 /// What somebody still reads before running it.
@@ -44,7 +46,12 @@ pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
             None,
             "unresponsive",
         ),
-        InstanceState::Unknown { .. } => match facts.desired {
+        InstanceState::Unknown { .. } | InstanceState::Lost { .. } => match facts.desired {
+            Desired::Running if moves_at(view, key, &facts).is_some() => will(
+                "start another elsewhere when its node is given up",
+                moves_at(view, key, &facts),
+                "node_lost",
+            ),
             Desired::Running => will(
                 "adopt or restart it when its agent is back",
                 None,
@@ -77,6 +84,24 @@ pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
         | InstanceState::Failed { .. }
         | InstanceState::Quarantined => None,
     }
+}
+
+/// When its node is given up, where another then takes its place.
+fn moves_at(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Option<Timestamp> {
+    let waits = matches!(facts.state, InstanceState::Unknown { .. });
+    let moves = waits && candidates::is_of_so_many(view, &key.placement);
+    view.node(&key.node).filter(|_| moves)?.lost_at
+}
+
+/// Of a node that is away.
+pub fn gives_up(view: &dyn View, key: &Key) -> Option<SystemWill> {
+    let Key::Node(name) = key else { return None };
+    let at = view.node(name)?.lost_at?;
+    Some(SystemWill {
+        action: "give it up, unless it is back by then".to_owned(),
+        at: Some(at),
+        rule: "node_lost".to_owned(),
+    })
 }
 
 /// What starts it that waits for its node.
@@ -140,6 +165,14 @@ pub fn you_can(view: &dyn View, key: &Key) -> Vec<String> {
             vec![
                 format!("mainstay events --since 10m"),
                 format!("mainstay wait {key} --for state=Online"),
+                format!("mainstay node confirm-dead {key}"),
+            ]
+        }
+        Some(Vertex::Node(node)) if node.state == NodeState::Lost => {
+            vec![
+                format!("mainstay events --since 1h"),
+                format!("mainstay wait {key} --for state=Online"),
+                format!("mainstay node remove {key}"),
             ]
         }
         Some(Vertex::Parked(_)) => match key {
@@ -175,15 +208,19 @@ fn for_name(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<String>
 
 /// A wish for the same once more; none where its configuration is too long for a line that somebody should type.
 fn start_again(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Option<String> {
+    let placement = view.placement(&key.placement)?;
+    let where_ = match &placement.wish.target {
+        Target::Count(count) => format!("--count {}", count.count),
+        Target::Nodes(_) | Target::All(_) => format!("--on {}", key.node),
+    };
     let mut command = format!(
-        "mainstay start {} --name {} --on {}",
-        facts.service_type, key.placement, key.node
+        "mainstay start {} --name {} {where_}",
+        facts.service_type, key.placement
     );
     let declared = view.service_type(&facts.service_type)?.declaration;
     if declared.holds.is_none() && facts.name.as_str() != key.placement.as_str() {
         command.push_str(&format!(" --holds {}", facts.name));
     }
-    let placement = view.placement(&key.placement)?;
     let hash = placement.wish.config_on(&key.node).clone();
     let json = view.configuration(&Key::Configuration(hash))?;
     let values: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&json).ok()?;
@@ -230,7 +267,10 @@ fn for_instance(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<Str
             let refs = facts.reason.iter().flat_map(|reason| &reason.refs);
             refs.map(|on| format!("mainstay why {on}")).collect()
         }
-        InstanceState::Blocked | InstanceState::Pending | InstanceState::Unknown { .. } => {
+        InstanceState::Blocked
+        | InstanceState::Pending
+        | InstanceState::Unknown { .. }
+        | InstanceState::Lost { .. } => {
             vec![
                 format!("mainstay why node/{}", key.node),
                 format!("mainstay describe node/{}", key.node),

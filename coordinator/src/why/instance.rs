@@ -21,7 +21,7 @@ pub fn cause(
         InstanceState::Blocked | InstanceState::Pending => {
             because.extend(obstacle(view, key, facts, depth))
         }
-        InstanceState::Unknown { .. } => {
+        InstanceState::Unknown { .. } | InstanceState::Lost { .. } => {
             because.extend(behind(view, &Key::Node(key.node.clone()), depth));
         }
         InstanceState::Starting
@@ -55,7 +55,8 @@ pub fn cause(
         | InstanceState::Failed { .. }
         | InstanceState::Backoff { .. }
         | InstanceState::Quarantined
-        | InstanceState::Unknown { .. } => None,
+        | InstanceState::Unknown { .. }
+        | InstanceState::Lost { .. } => None,
     };
     Cause {
         reason: facts.reason.clone(),
@@ -123,7 +124,8 @@ fn missing_dependencies(
         | InstanceState::Running
         | InstanceState::Stopping { .. }
         | InstanceState::Stopped { .. }
-        | InstanceState::Unknown { .. } => false,
+        | InstanceState::Unknown { .. }
+        | InstanceState::Lost { .. } => false,
     };
     let missing = match is_ill {
         true => dependency_gate::unmet(view, &key.placement),

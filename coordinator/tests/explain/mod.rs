@@ -284,14 +284,22 @@ fn status_names_roots_work_and_what_is_scheduled() {
         ]
     );
     assert_eq!(status.working_on[0].key, key("other@n1"));
-    let scheduled = &status.scheduled[0];
+    let about = |reference: &str| {
+        status
+            .scheduled
+            .iter()
+            .find(|one| one.key == key(reference))
+    };
+    let given_up = about("node/n2").map(|one| (one.rule, one.at));
+    let node = world.graph().node(&node_name("n2")).unwrap();
+    assert_eq!(given_up, Some(("node_lost", node.lost_at)));
+    let scheduled = about("web@n1").unwrap();
     assert_eq!(
         (scheduled.key.clone(), scheduled.rule),
         (key("web@n1"), "restart")
     );
     assert_eq!(scheduled.at, world.instance("web@n1").next_try);
     assert_eq!((status.nodes.total, status.nodes.ok), (2, 1));
-    let node = world.graph().node(&node_name("n2")).unwrap();
     assert_eq!(node.state, NodeState::AgentDown);
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cordon n1 an old disk | drain n1 [force] a new disk | uncordon n1 | label n1 role=db zone-
-//! maintain n1 [for 30s] a new disk | maintained n1 | remove n1
+//! maintain n1 [for 30s] a new disk | maintained n1 | remove n1 | confirm-dead n1 no power
 //! ```
 
 use std::time::Duration;
@@ -39,6 +39,7 @@ pub fn operation(line: &str) -> Option<Operation> {
         },
         ("maintained", []) => NodeAct::EndMaintenance,
         ("label", labels) => NodeAct::Label(labels.iter().map(|text| label(text)).collect()),
+        ("confirm-dead", rest) => NodeAct::ConfirmDead { why: why(rest) },
         ("remove", []) => NodeAct::Remove,
         _ => return None,
     };

@@ -3,6 +3,7 @@
 //! ```text
 //! put web greeter on n1,n2 based 3 depends db:healthy,cache:started update rolling:2 attempts 3 {"greeting":"hi"}
 //! put web greeter on role=web
+//! put web greeter on so-many:3:rack
 //! delete web based 3
 //! apply put db noisy on n1 + put web flaky on n1 depends db + delete old
 //! ```
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use mainstay_coordinator::{Apply, BasedOn, Change, Operation, PlacementWish, Reconfigure};
 use mainstay_protocol::report::RestartWhen;
 use mainstay_protocol::{Generation, PlacementName};
-use mainstay_resource_graph::{DependsUntil, RestartPolicy, Strategy, Target, Update};
+use mainstay_resource_graph::{Count, DependsUntil, RestartPolicy, Strategy, Target, Update};
 
 use super::types::{at, node_name, slot, type_name};
 
@@ -115,9 +116,26 @@ fn number(word: Option<&str>) -> Option<u64> {
     word.map(|word| word.parse().unwrap())
 }
 
+/// `so-many:3`, or `so-many:3:rack` for three that are spread over racks.
+pub fn count(word: &str) -> Option<Count> {
+    let rest = word.strip_prefix("so-many:")?;
+    let (count, spread) = match rest.split_once(':') {
+        Some((count, spread)) => (count, Some(spread.to_owned())),
+        None => (rest, None),
+    };
+    Some(Count {
+        count: count.parse().unwrap(),
+        on: BTreeMap::new(),
+        spread,
+    })
+}
+
 fn target(word: &str) -> Target {
     if word == "all" {
         return Target::All(BTreeMap::new());
+    }
+    if let Some(count) = count(word) {
+        return Target::Count(count);
     }
     match word.split_once('=') {
         Some((label, value)) => Target::All(BTreeMap::from([(label.to_owned(), value.to_owned())])),

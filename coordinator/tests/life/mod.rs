@@ -177,6 +177,25 @@ told! {
     // proves: S25
     what_happens_in_maintenance_is_left_and_judged_when_it_is_over = "maintenance";
     // proves: S25
+    // proves: S23
+    a_node_that_stays_away_is_given_up_and_taken_back_when_it_returns = "node_lost";
+    // proves: S23, S25
+    a_node_in_maintenance_is_not_given_up_until_that_is_over = "node_lost_in_maintenance";
+    // proves: S23
+    who_has_seen_that_a_node_is_dead_need_not_wait = "confirm_dead";
+    // proves: S23
+    // acceptance: issue 5, line 3
+    a_storm_holds_every_verdict_and_a_real_loss_is_given_up_a_few_at_a_time = "storm";
+    // proves: B8
+    so_many_are_placed_where_they_can_be_and_replaced_when_their_node_is_lost = "so_many";
+    // proves: B8
+    // acceptance: issue 5, line 8
+    too_few_nodes_are_told_with_what_each_says_until_one_can = "so_many_too_few";
+    // proves: B8
+    so_many_are_spread_over_the_values_of_a_label = "so_many_spread";
+    // proves: S25
+    a_drain_ends_one_of_so_many_when_another_has_taken_its_place = "so_many_drained";
+    // proves: S25
     a_node_is_removed_when_it_is_away_and_nothing_is_wanted_on_it_alone = "remove_node";
     // proves: S25
     what_people_say_of_labels_stands_over_what_the_agent_brings = "node_labels";

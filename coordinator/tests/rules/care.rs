@@ -34,6 +34,41 @@ pub fn drain() -> Story {
     }
 }
 
+pub fn node_lost() -> Story {
+    Story {
+        rule: "node_lost",
+        subject: |_| key("node/n1"),
+        under: || {
+            let mut world = running();
+            world.gone("n1");
+            world.wait_ms(29_990);
+            world
+        },
+        straw: |world| world.wait_ms(20),
+        says: code::NODE_LOST,
+        declines: false,
+        saw: &["web@n1"],
+        why: ("web@n1", "its node is lost: its agent's session closed"),
+    }
+}
+
+pub fn storm_brake() -> Story {
+    Story {
+        rule: "storm_brake",
+        subject: |_| key("cluster"),
+        under: || {
+            let mut world = running();
+            world.gone("n2");
+            world
+        },
+        straw: |world| world.gone("n1"),
+        says: code::NODES_HELD,
+        declines: false,
+        saw: &["node/n1", "node/n2"],
+        why: ("cluster", "probably the network, or the station itself"),
+    }
+}
+
 pub fn maintenance() -> Story {
     Story {
         rule: "maintenance",

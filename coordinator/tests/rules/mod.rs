@@ -196,6 +196,8 @@ macro_rules! rules {
 rules! {
     drain;
     maintenance;
+    node_lost;
+    storm_brake;
     place;
     node_return;
     node_return_after_a_stop;

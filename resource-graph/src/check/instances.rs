@@ -57,6 +57,7 @@ fn hold(instance: &Instance) -> Hold {
         | InstanceState::Unresponsive { .. }
         | InstanceState::Stopping { .. }
         | InstanceState::Unknown { .. }
+        | InstanceState::Lost { .. }
         | InstanceState::Backoff { .. }
         | InstanceState::Failed {
             presence: Presence::Living,
@@ -114,7 +115,8 @@ fn name(
         | InstanceState::Failed { .. }
         | InstanceState::Backoff { .. }
         | InstanceState::Quarantined
-        | InstanceState::Unknown { .. } => false,
+        | InstanceState::Unknown { .. }
+        | InstanceState::Lost { .. } => false,
     };
     problems.demand(awaited.is_none() || may_wait, &key, || {
         format!("is {state} and waits for {slot}")

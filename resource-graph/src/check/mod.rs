@@ -115,6 +115,15 @@ fn node(view: &(impl View + ?Sized), key: &Key, node: &Node, problems: &mut Prob
     problems.demand(explained, key, || {
         format!("is {} without a reason", node.state.as_str())
     });
+    // Invariant 5: what will happen has a time, and a time left over would fire for ever.
+    let waited_for = node.state == NodeState::AgentDown && node.care.maintenance.is_none();
+    problems.demand(node.lost_at.is_some() == waited_for, key, || {
+        let state = node.state.as_str();
+        match node.lost_at {
+            Some(at) => format!("is {state} and given up at {at}"),
+            None => format!("is {state} and never given up"),
+        }
+    });
     if let Key::Node(name) = key {
         let instances = view.instances_on(name).len();
         bounded(

@@ -33,7 +33,7 @@ pub(super) fn check(
                 exists(view, &key, &Key::Node(node.clone()), problems);
             }
         }
-        Target::All(_) => {}
+        Target::All(_) | Target::Count(_) => {}
     }
     dependencies(view, name, placement, problems);
     let past = placement.history.len();

@@ -154,7 +154,8 @@ fn explains(state: &InstanceState) -> bool {
         | InstanceState::Failed { .. }
         | InstanceState::Backoff { .. }
         | InstanceState::Quarantined
-        | InstanceState::Unknown { .. } => false,
+        | InstanceState::Unknown { .. }
+        | InstanceState::Lost { .. } => false,
     }
 }
 
@@ -183,6 +184,9 @@ fn message(new: &Record, now: &Instance) -> String {
         }
         InstanceState::Quarantined => format!("{key} is quarantined"),
         InstanceState::Unknown { was } => format!("{key} is unknown; it was {}", live(*was)),
+        InstanceState::Lost { was } => {
+            format!("{key} is lost with its node; it was {}", live(*was))
+        }
     };
     match &now.reason {
         // The words of a start are the incarnation again.

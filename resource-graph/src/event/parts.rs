@@ -35,6 +35,22 @@ pub(super) fn cluster(old: Option<&Record>, new: &Record, now: &Cluster) -> Opti
     if was.groups != now.groups {
         return groups(new, was, now);
     }
+    if was.brake.is_some() != now.brake.is_some() {
+        return Some(match &now.brake {
+            Some(brake) => told(
+                new,
+                "nodes.held",
+                "so many nodes are away at once that none is given up: it is probably the network, or the station itself"
+                    .to_owned(),
+            )
+            .with("until", brake.until),
+            None => told(
+                new,
+                "nodes.released",
+                "nodes that are away are given up again".to_owned(),
+            ),
+        });
+    }
     (was.settings != now.settings).then(|| {
         told(
             new,
@@ -143,6 +159,13 @@ pub(super) fn node(old: Option<&Record>, new: &Record, now: &Node) -> Option<Tol
                 join(format!("the agent of {key} is down"), why),
             )
         }
+        (Some(was), NodeState::Lost) if was.state != NodeState::Lost => {
+            let why = now
+                .reason
+                .as_ref()
+                .map_or("", |reason| reason.text.as_str());
+            ("node.lost", join(format!("{key} is given up"), why))
+        }
         (Some(was), _) if was.agent_run != now.agent_run => (
             "node.agent_replaced",
             format!("{key} has a new agent process"),
@@ -157,7 +180,9 @@ pub(super) fn node(old: Option<&Record>, new: &Record, now: &Node) -> Option<Tol
         (Some(was), _) if was.provides != now.provides => {
             ("node.types_changed", format!("{key} provides other types"))
         }
-        (Some(was), NodeState::Online | NodeState::AgentDown) => care(key, was, now)?,
+        (Some(was), NodeState::Online | NodeState::AgentDown | NodeState::Lost) => {
+            care(key, was, now)?
+        }
     };
     let told = told(new, kind, message)
         .with("state", now.state.as_str())

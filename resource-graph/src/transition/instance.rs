@@ -8,7 +8,7 @@
 //!    +-> Blocked
 //! Running, Degraded, Unresponsive, Stopping -> Failed
 //! Failed -> Starting | Backoff -> Starting | Quarantined | Stopping (what failed still lives)
-//! Starting, Running, Degraded, Unresponsive, Stopping, Failed (living) -> Unknown -> back
+//! Starting, Running, Degraded, Unresponsive, Stopping, Failed (living) -> Unknown -> back | Lost -> back
 //! ```
 //! A step from a state to itself is always legal: its fields may change (missed checks, a stuck stop, a retry).
 
@@ -31,6 +31,7 @@ pub fn instance(from: &S, to: &S) -> Result<(), IllegalTransition> {
         S::Backoff { .. } => backoff(to),
         S::Quarantined => quarantined(to),
         S::Unknown { .. } => unknown(to),
+        S::Lost { .. } => lost(to),
     };
     if legal {
         Ok(())
@@ -61,7 +62,8 @@ fn pending(to: &S) -> bool {
         | S::Failed { .. }
         | S::Backoff { .. }
         | S::Quarantined
-        | S::Unknown { .. } => false,
+        | S::Unknown { .. }
+        | S::Lost { .. } => false,
     }
 }
 
@@ -83,7 +85,8 @@ fn blocked(to: &S) -> bool {
         | S::Failed { .. }
         | S::Backoff { .. }
         | S::Quarantined
-        | S::Unknown { .. } => false,
+        | S::Unknown { .. }
+        | S::Lost { .. } => false,
     }
 }
 
@@ -108,7 +111,7 @@ fn starting(to: &S) -> bool {
         S::Pending => true,
         // Starting -> Unknown: its node is cut off.
         S::Unknown { .. } => true,
-        S::Unresponsive { .. } | S::Backoff { .. } | S::Quarantined => false,
+        S::Unresponsive { .. } | S::Backoff { .. } | S::Quarantined | S::Lost { .. } => false,
     }
 }
 
@@ -129,7 +132,12 @@ fn live(to: &S) -> bool {
         S::Failed { .. } => true,
         // -> Unknown: its node is cut off.
         S::Unknown { .. } => true,
-        S::Pending | S::Blocked | S::Starting | S::Backoff { .. } | S::Quarantined => false,
+        S::Pending
+        | S::Blocked
+        | S::Starting
+        | S::Backoff { .. }
+        | S::Quarantined
+        | S::Lost { .. } => false,
     }
 }
 
@@ -152,7 +160,8 @@ fn stopping(to: &S) -> bool {
         | S::Degraded
         | S::Unresponsive { .. }
         | S::Backoff { .. }
-        | S::Quarantined => false,
+        | S::Quarantined
+        | S::Lost { .. } => false,
     }
 }
 
@@ -174,7 +183,8 @@ fn stopped(to: &S) -> bool {
         | S::Stopping { .. }
         | S::Failed { .. }
         | S::Quarantined
-        | S::Unknown { .. } => false,
+        | S::Unknown { .. }
+        | S::Lost { .. } => false,
     }
 }
 
@@ -199,7 +209,7 @@ fn failed(presence: Presence, to: &S) -> bool {
         S::Stopping { .. } => presence == Presence::Living,
         // Failed -> Unknown: its node is cut off while it lives.
         S::Unknown { .. } => presence == Presence::Living,
-        S::Running | S::Degraded | S::Unresponsive { .. } => false,
+        S::Running | S::Degraded | S::Unresponsive { .. } | S::Lost { .. } => false,
     }
 }
 
@@ -222,7 +232,8 @@ fn backoff(to: &S) -> bool {
         | S::Stopping { .. }
         | S::Failed { .. }
         | S::Quarantined
-        | S::Unknown { .. } => false,
+        | S::Unknown { .. }
+        | S::Lost { .. } => false,
     }
 }
 
@@ -243,7 +254,8 @@ fn quarantined(to: &S) -> bool {
         | S::Stopping { .. }
         | S::Failed { .. }
         | S::Backoff { .. }
-        | S::Unknown { .. } => false,
+        | S::Unknown { .. }
+        | S::Lost { .. } => false,
     }
 }
 
@@ -252,6 +264,8 @@ fn unknown(to: &S) -> bool {
     match to {
         // Unknown -> Unknown: still cut off.
         S::Unknown { .. } => true,
+        // Unknown -> Lost: its node was given up.
+        S::Lost { .. } => true,
         // Unknown -> what the returning node says of it.
         S::Starting | S::Running | S::Degraded | S::Unresponsive { .. } | S::Stopping { .. } => {
             true
@@ -266,6 +280,11 @@ fn unknown(to: &S) -> bool {
     }
 }
 
+/// The node was given up. If it comes back after all, it is as if it had been cut off.
+fn lost(to: &S) -> bool {
+    unknown(to)
+}
+
 #[cfg(test)]
 mod tests {
     use mainstay_protocol::command::StopWhy;
@@ -273,7 +292,7 @@ mod tests {
 
     use super::*;
 
-    const STATES: [S; 13] = [
+    const STATES: [S; 14] = [
         S::Pending,
         S::Blocked,
         S::Starting,
@@ -299,24 +318,28 @@ mod tests {
         S::Unknown {
             was: LiveState::Running,
         },
+        S::Lost {
+            was: LiveState::Running,
+        },
     ];
 
     /// Rows: from, columns: to, both in the order of `STATES`.
-    const TABLE: [&str; 13] = [
-        //P B S R D U s . G L b Q ?
-        "x x x - - - - x - - - - -", // Pending
-        "x x x - - - - x - - - - -", // Blocked
-        "x x x x x - x x x x - - x", // Starting
-        "- - - x x x x x x x - - x", // Running
-        "- - - x x x x x x x - - x", // Degraded
-        "- - - x x x x x x x - - x", // Unresponsive
-        "x - - - - - x x x x - - x", // Stopping
-        "x x - - - - - x - - x - -", // Stopped
-        "x x x - - - - x x x x x -", // Failed, gone
-        "- - - - - - x x x x - - x", // Failed, living
-        "x x x - - - - x - - x - -", // Backoff
-        "x - - - - - - x - - - x -", // Quarantined
-        "x - x x x x x x x x - - x", // Unknown
+    const TABLE: [&str; 14] = [
+        //P B S R D U s . G L b Q ? X
+        "x x x - - - - x - - - - - -", // Pending
+        "x x x - - - - x - - - - - -", // Blocked
+        "x x x x x - x x x x - - x -", // Starting
+        "- - - x x x x x x x - - x -", // Running
+        "- - - x x x x x x x - - x -", // Degraded
+        "- - - x x x x x x x - - x -", // Unresponsive
+        "x - - - - - x x x x - - x -", // Stopping
+        "x x - - - - - x - - x - - -", // Stopped
+        "x x x - - - - x x x x x - -", // Failed, gone
+        "- - - - - - x x x x - - x -", // Failed, living
+        "x x x - - - - x - - x - - -", // Backoff
+        "x - - - - - - x - - - x - -", // Quarantined
+        "x - x x x x x x x x - - x x", // Unknown
+        "x - x x x x x x x x - - x x", // Lost
     ];
 
     #[test]

@@ -69,6 +69,7 @@ pub fn node() -> Node {
         care: Default::default(),
         provides: BTreeMap::new(),
         strays: BTreeMap::new(),
+        lost_at: None,
     }
 }
 

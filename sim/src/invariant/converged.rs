@@ -118,9 +118,8 @@ impl World {
                 presence: Presence::Living,
             }
             | InstanceState::Backoff { .. }
-            | InstanceState::Unknown { .. } => {
-                Some(format!("wanted {}", instance.desired.as_str()))
-            }
+            | InstanceState::Unknown { .. }
+            | InstanceState::Lost { .. } => Some(format!("wanted {}", instance.desired.as_str())),
         }
     }
 

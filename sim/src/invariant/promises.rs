@@ -45,7 +45,10 @@ impl World {
                 match (&placement.wish.target, &start.on) {
                     (Target::All(_), _) => true,
                     (Target::Nodes(have), StartOn::Nodes(asked)) => asked.is_subset(have),
-                    (Target::Nodes(_), StartOn::All) => false,
+                    (Target::Count(have), StartOn::Count(asked)) => have == asked,
+                    (Target::Nodes(_) | Target::Count(_), StartOn::All)
+                    | (Target::Count(_), StartOn::Nodes(_))
+                    | (Target::Nodes(_), StartOn::Count(_)) => false,
                 }
             });
             demand(NAME, placed, || {

@@ -1,7 +1,7 @@
 //! Invariant 7: what may live on a node that is away is Unknown, never healthy and never dead; and nothing else is.
 
 use mainstay_protocol::code;
-use mainstay_resource_graph::{Graph, InstanceState, Key, Kind, NodeState, Vertex, View};
+use mainstay_resource_graph::{Graph, Key, Kind, NodeState, Vertex, View};
 
 use super::demand;
 use crate::world::Held;
@@ -24,7 +24,7 @@ pub(super) fn graph(graph: &Graph) -> Held {
             let Vertex::Instance(found) = &record.vertex else {
                 continue;
             };
-            let unknown = matches!(found.state, InstanceState::Unknown { .. });
+            let unknown = found.state.out_of_sight().is_some();
             demand(
                 NAME,
                 online || unknown || !found.state.may_be_live(),

@@ -191,6 +191,7 @@ impl Driver {
             settings: Settings::LAN,
             rules_off: std::collections::BTreeMap::new(),
             groups: Default::default(),
+            brake: None,
         };
         txn.put(Key::Cluster, Vertex::Cluster(vertex)).unwrap();
         let entry = self.entry(txn.finish(), Vec::new());

@@ -527,6 +527,7 @@ mod tests {
             settings: Settings::LAN,
             rules_off: Default::default(),
             groups: Default::default(),
+            brake: None,
             authority: None,
         };
         done(&mut graph, at(2), |txn, env| {

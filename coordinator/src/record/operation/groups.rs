@@ -127,6 +127,7 @@ mod tests {
             rules_off: Default::default(),
             authority: None,
             groups: Default::default(),
+            brake: None,
         }
     }
 

@@ -13,6 +13,7 @@ use mainstay_resource_graph::{
 
 use super::access::revoke;
 use super::{Result_, known_nodes, recorded, wish};
+use crate::candidates;
 use crate::env::Env;
 use crate::event::NodeAct;
 use crate::verb;
@@ -40,8 +41,9 @@ pub fn act(txn: &mut Txn<'_>, node: &NodeName, act: &NodeAct, by: &str, env: &En
                 },
             )
         }
-        NodeAct::EndMaintenance => end_maintenance(txn, node),
+        NodeAct::EndMaintenance => end_maintenance(txn, node, env),
         NodeAct::Label(labels) => label(txn, node, labels),
+        NodeAct::ConfirmDead { why } => confirm_dead(txn, node, said(why)),
         NodeAct::Remove => remove(txn, node, by),
     }
 }
@@ -49,7 +51,10 @@ pub fn act(txn: &mut Txn<'_>, node: &NodeName, act: &NodeAct, by: &str, env: &En
 fn sensible(act: &NodeAct) -> Result<(), Refusal> {
     let refused = |text: String| Err(Refusal::new(code::BAD_REQUEST, text));
     match act {
-        NodeAct::Cordon { why } | NodeAct::Drain { why, .. } | NodeAct::Maintain { why, .. }
+        NodeAct::Cordon { why }
+        | NodeAct::Drain { why, .. }
+        | NodeAct::Maintain { why, .. }
+        | NodeAct::ConfirmDead { why }
             if why.len() > limits::SAID_BYTES_MAX =>
         {
             let max = limits::SAID_BYTES_MAX;
@@ -76,6 +81,7 @@ fn sensible(act: &NodeAct) -> Result<(), Refusal> {
         | NodeAct::Maintain { .. }
         | NodeAct::EndMaintenance
         | NodeAct::Label(_)
+        | NodeAct::ConfirmDead { .. }
         | NodeAct::Remove => Ok(()),
     }
 }
@@ -123,7 +129,7 @@ fn drain(txn: &mut Txn<'_>, node: &NodeName, said: Said, force: bool) -> Result_
     let running = running(txn, node);
     let last: Vec<String> = running
         .iter()
-        .filter(|key| !runs_elsewhere(txn, &key.placement, node))
+        .filter(|key| !runs_elsewhere(txn, &key.placement, node) && !moves(txn, &key.placement))
         .map(|key| key.placement.to_string())
         .collect();
     if !last.is_empty() && !force {
@@ -165,6 +171,13 @@ fn runs_elsewhere(txn: &Txn<'_>, placement: &PlacementName, node: &NodeName) -> 
     })
 }
 
+/// One of so many, and another node takes it.
+fn moves(txn: &Txn<'_>, name: &PlacementName) -> bool {
+    let placement = txn.placement(name).expect("it has instances");
+    let takes_it = || candidates::answers(txn, name, &placement);
+    matches!(placement.wish.target, Target::Count(_)) && takes_it().values().any(Option::is_none)
+}
+
 fn uncordon(txn: &mut Txn<'_>, node: &NodeName) -> Result_ {
     let care = care(txn, node);
     if care.cordon.is_none() {
@@ -195,25 +208,21 @@ fn maintain(txn: &mut Txn<'_>, node: &NodeName, maintenance: Maintenance) -> Res
         // The newest word counts: it may be needed for longer.
         (Some(_), _) => format!("{node} stays in maintenance, as was said now"),
     };
-    let maintenance = Some(maintenance);
-    set_care(
-        txn,
-        node,
-        Care {
-            maintenance,
-            ..care
-        },
-    );
+    txn.update_node(node, |node| {
+        node.care.maintenance = Some(maintenance);
+        node.lost_at = None;
+    })
+    .expect("every state of a node may follow itself");
     Ok(recorded(Vec::new(), text))
 }
 
-fn end_maintenance(txn: &mut Txn<'_>, node: &NodeName) -> Result_ {
+fn end_maintenance(txn: &mut Txn<'_>, node: &NodeName, env: &Env) -> Result_ {
     let care = care(txn, node);
     if care.maintenance.is_none() {
         let text = format!("{node} is not in maintenance");
         return Ok(recorded(Vec::new(), text));
     }
-    verb::end_maintenance(txn, node);
+    verb::end_maintenance(txn, node, env);
     let text = format!("the maintenance of {node} is over; what is there is judged again");
     Ok(recorded(Vec::new(), text))
 }
@@ -247,6 +256,32 @@ fn label(txn: &mut Txn<'_>, name: &NodeName, labels: &BTreeMap<String, Option<St
         Vec::new(),
         format!("{name} is labelled; placements follow their labels"),
     ))
+}
+
+/// Somebody has seen that it is off: nobody need wait any longer.
+fn confirm_dead(txn: &mut Txn<'_>, name: &NodeName, said: Said) -> Result_ {
+    match txn.node(name).map(|node| node.state) {
+        Some(NodeState::Online) | None => {
+            let text = format!(
+                "the agent of {name} is connected, so it is not dead: drain {name} to take it out of service"
+            );
+            Err(Refusal::new(code::REFUSED_BY_SAFETY, text))
+        }
+        Some(NodeState::Lost) => {
+            let text = format!("{name} is given up already");
+            Ok(recorded(Vec::new(), text))
+        }
+        Some(NodeState::AgentDown) => {
+            let why = Reason::new(code::NODE_LOST, format!("it is dead, {said}"));
+            let given_up = verb::give_up(txn, name, why);
+            let text = match given_up.len() {
+                0 => format!("{name} is given up; nothing was there"),
+                1 => format!("{name} is given up, and 1 instance with it"),
+                many => format!("{name} is given up, and {many} instances with it"),
+            };
+            Ok(recorded(given_up, text))
+        }
+    }
 }
 
 /// It is no part of the cluster any more. What may still run on it is nobody's; it comes back by a new token only.
@@ -303,7 +338,7 @@ fn may_go(txn: &Txn<'_>, node: &NodeName) -> Result<(), Refusal> {
         Some(NodeState::Online) => refused(format!(
             "the agent of {node} is connected: drain {node}, and end its agent first"
         )),
-        Some(NodeState::AgentDown) | None => Ok(()),
+        Some(NodeState::AgentDown | NodeState::Lost) | None => Ok(()),
     }
 }
 
@@ -315,7 +350,7 @@ fn narrowed(txn: &mut Txn<'_>, node: &NodeName) -> Vec<String> {
         let placement = txn.placement(&name).expect("it was listed");
         match &placement.wish.target {
             Target::Nodes(nodes) if nodes.contains(node) => naming.push((name, placement)),
-            Target::Nodes(_) | Target::All(_) => {}
+            Target::Nodes(_) | Target::All(_) | Target::Count(_) => {}
         }
     }
     let is_alone = |target: &Target| matches!(target, Target::Nodes(nodes) if nodes.len() == 1);

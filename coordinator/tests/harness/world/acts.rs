@@ -9,6 +9,7 @@ use mainstay_resource_graph::{View, ViewExt};
 
 use super::World;
 use crate::harness::types::{at, node_name, slot, type_name};
+use crate::harness::wishes;
 
 impl World {
     /// The node's agent opens a session.
@@ -326,10 +327,10 @@ pub fn start(
     holds: Option<&str>,
     config: &str,
 ) -> Operation {
-    let on = if on == "all" {
-        StartOn::All
-    } else {
-        StartOn::Nodes(on.split(',').map(node_name).collect())
+    let on = match (on, wishes::count(on)) {
+        ("all", _) => StartOn::All,
+        (_, Some(count)) => StartOn::Count(count),
+        (nodes, None) => StartOn::Nodes(nodes.split(',').map(node_name).collect()),
     };
     Operation::Start(StartPlacement {
         service_type: type_name(service_type),
