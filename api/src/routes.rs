@@ -330,6 +330,8 @@ routes! {
     NODE_MAINTENANCE_OVER: Delete Operator "/v1/nodes/{name}/maintenance";
     /// Labels of a node, over those that its agent brings.
     NODE_LABELS: Put Operator "/v1/nodes/{name}/labels";
+    /// Somebody has seen that a node is dead: nobody waits for it any longer.
+    NODE_CONFIRM_DEAD: Post Admin "/v1/nodes/{name}/confirm-dead";
     /// A node is no part of the cluster any more.
     NODE_REMOVE: Delete Admin "/v1/nodes/{name}";
     /// Every rule of the station, in the order in which they run.

@@ -9,7 +9,7 @@ use mainstay_coordinator::PlacementWish;
 use mainstay_protocol::PlacementName;
 use mainstay_protocol::report::RestartWhen;
 use mainstay_protocol::words::nearest;
-use mainstay_resource_graph::{DependsUntil, RestartPolicy, Strategy, Target, Update};
+use mainstay_resource_graph::{Count, DependsUntil, RestartPolicy, Strategy, Target, Update};
 
 use crate::types::{DependencySpec, PlacementSpec, PolicySpec, TargetSpec, UpdateSpec};
 
@@ -104,10 +104,16 @@ impl Wrong {
 }
 
 fn target(spec: &TargetSpec, wrong: &mut Wrong) -> Option<Target> {
-    if spec.count.is_some() {
-        let text = "this build does not choose nodes yet; name them in target.nodes, or by labels in target.all";
-        wrong.add("target.count", text);
-        return None;
+    if let Some(count) = spec.count {
+        if spec.nodes.is_some() {
+            wrong.add("target", "write either nodes, or count");
+            return None;
+        }
+        return Some(Target::Count(Count {
+            count,
+            on: spec.all.clone().unwrap_or_default(),
+            spread: spec.spread.clone(),
+        }));
     }
     if spec.spread.is_some() {
         wrong.add("target.spread", "only a count can be spread");
@@ -127,7 +133,7 @@ fn target(spec: &TargetSpec, wrong: &mut Wrong) -> Option<Target> {
         }
         (None, Some(labels)) => Some(Target::All(labels.clone())),
         (None, None) | (Some(_), Some(_)) => {
-            let text = "write exactly one of nodes: [n1, n2] and all: {}";
+            let text = "write exactly one of nodes: [n1, n2], all: {} and count: 3";
             wrong.add("target", text);
             None
         }

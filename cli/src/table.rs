@@ -22,9 +22,8 @@ impl Tone {
             | "Blocked" | "DEGRADED" | "due" | "warn" | "Unresponsive" | "unresponsive" => {
                 Self::Uneasy
             }
-            "Failed" | "failed" | "Quarantined" | "AgentDown" | "DOWN" | "expired" | "fail" => {
-                Self::Bad
-            }
+            "Failed" | "failed" | "Quarantined" | "AgentDown" | "Lost" | "DOWN" | "expired"
+            | "fail" => Self::Bad,
             "Unknown" | "unknown" | "UNKNOWN" | "-" => Self::Faint,
             _ => Self::Plain,
         }

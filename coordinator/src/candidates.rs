@@ -1,6 +1,6 @@
 //! Which nodes can take an instance of a placement that wants so many: every node is asked, and every no has its reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::words::several;
@@ -164,16 +164,42 @@ pub fn shortage(
 
 /// The same of what is there.
 pub fn shortage_of(view: &dyn View, name: &PlacementName, placement: &Placement) -> Option<String> {
-    let is_kept = |key: &InstanceKey| {
+    shortage(view, name, placement, kept(view, name, placement).len())
+}
+
+/// So many of so many have no node.
+pub fn missing(view: &dyn View, name: &PlacementName, placement: &Placement) -> usize {
+    match &placement.wish.target {
+        Target::Count(count) => {
+            let kept = kept(view, name, placement).len();
+            (count.count as usize).saturating_sub(kept)
+        }
+        Target::Nodes(_) | Target::All(_) => 0,
+    }
+}
+
+pub fn kept(view: &dyn View, name: &PlacementName, placement: &Placement) -> Vec<InstanceKey> {
+    let mut kept = view.instances_of(name);
+    kept.retain(|key| {
         view.instance(key)
             .is_some_and(|one| keeps(view, placement, key, &one))
-    };
-    let have = view
-        .instances_of(name)
-        .iter()
-        .filter(|key| is_kept(key))
-        .count();
-    shortage(view, name, placement, have)
+    });
+    kept
+}
+
+/// Where so many are to be: those that stay, and the best for the others.
+pub fn nodes(
+    view: &dyn View,
+    name: &PlacementName,
+    placement: &Placement,
+    count: &Count,
+) -> BTreeSet<NodeName> {
+    let kept = kept(view, name, placement);
+    let going = surplus(view, name, (count, &kept));
+    let staying = kept.iter().filter(|key| !going.contains(key));
+    let staying: BTreeSet<NodeName> = staying.map(|key| key.node.clone()).collect();
+    let more = best(view, name, placement, (count, &kept));
+    staying.into_iter().chain(more).collect()
 }
 
 /// The best of those that say yes, so many: where the label's value has the fewest, then where the fewest instances are.

@@ -3,15 +3,17 @@
 //!
 //! Their dice are their own: in two of three storms nobody does, and those take the course they would take without them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mainstay_coordinator::{NodeAct, Operation};
+use mainstay_coordinator::{Apply, BasedOn, Change, NodeAct, Operation, PlacementWish};
 use mainstay_protocol::NodeName;
-use mainstay_resource_graph::ViewExt;
+use mainstay_resource_graph::{Count, RestartPolicy, Target, Update, ViewExt};
 
 use crate::dice::Dice;
 use crate::fault::Fault;
 use crate::happening::Happening;
+use crate::plan::SO_MANY;
 use crate::world::{Held, World};
 
 const MS: u64 = 1000;
@@ -51,12 +53,59 @@ impl Carers {
     }
 }
 
+fn so_many(count: u32) -> Operation {
+    let wish = PlacementWish {
+        name: SO_MANY.parse().expect("a name"),
+        service_type: "flaky".parse().expect("a name"),
+        holds: None,
+        target: Target::Count(Count {
+            count,
+            on: BTreeMap::new(),
+            spread: None,
+        }),
+        config: String::new(),
+        policy: RestartPolicy::default(),
+        restart_group: None,
+        depends_on: BTreeMap::new(),
+        update: Update::default(),
+    };
+    Operation::Apply(Apply {
+        changes: vec![Change::Put {
+            wish: Box::new(wish),
+            based_on: BasedOn::Anything,
+        }],
+        settings: None,
+    })
+}
+
 impl World {
+    /// Somebody says that a node is dead, and it is not: it only was away.
+    fn confirms_dead(&mut self) -> Held {
+        let away = self.nodes.iter().find(|node| node.link.is_none());
+        let Some(node) = away.map(|node| node.name.clone()) else {
+            return Ok(());
+        };
+        self.counts.fault(Fault::NodeSaidDead);
+        let why = "it does not answer".to_owned();
+        self.say_of(node, NodeAct::ConfirmDead { why })
+    }
+
     pub fn carer_acts(&mut self) -> Held {
         if self.calm {
             return Ok(());
         }
         let carers = &mut self.carers;
+        if carers.dice.per_mille(250) {
+            let count = carers.dice.between(1, 4) as u32;
+            let after = carers.dice.between(500, 3_000) * MS;
+            self.queue.put(self.now + after, Happening::CarerActs);
+            return self.order(so_many(count));
+        }
+        if carers.dice.per_mille(150) {
+            let after = carers.dice.between(500, 3_000) * MS;
+            self.queue.put(self.now + after, Happening::CarerActs);
+            return self.confirms_dead();
+        }
         let at = carers.dice.below(self.nodes.len() as u64) as usize;
         let after = carers.dice.between(1_000, 8_000) * MS;
         let (fault, act) = carers.think();

@@ -99,6 +99,7 @@ faults! {
     NodeCordoned = "people: a node takes nothing new";
     NodeDrained = "people: a node is to be empty";
     NodeMaintained = "people: a node is worked on";
+    NodeSaidDead = "people: somebody says of a node that is away that it is dead";
     NodeReleased = "people: what was said of a node is lifted";
     RulePanics = "rules: one panics on a subject's state";
 }

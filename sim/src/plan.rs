@@ -80,6 +80,9 @@ impl Plan {
             silence_ms: 2_500,
             grace_ms: 3_000,
             answer_margin_ms: 1_000,
+            lost_closed_ms: dice.between(3_000, 9_000),
+            lost_silent_ms: 2_000,
+            brake_ms: 4_000,
             ..Settings::LAN
         };
         let stations = dice.pick(&[1, 1, 3, 3, 5]).copied().unwrap_or(1);
@@ -176,6 +179,8 @@ pub struct Wanted {
 /// Placements whose wishes change as wholes: `tail` depends on `base`.
 pub const BASE: &str = "base";
 pub const TAIL: &str = "tail";
+/// One that wants so many, wherever they can be.
+pub const SO_MANY: &str = "so-many";
 
 /// In a configuration: every host refuses it, or its start panics.
 pub const BAD_CONFIG: &str = "never taken";

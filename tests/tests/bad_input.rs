@@ -63,7 +63,9 @@ fn good(name: &str) -> &'static str {
 }
 
 /// Values that nothing of this name can be, between bars.
-const BAD: [(&str, &str); 35] = [
+const BAD: [(&str, &str); 37] = [
+    ("COUNT", "|-1|three|1.5|10001|💥"),
+    ("LABEL-NAME", "|rack=a"),
     (
         "REF",
         "|@|greeter@|@n1|greeter@n1@n1|GREETER@n1|greeter@n1\n|gr eeter@n1|nod/n1|node/|/n1|node/n1/n1|\

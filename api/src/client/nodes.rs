@@ -53,6 +53,12 @@ impl Client {
             .await
     }
 
+    pub async fn confirm_dead(&self, node: &str, reason: &str) -> Result<Accepted, Problem> {
+        let reason = reason.to_owned();
+        let path = routes::NODE_CONFIRM_DEAD.fill(&[node]);
+        self.post(&path, &CordonRequest { reason }).await
+    }
+
     pub async fn remove_node(&self, node: &str) -> Result<Accepted, Problem> {
         let path = routes::NODE_REMOVE.fill(&[node]);
         self.delete(&path).await

@@ -139,6 +139,7 @@ spoken! {
     NODE_MAINTENANCE (MaintenanceRequest) => One Accepted;
     NODE_MAINTENANCE_OVER => One Accepted;
     NODE_LABELS (LabelsRequest) => One Accepted;
+    NODE_CONFIRM_DEAD (CordonRequest) => One Accepted;
     NODE_REMOVE => One Accepted;
     RULE_DISABLE (RuleSwitch) => One Accepted;
     RULE_ENABLE => One Accepted;

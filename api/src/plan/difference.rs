@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mainstay_coordinator::PlacementWish;
 use mainstay_protocol::{NodeName, PlacementName};
 use mainstay_resource_graph::{
-    ConfigHash, DependsUntil, Key, Placement, RestartPolicy, Strategy, Target, Update, View,
+    ConfigHash, Count, DependsUntil, Key, Placement, RestartPolicy, Strategy, Target, Update, View,
     ViewExt,
 };
 use serde_json::{Map, Value, json};
@@ -115,6 +115,9 @@ fn fields(
         "target": match target {
             Target::Nodes(nodes) => json!({"nodes": nodes}),
             Target::All(labels) => json!({"all": labels}),
+            Target::Count(Count { count, on, spread }) => {
+                json!({"count": count, "all": on, "spread": spread})
+            }
         },
         "policy": {
             "restart": policy.restart,

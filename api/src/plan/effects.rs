@@ -1,10 +1,12 @@
 //! What a changed wish means for instances: which start, which are given another configuration, which stop.
 
-use mainstay_coordinator::PlacementWish;
-use mainstay_protocol::{InstanceKey, NodeName, PlacementName, SlotName};
+use std::collections::BTreeSet;
+
+use mainstay_coordinator::{PlacementWish, candidates, config};
+use mainstay_protocol::{InstanceKey, NodeName, PlacementName, SlotName, Timestamp};
 use mainstay_resource_graph::{
-    Desired, Instance, InstanceState, Key, Kind, NameKey, Node, NodeState, Placement, Strategy,
-    Target, Update, View, ViewExt,
+    Desired, Instance, InstanceState, Key, Kind, Made, NameKey, Node, NodeState, Placement,
+    Strategy, Target, Update, View, ViewExt, Wish,
 };
 
 use crate::types::{InstanceAct, InstanceChange};
@@ -16,9 +18,13 @@ pub fn of_put(
     have: Option<&Placement>,
 ) -> Vec<InstanceChange> {
     let mut changes = Vec::new();
+    let chosen = chosen(view, wish);
     for (name, node) in nodes(view) {
         let key = InstanceKey::new(name.clone(), wish.name.clone());
-        let wanted = includes(&wish.target, &name, &node);
+        let wanted = match &chosen {
+            Some(chosen) => chosen.contains(&name),
+            None => wish.target.includes(&name, &node.labels),
+        };
         let instance = view.instance(&key);
         let there = instance
             .as_ref()
@@ -70,8 +76,17 @@ fn nodes(view: &dyn View) -> Vec<(NodeName, Node)> {
         .collect()
 }
 
-fn includes(target: &Target, name: &NodeName, node: &Node) -> bool {
-    target.includes(name, &node.labels)
+/// Where so many would be, as things are.
+fn chosen(view: &dyn View, wish: &PlacementWish) -> Option<BTreeSet<NodeName>> {
+    let Target::Count(count) = &wish.target else {
+        return None;
+    };
+    let (hash, _) = config::canonical(&wish.config).ok()?;
+    let as_wish = Wish::new(wish.target.clone(), hash);
+    let made = Made::new(Timestamp(0), "a plan");
+    let mut placement = Placement::new(wish.service_type.clone(), as_wish, made, view.revision());
+    placement.holds = wish.holds.clone();
+    Some(candidates::nodes(view, &wish.name, &placement, count))
 }
 
 fn change(key: &InstanceKey, act: InstanceAct, text: impl Into<String>) -> InstanceChange {
@@ -133,7 +148,8 @@ fn reconfigured(
         InstanceState::Running
         | InstanceState::Degraded
         | InstanceState::Unresponsive { .. }
-        | InstanceState::Unknown { .. } => "in place if the service can, else by a restart",
+        | InstanceState::Unknown { .. }
+        | InstanceState::Lost { .. } => "in place if the service can, else by a restart",
         InstanceState::Pending
         | InstanceState::Blocked
         | InstanceState::Starting

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use mainstay_protocol::code::Reason;
+use mainstay_coordinator::candidates;
+use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::report::RestartWhen;
 use mainstay_protocol::{Generation, PlacementName, Timestamp};
 use mainstay_resource_graph::{
-    ConfigHash, Desired, Instance, InstanceState, Key, Made, Placement, RestartPolicy, Rollout,
-    Standing, Strategy, Target, Update, Vertex, ViewExt, Wish,
+    ConfigHash, Count, Desired, Instance, InstanceState, Key, Made, Placement, RestartPolicy,
+    Rollout, Standing, Strategy, Target, Update, Vertex, ViewExt, Wish,
 };
 use serde_json::Value;
 
@@ -46,14 +47,15 @@ impl Present<'_> {
             made_by: placement.made.by.clone(),
             made_at: self.live.time(placement.made.at),
             leaving: placement.standing == Standing::Leaving,
-            want: wanted.len() as u64,
+            want: (wanted.len() + candidates::missing(self.view, name, &placement)) as u64,
             have: count(&|instance| instance.state.is_up()),
             healthy: count(&Instance::is_healthy),
             state: worst
                 .map_or("Stopped", |instance| instance.state.as_str())
                 .to_owned(),
-            reason: worst
-                .and_then(|instance| instance.reason.clone())
+            reason: candidates::shortage_of(self.view, name, &placement)
+                .map(|text| Reason::new(code::TOO_FEW_NODES, text))
+                .or_else(|| worst.and_then(|instance| instance.reason.clone()))
                 .or_else(|| placement.rollout.as_ref()?.halted.clone())
                 .or_else(|| placement.history.last()?.dropped.clone()),
             config: shown.config,
@@ -171,9 +173,17 @@ impl Present<'_> {
 fn target(target: &Target) -> types::Target {
     match target {
         Target::Nodes(nodes) => {
-            types::Target::Nodes(nodes.iter().map(ToString::to_string).collect())
+            let nodes = nodes.iter().map(ToString::to_string).collect();
+            types::Target::Nodes { nodes }
         }
-        Target::All(labels) => types::Target::All(labels.clone()),
+        Target::All(labels) => types::Target::All {
+            all: labels.clone(),
+        },
+        Target::Count(Count { count, on, spread }) => types::Target::Count {
+            count: *count,
+            all: on.clone(),
+            spread: spread.clone(),
+        },
     }
 }
 
@@ -239,7 +249,7 @@ fn severity(state: &InstanceState) -> u8 {
         InstanceState::Degraded => 5,
         InstanceState::Backoff { .. } => 6,
         InstanceState::Unresponsive { .. } => 7,
-        InstanceState::Unknown { .. } => 8,
+        InstanceState::Unknown { .. } | InstanceState::Lost { .. } => 8,
         InstanceState::Blocked => 9,
         InstanceState::Failed { .. } => 10,
         InstanceState::Quarantined => 11,
@@ -257,7 +267,8 @@ mod tests {
         let web = sample.present().placement(&placement_name("web")).unwrap();
         assert_eq!((web.want, web.have, web.healthy), (1, 1, 1));
         assert_eq!(web.state, "Running");
-        assert_eq!(web.target, Target::Nodes(vec!["n1".to_owned()]));
+        let nodes = vec!["n1".to_owned()];
+        assert_eq!(web.target, Target::Nodes { nodes });
         let rival = sample
             .present()
             .placement(&placement_name("rival"))

@@ -110,7 +110,11 @@ fn missing(shape: &'static Shape, fields: &Map<String, Value>, path: &Path, flaw
         }
     }
     for group in shape.one_of {
-        let given: Vec<&str> = group.iter().copied().filter(|name| there(name)).collect();
+        let mut given: Vec<&str> = group.iter().copied().filter(|name| there(name)).collect();
+        // `all` says which nodes are counted.
+        if given == ["all", "count"] {
+            given.remove(0);
+        }
         // One that comes later was told already; to ask for another beside it would confuse.
         let later = shape
             .fields
@@ -348,7 +352,13 @@ mod tests {
                 json!({"all": {"a": 1}}),
                 "target.all.a: a label's value is a text",
             ),
-            ("target", json!({"count": 3}), "comes with placing"),
+            (
+                "target",
+                json!({"nodes": ["n1"], "count": 3}),
+                "do not go together",
+            ),
+            ("target", json!({"count": -1}), "target.count"),
+            ("target", json!({"count": 3, "spread": ""}), "target.spread"),
             ("config", json!([1]), "wants an object, and has a list"),
             (
                 "policy",

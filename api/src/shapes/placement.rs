@@ -30,8 +30,18 @@ fn node(text: &str) -> Result<(), String> {
     NodeName::new(text).map(drop).map_err(|bad| bad.to_string())
 }
 
+fn label(text: &str) -> Result<(), String> {
+    match text.is_empty() || text.len() > limits::NODE_LABEL_BYTES_MAX {
+        true => Err(format!(
+            "a label has a name of at most {} bytes",
+            limits::NODE_LABEL_BYTES_MAX
+        )),
+        false => Ok(()),
+    }
+}
+
 /// With what fields come that are not there yet.
-const WITH_PLACING: &str = "placing by asking the nodes";
+const WITH_MOVES: &str = "moves to other nodes";
 const WITH_LEASES: &str = "singletons and their leases";
 
 pub static PLACEMENT: Shape = Shape {
@@ -96,7 +106,7 @@ pub static PLACEMENT: Shape = Shape {
 
 static TARGET: Shape = Shape {
     name: "target",
-    doc: "Where instances run: on named nodes, or on all that have certain labels.",
+    doc: "Where instances run: on named nodes, on all that have certain labels, or on so many.",
     fields: &[
         Field::new(
             "nodes",
@@ -108,20 +118,25 @@ static TARGET: Shape = Shape {
             "all",
             Of::Labels,
             "",
-            "One on every node with these labels, also on those that come later; {} is every node.",
+            "One on every node with these labels, also on those that come later; {} is every node. Beside `count`: nodes with these labels may have one.",
         ),
-        Field::later(
+        Field::new(
             "count",
-            WITH_PLACING,
-            "So many, on nodes that the cluster chooses.",
+            Of::Count {
+                min: 0,
+                max: limits::PLACEMENT_COUNT_MAX as u64,
+            },
+            "",
+            "So many, on nodes that the cluster chooses. One whose node is lost or drained is replaced.",
         ),
-        Field::later(
+        Field::new(
             "spread",
-            WITH_PLACING,
+            Of::Name("a label", label),
+            "",
             "The label whose values `count` spreads over.",
         ),
     ],
-    one_of: &[&["nodes", "all"]],
+    one_of: &[&["nodes", "all", "count"]],
 };
 
 static POLICY: Shape = Shape {
@@ -160,7 +175,7 @@ static POLICY: Shape = Shape {
         ),
         Field::later(
             "escalate",
-            WITH_PLACING,
+            WITH_MOVES,
             "What follows when the attempts are used up: quarantine, or move.",
         ),
     ],

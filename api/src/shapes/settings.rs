@@ -70,6 +70,12 @@ pub static SETTINGS: Shape = Shape {
             KEPT,
             "After a change of leader nodes have so long to be heard.",
         ),
+        Field::new(
+            "lost",
+            Of::Object(&LOST),
+            "",
+            "When nodes that stay away are given up.",
+        ),
     ],
     one_of: &[],
 };
@@ -169,6 +175,32 @@ static CHECK: Shape = Shape {
     one_of: &[],
 };
 
+static LOST: Shape = Shape {
+    name: "lost",
+    doc: "When nodes that stay away are given up.",
+    fields: &[
+        Field::new(
+            "closed",
+            time(1000, 7 * 24 * HOUR_MS),
+            KEPT,
+            "One whose agent ended, after so long: its machine answers, and the agent may be back.",
+        ),
+        Field::new(
+            "silent",
+            time(1000, 7 * 24 * HOUR_MS),
+            KEPT,
+            "One that fell silent, after so long; its silence comes on top.",
+        ),
+        Field::new(
+            "brake",
+            time(1000, 7 * 24 * HOUR_MS),
+            KEPT,
+            "While more than a third are away (more than one of five or fewer), none for so long.",
+        ),
+    ],
+    one_of: &[],
+};
+
 static RESEND: Shape = Shape {
     name: "resend",
     doc: "How often a command is repeated.",
@@ -226,6 +258,9 @@ settings! {
     "answer_margin": Time answer_margin_ms;
     "silence": Time silence_ms;
     "grace": Time grace_ms;
+    "lost.closed": Time lost_closed_ms;
+    "lost.silent": Time lost_silent_ms;
+    "lost.brake": Time brake_ms;
 }
 
 impl Setting {

@@ -33,7 +33,7 @@ pub struct StartRequest {
     pub config: Value,
 }
 
-/// `{"nodes": [..]}` or `"all"`.
+/// `{"nodes": [..]}`, `"all"` or `{"count": {"count": 3, "spread": "rack"}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum On {
@@ -41,6 +41,13 @@ pub enum On {
     Nodes(Vec<String>),
     /// Every node there is, and every one that comes.
     All,
+    /// So many, on nodes that the cluster chooses.
+    Count {
+        count: u32,
+        /// The label over whose values they are spread.
+        #[serde(default)]
+        spread: Option<String>,
+    },
 }
 
 /// A change that is committed.
@@ -223,7 +230,7 @@ impl fmt::Display for BadUntil {
 
 impl std::error::Error for BadUntil {}
 
-const OF_INSTANCES: [&str; 12] = [
+const OF_INSTANCES: [&str; 13] = [
     "Pending",
     "Blocked",
     "Starting",
@@ -236,8 +243,9 @@ const OF_INSTANCES: [&str; 12] = [
     "Backoff",
     "Quarantined",
     "Unknown",
+    "Lost",
 ];
-const OF_NODES: [&str; 2] = ["Online", "AgentDown"];
+const OF_NODES: [&str; 3] = ["Online", "AgentDown", "Lost"];
 const OF_SUPERVISORS: [&str; 2] = ["Running", "Unknown"];
 const OF_STATIONS: [&str; 5] = ["Joining", "Running", "Stopped", "Away", "Removed"];
 

@@ -17,7 +17,7 @@ pub struct Node {
     pub name: String,
     /// Its identity: a machine that takes over a name is another.
     pub id: String,
-    /// Online, or AgentDown when its agent has no session.
+    /// Online; AgentDown when its agent has no session; Lost when nobody waits for it any longer.
     pub state: String,
     /// What runs on it: agent, or agent+station.
     pub role: String,

@@ -135,27 +135,40 @@ pub struct RollbackRequest {
     pub generation: Option<u64>,
 }
 
-/// `{"nodes": [..]}` or `{"all": {labels}}`.
+/// `{"nodes": [..]}`, `{"all": {labels}}`, or `{"count": 3, "all": {labels}, "spread": "rack"}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(untagged)]
 pub enum Target {
+    /// So many, on nodes with these labels, spread over the values of one.
+    Count {
+        count: u32,
+        all: BTreeMap<String, String>,
+        spread: Option<String>,
+    },
     /// On these nodes.
-    Nodes(Vec<String>),
+    Nodes { nodes: Vec<String> },
     /// On every node with these labels.
-    All(BTreeMap<String, String>),
+    All { all: BTreeMap<String, String> },
 }
 
 impl Placement {
     /// What would make it as it is.
     pub fn spec(&self) -> PlacementSpec {
         let target = match &self.target {
-            Target::Nodes(nodes) => TargetSpec {
+            Target::Nodes { nodes } => TargetSpec {
                 nodes: Some(nodes.clone()),
                 ..TargetSpec::default()
             },
-            Target::All(labels) => TargetSpec {
-                all: Some(labels.clone()),
+            Target::All { all } => TargetSpec {
+                all: Some(all.clone()),
                 ..TargetSpec::default()
+            },
+            Target::Count { count, all, spread } => TargetSpec {
+                count: Some(*count),
+                // Every node is what nothing said means.
+                all: (!all.is_empty()).then(|| all.clone()),
+                spread: spread.clone(),
+                nodes: None,
             },
         };
         PlacementSpec {

@@ -44,14 +44,14 @@ pub struct PlacementSpec {
     pub singleton: Option<SingletonSpec>,
 }
 
-/// Exactly one of `nodes`, `all`, `count`.
+/// Exactly one of `nodes`, `all`, `count`; `all` may stand beside `count`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TargetSpec {
     /// On these nodes.
     #[serde(default)]
     pub nodes: Option<Vec<String>>,
-    /// Labels a node must have; `{}` for every node.
+    /// Labels a node must have; `{}` for every node. With `count`: those that may have one.
     #[serde(default)]
     pub all: Option<BTreeMap<String, String>>,
     /// So many, on nodes the cluster chooses.

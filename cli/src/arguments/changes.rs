@@ -10,7 +10,7 @@ use super::values::{self, ConfigPair};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Waits for Running. Ends with 9 if it failed, with 4 if its name is held, with 8 if time is up.\n\n\
-                  Examples:\n  mainstay start greeter --all\n  mainstay start flaky --on n1,n2 --name shaky --holds shaky\n  \
+                  Examples:\n  mainstay start greeter --all\n  mainstay start greeter --count 3 --spread rack\n  mainstay start flaky --on n1,n2 --name shaky --holds shaky\n  \
                   mainstay start greeter --on n1 --config greeting=hi"
 )]
 pub struct StartArguments {
@@ -18,11 +18,17 @@ pub struct StartArguments {
     #[arg(value_name = "TYPE", value_parser = values::service_type)]
     pub service_type: TypeName,
     /// On these nodes
-    #[arg(long, value_name = "NODE", num_args = 1.., value_delimiter = ',', value_parser = values::node, required_unless_present = "all", conflicts_with = "all")]
+    #[arg(long, value_name = "NODE", num_args = 1.., value_delimiter = ',', value_parser = values::node, required_unless_present_any = ["all", "count"], conflicts_with_all = ["all", "count"])]
     pub on: Vec<NodeName>,
     /// On every node, also on those that come later
-    #[arg(long)]
+    #[arg(long, conflicts_with = "count")]
     pub all: bool,
+    /// So many, on nodes that the cluster chooses; one whose node is lost or drained is replaced
+    #[arg(long, value_name = "COUNT", value_parser = values::instance_count)]
+    pub count: Option<u32>,
+    /// Spread them over the values of this label
+    #[arg(long, value_name = "LABEL-NAME", requires = "count", value_parser = values::label_name)]
+    pub spread: Option<String>,
     /// The placement's name; else the type's
     #[arg(long, value_name = "NAME", value_parser = values::placement)]
     pub name: Option<PlacementName>,
@@ -33,7 +39,7 @@ pub struct StartArguments {
     #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = values::config_pair)]
     pub config: Vec<ConfigPair>,
     /// With the configuration that last ran there, whatever is wanted; its type's defaults if none did
-    #[arg(long, conflicts_with_all = ["all", "config"])]
+    #[arg(long, conflicts_with_all = ["all", "count", "config"])]
     pub safe_mode: bool,
     /// Return once it is decided
     #[arg(long)]

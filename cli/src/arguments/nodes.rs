@@ -46,6 +46,26 @@ pub enum NodeCommand {
         #[arg(value_name = "LABEL", required = true, value_parser = values::label)]
         labels: Vec<(String, Option<String>)>,
     },
+    /// Say that a node is off: nobody waits for it any longer
+    #[command(
+        after_help = "What was on it is Lost, and started elsewhere where its placement says so. Refused with 10 while its agent is connected.\n\n\
+                      Example:\n  mainstay node confirm-dead n2 --reason 'no power'"
+    )]
+    ConfirmDead {
+        #[arg(value_name = "NODE", value_parser = values::node)]
+        node: NodeName,
+        /// What others shall know about it
+        #[arg(
+            long,
+            value_name = "TEXT",
+            default_value = "",
+            hide_default_value = true
+        )]
+        reason: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Take a node out of the cluster for good; its agent must have ended
     #[command(
         after_help = "Refused with 10 while its agent is connected, a station runs on it, or something is wanted on it alone.\n\n\
@@ -140,6 +160,7 @@ impl NodeCommand {
             Self::Drain(drain) => format!("drain {}", all(&drain.say.nodes)),
             Self::Uncordon { nodes } => format!("uncordon {}", all(nodes)),
             Self::Label { node, .. } => format!("label {node}"),
+            Self::ConfirmDead { node, .. } => format!("say that {node} is dead"),
             Self::Remove { node, .. } => format!("remove {node}"),
         }
     }

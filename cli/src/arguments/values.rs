@@ -10,6 +10,7 @@ use mainstay_protocol::Address;
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{
     ClusterName, NodeName, NotAStation, PersonName, PlacementName, SlotName, StationId, TypeName,
+    limits,
 };
 use mainstay_resource_graph::{BadReference, Key, Kind};
 use serde_json::Value;
@@ -119,6 +120,28 @@ pub fn label(text: &str) -> Result<(String, Option<String>), String> {
         Some(_) | None => Err(format!(
             "\"{text}\" is no label; write role=web, or role- to take it away"
         )),
+    }
+}
+
+pub fn label_name(text: &str) -> Result<String, String> {
+    let max = limits::NODE_LABEL_BYTES_MAX;
+    match text {
+        "" => Err("a label has a name, as in rack".to_owned()),
+        long if long.len() > max => Err(format!("a label's name has at most {max} bytes")),
+        name if name.contains('=') => Err(format!(
+            "\"{name}\" has a value; a label's name is wanted, as in rack"
+        )),
+        name => Ok(name.to_owned()),
+    }
+}
+
+/// How many instances a placement has.
+pub fn instance_count(text: &str) -> Result<u32, String> {
+    let max = limits::PLACEMENT_COUNT_MAX;
+    match text.parse() {
+        Ok(count) if count <= max => Ok(count),
+        Ok(count) => Err(format!("{count} are too many; at most {max}")),
+        Err(_) => Err(format!("\"{text}\" is no number; write one, as in 3")),
     }
 }
 

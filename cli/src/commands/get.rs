@@ -462,9 +462,11 @@ fn placement_table(rows: &[Placement]) -> Table {
     .wide_only(&["CONFIG"]);
     for one in rows {
         let target = match &one.target {
-            Target::Nodes(nodes) => nodes.join(","),
-            Target::All(labels) if labels.is_empty() => "all".to_owned(),
-            Target::All(labels) => format!("all {}", labels_cell(labels)),
+            Target::Nodes { nodes } => nodes.join(","),
+            Target::All { all } if all.is_empty() => "all".to_owned(),
+            Target::All { all } => format!("all {}", labels_cell(all)),
+            Target::Count { count, all, .. } if all.is_empty() => format!("any {count}"),
+            Target::Count { count, all, .. } => format!("any {count} {}", labels_cell(all)),
         };
         table.row(vec![
             Cell::new(&one.name),

@@ -1,7 +1,7 @@
 //! `node` and `maintenance`: what people say of nodes.
 
-use mainstay_api::types::{Accepted, MaintenanceRequest, Until};
-use mainstay_api::{Exit, Problem};
+use mainstay_api::types::{Accepted, MaintenanceRequest, Target, Until};
+use mainstay_api::{Client, Exit, Problem};
 use mainstay_protocol::NodeName;
 
 use super::change::{Settling, settle, show};
@@ -29,6 +29,17 @@ pub async fn run(app: &mut App<'_>, arguments: NodeArguments) -> Outcome {
         NodeCommand::Label { node, labels } => {
             let labels = labels.into_iter().collect();
             accept(app, &node, client.label(node.as_str(), labels).await)?;
+        }
+        NodeCommand::ConfirmDead { node, reason, yes } => {
+            let question = format!(
+                "what runs on {node} is started elsewhere then, even if it still runs there; is it off?"
+            );
+            if !yes && !confirm::confirmed(app, &question) {
+                app.console.say("nothing was said");
+                return Ok(Exit::Ok);
+            }
+            let dead = client.confirm_dead(node.as_str(), &reason).await;
+            accept(app, &node, dead)?;
         }
         NodeCommand::Remove { node, yes } => {
             let question = format!("what may still run on {node} is nobody's then; remove it?");
@@ -70,27 +81,41 @@ fn accept(app: &mut App<'_>, node: &NodeName, answer: Result<Accepted, Problem>)
 /// One node after the other: what the next one may lose depends on what the one before has lost.
 async fn drain(app: &mut App<'_>, arguments: &DrainArguments) -> Outcome {
     let client = app.client().await?;
-    let mut targets = Vec::new();
+    let (mut ending, mut moving) = (Vec::new(), Vec::new());
     for node in &arguments.say.nodes {
         let reason = &arguments.say.reason;
         let accepted = client.drain(node.as_str(), reason, arguments.force).await?;
         app.console.say(&accepted.text);
-        let of_each = accepted.instances.iter().map(|instance| {
+        for instance in &accepted.instances {
+            let moves = is_of_so_many(&client, instance).await?;
             let one = Accepted {
                 instances: vec![instance.clone()],
+                // It ends when another has taken its place: that is decided later, and by a rule.
+                revision: if moves { 0 } else { accepted.revision },
                 ..accepted.clone()
             };
-            (instance.clone(), Ok(one))
-        });
-        targets.extend(of_each.collect::<Vec<_>>());
+            let target = (instance.clone(), Ok(one));
+            match moves {
+                true => moving.push(target),
+                false => ending.push(target),
+            }
+        }
     }
-    // It is wanted there still, and waits: that is where its stop leads.
-    let settling = Settling {
-        until: Until::State("Pending".to_owned()),
+    let settling = |until| Settling {
+        until,
         unless_blocked: false,
         wait: !arguments.no_wait,
         unchanged: true,
     };
-    let rows = settle(app, &client, &settling, targets).await;
+    // It is wanted there still, and waits: that is where its stop leads.
+    let ends = settling(Until::State("Pending".to_owned()));
+    let mut rows = settle(app, &client, &ends, ending).await;
+    rows.extend(settle(app, &client, &settling(Until::Gone), moving).await);
     show(app, &client, rows).await
+}
+
+async fn is_of_so_many(client: &Client, instance: &str) -> Result<bool, Problem> {
+    let placement = instance.split('@').next().unwrap_or(instance);
+    let target = client.placement(placement).await?.target;
+    Ok(matches!(target, Target::Count { .. }))
 }

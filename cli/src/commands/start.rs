@@ -16,9 +16,13 @@ pub async fn run(app: &mut App<'_>, arguments: StartArguments) -> Outcome {
         service_type: arguments.service_type.to_string(),
         name: arguments.name.as_ref().map(ToString::to_string),
         holds: arguments.holds.as_ref().map(ToString::to_string),
-        on: match arguments.all {
-            true => On::All,
-            false => On::Nodes(arguments.on.iter().map(ToString::to_string).collect()),
+        on: match (arguments.all, arguments.count) {
+            (true, _) => On::All,
+            (false, Some(count)) => On::Count {
+                count,
+                spread: arguments.spread.clone(),
+            },
+            (false, None) => On::Nodes(arguments.on.iter().map(ToString::to_string).collect()),
         },
         config: configuration(&arguments.config)?,
     };

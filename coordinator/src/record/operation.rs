@@ -302,11 +302,7 @@ fn wake_one(txn: &mut Txn<'_>, key: &InstanceKey) -> String {
 /// Those that stay, and those that `place` is about to make; and whoever says no to the others.
 fn wake_so_many(txn: &mut Txn<'_>, wish: &StartPlacement, count: &Count) -> Recorded {
     let placement = txn.placement(&wish.name).expect("it was just written");
-    let mut kept = txn.instances_of(&wish.name);
-    kept.retain(|key| {
-        txn.instance(key)
-            .is_some_and(|one| candidates::keeps(txn, &placement, key, &one))
-    });
+    let mut kept = candidates::kept(txn, &wish.name, &placement);
     let going = candidates::surplus(txn, &wish.name, (count, &kept));
     kept.retain(|key| !going.contains(key));
     let chosen = candidates::best(txn, &wish.name, &placement, (count, &kept));

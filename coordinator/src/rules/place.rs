@@ -143,11 +143,9 @@ fn so_many(
     txn: &mut Txn<'_>,
     env: &Env,
 ) -> Verdict {
-    let (kept, others): (Vec<InstanceKey>, Vec<InstanceKey>) =
-        txn.instances_of(subject).into_iter().partition(|key| {
-            txn.instance(key)
-                .is_some_and(|one| candidates::keeps(txn, placement, key, &one))
-        });
+    let kept = candidates::kept(txn, subject, placement);
+    let mut others = txn.instances_of(subject);
+    others.retain(|key| !kept.contains(key));
     let mut done = Vec::new();
     for node in candidates::best(txn, subject, placement, (count, &kept)) {
         let key = InstanceKey::new(node, subject.clone());

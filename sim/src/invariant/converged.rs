@@ -1,17 +1,18 @@
 //! Liveness: once nothing breaks any more, everything wanted comes about, and graph and nodes agree.
 
-use mainstay_coordinator::unmet_dependencies;
-use mainstay_protocol::code;
+use mainstay_coordinator::{candidates, unmet_dependencies};
+use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::health::RefusedStart;
 use mainstay_protocol::report::Presence;
 use mainstay_protocol::{Incarnation, InstanceKey, PlacementName};
 use mainstay_resource_graph::{
-    Desired, FailureCause, Graph, Instance, InstanceState, Key, Kind, NodeState, Standing, View,
-    ViewExt, slot_of, traverse,
+    Desired, FailureCause, Graph, Instance, InstanceState, Key, Kind, NodeState, Standing, Target,
+    View, ViewExt, slot_of, traverse,
 };
 
 use crate::host::Phase;
 use crate::node::Node;
+use crate::plan::SO_MANY;
 use crate::station::StationAt;
 use crate::world::World;
 
@@ -63,6 +64,7 @@ impl World {
             }
         }
         updates_under_way(graph, &mut missing);
+        so_many(graph, &mut missing);
         if !self.operators.orders.is_empty() {
             missing.push(format!("orders wait: {:?}", self.operators.orders));
         }
@@ -195,6 +197,32 @@ fn updates_under_way(graph: &Graph, missing: &mut Vec<String>) {
         if rollout.halted.is_none() && instances.iter().all(well) {
             missing.push(format!("{name} runs everywhere and its change is not over"));
         }
+    }
+}
+
+/// Of so many there are so many, or every other node has a reason against one.
+fn so_many(graph: &Graph, missing: &mut Vec<String>) {
+    let name: PlacementName = SO_MANY.parse().expect("a name");
+    let Some(placement) = graph.placement(&name) else {
+        return;
+    };
+    let Target::Count(count) = &placement.wish.target else {
+        return;
+    };
+    let kept = candidates::kept(graph, &name, &placement).len();
+    let takes_one = |no: &Option<Reason>| no.is_none();
+    let could = candidates::answers(graph, &name, &placement);
+    if kept > count.count as usize {
+        missing.push(format!(
+            "{kept} of {name} are wanted, and {} asked for",
+            count.count
+        ));
+    }
+    if kept < count.count as usize && could.values().any(takes_one) {
+        missing.push(format!(
+            "{kept} of {} of {name}, and a node that takes one",
+            count.count
+        ));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Changes: put in line, and answered once they are committed. The coordinator judges them; here they are only
 //! read, and refusals get their place in the table of codes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::Bytes;
 use axum::extract::Path;
@@ -9,7 +9,7 @@ use mainstay_api::types::{Accepted, On, StartRequest};
 use mainstay_api::{Problem, own_parts};
 use mainstay_coordinator::{Operation, StartOn, StartPlacement};
 use mainstay_protocol::{BadName, InstanceKey, NodeName, PlacementName, code, limits};
-use mainstay_resource_graph::{Key, ParkedId, ViewExt};
+use mainstay_resource_graph::{Count, Key, ParkedId, ViewExt};
 use serde_json::Value;
 
 use super::Api;
@@ -41,6 +41,11 @@ fn wish(what: &str, request: &StartRequest) -> Result<StartPlacement, Failure> {
     let name = request.name.as_ref().unwrap_or(&request.service_type);
     let on = match &request.on {
         On::All => StartOn::All,
+        On::Count { count, spread } => StartOn::Count(Count {
+            count: *count,
+            on: BTreeMap::new(),
+            spread: spread.clone(),
+        }),
         On::Nodes(nodes) if nodes.is_empty() => {
             return Err(Problem::new(
                 code::BAD_REQUEST,

@@ -23,6 +23,7 @@ pub fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::NODE_MAINTENANCE, post(maintain)),
         (routes::NODE_MAINTENANCE_OVER, delete(end_maintenance)),
         (routes::NODE_LABELS, put(label)),
+        (routes::NODE_CONFIRM_DEAD, post(confirm_dead)),
         (routes::NODE_REMOVE, delete(remove)),
     ]
 }
@@ -73,6 +74,13 @@ async fn label(api: Api, Path(name): Name, bytes: Bytes) -> Reply {
     let what = format!("label {name}");
     let request: LabelsRequest = body(&what, &bytes)?;
     act(api, what, &name, NodeAct::Label(request.labels)).await
+}
+
+async fn confirm_dead(api: Api, Path(name): Name, bytes: Bytes) -> Reply {
+    let what = format!("say that {name} is dead");
+    let request: CordonRequest = body(&what, &bytes)?;
+    let why = request.reason;
+    act(api, what, &name, NodeAct::ConfirmDead { why }).await
 }
 
 async fn remove(api: Api, Path(name): Name) -> Reply {

@@ -357,7 +357,8 @@ fn rests(instance: &Instance, request: &WaitRequest) -> Option<Code> {
             presence: Presence::Living,
         }
         | InstanceState::Backoff { .. }
-        | InstanceState::Unknown { .. } => None,
+        | InstanceState::Unknown { .. }
+        | InstanceState::Lost { .. } => None,
     }
 }
 

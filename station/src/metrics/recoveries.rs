@@ -142,7 +142,8 @@ impl Recoveries {
             | InstanceState::Stopped { .. }
             | InstanceState::Failed { .. }
             | InstanceState::Backoff { .. }
-            | InstanceState::Unknown { .. } => {}
+            | InstanceState::Unknown { .. }
+            | InstanceState::Lost { .. } => {}
         }
     }
 

@@ -37,6 +37,7 @@ pub const VERBS: &[(&str, Route)] = &[
     ("node drain", routes::NODE_DRAIN),
     ("node uncordon", routes::NODE_UNCORDON),
     ("node label", routes::NODE_LABELS),
+    ("node confirm-dead", routes::NODE_CONFIRM_DEAD),
     ("node remove", routes::NODE_REMOVE),
     ("maintenance on", routes::NODE_MAINTENANCE),
     ("maintenance off", routes::NODE_MAINTENANCE_OVER),

@@ -1,0 +1,144 @@
+//! Nodes that do not come back, on real ones: given up, their instances of so many started elsewhere, and taken back
+//! in peace if they return after all.
+
+use mainstay_tests::answers::pid_of;
+use mainstay_tests::{Cluster, DevOptions, outside, signal, until};
+use rustix::process::Signal;
+use serde_json::Value;
+
+fn cluster() -> Cluster {
+    Cluster::with(&DevOptions {
+        nodes: 3,
+        ..DevOptions::default()
+    })
+}
+
+fn lives(pid: u32) -> bool {
+    outside::process(pid).is_some_and(|process| process.state != 'Z')
+}
+
+fn state_of(cluster: &Cluster, node: &str) -> Value {
+    let nodes = cluster.list("get nodes");
+    let found = nodes.iter().find(|found| found["name"] == node);
+    found.map_or(Value::Null, |found| found["state"].clone())
+}
+
+fn instances(cluster: &Cluster, state: &str) -> Vec<String> {
+    let all = cluster.list("get instances web");
+    let right = all.iter().filter(|one| one["state"] == state);
+    right
+        .map(|one| one["node"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+const SLEEPS: &str = r#"--config command='["/bin/sh","-c","exec sleep 100000"]'"#;
+
+// proves: S23, B8
+#[test]
+fn one_of_so_many_runs_elsewhere_when_its_node_stands_still_and_the_old_one_ends_when_it_is_back() {
+    let cluster = cluster();
+    cluster
+        .sh(&format!("start process --name web --count 2 {SLEEPS}"))
+        .ok();
+    assert_eq!(instances(&cluster, "Running"), ["n1", "n2"]);
+    let old = pid_of(&cluster.until_state("web@n2", "Running"));
+
+    let agent = cluster.agent_pid("n2");
+    signal(agent, Signal::STOP);
+    until(
+        "n2 is given up",
+        || state_of(&cluster, "n2"),
+        |state| state == "Lost",
+    );
+    cluster.until_state("web@n3", "Running");
+    assert_eq!(cluster.instance("web@n2").unwrap()["state"], "Lost");
+    assert!(lives(old), "nobody can end it there");
+    cluster.expect_root("web@n2", "heartbeats stopped");
+    let status = cluster.json("status");
+    let of_problems: Vec<&str> = status["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|problem| problem["ref"].as_str().unwrap())
+        .collect();
+    assert_eq!(of_problems, ["node/n2"], "web is as many as it should be");
+
+    signal(agent, Signal::CONT);
+    until("the old one ends", || lives(old), |lives| !lives);
+    until(
+        "n1 and n3 have it",
+        || (state_of(&cluster, "n2"), instances(&cluster, "Running")),
+        |(state, nodes)| state == "Online" && nodes == &["n1", "n3"],
+    );
+    assert!(cluster.instance("web@n2").is_none());
+}
+
+// proves: S23
+// acceptance: issue 5, line 3
+#[test]
+fn a_station_that_hears_most_nodes_no_more_gives_none_up_and_nothing_moves() {
+    let cluster = cluster();
+    cluster
+        .sh(&format!("start process --name web --count 3 {SLEEPS}"))
+        .ok();
+    let pids =
+        ["n2", "n3"].map(|node| pid_of(&cluster.until_state(&format!("web@{node}"), "Running")));
+    let agents = ["n2", "n3"].map(|node| cluster.agent_pid(node));
+    for agent in agents {
+        signal(agent, Signal::STOP);
+    }
+    let held = until(
+        "the brake is told of",
+        || cluster.json("status"),
+        |status| {
+            status["problems"].as_array().is_some_and(|all| {
+                all.iter()
+                    .any(|one| one["reason"]["code"] == "MS-NODES-HELD")
+            })
+        },
+    );
+    assert!(
+        !held["scheduled"].as_array().unwrap().is_empty(),
+        "{held:#}"
+    );
+    // Twice as long as one alone would have had.
+    let waited = cluster.sh("wait node/n2 --for state=Lost --timeout 7s");
+    assert_eq!(waited.code, Some(8), "{waited:#?}");
+    for agent in agents {
+        signal(agent, Signal::CONT);
+    }
+    until(
+        "all are back",
+        || instances(&cluster, "Running"),
+        |nodes| nodes == &["n1", "n2", "n3"],
+    );
+    assert!(pids.iter().all(|pid| lives(*pid)), "nothing was restarted");
+    until(
+        "nothing is held any more",
+        || cluster.json("status"),
+        |status| status["problems"] == serde_json::json!([]),
+    );
+}
+
+// proves: S25
+#[test]
+fn a_drained_node_gives_one_of_so_many_away_before_it_ends_and_too_few_nodes_are_told_of() {
+    let cluster = cluster();
+    cluster
+        .sh(&format!("start process --name web --count 2 {SLEEPS}"))
+        .ok();
+    let old = pid_of(&cluster.until_state("web@n1", "Running"));
+    cluster.sh("node drain n1 --reason 'a new disk'").ok();
+    assert!(!lives(old), "it has ended when the command is over");
+    assert_eq!(instances(&cluster, "Running"), ["n2", "n3"]);
+
+    // n1 takes none, and there is no further node.
+    let more = cluster.sh(&format!("start process --name web --count 3 {SLEEPS}"));
+    assert!(more.stderr.contains("a new disk"), "{more:#?}");
+    let why = cluster.sh("why placement/web").ok().stdout;
+    for part in ["MS-TOO-FEW-NODES", "n1 is drained", "a new disk"] {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    cluster.sh("node uncordon n1").ok();
+    cluster.until_state("web@n1", "Running");
+}
