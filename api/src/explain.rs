@@ -332,7 +332,7 @@ mod tests {
         assert_eq!(explain("node.heard_ms").unwrap().shape, "number or null");
         assert_eq!(
             explain("placement.target.nodes").unwrap().shape,
-            "list of text"
+            "list of text or null"
         );
         assert_eq!(
             explain("why.because.evidence").unwrap().shape,

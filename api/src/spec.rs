@@ -250,6 +250,12 @@ mod tests {
         })))
         .unwrap();
         assert_eq!(wish.target.to_string(), "all nodes with role=web");
+        let so_many = json!({"target": {"count": 3, "all": {"role": "web"}, "spread": "rack"}});
+        let so_many = super::wish(&spec(&so_many)).unwrap().target;
+        assert_eq!(
+            so_many.to_string(),
+            "3 nodes with role=web, spread over rack"
+        );
         assert_eq!(wish.policy.window_ms, Some(600_000));
         assert_eq!(wish.policy.backoff_max_ms, Some(60_000));
         assert_eq!(wish.update.strategy, Strategy::Rolling { at_once: 2 });
@@ -284,10 +290,6 @@ mod tests {
 
     #[test]
     fn what_is_still_to_come_is_refused_and_not_ignored() {
-        assert_eq!(
-            paths(&json!({"target": {"count": 3, "spread": "rack"}})),
-            ["target.count"]
-        );
         assert_eq!(paths(&json!({"singleton": {"lease": "5s"}})), ["singleton"]);
         let unknown = json!({"name": "web", "type": "t", "target": {"all": {}}, "polcy": {}});
         let error = serde_json::from_value::<PlacementSpec>(unknown).unwrap_err();

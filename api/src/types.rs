@@ -33,9 +33,7 @@ pub use parts::{
     Cluster, Configuration, Described, MessageType, Name, Ready, ServiceType, Station, Supervisor,
     Version,
 };
-pub use placement::{
-    Placement, PlacementVersion, ReconfigureRequest, RollbackRequest, Rollout, Target,
-};
+pub use placement::{Placement, PlacementVersion, ReconfigureRequest, RollbackRequest, Rollout};
 pub use plan::{
     Act, FieldChange, InstanceAct, InstanceChange, PLAN_FORMAT, Plan, PlanChange, PlanMode,
     PlanRequest, Settings, SettingsRequest, WishBody, WishFlaw,

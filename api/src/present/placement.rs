@@ -170,19 +170,23 @@ impl Present<'_> {
     }
 }
 
-fn target(target: &Target) -> types::Target {
+fn target(target: &Target) -> types::TargetSpec {
+    let nothing = types::TargetSpec::default();
     match target {
-        Target::Nodes(nodes) => {
-            let nodes = nodes.iter().map(ToString::to_string).collect();
-            types::Target::Nodes { nodes }
-        }
-        Target::All(labels) => types::Target::All {
-            all: labels.clone(),
+        Target::Nodes(nodes) => types::TargetSpec {
+            nodes: Some(nodes.iter().map(ToString::to_string).collect()),
+            ..nothing
         },
-        Target::Count(Count { count, on, spread }) => types::Target::Count {
-            count: *count,
-            all: on.clone(),
+        Target::All(labels) => types::TargetSpec {
+            all: Some(labels.clone()),
+            ..nothing
+        },
+        Target::Count(Count { count, on, spread }) => types::TargetSpec {
+            count: Some(*count),
+            // Every node is what nothing said means.
+            all: (!on.is_empty()).then(|| on.clone()),
             spread: spread.clone(),
+            ..nothing
         },
     }
 }
@@ -259,7 +263,6 @@ fn severity(state: &InstanceState) -> u8 {
 #[cfg(test)]
 mod tests {
     use crate::present::sample::{Sample, placement_name};
-    use crate::types::Target;
 
     #[test]
     fn a_placement_shows_its_worst_instance_and_what_it_waits_for() {
@@ -267,8 +270,7 @@ mod tests {
         let web = sample.present().placement(&placement_name("web")).unwrap();
         assert_eq!((web.want, web.have, web.healthy), (1, 1, 1));
         assert_eq!(web.state, "Running");
-        let nodes = vec!["n1".to_owned()];
-        assert_eq!(web.target, Target::Nodes { nodes });
+        assert_eq!(web.target.nodes, Some(vec!["n1".to_owned()]));
         let rival = sample
             .present()
             .placement(&placement_name("rival"))
@@ -280,7 +282,7 @@ mod tests {
         assert_eq!(rival.waiting_on, ["web@n1"]);
         assert_eq!(
             serde_json::to_value(&rival.target).unwrap(),
-            serde_json::json!({"nodes": ["n1"]})
+            serde_json::json!({"nodes": ["n1"], "all": null, "count": null, "spread": null})
         );
     }
 }

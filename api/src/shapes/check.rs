@@ -335,7 +335,7 @@ mod tests {
             (
                 "target",
                 json!("n1"),
-                "wants an object with nodes, all, and has the text \"n1\"",
+                "wants an object with nodes, all, count, spread, and has the text \"n1\"",
             ),
             (
                 "target",

@@ -43,6 +43,7 @@ pub enum On {
     All,
     /// So many, on nodes that the cluster chooses.
     Count {
+        /// So many.
         count: u32,
         /// The label over whose values they are spread.
         #[serde(default)]

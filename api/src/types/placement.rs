@@ -22,7 +22,7 @@ pub struct Placement {
     /// The exclusive name, where it is not the type's or its own.
     pub holds: Option<String>,
     /// Where it wants its instances.
-    pub target: Target,
+    pub target: TargetSpec,
     /// Number of this wish: it rises with every change of it, and the next change is based on it.
     pub generation: u64,
     /// Who made this wish: `operator reconfigure`.
@@ -91,7 +91,7 @@ pub struct PlacementVersion {
     /// When.
     pub made_at: Time,
     /// Where it wanted its instances.
-    pub target: Target,
+    pub target: TargetSpec,
     /// The configuration it wanted.
     pub config: Value,
     /// Other configurations, on some nodes.
@@ -135,47 +135,14 @@ pub struct RollbackRequest {
     pub generation: Option<u64>,
 }
 
-/// `{"nodes": [..]}`, `{"all": {labels}}`, or `{"count": 3, "all": {labels}, "spread": "rack"}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Target {
-    /// So many, on nodes with these labels, spread over the values of one.
-    Count {
-        count: u32,
-        all: BTreeMap<String, String>,
-        spread: Option<String>,
-    },
-    /// On these nodes.
-    Nodes { nodes: Vec<String> },
-    /// On every node with these labels.
-    All { all: BTreeMap<String, String> },
-}
-
 impl Placement {
     /// What would make it as it is.
     pub fn spec(&self) -> PlacementSpec {
-        let target = match &self.target {
-            Target::Nodes { nodes } => TargetSpec {
-                nodes: Some(nodes.clone()),
-                ..TargetSpec::default()
-            },
-            Target::All { all } => TargetSpec {
-                all: Some(all.clone()),
-                ..TargetSpec::default()
-            },
-            Target::Count { count, all, spread } => TargetSpec {
-                count: Some(*count),
-                // Every node is what nothing said means.
-                all: (!all.is_empty()).then(|| all.clone()),
-                spread: spread.clone(),
-                nodes: None,
-            },
-        };
         PlacementSpec {
             name: self.name.clone(),
             service_type: self.service_type.clone(),
             holds: self.holds.clone(),
-            target,
+            target: self.target.clone(),
             config: self.config.as_object().cloned().unwrap_or_default(),
             policy: self.policy.clone(),
             depends_on: self.depends_on.clone(),

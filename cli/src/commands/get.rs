@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use mainstay_api::client::InstanceFilter;
 use mainstay_api::types::{
-    Configuration, Instance, Name, Node, Placement, ServiceType, Station, Supervisor, Target, Usage,
+    Configuration, Instance, Name, Node, Placement, ServiceType, Station, Supervisor, TargetSpec,
+    Usage,
 };
 use mainstay_api::{Client, Exit, Problem};
 use mainstay_resource_graph::{Key, Kind};
@@ -337,6 +338,19 @@ fn json_cell(value: Option<&serde_json::Value>) -> String {
     value.map(ToString::to_string).unwrap_or_default()
 }
 
+/// "n1,n2", "all role=web", "any 3 role=web".
+fn target_cell(target: &TargetSpec) -> String {
+    let which = match (&target.nodes, target.count) {
+        (Some(nodes), _) => return nodes.join(","),
+        (None, Some(count)) => format!("any {count}"),
+        (None, None) => "all".to_owned(),
+    };
+    match &target.all {
+        Some(labels) if !labels.is_empty() => format!("{which} {}", labels_cell(labels)),
+        Some(_) | None => which,
+    }
+}
+
 fn labels_cell(labels: &BTreeMap<String, String>) -> String {
     let pairs: Vec<String> = labels
         .iter()
@@ -461,13 +475,7 @@ fn placement_table(rows: &[Placement]) -> Table {
     ])
     .wide_only(&["CONFIG"]);
     for one in rows {
-        let target = match &one.target {
-            Target::Nodes { nodes } => nodes.join(","),
-            Target::All { all } if all.is_empty() => "all".to_owned(),
-            Target::All { all } => format!("all {}", labels_cell(all)),
-            Target::Count { count, all, .. } if all.is_empty() => format!("any {count}"),
-            Target::Count { count, all, .. } => format!("any {count} {}", labels_cell(all)),
-        };
+        let target = target_cell(&one.target);
         table.row(vec![
             Cell::new(&one.name),
             Cell::new(&one.service_type),

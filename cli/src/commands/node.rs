@@ -1,6 +1,6 @@
 //! `node` and `maintenance`: what people say of nodes.
 
-use mainstay_api::types::{Accepted, MaintenanceRequest, Target, Until};
+use mainstay_api::types::{Accepted, MaintenanceRequest, Until};
 use mainstay_api::{Client, Exit, Problem};
 use mainstay_protocol::NodeName;
 
@@ -117,5 +117,5 @@ async fn drain(app: &mut App<'_>, arguments: &DrainArguments) -> Outcome {
 async fn is_of_so_many(client: &Client, instance: &str) -> Result<bool, Problem> {
     let placement = instance.split('@').next().unwrap_or(instance);
     let target = client.placement(placement).await?.target;
-    Ok(matches!(target, Target::Count { .. }))
+    Ok(target.count.is_some())
 }

@@ -217,7 +217,7 @@ async fn a_wrong_spec_is_refused_with_all_that_is_wrong() {
     let wrong = spec(
         "web",
         &json!({
-            "target": {"count": 3},
+            "target": {"spread": "rack", "all": {}},
             "policy": {"restart": "alwys", "escalate": "move"},
             "singleton": {"lease": "5s"},
         }),
@@ -229,7 +229,7 @@ async fn a_wrong_spec_is_refused_with_all_that_is_wrong() {
         .unwrap_err();
     assert_eq!(told(&refused), (Exit::Usage, code::BAD_REQUEST));
     for field in [
-        "target.count",
+        "target.spread",
         "policy.restart",
         "policy.escalate",
         "singleton",
