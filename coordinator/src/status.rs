@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use mainstay_protocol::Timestamp;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_resource_graph::{
-    Desired, Instance, InstanceState, Key, Kind, Node, NodeState, RuleOff, Standing, StationState,
-    Vertex, View, ViewExt,
+    Cluster, Desired, Instance, InstanceState, Key, Kind, Node, NodeState, RuleOff, Standing,
+    StationState, Vertex, View, ViewExt,
 };
 
 use crate::{candidates, verb, why};
@@ -99,20 +99,7 @@ pub fn status(view: &dyn View) -> Status {
 
 fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut Status) {
     match &record.vertex {
-        Vertex::Cluster(cluster) => {
-            if let Some(brake) = &cluster.brake {
-                let reason = why::brake_reason(cluster);
-                status
-                    .problems
-                    .push(problem(record, reason, record.key.clone()));
-                status.scheduled.push(Work {
-                    key: record.key.clone(),
-                    action: "give up those that are still away, a few at a time".to_owned(),
-                    at: Some(brake.until),
-                    rule: "node_lost",
-                });
-            }
-        }
+        Vertex::Cluster(cluster) => held(record, cluster, status),
         Vertex::Node(node) => count_node(record, node, status),
         Vertex::Placement(placement) => {
             if let Key::Placement(name) = &record.key
@@ -171,6 +158,20 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
         | Vertex::Procedure(_)
         | Vertex::Collected(_) => {}
     }
+}
+
+fn held(record: &mainstay_resource_graph::Record, cluster: &Cluster, status: &mut Status) {
+    let Some(brake) = &cluster.brake else { return };
+    let reason = why::brake_reason(cluster);
+    status
+        .problems
+        .push(problem(record, reason, record.key.clone()));
+    status.scheduled.push(Work {
+        key: record.key.clone(),
+        action: "give up those that are still away, a few at a time".to_owned(),
+        at: Some(brake.until),
+        rule: "node_lost",
+    });
 }
 
 fn count_node(record: &mainstay_resource_graph::Record, node: &Node, status: &mut Status) {

@@ -323,6 +323,21 @@ mod tests {
     }
 
     #[test]
+    fn so_many_are_of_nodes_with_labels_or_of_all_and_not_of_named_ones() {
+        for (target, wanted) in [
+            (json!({"nodes": ["n1"], "count": 3}), "do not go together"),
+            (json!({"count": -1}), "target.count"),
+            (json!({"count": 3, "spread": ""}), "target.spread"),
+        ] {
+            let found = with("target", target.clone());
+            let said = found.iter().any(|line| line.contains(wanted));
+            assert!(said, "{target}: {wanted} is not in {found:#?}");
+        }
+        let right = json!({"count": 3, "all": {"role": "web"}, "spread": "rack"});
+        assert_eq!(with("target", right), Vec::<String>::new());
+    }
+
+    #[test]
     fn each_kind_of_value_is_held_to_its_field() {
         for (field, value, said) in [
             ("name", json!("Web"), "name: "),
@@ -352,13 +367,6 @@ mod tests {
                 json!({"all": {"a": 1}}),
                 "target.all.a: a label's value is a text",
             ),
-            (
-                "target",
-                json!({"nodes": ["n1"], "count": 3}),
-                "do not go together",
-            ),
-            ("target", json!({"count": -1}), "target.count"),
-            ("target", json!({"count": 3, "spread": ""}), "target.spread"),
             ("config", json!([1]), "wants an object, and has a list"),
             (
                 "policy",

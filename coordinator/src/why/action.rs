@@ -46,21 +46,10 @@ pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
             None,
             "unresponsive",
         ),
-        InstanceState::Unknown { .. } | InstanceState::Lost { .. } => match facts.desired {
-            Desired::Running if moves_at(view, key, &facts).is_some() => will(
-                "start another elsewhere when its node is given up",
-                moves_at(view, key, &facts),
-                "node_lost",
-            ),
-            Desired::Running => will(
-                "adopt or restart it when its agent is back",
-                None,
-                "node_return",
-            ),
-            Desired::Stopped | Desired::Absent => {
-                will("stop it when its agent is back", None, "stop")
-            }
-        },
+        InstanceState::Unknown { .. } | InstanceState::Lost { .. } => {
+            let (action, at, rule) = out_of_sight(view, key, &facts);
+            will(action, at, rule)
+        }
         InstanceState::Pending => {
             let (action, at) = once_it_may(view, key, &facts);
             will(action, at, "start")
@@ -83,6 +72,27 @@ pub fn system_will(view: &dyn View, key: &InstanceKey) -> Option<SystemWill> {
         | InstanceState::Stopped { .. }
         | InstanceState::Failed { .. }
         | InstanceState::Quarantined => None,
+    }
+}
+
+/// What becomes of it when its node is back, or given up.
+fn out_of_sight(
+    view: &dyn View,
+    key: &InstanceKey,
+    facts: &Instance,
+) -> (&'static str, Option<Timestamp>, &'static str) {
+    match (facts.desired, moves_at(view, key, facts)) {
+        (Desired::Running, at @ Some(_)) => (
+            "start another elsewhere when its node is given up",
+            at,
+            "node_lost",
+        ),
+        (Desired::Running, None) => (
+            "adopt or restart it when its agent is back",
+            None,
+            "node_return",
+        ),
+        (Desired::Stopped | Desired::Absent, _) => ("stop it when its agent is back", None, "stop"),
     }
 }
 
