@@ -7,8 +7,10 @@ use mainstay_protocol::words::several;
 use mainstay_protocol::{InstanceKey, NodeName, PlacementName, SlotName};
 use mainstay_resource_graph::{
     Count, Desired, Instance, InstanceState, Key, Kind, NameKey, Node, NodeState, Placement,
-    Target, Vertex, View, ViewExt,
+    Vertex, View, ViewExt,
 };
+
+use crate::verb;
 
 /// In one text; the others are said one by one by `why`.
 const NOES_SAID: usize = 8;
@@ -36,7 +38,7 @@ pub fn keeps(view: &dyn View, placement: &Placement, key: &InstanceKey, one: &In
 
 pub fn is_of_so_many(view: &dyn View, name: &PlacementName) -> bool {
     view.placement(name)
-        .is_some_and(|placement| matches!(placement.wish.target, Target::Count(_)))
+        .is_some_and(|placement| placement.wish.target.count().is_some())
 }
 
 /// One of so many, on a node that is to be empty: what takes its place elsewhere is not up yet, and on its way.
@@ -48,10 +50,19 @@ pub fn awaits_successor(view: &dyn View, key: &InstanceKey) -> bool {
         let (Some(one), Some(node)) = (view.instance(other), view.node(&other.node)) else {
             return false;
         };
-        let begins = matches!(one.state, InstanceState::Pending | InstanceState::Starting);
-        begins && node.state == NodeState::Online && keeps(view, &placement, other, &one)
+        let waits = one.reason.as_ref().map(|reason| &reason.code);
+        let begins = match one.state {
+            InstanceState::Pending | InstanceState::Starting => true,
+            // What it depends on may be moving as well.
+            InstanceState::Blocked => waits == Some(&code::DEPENDENCY_NOT_READY),
+            _ => false,
+        };
+        begins
+            && node.state == NodeState::Online
+            && verb::kept_down(view, other).is_none()
+            && keeps(view, &placement, other, &one)
     };
-    matches!(placement.wish.target, Target::Count(_))
+    placement.wish.target.count().is_some()
         && view.instances_of(&key.placement).iter().any(is_on_its_way)
 }
 
@@ -75,23 +86,13 @@ pub fn against(
         NodeState::AgentDown => return no(code::NODE_AWAY, format!("{key} is away")),
         NodeState::Lost => return no(code::NODE_LOST, format!("{key} is lost")),
     }
-    if let Some(on) = &node.care.maintenance {
-        return no(
-            code::IN_MAINTENANCE,
-            format!("{key} is in maintenance, {}", on.said),
-        );
+    let there = InstanceKey::new(key.clone(), name.clone());
+    if let Some(no) = verb::kept_down(view, &there) {
+        return Some(no);
     }
     if let Some(cordon) = &node.care.cordon {
-        return match cordon.drains {
-            true => no(
-                code::NODE_DRAINED,
-                format!("{key} is drained, {}", cordon.said),
-            ),
-            false => no(
-                code::NODE_CORDONED,
-                format!("{key} takes no new instances, {}", cordon.said),
-            ),
-        };
+        let text = format!("{key} takes no new instances, {}", cordon.said);
+        return no(code::NODE_CORDONED, text);
     }
     if !node.provides.contains_key(&placement.service_type) {
         let text = format!("{key} does not have the type {}", placement.service_type);
@@ -141,9 +142,7 @@ pub fn shortage(
     placement: &Placement,
     have: usize,
 ) -> Option<String> {
-    let Target::Count(count) = &placement.wish.target else {
-        return None;
-    };
+    let count = placement.wish.target.count()?;
     let missing = (count.count as usize)
         .checked_sub(have)
         .filter(|missing| *missing > 0)?;
@@ -169,13 +168,10 @@ pub fn shortage_of(view: &dyn View, name: &PlacementName, placement: &Placement)
 
 /// So many of so many have no node.
 pub fn missing(view: &dyn View, name: &PlacementName, placement: &Placement) -> usize {
-    match &placement.wish.target {
-        Target::Count(count) => {
-            let kept = kept(view, name, placement).len();
-            (count.count as usize).saturating_sub(kept)
-        }
-        Target::Nodes(_) | Target::All(_) => 0,
-    }
+    placement.wish.target.count().map_or(0, |count| {
+        let kept = kept(view, name, placement).len();
+        (count.count as usize).saturating_sub(kept)
+    })
 }
 
 pub fn kept(view: &dyn View, name: &PlacementName, placement: &Placement) -> Vec<InstanceKey> {

@@ -183,12 +183,12 @@ pub enum NodeAct {
     EndMaintenance,
     /// These are set; those without a value are taken away.
     Label(BTreeMap<String, Option<String>>),
+    /// It is no part of the cluster any more.
+    Remove,
     /// It is off, somebody says who has seen it.
     ConfirmDead {
         why: String,
     },
-    /// It is no part of the cluster any more.
-    Remove,
 }
 
 impl NodeAct {

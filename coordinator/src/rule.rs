@@ -12,6 +12,7 @@ use mainstay_resource_graph::{
 
 use crate::env::Env;
 use crate::procedure::{self, Procedure};
+use crate::rules;
 
 /// What came of judging a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -283,7 +284,11 @@ impl Rules {
 
     fn with_entry(mut self, new: RuleEntry) -> Self {
         self.entries.retain(|entry| entry.name != new.name);
-        self.entries.push(RuleEntry { users: true, ..new });
+        // What ends abandoned procedures looks when their own rule has had its turn.
+        let last = rules::procedure_over::ProcedureOver::NAME;
+        let at = self.entries.iter().position(|entry| entry.name == last);
+        let at = at.unwrap_or(self.entries.len());
+        self.entries.insert(at, RuleEntry { users: true, ..new });
         self
     }
 

@@ -100,7 +100,7 @@ pub fn status(view: &dyn View) -> Status {
 fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut Status) {
     match &record.vertex {
         Vertex::Cluster(cluster) => held(record, cluster, status),
-        Vertex::Node(node) => count_node(record, node, status),
+        Vertex::Node(node) => count_node(view, record, node, status),
         Vertex::Placement(placement) => {
             if let Key::Placement(name) = &record.key
                 && placement.standing == Standing::Wanted
@@ -174,7 +174,12 @@ fn held(record: &mainstay_resource_graph::Record, cluster: &Cluster, status: &mu
     });
 }
 
-fn count_node(record: &mainstay_resource_graph::Record, node: &Node, status: &mut Status) {
+fn count_node(
+    view: &dyn View,
+    record: &mainstay_resource_graph::Record,
+    node: &Node,
+    status: &mut Status,
+) {
     status.nodes.total += 1;
     let work = |action, at, rule| Work {
         key: record.key.clone(),
@@ -197,7 +202,7 @@ fn count_node(record: &mainstay_resource_graph::Record, node: &Node, status: &mu
         let action = "give it up, unless it is back by then".to_owned();
         status
             .scheduled
-            .push(work(action, node.lost_at, "node_lost"));
+            .push(work(action, verb::given_up_at(view, node), "node_lost"));
     }
     let left_alone = node.strays.values().filter_map(|stray| stray.held.clone());
     for why in left_alone {

@@ -8,7 +8,7 @@ use mainstay_protocol::command::{Order, Reconfigure, Start, Stop, StopManner, St
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
 use mainstay_protocol::report::{Presence, RestartWhen};
 use mainstay_protocol::words::cut;
-use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName, limits};
+use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName, Timestamp, limits};
 use mainstay_resource_graph::{
     CommandVertex, ConfigHash, Desired, Failure, FailureCause, InPlace, Instance, InstanceState,
     Key, Kind, Node, NodeState, Relation, RestartBudget, Txn, Vertex, View, ViewExt, slot_of,
@@ -69,6 +69,13 @@ pub fn end_maintenance(txn: &mut Txn<'_>, node: &NodeName, env: &Env) {
         node.lost_at = away.then(|| env.now + wait);
     })
     .expect("every state of a node may follow itself");
+}
+
+/// When a node that is away is given up; not before the brake says so.
+pub fn given_up_at(view: &dyn View, node: &Node) -> Option<Timestamp> {
+    let brake = view.cluster().and_then(|cluster| cluster.brake);
+    node.lost_at
+        .max(node.lost_at.and(brake.map(|brake| brake.until)))
 }
 
 /// Nobody waits for this node any longer, nor for what may live there.

@@ -381,7 +381,7 @@ pub fn brake_reason(cluster: &Cluster) -> Option<Reason> {
     cluster.brake.as_ref()?;
     Some(Reason::new(
         code::NODES_HELD,
-        "so many nodes are away at once that it is probably the network, or the station itself; none is given up",
+        "so many nodes are away at once that it is probably the network, or the station itself; none is given up for now, and then a few at a time",
     ))
 }
 

@@ -9,5 +9,6 @@ mod large;
 mod leader;
 mod life;
 mod parked;
+mod placing;
 mod properties;
 mod rules;

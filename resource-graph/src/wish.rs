@@ -67,6 +67,13 @@ pub struct Count {
 }
 
 impl Target {
+    pub fn count(&self) -> Option<&Count> {
+        match self {
+            Self::Count(count) => Some(count),
+            Self::Nodes(_) | Self::All(_) => None,
+        }
+    }
+
     /// Whether a node with these labels is meant, or may be.
     pub fn includes(&self, node: &NodeName, labels: &BTreeMap<String, String>) -> bool {
         match self {

@@ -333,7 +333,7 @@ impl Drive {
             match change {
                 Change::Put(record) => {
                     if let (Key::Node(name), Vertex::Node(node)) = (&record.key, &record.vertex)
-                        && node.state == NodeState::AgentDown
+                        && node.state != NodeState::Online
                     {
                         let why = "the coordinator gave it up; it has to come again";
                         self.shared.sessions.close_run(name, node.agent_run, why);

@@ -32,6 +32,9 @@ pub fn of_put(
         let change = match (there, wanted) {
             (None, false) => None,
             (None, true) => Some(started(view, wish, &name, &node, &key)),
+            (Some(instance), false) if chosen.is_some() => {
+                stopped(&key, instance, "there are enough elsewhere")
+            }
             (Some(instance), false) => stopped(&key, instance, "its node is no longer a target"),
             (Some(instance), true) => reconfigured(view, wish, have, &key, instance),
         };

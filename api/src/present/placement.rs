@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mainstay_coordinator::candidates;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::report::RestartWhen;
-use mainstay_protocol::{Generation, PlacementName, Timestamp};
+use mainstay_protocol::{Generation, InstanceKey, PlacementName, Timestamp};
 use mainstay_resource_graph::{
     ConfigHash, Count, Desired, Instance, InstanceState, Key, Made, Placement, RestartPolicy,
     Rollout, Standing, Strategy, Target, Update, Vertex, ViewExt, Wish,
@@ -47,7 +47,7 @@ impl Present<'_> {
             made_by: placement.made.by.clone(),
             made_at: self.live.time(placement.made.at),
             leaving: placement.standing == Standing::Leaving,
-            want: (wanted.len() + candidates::missing(self.view, name, &placement)) as u64,
+            want: self.want(name, &placement, wanted.len()) as u64,
             have: count(&|instance| instance.state.is_up()),
             healthy: count(&Instance::is_healthy),
             state: worst
@@ -140,6 +140,19 @@ impl Present<'_> {
             restart_group: wish.restart_group.as_ref().map(ToString::to_string),
             dropped: None,
         }
+    }
+
+    /// How many are to be: of so many, those that found no node as well.
+    fn want(&self, name: &PlacementName, placement: &Placement, wanted: usize) -> usize {
+        if placement.wish.target.count().is_none() {
+            return wanted;
+        }
+        let kept = candidates::kept(self.view, name, placement);
+        let runs = |key: &&InstanceKey| {
+            let one = self.view.instance(key);
+            one.is_some_and(|one| one.desired == Desired::Running)
+        };
+        kept.iter().filter(runs).count() + candidates::missing(self.view, name, placement)
     }
 
     fn rollout(

@@ -3,6 +3,7 @@
 use mainstay_api::types::{Accepted, MaintenanceRequest, Until};
 use mainstay_api::{Client, Exit, Problem};
 use mainstay_protocol::NodeName;
+use mainstay_protocol::code::{self, Reason};
 
 use super::change::{Settling, settle, show};
 use crate::app::App;
@@ -87,7 +88,7 @@ async fn drain(app: &mut App<'_>, arguments: &DrainArguments) -> Outcome {
         let accepted = client.drain(node.as_str(), reason, arguments.force).await?;
         app.console.say(&accepted.text);
         for instance in &accepted.instances {
-            let moves = is_of_so_many(&client, instance).await?;
+            let moves = moves(&client, instance).await;
             let one = Accepted {
                 instances: vec![instance.clone()],
                 // It ends when another has taken its place: that is decided later, and by a rule.
@@ -114,8 +115,13 @@ async fn drain(app: &mut App<'_>, arguments: &DrainArguments) -> Outcome {
     show(app, &client, rows).await
 }
 
-async fn is_of_so_many(client: &Client, instance: &str) -> Result<bool, Problem> {
+/// Another takes its place. Where nobody can, it stays wanted there, and waits.
+async fn moves(client: &Client, instance: &str) -> bool {
     let placement = instance.split('@').next().unwrap_or(instance);
-    let target = client.placement(placement).await?.target;
-    Ok(target.count.is_some())
+    let short = |reason: &Reason| reason.code == code::TOO_FEW_NODES;
+    match client.placement(placement).await {
+        Ok(found) => found.target.count.is_some() && !found.reason.as_ref().is_some_and(short),
+        // It was deleted meanwhile.
+        Err(_) => true,
+    }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use mainstay_protocol::{StationId, StationRunId};
 use mainstay_resource_graph::{
-    Cluster, Key, Kind, SealedAuthority, Station, StationBegan, StationState, Txn, Vertex, View,
-    ViewExt,
+    Brake, Cluster, Key, Kind, SealedAuthority, Station, StationBegan, StationState, Txn, Vertex,
+    View, ViewExt,
 };
 
 use super::epoch;
@@ -58,6 +58,16 @@ pub fn found(txn: &mut Txn<'_>, found: &Found, env: &Env) {
 /// Nobody is given up before this coordinator could have heard it.
 fn wait_anew(txn: &mut Txn<'_>, env: &Env) {
     let heard_by = env.now + Duration::from_millis(env.settings.grace_ms);
+    if let Some(cluster) = txn.cluster()
+        && let Some(brake) = cluster.brake.clone()
+    {
+        // It may be this station that is alone: it holds them for as long as the one before it did.
+        let until = env.now + Duration::from_millis(env.settings.brake_ms);
+        let until = until.max(brake.until);
+        let brake = Some(Brake { until, ..brake });
+        txn.put(Key::Cluster, Vertex::Cluster(Cluster { brake, ..cluster }))
+            .expect("a cluster has no transitions");
+    }
     for key in txn.keys(Kind::Node) {
         let Key::Node(name) = key else { continue };
         let lost_at = txn.node(&name).and_then(|node| node.lost_at);

@@ -171,7 +171,12 @@ fn start(txn: &mut Txn<'_>, wish: &StartPlacement, env: &Env) -> Result_ {
 fn widened(have: &Target, wish: &StartPlacement) -> Result<Target, Refusal> {
     match (have, &wish.on) {
         (_, StartOn::All) => Ok(Target::All(BTreeMap::new())),
-        (Target::Count(_), StartOn::Count(count)) => Ok(Target::Count(count.clone())),
+        // Another number; what else was said of where they may be stands.
+        (Target::Count(have), StartOn::Count(count)) => Ok(Target::Count(Count {
+            count: count.count,
+            on: have.on.clone(),
+            spread: count.spread.clone().or_else(|| have.spread.clone()),
+        })),
         (Target::All(labels), StartOn::Nodes(_)) if labels.is_empty() => Ok(have.clone()),
         (Target::All(_) | Target::Count(_), StartOn::Nodes(_))
         | (Target::All(_) | Target::Nodes(_), StartOn::Count(_)) => {
@@ -302,24 +307,33 @@ fn wake_one(txn: &mut Txn<'_>, key: &InstanceKey) -> String {
 /// Those that stay, and those that `place` is about to make; and whoever says no to the others.
 fn wake_so_many(txn: &mut Txn<'_>, wish: &StartPlacement, count: &Count) -> Recorded {
     let placement = txn.placement(&wish.name).expect("it was just written");
-    let mut kept = candidates::kept(txn, &wish.name, &placement);
+    // Woken first: what somebody stopped stays on a node that it leaves as soon as it is wanted to run.
+    let mut woken = BTreeMap::new();
+    for key in candidates::kept(txn, &wish.name, &placement) {
+        let text = wake_one(txn, &key);
+        woken.insert(key, text);
+    }
+    let kept = candidates::kept(txn, &wish.name, &placement);
     let going = candidates::surplus(txn, &wish.name, (count, &kept));
-    kept.retain(|key| !going.contains(key));
-    let chosen = candidates::best(txn, &wish.name, &placement, (count, &kept));
-    let mut said: Vec<String> = kept.iter().map(|key| wake_one(txn, key)).collect();
-    for node in chosen {
+    let mut said = Vec::new();
+    let mut keys = Vec::new();
+    for key in kept.iter().filter(|key| !going.contains(key)) {
+        said.extend(woken.remove(key));
+        keys.push(key.clone());
+    }
+    for node in candidates::best(txn, &wish.name, &placement, (count, &kept)) {
         let key = InstanceKey::new(node, wish.name.clone());
         said.push(format!("{key} is to start"));
-        kept.push(key);
+        keys.push(key);
     }
     said.extend(going.iter().map(|key| format!("{key} is to stop")));
     said.extend(candidates::shortage(
         txn,
         &wish.name,
         &placement,
-        kept.len(),
+        keys.len(),
     ));
-    recorded(kept, said.join("; "))
+    recorded(keys, said.join("; "))
 }
 
 fn known(txn: &Txn<'_>, key: &InstanceKey) -> Result<Instance, Refusal> {

@@ -199,7 +199,7 @@ fn compare(
         starting_again(txn, key, env);
         return;
     }
-    if !file_goes_on || is_lost(instance) {
+    if !file_goes_on || ended_with_its_file(instance) {
         let text = format!("{} came back without what it hosted", key.node);
         cut_off(
             txn,
@@ -210,7 +210,7 @@ fn compare(
         );
         return;
     }
-    if !instance.state.out_of_sight().is_some() {
+    if instance.state.out_of_sight().is_none() {
         return;
     }
     match stop_among(believed.open) {
@@ -225,7 +225,7 @@ fn compare(
 }
 
 /// Its node came back with a void file: it is gone, whatever the node says later of what it has by then.
-fn is_lost(instance: &Instance) -> bool {
+fn ended_with_its_file(instance: &Instance) -> bool {
     instance.state.out_of_sight().is_some()
         && instance
             .reason
@@ -258,7 +258,7 @@ fn restore(
     live: &LiveInstance,
     env: &Env,
 ) {
-    if !instance.state.out_of_sight().is_some() {
+    if instance.state.out_of_sight().is_none() {
         return;
     }
     let stop = stop_among(open);
@@ -485,7 +485,7 @@ pub fn agent_gone(
     .expect("Online leads to AgentDown");
     for key in txn.instances_on(name) {
         let instance = txn.instance(&key).expect("the index named it");
-        if instance.state.may_be_live() && !is_lost(&instance) {
+        if instance.state.may_be_live() && !ended_with_its_file(&instance) {
             let text = format!("{name} is away: {text}");
             let reason = Reason::new(code::NODE_AWAY, text).about(Key::Node(name.clone()));
             cut_off(txn, &key, &instance, reason, env);

@@ -12,7 +12,7 @@ mod name_conflict;
 mod node_lost;
 mod node_return;
 mod place;
-mod procedure_over;
+pub(crate) mod procedure_over;
 mod quarantine;
 mod reconfigure;
 mod release;

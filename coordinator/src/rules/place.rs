@@ -42,9 +42,8 @@ impl Rule for Place {
             }
             // It is free for whoever found no node for want of it.
             Key::Name(_) if view.record(changed).is_none() => {
-                placements(view, |name, placement| match &placement.wish.target {
-                    Target::Count(count) => view.instances_of(name).len() < count.count as usize,
-                    Target::Nodes(_) | Target::All(_) => false,
+                placements(view, |name, placement| {
+                    candidates::missing(view, name, placement) > 0
                 })
             }
             _ => Vec::new(),
@@ -86,8 +85,7 @@ fn is_moving(view: &dyn View, key: &InstanceKey) -> bool {
     let leaves = view
         .node(&key.node)
         .is_some_and(|node| node.state == NodeState::Lost || node.care.drains().is_some());
-    let target = |placement: Placement| matches!(placement.wish.target, Target::Count(_));
-    leaves && view.placement(&key.placement).is_some_and(target)
+    leaves && candidates::is_of_so_many(view, &key.placement)
 }
 
 fn named(subject: &PlacementName, placement: &Placement, txn: &mut Txn<'_>, env: &Env) -> Verdict {

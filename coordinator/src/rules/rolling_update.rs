@@ -167,6 +167,10 @@ fn survey(subject: &PlacementName, placement: &Placement, gate: &Gate, txn: &Txn
         let Some(instance) = txn.instance(&key) else {
             continue;
         };
+        // Another has taken its place; it ends when its node is back.
+        if instance.desired == Desired::Absent && instance.state.out_of_sight().is_some() {
+            continue;
+        }
         let config = placement.wish.config_on(&key.node);
         if !has_been_told(&instance, config) {
             not_told(key, &instance, &mut parts);
@@ -227,7 +231,7 @@ fn told(
         InstanceState::Stopped { by_itself: true } => parts.done += 1,
         // Whether it is healthy cannot be known; nor can it be blamed.
         InstanceState::Unknown { .. } => parts.changing += 1,
-        // Nobody waits for it.
+        // The others go on without it.
         InstanceState::Lost { .. } => parts.away += 1,
         InstanceState::Running if instance.wanted.is_none() && verb::is_healthy(instance) => {
             let healthy = instance.healthy_since.unwrap_or(gate.told).max(gate.told);

@@ -40,8 +40,10 @@ impl Rule for StormBrake {
             return Verdict::Nothing;
         };
         let nodes = Nodes::count(txn);
-        match (nodes.are_in_a_storm(), cluster.brake.is_some()) {
-            (true, false) => {
+        // Once it gives them up a few at a time, it does so to the last.
+        let goes_on = |brake: &Brake| brake.until <= env.now && nodes.away > 0;
+        match (nodes.are_in_a_storm(), &cluster.brake) {
+            (true, None) => {
                 let until = env.now + Duration::from_millis(env.settings.brake_ms);
                 let since = env.now;
                 set(txn, cluster, Some(Brake { since, until }));
@@ -51,7 +53,7 @@ impl Rule for StormBrake {
                 );
                 Verdict::did(code::NODES_HELD, text)
             }
-            (false, true) => {
+            (false, Some(brake)) if !goes_on(brake) => {
                 set(txn, cluster, None);
                 let text = format!(
                     "{} of {} nodes are away: no more than may be",
@@ -59,7 +61,7 @@ impl Rule for StormBrake {
                 );
                 Verdict::did(code::NODES_RELEASED, text)
             }
-            (true, true) | (false, false) => Verdict::Nothing,
+            (true, Some(_)) | (false, _) => Verdict::Nothing,
         }
     }
 }

@@ -8,8 +8,8 @@ use mainstay_resource_graph::{
 };
 
 use super::{SystemWill, wants_running};
-use crate::candidates;
 use crate::rules::stop_escalate;
+use crate::{candidates, verb};
 
 /// What somebody still reads before running it.
 const COMMAND_BYTES_MAX: usize = 300;
@@ -100,13 +100,13 @@ fn out_of_sight(
 fn moves_at(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Option<Timestamp> {
     let waits = matches!(facts.state, InstanceState::Unknown { .. });
     let moves = waits && candidates::is_of_so_many(view, &key.placement);
-    view.node(&key.node).filter(|_| moves)?.lost_at
+    verb::given_up_at(view, &view.node(&key.node).filter(|_| moves)?)
 }
 
 /// Of a node that is away.
 pub fn gives_up(view: &dyn View, key: &Key) -> Option<SystemWill> {
     let Key::Node(name) = key else { return None };
-    let at = view.node(name)?.lost_at?;
+    let at = verb::given_up_at(view, &view.node(name)?)?;
     Some(SystemWill {
         action: "give it up, unless it is back by then".to_owned(),
         at: Some(at),

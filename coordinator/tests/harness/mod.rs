@@ -8,7 +8,7 @@ mod node;
 mod print;
 pub mod script;
 mod types;
-mod wishes;
+pub mod wishes;
 mod world;
 
 pub use log::Mode;

@@ -170,8 +170,14 @@ impl World {
             let late = judge::full_pass(self.graph(), &self.rules, &entry);
             let revision = self.graph().revision();
             assert_eq!(
-                late, None,
-                "a full pass after the entry of revision {revision} writes"
+                late,
+                None,
+                "a full pass after the entry of revision {revision} writes; it was {:#?}",
+                entry
+                    .decisions
+                    .iter()
+                    .map(|one| format!("{} {:?}", one.rule, one))
+                    .collect::<Vec<_>>()
             );
         }
         if self.checks {

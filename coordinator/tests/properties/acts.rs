@@ -133,7 +133,7 @@ pub fn carry_out(world: &mut World, act: &Act) {
             name,
             on,
         } => {
-            let on = pick(&["n1", "n2", "n1,n2", "all"], on);
+            let on = pick(&["n1", "n2", "n1,n2", "all", "so-many:1", "so-many:2"], on);
             let service_type = pick(&TYPES, service_type);
             let holds = (name % 5 == 0 && service_type == "noisy").then_some("greeter");
             world.ask(start(service_type, pick(&NAMES, name), on, holds, ""));
@@ -189,7 +189,8 @@ pub fn carry_out(world: &mut World, act: &Act) {
     world.run();
 }
 
-const SAID: [&str; 11] = [
+const SAID: [&str; 12] = [
+    "confirm-dead NODE",
     "cordon NODE",
     "drain NODE",
     "drain NODE force",

@@ -175,7 +175,7 @@ fn runs_elsewhere(txn: &Txn<'_>, placement: &PlacementName, node: &NodeName) -> 
 fn moves(txn: &Txn<'_>, name: &PlacementName) -> bool {
     let placement = txn.placement(name).expect("it has instances");
     let takes_it = || candidates::answers(txn, name, &placement);
-    matches!(placement.wish.target, Target::Count(_)) && takes_it().values().any(Option::is_none)
+    placement.wish.target.count().is_some() && takes_it().values().any(Option::is_none)
 }
 
 fn uncordon(txn: &mut Txn<'_>, node: &NodeName) -> Result_ {
