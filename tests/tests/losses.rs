@@ -31,7 +31,7 @@ fn instances(cluster: &Cluster, state: &str) -> Vec<String> {
         .collect()
 }
 
-const SLEEPS: &str = r#"--config command='["/bin/sh","-c","exec sleep 100000"]'"#;
+const SLEEPS: &str = r#"--config 'command=["/bin/sh","-c","exec sleep 100000"]'"#;
 
 // proves: S23, B8
 #[test]
