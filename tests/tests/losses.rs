@@ -27,7 +27,12 @@ fn instances(cluster: &Cluster, state: &str) -> Vec<String> {
     let all = cluster.list("get instances web");
     let right = all.iter().filter(|one| one["state"] == state);
     right
-        .map(|one| one["node"].as_str().unwrap().to_owned())
+        .map(|one| {
+            one["node"]
+                .as_str()
+                .expect("an instance names its node")
+                .to_owned()
+        })
         .collect()
 }
 

@@ -47,13 +47,13 @@ impl Present<'_> {
             made_by: placement.made.by.clone(),
             made_at: self.live.time(placement.made.at),
             leaving: placement.standing == Standing::Leaving,
-            want: self.want(name, &placement, wanted.len()) as u64,
+            want: self.want(name, placement, wanted.len()) as u64,
             have: count(&|instance| instance.state.is_up()),
             healthy: count(&Instance::is_healthy),
             state: worst
                 .map_or("Stopped", |instance| instance.state.as_str())
                 .to_owned(),
-            reason: candidates::shortage_of(self.view, name, &placement)
+            reason: candidates::shortage_of(self.view, name, placement)
                 .map(|text| Reason::new(code::TOO_FEW_NODES, text))
                 .or_else(|| worst.and_then(|instance| instance.reason.clone()))
                 .or_else(|| placement.rollout.as_ref()?.halted.clone())

@@ -55,6 +55,7 @@ fn every_command_that_other_crates_advise_parses() {
         "node/n1",
         "3fa9c2",
         "1048576",
+        "3",
         "running",
         "status",
     ];

@@ -219,14 +219,15 @@ fn for_name(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<String>
 /// A wish for the same once more; none where its configuration is too long for a line that somebody should type.
 fn start_again(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Option<String> {
     let placement = view.placement(&key.placement)?;
-    let where_ = match &placement.wish.target {
-        Target::Count(count) => format!("--count {}", count.count),
-        Target::Nodes(_) | Target::All(_) => format!("--on {}", key.node),
+    let (of, name) = (&facts.service_type, &key.placement);
+    let mut command = match &placement.wish.target {
+        Target::Count(count) => {
+            format!("mainstay start {of} --name {name} --count {}", count.count)
+        }
+        Target::Nodes(_) | Target::All(_) => {
+            format!("mainstay start {of} --name {name} --on {}", key.node)
+        }
     };
-    let mut command = format!(
-        "mainstay start {} --name {} {where_}",
-        facts.service_type, key.placement
-    );
     let declared = view.service_type(&facts.service_type)?.declaration;
     if declared.holds.is_none() && facts.name.as_str() != key.placement.as_str() {
         command.push_str(&format!(" --holds {}", facts.name));
