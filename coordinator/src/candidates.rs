@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::words::several;
-use mainstay_protocol::{InstanceKey, NodeName, PlacementName, SlotName};
+use mainstay_protocol::{InstanceKey, NodeName, PlacementName, SlotName, TypeName};
 use mainstay_resource_graph::{
     Count, Desired, Instance, InstanceState, Key, Kind, NameKey, Node, NodeState, Placement,
     Vertex, View, ViewExt,
@@ -16,11 +16,20 @@ use crate::verb;
 const NOES_SAID: usize = 8;
 
 /// Its type's one name, else the one the placement asks for, else the placement's own.
-pub fn slot_name(view: &dyn View, name: &PlacementName, placement: &Placement) -> SlotName {
-    view.service_type(&placement.service_type)
+pub fn slot_name(
+    view: &dyn View,
+    name: &PlacementName,
+    (of, asked): (&TypeName, Option<&SlotName>),
+) -> SlotName {
+    view.service_type(of)
         .and_then(|found| found.declaration.holds)
-        .or_else(|| placement.holds.clone())
+        .or_else(|| asked.cloned())
         .unwrap_or_else(|| SlotName::new(name.as_str()).expect("one grammar of names"))
+}
+
+/// What is one of so many there goes elsewhere.
+pub fn is_left(node: &Node) -> bool {
+    node.state == NodeState::Lost || node.care.drains().is_some()
 }
 
 /// An instance that counts: its node may have it, and has not gone. What somebody stopped stays where it is.
@@ -32,7 +41,7 @@ pub fn keeps(view: &dyn View, placement: &Placement, key: &InstanceKey, one: &In
         && match one.desired {
             Desired::Absent => false,
             Desired::Stopped => true,
-            Desired::Running => node.state != NodeState::Lost && node.care.drains().is_none(),
+            Desired::Running => !is_left(&node),
         }
 }
 
@@ -51,13 +60,11 @@ pub fn awaits_successor(view: &dyn View, key: &InstanceKey) -> bool {
             return false;
         };
         let waits = one.reason.as_ref().map(|reason| &reason.code);
-        let begins = match one.state {
-            InstanceState::Pending | InstanceState::Starting => true,
-            // What it depends on may be moving as well.
-            InstanceState::Blocked => waits == Some(&code::DEPENDENCY_NOT_READY),
-            _ => false,
-        };
-        begins
+        // What it depends on may be moving as well.
+        let gated =
+            one.state == InstanceState::Blocked && waits == Some(&code::DEPENDENCY_NOT_READY);
+        let begins = matches!(one.state, InstanceState::Pending | InstanceState::Starting);
+        (begins || gated)
             && node.state == NodeState::Online
             && verb::kept_down(view, other).is_none()
             && keeps(view, &placement, other, &one)
@@ -98,7 +105,8 @@ pub fn against(
         let text = format!("{key} does not have the type {}", placement.service_type);
         return no(code::TYPE_NOT_PROVIDED, text);
     }
-    let slot = NameKey::new(key.clone(), slot_name(view, name, placement));
+    let (of, asked) = (&placement.service_type, placement.holds.as_ref());
+    let slot = NameKey::new(key.clone(), slot_name(view, name, (of, asked)));
     let holder = view
         .holder(&slot)
         .filter(|holder| holder.placement != *name);
@@ -135,17 +143,16 @@ pub fn answers(
     answers
 }
 
-/// What is said of those of so many that have no node, with what every node says.
+/// What is said of so many that have no node, with what every node says.
 pub fn shortage(
     view: &dyn View,
     name: &PlacementName,
     placement: &Placement,
-    have: usize,
+    missing: usize,
 ) -> Option<String> {
-    let count = placement.wish.target.count()?;
-    let missing = (count.count as usize)
-        .checked_sub(have)
-        .filter(|missing| *missing > 0)?;
+    if missing == 0 {
+        return None;
+    }
     let noes: Vec<Reason> = answers(view, name, placement)
         .into_values()
         .flatten()
@@ -163,7 +170,7 @@ pub fn shortage(
 
 /// The same of what is there.
 pub fn shortage_of(view: &dyn View, name: &PlacementName, placement: &Placement) -> Option<String> {
-    shortage(view, name, placement, kept(view, name, placement).len())
+    shortage(view, name, placement, missing(view, name, placement))
 }
 
 /// So many of so many have no node.

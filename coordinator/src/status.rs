@@ -163,9 +163,10 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
 fn held(record: &mainstay_resource_graph::Record, cluster: &Cluster, status: &mut Status) {
     let Some(brake) = &cluster.brake else { return };
     let reason = why::brake_reason(cluster);
-    status
-        .problems
-        .push(problem(record, reason, record.key.clone()));
+    status.problems.push(Problem {
+        since: brake.since,
+        ..problem(record, reason, record.key.clone())
+    });
     status.scheduled.push(Work {
         key: record.key.clone(),
         action: "give up those that are still away, a few at a time".to_owned(),

@@ -121,6 +121,10 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
         },
         Vertex::Cluster(cluster) => Cause {
             reason: brake_reason(cluster),
+            since: cluster
+                .brake
+                .as_ref()
+                .map_or(record.since, |brake| brake.since),
             ..plain(&record, &describe::record(&record))
         },
         Vertex::Outbox(_)

@@ -95,24 +95,22 @@ impl World {
             return Ok(());
         }
         let carers = &mut self.carers;
-        if carers.dice.per_mille(250) {
-            let count = carers.dice.between(1, 4) as u32;
-            let after = carers.dice.between(500, 3_000) * MS;
-            self.queue.put(self.now + after, Happening::CarerActs);
-            return self.order(so_many(count));
-        }
-        if carers.dice.per_mille(150) {
-            let after = carers.dice.between(500, 3_000) * MS;
-            self.queue.put(self.now + after, Happening::CarerActs);
-            return self.confirms_dead();
-        }
-        let at = carers.dice.below(self.nodes.len() as u64) as usize;
-        let after = carers.dice.between(1_000, 8_000) * MS;
-        let (fault, act) = carers.think();
+        let after = carers.dice.between(500, 6_000) * MS;
         self.queue.put(self.now + after, Happening::CarerActs);
-        let node = self.nodes[at].name.clone();
-        self.counts.fault(fault);
-        self.say_of(node, act)
+        match carers.dice.below(8) {
+            0 | 1 => {
+                let count = carers.dice.between(1, 4) as u32;
+                self.order(so_many(count))
+            }
+            2 => self.confirms_dead(),
+            _ => {
+                let at = carers.dice.below(self.nodes.len() as u64) as usize;
+                let (fault, act) = carers.think();
+                let node = self.nodes[at].name.clone();
+                self.counts.fault(fault);
+                self.say_of(node, act)
+            }
+        }
     }
 
     /// What was said and never answered may still come about after this was called: it is called until nothing is left.

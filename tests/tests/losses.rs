@@ -6,11 +6,18 @@ use mainstay_tests::{Cluster, DevOptions, outside, signal, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
-fn cluster() -> Cluster {
-    Cluster::with(&DevOptions {
+/// One cluster of three nodes with so many of `web`.
+fn with_so_many(count: usize) -> Cluster {
+    let cluster = Cluster::with(&DevOptions {
         nodes: 3,
         ..DevOptions::default()
-    })
+    });
+    cluster
+        .sh(&format!(
+            "start process --name web --count {count} {SLEEPS}"
+        ))
+        .ok();
+    cluster
 }
 
 fn lives(pid: u32) -> bool {
@@ -41,10 +48,7 @@ const SLEEPS: &str = r#"--config 'command=["/bin/sh","-c","exec sleep 100000"]'"
 // proves: S23, B8
 #[test]
 fn one_of_so_many_runs_elsewhere_when_its_node_stands_still_and_the_old_one_ends_when_it_is_back() {
-    let cluster = cluster();
-    cluster
-        .sh(&format!("start process --name web --count 2 {SLEEPS}"))
-        .ok();
+    let cluster = with_so_many(2);
     assert_eq!(instances(&cluster, "Running"), ["n1", "n2"]);
     let old = pid_of(&cluster.until_state("web@n2", "Running"));
 
@@ -82,10 +86,7 @@ fn one_of_so_many_runs_elsewhere_when_its_node_stands_still_and_the_old_one_ends
 // acceptance: issue 5, line 3
 #[test]
 fn a_station_that_hears_most_nodes_no_more_gives_none_up_and_nothing_moves() {
-    let cluster = cluster();
-    cluster
-        .sh(&format!("start process --name web --count 3 {SLEEPS}"))
-        .ok();
+    let cluster = with_so_many(3);
     let pids =
         ["n2", "n3"].map(|node| pid_of(&cluster.until_state(&format!("web@{node}"), "Running")));
     let agents = ["n2", "n3"].map(|node| cluster.agent_pid(node));
@@ -128,10 +129,7 @@ fn a_station_that_hears_most_nodes_no_more_gives_none_up_and_nothing_moves() {
 // proves: S25
 #[test]
 fn a_drained_node_gives_one_of_so_many_away_before_it_ends_and_too_few_nodes_are_told_of() {
-    let cluster = cluster();
-    cluster
-        .sh(&format!("start process --name web --count 2 {SLEEPS}"))
-        .ok();
+    let cluster = with_so_many(2);
     let old = pid_of(&cluster.until_state("web@n1", "Running"));
     cluster.sh("node drain n1 --reason 'a new disk'").ok();
     assert!(!lives(old), "it has ended when the command is over");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use mainstay_coordinator::{PlacementWish, candidates, config};
-use mainstay_protocol::{InstanceKey, NodeName, PlacementName, SlotName, Timestamp};
+use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Timestamp};
 use mainstay_resource_graph::{
     Desired, Instance, InstanceState, Key, Kind, Made, NameKey, Node, NodeState, Placement,
     Strategy, Target, Update, View, ViewExt, Wish,
@@ -111,21 +111,13 @@ fn started(
         let text = format!("stays Blocked: {name} does not have the type");
         return change(key, InstanceAct::Start, text);
     }
-    let slot = slot(view, wish);
-    let holder = slot.and_then(|slot| {
-        let holder = view.holder(&NameKey::new(name.clone(), slot.clone()))?;
-        (holder != *key).then(|| format!("waits for the name {slot}, which {holder} holds"))
-    });
-    change(key, InstanceAct::Start, holder.unwrap_or_default())
-}
-
-/// The name an instance takes on its node.
-fn slot(view: &dyn View, wish: &PlacementWish) -> Option<SlotName> {
-    let declaration = view.service_type(&wish.service_type)?.declaration;
-    declaration
-        .holds
-        .or_else(|| wish.holds.clone())
-        .or_else(|| wish.name.as_str().parse().ok())
+    let asked = (&wish.service_type, wish.holds.as_ref());
+    let slot = candidates::slot_name(view, &wish.name, asked);
+    let holder = view.holder(&NameKey::new(name.clone(), slot.clone()));
+    let waits = holder
+        .filter(|holder| holder != key)
+        .map(|holder| format!("waits for the name {slot}, which {holder} holds"));
+    change(key, InstanceAct::Start, waits.unwrap_or_default())
 }
 
 fn reconfigured(

@@ -54,14 +54,8 @@ pub enum NodeCommand {
     ConfirmDead {
         #[arg(value_name = "NODE", value_parser = values::node)]
         node: NodeName,
-        /// What others shall know about it
-        #[arg(
-            long,
-            value_name = "TEXT",
-            default_value = "",
-            hide_default_value = true
-        )]
-        reason: String,
+        #[command(flatten)]
+        reason: Reason,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -84,14 +78,20 @@ pub enum NodeCommand {
 pub struct SayArguments {
     #[arg(value_name = "NODE", required = true, value_parser = values::node)]
     pub nodes: Vec<NodeName>,
+    #[command(flatten)]
+    pub reason: Reason,
+}
+
+#[derive(Debug, Args)]
+pub struct Reason {
     /// What others shall know about it
     #[arg(
-        long,
+        long = "reason",
         value_name = "TEXT",
         default_value = "",
         hide_default_value = true
     )]
-    pub reason: String,
+    pub text: String,
 }
 
 #[derive(Debug, Args)]
@@ -130,14 +130,8 @@ pub enum MaintenanceCommand {
         /// It ends by itself after so long; else with `maintenance off`
         #[arg(long = "for", value_name = "TIME", value_parser = values::duration)]
         within: Option<Duration>,
-        /// What others shall know about it
-        #[arg(
-            long,
-            value_name = "TEXT",
-            default_value = "",
-            hide_default_value = true
-        )]
-        reason: String,
+        #[command(flatten)]
+        reason: Reason,
     },
     /// Judge what is on a node again
     #[command(after_help = "Example:\n  mainstay maintenance off node/n2")]

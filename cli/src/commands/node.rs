@@ -18,7 +18,11 @@ pub async fn run(app: &mut App<'_>, arguments: NodeArguments) -> Outcome {
     match arguments.command {
         NodeCommand::Cordon(say) => {
             for node in &say.nodes {
-                accept(app, node, client.cordon(node.as_str(), &say.reason).await)?;
+                accept(
+                    app,
+                    node,
+                    client.cordon(node.as_str(), &say.reason.text).await,
+                )?;
             }
         }
         NodeCommand::Drain(drain) => return self::drain(app, &drain).await,
@@ -39,7 +43,7 @@ pub async fn run(app: &mut App<'_>, arguments: NodeArguments) -> Outcome {
                 app.console.say("nothing was said");
                 return Ok(Exit::Ok);
             }
-            let dead = client.confirm_dead(node.as_str(), &reason).await;
+            let dead = client.confirm_dead(node.as_str(), &reason.text).await;
             accept(app, &node, dead)?;
         }
         NodeCommand::Remove { node, yes } => {
@@ -63,6 +67,7 @@ pub async fn maintenance(app: &mut App<'_>, arguments: MaintenanceArguments) -> 
             reason,
         } => {
             let for_ms = within.map(|within| u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
+            let reason = reason.text;
             let request = MaintenanceRequest { reason, for_ms };
             accept(app, &node, client.maintain(node.as_str(), &request).await)
         }
@@ -84,7 +89,7 @@ async fn drain(app: &mut App<'_>, arguments: &DrainArguments) -> Outcome {
     let client = app.client().await?;
     let (mut ending, mut moving) = (Vec::new(), Vec::new());
     for node in &arguments.say.nodes {
-        let reason = &arguments.say.reason;
+        let reason = &arguments.say.reason.text;
         let accepted = client.drain(node.as_str(), reason, arguments.force).await?;
         app.console.say(&accepted.text);
         for instance in &accepted.instances {

@@ -327,12 +327,8 @@ fn wake_so_many(txn: &mut Txn<'_>, wish: &StartPlacement, count: &Count) -> Reco
         keys.push(key);
     }
     said.extend(going.iter().map(|key| format!("{key} is to stop")));
-    said.extend(candidates::shortage(
-        txn,
-        &wish.name,
-        &placement,
-        keys.len(),
-    ));
+    let missing = (count.count as usize).saturating_sub(keys.len());
+    said.extend(candidates::shortage(txn, &wish.name, &placement, missing));
     recorded(keys, said.join("; "))
 }
 

@@ -82,10 +82,9 @@ fn placements(
 
 /// One of so many, on a node that it leaves.
 fn is_moving(view: &dyn View, key: &InstanceKey) -> bool {
-    let leaves = view
-        .node(&key.node)
-        .is_some_and(|node| node.state == NodeState::Lost || node.care.drains().is_some());
-    leaves && candidates::is_of_so_many(view, &key.placement)
+    let leaves = view.node(&key.node);
+    leaves.is_some_and(|node| candidates::is_left(&node))
+        && candidates::is_of_so_many(view, &key.placement)
 }
 
 fn named(subject: &PlacementName, placement: &Placement, txn: &mut Txn<'_>, env: &Env) -> Verdict {
@@ -250,7 +249,8 @@ fn targets(placement: &Placement, txn: &Txn<'_>) -> BTreeSet<NodeName> {
 }
 
 fn make(txn: &mut Txn<'_>, key: &InstanceKey, placement: &Placement, env: &Env) {
-    let name = candidates::slot_name(txn, &key.placement, placement);
+    let asked = (&placement.service_type, placement.holds.as_ref());
+    let name = candidates::slot_name(txn, &key.placement, asked);
     let before_first = Incarnation {
         epoch: env.leadership.epoch,
         // Its own beginning: a node keeps the floor of a namesake that was here before.

@@ -176,7 +176,7 @@ impl World {
                 entry
                     .decisions
                     .iter()
-                    .map(|one| format!("{} {:?}", one.rule, one))
+                    .map(print::decision_line)
                     .collect::<Vec<_>>()
             );
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_coordinator::candidates;
 use mainstay_protocol::{NodeName, PlacementName};
-use mainstay_resource_graph::{Desired, ViewExt};
+use mainstay_resource_graph::{Desired, View, ViewExt};
 use proptest::prelude::*;
 
 use crate::harness::{World, care, wishes};
@@ -95,7 +95,7 @@ fn world_of(nodes: &[Made]) -> World {
 
 fn placed(world: &World) -> BTreeSet<NodeName> {
     let web: PlacementName = "web".parse().unwrap();
-    let keys = mainstay_resource_graph::View::instances_of(world.graph(), &web);
+    let keys = world.graph().instances_of(&web);
     keys.into_iter()
         .filter(|key| {
             let one = world.graph().instance(key).unwrap();
