@@ -26,8 +26,9 @@ pub struct StartArguments {
     /// So many, on nodes that the cluster chooses; one whose node is lost or drained is replaced
     #[arg(long, value_name = "COUNT", value_parser = values::instance_count)]
     pub count: Option<u32>,
+    // That `--count` is missing is not told beside what it conflicts with.
     /// Spread them over the values of this label
-    #[arg(long, value_name = "LABEL-NAME", requires = "count", value_parser = values::label_name)]
+    #[arg(long, value_name = "LABEL-NAME", requires = "count", conflicts_with_all = ["on", "all"], value_parser = values::label_name)]
     pub spread: Option<String>,
     /// The placement's name; else the type's
     #[arg(long, value_name = "NAME", value_parser = values::placement)]
