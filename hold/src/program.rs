@@ -7,15 +7,18 @@
 //!   clear --slot DIR      kills what a hold that was killed has left behind
 //! ```
 
+mod alarm;
 mod arguments;
 mod ask;
 mod clients;
 mod end;
 mod hold;
+mod ladder;
 mod memory;
 mod notify;
 mod stage;
 mod start;
+mod stop;
 mod streams;
 
 use std::process::ExitCode;

@@ -29,24 +29,6 @@ pub fn not_started(report: &[u8]) -> Option<NotStarted> {
     })
 }
 
-const SIGNALS: [(&str, Signal); 10] = [
-    ("TERM", Signal::TERM),
-    ("INT", Signal::INT),
-    ("QUIT", Signal::QUIT),
-    ("HUP", Signal::HUP),
-    ("USR1", Signal::USR1),
-    ("USR2", Signal::USR2),
-    ("WINCH", Signal::WINCH),
-    ("ABRT", Signal::ABORT),
-    ("CONT", Signal::CONT),
-    ("KILL", Signal::KILL),
-];
-
-pub fn signal_named(name: &str) -> Option<Signal> {
-    let known = SIGNALS.iter().find(|(known, _)| *known == name);
-    known.map(|(_, signal)| *signal)
-}
-
 /// What allocators and runtimes say when they are given no more memory.
 const OUT_OF_MEMORY: [&str; 6] = [
     "out of memory",
@@ -117,8 +99,8 @@ impl Hold {
             boot_id: self.state.boot_id.clone(),
             process: self.state.process,
             how: self.how(status, &stderr_tail),
-            asked: self.stop.is_some(),
-            killed: self.killed,
+            asked: self.stop.asked,
+            killed: self.stop.killed,
             ran_ms: milliseconds(ran),
             ended_unix_ms: now.map_or(0, milliseconds),
             leftovers: self.leftovers,
@@ -132,7 +114,7 @@ impl Hold {
             return How::NotStarted { doing, errno, text };
         }
         let (code, signal) = (status.exit_status(), status.terminating_signal());
-        if code != Some(0) && !self.killed && self.ran_out_of_memory(stderr_tail) {
+        if code != Some(0) && !self.stop.killed && self.ran_out_of_memory(stderr_tail) {
             return How::OutOfMemory { signal, code };
         }
         match (code, signal) {
@@ -153,7 +135,7 @@ impl Hold {
     }
 }
 
-fn milliseconds(span: Duration) -> u64 {
+pub(super) fn milliseconds(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -167,7 +149,5 @@ mod tests {
         let cannot = not_started(line).unwrap();
         assert_eq!((cannot.doing.as_str(), cannot.errno), ("running /x", 2));
         assert_eq!(not_started(b""), None);
-        assert_eq!(signal_named("TERM"), Some(Signal::TERM));
-        assert_eq!(signal_named("SIGTERM"), None);
     }
 }

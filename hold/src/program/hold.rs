@@ -6,7 +6,6 @@
 //!      +------------------+------------------+--> Clearing --nothing is left--> exit file, exit event, end
 //! ```
 
-use std::collections::VecDeque;
 use std::fs;
 use std::io::{ErrorKind, PipeReader, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,16 +14,17 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use mainstay_hold::{
-    Event, Fields, Log, Phase, ProcessId, Request, Slot, SlotLock, Spec, State, Step, limits,
-    processes,
+    Event, Fields, Log, Phase, ProcessId, Request, Slot, SlotLock, Spec, State, limits, processes,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, wait};
 
 use super::clients::Clients;
 use super::end::{self, NotStarted};
+use super::ladder::rungs;
 use super::memory::Group;
 use super::notify::Notify;
+use super::stop::Stop;
 use super::streams::{LineWatch, Stream, Turn};
 
 /// What a hold holds.
@@ -55,8 +55,7 @@ pub struct Hold {
     /// What the second stage could not do.
     pub(super) not_started: Option<NotStarted>,
     report: Vec<u8>,
-    pub(super) stop: Option<Ladder>,
-    pub(super) killed: bool,
+    pub(super) stop: Stop,
     /// How the process ended; what is left of it is being cleared.
     pub(super) status: Option<(WaitStatus, Instant)>,
     pub(super) leftovers: u32,
@@ -65,17 +64,12 @@ pub struct Hold {
     ticked: Instant,
 }
 
-/// A stop under way.
-pub(super) struct Ladder {
-    steps: VecDeque<(Signal, Duration)>,
-    due: Option<Instant>,
-}
-
 /// What can be ready.
 #[derive(Debug, Clone, Copy)]
 enum Source {
     Process,
     Report,
+    Alarm,
     Stream(usize),
     Notify,
     Listener,
@@ -97,6 +91,7 @@ impl Hold {
         log: Log,
         group: Option<Group>,
         notify: Option<Notify>,
+        stop: Stop,
     ) -> Self {
         state.process = Some(process.id);
         process.watch = LineWatch::new(spec.ready_line.as_deref());
@@ -113,8 +108,7 @@ impl Hold {
             began: Instant::now(),
             not_started: None,
             report: Vec::new(),
-            stop: None,
-            killed: false,
+            stop,
             status: None,
             leftovers: 0,
             clearing_ms: limits::CLEARING_MS_MIN,
@@ -153,6 +147,8 @@ impl Hold {
     fn wait(&self) -> Vec<Source> {
         let mut waits = vec![(Source::Listener, self.clients.listener(), PollFlags::IN)];
         if self.status.is_none() {
+            self.stop.alarm.set(self.stop.due_ms());
+            waits.push((Source::Alarm, self.stop.alarm.fd(), PollFlags::IN));
             waits.push((Source::Process, self.process.pidfd.as_fd(), PollFlags::IN));
         }
         if let Some(report) = &self.process.report {
@@ -187,13 +183,11 @@ impl Hold {
 
     fn pause(&self) -> Timespec {
         let tick = Duration::from_millis(limits::TICK_MS).saturating_sub(self.ticked.elapsed());
-        let due = self.stop.as_ref().and_then(|stop| stop.due);
-        let due = due.map_or(tick, |due| due.saturating_duration_since(Instant::now()));
         let clearing = match self.status {
             Some(_) => Duration::from_millis(self.clearing_ms),
             None => tick,
         };
-        let pause = tick.min(due).min(clearing);
+        let pause = tick.min(clearing);
         Timespec {
             tv_sec: i64::try_from(pause.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(pause.subsec_nanos()),
@@ -204,6 +198,8 @@ impl Hold {
         match source {
             Source::Process => self.reap(),
             Source::Report => self.read_report(),
+            // What is due is done in every turn.
+            Source::Alarm => {}
             Source::Stream(at) => {
                 self.read(at, buffer);
             }
@@ -280,12 +276,12 @@ impl Hold {
                 Event::State(self.present())
             }
             Ok(Request::Kill) => {
-                self.begin_stop(VecDeque::from([(Signal::KILL, Duration::ZERO)]));
+                self.begin_stop(&[(Signal::KILL, 0)]);
                 Event::Ok
             }
-            Ok(Request::Stop(steps)) => match ladder(&steps) {
-                Ok(steps) => {
-                    self.begin_stop(steps);
+            Ok(Request::Stop(steps)) => match rungs(&steps) {
+                Ok(rungs) => {
+                    self.begin_stop(&rungs);
                     Event::Ok
                 }
                 Err(text) => Event::Error(text),
@@ -310,53 +306,6 @@ impl Hold {
             rss_bytes: pages * rustix::param::page_size() as u64,
             processes: u32::try_from(all.len()).unwrap_or(u32::MAX),
         }
-    }
-
-    fn begin_stop(&mut self, steps: VecDeque<(Signal, Duration)>) {
-        if self.status.is_some() {
-            return;
-        }
-        self.stop = Some(Ladder {
-            steps,
-            due: Some(Instant::now()),
-        });
-        if self.state.phase < Phase::Stopping {
-            self.state.phase = Phase::Stopping;
-            self.news();
-        }
-        self.climb();
-    }
-
-    /// The next step of a stop, when it is due.
-    fn climb(&mut self) {
-        let now = Instant::now();
-        let Some(stop) = &mut self.stop else {
-            return;
-        };
-        if self.status.is_some() || stop.due.is_none_or(|due| due > now) {
-            return;
-        }
-        let Some((signal, wait)) = stop.steps.pop_front() else {
-            stop.due = None;
-            return;
-        };
-        stop.due = Some(now + wait);
-        if signal == Signal::KILL {
-            self.killed = true;
-            self.kill_all();
-            return;
-        }
-        // Gone already: then its end is about to be seen.
-        let _ = kill_process_group(self.process.pid, signal);
-        // A stopped process takes its signal when it goes on.
-        let _ = kill_process_group(self.process.pid, Signal::CONT);
-    }
-
-    pub(super) fn kill_all(&self) {
-        if let Some(group) = &self.group {
-            group.kill();
-        }
-        let _ = kill_process_group(self.process.pid, Signal::KILL);
     }
 
     /// Takes what has ended: the process, or some descendant that was left to us.
@@ -388,7 +337,7 @@ impl Hold {
             self.reap();
         }
         if self.is_abandoned() {
-            self.killed = true;
+            self.stop.killed = true;
             self.kill_all();
         }
     }
@@ -419,14 +368,4 @@ impl Hold {
         }
         state.clone()
     }
-}
-
-fn ladder(steps: &[Step]) -> Result<VecDeque<(Signal, Duration)>, String> {
-    let step = |step: &Step| {
-        let signal = end::signal_named(&step.signal);
-        let signal =
-            signal.ok_or_else(|| format!("\"{}\" is no signal: TERM is one", step.signal))?;
-        Ok((signal, Duration::from_millis(step.wait_ms)))
-    };
-    steps.iter().map(step).collect()
 }

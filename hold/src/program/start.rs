@@ -21,6 +21,7 @@ use super::hold::{Hold, Process};
 use super::memory::Group;
 use super::notify::Notify;
 use super::stage::NOTIFY_VARIABLE;
+use super::stop::Stop;
 use super::streams::{LineWatch, Stream};
 
 /// Why a hold does not begin.
@@ -80,10 +81,11 @@ fn begin(run: Run) -> Result<Hold, CannotBegin> {
         None => None,
     };
     let notify = spec.notify.then(|| open_notify(&spec)).transpose()?;
+    let stop = Stop::new().map_err(broken("making its timer"))?;
     lock.inherit().map_err(broken("sharing the lock"))?;
     let process = spawn(notify.as_ref()).map_err(broken("starting the process"))?;
     let hold = Hold::new(
-        slot, lock, spec, state, process, clients, log, group, notify,
+        slot, lock, spec, state, process, clients, log, group, notify, stop,
     );
     hold.announce();
     let_go().map_err(broken("letting go of standard output"))?;
