@@ -23,6 +23,7 @@
 //! It uses no other crate of ours and no executor: it must stay small, and older than the agents that come and go.
 #![forbid(unsafe_code)]
 
+pub mod boot_clock;
 mod client;
 mod fields;
 pub mod limits;
