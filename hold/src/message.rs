@@ -8,6 +8,9 @@
 //!   agent: usage                        hold: usage cpu-ticks=.. rss-bytes=.. processes=..
 //! ```
 
+use std::fmt;
+use std::str::FromStr;
+
 use crate::fields::{BadFields, Fields};
 use crate::limits;
 use crate::records::{Exit, State};
@@ -57,9 +60,7 @@ impl Request {
             Self::Usage => "usage".to_owned(),
             Self::Stop(steps) => {
                 let mut fields = Fields::new();
-                for Step { signal, wait_ms } in steps {
-                    fields.push("step", format_args!("{signal}:{wait_ms}"));
-                }
+                Step::push_all(&mut fields, "step", steps);
                 fields.to_line("stop")
             }
         }
@@ -72,14 +73,7 @@ impl Request {
             "subscribe" => Ok(Self::Subscribe),
             "kill" => Ok(Self::Kill),
             "usage" => Ok(Self::Usage),
-            "stop" => {
-                let steps: Vec<Step> = fields.all("step").map(step).collect::<Result<_, _>>()?;
-                if steps.is_empty() || steps.len() > limits::STOP_STEPS_MAX {
-                    let most = limits::STOP_STEPS_MAX;
-                    return Err(BadFields(format!("a stop has 1 to {most} steps")));
-                }
-                Ok(Self::Stop(steps))
-            }
+            "stop" => Step::all(&fields, "step").map(Self::Stop),
             other => Err(BadFields(format!(
                 "\"{other}\" is no request; state, subscribe, stop, kill and usage are"
             ))),
@@ -87,13 +81,40 @@ impl Request {
     }
 }
 
-fn step(text: &str) -> Result<Step, BadFields> {
-    let bad = || BadFields(format!("\"{text}\" is no step: TERM:5000 is one"));
-    let (signal, wait) = text.split_once(':').ok_or_else(bad)?;
-    Ok(Step {
-        signal: signal.to_owned(),
-        wait_ms: wait.parse().map_err(|_| bad())?,
-    })
+impl Step {
+    /// All that have this key: a whole ladder.
+    pub(crate) fn all(fields: &Fields, key: &str) -> Result<Vec<Self>, BadFields> {
+        let steps: Vec<Self> = fields.all(key).map(str::parse).collect::<Result<_, _>>()?;
+        if steps.is_empty() || steps.len() > limits::STOP_STEPS_MAX {
+            let most = limits::STOP_STEPS_MAX;
+            return Err(BadFields(format!("a stop has 1 to {most} steps")));
+        }
+        Ok(steps)
+    }
+
+    pub(crate) fn push_all(fields: &mut Fields, key: &str, steps: &[Self]) {
+        for step in steps {
+            fields.push(key, step);
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.signal, self.wait_ms)
+    }
+}
+
+impl FromStr for Step {
+    type Err = BadFields;
+    fn from_str(text: &str) -> Result<Self, BadFields> {
+        let bad = || BadFields(format!("\"{text}\" is no step: TERM:5000 is one"));
+        let (signal, wait) = text.split_once(':').ok_or_else(bad)?;
+        Ok(Self {
+            signal: signal.to_owned(),
+            wait_ms: wait.parse().map_err(|_| bad())?,
+        })
+    }
 }
 
 impl Event {
