@@ -17,6 +17,8 @@
 //! - Whoever has the slot's lock has the name on this node: the hold, or anything that descends from its process.
 //! - The exit file is written before the hold ends, and only when nothing of the process is left.
 //! - A process does not outlive its hold (parent death signal), nor a slot whose directory is gone.
+//! - A process with a lease does not outlive it by more than its ladder, by the clock that counts the machine's sleep,
+//!   whatever becomes of the agent: the hold counts the lease itself. What has run out is not prolonged any more.
 //! - Files appear whole: written beside and renamed.
 //! - No more memory is used for a talkative process than for a quiet one.
 //!
@@ -42,7 +44,7 @@ pub use message::{Event, Request, Step};
 pub use processes::ProcessId;
 pub use records::{Exit, How, Phase, State};
 pub use slot::{Slot, SlotLock};
-pub use spec::{Limits, LogBounds, MemoryGroup, Spec};
+pub use spec::{Lease, Limits, LogBounds, MemoryGroup, Spec};
 
 /// What the program says when it ends; the agent tells these apart.
 pub mod exit_code {

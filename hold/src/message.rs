@@ -5,6 +5,7 @@
 //!   agent: subscribe                    hold: state .., then events as they happen
 //!   agent: stop step=TERM:5000 step=KILL:0      hold: ok
 //!   agent: kill                         hold: ok
+//!   agent: lease until-ms=..            hold: ok, or error: the lease has run out, or there is none
 //!   agent: usage                        hold: usage cpu-ticks=.. rss-bytes=.. processes=..
 //! ```
 
@@ -24,6 +25,10 @@ pub enum Request {
     /// A signal, a wait, the next signal ..; a later ladder takes the place of an earlier one.
     Stop(Vec<Step>),
     Kill,
+    /// Prolongs the lease to this time of the boot clock; never shortens it. One that has run out is past for ever.
+    Lease {
+        until_ms: u64,
+    },
     Usage,
 }
 
@@ -58,6 +63,7 @@ impl Request {
             Self::Subscribe => "subscribe".to_owned(),
             Self::Kill => "kill".to_owned(),
             Self::Usage => "usage".to_owned(),
+            Self::Lease { until_ms } => Fields::new().with("until-ms", until_ms).to_line("lease"),
             Self::Stop(steps) => {
                 let mut fields = Fields::new();
                 Step::push_all(&mut fields, "step", steps);
@@ -73,9 +79,12 @@ impl Request {
             "subscribe" => Ok(Self::Subscribe),
             "kill" => Ok(Self::Kill),
             "usage" => Ok(Self::Usage),
+            "lease" => Ok(Self::Lease {
+                until_ms: fields.number("until-ms")?,
+            }),
             "stop" => Step::all(&fields, "step").map(Self::Stop),
             other => Err(BadFields(format!(
-                "\"{other}\" is no request; state, subscribe, stop, kill and usage are"
+                "\"{other}\" is no request; state, subscribe, stop, kill, lease and usage are"
             ))),
         }
     }
@@ -170,6 +179,7 @@ mod tests {
             Request::Subscribe,
             Request::Stop(steps.to_vec()),
             Request::Kill,
+            Request::Lease { until_ms: 77_000 },
             Request::Usage,
         ] {
             assert_eq!(Request::from_line(&request.to_line()), Ok(request));
@@ -183,6 +193,9 @@ mod tests {
             ("stop", "1 to 8 steps"),
             ("stop step=TERM", "TERM:5000"),
             ("stop step=TERM:soon", "TERM:soon"),
+            ("lease", "until-ms is missing"),
+            ("lease until-ms=soon", "until-ms is \"soon\""),
+            ("lease until-ms=-1", "no such number"),
         ] {
             let error = Request::from_line(line).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");

@@ -14,6 +14,7 @@ mod clients;
 mod end;
 mod hold;
 mod ladder;
+mod lease;
 mod memory;
 mod notify;
 mod stage;

@@ -26,6 +26,8 @@ pub struct State {
     pub watchdog_ms: Option<u64>,
     /// Lines that could not be written to the log.
     pub lines_lost: u64,
+    /// When its lease runs out, or ran out, by the boot clock. None: it has none, or a hold that knows of none.
+    pub lease_until_ms: Option<u64>,
 }
 
 /// How far a process has come; only ever moves down this list.
@@ -34,7 +36,7 @@ pub enum Phase {
     /// From the hold's start until the program itself runs.
     Starting,
     Running,
-    /// It was asked to stop.
+    /// It was asked to stop, or its lease has run out.
     Stopping,
     /// It has ended; what it left is being killed.
     Clearing,
@@ -54,6 +56,8 @@ pub struct Exit {
     pub asked: bool,
     /// The stop had to come to SIGKILL.
     pub killed: bool,
+    /// Its lease had run out before its end was seen.
+    pub lease_ran_out: bool,
     pub ran_ms: u64,
     /// Wall clock, for display.
     pub ended_unix_ms: u64,
@@ -119,7 +123,9 @@ impl State {
         fields.push("ready", u8::from(self.ready));
         fields.push("status", &self.status);
         fields.push_some("watchdog-ms", self.watchdog_ms);
-        fields.with("lines-lost", self.lines_lost)
+        fields.push("lines-lost", self.lines_lost);
+        fields.push_some("lease-until-ms", self.lease_until_ms);
+        fields
     }
 
     pub fn from_fields(fields: &Fields) -> Result<Self, BadFields> {
@@ -135,6 +141,7 @@ impl State {
             status: fields.text("status")?,
             watchdog_ms: fields.number_if_any("watchdog-ms")?,
             lines_lost: fields.number("lines-lost")?,
+            lease_until_ms: fields.number_if_any("lease-until-ms")?,
         })
     }
 }
@@ -160,9 +167,12 @@ impl Exit {
                 fields.push("text", text);
             }
         }
+        fields.push("asked", u8::from(self.asked));
+        fields.push("killed", u8::from(self.killed));
+        if self.lease_ran_out {
+            fields.push("lease-ran-out", 1);
+        }
         fields
-            .with("asked", u8::from(self.asked))
-            .with("killed", u8::from(self.killed))
             .with("ran-ms", self.ran_ms)
             .with("ended-unix-ms", self.ended_unix_ms)
             .with("leftovers", self.leftovers)
@@ -198,6 +208,8 @@ impl Exit {
             how,
             asked: fields.number::<u8>("asked")? != 0,
             killed: fields.number::<u8>("killed")? != 0,
+            // Left out by holds that know of no lease.
+            lease_ran_out: fields.number_if_any("lease-ran-out")? == Some(1u8),
             ran_ms: fields.number("ran-ms")?,
             ended_unix_ms: fields.number("ended-unix-ms")?,
             leftovers: fields.number("leftovers")?,
@@ -213,18 +225,20 @@ mod tests {
 
     #[test]
     fn an_exit_comes_back_as_it_was_written() {
-        for how in [
-            How::Code(1),
-            How::Signal(9),
-            How::OutOfMemory {
-                signal: Some(9),
-                code: None,
-            },
-            How::NotStarted {
-                doing: "running /bin/web".to_owned(),
-                errno: 2,
-                text: "No such file or directory".to_owned(),
-            },
+        let out_of_memory = How::OutOfMemory {
+            signal: Some(9),
+            code: None,
+        };
+        let not_started = How::NotStarted {
+            doing: "running /bin/web".to_owned(),
+            errno: 2,
+            text: "No such file or directory".to_owned(),
+        };
+        for (how, lease_ran_out) in [
+            (How::Code(1), false),
+            (How::Signal(9), true),
+            (out_of_memory, false),
+            (not_started, true),
         ] {
             let exit = Exit {
                 instance: "web@n1".to_owned(),
@@ -234,6 +248,7 @@ mod tests {
                 how,
                 asked: true,
                 killed: false,
+                lease_ran_out,
                 ran_ms: 12,
                 ended_unix_ms: 13,
                 leftovers: 2,
@@ -241,18 +256,21 @@ mod tests {
                 stderr_tail: "oh\nno %".to_owned(),
             };
             let fields = Fields::from_file(&exit.to_fields().to_file()).unwrap();
+            // As holds without leases write it.
+            assert_eq!(fields.get("lease-ran-out").is_some(), lease_ran_out);
             assert_eq!(Exit::from_fields(&fields), Ok(exit));
         }
     }
 
     #[test]
     fn a_state_comes_back_as_it_was_written() {
-        for (process, phase, watchdog_ms) in [
-            (None, Phase::Starting, None),
+        for (process, phase, watchdog_ms, lease_until_ms) in [
+            (None, Phase::Starting, None, None),
             (
                 Some(ProcessId { pid: 7, started: 8 }),
                 Phase::Clearing,
                 Some(9),
+                Some(10),
             ),
         ] {
             let state = State {
@@ -267,6 +285,7 @@ mod tests {
                 status: "2 of 3".to_owned(),
                 watchdog_ms,
                 lines_lost: 0,
+                lease_until_ms,
             };
             let line = state.to_fields().to_line("state");
             let (_, fields) = Fields::from_line(&line).unwrap();

@@ -2,6 +2,7 @@
 
 use crate::fields::{BadFields, Fields};
 use crate::limits;
+use crate::message::Step;
 
 /// One process, as it is to be started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +26,7 @@ pub struct Spec {
     /// It gets a NOTIFY_SOCKET.
     pub notify: bool,
     pub log: LogBounds,
+    pub lease: Option<Lease>,
 }
 
 /// Resource limits as the kernel keeps them for one process; none is the agent's own.
@@ -45,6 +47,15 @@ pub struct MemoryGroup {
     /// The group to be made; its parent is there.
     pub path: String,
     pub bytes_max: u64,
+}
+
+/// How long the process may live unless it is prolonged. The hold ends it then, also when nobody is there to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// By `boot_clock`: counted from something that was before the spec is read, so a span would be too long.
+    pub until_ms: u64,
+    /// How it is ended; SIGKILL follows where this does not end with it.
+    pub steps: Vec<Step>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +103,10 @@ impl Spec {
         }
         fields.push("log-bytes-max", self.log.bytes_max);
         fields.push("log-files-max", self.log.files_max);
+        if let Some(Lease { until_ms, steps }) = &self.lease {
+            fields.push("lease-until-ms", until_ms);
+            Step::push_all(&mut fields, "lease-step", steps);
+        }
         fields
     }
 
@@ -128,6 +143,7 @@ impl Spec {
                     .max(limits::LOG_BYTES_MIN),
                 files_max: fields.number::<u32>("log-files-max")?.max(1),
             },
+            lease: lease(fields)?,
         };
         if spec.command.first().is_none_or(String::is_empty) {
             return Err(BadFields("the spec has no command".to_owned()));
@@ -147,6 +163,20 @@ impl Limits {
             ("cpu-seconds", self.cpu_seconds),
             ("file-bytes", self.file_bytes),
         ]
+    }
+}
+
+fn lease(fields: &Fields) -> Result<Option<Lease>, BadFields> {
+    match fields.number_if_any("lease-until-ms")? {
+        Some(until_ms) => Ok(Some(Lease {
+            until_ms,
+            steps: Step::all(fields, "lease-step")?,
+        })),
+        // Half a lease must not become none.
+        None if fields.get("lease-step").is_some() => Err(BadFields(
+            "a lease has steps, and no lease-until-ms".to_owned(),
+        )),
+        None => Ok(None),
     }
 }
 
@@ -197,7 +227,33 @@ mod tests {
             ready_line: Some("listening on".to_owned()),
             notify: true,
             log: LogBounds::default(),
+            lease: Some(Lease {
+                until_ms: 77_000,
+                steps: vec!["TERM:5000".parse().unwrap(), "KILL:0".parse().unwrap()],
+            }),
         }
+    }
+
+    #[test]
+    fn half_a_lease_is_refused() {
+        let without = |key: &str| {
+            let text = whole().to_fields().to_file();
+            let lines = text.lines().filter(|line| !line.starts_with(key));
+            let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+            Spec::from_fields(&Fields::from_file(&text).unwrap())
+        };
+        for (key, word) in [
+            ("lease-until-ms=", "no lease-until-ms"),
+            ("lease-step=", "1 to 8 steps"),
+        ] {
+            let error = without(key).unwrap_err();
+            assert!(error.0.contains(word), "{error}");
+        }
+        assert_eq!(without("lease-").unwrap().lease, None);
+        let mut many = whole();
+        let lease = many.lease.as_mut().unwrap();
+        lease.steps = vec![lease.steps[0].clone(); limits::STOP_STEPS_MAX + 1];
+        assert!(Spec::from_fields(&many.to_fields()).is_err());
     }
 
     #[test]

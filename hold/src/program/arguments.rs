@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use mainstay_hold::Request;
 
 pub const USAGE: &str = "usage: mainstay-hold run --slot DIR [-- COMMAND [ARGUMENT..]]
-       mainstay-hold ask --slot DIR state|subscribe|usage|kill|stop [step=SIGNAL:MILLISECONDS..]
+       mainstay-hold ask --slot DIR state|subscribe|usage|kill
+       mainstay-hold ask --slot DIR stop step=SIGNAL:MILLISECONDS..
+       mainstay-hold ask --slot DIR lease until-ms=MILLISECONDS
        mainstay-hold clear --slot DIR
        mainstay-hold version";
 
@@ -99,8 +101,15 @@ mod tests {
         assert_eq!(
             parsed("ask --slot /s kill"),
             Ok(Command::Ask {
-                slot,
+                slot: slot.clone(),
                 request: Request::Kill
+            })
+        );
+        assert_eq!(
+            parsed("ask --slot /s lease until-ms=5"),
+            Ok(Command::Ask {
+                slot,
+                request: Request::Lease { until_ms: 5 }
             })
         );
         for (line, word) in [
@@ -108,6 +117,7 @@ mod tests {
             ("run", "--slot"),
             ("run --slot /s sleep", "--"),
             ("ask --slot /s dance", "dance"),
+            ("ask --slot /s lease", "until-ms"),
             ("dance", "dance"),
             ("exec", "itself"),
         ] {

@@ -101,6 +101,7 @@ impl Hold {
             how: self.how(status, &stderr_tail),
             asked: self.stop.asked,
             killed: self.stop.killed,
+            lease_ran_out: self.stop.lease_ran_out(),
             ran_ms: milliseconds(ran),
             ended_unix_ms: now.map_or(0, milliseconds),
             leftovers: self.leftovers,

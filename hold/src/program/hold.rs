@@ -1,7 +1,7 @@
 //! The hold's one loop: waits for its process, its pipes and its clients, and does what each wants.
 //!
 //! ```text
-//!   Starting --exec--> Running --stop--> Stopping
+//!   Starting --exec--> Running --stop--> Stopping     (a stop: asked for, or the lease has run out, also in Starting)
 //!      |                  |                  |       (the process ends)
 //!      +------------------+------------------+--> Clearing --nothing is left--> exit file, exit event, end
 //! ```
@@ -22,6 +22,7 @@ use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, wait};
 use super::clients::Clients;
 use super::end::{self, NotStarted};
 use super::ladder::rungs;
+use super::lease::Lease;
 use super::memory::Group;
 use super::notify::Notify;
 use super::stop::Stop;
@@ -129,11 +130,13 @@ impl Hold {
         self.news();
         let mut buffer = vec![0; limits::PIPE_READ_BYTES];
         loop {
-            for source in self.wait() {
+            let ready = self.wait();
+            // First of all: whatever else is ready may take its time.
+            self.climb();
+            for source in ready {
                 self.ready(source, &mut buffer);
             }
             self.clients.flush();
-            self.climb();
             if self.ticked.elapsed() >= Duration::from_millis(limits::TICK_MS) {
                 self.tick();
             }
@@ -143,7 +146,7 @@ impl Hold {
         }
     }
 
-    /// What is ready; nothing when something is due.
+    /// What is ready; nothing when it is time to look for ourselves.
     fn wait(&self) -> Vec<Source> {
         let mut waits = vec![(Source::Listener, self.clients.listener(), PollFlags::IN)];
         if self.status.is_none() {
@@ -198,7 +201,7 @@ impl Hold {
         match source {
             Source::Process => self.reap(),
             Source::Report => self.read_report(),
-            // What is due is done in every turn.
+            // What is due was done before anything else.
             Source::Alarm => {}
             Source::Stream(at) => {
                 self.read(at, buffer);
@@ -286,6 +289,7 @@ impl Hold {
                 }
                 Err(text) => Event::Error(text),
             },
+            Ok(Request::Lease { until_ms }) => self.prolong(until_ms),
             Ok(Request::Usage) => self.usage(),
             Err(text) => Event::Error(text),
         };
@@ -359,6 +363,7 @@ impl Hold {
         let state = &mut self.state;
         state.line_seen = self.process.watch.seen;
         state.lines_lost = self.log.lines_lost;
+        state.lease_until_ms = self.stop.lease.as_ref().map(Lease::until_ms);
         if let Some(notify) = &self.notify {
             state.ready = notify.ready;
             state.status.clone_from(&notify.status);

@@ -52,6 +52,12 @@ impl Ladder {
         self.0.front().map(|(due_ms, _)| *due_ms)
     }
 
+    /// When it comes to SIGKILL; never is the latest of all times. So is one that was sent: nothing comes after it.
+    pub fn kill_ms(&self) -> u64 {
+        let mut kills = self.0.iter().filter(|(_, signal)| *signal == Signal::KILL);
+        kills.next().map_or(u64::MAX, |(due_ms, _)| *due_ms)
+    }
+
     /// The next signal, when it is due.
     pub fn next(&mut self, now_ms: u64) -> Option<Signal> {
         let (_, signal) = self.0.pop_front_if(|(due_ms, _)| *due_ms <= now_ms)?;
@@ -74,13 +80,14 @@ mod tests {
     fn each_signal_is_due_when_those_before_it_have_had_their_time() {
         let steps = [step("TERM", 50), step("INT", 20), step("KILL", 0)];
         let mut ladder = Ladder::new(&rungs(&steps).unwrap(), 100);
-        assert_eq!(ladder.next(99), None);
+        assert_eq!((ladder.next(99), ladder.kill_ms()), (None, 170));
         assert_eq!(ladder.next(100), Some(Signal::TERM));
         assert_eq!((ladder.due_ms(), ladder.next(149)), (Some(150), None));
         // Late: both are.
         assert_eq!(ladder.next(170), Some(Signal::INT));
         assert_eq!(ladder.next(170), Some(Signal::KILL));
         assert_eq!((ladder.due_ms(), ladder.next(u64::MAX)), (None, None));
+        assert_eq!(ladder.kill_ms(), u64::MAX);
     }
 
     #[test]

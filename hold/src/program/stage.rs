@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use mainstay_hold::{Fields, SLOT_VARIABLE, Slot, Spec, users};
+use mainstay_hold::{Fields, SLOT_VARIABLE, Slot, Spec, boot_clock, users};
 use rustix::fs::Mode;
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{
@@ -94,6 +94,7 @@ fn prepared(parent: u32) -> Result<(Command, Spec), Cannot> {
     if let Some(address) = std::env::var_os(NOTIFY_VARIABLE).filter(|_| spec.notify) {
         command.env(NOTIFY_VARIABLE, address);
     }
+    within_lease(&spec)?;
     Ok((command, spec))
 }
 
@@ -111,6 +112,20 @@ fn die_with(parent: u32) -> Result<(), Cannot> {
             ErrorKind::NotFound,
             text,
         ))
+    }
+}
+
+/// The last look before the program: whoever started us may have been stopped on the way, and a name that is somebody
+/// else's by now must not be taken for a moment either. A lease that was prolonged while we were on our way is none to
+/// us: a start that takes longer than its lease is better tried again.
+fn within_lease(spec: &Spec) -> Result<(), Cannot> {
+    match &spec.lease {
+        Some(lease) if lease.until_ms <= boot_clock::now_ms() => Err(says(
+            "beginning within its lease",
+            ErrorKind::TimedOut,
+            "the lease has run out",
+        )),
+        Some(_) | None => Ok(()),
     }
 }
 

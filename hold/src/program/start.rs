@@ -18,6 +18,7 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use super::arguments::Run;
 use super::clients::Clients;
 use super::hold::{Hold, Process};
+use super::lease::Lease;
 use super::memory::Group;
 use super::notify::Notify;
 use super::stage::NOTIFY_VARIABLE;
@@ -51,6 +52,7 @@ fn begin(run: Run) -> Result<Hold, CannotBegin> {
     let _ = setsid();
     let (slot, lock) = take(&run.slot)?;
     let spec = spec(&slot, run.command)?;
+    let lease = lease(&spec)?;
     slot.remove_exit()
         .map_err(slot_error("removing the old exit"))?;
     let state = State {
@@ -65,6 +67,7 @@ fn begin(run: Run) -> Result<Hold, CannotBegin> {
         status: String::new(),
         watchdog_ms: None,
         lines_lost: 0,
+        lease_until_ms: spec.lease.as_ref().map(|lease| lease.until_ms),
     };
     // Before there is a process: whoever finds the slot knows whom to ask.
     slot.write_state(&state)
@@ -81,7 +84,7 @@ fn begin(run: Run) -> Result<Hold, CannotBegin> {
         None => None,
     };
     let notify = spec.notify.then(|| open_notify(&spec)).transpose()?;
-    let stop = Stop::new().map_err(broken("making its timer"))?;
+    let stop = Stop::new(lease).map_err(broken("making its timer"))?;
     lock.inherit().map_err(broken("sharing the lock"))?;
     let process = spawn(notify.as_ref()).map_err(broken("starting the process"))?;
     let hold = Hold::new(
@@ -141,6 +144,14 @@ fn spec(slot: &Slot, command: Vec<String>) -> Result<Spec, CannotBegin> {
             exit: exit_code::USAGE,
             text: format!("reading the spec: {error}"),
         })
+}
+
+fn lease(spec: &Spec) -> Result<Option<Lease>, CannotBegin> {
+    let lease = spec.lease.as_ref().map(Lease::new).transpose();
+    lease.map_err(|text| CannotBegin {
+        exit: exit_code::USAGE,
+        text: format!("reading the lease: {text}"),
+    })
 }
 
 fn itself() -> Result<ProcessId, CannotBegin> {

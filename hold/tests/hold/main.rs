@@ -8,5 +8,6 @@
 mod asking;
 mod ending;
 mod held;
+mod lease;
 mod output;
 mod starting;

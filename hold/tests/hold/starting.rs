@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use mainstay_hold::{How, Phase, Slot, Spec, exit_code};
+use mainstay_hold::{How, Lease, Phase, Slot, Spec, exit_code};
 use rustix::process::geteuid;
 
 use crate::held::{Held, PROGRAM, launch, said, shell, spec, until};
@@ -158,7 +158,14 @@ fn a_slot_without_a_spec_and_bad_arguments_are_refused() {
 #[test]
 fn a_hold_is_small_also_when_its_process_has_much_to_say() {
     // acceptance: 9
-    let held = Held::start(&shell("yes | head -c 2000000; echo done; sleep 1000"));
+    let lease = Lease {
+        until_ms: u64::MAX,
+        steps: vec!["TERM:5000".parse().unwrap()],
+    };
+    let held = Held::start(&Spec {
+        lease: Some(lease),
+        ..shell("yes | head -c 2000000; echo done; sleep 1000")
+    });
     until("all is said", || {
         held.log().ends_with(" out done\n").then_some(())
     });

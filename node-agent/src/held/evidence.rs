@@ -115,6 +115,7 @@ mod tests {
             how,
             asked: false,
             killed: false,
+            lease_ran_out: false,
             ran_ms: 2_345,
             ended_unix_ms: 0,
             leftovers: 2,

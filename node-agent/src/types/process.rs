@@ -258,6 +258,7 @@ impl Process {
                 bytes_max: config.log.bytes_max,
                 files_max: config.log.files_max,
             },
+            lease: None,
         })
     }
 
