@@ -9,9 +9,14 @@ use mainstay_coordinator::PlacementWish;
 use mainstay_protocol::PlacementName;
 use mainstay_protocol::report::RestartWhen;
 use mainstay_protocol::words::nearest;
-use mainstay_resource_graph::{Count, DependsUntil, RestartPolicy, Strategy, Target, Update};
+use mainstay_resource_graph::{
+    Count, DependsUntil, RestartPolicy, Singleton, Strategy, Target, Update,
+};
 
 use crate::types::{DependencySpec, PlacementSpec, PolicySpec, TargetSpec, UpdateSpec};
+
+/// The lease of a singleton, unless it says another.
+pub const LEASE_MS: u64 = 5_000;
 
 /// One thing that is wrong with a spec.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +40,7 @@ pub fn wish(spec: &PlacementSpec) -> Result<PlacementWish, Vec<SpecProblem>> {
     let name = wrong.name("name", &spec.name);
     let service_type = wrong.name("type", &spec.service_type);
     let holds = spec.holds.as_ref().map(|slot| wrong.name("holds", slot));
-    let target = target(&spec.target, &mut wrong);
+    let target = target(spec, &mut wrong);
     let policy = policy(&spec.policy, &mut wrong);
     let depends_on = depends_on(&spec.depends_on, &mut wrong);
     let update = update(&spec.update, &mut wrong);
@@ -43,12 +48,9 @@ pub fn wish(spec: &PlacementSpec) -> Result<PlacementWish, Vec<SpecProblem>> {
         .restart_group
         .as_ref()
         .map(|group| wrong.name("restart_group", group));
-    if spec.singleton.is_some() {
-        wrong.add(
-            "singleton",
-            "this build has no singletons yet; name one node in target.nodes",
-        );
-    }
+    let singleton = spec.singleton.as_ref().map(|singleton| Singleton {
+        lease_ms: singleton.lease.map_or(LEASE_MS, |lease| lease.ms()),
+    });
     let (Some(name), Some(service_type), Some(target), true) =
         (name, service_type, target, wrong.found.is_empty())
     else {
@@ -64,6 +66,7 @@ pub fn wish(spec: &PlacementSpec) -> Result<PlacementWish, Vec<SpecProblem>> {
         depends_on,
         update,
         restart_group: restart_group.flatten(),
+        singleton,
     })
 }
 
@@ -103,7 +106,15 @@ impl Wrong {
     }
 }
 
-fn target(spec: &TargetSpec, wrong: &mut Wrong) -> Option<Target> {
+fn target(whole: &PlacementSpec, wrong: &mut Wrong) -> Option<Target> {
+    let spec = &whole.target;
+    if *spec == TargetSpec::default() && whole.singleton.is_some() {
+        return Some(Target::Count(Count {
+            count: 1,
+            on: BTreeMap::new(),
+            spread: None,
+        }));
+    }
     if let Some(count) = spec.count {
         if spec.nodes.is_some() {
             wrong.add("target", "write either nodes, or count");
@@ -265,6 +276,20 @@ mod tests {
     }
 
     #[test]
+    fn a_singleton_is_one_wherever_nothing_is_said() {
+        let mut alone = spec(&json!({"singleton": {}}));
+        alone.target = TargetSpec::default();
+        let wish = wish(&alone).unwrap();
+        assert_eq!(wish.target.to_string(), "1 node");
+        assert_eq!(wish.singleton.unwrap().lease_ms, LEASE_MS);
+        alone.singleton = None;
+        let problems = super::wish(&alone).unwrap_err();
+        assert_eq!(problems[0].path, "target");
+        let longer = super::wish(&spec(&json!({"singleton": {"lease": "30s"}}))).unwrap();
+        assert_eq!(longer.singleton.unwrap().lease_ms, 30_000);
+    }
+
+    #[test]
     fn everything_wrong_is_said_at_once_with_its_path() {
         let wrong = json!({
             "name": "Web!",
@@ -290,7 +315,8 @@ mod tests {
 
     #[test]
     fn what_is_still_to_come_is_refused_and_not_ignored() {
-        assert_eq!(paths(&json!({"singleton": {"lease": "5s"}})), ["singleton"]);
+        let policy = json!({"policy": {"escalate": "move"}});
+        assert_eq!(paths(&policy), ["policy.escalate"]);
         let unknown = json!({"name": "web", "type": "t", "target": {"all": {}}, "polcy": {}});
         let error = serde_json::from_value::<PlacementSpec>(unknown).unwrap_err();
         assert!(error.to_string().contains("polcy"), "{error}");

@@ -69,7 +69,9 @@ pub fn awaits_successor(view: &dyn View, key: &InstanceKey) -> bool {
             && verb::kept_down(view, other).is_none()
             && keeps(view, &placement, other, &one)
     };
+    // The only one ends before the next begins.
     placement.wish.target.count().is_some()
+        && placement.wish.singleton.is_none()
         && view.instances_of(&key.placement).iter().any(is_on_its_way)
 }
 

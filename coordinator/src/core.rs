@@ -200,6 +200,14 @@ impl LeaderCore {
         Some(now.since(session.heard?))
     }
 
+    /// Whether leases on this node may go on: it has a session, and nothing says that it is gone. Whoever leads asks the
+    /// group first whether it still does.
+    pub fn renews(&self, node: &NodeName, agent_run: AgentRunId) -> bool {
+        let office = self.office.as_ref();
+        let session = office.and_then(|office| office.sessions.get(node));
+        session.is_some_and(|session| session.agent_run == agent_run && session.heard.is_some())
+    }
+
     /// This process itself stood still for so long: the silence meanwhile is nobody's.
     pub fn stood_still(&mut self, span: Duration) {
         let sessions = self

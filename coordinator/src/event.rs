@@ -13,7 +13,7 @@ use mainstay_protocol::{
 };
 use mainstay_resource_graph::{
     AskedId, Count, DependsUntil, Digest, ParkedId, People, RestartPolicy, SealedAuthority, Secret,
-    Settings, Target, TokenId, Update,
+    Settings, Singleton, Target, TokenId, Update,
 };
 use serde::{Deserialize, Serialize};
 
@@ -361,6 +361,7 @@ pub struct PlacementWish {
     pub depends_on: BTreeMap<PlacementName, DependsUntil>,
     pub update: Update,
     pub restart_group: Option<GroupName>,
+    pub singleton: Option<Singleton>,
 }
 
 impl Change {

@@ -29,6 +29,7 @@ pub mod env;
 pub mod event;
 pub mod hash;
 pub mod judging;
+pub mod lease;
 pub mod log;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;

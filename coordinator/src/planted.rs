@@ -16,6 +16,8 @@ pub enum Bug {
     BackoffWithoutReason,
     /// The jitter of back-off is another in each process.
     JitterOfTheMachine,
+    /// A singleton starts although another may still run.
+    IgnoresLeases,
 }
 
 thread_local! {

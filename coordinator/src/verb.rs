@@ -4,17 +4,19 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mainstay_protocol::code::{self, Code, Reason};
-use mainstay_protocol::command::{Order, Reconfigure, Start, Stop, StopManner, StopWhy};
+use mainstay_protocol::command::{Lease, Order, Reconfigure, Start, Stop, StopManner, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
 use mainstay_protocol::report::{Presence, RestartWhen};
 use mainstay_protocol::words::cut;
 use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName, Timestamp, limits};
 use mainstay_resource_graph::{
     CommandVertex, ConfigHash, Desired, Failure, FailureCause, InPlace, Instance, InstanceState,
-    Key, Kind, Node, NodeState, Relation, RestartBudget, Txn, Vertex, View, ViewExt, slot_of,
+    Key, Kind, Leased, Node, NodeState, Relation, RestartBudget, Txn, Vertex, View, ViewExt,
+    slot_of,
 };
 
 use crate::env::Env;
+use crate::lease;
 
 /// Changes an instance that is known to exist and to be in a state from which the change is legal.
 pub fn change(txn: &mut Txn<'_>, key: &InstanceKey, change: impl FnOnce(&mut Instance)) {
@@ -76,6 +78,13 @@ pub fn given_up_at(view: &dyn View, node: &Node) -> Option<Timestamp> {
     let brake = view.cluster().and_then(|cluster| cluster.brake);
     node.lost_at
         .max(node.lost_at.and(brake.map(|brake| brake.until)))
+}
+
+/// Its node's session renews its lease up to now, and not later.
+pub fn not_renewed(instance: &mut Instance, env: &Env) {
+    if let Some(lease) = &mut instance.lease {
+        lease.ends = Some(lease.ends_after(env.now));
+    }
 }
 
 /// Nobody waits for this node any longer, nor for what may live there.
@@ -170,8 +179,10 @@ pub fn begin_start(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
         ..instance.incarnation.next()
     };
     let start_deadline = Duration::from_millis(declaration.start_deadline_ms);
+    let lease = lease::granted(txn, key, &declaration);
     change(txn, key, |instance| {
         instance.incarnation = incarnation;
+        instance.lease = lease;
         instance.version = None;
         instance.state = InstanceState::Starting;
         instance.reason = Some(Reason::new(
@@ -201,6 +212,16 @@ pub fn begin_start(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
             start_deadline_ms: declaration.start_deadline_ms,
             stop_deadline_ms: declaration.stop_deadline_ms,
             checks: env.settings.checks(),
+            lease: lease.map(
+                |Leased {
+                     lease_ms, stop_ms, ..
+                 }| Lease {
+                    ms: lease_ms,
+                    stop_ms,
+                    epoch: env.leadership.epoch,
+                    revision: env.revision,
+                },
+            ),
         }),
         env,
     );
@@ -558,6 +579,7 @@ fn cause_code(cause: FailureCause) -> (Code, &'static str) {
                 (code::EXITED, "its process ended")
             }
             FailureKind::AgentStopped => (code::AGENT_STOPPED, "its agent was ended in order"),
+            FailureKind::LeaseRanOut => (code::LEASE_RAN_OUT, "its lease ran out"),
         },
         FailureCause::CouldNotStart(refused) => match refused {
             RefusedStart::Config => (code::CONFIG_REFUSED, "refused its configuration"),

@@ -6,13 +6,15 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
+use mainstay_hold::boot_clock;
+use mainstay_protocol::Epoch;
 use mainstay_protocol::command::Command;
 use mainstay_protocol::report::NodeUp;
 use mainstay_protocol::session::{Acknowledged, AgentMessage, Welcome};
 use mainstay_supervisor::{Action, AgentCore, Input, Observation, Output};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::agent_file::AgentFile;
 use crate::instances::Instances;
@@ -37,6 +39,11 @@ pub(crate) enum Happened {
     },
     Command(Box<Command>),
     Acknowledged(Acknowledged),
+    /// The station answered a heartbeat that was sent at this moment of the boot's clock.
+    Renewed {
+        from_ms: u64,
+        epoch: Epoch,
+    },
     Down,
 }
 
@@ -87,7 +94,6 @@ pub(crate) struct Driver {
     instances: Instances,
     pulse: Pulse,
     session: Option<Line>,
-    began: Instant,
 }
 
 impl Driver {
@@ -103,7 +109,6 @@ impl Driver {
             instances,
             pulse,
             session: None,
-            began: Instant::now(),
         }
     }
 
@@ -118,6 +123,8 @@ impl Driver {
                 | Action::Answer(_)
                 | Action::TellAgain { .. }
                 | Action::Reconfigure { .. }
+                | Action::Renew
+                | Action::Renewed { .. }
                 | Action::Send(_)
                 | Action::CloseSession { .. } => {}
             }
@@ -170,17 +177,13 @@ impl Driver {
         }
         inputs.push(Input::Farewell);
         for input in inputs {
-            let records = self.core.step(self.now_ms(), input).persist;
+            let records = self.core.step(boot_clock::now_ms(), input).persist;
             if let Err(error) = self.file.append(&records) {
                 tracing::error!(%error, "the agent's file cannot be written; its next life will not know that it ended in order");
                 break;
             }
         }
         Ended::Asked
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn happened(&mut self, happened: Happened) -> io::Result<()> {
@@ -201,6 +204,7 @@ impl Driver {
             }
             Happened::Command(command) => self.step(Input::Command(*command)),
             Happened::Acknowledged(acknowledged) => self.step(Input::Acknowledged(acknowledged)),
+            Happened::Renewed { from_ms, epoch } => self.step(Input::Renewed { from_ms, epoch }),
             Happened::Down => {
                 self.session = None;
                 self.step(Input::SessionDown)
@@ -209,7 +213,7 @@ impl Driver {
     }
 
     fn step(&mut self, input: Input) -> io::Result<()> {
-        let Output { persist, actions } = self.core.step(self.now_ms(), input);
+        let Output { persist, actions } = self.core.step(boot_clock::now_ms(), input);
         self.file.append(&persist)?;
         if self.file.is_long() {
             self.file.rewrite(&self.core.snapshot_records())?;
@@ -233,6 +237,8 @@ impl Driver {
                 instance,
                 incarnation,
             } => self.instances.tell_again(command, instance, incarnation),
+            Action::Renew => self.pulse.leases().ask(),
+            Action::Renewed { from_ms, epoch } => self.pulse.leases().renewed(from_ms, epoch),
             Action::Send(reports) => {
                 let sent = self.session.as_ref().is_some_and(|session| {
                     let said = AgentMessage::Reports(reports);

@@ -27,6 +27,7 @@ use tokio::time::timeout;
 use self::given_up::GivenUp;
 use crate::directory::{Directory, HeldName};
 use crate::held;
+use crate::leases::{self, Leased};
 use crate::own_logs;
 use crate::secret_files::SecretFiles;
 use crate::secrets::Secrets;
@@ -65,6 +66,8 @@ struct Shared {
 struct Living {
     hosted: Hosted,
     start: Arc<Start>,
+    /// As long as this is there, its lease is renewed.
+    _lease: Option<Arc<Leased>>,
 }
 
 /// Who is told what happens here, and who watches it.
@@ -229,6 +232,7 @@ impl Instances {
             incarnation: start.incarnation,
             name: start.name.clone(),
         };
+        let lease = self.shared.pulse.leases().begin(&start, beginning);
         let span = hosting::span(&identity);
         if !declared.keeps_log() {
             own_logs::listen(&span, &self.log_directory(&start.name), start.incarnation);
@@ -247,13 +251,20 @@ impl Instances {
                 slot: self.slot_of(&start),
                 hold: self.shared.holding.hold.clone(),
                 memory_groups: self.shared.holding.memory_groups.clone(),
+                lease: lease.as_ref().map(|(_, held)| held.clone()),
             },
         };
         let hosted = hosting::launch(declared, &self.shared.stage, launch);
         let start = Arc::new(start);
+        let (renewals, lease) = lease.unzip();
+        // What is outside has a hold for it.
+        if let Some(lease) = lease.filter(|_| !declared.is_outside()) {
+            tokio::spawn(leases::enforce(hosted.clone(), lease));
+        }
         let living = Living {
             hosted: hosted.clone(),
             start: Arc::clone(&start),
+            _lease: renewals,
         };
         self.hosted().insert(start.instance.clone(), living);
         let speech = Speech::new(

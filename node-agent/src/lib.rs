@@ -40,6 +40,7 @@ mod options;
 mod action;
 mod driver;
 mod instances;
+mod leases;
 mod requests;
 mod secret_files;
 mod secrets;

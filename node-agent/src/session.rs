@@ -387,8 +387,14 @@ impl Session {
                 self.secrets.answered(request_id, answer);
                 return Ok(());
             }
-            // That it came is what it says.
-            StationMessage::HeartbeatSeen(_) => return Ok(()),
+            StationMessage::HeartbeatSeen(seen) => match seen.renewed {
+                Some(from_ms) => Happened::Renewed {
+                    from_ms,
+                    epoch: seen.leadership.epoch,
+                },
+                // That it came is what it says.
+                None => return Ok(()),
+            },
             StationMessage::BulkReady(_) => {
                 tracing::warn!("the station speaks of a bulk connection on another");
                 return Ok(());
@@ -447,6 +453,7 @@ async fn speak(
         let mut message = tokio::select! {
             message = queue.recv() => message.ok_or(SessionError::Dropped)?,
             _ = heartbeat.tick() => AgentMessage::Heartbeat(pulse.heartbeat(&mut last)),
+            () = pulse.leases().wanted_now() => AgentMessage::Heartbeat(pulse.heartbeat(&mut last)),
         };
         bytes.clear();
         loop {

@@ -42,6 +42,8 @@ codes! {
     NODES_HELD = "MS-NODES-HELD": "So many nodes are away at once that it is probably the network, or the station itself: none is given up.";
     NODES_RELEASED = "MS-NODES-RELEASED": "Enough nodes are back, or given up: those that are away are given up again.";
     NODE_NOT_MEANT = "MS-NODE-NOT-MEANT": "The placement asks for nodes with other labels.";
+    LEASE_RAN_OUT = "MS-LEASE-RAN-OUT": "The only one in the cluster was ended where it ran: its lease was not renewed in time.";
+    LEASE_HELD = "MS-LEASE-HELD": "Another one of this singleton may still run: it starts when that one's lease has run out for certain.";
     TOO_FEW_NODES = "MS-TOO-FEW-NODES": "A placement of so many wants more nodes than can take one.";
     NODE_DRAINED = "MS-NODE-DRAINED": "Somebody drained the node: what is wanted there waits until it is uncordoned.";
     IN_MAINTENANCE = "MS-IN-MAINTENANCE": "Somebody works on the node: whatever happens there is left as it is.";

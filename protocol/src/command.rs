@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 use crate::ids::{CommandId, InstanceKey, QuestionId, SlotName, TypeName};
-use crate::numbers::{Incarnation, Leadership};
+use crate::numbers::{Epoch, Incarnation, Leadership, Revision};
 use crate::versioned::{Evolving, nested};
 
 /// A command as it travels.
@@ -37,7 +37,32 @@ pub struct Start {
     pub start_deadline_ms: u64,
     pub stop_deadline_ms: u64,
     pub checks: CheckSchedule,
+    /// Of the only one in the cluster.
+    pub lease: Option<Lease>,
 }
+
+/// The only one in the cluster runs for so long without a renewal of its node's session, and then is ended where it runs,
+/// whoever lives there; a Start that carries one waits for a renewal that was asked for after it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Lease {
+    pub ms: u64,
+    /// How long it may take to end when the lease is over.
+    pub stop_ms: u64,
+    /// Of the leadership that granted it: one of another epoch does not renew it.
+    pub epoch: Epoch,
+    /// The revision that decided the Start.
+    pub revision: Revision,
+}
+
+impl Lease {
+    /// Above that of every earlier Start of its placement: outside systems refuse whoever shows a smaller one.
+    pub fn fencing_token(&self) -> u64 {
+        (self.epoch.0 << REVISION_BITS) | (self.revision.0 & ((1 << REVISION_BITS) - 1))
+    }
+}
+
+/// A million revisions a second for eight years; what is left has room for sixty thousand epochs.
+const REVISION_BITS: u32 = 48;
 
 /// Stops this incarnation and everything older, and raises the floor: no older Start takes effect later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

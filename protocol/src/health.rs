@@ -50,6 +50,8 @@ pub enum FailureKind {
     OutOfMemory,
     /// It was stopped with the agent that hosted it, which was asked to end.
     AgentStopped,
+    /// Its lease was not renewed in time: it was ended where it ran.
+    LeaseRanOut,
 }
 
 /// What was seen when it failed.

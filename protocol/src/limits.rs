@@ -279,6 +279,16 @@ pub const SAID_BYTES_MAX: usize = 500;
 pub const NODE_LABEL_BYTES_MAX: usize = 128;
 /// Labels of one node.
 pub const NODE_LABELS_MAX: usize = 64;
+/// The shortest lease: it is renewed once a second, and a change of the station that leads takes up to two.
+pub const LEASE_MS_MIN: u64 = 3_000;
+/// The longest: until it is over, nobody takes the place of one whose node is gone.
+pub const LEASE_MS_MAX: u64 = 3_600_000;
+/// What ends with its lease takes no longer for it: elsewhere everybody waits.
+pub const LEASE_STOP_MS_MAX: u64 = 5_000;
+/// How much faster than the coordinator's a node's clock may be, or slower, in thousandths.
+pub const LEASE_DRIFT_PER_MILLE: u64 = 10;
+/// For a node to notice that a lease is over, and for its kernel to end what had it.
+pub const LEASE_MARGIN_MS: u64 = 500;
 /// Groups of people, and the members of all together: they are in one vertex.
 pub const GROUPS_MAX: usize = 100;
 pub const GROUP_MEMBERS_MAX: usize = 2_000;

@@ -291,6 +291,8 @@ pub struct TypeDeclaration {
     pub may_use: Vec<String>,
     /// A running instance may be given another configuration.
     pub in_place: bool,
+    /// Its node can end it when its lease runs out, also without the agent.
+    pub keeps_lease: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -49,6 +49,8 @@ pub struct Heartbeat {
     pub checked_ms_ago: BTreeMap<InstanceKey, u64>,
     /// Reports not yet acknowledged.
     pub outbox_depth: u64,
+    /// The agent has leases and wants them renewed: its own clock at this moment, from which they count.
+    pub renews: Option<u64>,
 }
 
 impl Heartbeat {
@@ -57,6 +59,7 @@ impl Heartbeat {
         let mut parts = vec![Self {
             checked_ms_ago: BTreeMap::new(),
             outbox_depth,
+            renews: None,
         }];
         for (instance, age) in checked_ms_ago {
             let full = parts
@@ -66,6 +69,7 @@ impl Heartbeat {
                 parts.push(Self {
                     checked_ms_ago: BTreeMap::new(),
                     outbox_depth,
+                    renews: None,
                 });
             }
             if let Some(part) = parts.last_mut() {
@@ -80,6 +84,9 @@ impl Heartbeat {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeartbeatSeen {
     pub leadership: Leadership,
+    /// What the heartbeat said: leases count from then on. None where it asked for nothing, or this station cannot know
+    /// that it still leads.
+    pub renewed: Option<u64>,
 }
 
 /// The first word on a bulk connection: whose session it belongs to.

@@ -120,6 +120,7 @@ mod tests {
                 .map(|(name, group)| (PeopleName::new(name).unwrap(), group))
                 .into(),
             brake: None,
+            epoch_began: None,
         };
         for (person, own, expected) in [
             ("ada", Role::Reader, Some("b")),

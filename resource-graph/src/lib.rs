@@ -57,13 +57,13 @@ pub use transition::IllegalTransition;
 pub use txn::{Savepoint, Txn, WriteError};
 pub use vertex::{
     Asked, Brake, Care, Cause, Cluster, Collected, CommandVertex, Configuration, Cordon, Desired,
-    Edge, Failure, FailureCause, Identity, InPlace, Instance, InstanceState, Maintenance, Name,
-    Node, NodeState, Outbox, Parked, ParkedWhat, People, Procedure, Record, Relation, Resource,
-    Revoked, RuleOff, Said, SealedAuthority, Secret, ServiceType, Station, StationBegan,
+    Edge, Failure, FailureCause, Identity, InPlace, Instance, InstanceState, Leased, Maintenance,
+    Name, Node, NodeState, Outbox, Parked, ParkedWhat, People, Procedure, Record, Relation,
+    Resource, Revoked, RuleOff, Said, SealedAuthority, Secret, ServiceType, Station, StationBegan,
     StationState, Stray, Supervisor, SupervisorState, Token, TokenState, Vertex, slot_of,
 };
 pub use view::{View, ViewExt};
 pub use wish::{
     Back, Count, DependsUntil, Made, Past, Placement, RestartBudget, RestartPolicy, Rollout,
-    Standing, Strategy, Target, Update, Wish,
+    Singleton, Standing, Strategy, Target, Update, Wish,
 };

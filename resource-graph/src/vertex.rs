@@ -1,6 +1,7 @@
 //! What each kind of vertex holds. Every field is a fact or a wish; nothing derivable is stored.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use mainstay_protocol::code::{Code, Reason};
 use mainstay_protocol::command::{Order, StopWhy};
@@ -8,7 +9,7 @@ use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity, 
 use mainstay_protocol::report::{LiveState, Presence, TypeDeclaration};
 use mainstay_protocol::{
     ClusterId, ClusterName, Epoch, Incarnation, InstanceKey, Leadership, NodeEpoch, NodeName,
-    PeopleName, Revision, Sequence, SlotName, Timestamp, TypeName,
+    PeopleName, Revision, Sequence, SlotName, Timestamp, TypeName, limits,
 };
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +106,8 @@ pub struct Cluster {
     pub groups: BTreeMap<PeopleName, People>,
     /// So many nodes are away at once that none is given up.
     pub brake: Option<Brake>,
+    /// When this epoch began, where it is not the first: what ran before it may not be known.
+    pub epoch_began: Option<Timestamp>,
 }
 
 /// Since when no node is given up, and until when; from then on, few at a time.
@@ -174,6 +177,27 @@ pub struct Instance {
     pub ran_with: Option<ConfigHash>,
     /// A change of its configuration that it was asked to take while it runs.
     pub in_place: Option<InPlace>,
+    /// With what its newest incarnation was started, where it is to be the only one in the cluster.
+    pub lease: Option<Leased>,
+}
+
+/// A lease as the coordinator counts it: the node's own end of it comes earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leased {
+    pub lease_ms: u64,
+    /// How long it may take to end when the lease is over.
+    pub stop_ms: u64,
+    /// When nothing of it is left for certain. None as long as its node is there and renews it.
+    pub ends: Option<Timestamp>,
+}
+
+impl Leased {
+    /// When nothing is left of what was renewed up to this time, and not later.
+    pub fn ends_after(&self, renewed: Timestamp) -> Timestamp {
+        let span_ms = self.lease_ms + self.stop_ms;
+        let drift_ms = (span_ms * limits::LEASE_DRIFT_PER_MILLE).div_ceil(1000);
+        renewed + Duration::from_millis(span_ms + drift_ms + limits::LEASE_MARGIN_MS)
+    }
 }
 
 /// How far such a change is. Gone when the wish is fulfilled or another one.
@@ -286,6 +310,7 @@ impl FailureCause {
             Self::Failed(FailureKind::Signal) => "its process was ended by a signal",
             Self::Failed(FailureKind::OutOfMemory) => "out of memory",
             Self::Failed(FailureKind::AgentStopped) => "stopped with its agent",
+            Self::Failed(FailureKind::LeaseRanOut) => "its lease ran out",
             Self::CouldNotStart(RefusedStart::Config) => "its configuration was refused",
             Self::CouldNotStart(RefusedStart::NotNow) => "the start was refused for now",
             Self::CouldNotStart(RefusedStart::Deadline) => "the start took too long",
@@ -545,6 +570,7 @@ impl Instance {
             given: None,
             ran_with: None,
             in_place: None,
+            lease: None,
         }
     }
 }
@@ -552,4 +578,20 @@ impl Instance {
 /// The keys an instance stands next to without an edge.
 pub fn slot_of(key: &InstanceKey, instance: &Instance) -> NameKey {
     NameKey::new(key.node.clone(), instance.name.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_ends_after_its_stop_the_drift_of_clocks_and_a_margin() {
+        let lease = Leased {
+            lease_ms: 5_000,
+            stop_ms: 1_000,
+            ends: None,
+        };
+        let ends = lease.ends_after(Timestamp(7));
+        assert_eq!(ends, Timestamp(7 + (6_000 + 60 + 500) * 1_000));
+    }
 }

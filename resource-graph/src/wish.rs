@@ -44,6 +44,14 @@ pub struct Wish {
     pub update: Update,
     /// When one fails that is in the same group on the same node, it restarts with it.
     pub restart_group: Option<GroupName>,
+    /// At most one runs in the whole cluster, whatever becomes of its node.
+    pub singleton: Option<Singleton>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Singleton {
+    /// For so long it may go on without being heard.
+    pub lease_ms: u64,
 }
 
 /// Where a placement wants its instances.
@@ -280,6 +288,7 @@ impl Wish {
             depends_on: BTreeMap::new(),
             update: Update::default(),
             restart_group: None,
+            singleton: None,
         }
     }
 

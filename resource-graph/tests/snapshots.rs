@@ -17,8 +17,8 @@ use mainstay_resource_graph::snapshot::SnapshotError;
 use mainstay_resource_graph::stored::{self, StoredError};
 use mainstay_resource_graph::{
     Asked, Brake, Cause, Cluster, Collected, Failure, FailureCause, Graph, Identity, Key, Kind,
-    Outbox, Parked, ParkedWhat, People, Procedure, Record, Relation, Resource, Revoked, RuleOff,
-    SealedAuthority, Secret, Settings, Station, StationBegan, StationState, Supervisor,
+    Leased, Outbox, Parked, ParkedWhat, People, Procedure, Record, Relation, Resource, Revoked,
+    RuleOff, SealedAuthority, Secret, Settings, Station, StationBegan, StationState, Supervisor,
     SupervisorState, Token, TokenState, Txn, Vertex, View,
 };
 
@@ -60,6 +60,7 @@ fn put_parts(txn: &mut Txn<'_>) {
             since: Timestamp(4),
             until: Timestamp(5),
         }),
+        epoch_began: Some(Timestamp(1)),
         groups: [(PeopleName::new("ops").unwrap(), operators())].into(),
     };
     txn.put(Key::Cluster, Vertex::Cluster(cluster)).unwrap();
@@ -186,6 +187,11 @@ fn fill_and_link(txn: &mut Txn<'_>) {
             .refusals
             .insert("start".to_owned(), code::NAME_HELD);
         instance.attempts = vec![seconds(1), seconds(2)];
+        instance.lease = Some(Leased {
+            lease_ms: 5_000,
+            stop_ms: 1_000,
+            ends: Some(seconds(20)),
+        });
     })
     .unwrap();
     txn.link(key("rival@n1"), Relation::Holds, name_of("n1", "web"))

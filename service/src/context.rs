@@ -63,6 +63,12 @@ impl Context {
         self.life.identity()
     }
 
+    /// Of the only one in the cluster: greater than that of every one before it. Whatever it writes to should be told, and
+    /// refuse a smaller one than it has seen: a machine that stood still does not know that its lease has run out.
+    pub fn fencing_token(&self) -> Option<u64> {
+        Some(self.place().lease.as_ref()?.fencing_token())
+    }
+
     /// The probe for services with nothing special to say of their health.
     pub fn busy(&self) -> Busy {
         Busy::watching(self.life.activity())

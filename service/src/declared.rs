@@ -184,6 +184,7 @@ fn declare(
         stop_deadline_ms: milliseconds(info.stop_deadline),
         may_use: info.may_use.iter().map(|kind| (*kind).to_owned()).collect(),
         in_place: info.in_place,
+        keeps_lease: info.keeps_lease,
     })
 }
 

@@ -47,10 +47,12 @@ mod type_info;
 mod declared;
 
 pub mod hosting;
+mod lease;
 pub mod testing;
 
 pub use context::{Context, Identity};
 pub use declared::{Declared, TypeSet, TypesClash};
+pub use lease::HeldLease;
 pub use mainstay_protocol as protocol;
 pub use mainstay_protocol::report::RestartWhen;
 pub use mainstay_protocol::request::Refusal;

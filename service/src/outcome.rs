@@ -161,6 +161,8 @@ pub enum StopReason {
     Failed,
     /// Its agent ends.
     AgentStops,
+    /// It is the only one in the cluster, and its lease was not renewed in time.
+    LeaseRanOut,
 }
 
 impl StopReason {
@@ -171,6 +173,7 @@ impl StopReason {
             Self::Restart => "restart",
             Self::Failed => "failed",
             Self::AgentStops => "the agent stops",
+            Self::LeaseRanOut => "its lease ran out",
         }
     }
 }

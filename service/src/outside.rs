@@ -9,6 +9,7 @@ use mainstay_protocol::health::ProcessIdentity;
 use mainstay_protocol::request::Refusal;
 
 use crate::hosting::Breakage;
+use crate::lease::HeldLease;
 
 /// What is awaited without its type being known.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -45,7 +46,7 @@ pub enum Beginning {
 }
 
 /// Where on the node an instance may keep what outlives its agent. Nothing is there until somebody makes it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Place {
     /// The instance's own, from one incarnation to the next.
     pub directory: PathBuf,
@@ -55,4 +56,6 @@ pub struct Place {
     pub hold: PathBuf,
     /// Control groups may be made below it, to bound memory; none: the agent was given none to divide.
     pub memory_groups: Option<PathBuf>,
+    /// Of the only one in the cluster.
+    pub lease: Option<HeldLease>,
 }

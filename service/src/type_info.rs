@@ -31,6 +31,7 @@ pub struct TypeInfo {
     pub blocking: bool,
     pub outside: bool,
     pub in_place: bool,
+    pub keeps_lease: bool,
     pub keeps_log: bool,
     pub restart: RestartWhen,
     pub start_deadline: Duration,
@@ -47,6 +48,7 @@ impl TypeInfo {
             blocking: false,
             outside: false,
             in_place: false,
+            keeps_lease: true,
             keeps_log: false,
             restart: RestartWhen::OnFailure,
             start_deadline: Duration::from_secs(30),
@@ -95,6 +97,14 @@ impl TypeInfo {
     #[must_use]
     pub const fn in_place(mut self) -> Self {
         self.in_place = true;
+        self
+    }
+
+    /// What it stands for outlives the agent, and nobody beside it could end it when its lease runs out: it cannot be the
+    /// only one in the cluster.
+    #[must_use]
+    pub const fn without_lease(mut self) -> Self {
+        self.keeps_lease = false;
         self
     }
 

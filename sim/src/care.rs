@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use mainstay_coordinator::{Apply, BasedOn, Change, NodeAct, Operation, PlacementWish};
 use mainstay_protocol::NodeName;
-use mainstay_resource_graph::{Count, RestartPolicy, Target, Update, ViewExt};
+use mainstay_resource_graph::{Count, RestartPolicy, Singleton, Target, Update, ViewExt};
 
 use crate::dice::Dice;
 use crate::fault::Fault;
 use crate::happening::Happening;
-use crate::plan::SO_MANY;
+use crate::plan::{OUTSIDE, SO_MANY};
 use crate::world::{Held, World};
 
 const MS: u64 = 1000;
@@ -54,7 +54,7 @@ impl Carers {
 }
 
 fn so_many(count: u32) -> Operation {
-    let wish = PlacementWish {
+    wanted(PlacementWish {
         name: SO_MANY.parse().expect("a name"),
         service_type: "flaky".parse().expect("a name"),
         holds: None,
@@ -66,9 +66,34 @@ fn so_many(count: u32) -> Operation {
         config: String::new(),
         policy: RestartPolicy::default(),
         restart_group: None,
+        singleton: None,
         depends_on: BTreeMap::new(),
         update: Update::default(),
-    };
+    })
+}
+
+/// At most one of it, wherever it can be.
+fn only_one(outside: bool) -> Operation {
+    let service_type = if outside { OUTSIDE } else { "flaky" };
+    wanted(PlacementWish {
+        name: format!("only-{service_type}").parse().expect("a name"),
+        service_type: service_type.parse().expect("a name"),
+        holds: None,
+        target: Target::Count(Count {
+            count: 1,
+            on: BTreeMap::new(),
+            spread: None,
+        }),
+        config: String::new(),
+        policy: RestartPolicy::default(),
+        restart_group: None,
+        singleton: Some(Singleton { lease_ms: 3_000 }),
+        depends_on: BTreeMap::new(),
+        update: Update::default(),
+    })
+}
+
+fn wanted(wish: PlacementWish) -> Operation {
     Operation::Apply(Apply {
         changes: vec![Change::Put {
             wish: Box::new(wish),
@@ -97,7 +122,11 @@ impl World {
         let carers = &mut self.carers;
         let after = carers.dice.between(500, 6_000) * MS;
         self.queue.put(self.now + after, Happening::CarerActs);
-        match carers.dice.below(8) {
+        match carers.dice.below(10) {
+            8 | 9 => {
+                let outside = carers.dice.per_mille(700);
+                self.order(only_one(outside))
+            }
             0 | 1 => {
                 let count = carers.dice.between(1, 4) as u32;
                 self.order(so_many(count))

@@ -100,6 +100,7 @@ faults! {
     NodeDrained = "people: a node is to be empty";
     NodeMaintained = "people: a node is worked on";
     NodeSaidDead = "people: somebody says of a node that is away that it is dead";
+    LeaseRanOut = "nodes: a lease runs out, and its hold ends what had it";
     NodeReleased = "people: what was said of a node is lifted";
     RulePanics = "rules: one panics on a subject's state";
 }

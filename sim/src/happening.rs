@@ -87,6 +87,12 @@ pub enum Happening {
         actor: ActorId,
         act: Act,
     },
+    /// The hold of something looks at its lease.
+    LeaseEnds {
+        node: NodeAt,
+        boot: u64,
+        actor: ActorId,
+    },
     ChecksDue {
         node: NodeAt,
         life: u64,

@@ -2,6 +2,7 @@
 //! what the agent core let through.
 
 mod changes;
+mod leases;
 mod words;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ pub struct Actor {
     deaf: bool,
     /// Nothing ends it but the end of its process.
     pub endless: bool,
+    pub lease: Option<leases::Lease>,
 }
 
 impl Actor {
@@ -85,7 +87,7 @@ impl Host {
     /// The agent dies: its actors with it, processes live on, and nobody watches them.
     pub fn without_agent(&mut self) {
         let mut actors = std::mem::take(&mut self.actors);
-        actors.retain(|_, actor| actor.outlives());
+        actors.retain(|_, actor| actor.outlives() && !actor.is_dead());
         *self = Self {
             actors,
             made: self.made,
@@ -93,9 +95,13 @@ impl Host {
         };
     }
 
+    pub fn has_leases(&self) -> bool {
+        self.actors.values().any(|actor| actor.lease.is_some())
+    }
+
     /// What the next life of the agent finds.
     pub fn survivors(&self) -> Survivors {
-        let found = self.actors.values();
+        let found = self.actors.values().filter(|actor| !actor.is_dead());
         found
             .map(|actor| {
                 let start = actor.start.clone();
@@ -183,8 +189,11 @@ impl World {
             hung: false,
             deaf: fault == Some(Fault::StartSilent),
             endless: false,
+            lease: None,
         };
         host.actors.insert(id, actor);
+        self.lease_begins(at, id);
+        self.is_only_one((at, id))?;
         self.decide_start(at, id, start, fault);
         Ok(())
     }

@@ -215,6 +215,12 @@ impl Member {
         Some(now.saturating_sub(oldest))
     }
 
+    /// Nobody else can have begun to lead by now: who heard this one elects nobody, by a clock that may be a little fast.
+    pub fn surely_leads(&self, now: u64) -> bool {
+        let silence = self.silence(now);
+        silence.is_some_and(|silence| silence < ELECTION_MS_MIN * MS / 5 * 4)
+    }
+
     pub fn heard_within(&self, other: StationId, span: u64, now: u64) -> bool {
         let Role::Leads(lead) = &self.role else {
             return false;

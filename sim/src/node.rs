@@ -4,7 +4,7 @@
 use mainstay_protocol::command::Command;
 use mainstay_protocol::report::SysInfo;
 use mainstay_protocol::session::{AgentMessage, Heartbeat, StationMessage};
-use mainstay_protocol::{AgentRunId, BootId, NodeName};
+use mainstay_protocol::{AgentRunId, BootId, Epoch, NodeName};
 use mainstay_supervisor::{Action, AgentCore, Identity, Input, Output, encode_record, replay};
 
 use crate::dice::Dice;
@@ -44,6 +44,8 @@ pub struct Node {
     /// When a station was last heard.
     pub heard: u64,
     pub paused_until: u64,
+    /// The newest renewal of its leases.
+    pub renewed: Option<(u64, Epoch)>,
     /// Not among what this life of the agent provides.
     pub missing_type: Option<&'static str>,
     pub host: Host,
@@ -67,6 +69,7 @@ impl Node {
             jumped: false,
             heard: 0,
             paused_until: 0,
+            renewed: None,
             missing_type: None,
             host: Host::default(),
         }
@@ -184,10 +187,15 @@ impl World {
             return self.leave_session(at);
         }
         if node.welcomed {
-            let beat = Heartbeat::spread(
+            let mut beat = Heartbeat::spread(
                 node.host.checks.checked_ages(self.now_ms()),
                 core.outbox_depth(),
             );
+            if let Some(first) = beat.first_mut()
+                && node.host.has_leases()
+            {
+                first.renews = Some(self.now_ms());
+            }
             for part in beat {
                 self.to_station(link, AgentMessage::Heartbeat(part));
             }
@@ -245,8 +253,14 @@ impl World {
                 self.oracle.commanded(&self.nodes[at.0], &command)?;
                 self.agent_takes(at, *command)
             }
-            StationMessage::HeartbeatSeen(_)
-            | StationMessage::BulkReady(_)
+            StationMessage::HeartbeatSeen(seen) => match seen.renewed {
+                Some(from_ms) => {
+                    let epoch = seen.leadership.epoch;
+                    self.agent_step(at, Input::Renewed { from_ms, epoch })
+                }
+                None => Ok(()),
+            },
+            StationMessage::BulkReady(_)
             | StationMessage::Certificate(_)
             | StationMessage::Secret { .. }
             | StationMessage::Request { .. }
@@ -382,6 +396,16 @@ impl World {
                     instance,
                     incarnation,
                 } => self.host_tells_again(at, command, instance, incarnation)?,
+                Action::Renew => {
+                    let beat = Heartbeat {
+                        renews: Some(self.now_ms()),
+                        ..Heartbeat::default()
+                    };
+                    if let Some(link) = self.nodes[at.0].link {
+                        self.to_station(link, AgentMessage::Heartbeat(beat));
+                    }
+                }
+                Action::Renewed { from_ms, epoch } => self.host_renews(at, from_ms, epoch),
                 Action::Send(reports) => {
                     if let Some(link) = self.nodes[at.0].link {
                         self.to_station(link, AgentMessage::Reports(reports));

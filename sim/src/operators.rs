@@ -288,6 +288,7 @@ impl World {
             target,
             config,
             policy: RestartPolicy::default(),
+            singleton: None,
             restart_group: self
                 .dice
                 .per_mille(500)

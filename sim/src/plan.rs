@@ -166,6 +166,7 @@ fn declaration(name: &str) -> TypeDeclaration {
         stop_deadline_ms: 1_000,
         may_use: vec![RESOURCES.to_owned()],
         in_place: name == "flaky",
+        keeps_lease: true,
     }
 }
 

@@ -41,7 +41,8 @@ impl World {
         if !link.station_open || link.silent_to_station || link.station_life != station.life {
             return Ok(());
         }
-        let node = self.nodes[link.node.0].name.clone();
+        let node_at = link.node;
+        let node = self.nodes[node_at.0].name.clone();
         let now = Monotonic(station.shows(self.now));
         let Some(core) = station.core.as_mut() else {
             return Ok(());
@@ -74,13 +75,18 @@ impl World {
                 }
                 self.pump(at)
             }
-            AgentMessage::Heartbeat(_) => {
-                let core = self.station(at).core.as_ref();
+            AgentMessage::Heartbeat(beat) => {
+                let station = self.station(at);
+                let core = station.core.as_ref();
                 let leadership = core.and_then(LeaderCore::leadership).unwrap_or_default();
-                self.to_agent(
-                    id,
-                    StationMessage::HeartbeatSeen(HeartbeatSeen { leadership }),
-                );
+                let sure = station.told.is_some() && station.member.surely_leads(now.0);
+                let run = self.nodes[node_at.0].agent_run;
+                let renews = sure && core.is_some_and(|core| core.renews(&node, run));
+                let seen = HeartbeatSeen {
+                    leadership,
+                    renewed: beat.renews.filter(|_| renews),
+                };
+                self.to_agent(id, StationMessage::HeartbeatSeen(seen));
                 Ok(())
             }
             AgentMessage::Answer { .. }

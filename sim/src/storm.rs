@@ -56,6 +56,7 @@ impl World {
             | Happening::OrderPassedOn { .. }
             | Happening::ChangeWanted(_)
             | Happening::ChangeAsked { .. }
+            | Happening::LeaseEnds { .. }
             | Happening::Mischief
             | Happening::Calm
             | Happening::Look => None,
@@ -89,6 +90,7 @@ impl World {
             | Happening::OperatorTriesAgain { .. }
             | Happening::ChangeWanted(_)
             | Happening::ChangeAsked { .. }
+            | Happening::LeaseEnds { .. }
             | Happening::Mischief
             | Happening::Calm
             | Happening::Look => None,

@@ -45,6 +45,7 @@ fn put(service_type: &str, placement: &str, behind: Option<&str>) -> Change {
             config: r#"{"size":1}"#.to_owned(),
             policy: RestartPolicy::default(),
             restart_group: None,
+            singleton: None,
             depends_on: behind.into_iter().collect(),
             update: Update::default(),
         }),

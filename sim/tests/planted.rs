@@ -61,6 +61,12 @@ fn planted_floor_that_is_ignored_is_found() {
     planted_in_agent(bug, &["committed commands", "one holder"]);
 }
 
+// proves: S23
+#[test]
+fn planted_singleton_beside_another_is_found() {
+    planted_in_coordinator(Bug::IgnoresLeases, &["one singleton"]);
+}
+
 // acceptance: 9
 #[test]
 fn planted_command_before_its_commit_is_found() {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mainstay_coordinator::{Answer, Effect, Entry, LeaderCore, Log, LogEvent, Monotonic, Ticket};
+use mainstay_protocol::session::{HeartbeatSeen, StationMessage};
 use mainstay_protocol::{Term, limits};
 use mainstay_resource_graph::{Change, InstanceState, Key, NodeState, Vertex, View};
 use mainstay_store::LogHandle;
@@ -97,6 +98,7 @@ enum Input {
     Log(Option<LogEvent>),
     Submitted(Option<Box<Submitted>>),
     Time,
+    Renewals,
     End,
 }
 
@@ -142,6 +144,7 @@ impl Drive {
                 event = inputs.log.recv() => Input::Log(event),
                 submitted = inputs.inbox.recv(), if !gathering => Input::Submitted(submitted.map(Box::new)),
                 () = until(self.clock, wake_at) => Input::Time,
+                () = self.shared.renewals_wanted() => Input::Renewals,
                 _ = self.end.wait_for(|end| *end) => Input::End,
             };
             if self.excuse_own_pause(wake_at).is_err() {
@@ -161,6 +164,7 @@ impl Drive {
                 // The shared state holds a sender for as long as there is a station.
                 Input::Submitted(None) => return Ended::Stopped,
                 Input::Submitted(Some(submitted)) => self.enqueue(*submitted),
+                Input::Renewals => self.renew(),
                 Input::Time => Ok(()),
             };
             if taken.is_err() {
@@ -185,6 +189,22 @@ impl Drive {
             }
             None => Ok(()),
         }
+    }
+
+    /// Answers heartbeats that want leases renewed. Their moments are before the one in which this station looks whether it
+    /// still leads, and whether it still waits for their nodes: whoever decides later that a node is gone counts from then.
+    fn renew(&mut self) -> Result<(), Panicked> {
+        let wanted = self.shared.take_renewals();
+        let sure = self.shared.store.surely_leads();
+        let leadership = self.core.leadership().unwrap_or_default();
+        for (node, (link, from)) in wanted {
+            let renewed = self.call(|core, _| core.renews(&node, link.agent_run))? && sure;
+            link.send(StationMessage::HeartbeatSeen(HeartbeatSeen {
+                leadership,
+                renewed: renewed.then_some(from),
+            }));
+        }
+        Ok(())
     }
 
     /// Up to one batch from the sessions and the API. Also before a commit's effects: who introduced itself again

@@ -16,13 +16,13 @@ use mainstay_protocol::{
 };
 use mainstay_resource_graph::{Key, StationState, Vertex, View, ViewExt};
 use mainstay_store::{Reading, Store};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::access::{self, Access};
 use crate::clock::wall_ms;
 use crate::group::Ways;
 use crate::metrics::Metrics;
-use crate::sessions::Sessions;
+use crate::sessions::{Link, Sessions};
 use crate::space;
 
 /// One thing for the leader core.
@@ -48,6 +48,7 @@ pub struct Shared {
     pub sessions: Sessions,
     pub metrics: Metrics,
     pub standing: watch::Sender<Standing>,
+    renewals_wanted: Notify,
     pub ways: Arc<Ways>,
     /// None for a station that is on one machine only.
     pub access: Option<Arc<Access>>,
@@ -61,6 +62,8 @@ struct Memory {
     heard: BTreeMap<NodeName, Instant>,
     /// Heard since the driver last looked.
     fresh: BTreeMap<NodeName, Instant>,
+    /// Sessions that want their leases renewed, with what their heartbeats said; the newest of each.
+    renewals: BTreeMap<NodeName, (Arc<Link>, u64)>,
     checked: BTreeMap<NodeName, BTreeMap<InstanceKey, Instant>>,
     wall: WallClock,
     /// When this station last led.
@@ -95,6 +98,7 @@ impl Shared {
             sessions: Sessions::default(),
             metrics: Metrics::default(),
             standing: watch::Sender::new(Standing::default()),
+            renewals_wanted: Notify::new(),
             began: Instant::now(),
             ways,
             access,
@@ -158,6 +162,21 @@ impl Shared {
         let mut memory = self.memory();
         memory.heard.insert(node.clone(), at);
         memory.fresh.insert(node.clone(), at);
+    }
+
+    /// The coordinator answers this heartbeat.
+    pub fn wants_renewal(&self, link: &Arc<Link>, from: u64) {
+        let wanted = (Arc::clone(link), from);
+        self.memory().renewals.insert(link.node.clone(), wanted);
+        self.renewals_wanted.notify_one();
+    }
+
+    pub async fn renewals_wanted(&self) {
+        self.renewals_wanted.notified().await;
+    }
+
+    pub fn take_renewals(&self) -> BTreeMap<NodeName, (Arc<Link>, u64)> {
+        std::mem::take(&mut self.memory().renewals)
     }
 
     /// Who was heard since the last time this was asked.

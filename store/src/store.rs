@@ -203,6 +203,11 @@ impl Store {
         self.space.shortage()
     }
 
+    /// This station leads, and nobody else can have begun to lead by now.
+    pub fn surely_leads(&self) -> bool {
+        self.running.status().surely_leads()
+    }
+
     pub fn status(&self) -> LogStatus {
         let Status {
             leads,

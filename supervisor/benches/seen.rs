@@ -190,6 +190,7 @@ fn start(number: usize) -> Command {
             start_deadline_ms: 30_000,
             stop_deadline_ms: 10_000,
             checks: never(),
+            lease: None,
         }),
     }
 }

@@ -20,10 +20,15 @@
 //! while a Stop of the older one is under way; without such a Stop it is refused, with the instance itself as
 //! holder. A repeat of a command whose answer is committed is judged anew: floors make that `Stale` or
 //! `NotRunning`, and the coordinator no longer knows the command.
+//!
+//! Leases. A Start with a lease waits for a renewal that was asked for after it came: one that was late on its way, from
+//! a leader that is none any more, never takes effect. The session's end forgets it, and it comes again. What has a
+//! lease is ended by the host, or the hold beside it, never from here.
 
 mod command;
 mod floors;
 mod input;
+mod leases;
 mod ledger;
 mod names;
 mod observation;
@@ -43,6 +48,7 @@ use mainstay_protocol::report::{
 use mainstay_protocol::{CommandId, InstanceKey, Sequence, TypeName, limits};
 
 use crate::file::{FileRecord, Life, Recovered};
+use leases::Unleased;
 
 pub use input::{Action, Identity, Input, Observation, Output, Survivor, Survivors};
 pub use state::State;
@@ -54,6 +60,9 @@ pub struct AgentCore {
     state: State,
     /// The Start of a newer incarnation, until the older one is gone.
     waiting: BTreeMap<InstanceKey, (CommandId, Start)>,
+    /// Starts with a lease, until this session is renewed.
+    unleased: BTreeMap<InstanceKey, Unleased>,
+    now_ms: u64,
     /// Instances that will not end, since the last try to stop them.
     stuck: BTreeSet<InstanceKey>,
     /// What the last Check of each living instance said.
@@ -94,6 +103,8 @@ impl AgentCore {
             identity,
             state: State::default(),
             waiting: BTreeMap::new(),
+            unleased: BTreeMap::new(),
+            now_ms: 0,
             stuck: BTreeSet::new(),
             pulses: BTreeMap::new(),
             supervisor: 1,
@@ -108,12 +119,14 @@ impl AgentCore {
         (core, output)
     }
 
-    /// Takes one input. The driver writes `persist`, then carries out `actions`. No decision depends on the
-    /// time yet; it is there for leases, which do.
-    pub fn step(&mut self, _now_ms: u64, input: Input) -> Output {
+    /// Takes one input. The driver writes `persist`, then carries out `actions`. The time is that of the clock whose
+    /// moments `Renewed` names.
+    pub fn step(&mut self, now_ms: u64, input: Input) -> Output {
+        self.now_ms = now_ms;
         match input {
             Input::SessionUp(welcome) => self.session_up(&welcome),
-            Input::SessionDown => self.session = None,
+            Input::SessionDown => self.session_down(),
+            Input::Renewed { from_ms, epoch } => self.renewed(from_ms, epoch),
             Input::Command(command) => self.command(command),
             Input::Acknowledged(acknowledged) => self.acknowledged(&acknowledged),
             Input::Observed(observation) => self.observed(observation),

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use mainstay_coordinator::PlacementWish;
 use mainstay_protocol::{NodeName, PlacementName};
 use mainstay_resource_graph::{
-    ConfigHash, Count, DependsUntil, Key, Placement, RestartPolicy, Strategy, Target, Update, View,
-    ViewExt,
+    ConfigHash, Count, DependsUntil, Key, Placement, RestartPolicy, Singleton, Strategy, Target,
+    Update, View, ViewExt,
 };
 use serde_json::{Map, Value, json};
 
@@ -61,6 +61,7 @@ pub fn of_placement(view: &dyn View, placement: &Placement) -> Value {
         .collect();
     let mut value = fields(&wish.target, &wish.policy, &wish.depends_on, &wish.update);
     value["restart_group"] = json!(wish.restart_group);
+    value["singleton"] = singleton(wish.singleton);
     value["type"] = json!(placement.service_type);
     value["holds"] = json!(placement.holds);
     value["config"] = config(&wish.config);
@@ -72,6 +73,7 @@ pub fn of_placement(view: &dyn View, placement: &Placement) -> Value {
 pub fn of_wish(wish: &PlacementWish) -> Value {
     let mut value = fields(&wish.target, &wish.policy, &wish.depends_on, &wish.update);
     value["restart_group"] = json!(wish.restart_group);
+    value["singleton"] = singleton(wish.singleton);
     value["type"] = json!(wish.service_type);
     value["holds"] = json!(wish.holds);
     value["config"] = serde_json::from_str(&wish.config).unwrap_or_else(|_| json!({}));
@@ -88,6 +90,7 @@ pub fn said(wish: &Value) -> Vec<FieldChange> {
         &Update::default(),
     );
     unsaid["restart_group"] = Value::Null;
+    unsaid["singleton"] = Value::Null;
     unsaid["config"] = json!({});
     unsaid["config_on"] = json!({});
     unsaid["target"] = Value::Null;
@@ -98,6 +101,13 @@ pub fn said(wish: &Value) -> Vec<FieldChange> {
             ..change
         })
         .collect()
+}
+
+fn singleton(wish: Option<Singleton>) -> Value {
+    wish.map_or(
+        Value::Null,
+        |one| json!({"lease": duration_text(one.lease_ms)}),
+    )
 }
 
 fn fields(

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_coordinator::PlacementWish;
+use mainstay_coordinator::{PlacementWish, lease};
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{InstanceKey, PlacementName};
 use mainstay_resource_graph::{Kind, Standing, Target, View, ViewExt, traverse};
@@ -46,6 +46,7 @@ impl Judge<'_> {
         self.service_type();
         self.existing();
         self.target();
+        self.singleton();
         self.dependencies();
     }
 
@@ -112,6 +113,28 @@ impl Judge<'_> {
                 wish.name
             );
             self.tell(top("holds"), why, Vec::new());
+        }
+        if have.wish.singleton.is_some() != wish.singleton.is_some() {
+            let is = match have.wish.singleton {
+                Some(_) => "a singleton",
+                None => "no singleton",
+            };
+            let why = format!(
+                "{} is {is}, which cannot be changed: delete it first",
+                wish.name
+            );
+            self.tell(top("singleton"), why, Vec::new());
+        }
+    }
+
+    fn singleton(&mut self) {
+        let wish = self.wish();
+        let declared = self.view.service_type(&wish.service_type);
+        let (Some(singleton), Some(declared)) = (wish.singleton, declared) else {
+            return;
+        };
+        if let Err(refusal) = lease::sensible(&singleton, &wish.target, &declared.declaration) {
+            self.tell(top("singleton"), refusal.text, Vec::new());
         }
     }
 

@@ -109,6 +109,7 @@ impl World {
             rules_off: Default::default(),
             groups: Default::default(),
             brake: None,
+            epoch_began: None,
         };
         self.records.push((Key::Cluster, Vertex::Cluster(cluster)));
     }
@@ -155,6 +156,7 @@ impl World {
             stop_deadline_ms: 10_000,
             may_use: Vec::new(),
             in_place: false,
+            keeps_lease: true,
         };
         let vertex = Vertex::Type(ServiceType { declaration });
         self.records.push((Key::Type(service_type(name)), vertex));

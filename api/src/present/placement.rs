@@ -8,12 +8,12 @@ use mainstay_protocol::report::RestartWhen;
 use mainstay_protocol::{Generation, InstanceKey, PlacementName, Timestamp};
 use mainstay_resource_graph::{
     ConfigHash, Count, Desired, Instance, InstanceState, Key, Made, Placement, RestartPolicy,
-    Rollout, Standing, Strategy, Target, Update, Vertex, ViewExt, Wish,
+    Rollout, Singleton, Standing, Strategy, Target, Update, Vertex, ViewExt, Wish,
 };
 use serde_json::Value;
 
 use super::{Present, json};
-use crate::types;
+use crate::types::{self, SingletonSpec, Span};
 
 impl Present<'_> {
     pub fn placement(&self, name: &PlacementName) -> Option<types::Placement> {
@@ -64,6 +64,7 @@ impl Present<'_> {
             depends_on: shown.depends_on,
             update: shown.update,
             restart_group: shown.restart_group,
+            singleton: shown.singleton,
             rollout: placement
                 .rollout
                 .as_ref()
@@ -138,6 +139,7 @@ impl Present<'_> {
                 .collect(),
             update: update(&wish.update),
             restart_group: wish.restart_group.as_ref().map(ToString::to_string),
+            singleton: wish.singleton.as_ref().map(singleton),
             dropped: None,
         }
     }
@@ -270,6 +272,12 @@ fn severity(state: &InstanceState) -> u8 {
         InstanceState::Blocked => 9,
         InstanceState::Failed { .. } => 10,
         InstanceState::Quarantined => 11,
+    }
+}
+
+fn singleton(wish: &Singleton) -> SingletonSpec {
+    SingletonSpec {
+        lease: Some(Span::from_ms(wish.lease_ms)),
     }
 }
 

@@ -293,6 +293,7 @@ fn cluster() -> Cluster {
         settings: Settings::DEV,
         rules_off: BTreeMap::new(),
         brake: None,
+        epoch_began: None,
         groups: BTreeMap::from([(
             "ops".parse().unwrap(),
             People {
@@ -351,5 +352,6 @@ fn declaration() -> TypeDeclaration {
         stop_deadline_ms: 10_000,
         may_use: Vec::new(),
         in_place: false,
+        keeps_lease: true,
     }
 }

@@ -395,7 +395,7 @@ mod tests {
                 "depends_on[0]: \"placement\" is missing",
             ),
             ("depends_on", json!({"placement": "db"}), "wants a list"),
-            ("singleton", json!({"lease": "5s"}), "comes with singletons"),
+            ("singleton", json!({"lease": "2s"}), "3s"),
         ] {
             let told = with(field, value.clone());
             assert_eq!(told.len(), 1, "{value}: {told:#?}");

@@ -42,7 +42,6 @@ fn label(text: &str) -> Result<(), String> {
 
 /// With what fields come that are not there yet.
 const WITH_MOVES: &str = "moves to other nodes";
-const WITH_LEASES: &str = "singletons and their leases";
 
 pub static PLACEMENT: Shape = Shape {
     name: "Placement",
@@ -64,7 +63,12 @@ pub static PLACEMENT: Shape = Shape {
             "the placement's name",
             "The exclusive name it takes on a node; generic types only. It cannot be changed later.",
         ),
-        Field::required("target", Of::Object(&TARGET), "Where its instances run."),
+        Field::new(
+            "target",
+            Of::Object(&TARGET),
+            "{count: 1} for a singleton; else it has to be there",
+            "Where its instances run.",
+        ),
         Field::new(
             "config",
             Of::Free,
@@ -95,10 +99,11 @@ pub static PLACEMENT: Shape = Shape {
             "it restarts alone",
             "Placements of one group restart all together on a node when one of them fails there.",
         ),
-        Field::later(
+        Field::new(
             "singleton",
-            WITH_LEASES,
-            "At most one in the cluster, also under partition.",
+            Of::Object(&SINGLETON),
+            "several may run",
+            "At most one in the cluster, whatever becomes of its node. It cannot be added or taken away later.",
         ),
     ],
     one_of: &[],
@@ -213,6 +218,21 @@ static DEPENDENCY: Shape = Shape {
             "How far that one must be.",
         ),
     ],
+    one_of: &[],
+};
+
+static SINGLETON: Shape = Shape {
+    name: "singleton",
+    doc: "At most one in the cluster: its node ends it when it has not been heard for so long.",
+    fields: &[Field::new(
+        "lease",
+        Of::Duration {
+            min_ms: limits::LEASE_MS_MIN,
+            max_ms: limits::LEASE_MS_MAX,
+        },
+        "5s",
+        "How long it goes on without being heard; another starts elsewhere when that is over, and the time its stop may take.",
+    )],
     one_of: &[],
 };
 

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::shapes::ReasonShape;
-use super::spec::{DependencySpec, PlacementSpec, PolicySpec, TargetSpec, UpdateSpec};
+use super::spec::{
+    DependencySpec, PlacementSpec, PolicySpec, SingletonSpec, TargetSpec, UpdateSpec,
+};
 use crate::time::Time;
 
 /// A wish: run this type, with this configuration, there.
@@ -54,6 +56,8 @@ pub struct Placement {
     pub update: UpdateSpec,
     /// What restarts together on a node when one of it fails; null where it restarts alone.
     pub restart_group: Option<String>,
+    /// That at most one runs in the whole cluster; null where several may.
+    pub singleton: Option<SingletonSpec>,
     /// A changed configuration on its way to the instances.
     pub rollout: Option<Rollout>,
     /// Why the wish before this one was dropped, if it was no good.
@@ -104,6 +108,8 @@ pub struct PlacementVersion {
     pub update: UpdateSpec,
     /// What restarts together on a node when one of it fails; null where it restarts alone.
     pub restart_group: Option<String>,
+    /// That at most one runs in the whole cluster; null where several may.
+    pub singleton: Option<SingletonSpec>,
     /// Why it was dropped, where it was no good.
     #[schemars(with = "Option<ReasonShape>")]
     pub dropped: Option<Reason>,
@@ -148,7 +154,7 @@ impl Placement {
             depends_on: self.depends_on.clone(),
             update: self.update.clone(),
             restart_group: self.restart_group.clone(),
-            singleton: None,
+            singleton: self.singleton.clone(),
         }
     }
 }

@@ -22,7 +22,8 @@ pub struct PlacementSpec {
     /// Generic types only; the placement's own name where nothing is said.
     #[serde(default)]
     pub holds: Option<String>,
-    /// Where its instances shall run.
+    /// Where its instances shall run; one, wherever it can be, where a singleton says nothing.
+    #[serde(default)]
     pub target: TargetSpec,
     /// The configuration of its instances.
     #[serde(default)]
@@ -125,7 +126,7 @@ pub struct UpdateSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SingletonSpec {
-    /// How long the one that runs may go on without being heard.
+    /// How long the one that runs may go on without being heard; 5 s where nothing is said.
     #[serde(default)]
     pub lease: Option<Span>,
 }

@@ -290,6 +290,7 @@ fn also_changed(before: &PlacementVersion, version: &PlacementVersion) -> String
             "depends_on": version.depends_on,
             "update": version.update,
             "restart_group": version.restart_group,
+            "singleton": version.singleton,
         })
     };
     let changes = difference(&wish(before), &wish(version));

@@ -212,6 +212,7 @@ fn declaration() -> TypeDeclaration {
         stop_deadline_ms: 10_000,
         may_use: Vec::new(),
         in_place: false,
+        keeps_lease: true,
     }
 }
 

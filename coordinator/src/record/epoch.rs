@@ -11,7 +11,9 @@
 
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::report::{LiveState, NodeUp};
-use mainstay_resource_graph::{Cluster, InPlace, Key, Kind, NodeState, Txn, Vertex, View, ViewExt};
+use mainstay_resource_graph::{
+    Cluster, InPlace, Instance, Key, Kind, NodeState, Txn, Vertex, View, ViewExt,
+};
 
 use super::operation::access;
 use super::session;
@@ -23,7 +25,12 @@ use crate::verb;
 /// The leader's epoch is above the graph's: it stands from now on.
 pub fn raise(txn: &mut Txn<'_>, cluster: Cluster, env: &Env) {
     let epoch = env.leadership.epoch;
-    txn.put(Key::Cluster, Vertex::Cluster(Cluster { epoch, ..cluster }))
+    let cluster = Cluster {
+        epoch,
+        epoch_began: Some(env.now),
+        ..cluster
+    };
+    txn.put(Key::Cluster, Vertex::Cluster(cluster))
         .expect("a cluster has no transitions");
     for key in txn.keys(Kind::Node) {
         let Key::Node(name) = key else { continue };
@@ -44,6 +51,11 @@ pub fn raise(txn: &mut Txn<'_>, cluster: Cluster, env: &Env) {
     }
     for key in txn.keys(Kind::Instance) {
         let Key::Instance(key) = key else { continue };
+        let out_of_sight = |instance: &Instance| instance.state.out_of_sight().is_some();
+        if txn.instance(&key).as_ref().is_some_and(out_of_sight) {
+            // It may have been there again since this graph was saved.
+            verb::change(txn, &key, |instance| verb::not_renewed(instance, env));
+        }
         let asked = |in_place: &Option<InPlace>| matches!(in_place, Some(InPlace::Asked { .. }));
         if txn
             .instance(&key)

@@ -32,6 +32,7 @@ pub fn found(txn: &mut Txn<'_>, found: &Found, env: &Env) {
             rules_off: std::collections::BTreeMap::new(),
             groups: std::collections::BTreeMap::new(),
             brake: None,
+            epoch_began: None,
             authority: None,
         };
         txn.put(Key::Cluster, Vertex::Cluster(cluster))

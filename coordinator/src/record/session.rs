@@ -60,6 +60,7 @@ pub fn node_up(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId, env: &Env) -> Out
             };
             let entry = up.digest.get(&key);
             compare(txn, &key, believed, entry, file_goes_on, env);
+            renewed_again(txn, &key);
         }
     }
     if !file_goes_on {
@@ -515,6 +516,22 @@ fn waits(why: GoneWhy, env: &Env) -> Duration {
     })
 }
 
+/// Its node is there: what is in sight has a lease without an end.
+fn renewed_again(txn: &mut Txn<'_>, key: &InstanceKey) {
+    let ends = |instance: &Instance| instance.lease.is_some_and(|lease| lease.ends.is_some());
+    let in_sight = |instance: &Instance| instance.state.out_of_sight().is_none();
+    if txn
+        .instance(key)
+        .is_some_and(|instance| ends(&instance) && in_sight(&instance))
+    {
+        verb::change(txn, key, |instance| {
+            if let Some(lease) = &mut instance.lease {
+                lease.ends = None;
+            }
+        });
+    }
+}
+
 fn cut_off(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, reason: Reason, env: &Env) {
     let was = known_life(instance);
     verb::change(txn, key, |instance| {
@@ -524,6 +541,7 @@ fn cut_off(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, reason: Re
         verb::end_health(instance, env);
         instance.deadline = None;
         instance.refusals.clear();
+        verb::not_renewed(instance, env);
     });
 }
 

@@ -17,6 +17,7 @@ use super::{settings, unknown};
 use crate::config;
 use crate::env::Env;
 use crate::event::{Apply, BasedOn, Change, PlacementWish};
+use crate::lease;
 use crate::schema;
 use crate::secrets;
 use crate::verb;
@@ -141,6 +142,9 @@ fn put(txn: &mut Txn<'_>, asked: &PlacementWish, based_on: BasedOn, env: &Env) -
         Target::All(_) => {}
     }
     sensible(&asked.policy, &asked.update, &asked.depends_on)?;
+    if let Some(singleton) = &asked.singleton {
+        lease::sensible(singleton, &asked.target, &declaration)?;
+    }
     let (hash, json) = valid_config(txn, &asked.service_type, &asked.config)?;
     let wish = Wish {
         target: asked.target.clone(),
@@ -150,6 +154,7 @@ fn put(txn: &mut Txn<'_>, asked: &PlacementWish, based_on: BasedOn, env: &Env) -
         depends_on: asked.depends_on.clone(),
         update: asked.update.clone(),
         restart_group: asked.restart_group.clone(),
+        singleton: asked.singleton,
     };
     let name = &asked.name;
     let existing = txn.placement(name);
@@ -324,6 +329,13 @@ fn same_kind(asked: &PlacementWish, have: &Placement) -> Result<(), Refusal> {
             "its type is {}, not {}",
             have.service_type, asked.service_type
         ));
+    }
+    // What runs already has no lease, or has one that nobody would wait for.
+    if asked.singleton.is_some() != have.wish.singleton.is_some() {
+        return differs(match asked.singleton {
+            Some(_) => "it is no singleton".to_owned(),
+            None => "it is a singleton".to_owned(),
+        });
     }
     if asked.holds != have.holds {
         let held = |holds: &Option<SlotName>| match holds {

@@ -106,6 +106,7 @@ fn block(subject: &InstanceKey, instance: &Instance, reason: Reason, txn: &mut T
     let text = reason.text.clone();
     verb::change(txn, subject, |instance| {
         instance.state = InstanceState::Blocked;
+        instance.next_try = None;
         instance.reason = Some(reason);
     });
     Verdict::did(code::DEPENDENCY_NOT_READY, text)

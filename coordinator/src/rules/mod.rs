@@ -20,6 +20,7 @@ mod restart;
 mod restart_group;
 mod retire;
 mod rolling_update;
+mod singleton_lease;
 mod start;
 mod start_deadline;
 mod stop;
@@ -53,6 +54,7 @@ pub(crate) fn shipped() -> Vec<RuleEntry> {
         RuleEntry::of::<drain::Drain>(),
         RuleEntry::of::<stop_escalate::StopEscalate>(),
         RuleEntry::of::<retire::Retire>(),
+        RuleEntry::of::<singleton_lease::SingletonLease>(),
         RuleEntry::of::<start::Start>(),
         RuleEntry::of::<name_conflict::NameConflict>(),
         RuleEntry::of::<command_resend::CommandResend>(),

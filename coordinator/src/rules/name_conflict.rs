@@ -112,6 +112,7 @@ fn queue(subject: &InstanceKey, instance: &Instance, reason: Reason, txn: &mut T
     let text = reason.text.clone();
     verb::change(txn, subject, |instance| {
         instance.state = InstanceState::Blocked;
+        instance.next_try = None;
         instance.reason = Some(reason);
     });
     Verdict::did(code::NAME_HELD, text)

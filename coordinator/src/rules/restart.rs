@@ -13,6 +13,7 @@ use mainstay_resource_graph::{
 
 use crate::env::Env;
 use crate::hash;
+use crate::lease;
 use crate::rule::{Rule, Verdict, Watch};
 use crate::rules::{could_not_start, dependency_gate};
 use crate::verb;
@@ -252,7 +253,8 @@ fn again(
         && verb::kept_down(txn, subject).is_none()
         && verb::provides(txn, subject, &instance)
         && verb::held_by_another(txn, subject, &instance).is_none()
-        && dependency_gate::unmet(txn, &subject.placement).is_none();
+        && dependency_gate::unmet(txn, &subject.placement).is_none()
+        && lease::in_the_way(txn, subject, env.now).is_none();
     if count == Count::Attempt {
         verb::change(txn, subject, |instance| verb::count_attempt(instance, env));
     }

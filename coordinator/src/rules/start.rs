@@ -7,6 +7,7 @@ use mainstay_resource_graph::{
 };
 
 use crate::env::Env;
+use crate::lease;
 use crate::rule::{Rule, Verdict, Watch};
 use crate::verb;
 
@@ -34,6 +35,8 @@ impl Rule for Start {
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
         match changed {
             Key::Node(node) => view.instances_on(node),
+            // It may have been what a singleton waited for.
+            Key::Instance(key) => lease::others(view, key),
             _ => Vec::new(),
         }
     }
@@ -43,6 +46,13 @@ impl Rule for Start {
             return Verdict::Nothing;
         };
         if instance.desired != Desired::Running || !may_begin(&instance) {
+            return Verdict::Nothing;
+        }
+        if lease::in_the_way(txn, &subject, env.now).is_some() {
+            // `singleton_lease` has what is Pending.
+            if instance.state != InstanceState::Pending {
+                to_pending(&subject, txn);
+            }
             return Verdict::Nothing;
         }
         if !verb::is_online(txn, &subject) {
@@ -61,10 +71,7 @@ impl Rule for Start {
             return block_for_type(&subject, &instance, txn);
         }
         if instance.state != InstanceState::Pending {
-            verb::change(txn, &subject, |instance| {
-                instance.state = InstanceState::Pending;
-                instance.reason = Some(Reason::new(code::WANTED, "it is wanted and can begin"));
-            });
+            to_pending(&subject, txn);
         }
         // What is restarted on request has its name already, whoever waits for it.
         let holds = txn.holder(&slot_of(&subject, &instance)).as_ref() == Some(&subject);
@@ -84,6 +91,13 @@ impl Rule for Start {
             ),
         )
     }
+}
+
+fn to_pending(subject: &InstanceKey, txn: &mut Txn<'_>) {
+    verb::change(txn, subject, |instance| {
+        instance.state = InstanceState::Pending;
+        instance.reason = Some(Reason::new(code::WANTED, "it is wanted and can begin"));
+    });
 }
 
 fn may_begin(instance: &Instance) -> bool {

@@ -10,6 +10,7 @@ use mainstay_resource_graph::{
 };
 
 use crate::env::Env;
+use crate::lease;
 use crate::rule::{Rule, Verdict, Watch};
 use crate::verb;
 
@@ -152,8 +153,10 @@ pub(crate) fn take_in(txn: &mut Txn<'_>, key: &InstanceKey, stray: &StrayFound, 
         instance.state = past;
         verb::quiet(instance);
     });
+    let lease = lease::unknown(txn, key);
     verb::change(txn, key, |instance| {
         instance.state = InstanceState::Starting;
+        instance.lease = lease;
         instance.incarnation = stray.incarnation;
         instance.given = None;
         instance.restart_asked = false;

@@ -121,6 +121,10 @@ fn once_it_may(
     facts: &Instance,
 ) -> (&'static str, Option<Timestamp>) {
     match blocked_by(facts) {
+        Some(code) if code == code::LEASE_HELD => match facts.next_try {
+            at @ Some(_) => ("start it when that lease has run out for certain", at),
+            None => ("start it when the other has ended", None),
+        },
         Some(code) if code == code::NODE_DRAINED => ("start it when its node is uncordoned", None),
         Some(code) if code == code::IN_MAINTENANCE => {
             let node = view.node(&key.node);

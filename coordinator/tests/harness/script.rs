@@ -453,6 +453,7 @@ fn failed(instance: InstanceKey, incarnation: Incarnation, words: &Words<'_>) ->
         "killed" => FailureKind::Killed,
         "agent_ended" => FailureKind::AgentEnded,
         "agent_stopped" => FailureKind::AgentStopped,
+        "lease_ran_out" => FailureKind::LeaseRanOut,
         word => panic!("no such failure: {word}"),
     };
     let presence = match words.get(3) {

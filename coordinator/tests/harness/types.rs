@@ -58,6 +58,7 @@ pub fn declaration(name: &str) -> TypeDeclaration {
             _ => Vec::new(),
         },
         in_place: name == "pliant",
+        keeps_lease: true,
     }
 }
 

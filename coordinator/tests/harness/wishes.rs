@@ -14,7 +14,9 @@ use std::collections::BTreeMap;
 use mainstay_coordinator::{Apply, BasedOn, Change, Operation, PlacementWish, Reconfigure};
 use mainstay_protocol::report::RestartWhen;
 use mainstay_protocol::{Generation, PlacementName};
-use mainstay_resource_graph::{Count, DependsUntil, RestartPolicy, Strategy, Target, Update};
+use mainstay_resource_graph::{
+    Count, DependsUntil, RestartPolicy, Singleton, Strategy, Target, Update,
+};
 
 use super::types::{at, node_name, slot, type_name};
 
@@ -99,6 +101,7 @@ fn change(text: &str) -> Change {
                     backoff_max_ms: number(find("backoff_ms")),
                 },
                 restart_group: find("group").map(|name| name.parse().expect("a name")),
+                singleton: number(find("lease_ms")).map(|lease_ms| Singleton { lease_ms }),
                 depends_on: find("depends").map(depends_on).unwrap_or_default(),
                 update: Update {
                     strategy: find("update").map_or(Update::default().strategy, strategy),

@@ -195,6 +195,10 @@ told! {
     so_many_are_spread_over_the_values_of_a_label = "so_many_spread";
     // proves: S25
     a_drain_ends_one_of_so_many_when_another_has_taken_its_place = "so_many_drained";
+    // proves: S23
+    the_only_one_starts_elsewhere_when_its_lease_has_run_out_for_certain = "singleton";
+    // proves: S23
+    the_only_one_ends_before_the_next_begins = "singleton_ends_first";
     // proves: S25
     a_node_is_removed_when_it_is_away_and_nothing_is_wanted_on_it_alone = "remove_node";
     // proves: S25

@@ -214,6 +214,16 @@ fn put(world: &mut World, name: usize, on: usize, config: usize, depends: usize)
     let placement = pick(&NAMES, name);
     let on = pick(&["n1", "n2", "n1,n2", "all"], on);
     let existing = world.graph().placement(&placement.parse().unwrap());
+    // It is one from the beginning, or never.
+    let single = existing
+        .as_ref()
+        .map_or(depends.is_multiple_of(4), |found| {
+            found.wish.singleton.is_some()
+        });
+    let (on, lease) = match single {
+        true => ("so-many:1", "lease_ms 20000"),
+        false => (on, ""),
+    };
     let (service_type, holds) = match existing {
         Some(existing) => (existing.service_type.to_string(), existing.holds),
         None => (pick(&TYPES, config).to_owned(), None),
@@ -227,7 +237,7 @@ fn put(world: &mut World, name: usize, on: usize, config: usize, depends: usize)
     let config = config % 3;
     let group = if config == 2 { "" } else { "group shop" };
     world.ask(wish(&format!(
-        "put {placement} {service_type} on {on} {holds} {group} {depends} {{\"a\":{config}}}"
+        "put {placement} {service_type} on {on} {lease} {holds} {group} {depends} {{\"a\":{config}}}"
     )));
 }
 

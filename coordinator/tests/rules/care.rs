@@ -7,6 +7,7 @@ use mainstay_protocol::code;
 
 use super::Story;
 use super::stories::running;
+use crate::harness::wishes::operation;
 use crate::harness::{World, key};
 
 fn says(world: &mut World, act: NodeAct) {
@@ -49,6 +50,30 @@ pub fn node_lost() -> Story {
         declines: false,
         saw: &["web@n1"],
         why: ("web@n1", "its node is lost: its agent's session closed"),
+    }
+}
+
+pub fn singleton_lease() -> Story {
+    Story {
+        rule: "singleton_lease",
+        subject: |_| key("db@n2"),
+        under: || {
+            let mut world = World::new();
+            world.up("n1");
+            world.up("n2");
+            world
+                .operate(operation("put db noisy on so-many:1 lease_ms 60000"))
+                .unwrap();
+            world.started("db@n1");
+            world.gone("n1");
+            world.wait_ms(29_990);
+            world
+        },
+        straw: |world| world.wait_ms(20),
+        says: code::LEASE_HELD,
+        declines: true,
+        saw: &["db@n1"],
+        why: ("db@n2", "its lease is not renewed any more"),
     }
 }
 

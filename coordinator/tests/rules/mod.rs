@@ -198,6 +198,7 @@ rules! {
     maintenance;
     node_lost;
     storm_brake;
+    singleton_lease;
     place;
     node_return;
     node_return_after_a_stop;

@@ -7,7 +7,7 @@ use mainstay_protocol::report::{Ending, Presence};
 use mainstay_resource_graph::Key;
 
 use super::Story;
-pub use super::care::{drain, maintenance, node_lost, storm_brake};
+pub use super::care::{drain, maintenance, node_lost, singleton_lease, storm_brake};
 pub use super::updates::*;
 pub use super::words::*;
 use crate::harness::{World, key, wish};

@@ -49,6 +49,7 @@ pub(crate) fn exit_how(over: &Over) -> ExitHow {
         Over::Exit(exit) => exit,
     };
     let kind = match &exit.how {
+        _ if exit.lease_ran_out => FailureKind::LeaseRanOut,
         _ if exit.asked && exit.killed => return ExitHow::Ended(Ending::Killed),
         _ if exit.asked => return ExitHow::Ended(Ending::Asked),
         How::Code(0) => return ExitHow::Ended(Ending::ByItself),

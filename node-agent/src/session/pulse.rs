@@ -9,11 +9,14 @@ use mainstay_protocol::session::Heartbeat;
 use mainstay_protocol::{InstanceKey, limits};
 use mainstay_supervisor::SupervisorHandle;
 
+use crate::leases::Leases;
+
 /// Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Pulse {
     supervisor: SupervisorHandle,
     outbox_depth: Arc<AtomicU64>,
+    leases: Leases,
 }
 
 impl Pulse {
@@ -21,7 +24,12 @@ impl Pulse {
         Self {
             supervisor,
             outbox_depth: Arc::default(),
+            leases: Leases::default(),
         }
+    }
+
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.leases
     }
 
     pub(crate) fn outbox_depth(&self, depth: u64) {
@@ -38,6 +46,7 @@ impl Pulse {
         Heartbeat {
             checked_ms_ago: in_turn(ages, last, limits::HEARTBEAT_INSTANCES_MAX),
             outbox_depth: self.outbox_depth.load(Ordering::Relaxed),
+            renews: self.leases.renews(),
         }
     }
 }

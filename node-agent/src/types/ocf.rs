@@ -71,6 +71,7 @@ impl Service for Ocf {
     type Probe = Latest;
     const TYPE: TypeInfo = TypeInfo::new("ocf", "1.0.0")
         .generic()
+        .without_lease()
         .start_deadline(START_DEADLINE)
         .stop_deadline(STOP_DEADLINE);
 

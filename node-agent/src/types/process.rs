@@ -12,14 +12,16 @@ mod words;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_hold::{Event, Limits, LogBounds, MemoryGroup, Request, Spec, State, Step, users};
+use mainstay_hold::{
+    Event, Lease, Limits, LogBounds, MemoryGroup, Request, Spec, State, Step, users,
+};
 use mainstay_protocol::code;
 use mainstay_protocol::health::ProcessIdentity;
 use mainstay_protocol::request::Refusal;
 use mainstay_service::hosting::Breakage;
 use mainstay_service::{
-    Beginning, BoxFuture, CannotStart, Context, Failure, Outside, Reply, RestartWhen, Service,
-    StatusText, StopReason, TypeInfo,
+    Beginning, BoxFuture, CannotStart, Context, Failure, HeldLease, Outside, Reply, RestartWhen,
+    Service, StatusText, StopReason, TypeInfo,
 };
 use mainstay_supervisor::ExitHow;
 use rustix::process::Signal;
@@ -137,6 +139,9 @@ impl Service for Process {
                 }
             }
         }
+        if let Some(lease) = ctx.place().lease.clone() {
+            tokio::spawn(prolong(Arc::clone(&process.held), lease));
+        }
         tokio::spawn(tell_its_end(Arc::clone(&process.held), ctx.clone()));
         let probe = ProcessProbe::new(Arc::clone(&process.held), how);
         Ok((process, probe))
@@ -187,6 +192,29 @@ impl Service for Process {
     }
 }
 
+/// Its hold ends it when its lease runs out, also without this agent.
+async fn prolong(held: Arc<Held>, mut lease: HeldLease) {
+    loop {
+        let until_ms = tokio::select! {
+            _ = held.ended() => return,
+            renewed = lease.renewed() => match renewed {
+                Some(until_ms) => until_ms,
+                None => return,
+            },
+        };
+        match held.ask(&Request::Lease { until_ms }).await {
+            Ok(Event::Error(text)) => {
+                tracing::warn!(slot = %held.slot().path().display(), text, "a lease is not prolonged");
+            }
+            Ok(_) => {}
+            // It has ended, or what it does not hear of ends it.
+            Err(error) => {
+                tracing::debug!(slot = %held.slot().path().display(), %error, "a lease is not prolonged");
+            }
+        }
+    }
+}
+
 /// Its end, unless it was asked for.
 async fn tell_its_end(held: Arc<Held>, ctx: Context) {
     let over = held.ended().await;
@@ -218,6 +246,9 @@ impl Process {
                 identity.incarnation.to_string(),
             ),
         ];
+        if let Some(token) = ctx.fencing_token() {
+            environment.push(("MAINSTAY_FENCING_TOKEN".to_owned(), token.to_string()));
+        }
         for (name, number) in &self.ports {
             environment.push((format!("{}{name}", ports::VARIABLE), number.to_string()));
         }
@@ -258,7 +289,10 @@ impl Process {
                 bytes_max: config.log.bytes_max,
                 files_max: config.log.files_max,
             },
-            lease: None,
+            lease: ctx.place().lease.as_ref().map(|lease| Lease {
+                until_ms: lease.until_ms(),
+                steps: self.ladder_within(lease.stop()),
+            }),
         })
     }
 
@@ -312,6 +346,17 @@ impl Process {
             let number = self.ports.get(name).copied();
             number.ok_or_else(|| no_such_port(name, &[]))
         })
+    }
+
+    /// Its own ladder, as far as that takes no longer than its stop may.
+    fn ladder_within(&self, stop: Duration) -> Vec<Step> {
+        let mut left_ms = u64::try_from(stop.as_millis()).unwrap_or(u64::MAX);
+        let mut steps = self.ladder();
+        for step in &mut steps {
+            step.wait_ms = step.wait_ms.min(left_ms);
+            left_ms -= step.wait_ms;
+        }
+        steps
     }
 
     fn ladder(&self) -> Vec<Step> {

@@ -25,7 +25,7 @@ impl Service for Systemd {
     type Config = SystemdConfig;
     type Message = NoMessage;
     type Probe = Busy;
-    const TYPE: TypeInfo = TypeInfo::new("systemd", "1.0.0").generic();
+    const TYPE: TypeInfo = TypeInfo::new("systemd", "1.0.0").generic().without_lease();
 
     async fn start(config: SystemdConfig, _: &Context) -> Result<(Self, Busy), CannotStart> {
         Err(refusal(&config.unit, Path::new(BOOTED)))

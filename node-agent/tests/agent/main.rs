@@ -9,6 +9,7 @@
 mod asking;
 mod bulk;
 mod ending;
+mod leases;
 mod processes;
 mod sessions;
 mod several;

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use mainstay_agent::{Agent, AgentOptions};
 use mainstay_protocol::Address;
-use mainstay_protocol::command::{CheckSchedule, Command, Order, Start, Stop, StopManner, StopWhy};
+use mainstay_protocol::command::{
+    CheckSchedule, Command, Lease, Order, Start, Stop, StopManner, StopWhy,
+};
 use mainstay_protocol::frame::{Channel, FrameDecoder, encode_frame};
 use mainstay_protocol::handshake::{Handshake, Role, agree};
 use mainstay_protocol::report::{CommandOutcome, NodeUp, Report};
@@ -42,6 +44,8 @@ pub struct Heard {
     /// Nothing more is read from it.
     bulk_stalls: bool,
     acknowledges: bool,
+    /// Leases are renewed no more.
+    renews_nothing: bool,
     /// The next introduction is answered by a station that was deposed, which goes on with these words.
     deposed: Option<Vec<StationMessage>>,
     watermark: Sequence,
@@ -250,6 +254,41 @@ impl Cluster {
         self.start_as(service_type, placement, count, config, placement, 2_000)
     }
 
+    /// Renewed for so long, at most.
+    pub fn start_leased(
+        &self,
+        service_type: &str,
+        placement: &str,
+        config: &str,
+        lease_ms: u64,
+    ) -> CommandId {
+        let count = 1;
+        self.command(Order::Start(Start {
+            instance: instance(placement),
+            incarnation: incarnation(count),
+            service_type: TypeName::new(service_type).unwrap(),
+            name: SlotName::new(placement).unwrap(),
+            config: config.to_owned(),
+            start_deadline_ms: 5_000,
+            stop_deadline_ms: self.stop_deadline_ms,
+            checks: checks(),
+            lease: Some(Lease {
+                ms: lease_ms,
+                stop_ms: 500,
+                epoch: Epoch(1),
+                revision: Revision(7),
+            }),
+        }))
+    }
+
+    pub fn heartbeats(&self) -> usize {
+        self.heard.0.lock().unwrap().heartbeats.len()
+    }
+
+    pub fn renew_nothing(&self) {
+        self.heard.0.lock().unwrap().renews_nothing = true;
+    }
+
     pub fn start_as(
         &self,
         service_type: &str,
@@ -268,6 +307,7 @@ impl Cluster {
             start_deadline_ms,
             stop_deadline_ms: self.stop_deadline_ms,
             checks: checks(),
+            lease: None,
         }))
     }
 
@@ -466,10 +506,11 @@ fn hear(message: AgentMessage, stream: &mut UnixStream, heard: &mut Heard) {
             send_all(stream, welcome.iter().chain(deposed.iter().flatten()));
             heard.write = Some(stream.try_clone().unwrap());
         }
-        AgentMessage::Heartbeat(_) => {
+        AgentMessage::Heartbeat(beat) => {
             heard.heartbeats.push(Instant::now());
             let seen = HeartbeatSeen {
                 leadership: leadership(),
+                renewed: beat.renews.filter(|_| !heard.renews_nothing),
             };
             send(stream, &StationMessage::HeartbeatSeen(seen));
         }

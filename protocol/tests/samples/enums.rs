@@ -25,7 +25,7 @@ pub fn samples() -> Vec<Sample> {
     plain!(samples, "enum-health", Health: Unknown, Ok, Degraded, Failed, Unresponsive);
     plain!(samples, "enum-failure-kind", FailureKind:
         Panic, Reported, Vanished, AgentEnded, Killed, Exit, Signal, OutOfMemory,
-        AgentStopped);
+        AgentStopped, LeaseRanOut);
     plain!(samples, "enum-refused-start", RefusedStart:
         Config, NotNow, Deadline, Panic, NoSuchType, NotHere);
     plain!(samples, "enum-presence", Presence: Gone, Living);

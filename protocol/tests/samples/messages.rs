@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use mainstay_protocol::code::{self, Code};
 use mainstay_protocol::command::{
-    Adopt, Answer as AnswerOrder, Answered, CheckSchedule, Command, Order, Reconfigure, Start,
-    Stop, StopManner, StopWhy,
+    Adopt, Answer as AnswerOrder, Answered, CheckSchedule, Command, Lease, Order, Reconfigure,
+    Start, Stop, StopManner, StopWhy,
 };
 use mainstay_protocol::frame::{Channel, Frame, FrameDecoder, encode_frame};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity, RefusedStart};
@@ -126,6 +126,7 @@ pub fn agent_messages() -> Vec<(String, AgentMessage)> {
             AgentMessage::Heartbeat(Heartbeat {
                 checked_ms_ago: BTreeMap::from([(instance(1), 2), (instance(3), 70_000)]),
                 outbox_depth: 5,
+                renews: Some(90_000),
             }),
         ),
         ("agent-renew".to_owned(), AgentMessage::Renew(Renew {})),
@@ -189,6 +190,7 @@ pub fn station_messages() -> Vec<(String, StationMessage)> {
             "station-heartbeat-seen".to_owned(),
             StationMessage::HeartbeatSeen(HeartbeatSeen {
                 leadership: leadership(),
+                renewed: Some(90_000),
             }),
         ),
         (
@@ -365,6 +367,12 @@ pub fn orders() -> Vec<Order> {
                 deadline_ms: 2_000,
                 misses_max: 3,
             },
+            lease: Some(Lease {
+                ms: 5_000,
+                stop_ms: 4_000,
+                epoch: Epoch(2),
+                revision: Revision(70_000),
+            }),
         }),
         Order::Stop(Stop {
             instance: instance(2),
@@ -534,6 +542,7 @@ fn node_up() -> NodeUp {
             stop_deadline_ms: 5_000,
             may_use: vec!["disk".to_owned()],
             in_place: true,
+            keeps_lease: true,
         }],
         digest: BTreeMap::from([(
             instance(1),

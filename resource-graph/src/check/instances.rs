@@ -1,7 +1,7 @@
 //! Instances: names held and waited for as their state asks, reasons and times where something is amiss, bounds.
 
 use mainstay_protocol::report::Presence;
-use mainstay_protocol::{InstanceKey, limits};
+use mainstay_protocol::{InstanceKey, code, limits};
 
 use super::{Problems, bounded, exists};
 use crate::key::Key;
@@ -144,8 +144,10 @@ fn reasons(key: &Key, instance: &Instance, problems: &mut Problems) {
 fn times(key: &Key, instance: &Instance, problems: &mut Problems) {
     let state = instance.state.as_str();
     let backing_off = matches!(instance.state, InstanceState::Backoff { .. });
+    let waits_for_lease = instance.state == InstanceState::Pending
+        && instance.reason.as_ref().map(|reason| &reason.code) == Some(&code::LEASE_HELD);
     problems.demand(
-        instance.next_try.is_some() == backing_off,
+        instance.next_try.is_some() == backing_off || waits_for_lease,
         key,
         || match instance.next_try {
             Some(at) => format!("is {state} with a next try at {at}"),

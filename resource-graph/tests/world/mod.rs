@@ -90,6 +90,7 @@ pub fn service_type(name: &str) -> ServiceType {
             stop_deadline_ms: 10_000,
             may_use: Vec::new(),
             in_place: false,
+            keeps_lease: true,
         },
     }
 }

@@ -134,7 +134,8 @@ impl<S: Service> Actor for InstanceActor<S> {
                     StopReason::NotWanted
                     | StopReason::Restart
                     | StopReason::Failed
-                    | StopReason::AgentStops => Ending::Asked,
+                    | StopReason::AgentStops
+                    | StopReason::LeaseRanOut => Ending::Asked,
                 };
                 self.life.exit_is(ExitHow::Ended(ending));
                 Ok(())

@@ -346,6 +346,18 @@ impl Hosted {
             .unwrap_or(StopOutcome::WillNotEnd)
     }
 
+    /// It was not heard of for as long as it may go on without that. Who does not end of its own is killed.
+    pub async fn end_with_lease(&self, stop: Duration) -> StopOutcome {
+        let evidence = Evidence::text("its lease was not renewed in time");
+        self.life.failed(FailureKind::LeaseRanOut, evidence);
+        self.stop(StopOrder {
+            why: StopReason::LeaseRanOut,
+            manner: StopManner::AskThenKill,
+            deadline: stop,
+        })
+        .await
+    }
+
     /// Breaks it on purpose; what comes of it is seen like any other failure.
     pub fn break_it(&self, breakage: Breakage) -> Result<(), Refusal> {
         if let Some(outside) = self.life.outside() {

@@ -10,6 +10,7 @@ mod membership;
 mod old_leader;
 mod one_holder;
 mod one_log;
+pub mod one_singleton;
 mod promises;
 mod reasons;
 mod replay;

@@ -27,6 +27,8 @@ impl Oracle {
             }
             Action::Adopt { .. }
             | Action::TellAgain { .. }
+            | Action::Renew
+            | Action::Renewed { .. }
             | Action::Send(_)
             | Action::CloseSession { .. } => false,
         });

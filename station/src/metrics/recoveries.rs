@@ -182,6 +182,7 @@ fn label(cause: FailureCause) -> &'static str {
         FailureCause::Failed(FailureKind::Signal) => "signal",
         FailureCause::Failed(FailureKind::OutOfMemory) => "out_of_memory",
         FailureCause::Failed(FailureKind::AgentStopped) => "agent_stopped",
+        FailureCause::Failed(FailureKind::LeaseRanOut) => "lease_ran_out",
         FailureCause::CouldNotStart(_) => "could_not_start",
         FailureCause::NameTaken => "name_taken",
         FailureCause::Unresponsive => "unresponsive",

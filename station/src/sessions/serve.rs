@@ -261,9 +261,16 @@ impl Session {
                 Some((instance, at))
             });
         self.shared.checked(&self.link.node, checked);
+        // That its leases are renewed is the coordinator's to say: it knows for how long it waits for this node.
+        if let Some(from) = heartbeat.renews.filter(|_| self.link.is_welcome()) {
+            self.shared.wants_renewal(&self.link, from);
+            return;
+        }
         let leadership = self.shared.standing().leadership.unwrap_or_default();
-        self.link
-            .send(StationMessage::HeartbeatSeen(HeartbeatSeen { leadership }));
+        self.link.send(StationMessage::HeartbeatSeen(HeartbeatSeen {
+            leadership,
+            renewed: None,
+        }));
     }
 
     fn reports(&mut self, reports: Reports) -> Result<(), String> {

@@ -85,6 +85,7 @@ fn service_type(name: &str, holds: Option<&str>) -> TypeDeclaration {
         stop_deadline_ms: 2000,
         may_use: Vec::new(),
         in_place: false,
+        keeps_lease: true,
     }
 }
 
@@ -116,6 +117,8 @@ pub struct Seen {
     /// Requests of chaos.
     pub struck: u64,
     pub closed: bool,
+    /// Leases count from then on.
+    pub renewed: Option<u64>,
 }
 
 impl Agent {
@@ -154,6 +157,7 @@ impl Agent {
             acts: taken,
             tell,
             frozen: false,
+            beats: 0,
         };
         let task = tokio::spawn(life.live());
         Ok(Self {
@@ -312,6 +316,8 @@ struct Life {
     acts: mpsc::Receiver<Act>,
     tell: watch::Sender<Seen>,
     frozen: bool,
+    /// What its heartbeats say of its clock.
+    beats: u64,
 }
 
 impl Life {
@@ -335,9 +341,11 @@ impl Life {
     }
 
     async fn beat(&mut self) {
+        self.beats += 1;
         let heartbeat = Heartbeat {
             checked_ms_ago: self.live.keys().map(|key| (key.clone(), 3)).collect(),
             outbox_depth: 0,
+            renews: Some(self.beats),
         };
         send(&mut self.writer, &AgentMessage::Heartbeat(heartbeat)).await;
     }
@@ -386,8 +394,11 @@ impl Life {
             StationMessage::Unsupported { .. } => {
                 self.tell.send_modify(|seen| seen.unsupported += 1)
             }
-            StationMessage::HeartbeatSeen(_)
-            | StationMessage::Stations(_)
+            StationMessage::HeartbeatSeen(seen) => {
+                self.tell
+                    .send_modify(|told| told.renewed = seen.renewed.or(told.renewed));
+            }
+            StationMessage::Stations(_)
             | StationMessage::BulkReady(_)
             | StationMessage::Certificate(_)
             | StationMessage::Secret { .. }

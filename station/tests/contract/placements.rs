@@ -219,7 +219,7 @@ async fn a_wrong_spec_is_refused_with_all_that_is_wrong() {
         &json!({
             "target": {"spread": "rack", "all": {}},
             "policy": {"restart": "alwys", "escalate": "move"},
-            "singleton": {"lease": "5s"},
+            "depends_on": [{"placement": "db", "until": "soon"}],
         }),
     );
     let refused = cluster
@@ -232,7 +232,7 @@ async fn a_wrong_spec_is_refused_with_all_that_is_wrong() {
         "target.spread",
         "policy.restart",
         "policy.escalate",
-        "singleton",
+        "depends_on.0.until",
     ] {
         assert!(refused.why.contains(field), "{refused}");
     }

@@ -119,3 +119,10 @@ async fn an_unknown_kind_is_answered_and_the_session_lives() {
         ("n1", 1, Some(2))
     );
 }
+
+// proves: S23
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heartbeat_that_wants_leases_renewed_is_told_its_own_moment() {
+    let (_cluster, mut agents) = Cluster::with(&["n1"]).await;
+    agents[0].until(|seen| seen.renewed >= Some(3)).await;
+}

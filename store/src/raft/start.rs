@@ -38,6 +38,9 @@ const HEARTBEAT_MS: u64 = 100;
 /// begins 0.75 s after the last heartbeat at the earliest, and a leader that missed seven has not lost its place.
 const ELECTION_MS_MIN: u64 = 250;
 const ELECTION_MS_MAX: u64 = 500;
+/// Within this time of a majority's last word no other can lead: their own wait is `ELECTION_MS_MAX`, by clocks that may be
+/// a little fast.
+const SURE_MS: u64 = ELECTION_MS_MAX / 5 * 4;
 /// One thread for the log's own tasks: what waits for the disk waits on the committer, and a second thread costs a
 /// wake-up for each step between them.
 const WORKERS: usize = 1;
@@ -80,6 +83,14 @@ pub struct Status {
     pub applied: Option<u64>,
     pub snapshot: Option<u64>,
     pub purged: Option<u64>,
+}
+
+impl Status {
+    /// Nobody else can have begun to lead by now.
+    pub fn surely_leads(&self) -> bool {
+        let sure = |heard: Duration| heard < Duration::from_millis(SURE_MS);
+        self.leads && (self.voters.len() == 1 || self.majority_heard.is_some_and(sure))
+    }
 }
 
 impl Running {

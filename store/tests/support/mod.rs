@@ -192,6 +192,7 @@ impl Driver {
             rules_off: std::collections::BTreeMap::new(),
             groups: Default::default(),
             brake: None,
+            epoch_began: None,
         };
         txn.put(Key::Cluster, Vertex::Cluster(vertex)).unwrap();
         let entry = self.entry(txn.finish(), Vec::new());

@@ -27,6 +27,7 @@ impl AgentCore {
             self.persist(FileRecord::Leads(command.leadership));
         }
         match command.order {
+            Order::Start(start) if start.lease.is_some() => self.start_leased(command.id, start),
             Order::Start(start) => self.start(command.id, start),
             Order::Stop(stop) => self.stop(command.id, stop),
             Order::Reconfigure(change) => self.reconfigure(command.id, change),
@@ -36,7 +37,7 @@ impl AgentCore {
         self.trim_floors();
     }
 
-    fn start(&mut self, command: CommandId, start: Start) {
+    pub(super) fn start(&mut self, command: CommandId, start: Start) {
         if self.outbox_is_overfull() {
             return;
         }
@@ -71,7 +72,7 @@ impl AgentCore {
     }
 
     /// It was found alive by a life that does not know who asked for it: here is who.
-    fn is_under_way(&self, start: &Start) -> bool {
+    pub(super) fn is_under_way(&self, start: &Start) -> bool {
         self.state
             .living
             .get(&start.instance)
@@ -85,7 +86,7 @@ impl AgentCore {
     }
 
     /// Below the floor, or not newer than what lives or waits.
-    fn is_stale(&self, start: &Start) -> bool {
+    pub(super) fn is_stale(&self, start: &Start) -> bool {
         let instance = &start.instance;
         let lives = self
             .state
@@ -267,6 +268,7 @@ impl AgentCore {
         {
             self.answer(older, CommandOutcome::Stale);
         }
+        self.forget_unleased(stop);
     }
 
     fn open(

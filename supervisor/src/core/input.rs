@@ -6,7 +6,7 @@ use mainstay_protocol::command::{Answer, Command, Reconfigure, Start, Stop};
 use mainstay_protocol::report::{Report, Reports, SysInfo, TypeDeclaration};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{Acknowledged, Welcome};
-use mainstay_protocol::{AgentRunId, BootId, CommandId, Incarnation, InstanceKey, NodeName};
+use mainstay_protocol::{AgentRunId, BootId, CommandId, Epoch, Incarnation, InstanceKey, NodeName};
 
 use crate::file::{Came, FileRecord};
 
@@ -28,6 +28,11 @@ pub enum Input {
     /// The station answered NodeUp: the outbox is sent from the watermark on.
     SessionUp(Welcome),
     SessionDown,
+    /// The station answered a heartbeat that was sent at this moment: leases of this epoch count from then on.
+    Renewed {
+        from_ms: u64,
+        epoch: Epoch,
+    },
     Command(Command),
     Acknowledged(Acknowledged),
     Observed(Observation),
@@ -102,6 +107,10 @@ pub enum Action {
         instance: InstanceKey,
         incarnation: Incarnation,
     },
+    /// To the station, at once: a heartbeat that asks for a renewal. The answer is `Renewed`.
+    Renew,
+    /// The host: what has a lease of this epoch may go on until so long after this moment.
+    Renewed { from_ms: u64, epoch: Epoch },
     /// To the station. Only while a session is up, and only within its credits.
     Send(Reports),
     /// The session's other end is not to be followed.

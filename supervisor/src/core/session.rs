@@ -19,7 +19,7 @@ pub(super) struct Session {
 
 impl AgentCore {
     pub(super) fn session_up(&mut self, welcome: &Welcome) {
-        self.session = None;
+        self.session_down();
         if welcome.leadership < self.state.leadership {
             self.output.actions.push(Action::CloseSession {
                 why: format!(
@@ -50,6 +50,12 @@ impl AgentCore {
             sent: welcome.watermark,
             credits: (welcome.credits as usize).min(limits::REPORT_CREDITS),
         });
+    }
+
+    pub(super) fn session_down(&mut self) {
+        self.session = None;
+        // They come again in the next one.
+        self.unleased.clear();
     }
 
     pub(super) fn acknowledged(&mut self, acknowledged: &Acknowledged) {

@@ -1,6 +1,7 @@
 //! The agent core, command by command: inputs in, reports and actions out.
 
 mod commands;
+mod leases;
 mod outbox;
 mod recovery;
 mod words;
@@ -56,7 +57,11 @@ impl Agent {
     }
 
     pub fn step(&mut self, input: Input) -> Vec<Action> {
-        let output = self.core.step(0, input);
+        self.step_at(0, input)
+    }
+
+    pub fn step_at(&mut self, now_ms: u64, input: Input) -> Vec<Action> {
+        let output = self.core.step(now_ms, input);
         self.write(output)
     }
 
@@ -188,6 +193,7 @@ pub(super) fn start(placement: &str, name: &str, count: u64) -> Order {
             deadline_ms: 2_000,
             misses_max: 3,
         },
+        lease: None,
     })
 }
 
@@ -276,6 +282,8 @@ pub(super) fn numbers(actions: &[Action]) -> Vec<u64> {
             | Action::Reconfigure { .. }
             | Action::Answer(_)
             | Action::TellAgain { .. }
+            | Action::Renew
+            | Action::Renewed { .. }
             | Action::CloseSession { .. } => None,
         })
         .flatten()
@@ -315,6 +323,8 @@ pub(super) fn done(actions: &[Action]) -> Vec<String> {
                 "tell again {}:{incarnation} {command}",
                 instance.placement
             )),
+            Action::Renew => Some("renew".to_owned()),
+            Action::Renewed { from_ms, .. } => Some(format!("renewed {from_ms}")),
             Action::Send(_) | Action::CloseSession { .. } => None,
         })
         .collect()

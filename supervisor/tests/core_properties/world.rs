@@ -149,6 +149,9 @@ impl World {
                         "only what lives is answered"
                     );
                 }
+                Action::Renew | Action::Renewed { .. } => {
+                    unreachable!("this station grants no leases")
+                }
                 Action::TellAgain { .. } => unreachable!("this station adopts nothing"),
                 Action::Send(reports) => {
                     assert!(self.station.connected, "nothing is sent without a session");
@@ -282,6 +285,7 @@ impl World {
                 deadline_ms: 1,
                 misses_max: 1,
             },
+            lease: None,
         });
         self.give(order, term);
     }

@@ -220,6 +220,7 @@ impl Reporter {
         AgentMessage::Heartbeat(Heartbeat {
             checked_ms_ago: [(self.instance.clone(), 1)].into(),
             outbox_depth: self.waiting.len() as u64,
+            renews: None,
         })
     }
 
@@ -287,5 +288,6 @@ fn declaration() -> TypeDeclaration {
         stop_deadline_ms: 2000,
         may_use: Vec::new(),
         in_place: false,
+        keeps_lease: true,
     }
 }

@@ -528,6 +528,7 @@ mod tests {
             rules_off: Default::default(),
             groups: Default::default(),
             brake: None,
+            epoch_began: None,
             authority: None,
         };
         done(&mut graph, at(2), |txn, env| {

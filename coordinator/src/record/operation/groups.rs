@@ -128,6 +128,7 @@ mod tests {
             authority: None,
             groups: Default::default(),
             brake: None,
+            epoch_began: None,
         }
     }
 

@@ -7,8 +7,8 @@ use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{Bearer, InstanceKey, NodeName, PlacementName, limits};
 use mainstay_resource_graph::{
-    Care, Cordon, Desired, Key, Kind, Maintenance, NodeState, Said, StationState, Target, Txn,
-    View, ViewExt,
+    Care, Cordon, Desired, Key, Kind, Leased, Maintenance, NodeState, Said, StationState, Target,
+    Txn, View, ViewExt,
 };
 
 use super::access::revoke;
@@ -16,6 +16,7 @@ use super::{Result_, known_nodes, recorded, wish};
 use crate::candidates;
 use crate::env::Env;
 use crate::event::NodeAct;
+use crate::lease;
 use crate::verb;
 
 pub fn act(txn: &mut Txn<'_>, node: &NodeName, act: &NodeAct, by: &str, env: &Env) -> Result_ {
@@ -43,8 +44,8 @@ pub fn act(txn: &mut Txn<'_>, node: &NodeName, act: &NodeAct, by: &str, env: &En
         }
         NodeAct::EndMaintenance => end_maintenance(txn, node, env),
         NodeAct::Label(labels) => label(txn, node, labels),
-        NodeAct::ConfirmDead { why } => confirm_dead(txn, node, said(why)),
-        NodeAct::Remove => remove(txn, node, by),
+        NodeAct::ConfirmDead { why } => confirm_dead(txn, node, said(why), env),
+        NodeAct::Remove => remove(txn, node, by, env),
     }
 }
 
@@ -259,7 +260,7 @@ fn label(txn: &mut Txn<'_>, name: &NodeName, labels: &BTreeMap<String, Option<St
 }
 
 /// Somebody has seen that it is off: nobody need wait any longer.
-fn confirm_dead(txn: &mut Txn<'_>, name: &NodeName, said: Said) -> Result_ {
+fn confirm_dead(txn: &mut Txn<'_>, name: &NodeName, said: Said, env: &Env) -> Result_ {
     match txn.node(name).map(|node| node.state) {
         Some(NodeState::Online) | None => {
             let text = format!(
@@ -268,12 +269,20 @@ fn confirm_dead(txn: &mut Txn<'_>, name: &NodeName, said: Said) -> Result_ {
             Err(Refusal::new(code::REFUSED_BY_SAFETY, text))
         }
         Some(NodeState::Lost) => {
-            let text = format!("{name} is given up already");
-            Ok(recorded(Vec::new(), text))
+            let ended = end_leases(txn, name, env);
+            let text = match ended.is_empty() {
+                true => format!("{name} is given up already"),
+                false => format!(
+                    "{name} is given up already; nobody waits any longer for {}",
+                    names(&ended)
+                ),
+            };
+            Ok(recorded(ended, text))
         }
         Some(NodeState::AgentDown) => {
             let why = Reason::new(code::NODE_LOST, format!("it is dead, {said}"));
             let given_up = verb::give_up(txn, name, why);
+            end_leases(txn, name, env);
             let text = match given_up.len() {
                 0 => format!("{name} is given up; nothing was there"),
                 1 => format!("{name} is given up, and 1 instance with it"),
@@ -284,9 +293,54 @@ fn confirm_dead(txn: &mut Txn<'_>, name: &NodeName, said: Said) -> Result_ {
     }
 }
 
+/// Whoever says that a node is off says it of every singleton on it, however long its lease.
+fn end_leases(txn: &mut Txn<'_>, node: &NodeName, env: &Env) -> Vec<InstanceKey> {
+    let mut held = may_run_alone(txn, node, env);
+    for key in &held {
+        verb::change(txn, key, |instance| {
+            let lease = instance.lease.unwrap_or(Leased {
+                lease_ms: 0,
+                stop_ms: 0,
+                ends: None,
+            });
+            instance.lease = Some(Leased {
+                ends: Some(env.now),
+                ..lease
+            });
+        });
+    }
+    held.sort();
+    held
+}
+
+/// Singletons that may still run on a node that is away: their leases are not over.
+fn may_run_alone(txn: &Txn<'_>, node: &NodeName, env: &Env) -> Vec<InstanceKey> {
+    let mut held = txn.instances_on(node);
+    held.retain(|key| {
+        lease::of(txn, &key.placement).is_some()
+            && txn
+                .instance(key)
+                .is_some_and(|one| lease::may_run(key, &one, env.now).is_some())
+    });
+    held
+}
+
+fn names(keys: &[InstanceKey]) -> String {
+    let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    names.join(", ")
+}
+
 /// It is no part of the cluster any more. What may still run on it is nobody's; it comes back by a new token only.
-fn remove(txn: &mut Txn<'_>, node: &NodeName, by: &str) -> Result_ {
+fn remove(txn: &mut Txn<'_>, node: &NodeName, by: &str, env: &Env) -> Result_ {
     may_go(txn, node)?;
+    let held = may_run_alone(txn, node, env);
+    if !held.is_empty() {
+        let text = format!(
+            "{} may still run on {node}, and at most one of it may run: when {node} is off, confirm that it is dead, and then remove it",
+            names(&held)
+        );
+        return Err(Refusal::new(code::REFUSED_BY_SAFETY, text));
+    }
     let alone = narrowed(txn, node);
     if !alone.is_empty() {
         let text = format!(

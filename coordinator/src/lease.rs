@@ -1,0 +1,175 @@
+//! Singletons: one starts only when nothing can be left of any other.
+//!
+//! What runs has a lease that its node's session renews; without that its node ends it, whoever lives there. A session that
+//! closed or fell silent renews nothing from then on, so the lease is over at `Leased::ends`, whatever became of the node.
+//! Who leads anew waits for nothing more: whoever led before it renewed only as long as it could not be replaced.
+
+use mainstay_protocol::code::{self, Reason};
+use mainstay_protocol::report::TypeDeclaration;
+use mainstay_protocol::request::Refusal;
+use mainstay_protocol::{InstanceKey, PlacementName, Timestamp, limits};
+use mainstay_resource_graph::{
+    Count, Instance, Key, Kind, Leased, NodeState, Singleton, Target, Vertex, View, ViewExt,
+};
+
+/// What keeps a singleton from starting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InTheWay {
+    pub reason: Reason,
+    /// When it is over by itself, if it is.
+    pub until: Option<Timestamp>,
+}
+
+/// Whether this one is of a placement of which at most one may run.
+pub fn of(view: &dyn View, name: &PlacementName) -> Option<Singleton> {
+    view.placement(name)?.wish.singleton
+}
+
+/// The others of its placement, if that is a singleton.
+pub fn others(view: &dyn View, key: &InstanceKey) -> Vec<InstanceKey> {
+    if of(view, &key.placement).is_none() {
+        return Vec::new();
+    }
+    let mut others = view.instances_of(&key.placement);
+    others.retain(|other| other != key);
+    others
+}
+
+/// The instances of all singletons.
+pub fn all(view: &dyn View) -> Vec<InstanceKey> {
+    let of_singleton = |key: &Key| match key {
+        Key::Placement(name) if of(view, name).is_some() => view.instances_of(name),
+        _ => Vec::new(),
+    };
+    let placements = view.keys(Kind::Placement);
+    placements.iter().flat_map(of_singleton).collect()
+}
+
+/// What may still run of this singleton elsewhere: what ends last, or has no end that is known.
+pub fn in_the_way(view: &dyn View, key: &InstanceKey, now: Timestamp) -> Option<InTheWay> {
+    of(view, &key.placement)?;
+    #[cfg(feature = "planted-bugs")]
+    if crate::planted::is(crate::planted::Bug::IgnoresLeases) {
+        return None;
+    }
+    let known = others(view, key).into_iter();
+    let known = known.filter_map(|other| {
+        let one = view.instance(&other)?;
+        may_run(&other, &one, now)
+    });
+    known
+        .chain(stray(view, key, now))
+        .chain(before_the_epoch(view, key, now))
+        .max_by_key(|one| one.until.unwrap_or(Timestamp(u64::MAX)))
+}
+
+/// That it may run, and until when.
+pub fn may_run(key: &InstanceKey, one: &Instance, now: Timestamp) -> Option<InTheWay> {
+    if !one.state.may_be_live() {
+        return None;
+    }
+    let (text, until) = match (one.state.out_of_sight(), one.lease) {
+        (None, _) => (format!("{key} has not ended yet"), None),
+        (Some(_), Some(Leased { ends: Some(at), .. })) if at <= now => return None,
+        (Some(_), Some(Leased { ends: Some(at), .. })) => {
+            let text =
+                format!("{key} may still run; its lease is not renewed any more, and runs out");
+            (text, Some(at))
+        }
+        (Some(_), Some(Leased { ends: None, .. }) | None) => {
+            let node = &key.node;
+            let text = format!(
+                "{key} may still run, and has no lease that runs out: bring {node} back, or confirm that it is dead"
+            );
+            (text, None)
+        }
+    };
+    let reason = Reason::new(code::LEASE_HELD, text).about(key);
+    Some(InTheWay { reason, until })
+}
+
+/// What a node has of it that this graph did not start: its lease is renewed as long as its node is there.
+fn stray(view: &dyn View, key: &InstanceKey, now: Timestamp) -> Option<InTheWay> {
+    let has_one = |node: &Key| {
+        let record = view.record(node)?;
+        let (Key::Node(name), Vertex::Node(facts)) = (node, &record.vertex) else {
+            return None;
+        };
+        let there = InstanceKey::new(name.clone(), key.placement.clone());
+        if there == *key || !facts.strays.contains_key(&there.placement) {
+            return None;
+        }
+        let until = match facts.state {
+            NodeState::Online => None,
+            NodeState::AgentDown | NodeState::Lost => {
+                Some(unknown(view, key)?.ends_after(record.since))
+            }
+        };
+        let text = format!("{there} runs, and no command of this cluster started it");
+        let reason = Reason::new(code::LEASE_HELD, text).about(Key::Node(there.node));
+        until
+            .is_none_or(|until| until > now)
+            .then_some(InTheWay { reason, until })
+    };
+    view.keys(Kind::Node).iter().find_map(has_one)
+}
+
+/// Where this graph is older than what ran: what was started meanwhile has a lease of the old epoch, which nobody renews.
+fn before_the_epoch(view: &dyn View, key: &InstanceKey, now: Timestamp) -> Option<InTheWay> {
+    let began = view.cluster()?.epoch_began?;
+    let until = unknown(view, key)?.ends_after(began);
+    let text = "one that was started before this epoch may still run; its lease runs out";
+    (until > now).then(|| InTheWay {
+        reason: Reason::new(code::LEASE_HELD, text).about(Key::Cluster),
+        until: Some(until),
+    })
+}
+
+/// What an incarnation of a singleton is started with.
+pub fn granted(view: &dyn View, key: &InstanceKey, declared: &TypeDeclaration) -> Option<Leased> {
+    let singleton = of(view, &key.placement)?;
+    Some(Leased {
+        lease_ms: singleton.lease_ms,
+        stop_ms: declared.stop_deadline_ms.min(limits::LEASE_STOP_MS_MAX),
+        ends: None,
+    })
+}
+
+/// The lease of one that the graph did not start: as if it had.
+pub fn unknown(view: &dyn View, key: &InstanceKey) -> Option<Leased> {
+    let declared = view.service_type(&view.instance(key)?.service_type)?;
+    granted(view, key, &declared.declaration)
+}
+
+/// Whether a placement can be a singleton.
+pub fn sensible(
+    singleton: &Singleton,
+    target: &Target,
+    declaration: &TypeDeclaration,
+) -> Result<(), Refusal> {
+    let refused = |text: String| Err(Refusal::new(code::BAD_REQUEST, text));
+    let (least, most) = (limits::LEASE_MS_MIN, limits::LEASE_MS_MAX);
+    let lease_ms = singleton.lease_ms;
+    if lease_ms < least {
+        return refused(format!(
+            "singleton.lease: {lease_ms} ms is too short; it is renewed with each heartbeat, every 1000 ms, and a change of the station that leads takes up to 2000 ms: {least} ms is the least"
+        ));
+    }
+    if lease_ms > most {
+        return refused(format!(
+            "singleton.lease: {lease_ms} ms is too long; nobody takes the place of one whose node is gone before its lease is over: {most} ms is the most"
+        ));
+    }
+    if !matches!(target, Target::Count(Count { count: 0 | 1, .. })) {
+        return refused(format!(
+            "target: a singleton is one, on a node that the cluster chooses; write target: {{count: 1}}, not {target}"
+        ));
+    }
+    if !declaration.keeps_lease {
+        let name = &declaration.name;
+        return refused(format!(
+            "singleton: what the type {name} starts goes on when its agent is dead, and nobody there would end it when its lease runs out; use the type process, or a type of your own"
+        ));
+    }
+    Ok(())
+}
