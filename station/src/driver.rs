@@ -191,18 +191,19 @@ impl Drive {
         }
     }
 
-    /// Answers heartbeats that want leases renewed. Their moments are before the one in which this station looks whether it
+    /// Answers heartbeats that want leases renewed, beside the word that they were heard. Their moments are before the one in which this station looks whether it
     /// still leads, and whether it still waits for their nodes: whoever decides later that a node is gone counts from then.
     fn renew(&mut self) -> Result<(), Panicked> {
         let wanted = self.shared.take_renewals();
         let sure = self.shared.store.surely_leads();
         let leadership = self.core.leadership().unwrap_or_default();
         for (node, (link, from)) in wanted {
-            let renewed = self.call(|core, _| core.renews(&node, link.agent_run))? && sure;
-            link.send(StationMessage::HeartbeatSeen(HeartbeatSeen {
-                leadership,
-                renewed: renewed.then_some(from),
-            }));
+            if self.call(|core, _| core.renews(&node, link.agent_run))? && sure {
+                link.send(StationMessage::HeartbeatSeen(HeartbeatSeen {
+                    leadership,
+                    renewed: Some(from),
+                }));
+            }
         }
         Ok(())
     }

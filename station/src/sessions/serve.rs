@@ -264,7 +264,6 @@ impl Session {
         // That its leases are renewed is the coordinator's to say: it knows for how long it waits for this node.
         if let Some(from) = heartbeat.renews.filter(|_| self.link.is_welcome()) {
             self.shared.wants_renewal(&self.link, from);
-            return;
         }
         let leadership = self.shared.standing().leadership.unwrap_or_default();
         self.link.send(StationMessage::HeartbeatSeen(HeartbeatSeen {
