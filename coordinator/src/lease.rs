@@ -57,7 +57,11 @@ pub fn in_the_way(view: &dyn View, key: &InstanceKey, now: Timestamp) -> Option<
         let one = view.instance(&other)?;
         may_run(&other, &one, now)
     });
+    let own = view.instance(key);
+    let own =
+        own.and_then(|own| believed_gone(key, &own, now).filter(|_| !own.state.may_be_live()));
     known
+        .chain(own)
         .chain(stray(view, key, now))
         .chain(before_the_epoch(view, key, now))
         .max_by_key(|one| one.until.unwrap_or(Timestamp(u64::MAX)))
@@ -66,7 +70,7 @@ pub fn in_the_way(view: &dyn View, key: &InstanceKey, now: Timestamp) -> Option<
 /// That it may run, and until when.
 pub fn may_run(key: &InstanceKey, one: &Instance, now: Timestamp) -> Option<InTheWay> {
     if !one.state.may_be_live() {
-        return None;
+        return believed_gone(key, one, now);
     }
     let (text, until) = match (one.state.out_of_sight(), one.lease) {
         (None, _) => (format!("{key} has not ended yet"), None),
@@ -86,6 +90,17 @@ pub fn may_run(key: &InstanceKey, one: &Instance, now: Timestamp) -> Option<InTh
     };
     let reason = Reason::new(code::LEASE_HELD, text).about(key);
     Some(InTheWay { reason, until })
+}
+
+/// Its node came back without it and could not say what became of it: a hold that it does not find may still keep it.
+fn believed_gone(key: &InstanceKey, one: &Instance, now: Timestamp) -> Option<InTheWay> {
+    let until = one.lease?.ends.filter(|at| *at > now)?;
+    let text =
+        format!("{key} is gone as far as its node knows; should it still run, its lease runs out");
+    Some(InTheWay {
+        reason: Reason::new(code::LEASE_HELD, text).about(key),
+        until: Some(until),
+    })
 }
 
 /// What a node has of it that this graph did not start: its lease is renewed as long as its node is there.

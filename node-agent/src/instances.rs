@@ -3,6 +3,7 @@
 
 mod asked;
 mod given_up;
+mod words;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,6 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use self::given_up::GivenUp;
+use self::words::{could_not_start, reason};
 use crate::directory::{Directory, HeldName};
 use crate::held;
 use crate::leases::{self, Leased};
@@ -142,11 +144,13 @@ impl Instances {
                 tracing::info!(instance = %start.instance, incarnation = %start.incarnation, "starts");
                 self.launch(start, declared, held, Beginning::Anew);
             }
-            Err(observation) => {
-                let instances = self.clone();
-                tokio::spawn(async move { instances.observe(observation).await });
-            }
+            Err(observation) => self.refuse(observation),
         }
+    }
+
+    fn refuse(&self, observation: Observation) {
+        let instances = self.clone();
+        tokio::spawn(async move { instances.observe(observation).await });
     }
 
     /// Takes over what an earlier life of the agent began: its name is still its own.
@@ -174,17 +178,16 @@ impl Instances {
     }
 
     fn declared(&self, start: &Start) -> Result<&Declared, Observation> {
-        self.shared.types.get(&start.service_type).ok_or_else(|| {
-            Observation::Seen(Report::CouldNotStart {
-                instance: start.instance.clone(),
-                incarnation: start.incarnation,
-                refused: RefusedStart::NoSuchType,
-                text: format!(
-                    "this agent does not have the service type {}",
-                    start.service_type
-                ),
-            })
-        })
+        let name = &start.service_type;
+        let declared = self.shared.types.get(name).ok_or_else(|| {
+            let why = format!("this agent does not have the service type {name}");
+            could_not_start(start, RefusedStart::NoSuchType, &why)
+        })?;
+        if start.lease.is_some() && !declared.declaration().keeps_lease {
+            let why = format!("what this agent's type {name} starts cannot be ended with a lease");
+            return Err(could_not_start(start, RefusedStart::NotHere, &why));
+        }
+        Ok(declared)
     }
 
     /// The name's lock, or nothing if the outside process is to have it itself. Then its slot gets what the next life of
@@ -203,12 +206,10 @@ impl Instances {
                 name: start.name.clone(),
                 holder: None,
             })),
-            Err(error) => Err(Observation::Seen(Report::CouldNotStart {
-                instance,
-                incarnation,
-                refused: RefusedStart::NotNow,
-                text: format!("the name {} cannot be locked: {error}", start.name),
-            })),
+            Err(error) => {
+                let why = format!("the name {} cannot be locked: {error}", start.name);
+                Err(could_not_start(start, RefusedStart::NotNow, &why))
+            }
         }
     }
 
@@ -233,6 +234,13 @@ impl Instances {
             name: start.name.clone(),
         };
         let lease = self.shared.pulse.leases().begin(&start, beginning);
+        if let Some((_, lease)) = &lease
+            && beginning == Beginning::Anew
+            && leases::is_over(lease)
+        {
+            let why = "its lease was over before it began";
+            return self.refuse(could_not_start(&start, RefusedStart::NotNow, why));
+        }
         let span = hosting::span(&identity);
         if !declared.keeps_log() {
             own_logs::listen(&span, &self.log_directory(&start.name), start.incarnation);
@@ -444,14 +452,6 @@ impl Instances {
             .hosted
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn reason(why: StopWhy) -> StopReason {
-    match why {
-        StopWhy::NotWanted => StopReason::NotWanted,
-        StopWhy::Restart | StopWhy::Reconfigure => StopReason::Restart,
-        StopWhy::Failed | StopWhy::Unresponsive | StopWhy::StartDeadline => StopReason::Failed,
     }
 }
 

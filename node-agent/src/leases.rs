@@ -18,6 +18,9 @@ use tokio::time::sleep;
 /// CLOCK_BOOTTIME is looked at so often, should the machine have slept.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// What an earlier life of the agent began: its hold knows.
+const UNKNOWN: u64 = 0;
+
 /// Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Leases {
@@ -79,10 +82,16 @@ impl Leases {
         for leased in known.leased.iter().filter_map(Weak::upgrade) {
             if leased.lease.epoch == epoch {
                 let until_ms = from_ms + leased.lease.ms;
+                let now_ms = boot_clock::now_ms();
                 leased.until_ms.send_if_modified(|until| {
-                    let longer = until_ms > *until;
-                    *until = until_ms.max(*until);
-                    longer
+                    // Over is over.
+                    let over = *until != UNKNOWN && *until <= now_ms;
+                    let longer = until_ms > *until && !over;
+                    if !longer {
+                        return false;
+                    }
+                    *until = until_ms;
+                    true
                 });
             }
         }
@@ -100,7 +109,7 @@ impl Leases {
         let from = known.from.filter(|(_, epoch)| *epoch == lease.epoch);
         let until_ms = match (beginning, from) {
             (Beginning::Anew, Some((from_ms, _))) => from_ms + lease.ms,
-            (Beginning::Anew | Beginning::Resumed | Beginning::Adopted, _) => 0,
+            (Beginning::Anew | Beginning::Resumed | Beginning::Adopted, _) => UNKNOWN,
         };
         let (sender, receiver) = watch::channel(until_ms);
         let leased = Arc::new(Leased {
@@ -114,11 +123,15 @@ impl Leases {
     }
 }
 
+pub(crate) fn is_over(lease: &HeldLease) -> bool {
+    boot_clock::now_ms() >= lease.until_ms()
+}
+
 /// Ends an actor whose lease has run out.
 pub(crate) async fn enforce(hosted: Hosted, lease: HeldLease) {
     let gone = hosted.gone();
     let over = async {
-        while boot_clock::now_ms() < lease.until_ms() {
+        while !is_over(&lease) {
             let left = lease.until_ms().saturating_sub(boot_clock::now_ms());
             // tidy: waits because a machine that sleeps stops every other clock
             sleep(LOOK.min(Duration::from_millis(left))).await;

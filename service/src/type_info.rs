@@ -89,6 +89,14 @@ impl TypeInfo {
     #[must_use]
     pub const fn outside(mut self) -> Self {
         self.outside = true;
+        self.keeps_lease = false;
+        self
+    }
+
+    /// Each of its processes has a hold of ours beside it, which ends it when its lease runs out, also without the agent.
+    #[must_use]
+    pub const fn ended_by_its_hold(mut self) -> Self {
+        self.keeps_lease = true;
         self
     }
 

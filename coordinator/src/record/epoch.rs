@@ -54,7 +54,11 @@ pub fn raise(txn: &mut Txn<'_>, cluster: Cluster, env: &Env) {
         let out_of_sight = |instance: &Instance| instance.state.out_of_sight().is_some();
         if txn.instance(&key).as_ref().is_some_and(out_of_sight) {
             // It may have been there again since this graph was saved.
-            verb::change(txn, &key, |instance| verb::not_renewed(instance, env));
+            verb::change(txn, &key, |instance| {
+                if let Some(lease) = &mut instance.lease {
+                    lease.ends = Some(lease.ends_after(env.now));
+                }
+            });
         }
         let asked = |in_place: &Option<InPlace>| matches!(in_place, Some(InPlace::Asked { .. }));
         if txn

@@ -88,7 +88,10 @@ fn about_instance(
             let evidence = Evidence::text(format!("{name} on {} is taken by {by}", key.node));
             start_failed(txn, key, instance, FailureCause::NameTaken, evidence, env);
         }
-        Report::Ended { ending, .. } => ended(txn, key, instance, *ending, env),
+        Report::Ended { ending, .. } => {
+            ended(txn, key, instance, *ending, env);
+            verb::lease_is_past(txn, key);
+        }
         Report::Failed {
             kind,
             presence,
@@ -96,6 +99,7 @@ fn about_instance(
             ..
         } => {
             failed(txn, key, instance, *kind, *presence, evidence, env);
+            verb::lease_is_past(txn, key);
         }
         Report::HealthChanged { health, detail, .. } => {
             health_changed(txn, key, instance, *health, detail, env);

@@ -20,6 +20,7 @@ use mainstay_resource_graph::{
 use super::{Outcome, epoch, outbox, word};
 use crate::env::Env;
 use crate::event::GoneWhy;
+use crate::lease;
 use crate::verb;
 
 pub fn node_up(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId, env: &Env) -> Outcome {
@@ -60,7 +61,7 @@ pub fn node_up(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId, env: &Env) -> Out
             };
             let entry = up.digest.get(&key);
             compare(txn, &key, believed, entry, file_goes_on, env);
-            renewed_again(txn, &key);
+            verb::lease_is_past(txn, &key);
         }
     }
     if !file_goes_on {
@@ -197,7 +198,11 @@ fn compare(
     let undelivered =
         was == LiveState::Starting && entry.is_none_or(|entry| entry.floor <= instance.incarnation);
     if undelivered && has_start(believed.open) {
-        starting_again(txn, key, env);
+        match lease::in_the_way(txn, key, env.now) {
+            None => starting_again(txn, key, env),
+            // Another began meanwhile, or may: this one has not, and is not to.
+            Some(_) => not_begun(txn, key),
+        }
         return;
     }
     if !file_goes_on || ended_with_its_file(instance) {
@@ -321,6 +326,21 @@ fn stopping_again(txn: &mut Txn<'_>, key: &InstanceKey, why: StopWhy, env: &Env)
         instance.deadline =
             Some(env.now + Duration::from_millis(deadline_ms) + env.settings.answer_margin());
     });
+}
+
+/// Its Start never reached the node, and is taken back.
+fn not_begun(txn: &mut Txn<'_>, key: &InstanceKey) {
+    verb::forget_orders(txn, key);
+    verb::free_name(txn, key);
+    verb::change(txn, key, |instance| {
+        verb::quiet(instance);
+        instance.state = InstanceState::Pending;
+        instance.reason = Some(Reason::new(
+            code::WANTED,
+            "its start never reached the node",
+        ));
+    });
+    verb::lease_is_past(txn, key);
 }
 
 fn starting_again(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
@@ -514,22 +534,6 @@ fn waits(why: GoneWhy, env: &Env) -> Duration {
         GoneWhy::SessionClosed => env.settings.lost_closed_ms,
         GoneWhy::Silent | GoneWhy::NotHeard => env.settings.lost_silent_ms,
     })
-}
-
-/// Its node is there: what is in sight has a lease without an end.
-fn renewed_again(txn: &mut Txn<'_>, key: &InstanceKey) {
-    let ends = |instance: &Instance| instance.lease.is_some_and(|lease| lease.ends.is_some());
-    let in_sight = |instance: &Instance| instance.state.out_of_sight().is_none();
-    if txn
-        .instance(key)
-        .is_some_and(|instance| ends(&instance) && in_sight(&instance))
-    {
-        verb::change(txn, key, |instance| {
-            if let Some(lease) = &mut instance.lease {
-                lease.ends = None;
-            }
-        });
-    }
 }
 
 fn cut_off(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, reason: Reason, env: &Env) {

@@ -2,7 +2,7 @@
 
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code::{self, Reason};
-use mainstay_resource_graph::{Desired, InstanceState, Key, Txn, View, ViewExt};
+use mainstay_resource_graph::{Desired, InstanceState, Key, Relation, Txn, View, ViewExt, slot_of};
 
 use crate::env::Env;
 use crate::lease::{self, InTheWay};
@@ -15,6 +15,7 @@ impl Rule for SingletonLease {
     const NAME: &'static str = "singleton_lease";
     const ABOUT: &'static str =
         "Lets one of a singleton wait until nothing can be left of any other.";
+    const SAFETY: Option<&'static str> = Some("one that waits for a lease would never start");
     type Subject = InstanceKey;
 
     fn watches() -> Watch {
@@ -43,6 +44,9 @@ impl Rule for SingletonLease {
         match lease::in_the_way(txn, &subject, env.now) {
             Some(InTheWay { reason, until }) => {
                 let text = reason.text.clone();
+                // What is restarted on request has its name already.
+                let name = Key::Name(slot_of(&subject, &instance));
+                txn.unlink(&Key::Instance(subject.clone()), Relation::Holds, &name);
                 if instance.reason.as_ref() != Some(&reason) || instance.next_try != until {
                     verb::change(txn, &subject, |instance| {
                         instance.next_try = until;

@@ -151,6 +151,7 @@ fn block_for_type(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>)
         verb::free_name(txn, subject);
         verb::change(txn, subject, |instance| {
             instance.state = InstanceState::Blocked;
+            instance.next_try = None;
             instance.reason = Some(
                 Reason::new(code::TYPE_NOT_PROVIDED, text.clone())
                     .about(Key::Node(subject.node.clone())),

@@ -81,6 +81,7 @@ impl Service for Process {
     const TYPE: TypeInfo = TypeInfo::new("process", "1.0.0")
         .generic()
         .outside()
+        .ended_by_its_hold()
         .keeps_log()
         .restart(RestartWhen::Always)
         .start_deadline(START_DEADLINE)
@@ -120,6 +121,10 @@ impl Service for Process {
         let spec = process.spec(ctx).map_err(CannotStart::config)?;
         let how = process.how(&spec).map_err(CannotStart::config)?;
         let goal = process.goal().map_err(CannotStart::config)?;
+        // Before it is ready: that may take longer than its lease.
+        if let Some(lease) = ctx.place().lease.clone() {
+            tokio::spawn(prolong(Arc::clone(&process.held), lease));
+        }
         match ctx.beginning() {
             Beginning::Anew => {
                 let begun = process.held.begin(&ctx.place().hold, spec).await;
@@ -138,9 +143,6 @@ impl Service for Process {
                     tracing::warn!(parent: ctx.span(), %error, "there is nothing to be adopted");
                 }
             }
-        }
-        if let Some(lease) = ctx.place().lease.clone() {
-            tokio::spawn(prolong(Arc::clone(&process.held), lease));
         }
         tokio::spawn(tell_its_end(Arc::clone(&process.held), ctx.clone()));
         let probe = ProcessProbe::new(Arc::clone(&process.held), how);

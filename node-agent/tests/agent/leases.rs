@@ -51,6 +51,15 @@ fn a_process_that_is_renewed_lives_on_and_is_ended_by_its_hold_when_nobody_does(
 
 // proves: S23
 #[test]
+fn what_takes_longer_to_be_ready_than_its_lease_is_renewed_meanwhile() {
+    let cluster = Cluster::new();
+    let config = r#"{"command":["/bin/sh","-c","sleep 5; echo ready; exec sleep 1000"],"ready":{"line":"ready"}}"#;
+    cluster.start_leased("process", "p", config, LEASE_MS);
+    cluster.started("p", 1);
+}
+
+// proves: S23
+#[test]
 fn a_start_that_nobody_renews_never_takes_effect() {
     let cluster = Cluster::new();
     cluster.renew_nothing();

@@ -269,7 +269,7 @@ impl Cluster {
             service_type: TypeName::new(service_type).unwrap(),
             name: SlotName::new(placement).unwrap(),
             config: config.to_owned(),
-            start_deadline_ms: 5_000,
+            start_deadline_ms: 20_000,
             stop_deadline_ms: self.stop_deadline_ms,
             checks: checks(),
             lease: Some(Lease {

@@ -353,7 +353,8 @@ impl Hosted {
         self.stop(StopOrder {
             why: StopReason::LeaseRanOut,
             manner: StopManner::AskThenKill,
-            deadline: stop,
+            // That it is gone is to be known by then.
+            deadline: stop.saturating_sub(KILL_CONFIRM),
         })
         .await
     }

@@ -1,7 +1,7 @@
 //! Starts with a lease: they wait for a renewal that was asked for after they came.
 
 use mainstay_protocol::command::{Start, Stop};
-use mainstay_protocol::report::CommandOutcome;
+use mainstay_protocol::report::{CommandOutcome, LiveState};
 use mainstay_protocol::{CommandId, Epoch, limits};
 
 use super::AgentCore;
@@ -18,6 +18,14 @@ impl AgentCore {
     pub(super) fn start_leased(&mut self, command: CommandId, start: Start) {
         if self.is_under_way(&start) || self.is_stale(&start) {
             return self.start(command, start);
+        }
+        // It would outlast the renewal that it waits for. It comes again when the older one is gone.
+        if let Some(older) = self.state.living.get(&start.instance) {
+            return match older.state == LiveState::Stopping && !self.stuck.contains(&start.instance)
+            {
+                true => {}
+                false => self.start(command, start),
+            };
         }
         // Without a session nobody would renew it. It comes again.
         if self.session.is_none() || self.unleased.len() >= limits::INSTANCES_PER_NODE_MAX {

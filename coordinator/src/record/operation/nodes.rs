@@ -333,7 +333,12 @@ fn names(keys: &[InstanceKey]) -> String {
 /// It is no part of the cluster any more. What may still run on it is nobody's; it comes back by a new token only.
 fn remove(txn: &mut Txn<'_>, node: &NodeName, by: &str, env: &Env) -> Result_ {
     may_go(txn, node)?;
-    let held = may_run_alone(txn, node, env);
+    let mut held = may_run_alone(txn, node, env);
+    let strays = txn.node(node).map(|found| found.strays).unwrap_or_default();
+    let strays = strays
+        .into_keys()
+        .filter(|name| lease::of(txn, name).is_some());
+    held.extend(strays.map(|name| InstanceKey::new(node.clone(), name)));
     if !held.is_empty() {
         let text = format!(
             "{} may still run on {node}, and at most one of it may run: when {node} is off, confirm that it is dead, and then remove it",

@@ -37,7 +37,7 @@ pub(super) fn did_not_run(over: &Over) -> CannotStart {
         false => "",
     };
     let why = format!("{doing}: {text}{hint}");
-    match LASTING.contains(errno) {
+    match LASTING.contains(errno) && !exit.lease_ran_out {
         true => CannotStart::Config(why),
         false => CannotStart::NotNow(why),
     }
@@ -46,6 +46,9 @@ pub(super) fn did_not_run(over: &Over) -> CannotStart {
 /// It ran, and ended before it was ready.
 pub(super) fn ended_unready(over: &Over) -> CannotStart {
     CannotStart::NotNow(match over {
+        Over::Exit(exit) if exit.lease_ran_out => {
+            "its lease ran out before it was ready".to_owned()
+        }
         Over::Exit(exit) => format!("it {}, before it was ready{}", exit_words(exit), said(exit)),
         Over::HoldLost => "its hold was killed before it was ready".to_owned(),
         Over::NotBegun => "its process was never there".to_owned(),
