@@ -9,8 +9,11 @@ use mainstay_protocol::report::TypeDeclaration;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{InstanceKey, PlacementName, Timestamp, limits};
 use mainstay_resource_graph::{
-    Count, Instance, Key, Kind, Leased, NodeState, Singleton, Target, Vertex, View, ViewExt,
+    Count, Instance, Key, Kind, Leased, NodeState, Singleton, Target, Txn, Vertex, View, ViewExt,
 };
+
+use crate::env::Env;
+use crate::verb;
 
 /// What keeps a singleton from starting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,6 +157,31 @@ pub fn granted(view: &dyn View, key: &InstanceKey, declared: &TypeDeclaration) -
 pub fn unknown(view: &dyn View, key: &InstanceKey) -> Option<Leased> {
     let declared = view.service_type(&view.instance(key)?.service_type)?;
     granted(view, key, &declared.declaration)
+}
+
+/// Its node's session renews its lease up to now, and not later.
+pub fn not_renewed(instance: &mut Instance, env: &Env) {
+    if let Some(lease) = &mut instance.lease
+        && lease.ends.is_none()
+    {
+        lease.ends = Some(lease.ends_after(env.now));
+    }
+}
+
+/// Its node is there and renews what lives, or saw the end of what does not: there is nothing to wait for.
+pub fn is_past(txn: &mut Txn<'_>, key: &InstanceKey) {
+    let waits = |one: &Instance| {
+        let ends = one.lease.is_some_and(|lease| lease.ends.is_some());
+        ends && one.state.out_of_sight().is_none()
+    };
+    if txn.instance(key).as_ref().is_some_and(waits) {
+        verb::change(txn, key, |one| {
+            one.lease = one.lease.map(|lease| Leased {
+                ends: None,
+                ..lease
+            });
+        });
+    }
 }
 
 /// Whether a placement can be a singleton.

@@ -80,31 +80,6 @@ pub fn given_up_at(view: &dyn View, node: &Node) -> Option<Timestamp> {
         .max(node.lost_at.and(brake.map(|brake| brake.until)))
 }
 
-/// Its node's session renews its lease up to now, and not later.
-pub fn not_renewed(instance: &mut Instance, env: &Env) {
-    if let Some(lease) = &mut instance.lease
-        && lease.ends.is_none()
-    {
-        lease.ends = Some(lease.ends_after(env.now));
-    }
-}
-
-/// Its node is there and renews what lives, or saw the end of what does not: there is nothing to wait for.
-pub fn lease_is_past(txn: &mut Txn<'_>, key: &InstanceKey) {
-    let waits = |one: &Instance| {
-        let ends = one.lease.is_some_and(|lease| lease.ends.is_some());
-        ends && one.state.out_of_sight().is_none()
-    };
-    if txn.instance(key).as_ref().is_some_and(waits) {
-        change(txn, key, |one| {
-            one.lease = one.lease.map(|lease| Leased {
-                ends: None,
-                ..lease
-            });
-        });
-    }
-}
-
 /// Nobody waits for this node any longer, nor for what may live there.
 pub fn give_up(txn: &mut Txn<'_>, node: &NodeName, why: Reason) -> Vec<InstanceKey> {
     let text = format!("its node is lost: {}", why.text);

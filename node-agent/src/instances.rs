@@ -12,14 +12,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mainstay_protocol::command::{CheckSchedule, Reconfigure, Start, Stop, StopManner, StopWhy};
+use mainstay_protocol::command::{CheckSchedule, Reconfigure, Start, Stop, StopManner};
 use mainstay_protocol::health::{Evidence, FailureKind, ProcessIdentity, RefusedStart};
 use mainstay_protocol::report::{Presence, Report};
 use mainstay_protocol::{CommandId, InstanceKey, SlotName};
 use mainstay_service::hosting::{
     self, ExitFact, Hosted, Launch, NotStarted, Phase, Running, Stage, StopOrder, StopOutcome,
 };
-use mainstay_service::{Beginning, Declared, Identity, Place, StopReason, TypeSet};
+use mainstay_service::{Beginning, Declared, HeldLease, Identity, Place, StopReason, TypeSet};
 use mainstay_supervisor::{Came, CheckFuture, Observation, Probe, SupervisorHandle, Watched};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -234,10 +234,9 @@ impl Instances {
             name: start.name.clone(),
         };
         let lease = self.shared.pulse.leases().begin(&start, beginning);
-        if let Some((_, lease)) = &lease
-            && beginning == Beginning::Anew
-            && leases::is_over(lease)
-        {
+        let held_lease = lease.as_ref().map(|(_, held)| held.clone());
+        let begins_late = held_lease.as_ref().is_some_and(leases::is_over);
+        if begins_late && beginning == Beginning::Anew {
             let why = "its lease was over before it began";
             return self.refuse(could_not_start(&start, RefusedStart::NotNow, why));
         }
@@ -251,16 +250,7 @@ impl Instances {
             config: start.config.clone(),
             deadline: Duration::from_millis(start.start_deadline_ms),
             beginning,
-            place: Place {
-                directory: self
-                    .shared
-                    .directory
-                    .of_placement(&start.instance.placement),
-                slot: self.slot_of(&start),
-                hold: self.shared.holding.hold.clone(),
-                memory_groups: self.shared.holding.memory_groups.clone(),
-                lease: lease.as_ref().map(|(_, held)| held.clone()),
-            },
+            place: self.place_of(&start, held_lease),
         };
         let hosted = hosting::launch(declared, &self.shared.stage, launch);
         let start = Arc::new(start);
@@ -297,6 +287,17 @@ impl Instances {
             beginning,
         };
         tokio::spawn(keeper.keep());
+    }
+
+    fn place_of(&self, start: &Start, lease: Option<HeldLease>) -> Place {
+        let directory = &self.shared.directory;
+        Place {
+            directory: directory.of_placement(&start.instance.placement),
+            slot: self.slot_of(start),
+            hold: self.shared.holding.hold.clone(),
+            memory_groups: self.shared.holding.memory_groups.clone(),
+            lease,
+        }
     }
 
     /// Where the logs of whoever has this name are.

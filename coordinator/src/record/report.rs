@@ -14,6 +14,7 @@ use super::word::{self, Speaker};
 use super::{adopted, session};
 use crate::config;
 use crate::env::Env;
+use crate::lease;
 use crate::verb;
 
 /// Records one report of `node`.
@@ -90,7 +91,7 @@ fn about_instance(
         }
         Report::Ended { ending, .. } => {
             ended(txn, key, instance, *ending, env);
-            verb::lease_is_past(txn, key);
+            lease::is_past(txn, key);
         }
         Report::Failed {
             kind,
@@ -99,7 +100,7 @@ fn about_instance(
             ..
         } => {
             failed(txn, key, instance, *kind, *presence, evidence, env);
-            verb::lease_is_past(txn, key);
+            lease::is_past(txn, key);
         }
         Report::HealthChanged { health, detail, .. } => {
             health_changed(txn, key, instance, *health, detail, env);

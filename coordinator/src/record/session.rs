@@ -61,7 +61,7 @@ pub fn node_up(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId, env: &Env) -> Out
             };
             let entry = up.digest.get(&key);
             compare(txn, &key, believed, entry, file_goes_on, env);
-            verb::lease_is_past(txn, &key);
+            lease::is_past(txn, &key);
         }
     }
     if !file_goes_on {
@@ -340,7 +340,7 @@ fn not_begun(txn: &mut Txn<'_>, key: &InstanceKey) {
             "its start never reached the node",
         ));
     });
-    verb::lease_is_past(txn, key);
+    lease::is_past(txn, key);
 }
 
 fn starting_again(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
@@ -545,7 +545,7 @@ fn cut_off(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, reason: Re
         verb::end_health(instance, env);
         instance.deadline = None;
         instance.refusals.clear();
-        verb::not_renewed(instance, env);
+        lease::not_renewed(instance, env);
     });
 }
 

@@ -212,18 +212,11 @@ fn say(world: &mut World, node: &str, what: &str) {
 /// Of the type it has, where it is there already: another one would be refused.
 fn put(world: &mut World, name: usize, on: usize, config: usize, depends: usize) {
     let placement = pick(&NAMES, name);
-    let on = pick(&["n1", "n2", "n1,n2", "all"], on);
     let existing = world.graph().placement(&placement.parse().unwrap());
-    // It is one from the beginning, or never.
-    let single = existing
-        .as_ref()
-        .map_or(depends.is_multiple_of(4), |found| {
-            found.wish.singleton.is_some()
-        });
-    let (on, lease) = match single {
-        true => ("so-many:1", "lease_ms 20000"),
-        false => (on, ""),
-    };
+    let only = existing.as_ref().map(|one| one.wish.singleton.is_some());
+    let only = only.unwrap_or(depends.is_multiple_of(4));
+    let only_one = "so-many:1 lease_ms 20000";
+    let on = ["n1", "n2", "n1,n2", "all", only_one][if only { 4 } else { on % 4 }];
     let (service_type, holds) = match existing {
         Some(existing) => (existing.service_type.to_string(), existing.holds),
         None => (pick(&TYPES, config).to_owned(), None),
@@ -237,7 +230,7 @@ fn put(world: &mut World, name: usize, on: usize, config: usize, depends: usize)
     let config = config % 3;
     let group = if config == 2 { "" } else { "group shop" };
     world.ask(wish(&format!(
-        "put {placement} {service_type} on {on} {lease} {holds} {group} {depends} {{\"a\":{config}}}"
+        "put {placement} {service_type} on {on} {holds} {group} {depends} {{\"a\":{config}}}"
     )));
 }
 

@@ -22,7 +22,7 @@ async fn every_kind_is_listed_with_the_keys_of_the_contract() {
         ),
         (
             "placements",
-            "name, type, holds, target, generation, made_by, made_at, leaving, want, have, healthy, state, reason, config, config_on, policy, depends_on, update, restart_group, rollout, rolled_back, waiting_on",
+            "name, type, holds, target, generation, made_by, made_at, leaving, want, have, healthy, state, reason, config, config_on, policy, depends_on, update, restart_group, singleton, rollout, rolled_back, waiting_on",
         ),
     ];
     for (kind, wanted) in cases {
