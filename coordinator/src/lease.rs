@@ -25,7 +25,11 @@ pub struct InTheWay {
 
 /// Whether this one is of a placement of which at most one may run.
 pub fn of(view: &dyn View, name: &PlacementName) -> Option<Singleton> {
-    view.placement(name)?.wish.singleton
+    // Asked of every change of an instance: the vertex is looked at where it stands.
+    match &view.record(&Key::Placement(name.clone()))?.vertex {
+        Vertex::Placement(placement) => placement.wish.singleton,
+        _ => None,
+    }
 }
 
 /// The others of its placement, if that is a singleton.
@@ -60,9 +64,8 @@ pub fn in_the_way(view: &dyn View, key: &InstanceKey, now: Timestamp) -> Option<
         let one = view.instance(&other)?;
         may_run(&other, &one, now)
     });
-    let own = view.instance(key);
-    let own =
-        own.and_then(|own| believed_gone(key, &own, now).filter(|_| !own.state.may_be_live()));
+    let own = view.instance(key).filter(|own| !own.state.may_be_live());
+    let own = own.and_then(|own| believed_gone(key, &own, now));
     known
         .chain(own)
         .chain(stray(view, key, now))
@@ -161,15 +164,20 @@ pub fn unknown(view: &dyn View, key: &InstanceKey) -> Option<Leased> {
 
 /// Its node's session renews its lease up to now, and not later.
 pub fn not_renewed(instance: &mut Instance, env: &Env) {
-    if let Some(lease) = &mut instance.lease
-        && lease.ends.is_none()
-    {
+    if instance.lease.is_some_and(|lease| lease.ends.is_none()) {
+        renewed_until_now(instance, env);
+    }
+}
+
+/// The same, whatever was known of it.
+pub fn renewed_until_now(instance: &mut Instance, env: &Env) {
+    if let Some(lease) = &mut instance.lease {
         lease.ends = Some(lease.ends_after(env.now));
     }
 }
 
 /// Its node is there and renews what lives, or saw the end of what does not: there is nothing to wait for.
-pub fn is_past(txn: &mut Txn<'_>, key: &InstanceKey) {
+pub fn forget_end(txn: &mut Txn<'_>, key: &InstanceKey) {
     let waits = |one: &Instance| {
         let ends = one.lease.is_some_and(|lease| lease.ends.is_some());
         ends && one.state.out_of_sight().is_none()

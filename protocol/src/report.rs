@@ -291,7 +291,7 @@ pub struct TypeDeclaration {
     pub may_use: Vec<String>,
     /// A running instance may be given another configuration.
     pub in_place: bool,
-    /// Its node can end it when its lease runs out, also without the agent.
+    /// What it starts ends with the agent, or can be ended without it when its lease runs out.
     pub keeps_lease: bool,
 }
 

@@ -193,7 +193,7 @@ impl World {
         };
         host.actors.insert(id, actor);
         self.lease_begins(at, id);
-        self.is_only_one((at, id))?;
+        self.is_only_one(at, id)?;
         self.decide_start(at, id, start, fault);
         Ok(())
     }

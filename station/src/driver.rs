@@ -191,8 +191,9 @@ impl Drive {
         }
     }
 
-    /// Answers heartbeats that want leases renewed, beside the word that they were heard. Their moments are before the one in which this station looks whether it
-    /// still leads, and whether it still waits for their nodes: whoever decides later that a node is gone counts from then.
+    /// Answers heartbeats that want leases renewed, beside the word that they were heard. Their moments are before the one
+    /// in which this station looks whether it still leads, and whether their nodes are there: whoever decides later that a
+    /// node is gone counts from later.
     fn renew(&mut self) -> Result<(), Panicked> {
         let wanted = self.shared.take_renewals();
         let sure = self.shared.store.surely_leads();

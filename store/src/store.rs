@@ -205,7 +205,7 @@ impl Store {
 
     /// This station leads, and nobody else can have begun to lead by now.
     pub fn surely_leads(&self) -> bool {
-        self.running.status().surely_leads()
+        self.running.surely_leads()
     }
 
     pub fn status(&self) -> LogStatus {

@@ -145,7 +145,8 @@ fn a_lease_outlives_a_restart_of_the_agent_and_is_renewed_by_its_next_life() {
     let node = node_of(&cluster).expect("it runs");
     let reference = format!("ledger@{node}");
     let pid = pid_of(&cluster.until_state(&reference, "Running"));
-    signal(cluster.agent_pid(&node), Signal::KILL);
+    let agent = cluster.agent_pid(&node);
+    signal(agent, Signal::KILL);
     // Three leases long.
     let began = Instant::now();
     until(
@@ -154,6 +155,7 @@ fn a_lease_outlives_a_restart_of_the_agent_and_is_renewed_by_its_next_life() {
         |now| *now == 0 || began.elapsed() > Duration::from_secs(10),
     );
     assert_eq!(witness.now(), 1);
+    assert_ne!(cluster.agent_pid(&node), agent, "it is another life");
     assert_eq!(pid_of(&cluster.until_state(&reference, "Running")), pid);
     witness.saw_one_at_a_time();
 }
@@ -174,7 +176,7 @@ fn the_only_one_waits_for_a_lease_that_may_still_run_and_says_so_and_a_drain_end
     let other = other.expect("the condition holds for something only");
     until("it is connected", || witness.begun(), |begun| *begun == 2);
 
-    // Its agent is gone for good, and so fast given up that the lease may still run.
+    // Its agent stands still, and is given up before its lease is over for certain.
     cluster.sh(&format!("node uncordon {node}")).ok();
     let agent = cluster.agent_pid(&other);
     signal(agent, Signal::STOP);

@@ -19,6 +19,7 @@ use super::operation::access;
 use super::session;
 use crate::env::Env;
 use crate::event::GoneWhy;
+use crate::lease;
 use crate::rules::stray;
 use crate::verb;
 
@@ -55,9 +56,7 @@ pub fn raise(txn: &mut Txn<'_>, cluster: Cluster, env: &Env) {
         if txn.instance(&key).as_ref().is_some_and(out_of_sight) {
             // It may have been there again since this graph was saved.
             verb::change(txn, &key, |instance| {
-                if let Some(lease) = &mut instance.lease {
-                    lease.ends = Some(lease.ends_after(env.now));
-                }
+                lease::renewed_until_now(instance, env);
             });
         }
         let asked = |in_place: &Option<InPlace>| matches!(in_place, Some(InPlace::Asked { .. }));

@@ -91,7 +91,7 @@ fn about_instance(
         }
         Report::Ended { ending, .. } => {
             ended(txn, key, instance, *ending, env);
-            lease::is_past(txn, key);
+            lease::forget_end(txn, key);
         }
         Report::Failed {
             kind,
@@ -100,7 +100,7 @@ fn about_instance(
             ..
         } => {
             failed(txn, key, instance, *kind, *presence, evidence, env);
-            lease::is_past(txn, key);
+            lease::forget_end(txn, key);
         }
         Report::HealthChanged { health, detail, .. } => {
             health_changed(txn, key, instance, *health, detail, env);

@@ -61,7 +61,7 @@ pub fn node_up(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId, env: &Env) -> Out
             };
             let entry = up.digest.get(&key);
             compare(txn, &key, believed, entry, file_goes_on, env);
-            lease::is_past(txn, &key);
+            lease::forget_end(txn, &key);
         }
     }
     if !file_goes_on {
@@ -340,7 +340,7 @@ fn not_begun(txn: &mut Txn<'_>, key: &InstanceKey) {
             "its start never reached the node",
         ));
     });
-    lease::is_past(txn, key);
+    lease::forget_end(txn, key);
 }
 
 fn starting_again(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {

@@ -35,8 +35,6 @@ impl Rule for Start {
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
         match changed {
             Key::Node(node) => view.instances_on(node),
-            // It may have been what a singleton waited for.
-            Key::Instance(key) => lease::others(view, key),
             _ => Vec::new(),
         }
     }

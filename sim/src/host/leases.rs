@@ -8,6 +8,7 @@ use mainstay_supervisor::Observation;
 use super::{Act, Actor, ActorId, MS};
 use crate::fault::Fault;
 use crate::happening::{Happening, NodeAt};
+use crate::invariant::one_singleton;
 use crate::trace;
 use crate::world::{Held, World};
 
@@ -120,17 +121,9 @@ impl World {
     }
 
     /// At most one of a singleton runs in the whole cluster.
-    pub(super) fn is_only_one(&self, id: (NodeAt, ActorId)) -> Held {
-        let Some(new) = self.nodes[id.0.0].host.actors.get(&id.1) else {
-            return Ok(());
-        };
-        let all = self.nodes.iter().enumerate().flat_map(|(at, node)| {
-            let of = move |(actor, found)| ((NodeAt(at), actor), found);
-            node.host
-                .actors
-                .iter()
-                .map(move |(actor, found)| of((*actor, found)))
-        });
-        crate::invariant::one_singleton::others(new, all.filter(|(other, _)| *other != id))
+    pub(super) fn is_only_one(&self, at: NodeAt, id: ActorId) -> Held {
+        let new = &self.nodes[at.0].host.actors[&id];
+        let all = self.nodes.iter().flat_map(|node| node.host.actors.values());
+        one_singleton::begins(new, all.filter(|other| !std::ptr::eq(*other, new)))
     }
 }

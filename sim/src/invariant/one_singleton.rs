@@ -1,29 +1,20 @@
 //! Invariant 8: of a singleton at most one runs in the whole cluster, in what really lives.
 
 use super::demand;
-use crate::happening::{ActorId, NodeAt};
 use crate::host::Actor;
 use crate::world::Held;
 
-pub fn others<'a>(
-    new: &Actor,
-    others: impl Iterator<Item = ((NodeAt, ActorId), &'a Actor)>,
-) -> Held {
-    if new.start.lease.is_none() {
-        return Ok(());
-    }
+/// It begins, beside all that others have.
+pub fn begins<'a>(new: &Actor, mut others: impl Iterator<Item = &'a Actor>) -> Held {
     let placement = &new.start.instance.placement;
-    let other = others
-        .map(|(_, other)| other)
-        .find(|other| other.start.instance.placement == *placement && !other.is_dead());
-    demand("one singleton", other.is_none(), || {
-        let other =
-            other.map(|other| format!("{}#{}", other.start.instance, other.start.incarnation));
+    let is_twin = |other: &&Actor| other.start.instance.placement == *placement && !other.is_dead();
+    let twin = others.find(is_twin).filter(|_| new.start.lease.is_some());
+    demand("one singleton", twin.is_none(), || {
+        let name = |actor: &Actor| format!("{}#{}", actor.start.instance, actor.start.incarnation);
         format!(
-            "{}#{} starts while {} lives",
-            new.start.instance,
-            new.start.incarnation,
-            other.unwrap_or_default()
+            "{} starts while {} lives",
+            name(new),
+            twin.map_or_else(String::new, name)
         )
     })
 }

@@ -85,14 +85,6 @@ pub struct Status {
     pub purged: Option<u64>,
 }
 
-impl Status {
-    /// Nobody else can have begun to lead by now.
-    pub fn surely_leads(&self) -> bool {
-        let sure = |heard: Duration| heard < Duration::from_millis(SURE_MS);
-        self.leads && (self.voters.len() == 1 || self.majority_heard.is_some_and(sure))
-    }
-}
-
 impl Running {
     /// Blocks until the member runs; not until it leads.
     pub(crate) fn start(
@@ -151,6 +143,16 @@ impl Running {
                 }
             }
         });
+    }
+
+    /// It leads, and nobody else can have begun to by now.
+    pub(crate) fn surely_leads(&self) -> bool {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let voters = metrics.membership_config.membership().voter_ids().count();
+        let acked = metrics.last_quorum_acked.as_ref();
+        let heard = acked.is_some_and(|at| at.elapsed() < Duration::from_millis(SURE_MS));
+        metrics.current_leader == Some(metrics.id) && (voters == 1 || heard)
     }
 
     pub(crate) fn status(&self) -> Status {
