@@ -34,6 +34,7 @@ use stations::{Failed, Stations, nobody};
 
 pub use bytes::ByteStream;
 pub use calls::{DecisionFilter, EventFilter, InstanceFilter, LogsFrom, STATION_ADD_TIMEOUT};
+pub use nodes::WorkedOn;
 pub use stream::{ChangeStream, EventStream};
 
 /// Speaks to the stations of one cluster.

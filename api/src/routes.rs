@@ -298,6 +298,8 @@ routes! {
     INSTANCE_STOP: Post Operator "/v1/instances/{node}/{placement}/stop";
     /// Restarts an instance.
     INSTANCE_RESTART: Post Operator "/v1/instances/{node}/{placement}/restart";
+    /// Moves an instance to another node.
+    INSTANCE_MOVE: Post Operator "/v1/instances/{node}/{placement}/move";
     /// Starts an instance with the configuration that last ran, whatever is wanted.
     INSTANCE_SAFE_START: Post Operator "/v1/instances/{node}/{placement}/safe-start";
     /// Clears what keeps an instance from being started again.
@@ -328,10 +330,20 @@ routes! {
     NODE_MAINTENANCE: Post Operator "/v1/nodes/{name}/maintenance";
     /// The work on a node is over.
     NODE_MAINTENANCE_OVER: Delete Operator "/v1/nodes/{name}/maintenance";
+    /// Somebody works on every node.
+    MAINTENANCE: Post Operator "/v1/maintenance";
+    /// The work on every node is over.
+    MAINTENANCE_OVER: Delete Operator "/v1/maintenance";
+    /// Somebody works on what a placement wants.
+    PLACEMENT_MAINTENANCE: Post Operator "/v1/placements/{name}/maintenance";
+    /// That work is over.
+    PLACEMENT_MAINTENANCE_OVER: Delete Operator "/v1/placements/{name}/maintenance";
     /// Labels of a node, over those that its agent brings.
     NODE_LABELS: Put Operator "/v1/nodes/{name}/labels";
     /// Somebody has seen that a node is dead: nobody waits for it any longer.
     NODE_CONFIRM_DEAD: Post Admin "/v1/nodes/{name}/confirm-dead";
+    /// A node's machine is to be restarted.
+    NODE_RESTART: Post Admin "/v1/nodes/{name}/restart";
     /// A node is no part of the cluster any more.
     NODE_REMOVE: Delete Admin "/v1/nodes/{name}";
     /// Every rule of the station, in the order in which they run.

@@ -10,10 +10,10 @@ use mainstay_protocol::PlacementName;
 use mainstay_protocol::report::RestartWhen;
 use mainstay_protocol::words::nearest;
 use mainstay_resource_graph::{
-    Count, DependsUntil, RestartPolicy, Singleton, Strategy, Target, Update,
+    Beside, Count, DependsUntil, Escalate, RestartPolicy, Singleton, Strategy, Target, Update,
 };
 
-use crate::types::{DependencySpec, PlacementSpec, PolicySpec, TargetSpec, UpdateSpec};
+use crate::types::{BesideSpec, DependencySpec, PlacementSpec, PolicySpec, TargetSpec, UpdateSpec};
 
 /// The lease of a singleton, unless it says another.
 pub const LEASE_MS: u64 = 5_000;
@@ -50,6 +50,7 @@ pub fn wish(spec: &PlacementSpec) -> Result<PlacementWish, Vec<SpecProblem>> {
         .map(|group| wrong.name("restart_group", group));
     let singleton = spec.singleton.as_ref().map(|singleton| Singleton {
         lease_ms: singleton.lease.map_or(LEASE_MS, |lease| lease.ms()),
+        fenced: singleton.fenced,
     });
     let (Some(name), Some(service_type), Some(target), true) =
         (name, service_type, target, wrong.found.is_empty())
@@ -67,6 +68,8 @@ pub fn wish(spec: &PlacementSpec) -> Result<PlacementWish, Vec<SpecProblem>> {
         update,
         restart_group: restart_group.flatten(),
         singleton,
+        needs: spec.needs.needs(),
+        minimum: spec.minimum,
     })
 }
 
@@ -109,25 +112,32 @@ impl Wrong {
 fn target(whole: &PlacementSpec, wrong: &mut Wrong) -> Option<Target> {
     let spec = &whole.target;
     if *spec == TargetSpec::default() && whole.singleton.is_some() {
-        return Some(Target::Count(Count {
-            count: 1,
-            on: BTreeMap::new(),
-            spread: None,
-        }));
+        return Some(Target::Count(Count::of(1)));
     }
     if let Some(count) = spec.count {
         if spec.nodes.is_some() {
             wrong.add("target", "write either nodes, or count");
             return None;
         }
+        let constraints = spec.constraints.clone().unwrap_or_default();
         return Some(Target::Count(Count {
             count,
             on: spec.all.clone().unwrap_or_default(),
             spread: spec.spread.clone(),
+            least: constraints.room(),
+            affinity: beside("target.affinity", &spec.affinity, wrong),
+            anti_affinity: beside("target.anti_affinity", &spec.anti_affinity, wrong),
         }));
     }
-    if spec.spread.is_some() {
-        wrong.add("target.spread", "only a count can be spread");
+    let of_count = [
+        ("target.spread", spec.spread.is_some()),
+        ("target.constraints", spec.constraints.is_some()),
+        ("target.affinity", !spec.affinity.is_empty()),
+        ("target.anti_affinity", !spec.anti_affinity.is_empty()),
+    ];
+    let mut said = of_count.into_iter().filter(|(_, said)| *said);
+    if let Some((path, _)) = said.next() {
+        wrong.add(path, "only for a count does the cluster choose nodes");
         return None;
     }
     match (&spec.nodes, &spec.all) {
@@ -151,6 +161,26 @@ fn target(whole: &PlacementSpec, wrong: &mut Wrong) -> Option<Target> {
     }
 }
 
+fn beside(path: &str, specs: &[BesideSpec], wrong: &mut Wrong) -> Vec<Beside> {
+    let mut found = Vec::new();
+    for (index, spec) in specs.iter().enumerate() {
+        let path = format!("{path}.{index}");
+        let empty = |label: &String| label.is_empty();
+        if spec.label.as_ref().is_some_and(empty) {
+            wrong.add(format!("{path}.label"), "a label has a name");
+        }
+        found.extend(
+            wrong
+                .name(&format!("{path}.placement"), &spec.placement)
+                .map(|placement| Beside {
+                    placement,
+                    label: spec.label.clone(),
+                }),
+        );
+    }
+    found
+}
+
 fn policy(spec: &PolicySpec, wrong: &mut Wrong) -> RestartPolicy {
     let restarts = [
         ("always", RestartWhen::Always),
@@ -161,21 +191,20 @@ fn policy(spec: &PolicySpec, wrong: &mut Wrong) -> RestartPolicy {
         .restart
         .as_ref()
         .and_then(|word| wrong.word("policy.restart", word, &restarts));
-    match spec.escalate.as_deref() {
-        None | Some("quarantine") => {}
-        Some("move") => wrong.add(
-            "policy.escalate",
-            "this build does not move instances yet; write quarantine",
-        ),
-        Some(word) => {
-            wrong.word("policy.escalate", word, &[("quarantine", ())]);
-        }
-    }
+    let escalations = [Escalate::Quarantine, Escalate::Move].map(|one| (one.as_str(), one));
+    let escalate = spec
+        .escalate
+        .as_ref()
+        .and_then(|word| wrong.word("policy.escalate", word, &escalations))
+        .unwrap_or_default();
     RestartPolicy {
         restart,
         attempts: spec.attempts,
         window_ms: spec.window.map(|window| window.ms()),
         backoff_max_ms: spec.backoff.max.map(|max| max.ms()),
+        replace_isolated_ms: spec.on_isolation.replace.map(|after| after.ms()),
+        escalate,
+        watched_from: spec.watched_from.unwrap_or_default(),
     }
 }
 
@@ -290,11 +319,42 @@ mod tests {
     }
 
     #[test]
+    fn what_it_needs_and_where_it_may_be_is_read_with_its_units() {
+        let wish = wish(&spec(&json!({
+            "target": {
+                "count": 2,
+                "constraints": {"cores": 8, "memory": "16GiB"},
+                "affinity": [{"placement": "db", "label": "rack"}],
+                "anti_affinity": [{"placement": "web"}],
+            },
+            "needs": {"cores": 0.5, "memory": "256MiB", "disk": "20GB", "ports": [80, 443]},
+        })))
+        .unwrap();
+        assert_eq!(
+            wish.target.to_string(),
+            "2 nodes, of 8 cores, 16GiB of memory at least, beside db by rack, apart from web"
+        );
+        assert_eq!(wish.needs.room.millicores, 500);
+        assert_eq!(wish.needs.room.memory_bytes, 256 << 20);
+        assert_eq!(wish.needs.room.disk_bytes, 20_000_000_000);
+        assert_eq!(wish.needs.ports, [80, 443].into());
+        let named = json!({"target": {"nodes": ["n1"], "constraints": {"cores": 1}}});
+        assert_eq!(paths(&named), ["target.constraints"]);
+        let spec =
+            json!({"name": "web", "type": "t", "target": {"all": {}}, "needs": {"memory": 512}});
+        let error = serde_json::from_value::<PlacementSpec>(spec).unwrap_err();
+        assert!(
+            error.to_string().contains("\"512\" is no number of bytes"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn everything_wrong_is_said_at_once_with_its_path() {
         let wrong = json!({
             "name": "Web!",
             "target": {"nodes": ["n1"], "all": {}},
-            "policy": {"restart": "alway", "escalate": "move"},
+            "policy": {"restart": "alway", "escalate": "mov"},
             "depends_on": [{"placement": "db", "until": "helthy"}],
             "update": {"strategy": "all", "at_once": 2},
         });
@@ -314,11 +374,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_still_to_come_is_refused_and_not_ignored() {
-        let policy = json!({"policy": {"escalate": "move"}});
-        assert_eq!(paths(&policy), ["policy.escalate"]);
+    fn an_unknown_field_is_refused_by_name() {
         let unknown = json!({"name": "web", "type": "t", "target": {"all": {}}, "polcy": {}});
         let error = serde_json::from_value::<PlacementSpec>(unknown).unwrap_err();
         assert!(error.to_string().contains("polcy"), "{error}");
+    }
+
+    #[test]
+    fn what_follows_when_attempts_are_used_up_and_how_many_must_serve_are_read() {
+        let said = json!({
+            "target": {"count": 3},
+            "policy": {"escalate": "move"},
+            "minimum": 2,
+        });
+        let wish = wish(&spec(&said)).unwrap();
+        assert_eq!(wish.policy.escalate, Escalate::Move);
+        assert_eq!(wish.minimum, 2);
     }
 }

@@ -9,6 +9,7 @@ mod node;
 mod parts;
 mod placement;
 mod plan;
+mod room;
 mod rule;
 pub(crate) mod shapes;
 mod spec;
@@ -27,21 +28,26 @@ pub use change::{
 };
 pub use graph::{Graph, GraphProblem, GraphRelation, GraphVertex, Impact, Loss};
 pub use history::{BadFrame, BadPeer, Changed, Decision, Event, Parked, Saw};
-pub use instance::{Instance, Process, Usage};
-pub use node::{CordonRequest, Counts, DrainRequest, LabelsRequest, MaintenanceRequest, Node};
+pub use instance::{Instance, Process, Usage, WatchedBy};
+pub use node::{
+    CordonRequest, Counts, DrainRequest, HostRestart, LabelsRequest, MaintenanceRequest, Node,
+};
 pub use parts::{
     Cluster, Configuration, Described, MessageType, Name, Ready, ServiceType, Station, Supervisor,
     Version,
 };
-pub use placement::{Placement, PlacementVersion, ReconfigureRequest, RollbackRequest, Rollout};
+pub use placement::{
+    Move, MoveRequest, Placement, PlacementVersion, ReconfigureRequest, RollbackRequest, Rollout,
+};
 pub use plan::{
     Act, FieldChange, InstanceAct, InstanceChange, PLAN_FORMAT, Plan, PlanChange, PlanMode,
     PlanRequest, Settings, SettingsRequest, WishBody, WishFlaw,
 };
+pub use room::{BesideSpec, Bytes, ConstraintsSpec, Cores, NeedsSpec, NodeRoom, RoomShape};
 pub use rule::{Rule, RuleOff, RuleSwitch};
 pub use spec::{
-    ApplyRequest, BackoffSpec, ChangeRequest, DependencySpec, PlacementSpec, PolicySpec,
-    SingletonSpec, Span, TargetSpec, UpdateSpec,
+    ApplyRequest, BackoffSpec, ChangeRequest, DependencySpec, IsolationSpec, PlacementSpec,
+    PolicySpec, SingletonSpec, Span, TargetSpec, UpdateSpec,
 };
 pub use status::{Status, StatusProblem, Verdict, Work};
 pub use why::{SystemWill, Why, WhyNode};

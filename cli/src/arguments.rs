@@ -26,8 +26,8 @@ pub use access::{
 };
 pub use bootstrap::BootstrapArguments;
 pub use changes::{
-    AnswerArguments, BreakArguments, CallArguments, ChangeArguments, ChaosArguments, ChaosCommand,
-    DeleteArguments, PlacementArguments, PlacementCommand, ReconfigureArguments, RollbackArguments,
+    AnswerArguments, CallArguments, ChangeArguments, ChaosArguments, ChaosCommand, DeleteArguments,
+    MoveArguments, PlacementArguments, PlacementCommand, ReconfigureArguments, RollbackArguments,
     StartArguments,
 };
 pub use daemons::{
@@ -152,6 +152,8 @@ pub enum Command {
     /// Stop instances and start their next incarnation
     #[command(after_help = "Example:\n  mainstay restart greeter@n1")]
     Restart(ChangeArguments),
+    /// Run an instance on another node instead
+    Move(MoveArguments),
     /// Ask instances for their health, now
     #[command(after_help = "Examples:\n  mainstay check greeter\n  mainstay check supervisor/n1")]
     Check(CheckArguments),
@@ -187,7 +189,7 @@ pub enum Command {
     Clear(ChangeArguments),
     /// What people say of nodes: cordon, drain, label, remove
     Node(NodeArguments),
-    /// Work on a node without its being told as a problem
+    /// Work on something without its being told as a problem
     Maintenance(MaintenanceArguments),
     /// What the cluster's rules measure against
     Settings(SettingsArguments),
@@ -246,6 +248,7 @@ impl Command {
             | Self::Start(_)
             | Self::Stop(_)
             | Self::Restart(_)
+            | Self::Move(_)
             | Self::Reconfigure(_)
             | Self::Placement(_)
             | Self::Delete(_)
@@ -315,6 +318,7 @@ impl Command {
             Self::Start(start) => format!("start {}", start.placement()),
             Self::Stop(change) => one("stop", &change.reference),
             Self::Restart(change) => one("restart", &change.reference),
+            Self::Move(change) => format!("move {} to {}", change.instance, change.to),
             Self::Reconfigure(change) => one("reconfigure", &change.reference),
             Self::Placement(placement) => placement.command.told(),
             Self::Delete(delete) => {
@@ -390,13 +394,17 @@ impl NewCommand {
 
 impl ChaosCommand {
     fn told(&self) -> String {
-        let (verb, target) = match self {
-            Self::Kill(target) => ("kill", target),
-            Self::Panic(target) => ("panic", target),
-            Self::Hang(target) => ("hang", target),
-            Self::Stop(target) => ("stop", target),
-        };
-        format!("chaos {verb} {}", target.reference)
+        match self {
+            Self::Kill(target) => format!("chaos kill {}", target.reference),
+            Self::Panic(target) => format!("chaos panic {}", target.reference),
+            Self::Hang(target) => format!("chaos hang {}", target.reference),
+            Self::Stop(target) => format!("chaos stop {}", target.reference),
+            Self::Partition { node, .. } => format!("chaos partition node/{node}"),
+            Self::Delay { node, .. } => format!("chaos delay node/{node}"),
+            Self::SlowDisk { station, .. } => format!("chaos slow-disk station/{station}"),
+            Self::Skew { station, .. } => format!("chaos skew station/{station}"),
+            Self::Heal { what, .. } => format!("chaos heal {what}"),
+        }
     }
 }
 

@@ -66,6 +66,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Settings(arguments) => settings::run(app, arguments).await,
         Command::Start(arguments) => start::run(app, arguments).await,
         Command::Stop(arguments) => change::run(app, change::Change::Stop, &arguments).await,
+        Command::Move(arguments) => change::move_to(app, &arguments).await,
         Command::Restart(arguments) => change::run(app, change::Change::Restart, &arguments).await,
         Command::Reconfigure(arguments) => reconfigure::run(app, arguments).await,
         Command::Placement(arguments) => reconfigure::placement(app, arguments).await,

@@ -19,11 +19,10 @@ impl Tone {
         match word {
             "Running" | "Online" | "ok" | "good" | "HEALTHY" | "Leader" | "leader" => Self::Good,
             "Degraded" | "degraded" | "Starting" | "Stopping" | "Pending" | "Backoff"
-            | "Blocked" | "DEGRADED" | "due" | "warn" | "Unresponsive" | "unresponsive" => {
-                Self::Uneasy
-            }
-            "Failed" | "failed" | "Quarantined" | "AgentDown" | "Lost" | "DOWN" | "expired"
-            | "fail" => Self::Bad,
+            | "Blocked" | "Suspect" | "DEGRADED" | "due" | "warn" | "Unresponsive"
+            | "unresponsive" => Self::Uneasy,
+            "Failed" | "failed" | "Quarantined" | "AgentDown" | "Isolated" | "Lost" | "DOWN"
+            | "expired" | "fail" => Self::Bad,
             "Unknown" | "unknown" | "UNKNOWN" | "-" => Self::Faint,
             _ => Self::Plain,
         }

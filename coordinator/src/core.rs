@@ -11,8 +11,12 @@
 #[cfg(feature = "planted-bugs")]
 mod early;
 mod greeting;
+mod hosts;
+mod looks;
+mod office;
 mod refusals;
 mod silence;
+mod watches;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -25,7 +29,7 @@ use mainstay_protocol::{
     AgentRunId, Epoch, Leadership, NodeName, Revision, Term, Timestamp, limits,
 };
 use mainstay_resource_graph::{
-    Change, CommandVertex, Graph, Key, Kind, Settings, Vertex, View, ViewExt,
+    CommandVertex, Graph, Key, Kind, Settings, Sightings, View, ViewExt,
 };
 
 use crate::effect::Effect;
@@ -38,11 +42,16 @@ use crate::rule::Rules;
 use crate::step::{self, Stepped};
 
 use self::greeting::Greeting;
+use self::hosts::Hosts;
+use self::looks::{LOOKED_WITHIN, Looks};
+use self::office::{InFlight, Office, Session, commands_of, take_batch};
 pub use self::refusals::outcome_unknown;
 use self::refusals::{in_use, is_overtaken, no_quorum, overtaken, to_all_who_wait};
+use self::silence::Slow;
+use self::watches::Watching;
 
 /// Microseconds of any monotonic clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Monotonic(pub u64);
 
 impl Monotonic {
@@ -71,45 +80,6 @@ pub struct LeaderCore {
     /// The newest entry's time: log time never goes back.
     log_time: Timestamp,
     office: Option<Office>,
-}
-
-/// What exists only while this station leads.
-#[derive(Debug)]
-struct Office {
-    leadership: Leadership,
-    began: Monotonic,
-    /// Log time goes on from `anchor_log` at `anchor`.
-    anchor: Monotonic,
-    anchor_log: Timestamp,
-    /// The newest proposal's log time. No two proposals of a term have the same: it is what a committed entry is
-    /// recognised by, also when one that was lost turns up late.
-    proposed: Timestamp,
-    inbox: VecDeque<(Event, Option<Ticket>)>,
-    /// To be judged although nothing changed: left over, or the first look of a term.
-    dirty: BTreeSet<Key>,
-    /// Deadlines up to here have been judged.
-    judged_until: Timestamp,
-    in_flight: Option<InFlight>,
-    /// Who waits for what was said to be lost: it is in line again, and may be committed all the same.
-    in_doubt: BTreeSet<Ticket>,
-    sessions: BTreeMap<NodeName, Session>,
-    grace_over: bool,
-}
-
-#[derive(Debug)]
-struct InFlight {
-    log_time: Timestamp,
-    events: Vec<(Event, Option<Ticket>)>,
-    dirty: BTreeSet<Key>,
-    outcomes: Vec<Outcome>,
-    rest: BTreeSet<Key>,
-}
-
-#[derive(Debug)]
-struct Session {
-    agent_run: AgentRunId,
-    /// None until it is welcome: an agent says nothing while its introduction is being committed.
-    heard: Option<Monotonic>,
 }
 
 impl LeaderCore {
@@ -172,6 +142,14 @@ impl LeaderCore {
                     office.sessions.remove(node);
                 }
             }
+            Event::Sighted { node, since, seen } => {
+                office.looks.answered(node);
+                if is_known(&self.graph, node, *since, seen) {
+                    return Ok(());
+                }
+            }
+            // Its step has a time, and waits for it.
+            Event::HostCommandRan { .. } => {}
             Event::Reports { .. }
             | Event::Operator { .. }
             | Event::Found(_)
@@ -208,15 +186,17 @@ impl LeaderCore {
         session.is_some_and(|session| session.agent_run == agent_run && session.heard.is_some())
     }
 
-    /// This process itself stood still for so long: the silence meanwhile is nobody's.
-    pub fn stood_still(&mut self, span: Duration) {
-        let sessions = self
-            .office
-            .iter_mut()
-            .flat_map(|office| office.sessions.values_mut());
+    /// This process itself stood still for so long: the silence meanwhile is nobody's. And whoever stood still once may do so
+    /// again: for a while it waits longer for everybody.
+    pub fn stood_still(&mut self, span: Duration, now: Monotonic) {
+        let Some(office) = &mut self.office else {
+            return;
+        };
+        let sessions = office.sessions.values_mut();
         for heard in sessions.filter_map(|session| session.heard.as_mut()) {
             *heard = heard.after(span);
         }
+        office.slow.stood_still(span, now);
     }
 
     pub fn log_event(&mut self, event: LogEvent, now: Monotonic) -> Vec<Effect> {
@@ -257,6 +237,7 @@ impl LeaderCore {
         ] {
             dirty.extend(self.graph.keys(kind));
         }
+        let grace = Duration::from_millis(self.settings().grace_ms);
         let mut office = Office {
             leadership: Leadership {
                 epoch: self.config.epoch,
@@ -273,6 +254,10 @@ impl LeaderCore {
             in_doubt: BTreeSet::new(),
             sessions: BTreeMap::new(),
             grace_over: false,
+            slow: Slow::default(),
+            watching: Watching::default(),
+            looks: Looks::found(&self.graph, now.after(grace.saturating_sub(LOOKED_WITHIN))),
+            hosts: Hosts::found(&self.graph, now.after(grace)),
         };
         office
             .inbox
@@ -320,9 +305,22 @@ impl LeaderCore {
         }
     }
 
-    /// Takes one bounded batch, if no proposal is in flight, and proposes what it comes to.
+    /// Looks for whoever is away; takes one bounded batch, if no proposal is in flight, and proposes what it comes to.
     pub fn poll(&mut self, now: Monotonic, wall_ms: u64, log: &mut impl Log) -> Vec<Effect> {
         self.watch_silence(now);
+        let mut effects = match &mut self.office {
+            Some(office) => {
+                let mut effects = office.looks.due(&self.graph, now);
+                effects.extend(office.hosts.due(&self.graph, now));
+                effects
+            }
+            None => return Vec::new(),
+        };
+        effects.extend(self.take_next(now, wall_ms, log));
+        effects
+    }
+
+    fn take_next(&mut self, now: Monotonic, wall_ms: u64, log: &mut impl Log) -> Vec<Effect> {
         let settings = self.settings();
         let Some(office) = &mut self.office else {
             return Vec::new();
@@ -417,6 +415,9 @@ impl LeaderCore {
         if let Some(office) = &mut self.office {
             // One that turned up late brings deadlines that nobody looked at.
             office.judged_until = office.judged_until.min(entry.log_time);
+            effects.extend(office.looks.follow(entry, &self.graph, now));
+            office.hosts.follow(entry, now);
+            effects.extend(office.watching.follow(entry, &self.graph));
             // Log time is at least what was committed, even by somebody with a faster clock.
             if office.log_now(now) < entry.log_time {
                 office.anchor = now;
@@ -470,6 +471,8 @@ impl LeaderCore {
                     }
                     to_send.extend(self.graph.commands_for(&node));
                     office.heard(&node, now);
+                    let guards = office.looks.welcome(&node, &self.graph);
+                    let watches = office.watching.welcome(&node, &self.graph);
                     effects.push(Effect::Welcome {
                         node,
                         agent_run,
@@ -478,6 +481,8 @@ impl LeaderCore {
                         watermark,
                         leadership,
                     });
+                    effects.push(guards);
+                    effects.push(watches);
                 }
                 Outcome::Answer(answer) => {
                     let answer = answer.map(|recorded| recorded.accepted(revision));
@@ -538,62 +543,8 @@ impl LeaderCore {
     }
 }
 
-impl Office {
-    fn heard(&mut self, node: &NodeName, now: Monotonic) {
-        if let Some(session) = self.sessions.get_mut(node) {
-            session.heard = Some(now);
-        }
-    }
-
-    /// What was left over, and what is due.
-    fn take_dirty(&mut self, graph: &Graph, log_now: Timestamp) -> BTreeSet<Key> {
-        let mut dirty = std::mem::take(&mut self.dirty);
-        let next = graph.next_deadline_after(self.judged_until);
-        if next.is_some_and(|at| at <= log_now) {
-            dirty.extend(graph.due(log_now));
-        }
-        dirty
-    }
-
-    fn log_now(&self, now: Monotonic) -> Timestamp {
-        self.anchor_log + now.since(self.anchor)
-    }
-}
-
-/// A bounded number of events; a frame of reports counts as many as it holds.
-fn take_batch(inbox: &mut VecDeque<(Event, Option<Ticket>)>) -> Vec<(Event, Option<Ticket>)> {
-    let mut batch = Vec::new();
-    let mut weight = 0;
-    while let Some((event, _)) = inbox.front() {
-        weight += match event {
-            Event::Reports { reports, .. } => reports.reports.len().max(1),
-            Event::Found(_)
-            | Event::NodeUp { .. }
-            | Event::AgentGone { .. }
-            | Event::Stations(_)
-            | Event::StationStops { .. }
-            | Event::Operator { .. } => 1,
-        };
-        if !batch.is_empty() && weight > limits::BATCH_EVENTS_MAX {
-            break;
-        }
-        batch.extend(inbox.pop_front());
-    }
-    batch
-}
-
-/// Commands an entry made, or decided to send again.
-fn commands_of(entry: &Entry) -> BTreeSet<Key> {
-    entry
-        .delta
-        .changes
-        .iter()
-        .filter_map(|change| match change {
-            Change::Put(record) => match &record.vertex {
-                Vertex::Command(command) if command.deadline.is_some() => Some(record.key.clone()),
-                _ => None,
-            },
-            Change::Remove(_) | Change::Link(_) | Change::Unlink { .. } => None,
-        })
-        .collect()
+/// What was seen is what was seen before, or it was another absence.
+fn is_known(graph: &Graph, node: &NodeName, since: Timestamp, seen: &Sightings) -> bool {
+    let away = graph.node(node).and_then(|node| node.away);
+    away.is_none_or(|away| away.since != since || away.seen.as_ref() == Some(seen))
 }

@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+use mainstay_protocol::host::HostCommandId;
 use mainstay_protocol::report::{NodeUp, Reports};
 use mainstay_protocol::request::Refusal;
+use mainstay_protocol::room::Needs;
 use mainstay_protocol::{
     Admits, AgentRunId, Bearer, ClusterId, ClusterName, Generation, GroupName, InstanceKey, NodeId,
     NodeName, PeopleName, PlacementName, Revision, SecretName, SlotName, StationId, StationRunId,
-    TypeName,
+    Timestamp, TypeName,
 };
 use mainstay_resource_graph::{
-    AskedId, Count, DependsUntil, Digest, ParkedId, People, RestartPolicy, SealedAuthority, Secret,
-    Settings, Singleton, Target, TokenId, Update,
+    AskedId, Count, DependsUntil, Digest, HostOutcome, ParkedId, People, RestartPolicy,
+    SealedAuthority, Secret, Settings, Sightings, Singleton, Target, TokenId, Update,
 };
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +43,17 @@ pub enum Event {
     },
     /// The group as this station, which leads, sees it.
     Stations(BTreeMap<StationId, StationSeen>),
+    /// Somebody looked for a node that is away since then.
+    Sighted {
+        node: NodeName,
+        since: Timestamp,
+        seen: Sightings,
+    },
+    /// What came of a command about a machine.
+    HostCommandRan {
+        id: HostCommandId,
+        outcome: HostOutcome,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,35 +173,51 @@ pub enum Operation {
         act: NodeAct,
         by: String,
     },
+    /// What runs on its node is to run on this one.
+    Move {
+        instance: InstanceKey,
+        to: NodeName,
+        by: String,
+    },
+    /// Whatever happens there is left as it is, as long as this says; none ends that.
+    Maintenance {
+        of: WorkedOn,
+        on: Option<Maintain>,
+        by: String,
+    },
+}
+
+/// What somebody works on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WorkedOn {
+    Node(NodeName),
+    EveryNode,
+    Placement(PlacementName),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Maintain {
+    pub why: String,
+    /// It ends by itself after so long; else when somebody says so.
+    pub within: Option<Duration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NodeAct {
     /// It takes no new instance.
-    Cordon {
-        why: String,
-    },
+    Cordon { why: String },
     /// What is there ends as well. `force`: also what runs nowhere else.
-    Drain {
-        why: String,
-        force: bool,
-    },
+    Drain { why: String, force: bool },
     /// It takes instances again.
     Uncordon,
-    /// Whatever happens there is left as it is, for so long or until somebody says otherwise.
-    Maintain {
-        why: String,
-        within: Option<Duration>,
-    },
-    EndMaintenance,
     /// These are set; those without a value are taken away.
     Label(BTreeMap<String, Option<String>>),
     /// It is no part of the cluster any more.
     Remove,
     /// It is off, somebody says who has seen it.
-    ConfirmDead {
-        why: String,
-    },
+    ConfirmDead { why: String },
+    /// Its machine is to be restarted. `force`: also where too little is left meanwhile.
+    Restart { why: String, force: bool },
 }
 
 impl NodeAct {
@@ -197,11 +226,10 @@ impl NodeAct {
             Self::Cordon { .. } => "node cordon",
             Self::Drain { .. } => "node drain",
             Self::Uncordon => "node uncordon",
-            Self::Maintain { .. } => "maintenance on",
-            Self::EndMaintenance => "maintenance off",
             Self::Label(_) => "node label",
             Self::ConfirmDead { .. } => "node confirm-dead",
             Self::Remove => "node remove",
+            Self::Restart { .. } => "node restart",
         }
     }
 }
@@ -229,6 +257,9 @@ impl Operation {
             Self::SetGroup { .. } => "group set",
             Self::RemoveGroup { .. } => "group remove",
             Self::Node { act, .. } => act.name(),
+            Self::Move { .. } => "move",
+            Self::Maintenance { on: Some(_), .. } => "maintenance on",
+            Self::Maintenance { on: None, .. } => "maintenance off",
             Self::Apply(apply) => match apply.changes.as_slice() {
                 [Change::Put { .. }] => "put",
                 [Change::Delete { .. }] => "delete",
@@ -362,6 +393,10 @@ pub struct PlacementWish {
     pub update: Update,
     pub restart_group: Option<GroupName>,
     pub singleton: Option<Singleton>,
+    /// What each instance takes of its node.
+    pub needs: Needs,
+    /// So many must serve whatever anybody wants done.
+    pub minimum: u32,
 }
 
 impl Change {
@@ -408,6 +443,8 @@ impl Event {
             Self::Operator { operation, .. } => operation.name(),
             Self::Stations(_) => "stations",
             Self::StationStops { .. } => "station_stops",
+            Self::Sighted { .. } => "sighted",
+            Self::HostCommandRan { .. } => "host_command_ran",
         }
     }
 }

@@ -9,7 +9,8 @@ use mainstay_protocol::report::TypeDeclaration;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{InstanceKey, PlacementName, Timestamp, limits};
 use mainstay_resource_graph::{
-    Count, Instance, Key, Kind, Leased, NodeState, Singleton, Target, Txn, Vertex, View, ViewExt,
+    Count, Instance, Key, Kind, Leased, NodeState, Settings, Singleton, Target, Txn, Vertex, View,
+    ViewExt,
 };
 
 use crate::env::Env;
@@ -80,6 +81,13 @@ pub fn may_run(key: &InstanceKey, one: &Instance, now: Timestamp) -> Option<InTh
     }
     let (text, until) = match (one.state.out_of_sight(), one.lease) {
         (None, _) => (format!("{key} has not ended yet"), None),
+        (Some(_), Some(Leased { fenced: true, .. })) => {
+            let node = &key.node;
+            let text = format!(
+                "{key} may still run, whatever its lease says, until {node} was switched off (its host.fence), is back, or is confirmed to be dead"
+            );
+            (text, None)
+        }
         (Some(_), Some(Leased { ends: Some(at), .. })) if at <= now => return None,
         (Some(_), Some(Leased { ends: Some(at), .. })) => {
             let text =
@@ -122,8 +130,10 @@ fn stray(view: &dyn View, key: &InstanceKey, now: Timestamp) -> Option<InTheWay>
         }
         let until = match facts.state {
             NodeState::Online => None,
-            NodeState::AgentDown | NodeState::Lost => {
-                Some(unknown(view, key)?.ends_after(record.since))
+            NodeState::Suspect | NodeState::AgentDown | NodeState::Isolated | NodeState::Lost => {
+                let away = facts.away.as_ref();
+                let since = away.map_or(record.since, |away| away.since);
+                Some(unknown(view, key)?.ends_after(since))
             }
         };
         let text = format!("{there} runs, and no command of this cluster started it");
@@ -153,6 +163,7 @@ pub fn granted(view: &dyn View, key: &InstanceKey, declared: &TypeDeclaration) -
         lease_ms: singleton.lease_ms,
         stop_ms: declared.stop_deadline_ms.min(limits::LEASE_STOP_MS_MAX),
         ends: None,
+        fenced: singleton.fenced,
     })
 }
 
@@ -197,6 +208,7 @@ pub fn sensible(
     singleton: &Singleton,
     target: &Target,
     declaration: &TypeDeclaration,
+    settings: &Settings,
 ) -> Result<(), Refusal> {
     let refused = |text: String| Err(Refusal::new(code::BAD_REQUEST, text));
     let (least, most) = (limits::LEASE_MS_MIN, limits::LEASE_MS_MAX);
@@ -215,6 +227,11 @@ pub fn sensible(
         return refused(format!(
             "target: a singleton is one, on a node that the cluster chooses; write target: {{count: 1}}, not {target}"
         ));
+    }
+    if singleton.fenced && settings.host_fence.is_empty() {
+        return refused(
+            "singleton.fenced: host.fence, the command that switches another machine off, is not set: nothing would ever start elsewhere when a node is lost; see `mainstay settings set --help`".to_owned(),
+        );
     }
     if !declaration.keeps_lease {
         let name = &declaration.name;

@@ -27,14 +27,17 @@ pub mod effect;
 pub mod entry;
 pub mod env;
 pub mod event;
+pub mod guarding;
 pub mod hash;
 pub mod judging;
 pub mod lease;
 pub mod log;
+pub mod lookup;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
 pub mod procedure;
 pub mod record;
+pub mod room;
 pub mod rule;
 mod rules;
 pub mod schema;
@@ -43,21 +46,23 @@ pub mod status;
 pub mod step;
 pub mod testing;
 pub mod verb;
+pub mod watching;
 pub mod why;
 pub mod word;
 
 pub use core::{CoreConfig, LeaderCore, Monotonic, outcome_unknown};
-pub use effect::Effect;
+pub use effect::{AskHost, Effect, Look};
 pub use entry::{Decision, Entry, Outcome, ProposalId, Saw};
 pub use env::Env;
 pub use event::{
-    Accepted, Answer, Apply, Asks, BasedOn, Change, Event, Found, GoneWhy, NewToken, NodeAct,
-    Operation, PlacementWish, Reconfigure, SettingsChange, StartOn, StartPlacement, StationLife,
-    StationSeen, Ticket, UseToken,
+    Accepted, Answer, Apply, Asks, BasedOn, Change, Event, Found, GoneWhy, Maintain, NewToken,
+    NodeAct, Operation, PlacementWish, Reconfigure, SettingsChange, StartOn, StartPlacement,
+    StationLife, StationSeen, Ticket, UseToken, WorkedOn,
 };
 pub use log::{Log, LogEvent};
 pub use procedure::{Next, Procedure, Turn};
 pub use record::known_token;
-pub use rule::{Rule, Rules, Subject, TheCluster, Verdict, Watch};
+pub use rule::{Rule, Rules, Subject, SupervisorOf, TheCluster, Verdict, Watch};
 pub use rules::dependency_gate::unmet as unmet_dependencies;
+pub use rules::restart_host::RestartHost;
 pub use step::{Stepped, step};

@@ -7,7 +7,7 @@ use mainstay_protocol::code::Code;
 use mainstay_protocol::{CommandId, InstanceKey, NodeName, PlacementName};
 use mainstay_resource_graph::{
     Asked, AskedId, Collected, CollectedId, CommandVertex, Instance, Key, Kind, NameKey, Node,
-    Placement, ProcedureId, Record, Txn, Vertex, View,
+    Placement, ProcedureId, Record, Supervisor, Txn, Vertex, View,
 };
 
 use crate::env::Env;
@@ -89,6 +89,23 @@ impl Subject for TheCluster {
     }
 }
 
+/// The supervisor of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SupervisorOf(pub NodeName);
+
+impl Subject for SupervisorOf {
+    fn from_key(key: &Key) -> Option<Self> {
+        match key {
+            Key::Supervisor(node) => Some(Self(node.clone())),
+            _ => None,
+        }
+    }
+
+    fn key(&self) -> Key {
+        Key::Supervisor(self.0.clone())
+    }
+}
+
 /// Which vertices, in which state, a rule wants to be asked about.
 #[derive(Debug, Clone, Copy)]
 pub struct Watch {
@@ -104,6 +121,7 @@ enum Test {
     Command(fn(&CommandVertex) -> bool),
     Asked(fn(&Asked) -> bool),
     Collected(fn(&Collected) -> bool),
+    Supervisor(fn(&Supervisor) -> bool),
     Every,
 }
 
@@ -152,6 +170,13 @@ impl Watch {
         }
     }
 
+    pub fn supervisors(test: fn(&Supervisor) -> bool) -> Self {
+        Self {
+            kind: Kind::Supervisor,
+            test: Test::Supervisor(test),
+        }
+    }
+
     pub fn cluster() -> Self {
         Self::every(Kind::Cluster)
     }
@@ -176,6 +201,7 @@ impl Watch {
             (Test::Command(test), Vertex::Command(command)) => test(command),
             (Test::Asked(test), Vertex::Asked(asked)) => test(asked),
             (Test::Collected(test), Vertex::Collected(record)) => test(record),
+            (Test::Supervisor(test), Vertex::Supervisor(known)) => test(known),
             (Test::Every, vertex) => vertex.kind() == self.kind,
             (
                 Test::Instance(_)
@@ -183,7 +209,8 @@ impl Watch {
                 | Test::Placement(_)
                 | Test::Command(_)
                 | Test::Asked(_)
-                | Test::Collected(_),
+                | Test::Collected(_)
+                | Test::Supervisor(_),
                 _,
             ) => false,
         }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use mainstay_protocol::Timestamp;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_resource_graph::{
-    Cluster, Desired, Instance, InstanceState, Key, Kind, Node, NodeState, RuleOff, Standing,
-    StationState, Vertex, View, ViewExt,
+    Cluster, Desired, Instance, InstanceState, Key, Kind, Node, NodeState, Placement, RuleOff,
+    Standing, StationState, SupervisorState, Vertex, View, ViewExt,
 };
 
 use crate::{candidates, verb, why};
@@ -101,17 +101,7 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
     match &record.vertex {
         Vertex::Cluster(cluster) => held(record, cluster, status),
         Vertex::Node(node) => count_node(view, record, node, status),
-        Vertex::Placement(placement) => {
-            if let Key::Placement(name) = &record.key
-                && placement.standing == Standing::Wanted
-                && let Some(text) = candidates::shortage_of(view, name, placement)
-            {
-                let reason = Reason::new(code::TOO_FEW_NODES, text);
-                status
-                    .problems
-                    .push(problem(record, Some(reason), record.key.clone()));
-            }
-        }
+        Vertex::Placement(placement) => count_placement(view, record, placement, status),
         Vertex::Parked(parked) => {
             let reason = Some(why::parked_reason(parked));
             status
@@ -143,6 +133,12 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
                 .problems
                 .push(problem(record, reason, record.key.clone()));
         }
+        Vertex::Supervisor(supervisor) if supervisor.state == SupervisorState::Silent => {
+            let reason = Some(why::nobody_at_work());
+            status
+                .problems
+                .push(problem(record, reason, record.key.clone()));
+        }
         Vertex::Station(_)
         | Vertex::Token(_)
         | Vertex::Identity(_)
@@ -157,6 +153,32 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
         | Vertex::Asked(_)
         | Vertex::Procedure(_)
         | Vertex::Collected(_) => {}
+    }
+}
+
+fn count_placement(
+    view: &dyn View,
+    record: &mainstay_resource_graph::Record,
+    placement: &Placement,
+    status: &mut Status,
+) {
+    if let Some(on) = &placement.maintenance {
+        status.scheduled.push(Work {
+            key: record.key.clone(),
+            action: format!("end its maintenance, {}", on.said),
+            at: on.until,
+            rule: "placement_maintenance",
+        });
+        return;
+    }
+    if let Key::Placement(name) = &record.key
+        && placement.standing == Standing::Wanted
+        && let Some(text) = candidates::shortage_of(view, name, placement)
+    {
+        let reason = Reason::new(code::TOO_FEW_NODES, text);
+        status
+            .problems
+            .push(problem(record, Some(reason), record.key.clone()));
     }
 }
 

@@ -175,6 +175,8 @@ fn take_again(txn: &mut Txn<'_>, event: &Event, env: &Env) {
         | Event::NodeUp { .. }
         | Event::AgentGone { .. }
         | Event::Stations(_)
+        | Event::Sighted { .. }
+        | Event::HostCommandRan { .. }
         | Event::StationStops { .. }
         | Event::Operator { .. } => {
             take(txn, event, env);
@@ -204,6 +206,8 @@ fn park(txn: &mut Txn<'_>, event: &Event, mut why: Reason, env: &Env) {
         | Event::Reports { .. }
         | Event::AgentGone { .. }
         | Event::Stations(_)
+        | Event::Sighted { .. }
+        | Event::HostCommandRan { .. }
         | Event::StationStops { .. }
         | Event::Operator { .. } => format!("event {} {payload:?}", env.revision),
     });

@@ -1,22 +1,33 @@
 //! The verbs of rules: what a decision about an instance writes, in one place each.
 
-use std::collections::BTreeSet;
+mod configs;
+mod nodes;
+
 use std::time::Duration;
 
 use mainstay_protocol::code::{self, Code, Reason};
-use mainstay_protocol::command::{Lease, Order, Reconfigure, Start, Stop, StopManner, StopWhy};
+use mainstay_protocol::command::{Lease, Order, Start, Stop, StopManner, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
 use mainstay_protocol::report::{Presence, RestartWhen};
 use mainstay_protocol::words::cut;
-use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName, Timestamp, limits};
+use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName, limits};
 use mainstay_resource_graph::{
-    CommandVertex, ConfigHash, Desired, Failure, FailureCause, InPlace, Instance, InstanceState,
-    Key, Kind, Leased, Node, NodeState, Relation, RestartBudget, Txn, Vertex, View, ViewExt,
-    slot_of,
+    CommandVertex, Desired, Failure, FailureCause, Instance, InstanceState, Key, Leased, Node,
+    NodeState, Relation, RestartBudget, Txn, Vertex, View, ViewExt, slot_of,
 };
 
 use crate::env::Env;
 use crate::lease;
+use crate::lookup;
+use crate::room;
+
+use configs::wanted_config;
+
+pub use configs::{ask_in_place, confirm_config, forget_configs, some_ran_with, want_config};
+pub use nodes::{
+    end_leases, end_maintenance, end_placement_maintenance, give_up, given_up_at, is_off,
+    may_run_alone, restart_host,
+};
 
 /// Changes an instance that is known to exist and to be in a state from which the change is legal.
 pub fn change(txn: &mut Txn<'_>, key: &InstanceKey, change: impl FnOnce(&mut Instance)) {
@@ -42,67 +53,42 @@ pub fn is_online(txn: &Txn<'_>, key: &InstanceKey) -> bool {
 
 /// Whatever happens there is left as it is, as somebody said.
 pub fn in_maintenance(view: &dyn View, key: &InstanceKey) -> Option<Reason> {
-    let on = view.node(&key.node)?.care.maintenance?;
-    let text = format!("{} is in maintenance, {}", key.node, on.said);
-    let node = Key::Node(key.node.clone());
-    Some(Reason::new(code::IN_MAINTENANCE, text).about(node))
+    let node = view.node(&key.node);
+    let of_node = node.and_then(|node| maintains(&key.node, &node));
+    of_node.or_else(|| maintained(view, &key.placement))
+}
+
+fn maintained(view: &dyn View, name: &PlacementName) -> Option<Reason> {
+    let key = Key::Placement(name.clone());
+    // Asked of every instance that is about to start: the vertex is looked at where it stands.
+    let record = view.record(&key)?;
+    let on = match &record.vertex {
+        Vertex::Placement(placement) => placement.maintenance.as_ref()?,
+        _ => return None,
+    };
+    let text = format!("{name} is in maintenance, {}", on.said);
+    Some(Reason::new(code::IN_MAINTENANCE, text).about(key))
+}
+
+pub fn maintains(key: &NodeName, node: &Node) -> Option<Reason> {
+    let on = node.care.maintenance.as_ref()?;
+    let text = format!("{key} is in maintenance, {}", on.said);
+    Some(Reason::new(code::IN_MAINTENANCE, text).about(Key::Node(key.clone())))
 }
 
 /// Nothing is to run there, as somebody said.
 pub fn drained(view: &dyn View, key: &InstanceKey) -> Option<Reason> {
-    let node = view.node(&key.node)?;
-    let text = format!("{} is drained, {}", key.node, node.care.drains()?);
-    let node = Key::Node(key.node.clone());
-    Some(Reason::new(code::NODE_DRAINED, text).about(node))
+    drains(&key.node, &view.node(&key.node)?)
+}
+
+pub fn drains(key: &NodeName, node: &Node) -> Option<Reason> {
+    let text = format!("{key} is drained, {}", node.care.drains()?);
+    Some(Reason::new(code::NODE_DRAINED, text).about(Key::Node(key.clone())))
 }
 
 /// Why nothing is to start there now, as somebody said.
 pub fn kept_down(view: &dyn View, key: &InstanceKey) -> Option<Reason> {
     drained(view, key).or_else(|| in_maintenance(view, key))
-}
-
-/// What happened there meanwhile is judged now.
-pub fn end_maintenance(txn: &mut Txn<'_>, node: &NodeName, env: &Env) {
-    let wait = Duration::from_millis(env.settings.lost_closed_ms);
-    txn.update_node(node, |node| {
-        node.care.maintenance = None;
-        // Whoever worked on it may not have started it again yet.
-        let away = node.state == NodeState::AgentDown;
-        node.lost_at = away.then(|| env.now + wait);
-    })
-    .expect("every state of a node may follow itself");
-}
-
-/// When a node that is away is given up; not before the brake says so.
-pub fn given_up_at(view: &dyn View, node: &Node) -> Option<Timestamp> {
-    let brake = view.cluster().and_then(|cluster| cluster.brake);
-    node.lost_at
-        .max(node.lost_at.and(brake.map(|brake| brake.until)))
-}
-
-/// Nobody waits for this node any longer, nor for what may live there.
-pub fn give_up(txn: &mut Txn<'_>, node: &NodeName, why: Reason) -> Vec<InstanceKey> {
-    let text = format!("its node is lost: {}", why.text);
-    let reason = Reason::new(code::NODE_LOST, text).about(Key::Node(node.clone()));
-    txn.update_node(node, |node| {
-        node.state = NodeState::Lost;
-        node.reason = Some(why);
-        node.lost_at = None;
-    })
-    .expect("it is away");
-    let mut given_up = txn.instances_on(node);
-    given_up.retain(|key| {
-        let state = txn.instance(key).map(|instance| instance.state);
-        let was = state.and_then(|state| state.out_of_sight());
-        if let Some(was) = was {
-            change(txn, key, |instance| {
-                instance.state = InstanceState::Lost { was };
-                instance.reason = Some(reason.clone());
-            });
-        }
-        was.is_some()
-    });
-    given_up
 }
 
 pub fn provides(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> bool {
@@ -153,7 +139,7 @@ pub fn waits_longer(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> Op
         .filter(|first| first != key)
 }
 
-/// Takes the name, makes the next incarnation, and commands the Start. The caller has checked node, type and name.
+/// Takes the name, makes the next incarnation, and commands the Start. The caller has checked node, type, name and room.
 pub fn begin_start(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
     let instance = txn.instance(key).expect("the caller read it");
     let name = Key::Name(slot_of(key, &instance));
@@ -173,25 +159,17 @@ pub fn begin_start(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
     };
     let start_deadline = Duration::from_millis(declaration.start_deadline_ms);
     let lease = lease::granted(txn, key, &declaration);
+    let (needs, addresses) = (
+        room::needs_of(txn, key, &instance),
+        lookup::addresses(txn, key),
+    );
     change(txn, key, |instance| {
-        instance.incarnation = incarnation;
+        begins(instance, incarnation);
         instance.lease = lease;
-        instance.version = None;
-        instance.state = InstanceState::Starting;
-        instance.reason = Some(Reason::new(
-            code::STARTING,
-            format!("incarnation {incarnation}; its answer is awaited"),
-        ));
-        instance.health = Health::Unknown;
-        instance.health_detail = String::new();
-        instance.healthy_since = None;
-        instance.next_try = None;
+        instance.needs = needs.clone();
+        instance.has_room = true;
         instance.deadline = Some(env.now + start_deadline + env.settings.answer_margin());
-        instance.process = Vec::new();
-        instance.restart_asked = false;
-        instance.refusals.clear();
         instance.given = hash;
-        instance.in_place = None;
     });
     command(
         txn,
@@ -205,6 +183,8 @@ pub fn begin_start(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
             start_deadline_ms: declaration.start_deadline_ms,
             stop_deadline_ms: declaration.stop_deadline_ms,
             checks: env.settings.checks(),
+            needs,
+            addresses,
             lease: lease.map(
                 |Leased {
                      lease_ms, stop_ms, ..
@@ -220,107 +200,25 @@ pub fn begin_start(txn: &mut Txn<'_>, key: &InstanceKey, env: &Env) {
     );
 }
 
-/// The configuration to start with, as canonical JSON: the one it shall have by now, else the one it ran with, since
-/// a change reaches instances one after the other.
-fn wanted_config(
-    txn: &Txn<'_>,
-    key: &InstanceKey,
-    instance: &Instance,
-) -> (Option<ConfigHash>, String) {
-    let by_placement = txn
-        .placement(&key.placement)
-        .map(|placement| placement.wish.config_on(&key.node).clone());
-    let candidates = [
-        instance.wanted.clone(),
-        instance.ran_with.clone(),
-        by_placement,
-    ];
-    candidates
-        .into_iter()
-        .flatten()
-        .find_map(|hash| {
-            let json = txn.configuration(&Key::Configuration(hash.clone()))?;
-            Some((Some(hash), json))
-        })
-        .unwrap_or_else(|| (None, "{}".to_owned()))
-}
-
-/// Whether some instance last ran with what its node was to have.
-pub fn some_ran_with<'c>(
-    txn: &Txn<'_>,
-    name: &PlacementName,
-    config_on: impl Fn(&NodeName) -> &'c ConfigHash,
-) -> bool {
-    txn.instances_of(name).iter().any(|key| {
-        let instance = txn.instance(key);
-        instance.is_some_and(|found| found.ran_with.as_ref() == Some(config_on(&key.node)))
-    })
-}
-
-/// It shall run with this configuration; nothing is wanted any more where it does already.
-pub fn want_config(txn: &mut Txn<'_>, key: &InstanceKey, hash: &ConfigHash) {
-    let Some(instance) = txn.instance(key) else {
-        return;
-    };
-    let settled = instance.given.as_ref() == Some(hash) && instance.ran_with.as_ref() == Some(hash);
-    let subject = Key::Instance(key.clone());
-    if settled {
-        txn.unlink_all(&subject, Relation::Wants);
-    } else {
-        txn.relink(subject, Relation::Wants, Key::Configuration(hash.clone()))
-            .expect("a placement's configurations exist");
-    }
-    change(txn, key, |instance| {
-        let wanted = (!settled).then(|| hash.clone());
-        // An open question stays: its answer says what the instance runs with.
-        if instance.wanted != wanted && !matches!(instance.in_place, Some(InPlace::Asked { .. })) {
-            instance.in_place = None;
-        }
-        instance.wanted = wanted;
-    });
-}
-
-/// It runs with what it was last told: that wish is fulfilled, unless another came meanwhile.
-pub fn confirm_config(txn: &mut Txn<'_>, key: &InstanceKey) {
-    let Some(instance) = txn.instance(key) else {
-        return;
-    };
-    let fulfilled = instance.wanted == instance.given;
-    if fulfilled {
-        txn.unlink_all(&Key::Instance(key.clone()), Relation::Wants);
-    }
-    change(txn, key, |instance| {
-        instance.ran_with = instance.given.clone();
-        if fulfilled {
-            instance.wanted = None;
-        }
-    });
-}
-
-/// Removes those of these configurations that nothing names any more.
-pub fn forget_configs(txn: &mut Txn<'_>, configs: BTreeSet<ConfigHash>) {
-    let mut unused = configs;
-    for key in txn.keys(Kind::Placement) {
-        if unused.is_empty() {
-            return;
-        }
-        if let Key::Placement(name) = &key
-            && let Some(placement) = txn.placement(name)
-        {
-            for config in placement.configs() {
-                unused.remove(config);
-            }
-        }
-    }
-    for config in unused {
-        let key = Key::Configuration(config);
-        let used = [Relation::Configured, Relation::Wants]
-            .into_iter()
-            .any(|relation| !txn.edges_to(&key, relation).is_empty());
-        if !used {
-            txn.remove(&key);
-        }
-    }
+/// Nothing is left of what is known of the incarnation before.
+fn begins(instance: &mut Instance, incarnation: Incarnation) {
+    instance.incarnation = incarnation;
+    instance.version = None;
+    instance.state = InstanceState::Starting;
+    instance.reason = Some(Reason::new(
+        code::STARTING,
+        format!("incarnation {incarnation}; its answer is awaited"),
+    ));
+    instance.health = Health::Unknown;
+    instance.health_detail = String::new();
+    instance.healthy_since = None;
+    instance.next_try = None;
+    instance.process = Vec::new();
+    instance.ports.clear();
+    instance.seen_from.clear();
+    instance.restart_asked = false;
+    instance.refusals.clear();
+    instance.in_place = None;
 }
 
 /// Why it is stopping, by what is wanted of it.
@@ -372,30 +270,6 @@ pub fn order_stop(
     command(txn, key, Order::Stop(stop), env);
 }
 
-/// Asks what runs to go on with the configuration that is wanted. False: it is not to be had any more.
-pub fn ask_in_place(txn: &mut Txn<'_>, key: &InstanceKey, wanted: &ConfigHash, env: &Env) -> bool {
-    let instance = txn.instance(key).expect("the caller read it");
-    let Some(config) = txn.configuration(&Key::Configuration(wanted.clone())) else {
-        return false;
-    };
-    let deadline_ms = txn
-        .service_type(&instance.service_type)
-        .map_or(30_000, |found| found.declaration.start_deadline_ms);
-    let until = env.now + Duration::from_millis(deadline_ms) + env.settings.answer_margin();
-    change(txn, key, |instance| {
-        instance.given = Some(wanted.clone());
-        instance.in_place = Some(InPlace::Asked { until });
-    });
-    let change = Reconfigure {
-        instance: key.clone(),
-        incarnation: instance.incarnation,
-        config,
-        deadline_ms,
-    };
-    command(txn, key, Order::Reconfigure(change), env);
-    true
-}
-
 pub(crate) fn command(txn: &mut Txn<'_>, key: &InstanceKey, order: Order, env: &Env) {
     let vertex = CommandVertex {
         node: key.node.clone(),
@@ -418,6 +292,25 @@ pub fn forget_orders(txn: &mut Txn<'_>, key: &InstanceKey) {
             txn.remove(&command);
         }
     }
+}
+
+/// It was not wanted, or not to run, and is to run again.
+pub fn want_again(txn: &mut Txn<'_>, key: &InstanceKey) {
+    want(txn, key, Desired::Running);
+}
+
+/// It ends, and is then removed.
+pub fn want_absent(txn: &mut Txn<'_>, key: &InstanceKey) {
+    want(txn, key, Desired::Absent);
+}
+
+fn want(txn: &mut Txn<'_>, key: &InstanceKey, desired: Desired) {
+    change(txn, key, |instance| {
+        instance.desired = desired;
+        if let InstanceState::Stopping { stuck: false, .. } = instance.state {
+            instance.reason = Some(stopping(desired));
+        }
+    });
 }
 
 /// Gives the name up: the oldest waiter is next. Also leaves the queue for it.

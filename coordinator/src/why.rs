@@ -11,10 +11,11 @@ use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::{InstanceKey, PlacementName, Timestamp, limits};
 use mainstay_resource_graph::{
     Asked, Cluster, Desired, Key, Kind, Node, NodeState, Parked, ParkedWhat, Placement, Record,
-    Station, StationBegan, StationState, Vertex, View, ViewExt,
+    Station, StationBegan, StationState, Supervisor, SupervisorState, Vertex, View, ViewExt,
 };
 
-use crate::{candidates, describe};
+use crate::rules::{restart_host, rolling_update};
+use crate::{candidates, describe, guarding};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Why {
@@ -66,6 +67,8 @@ pub fn why(view: &dyn View, key: &Key) -> Option<Why> {
         _ => None,
     }
     .or_else(|| action::gives_up(view, key).filter(is_on))
+    .or_else(|| action::ends_later(view, key).filter(is_on))
+    .or_else(|| action::of_placement(view, key).filter(is_on))
     .or_else(|| action::goes_on(view, key).into_iter().find(is_on));
     let mut you_can = action::you_can(view, key);
     you_can.extend(tree.because.iter().filter_map(|cause| match cause.key {
@@ -103,13 +106,14 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
         Vertex::Placement(_) => placement(view, key, &record, depth),
         Vertex::Node(node) => Cause {
             reason: node_reason(key, node),
-            because: strays(&record, node),
+            because: strays(&record, node)
+                .into_iter()
+                .chain(restarted(&record, node))
+                .collect(),
             ..plain(&record, node.state.as_str())
         },
         Vertex::Name(_) => name(view, key, &record),
-        Vertex::Supervisor(supervisor) => {
-            supervisor_cause(view, key, &record, supervisor.state.as_str(), depth)
-        }
+        Vertex::Supervisor(supervisor) => supervisor_cause(view, key, &record, supervisor, depth),
         Vertex::Parked(parked) => Cause {
             reason: Some(parked_reason(parked)),
             evidence: Some(parked.why.text.clone()),
@@ -172,6 +176,28 @@ fn strays(record: &Record, node: &Node) -> Vec<Cause> {
     left_alone.collect()
 }
 
+/// That its machine is being restarted, or what came of that if it is not back.
+fn restarted(record: &Record, node: &Node) -> Option<Cause> {
+    let restart = node.restart.as_ref()?;
+    let (reason, since) = match &restart.ended {
+        None => {
+            let text = format!("it is being restarted, {}", restart.said);
+            let reason = Reason::new(code::PROCEDURE_STEP, text);
+            (reason, restart.said.at)
+        }
+        Some(ended) => {
+            let text = format!("{} ({})", ended.text, restart.said);
+            let reason = Reason::new(restart_host::code_of(ended.how)?, text);
+            (reason, ended.at)
+        }
+    };
+    Some(Cause {
+        reason: Some(reason),
+        since,
+        ..plain(record, "restart")
+    })
+}
+
 /// What an instance asked and nobody has answered yet.
 fn questions(view: &dyn View, instance: &InstanceKey) -> Vec<Cause> {
     let asked = view.keys(Kind::Asked).into_iter().filter_map(|key| {
@@ -209,7 +235,6 @@ fn plain(record: &Record, state: &str) -> Cause {
     }
 }
 
-/// What stands behind another vertex, unless the tree is deep enough.
 /// Why a node is as it is: what its session says, else what people have said of it.
 pub fn node_reason(key: &Key, node: &Node) -> Option<Reason> {
     let care = &node.care;
@@ -230,6 +255,37 @@ pub fn node_reason(key: &Key, node: &Node) -> Option<Reason> {
     node.reason.clone().or(maintained).or(cordoned)
 }
 
+/// What people have said of a placement, and is not done yet.
+fn placement_reason(
+    view: &dyn View,
+    key: &Key,
+    name: &PlacementName,
+    placement: &Placement,
+) -> Option<Reason> {
+    let maintained = placement.maintenance.as_ref().map(|on| {
+        let text = format!("{key} is in maintenance, {}", on.said);
+        Reason::new(code::IN_MAINTENANCE, text)
+    });
+    let moving = placement.moves.iter().next().map(|(from, one)| {
+        let text = format!("{key}@{from} moves to {}, as {} asked", one.to, one.by);
+        Reason::new(code::MOVING, text)
+    });
+    let updating = placement
+        .rollout
+        .as_ref()
+        .filter(|under_way| under_way.halted.is_none());
+    let updating = updating.map(|_| {
+        let text = format!(
+            "generation {} is on its way to its instances",
+            placement.generation
+        );
+        Reason::new(code::UPDATING, text)
+    });
+    let held = rolling_update::held_by_minimum(view, name, placement);
+    maintained.or(moving).or(held).or(updating)
+}
+
+/// What stands behind another vertex, unless the tree is deep enough.
 fn behind(view: &dyn View, key: &Key, depth: usize) -> Vec<Cause> {
     if depth + 1 >= limits::WHY_DEPTH_MAX {
         return Vec::new();
@@ -253,12 +309,15 @@ fn placement(view: &dyn View, key: &Key, record: &Record, depth: usize) -> Cause
         .collect();
     let right = instances.len() - because.len().min(instances.len());
     let mut because = because;
+    let mut reason = None;
     if let Vertex::Placement(placement) = &record.vertex {
+        reason = placement_reason(view, key, name, placement);
         because.extend(no_good(key, placement));
         because.extend(too_few(view, name, placement, record));
     }
     let state = format!("{right} of {} instances as wanted", instances.len());
     Cause {
+        reason,
         because,
         ..plain(record, &state)
     }
@@ -272,17 +331,22 @@ fn too_few(
     record: &Record,
 ) -> Option<Cause> {
     let text = candidates::shortage_of(view, name, placement)?;
-    let noes = candidates::answers(view, name, placement);
-    let said = noes.into_iter().filter_map(|(node, no)| {
-        let node = view.record(&Key::Node(node))?;
-        Some(Cause {
-            reason: Some(no?),
-            ..plain(&node, &describe::record(&node))
+    let answers = candidates::answers(view, name, placement);
+    let noes = answers.iter().filter(|(_, noes)| !noes.is_empty());
+    let said = noes.take(limits::WHY_NODES_MAX).flat_map(|(node, noes)| {
+        let record = view.record(&Key::Node(node.clone()));
+        let reasons = candidates::reasons((node, noes)).into_iter();
+        reasons.filter_map(move |reason| {
+            let node = record.as_ref()?;
+            Some(Cause {
+                reason: Some(reason),
+                ..plain(node, &describe::record(node))
+            })
         })
     });
     Some(Cause {
         reason: Some(Reason::new(code::TOO_FEW_NODES, text)),
-        because: said.take(limits::WHY_NODES_MAX).collect(),
+        because: said.collect(),
         ..plain(record, "too few nodes")
     })
 }
@@ -323,7 +387,7 @@ fn supervisor_cause(
     view: &dyn View,
     key: &Key,
     record: &Record,
-    state: &str,
+    supervisor: &Supervisor,
     depth: usize,
 ) -> Cause {
     let because = match key {
@@ -336,10 +400,33 @@ fn supervisor_cause(
         }
         _ => Vec::new(),
     };
+    let is_silent = supervisor.state == SupervisorState::Silent;
     Cause {
         because,
-        ..plain(record, state)
+        reason: is_silent.then(nobody_at_work),
+        evidence: guards_say(view, key, supervisor),
+        ..plain(record, supervisor.state.as_str())
     }
+}
+
+/// Of a supervisor that is Silent.
+pub fn nobody_at_work() -> Reason {
+    let text = "its agent answers, and those who guard it find nobody at work";
+    Reason::new(code::SUPERVISOR_SILENT, text)
+}
+
+/// "guarded from n2 (it sees its agent) and n3".
+fn guards_say(view: &dyn View, key: &Key, supervisor: &Supervisor) -> Option<String> {
+    let Key::Supervisor(node) = key else {
+        return None;
+    };
+    let guards = guarding::guards_of(view, node);
+    let said = guards.iter().map(|guard| match supervisor.seen.get(guard) {
+        Some(seen) => format!("{guard} (it sees {})", seen.sight),
+        None => guard.to_string(),
+    });
+    let said: Vec<String> = said.collect();
+    (!said.is_empty()).then(|| format!("guarded from {}", said.join(" and ")))
 }
 
 fn affects(view: &dyn View, key: &Key) -> Vec<Key> {

@@ -4,7 +4,9 @@
 
 mod harness;
 
+mod deaths;
 mod explain;
+mod guards;
 mod large;
 mod leader;
 mod life;
@@ -12,3 +14,4 @@ mod parked;
 mod placing;
 mod properties;
 mod rules;
+mod watchers;

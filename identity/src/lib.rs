@@ -12,6 +12,7 @@
 mod authority;
 mod hex;
 mod keep;
+pub mod local;
 mod seal;
 pub mod tls;
 mod token;

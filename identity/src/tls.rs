@@ -16,7 +16,7 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use crate::IdentityError;
 use crate::authority::{Digest, Fingerprint, NodeKey, digest, point_of};
-use verify::{AlsoExpired, ByFingerprint};
+use verify::{AlsoExpired, ByFingerprint, OfBearer};
 
 /// What every station's certificate answers to.
 pub const STATION_NAME: &str = "station.mainstay";
@@ -55,7 +55,7 @@ impl Peer {
     }
 }
 
-/// A station's side.
+/// The side of whoever is come to: a station, or an agent.
 pub fn server(shown: &Credentials) -> Result<ServerConfig, IdentityError> {
     let verifier =
         WebPkiClientVerifier::builder_with_provider(roots(&shown.authority)?, provider())
@@ -77,6 +77,22 @@ pub fn client(shown: &Credentials, alpn: &[u8]) -> Result<ClientConfig, Identity
         .with_root_certificates(roots(&shown.authority)?)
         .with_client_auth_cert(chain(shown), shown.key.for_tls())?;
     config.alpn_protocols = vec![alpn.to_vec()];
+    Ok(config)
+}
+
+/// The side of whoever comes to an agent: to this one, and no other.
+pub fn to_agent(shown: &Credentials, agent: Bearer) -> Result<ClientConfig, IdentityError> {
+    let verifier = OfBearer {
+        authority: shown.authority.clone(),
+        bearer: agent,
+        provider: provider(),
+    };
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_client_auth_cert(chain(shown), shown.key.for_tls())?;
+    config.alpn_protocols = vec![ALPN_SESSION.to_vec()];
     Ok(config)
 }
 

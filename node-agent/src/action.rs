@@ -33,6 +33,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, 
 
 use crowd::{Cleared, Crowd, Guard};
 
+/// Where outside programs look for others.
+pub(crate) const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What one action may write; a resource agent's description of itself has some tens of kilobytes.
 pub(crate) const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 /// Processes that one action may have at a time; a shell script has a handful.

@@ -8,14 +8,18 @@ use std::time::Duration;
 use clap::Parser;
 use mainstay_identity::{DIRECTORY, Keep, Renewing};
 use mainstay_protocol::code;
-use mainstay_protocol::limits;
-use mainstay_service::hosting::{self, Runtimes};
+use mainstay_protocol::health::ProcessIdentity;
+use mainstay_protocol::{AgentRunId, NodeName, limits};
+use mainstay_service::hosting::{self, Runtimes, Stage};
 use mainstay_service::{Service, TypeSet, TypesClash};
-use mainstay_supervisor::{Action, AgentCore, Clock, SupervisorConfig, supervise};
+use mainstay_supervisor::{
+    Action, AgentCore, Clock, Observation, SupervisorConfig, SupervisorHandle, supervise,
+};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tracing::Subscriber;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -26,12 +30,16 @@ use crate::adoption;
 use crate::agent_file::AgentFile;
 use crate::arguments::{AgentArguments, AgentCommand, UserBinary, UserCommand};
 use crate::directory::Directory;
-use crate::driver::{Driver, Ended};
+use crate::driver::{Driver, Ended, Endings};
 use crate::held::hold_program;
+use crate::hosts::Hosts;
 use crate::instances::{Holding, Instances, Whom};
+use crate::lookups::Lookups;
 use crate::machine;
+use crate::mesh::{Guarding, Listening, Mesh, Watching};
 use crate::options::{AgentOptions, CannotRun};
 use crate::own_logs::OwnLogs;
+use crate::programs::Programs;
 use crate::requests::Requests;
 use crate::secret_files;
 use crate::secrets::Secrets;
@@ -144,69 +152,111 @@ async fn live(
     directory: Directory,
     runtimes: &Runtimes,
 ) -> Result<Ended, CannotRun> {
-    let signals = either(
-        listen(SignalKind::terminate())?,
-        listen(SignalKind::interrupt())?,
-    );
+    let signals = told_to_end()?;
     let (host, host_ended) = hosting::spawn_host()
         .await
         .map_err(|error| broken("start its host", &error))?;
     let stage = runtimes.stage(host);
     let (observations, observed) = mpsc::channel(limits::OBSERVATIONS_MAX);
-    let (supervisor, supervision_ended) = supervise(SupervisorConfig {
-        probes: stage.probes.clone(),
-        observations: observations.clone(),
-        pacing: Arc::new(Clock),
-    })
-    .await
-    .map_err(|error| broken("start its supervisor", &error))?;
-
+    let (supervisor, supervision_ended) = watched(&stage, &observations).await?;
     let shown = shown(directory.path())?;
+    let listening = Listening::bind(&options, shown.as_ref()).await?;
     let recalled = recall(&options, &types, &directory)?;
-    let process =
-        machine::process().map_err(|error| broken("learn about its own process", &error))?;
     let (ask_to_end, asked_to_end) = mpsc::channel(1);
-    let (pulse, secrets) = (Pulse::new(supervisor.clone()), Secrets::default());
+    let programs = Programs::bind(directory.path());
+    let mesh = Mesh::new(options.node.clone(), options.cluster, shown.clone());
+    let whom = Whom {
+        socket: programs.as_ref().map(|programs| programs.path().to_owned()),
+        ..whom(&options, observations.clone(), supervisor.clone(), mesh)
+    };
     let instances = Instances::new(
         types,
         stage,
         directory,
-        Whom {
-            observations,
-            supervisor: supervisor.clone(),
-            pulse: pulse.clone(),
-            secrets: secrets.clone(),
-        },
-        process,
+        whom.clone(),
+        process()?,
         holding(&options),
     );
     let requests = Requests::new(
         instances.clone(),
-        supervisor.clone(),
+        supervisor,
+        whom.mesh.clone(),
+        Hosts::new(recalled.agent_run),
         options.chaos,
         ask_to_end,
     );
     let (events, happened) = mpsc::channel(limits::SESSION_QUEUE_MAX);
-    let session = Session::new(&options, shown, events, requests, pulse.clone(), secrets);
+    let guarding = Guarding::new(whom.mesh.clone(), observations.clone());
+    let watching = Watching::new(whom.mesh.clone(), observations);
+    let session = Session::new(
+        &options,
+        shown,
+        events,
+        requests.clone(),
+        whom.pulse.clone(),
+        (whom.secrets, whom.lookups),
+        (guarding, watching, listening.whereabouts()),
+    );
     tracing::info!(node = %options.node, dir = %options.dir.display(), "agent runs");
     let session = tokio::spawn(session.run());
+    let listening = tokio::spawn(listening.serve(whom.mesh, requests));
+    let programs = tokio::spawn(serve(programs, options.node, instances.clone()));
 
-    let driver = Driver::new(recalled.core, recalled.file, instances.clone(), pulse);
+    let endings = Endings {
+        signals,
+        asked_to_end,
+        host_ended,
+        supervision_ended,
+    };
+    let driver = Driver::new(recalled.core, recalled.file, instances.clone(), whom.pulse);
     driver.begin_with(recalled.adoptions);
-    let ended = driver
-        .run(
-            happened,
-            observed,
-            crate::driver::Endings {
-                signals,
-                asked_to_end,
-                host_ended,
-                supervision_ended,
-            },
-        )
-        .await;
+    let ended = driver.run(happened, observed, endings).await;
     session.abort();
+    listening.abort();
+    programs.abort();
     Ok(part(&instances, ended).await)
+}
+
+fn process() -> Result<ProcessIdentity, CannotRun> {
+    machine::process().map_err(|error| broken("learn about its own process", &error))
+}
+
+fn whom(
+    options: &AgentOptions,
+    observations: mpsc::Sender<Observation>,
+    supervisor: SupervisorHandle,
+    mesh: Mesh,
+) -> Whom {
+    Whom {
+        node: options.node.clone(),
+        observations,
+        pulse: Pulse::new(supervisor.clone()),
+        supervisor,
+        secrets: Secrets::default(),
+        lookups: Lookups::default(),
+        mesh,
+        socket: None,
+    }
+}
+
+async fn serve(programs: Option<Programs>, node: NodeName, instances: Instances) {
+    if let Some(programs) = programs {
+        programs.serve(node, Arc::new(instances)).await;
+    }
+}
+
+async fn watched(
+    stage: &Stage,
+    observations: &mpsc::Sender<Observation>,
+) -> Result<(SupervisorHandle, JoinHandle<()>), CannotRun> {
+    let supervision = supervise(SupervisorConfig {
+        probes: stage.probes.clone(),
+        observations: observations.clone(),
+        pacing: Arc::new(Clock),
+    });
+    supervision
+        .await
+        .map_err(|error| broken("start its supervisor", &error))
 }
 
 /// What it shows over the network, if it joined.
@@ -231,6 +281,7 @@ async fn part(instances: &Instances, ended: Ended) -> Ended {
 
 /// What the agent knows from its earlier life, and what outlived that.
 struct Recalled {
+    agent_run: AgentRunId,
     core: AgentCore,
     file: AgentFile,
     adoptions: Vec<Action>,
@@ -243,6 +294,7 @@ fn recall(
 ) -> Result<Recalled, CannotRun> {
     let identity = machine::identity(options, types.declarations())
         .map_err(|error| broken("learn about its machine", &error))?;
+    let agent_run = identity.agent_run;
     let (mut file, recovered) =
         AgentFile::open(directory.path()).map_err(|error| broken("open its file", &error))?;
     let survivors = adoption::survey(&directory.slots(), &identity.node, &identity.boot_id);
@@ -252,6 +304,7 @@ fn recall(
     // What lives has its name, and what it was given.
     secret_files::sweep(directory.path(), |name| directory.is_held(name));
     Ok(Recalled {
+        agent_run,
         core,
         file,
         adoptions: output.actions,
@@ -266,6 +319,12 @@ fn holding(options: &AgentOptions) -> Holding {
 }
 
 type Listened = tokio::signal::unix::Signal;
+
+/// Ends with the first signal that asks for the end.
+fn told_to_end() -> Result<impl Future<Output = ()>, CannotRun> {
+    let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+    Ok(either(listen(terminate)?, listen(interrupt)?))
+}
 
 async fn either(mut one: Listened, mut other: Listened) {
     tokio::select! {

@@ -1,5 +1,6 @@
 //! `agent run` on the command line: the same for the `mainstay` program and for users' own agents.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -8,7 +9,7 @@ use mainstay_identity::{DIRECTORY, Keep, Membership, default_directory};
 use mainstay_protocol::{Address, Bearer, ClusterId, NodeName, code};
 use uuid::Uuid;
 
-use crate::options::{AgentOptions, CannotRun, station_address};
+use crate::options::{AgentOptions, CannotRun, Offer, station_address};
 
 /// The arguments of `agent run`.
 #[derive(Debug, Clone, Args)]
@@ -23,6 +24,9 @@ pub struct AgentArguments {
     #[arg(long = "station", value_name = "ADDRESS",
         value_parser = OsStringValueParser::new().try_map(station_address))]
     pub stations: Vec<Address>,
+    /// Where other agents can call this one; a port of its own on every interface unless given
+    #[arg(long, value_name = "HOST:PORT", value_parser = OsStringValueParser::new().try_map(listen_address))]
+    pub listen: Option<Address>,
     /// Join no other cluster than this
     #[arg(long, value_name = "ID")]
     pub cluster: Option<Uuid>,
@@ -32,6 +36,9 @@ pub struct AgentArguments {
     /// A label of the node; repeat for more
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     pub labels: Vec<(String, String)>,
+    /// What instances may take of it together, cores, memory and disk: cores=2,memory=4GiB; else all there is
+    #[arg(long = "offer", value_name = "KEY=AMOUNT", value_delimiter = ',', value_parser = offered)]
+    pub offers: Vec<(Offered, u64)>,
     /// What to log, as RUST_LOG has it
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
@@ -46,11 +53,58 @@ pub struct AgentArguments {
     pub memory_groups: Option<PathBuf>,
 }
 
+/// Over the network: on its machine an agent listens in its directory.
+fn listen_address(text: OsString) -> Result<Address, String> {
+    let text = text.to_string_lossy();
+    match text.parse() {
+        Ok(address @ Address::Tls { .. }) => Ok(address),
+        Ok(Address::Unix(_)) | Err(_) => Err("write HOST:PORT, such as 10.0.0.7:7700".to_owned()),
+    }
+}
+
 fn label(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         Some(_) | None => Err("a label is KEY=VALUE".to_owned()),
     }
+}
+
+/// Of what something is offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offered {
+    Cores,
+    Memory,
+    Disk,
+}
+
+fn offered(text: &str) -> Result<(Offered, u64), String> {
+    let (key, amount) = text.split_once('=').unwrap_or((text, ""));
+    let (what, read) = match key {
+        "cores" => (Offered::Cores, mainstay_broker::millicores(amount)),
+        "memory" => (Offered::Memory, mainstay_broker::bytes(amount)),
+        "disk" => (Offered::Disk, mainstay_broker::bytes(amount)),
+        _ => {
+            return Err(format!(
+                "\"{text}\" is no offer: write cores=2, memory=4GiB or disk=100GiB"
+            ));
+        }
+    };
+    read.map(|amount| (what, amount))
+        .map_err(|bad| bad.to_string())
+}
+
+/// What is said last stands.
+fn offer(said: Vec<(Offered, u64)>) -> Offer {
+    let mut offer = Offer::default();
+    for (what, amount) in said {
+        let field = match what {
+            Offered::Cores => &mut offer.millicores,
+            Offered::Memory => &mut offer.memory_bytes,
+            Offered::Disk => &mut offer.disk_bytes,
+        };
+        *field = Some(amount);
+    }
+    offer
 }
 
 impl AgentArguments {
@@ -82,12 +136,14 @@ impl AgentArguments {
             node,
             dir,
             stations,
+            listen: self.listen,
             cluster: self
                 .cluster
                 .map(ClusterId)
                 .or(joined.map(|joined| joined.cluster)),
             chaos: self.chaos,
             labels: self.labels.into_iter().collect(),
+            offer: offer(self.offers),
             log: self.log,
             parent: self.parent,
             hold: self.hold,
@@ -134,6 +190,7 @@ pub(crate) enum AgentCommand {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use mainstay_protocol::room::Room;
 
     #[test]
     fn the_arguments_are_well_formed_and_read() {
@@ -169,6 +226,33 @@ mod tests {
         );
         let error = refused("a agent run --node n1 --dir /d --station unix:");
         assert!(error.contains("write HOST:PORT"), "{error}");
+    }
+
+    #[test]
+    fn an_agent_may_offer_less_than_there_is() {
+        let line = "a agent run --node n1 --dir /d --station /s --offer cores=0.5,memory=4GiB";
+        let UserCommand::Agent { command } = UserBinary::parse_from(line.split(' ')).command;
+        let AgentCommand::Run(arguments) = command;
+        let all = Room {
+            millicores: 8_000,
+            memory_bytes: 1 << 40,
+            disk_bytes: 77,
+        };
+        let offers = Room {
+            millicores: 500,
+            memory_bytes: 4 << 30,
+            disk_bytes: 77,
+        };
+        assert_eq!(arguments.options().unwrap().offer.of(all), offers);
+        for (wrong, said) in [
+            ("memory=512", "\"512\" is no number of bytes"),
+            ("cores", "\"\" is no number of cores"),
+            ("gpus=2", "\"gpus=2\" is no offer"),
+        ] {
+            let line = format!("a agent run --node n1 --dir /d --station /s --offer {wrong}");
+            let error = refused(&line);
+            assert!(error.contains(said), "{error}");
+        }
     }
 
     fn refused(line: &str) -> String {

@@ -2,6 +2,7 @@
 //! nothing is left of it.
 
 mod asked;
+mod called;
 mod given_up;
 mod words;
 
@@ -15,7 +16,7 @@ use std::time::Duration;
 use mainstay_protocol::command::{CheckSchedule, Reconfigure, Start, Stop, StopManner};
 use mainstay_protocol::health::{Evidence, FailureKind, ProcessIdentity, RefusedStart};
 use mainstay_protocol::report::{Presence, Report};
-use mainstay_protocol::{CommandId, InstanceKey, SlotName};
+use mainstay_protocol::{CommandId, InstanceKey, NodeName, SlotName};
 use mainstay_service::hosting::{
     self, ExitFact, Hosted, Launch, NotStarted, Phase, Running, Stage, StopOrder, StopOutcome,
 };
@@ -25,11 +26,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+pub(crate) use self::called::DEADLINE_MAX;
+use self::called::Outward;
 use self::given_up::GivenUp;
 use self::words::{could_not_start, reason};
 use crate::directory::{Directory, HeldName};
 use crate::held;
 use crate::leases::{self, Leased};
+use crate::lookups::Lookups;
+use crate::mesh::Mesh;
 use crate::own_logs;
 use crate::secret_files::SecretFiles;
 use crate::secrets::Secrets;
@@ -50,13 +55,10 @@ struct Shared {
     types: TypeSet,
     stage: Stage,
     directory: Directory,
-    observations: mpsc::Sender<Observation>,
-    supervisor: SupervisorHandle,
+    whom: Whom,
     /// Where actors live.
     process: ProcessIdentity,
     holding: Holding,
-    pulse: Pulse,
-    secrets: Secrets,
     /// The agent ends: what outlives it keeps what it was given.
     leaving: AtomicBool,
     /// From launch until nothing is left; at most one incarnation of each.
@@ -72,13 +74,18 @@ struct Living {
     _lease: Option<Arc<Leased>>,
 }
 
-/// Who is told what happens here, and who watches it.
+/// Who is told what happens here, who watches it, and how others are reached from here.
 #[derive(Debug, Clone)]
 pub(crate) struct Whom {
+    pub(crate) node: NodeName,
     pub(crate) observations: mpsc::Sender<Observation>,
     pub(crate) supervisor: SupervisorHandle,
     pub(crate) pulse: Pulse,
     pub(crate) secrets: Secrets,
+    pub(crate) lookups: Lookups,
+    pub(crate) mesh: Mesh,
+    /// Where programs of this machine ask for others.
+    pub(crate) socket: Option<PathBuf>,
 }
 
 /// What outside processes are started with.
@@ -100,22 +107,13 @@ impl Instances {
         holding: Holding,
     ) -> Self {
         let hosted = Mutex::new(BTreeMap::new());
-        let Whom {
-            observations,
-            supervisor,
-            pulse,
-            secrets,
-        } = whom;
         let shared = Shared {
             types,
             stage,
             directory,
-            observations,
-            supervisor,
+            whom,
             process,
             holding,
-            pulse,
-            secrets,
             leaving: AtomicBool::new(false),
             hosted,
         };
@@ -233,7 +231,7 @@ impl Instances {
             incarnation: start.incarnation,
             name: start.name.clone(),
         };
-        let lease = self.shared.pulse.leases().begin(&start, beginning);
+        let lease = self.shared.whom.pulse.leases().begin(&start, beginning);
         let held_lease = lease.as_ref().map(|(_, held)| held.clone());
         let begins_late = held_lease.as_ref().is_some_and(leases::is_over);
         if begins_late && beginning == Beginning::Anew {
@@ -251,6 +249,7 @@ impl Instances {
             deadline: Duration::from_millis(start.start_deadline_ms),
             beginning,
             place: self.place_of(&start, held_lease),
+            others: Arc::new(Outward(Arc::downgrade(&self.shared))),
         };
         let hosted = hosting::launch(declared, &self.shared.stage, launch);
         let start = Arc::new(start);
@@ -267,14 +266,14 @@ impl Instances {
         self.hosted().insert(start.instance.clone(), living);
         let speech = Speech::new(
             hosted.take_words(),
-            self.shared.observations.clone(),
-            self.shared.pulse.clone(),
+            self.shared.whom.observations.clone(),
+            self.shared.whom.pulse.clone(),
             Checks {
-                supervisor: self.shared.supervisor.clone(),
+                supervisor: self.shared.whom.supervisor.clone(),
                 identity: hosted.identity().clone(),
                 deadline: Duration::from_millis(start.checks.deadline_ms),
             },
-            self.shared.secrets.clone(),
+            self.shared.whom.secrets.clone(),
         );
         let keeper = Keeper {
             instances: self.clone(),
@@ -297,6 +296,8 @@ impl Instances {
             hold: self.shared.holding.hold.clone(),
             memory_groups: self.shared.holding.memory_groups.clone(),
             lease,
+            socket: self.shared.whom.socket.clone(),
+            addresses: start.addresses.clone(),
         }
     }
 
@@ -364,7 +365,7 @@ impl Instances {
                     let outcome = hosted.reconfigure(&config, deadline).await;
                     if outcome.is_ok() {
                         // What the change did to its health is told before the change itself.
-                        let supervisor = &instances.shared.supervisor;
+                        let supervisor = &instances.shared.whom.supervisor;
                         supervisor
                             .check_now(&instance, CHANGED_CHECK_DEADLINE)
                             .await;
@@ -425,7 +426,7 @@ impl Instances {
 
     async fn observe(&self, observation: Observation) {
         // The driver is gone only when the agent ends.
-        let _ = self.shared.observations.send(observation).await;
+        let _ = self.shared.whom.observations.send(observation).await;
     }
 
     /// An incarnation is over, and its name still its own. What secrets it had as files goes with it.
@@ -497,10 +498,11 @@ impl Keeper {
             version: self.version.clone(),
             config: running.config.clone(),
             process: self.instances.processes_of(&self.hosted),
+            ports: self.hosted.ports(),
         });
         self.instances.observe(observation).await;
         let (exit, exited) = watch::channel(None);
-        let supervisor = &self.instances.shared.supervisor;
+        let supervisor = &self.instances.shared.whom.supervisor;
         supervisor.watch(Watched {
             instance: instance.clone(),
             incarnation,

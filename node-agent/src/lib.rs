@@ -39,8 +39,12 @@ mod options;
 
 mod action;
 mod driver;
+mod hosts;
 mod instances;
 mod leases;
+mod lookups;
+mod mesh;
+mod programs;
 mod requests;
 mod secret_files;
 mod secrets;
@@ -61,5 +65,5 @@ pub mod types;
 
 pub use agent::{Agent, log_to_stderr, own_logs, run};
 pub use arguments::AgentArguments;
-pub use options::{AgentOptions, CannotRun};
+pub use options::{AgentOptions, CannotRun, Offer};
 pub use secret_files::take_away_secrets;

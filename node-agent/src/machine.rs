@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::io::{self, Error, ErrorKind};
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mainstay_protocol::health::ProcessIdentity;
 use mainstay_protocol::report::{SysInfo, TypeDeclaration};
+use mainstay_protocol::room::Room;
 use mainstay_protocol::{AgentRunId, BootId};
 use mainstay_supervisor::Identity;
+use rustix::fs::statvfs;
 use uuid::Uuid;
 
 use crate::options::AgentOptions;
@@ -21,7 +24,7 @@ pub(crate) fn identity(
         agent_run: AgentRunId(random_id()?),
         boot_id: boot_id()?,
         build: build(),
-        // Nobody can call an agent yet: it calls its station.
+        // Where it can be called depends on the way to its station.
         address: String::new(),
         sysinfo: sysinfo(options),
         provides,
@@ -60,13 +63,26 @@ fn random_id() -> io::Result<Uuid> {
 /// What cannot be learned is left empty: no service depends on it.
 fn sysinfo(options: &AgentOptions) -> SysInfo {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let memory_bytes = memory_bytes().unwrap_or_default();
+    let all = Room {
+        millicores: cores as u64 * 1000,
+        memory_bytes,
+        disk_bytes: disk_bytes(&options.dir).unwrap_or_default(),
+    };
     SysInfo {
         hostname: line("/proc/sys/kernel/hostname").unwrap_or_default(),
         cores: u32::try_from(cores).unwrap_or(u32::MAX),
-        memory_bytes: memory_bytes().unwrap_or_default(),
+        memory_bytes,
         labels: options.labels.clone(),
         booted_ms: booted_ms().unwrap_or_default(),
+        offers: options.offer.of(all),
     }
+}
+
+/// Of the file system that its directory is on, or is to be made on: all of it, whatever is on it by now.
+fn disk_bytes(dir: &Path) -> Option<u64> {
+    let found = dir.ancestors().find_map(|dir| statvfs(dir).ok())?;
+    found.f_blocks.checked_mul(found.f_frsize)
 }
 
 /// By the kernel's count of seconds since then, which goes on while the machine sleeps.
@@ -77,7 +93,30 @@ fn booted_ms() -> Option<u64> {
     u64::try_from(now.checked_sub(up)?.as_millis()).ok()
 }
 
+/// What there is for this process: of the machine, or of the control groups it is in.
 fn memory_bytes() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let bounds = groups.lines().filter_map(|line| line.strip_prefix("0::"));
+    let bounds = bounds.flat_map(|group| bounds_of(Path::new(CONTROL_GROUPS), group));
+    machine_bytes().into_iter().chain(bounds).min()
+}
+
+const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
+
+/// Every group on the way up bounds it.
+fn bounds_of(root: &Path, group: &str) -> Vec<u64> {
+    let group = root.join(group.trim_start_matches('/'));
+    let inside = group.ancestors().take_while(|at| at.starts_with(root));
+    let bound = |at: &Path| {
+        line(&at.join("memory.max").to_string_lossy())
+            .ok()?
+            .parse()
+            .ok()
+    };
+    inside.filter_map(bound).collect()
+}
+
+fn machine_bytes() -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     let total = text
         .lines()
@@ -106,5 +145,22 @@ mod tests {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let ago = now.as_millis().abs_diff(started.into());
         assert!(ago < 600_000, "{ago} ms");
+    }
+
+    // proves: B8
+    #[test]
+    fn every_control_group_on_the_way_up_bounds_the_memory() {
+        let root = tempfile::tempdir().unwrap();
+        let inner = root.path().join("system/agent");
+        fs::create_dir_all(&inner).unwrap();
+        for (group, max) in [
+            ("system/agent", "max"),
+            ("system", "2147483648"),
+            ("", "no"),
+        ] {
+            fs::write(root.path().join(group).join("memory.max"), max).unwrap();
+        }
+        assert_eq!(bounds_of(root.path(), "/system/agent"), [2_147_483_648]);
+        assert_eq!(bounds_of(root.path(), "/elsewhere"), [] as [u64; 0]);
     }
 }

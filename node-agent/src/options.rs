@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use mainstay_protocol::code::Code;
+use mainstay_protocol::room::Room;
 use mainstay_protocol::{Address, BadAddress, ClusterId, NodeName};
 
 /// How to run an agent.
@@ -17,11 +18,15 @@ pub struct AgentOptions {
     pub dir: PathBuf,
     /// Those that it asks first; at least one. It is told of the others by them.
     pub stations: Vec<Address>,
+    /// Where others can call it, over the network; what it finds, if it is not said.
+    pub listen: Option<Address>,
     /// Which cluster the station must belong to; any, if it is not said.
     pub cluster: Option<ClusterId>,
     /// Whether it may be broken on purpose.
     pub chaos: bool,
     pub labels: BTreeMap<String, String>,
+    /// What its instances may take together, where that is not all there is.
+    pub offer: Offer,
     /// What is written to the log, as `RUST_LOG` has it; `info`, if it is not said.
     pub log: Option<String>,
     /// It ends when this process ends, however it ends; that process must be its parent.
@@ -30,6 +35,24 @@ pub struct AgentOptions {
     pub hold: Option<PathBuf>,
     /// A control group that is this agent's to divide: bounds of memory are then of all that a process starts.
     pub memory_groups: Option<PathBuf>,
+}
+
+/// What is offered of a machine; all of it, where nothing is said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Offer {
+    pub millicores: Option<u64>,
+    pub memory_bytes: Option<u64>,
+    pub disk_bytes: Option<u64>,
+}
+
+impl Offer {
+    pub(crate) fn of(self, all: Room) -> Room {
+        Room {
+            millicores: self.millicores.unwrap_or(all.millicores),
+            memory_bytes: self.memory_bytes.unwrap_or(all.memory_bytes),
+            disk_bytes: self.disk_bytes.unwrap_or(all.disk_bytes),
+        }
+    }
 }
 
 /// As people write it: as stations tell it, or the bare path of a socket.

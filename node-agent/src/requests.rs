@@ -1,6 +1,5 @@
 //! Questions to this agent: each answered by its deadline, off the path of commands and reports.
 
-use std::future::Future;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +7,11 @@ use std::time::Duration;
 use mainstay_protocol::code;
 use mainstay_protocol::health::Health;
 use mainstay_protocol::request::{
-    Answer, Ask, ChaosAct, ChaosTarget, LogOf, LogPlace, Refusal, Request,
+    Answer, Ask, Called, ChaosAct, ChaosTarget, LogOf, LogPlace, Refusal, Request,
 };
 use mainstay_protocol::session::AgentMessage;
-use mainstay_protocol::{Incarnation, InstanceKey, SlotName, limits, words};
+use mainstay_protocol::sight::Sight;
+use mainstay_protocol::{Incarnation, InstanceKey, SlotName, limits};
 use mainstay_service::hosting::{Breakage, Hosted};
 use mainstay_supervisor::SupervisorHandle;
 use rustix::process::{Signal, getpid, kill_process};
@@ -19,30 +19,35 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
-use crate::instances::Instances;
+use crate::hosts::Hosts;
+use crate::instances::{DEADLINE_MAX, Instances};
 use crate::logs;
+use crate::mesh::Mesh;
 use crate::session::Answers;
 use crate::usage;
 
-/// A Check's own answer to a missed deadline comes at that deadline: so much longer may it take to say so.
-const LAST_WORD: Duration = Duration::from_millis(250);
-/// No question waits longer than this, whatever it asks for.
-const DEADLINE_MAX: Duration = Duration::from_secs(600);
-
+/// How long a supervisor that is at work takes to say so, at most; whoever guards it waits longer.
+const OWN_SUPERVISOR: Duration = Duration::from_millis(300);
 /// Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Requests {
     instances: Instances,
     supervisor: SupervisorHandle,
+    mesh: Mesh,
+    hosts: Hosts,
     chaos: bool,
     ask_to_end: mpsc::Sender<()>,
     in_flight: Arc<Semaphore>,
+    /// Of nodes that watch instances here: they and callers keep no places from each other.
+    watchers: Arc<Semaphore>,
 }
 
 impl Requests {
     pub(crate) fn new(
         instances: Instances,
         supervisor: SupervisorHandle,
+        mesh: Mesh,
+        hosts: Hosts,
         chaos: bool,
         ask_to_end: mpsc::Sender<()>,
     ) -> Self {
@@ -50,15 +55,30 @@ impl Requests {
         Self {
             instances,
             supervisor,
+            mesh,
+            hosts,
             chaos,
             ask_to_end,
             in_flight,
+            watchers: Arc::new(Semaphore::new(limits::WATCHER_CHECKS_MAX)),
+        }
+    }
+
+    /// For other agents: theirs keep no place from the station's.
+    pub(crate) fn of_peers(&self) -> Self {
+        Self {
+            in_flight: Arc::new(Semaphore::new(limits::PEER_CALLS_MAX)),
+            ..self.clone()
         }
     }
 
     /// Returns at once; the answer goes where the session's words go.
     pub(crate) fn serve(&self, request_id: u64, request: Request, answers: Answers) {
-        let Ok(permit) = Arc::clone(&self.in_flight).try_acquire_owned() else {
+        let places = match request.ask {
+            Ask::WatcherCheck { .. } => &self.watchers,
+            _ => &self.in_flight,
+        };
+        let Ok(permit) = Arc::clone(places).try_acquire_owned() else {
             let text = "the agent has too many questions under way";
             let answer = Answer::Refused(Refusal::new(code::OVERLOADED, text));
             answers.try_say(AgentMessage::Answer { request_id, answer });
@@ -72,23 +92,39 @@ impl Requests {
                 // Nobody waits for the answer any more: the question is taken back.
                 () = answers.closed() => return,
             };
-            drop(permit);
             // One that finds no room within its deadline is waited for no more.
             let message = AgentMessage::Answer { request_id, answer };
             let _ = timeout(deadline, answers.say(message)).await;
+            // Only now: who asks and does not read keeps its places.
+            drop(permit);
         });
     }
 
-    async fn answer(&self, request: Request) -> Answer {
+    pub(crate) async fn answer(&self, request: Request) -> Answer {
         let deadline = Duration::from_millis(request.deadline_ms).min(DEADLINE_MAX);
         let answered = match request.ask {
-            Ask::Check { instance } => self.check(&instance, deadline).await,
-            Ask::Status { instance } => self.status(&instance, deadline).await,
+            Ask::Check { instance } => self.ask(&instance, None, Called::Check, deadline).await,
+            Ask::Status { instance } => self.ask(&instance, None, Called::Status, deadline).await,
             Ask::Message {
                 instance,
                 message,
                 body,
-            } => self.message(&instance, &message, &body, deadline).await,
+            } => {
+                let what = Called::Message { message, body };
+                self.ask(&instance, None, what, deadline).await
+            }
+            Ask::Call {
+                instance,
+                incarnation,
+                what,
+            } => self.ask(&instance, incarnation, what, deadline).await,
+            Ask::WatcherCheck {
+                instance,
+                incarnation,
+            } => {
+                let called = Some(incarnation);
+                self.ask(&instance, called, Called::Check, deadline).await
+            }
             Ask::Logs {
                 instance,
                 name,
@@ -100,6 +136,11 @@ impl Requests {
             Ask::Chaos { target, act } => self.chaos(target, act).await,
             Ask::SupervisorCheck => Ok(self.supervisor_check(deadline).await),
             Ask::SupervisorStatus => self.supervisor_status(deadline).await,
+            Ask::Look => Ok(Answer::Sight(self.own_sight().await)),
+            Ask::LookAt { node, address } => {
+                Ok(Answer::Sight(self.mesh.look(&node, &address).await))
+            }
+            Ask::HostCommand(command) => self.hosts.run(command).await,
             Ask::RenewCertificate => {
                 let text = "what a session shows is renewed by the session, and asked for on it";
                 Err(Refusal::new(code::BAD_REQUEST, text))
@@ -108,67 +149,15 @@ impl Requests {
         answered.unwrap_or_else(Answer::Refused)
     }
 
-    fn instance(&self, instance: &InstanceKey) -> Result<Hosted, Refusal> {
-        self.instances.get(instance).ok_or_else(|| {
-            let here: Vec<String> = self
-                .instances
-                .keys()
-                .iter()
-                .map(ToString::to_string)
-                .collect();
-            let here = here.iter().map(String::as_str);
-            Refusal {
-                nearest: words::nearest(&instance.to_string(), here),
-                ..Refusal::new(
-                    code::NOT_RUNNING,
-                    format!("{instance} does not run on this node"),
-                )
-            }
-        })
-    }
-
-    async fn check(&self, instance: &InstanceKey, deadline: Duration) -> Result<Answer, Refusal> {
-        let hosted = self.instance(instance)?;
-        let checked = timeout(
-            deadline + LAST_WORD,
-            self.supervisor.check_now(instance, deadline),
-        );
-        match checked.await {
-            Ok(Some(answered)) => Ok(Answer::Health {
-                health: answered.health,
-                detail: answered.detail,
-                took_ms: answered.took_ms,
-                incarnation: answered.incarnation,
-            }),
-            // The supervisor does not have it: it starts, it is about to be gone, or the supervisor itself is.
-            Ok(None) | Err(_) => {
-                let checked = hosted.check(deadline).await?;
-                Ok(Answer::Health {
-                    health: checked.health,
-                    detail: checked.detail,
-                    took_ms: milliseconds(checked.took),
-                    incarnation: hosted.identity().incarnation,
-                })
-            }
-        }
-    }
-
-    async fn status(&self, instance: &InstanceKey, deadline: Duration) -> Result<Answer, Refusal> {
-        let hosted = self.instance(instance)?;
-        let text = in_time(&hosted, deadline, hosted.status()).await?;
-        Ok(Answer::Status { text })
-    }
-
-    async fn message(
+    async fn ask(
         &self,
         instance: &InstanceKey,
-        message: &str,
-        body: &str,
+        incarnation: Option<Incarnation>,
+        what: Called,
         deadline: Duration,
     ) -> Result<Answer, Refusal> {
-        let hosted = self.instance(instance)?;
-        let body = in_time(&hosted, deadline, hosted.message(message, body)).await?;
-        Ok(Answer::Reply { body })
+        let asking = self.instances.ask(instance, incarnation, &what, deadline);
+        asking.await
     }
 
     /// Whether it lives or not: it is its last words that are asked for most.
@@ -235,6 +224,18 @@ impl Requests {
         hosted.is_some_and(|hosted| hosted.identity().incarnation == incarnation)
     }
 
+    /// What others see of this agent.
+    async fn own_sight(&self) -> Sight {
+        match self.supervisor.supervisor_status(OWN_SUPERVISOR).await {
+            Some(status) => Sight::Watching {
+                supervisor: status.incarnation,
+            },
+            None => Sight::Unwatched {
+                supervisor: self.supervisor.incarnation(),
+            },
+        }
+    }
+
     async fn supervisor_check(&self, deadline: Duration) -> Answer {
         let began = Instant::now();
         let status = self.supervisor.supervisor_status(deadline).await;
@@ -288,7 +289,9 @@ impl Requests {
         tracing::warn!(?target, ?act, "chaos");
         let text = match target {
             ChaosTarget::Instance(instance) => {
-                self.instance(&instance)?.break_it(breakage(act))?;
+                self.instances
+                    .existing(&instance)?
+                    .break_it(breakage(act))?;
                 past(act).to_owned()
             }
             ChaosTarget::Supervisor => {
@@ -349,22 +352,6 @@ fn hang() -> std::io::Result<()> {
     let _ = waker.kill();
     let _ = waker.wait();
     Ok(())
-}
-
-async fn in_time(
-    hosted: &Hosted,
-    deadline: Duration,
-    answer: impl Future<Output = Result<String, Refusal>>,
-) -> Result<String, Refusal> {
-    timeout(deadline, answer).await.unwrap_or_else(|_| {
-        let text = format!(
-            "{} did not answer within {} ms: {}",
-            hosted.identity(),
-            deadline.as_millis(),
-            hosted.excuse(deadline)
-        );
-        Err(Refusal::new(code::TIMEOUT, text))
-    })
 }
 
 fn breakage(act: ChaosAct) -> Breakage {

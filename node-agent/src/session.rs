@@ -1,6 +1,7 @@
 //! The session with the station that leads: connects, introduces itself, and carries words both ways until it breaks;
 //! then again, for ever, with a jittered pause. Which station is asked is decided in `stations`.
 
+mod answering;
 mod bulk;
 mod connection;
 mod opened;
@@ -20,25 +21,32 @@ use mainstay_protocol::frame::{Channel, FrameDecoder, FrameError, encode_frame};
 use mainstay_protocol::handshake::{Handshake, HandshakeError, Role};
 use mainstay_protocol::report::NodeUp;
 use mainstay_protocol::request::{Answer, Ask, Refusal};
-use mainstay_protocol::session::{AgentMessage, Received, StationMessage, Stations, Welcome};
+use mainstay_protocol::session::{
+    AgentMessage, Denied, Received, StationMessage, Stations, Welcome,
+};
 use mainstay_protocol::{Address, ClusterId, NodeName, limits};
+use mainstay_service::hosting::Heard;
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use self::bulk::BulkWay;
-use self::connection::{ReadHalf, WriteHalf};
-use self::opened::{Opened, in_time, unwelcome};
+use self::opened::{in_time, unwelcome};
 use self::stations::{Known, News, Next};
 use self::stations_file::StationsFile;
 use crate::driver::{Happened, Line};
+use crate::lookups::Lookups;
 use crate::machine;
+use crate::mesh::{Guarding, Watching, Whereabouts};
 use crate::options::AgentOptions;
 use crate::requests::Requests;
 use crate::secrets::Secrets;
 
+pub(crate) use self::answering::{Asker, hear as hear_questions, speak as speak_answers};
 pub(crate) use self::bulk::Answers;
+pub(crate) use self::connection::{ReadHalf, WriteHalf};
+pub(crate) use self::opened::Opened;
 pub(crate) use self::pulse::Pulse;
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -91,6 +99,10 @@ pub(crate) struct Session {
     requests: Requests,
     pulse: Pulse,
     secrets: Secrets,
+    lookups: Lookups,
+    guarding: Guarding,
+    watching: Watching,
+    whereabouts: Whereabouts,
     bad_frames: BadFrames,
 }
 
@@ -101,7 +113,8 @@ impl Session {
         happened: mpsc::Sender<Happened>,
         requests: Requests,
         pulse: Pulse,
-        secrets: Secrets,
+        (secrets, lookups): (Secrets, Lookups),
+        (guarding, watching, whereabouts): (Guarding, Watching, Whereabouts),
     ) -> Self {
         let stations = Known::new(options.stations.clone());
         let mut session = Self {
@@ -116,6 +129,10 @@ impl Session {
             requests,
             pulse,
             secrets,
+            lookups,
+            guarding,
+            watching,
+            whereabouts,
         };
         session.recall();
         session
@@ -199,11 +216,12 @@ impl Session {
         let mut opened = Opened::connect(endpoint, shown.as_ref(), Channel::Control).await?;
         let (node_up, asked) = oneshot::channel();
         let told = self.happened.send(Happened::Connected { node_up }).await;
-        let node_up = match (told, asked.await) {
+        let mut node_up = match (told, asked.await) {
             (Ok(()), Ok(node_up)) => node_up,
             // The driver is gone: the agent ends.
             (Ok(()) | Err(_), _) => return Err(SessionError::Dropped),
         };
+        node_up.address = self.whereabouts.towards(endpoint).await;
         let handshake = self.introduction(&node_up);
         let bulk = BulkWay {
             endpoint: endpoint.clone(),
@@ -263,6 +281,9 @@ impl Session {
         let (outgoing, queue) = mpsc::channel(limits::SESSION_QUEUE_MAX);
         let (answers, opens) = Answers::new(outgoing.clone());
         self.secrets.session_is_up(outgoing.clone());
+        self.watching.begins_anew();
+        let lookups = self.lookups.clone();
+        let following = lookups.keep_told(outgoing.clone());
         let (line, let_go) = Line::new(outgoing);
         if self
             .happened
@@ -286,7 +307,15 @@ impl Session {
         };
         let renewing = renewal::keep(shown.as_ref(), &station, &mine, asked);
         let bulk = bulk.keep(opens, self.requests.clone(), answers.clone());
-        let hearing = self.hear(read, decoder, Asking { answers, renewals });
+        let hearing = self.hear(
+            read,
+            decoder,
+            Asking {
+                answers,
+                renewals,
+                heard: Heard::default(),
+            },
+        );
         // Whatever is still to be answered: with the queue its askers' way back is gone, and they give up.
         let ended = tokio::select! {
             biased;
@@ -296,6 +325,7 @@ impl Session {
             // Neither ends by itself: without the one everything goes over the session, without the other nothing changes.
             () = bulk => Err(SessionError::Dropped),
             () = renewing => Err(SessionError::Dropped),
+            () = following => Err(SessionError::Dropped),
         };
         self.secrets.session_is_down();
         // If the driver is gone, the agent ends.
@@ -341,6 +371,7 @@ impl Session {
             if count == 0 {
                 return Err(SessionError::Closed);
             }
+            asking.heard.now();
             decoder.push(&bytes[..count]);
         }
     }
@@ -366,10 +397,7 @@ impl Session {
                 return Ok(());
             }
             StationMessage::Denied(denied) => {
-                return Err(SessionError::Refused {
-                    code: denied.code,
-                    text: denied.text,
-                });
+                return Err(refused(denied));
             }
             StationMessage::Unsupported { what, .. } => {
                 tracing::warn!(
@@ -387,6 +415,18 @@ impl Session {
                 self.secrets.answered(request_id, answer);
                 return Ok(());
             }
+            StationMessage::Guards(guards) => {
+                self.guarding.told(guards);
+                return Ok(());
+            }
+            StationMessage::Watches(watches) => {
+                self.watching.told(watches);
+                return Ok(());
+            }
+            StationMessage::Found(found) => {
+                self.lookups.told(found, &asking.heard);
+                return Ok(());
+            }
             StationMessage::HeartbeatSeen(seen) => match seen.renewed {
                 Some(from_ms) => Happened::Renewed {
                     from_ms,
@@ -395,12 +435,8 @@ impl Session {
                 // That it came is what it says.
                 None => return Ok(()),
             },
-            StationMessage::BulkReady(_) => {
-                tracing::warn!("the station speaks of a bulk connection on another");
-                return Ok(());
-            }
-            StationMessage::Certificate(_) => {
-                tracing::warn!("the station sends a certificate that was not asked for");
+            StationMessage::BulkReady(_) | StationMessage::Certificate(_) => {
+                tracing::warn!("the station says what belongs on another connection");
                 return Ok(());
             }
             StationMessage::Welcome(_) => return Err(SessionError::NoWelcome),
@@ -412,10 +448,19 @@ impl Session {
     }
 }
 
+fn refused(denied: Denied) -> SessionError {
+    SessionError::Refused {
+        code: denied.code,
+        text: denied.text,
+    }
+}
+
 /// Where what the station asks goes.
 struct Asking {
     answers: Answers,
     renewals: mpsc::Sender<u64>,
+    /// When it was last heard.
+    heard: Heard,
 }
 
 impl Asking {
@@ -487,7 +532,7 @@ async fn speak(
 }
 
 /// Between half of it and all of it, so that a cluster's agents do not come back in step.
-fn jittered(pause: Duration) -> Duration {
+pub(crate) fn jittered(pause: Duration) -> Duration {
     // Every RandomState has other keys; nothing here needs better randomness.
     let dice = RandomState::new().build_hasher().finish();
     let half = pause / 2;

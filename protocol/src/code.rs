@@ -39,12 +39,39 @@ codes! {
     STARTING = "MS-STARTING": "A start was decided and its outcome is awaited.";
     WAITING_FOR_NODE = "MS-WAITING-FOR-NODE": "The node is not online; the start waits for its agent.";
     NODE_LOST = "MS-NODE-LOST": "The node was away for too long, or somebody said that it is dead: nobody waits for it any longer.";
+    NODE_SUSPECT = "MS-NODE-SUSPECT": "The node is not heard, and nobody has seen yet what has become of it.";
+    NODE_ISOLATED = "MS-NODE-ISOLATED": "Others see the node's agent; the station does not.";
+    NODE_UNSEEN = "MS-NODE-UNSEEN": "Neither the station nor anybody who guards the node sees it.";
+    SUPERVISOR_SILENT = "MS-SUPERVISOR-SILENT": "The node's agent answers, and says that its supervisor does not.";
+    SUPERVISOR_BACK = "MS-SUPERVISOR-BACK": "Somebody sees the node's supervisor at work again.";
+    GUARDS_SPREAD = "MS-GUARDS-SPREAD": "Which nodes guard which supervisors was spread anew.";
+    HOST_RESTARTED = "MS-HOST-RESTARTED": "The machine was restarted: another run of its agent is here.";
+    HOST_OFF = "MS-HOST-OFF": "The machine was switched off, and is not back.";
+    HOST_NOT_RESTARTED = "MS-HOST-NOT-RESTARTED": "Nothing that was tried restarted the machine.";
+    HOST_FENCED = "MS-HOST-FENCED": "The machine is switched off, because a singleton on it is to be gone for certain.";
+    COMMAND_FAILED = "MS-COMMAND-FAILED": "A command of the cluster's owners did not end well.";
+    WATCHES_SPREAD = "MS-WATCHES-SPREAD": "Which other nodes watch an instance was decided anew.";
+    UNSEEN = "MS-UNSEEN": "Its own node finds it well, and nobody who watches it from another node gets an answer.";
+    SEEN_AGAIN = "MS-SEEN-AGAIN": "An instance that nobody saw from another node is seen again, or is not watched any more.";
     NODES_HELD = "MS-NODES-HELD": "So many nodes are away at once that it is probably the network, or the station itself: none is given up.";
     NODES_RELEASED = "MS-NODES-RELEASED": "Enough nodes are back, or given up: those that are away are given up again.";
     NODE_NOT_MEANT = "MS-NODE-NOT-MEANT": "The placement asks for nodes with other labels.";
     LEASE_RAN_OUT = "MS-LEASE-RAN-OUT": "The only one in the cluster was ended where it ran: its lease was not renewed in time.";
     LEASE_HELD = "MS-LEASE-HELD": "Another one of this singleton may still run: it starts when that one's lease has run out for certain.";
     TOO_FEW_NODES = "MS-TOO-FEW-NODES": "A placement of so many wants more nodes than can take one.";
+    NO_ROOM = "MS-NO-ROOM": "The node has less free than is needed.";
+    TOO_BIG = "MS-TOO-BIG": "More is needed than the node offers, even if it were empty.";
+    PORT_TAKEN = "MS-PORT-TAKEN": "Another instance on the node has the port.";
+    NODE_TOO_SMALL = "MS-NODE-TOO-SMALL": "The placement asks for nodes that offer more.";
+    NOT_BESIDE = "MS-NOT-BESIDE": "The placement is to be near another one, and the node is not.";
+    NOT_APART = "MS-NOT-APART": "The placement is to be apart from another one, and the node is not.";
+    NODE_NOT_ASKED = "MS-NODE-NOT-ASKED": "As many nodes as are asked at a time have refused; further ones are asked later.";
+    STARTS_IN_TURN = "MS-STARTS-IN-TURN": "As many starts are under way on the node as may be; the next ones begin in order.";
+    FAILED_THERE = "MS-FAILED-THERE": "It failed on the node too often, or could not take its place there: it is tried elsewhere for a while.";
+    MOVING = "MS-MOVING": "Somebody moves an instance to another node: it ends where it is when the other serves.";
+    MOVED = "MS-MOVED": "An instance that somebody moved serves on its new node, and ends on the old one.";
+    MOVE_FAILED = "MS-MOVE-FAILED": "What was to take an instance's place on another node did not serve in time, or was overtaken by events.";
+    MINIMUM_KEPT = "MS-MINIMUM-KEPT": "No more serve than the placement's minimum; what would take another down waits.";
     NODE_DRAINED = "MS-NODE-DRAINED": "Somebody drained the node: what is wanted there waits until it is uncordoned.";
     IN_MAINTENANCE = "MS-IN-MAINTENANCE": "Somebody works on the node: whatever happens there is left as it is.";
     MAINTENANCE_OVER = "MS-MAINTENANCE-OVER": "The time of a node's maintenance is over.";
@@ -99,6 +126,9 @@ codes! {
     ASKED = "MS-ASKED": "The instance failed in a way of its own and waits for an answer.";
     ANSWERED = "MS-ANSWERED": "A rule or an operator answered what an instance asked.";
     NOT_ANSWERED = "MS-NOT-ANSWERED": "Nobody answered what the instance asked within its deadline.";
+    // Calls between instances.
+    NOT_REACHED = "MS-NOT-REACHED": "The agent of the instance that is called could not be reached; nothing was asked.";
+    OTHER_INCARNATION = "MS-OTHER-INCARNATION": "Another incarnation runs than the one that is called.";
     // A rule's outcomes.
     PROCEDURE_STEP = "MS-PROCEDURE-STEP": "A procedure began, or went on to its next step.";
     PROCEDURE_ENDED = "MS-PROCEDURE-ENDED": "A procedure came to its end.";
@@ -110,8 +140,8 @@ codes! {
     RESENT = "MS-RESENT": "A command was not answered and is sent again.";
     COMMAND_REFUSED = "MS-COMMAND-REFUSED": "The node refused a command as older than what it knows.";
     // Nodes, supervisors, stations.
-    AGENT_DOWN = "MS-AGENT-DOWN": "The agent's session closed.";
-    AGENT_SILENT = "MS-AGENT-SILENT": "The agent's heartbeats stopped.";
+    AGENT_DOWN = "MS-AGENT-DOWN": "The agent has no session, and its machine answers.";
+    AGENT_SILENT = "MS-AGENT-SILENT": "The node is not heard, nothing answers at its address, and nobody who guards it could be asked.";
     NODE_RETURNED = "MS-NODE-RETURNED": "The node's agent is back.";
     NOT_HEARD_YET = "MS-NOT-HEARD-YET": "Nothing was heard from the node since the coordinator started.";
     SUPERVISOR_RESTARTED = "MS-SUPERVISOR-RESTARTED": "The node's supervisor was replaced by its next incarnation.";
@@ -144,7 +174,7 @@ codes! {
     TIMEOUT = "MS-TIMEOUT": "No answer within the deadline.";
     NO_SERVER = "MS-NO-SERVER": "No station could be reached.";
     NO_QUORUM = "MS-NO-QUORUM": "The station has no leader.";
-    ANSWER_LOST = "MS-ANSWER-LOST": "The station that was to answer was lost; whether the change took effect is not known.";
+    ANSWER_LOST = "MS-ANSWER-LOST": "Whoever was to answer was lost; whether what was asked took effect is not known.";
     ANOTHER_LEADS = "MS-ANOTHER-LEADS": "Another station leads.";
     TARGET_FAILED = "MS-TARGET-FAILED": "What was waited for failed.";
     NOT_ALLOWED = "MS-NOT-ALLOWED": "The caller may not do this.";

@@ -1,10 +1,13 @@
 //! Commands: instructions of the coordinator to an agent. Committed first, idempotent, repeated until answered.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
-use crate::ids::{CommandId, InstanceKey, QuestionId, SlotName, TypeName};
+use crate::ids::{CommandId, InstanceKey, PlacementName, QuestionId, SlotName, TypeName};
 use crate::numbers::{Epoch, Incarnation, Leadership, Revision};
+use crate::room::Needs;
 use crate::versioned::{Evolving, nested};
 
 /// A command as it travels.
@@ -39,6 +42,10 @@ pub struct Start {
     pub checks: CheckSchedule,
     /// Of the only one in the cluster.
     pub lease: Option<Lease>,
+    /// What it takes of the node, which refuses it where it has no such room.
+    pub needs: Needs,
+    /// `HOST:PORT` of an instance of each placement that its own depends on, as this start sees it.
+    pub addresses: BTreeMap<PlacementName, String>,
 }
 
 /// The only one in the cluster runs for so long without a renewal of its node's session, and then is ended where it runs,

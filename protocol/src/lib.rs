@@ -36,12 +36,16 @@ pub mod limits;
 
 pub mod code;
 pub mod health;
+pub mod host;
 pub mod words;
 
 pub mod command;
+pub mod lookup;
 pub mod report;
 pub mod request;
+pub mod room;
 pub mod secret;
+pub mod sight;
 
 pub mod codec;
 pub mod versioned;

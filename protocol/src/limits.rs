@@ -47,6 +47,26 @@ pub const USAGES_MAX: usize = 256;
 pub const WHY_NODES_MAX: usize = 100;
 /// Instances that one placement of so many may want.
 pub const PLACEMENT_COUNT_MAX: u32 = 10_000;
+/// Starts under way on one node; the others begin in order. What starts takes more than what runs, and all at once would
+/// miss the deadlines that each alone keeps.
+pub const STARTS_PER_NODE_MAX: usize = 32;
+/// Nodes that refused an instance of a placement of so many for want of room and are remembered for `ROOM_ASKED_AGAIN_MS`;
+/// with so many of them no further node is asked: what the coordinator knows of nodes is wrong then.
+pub const NODES_ASKED_MAX: usize = 8;
+/// Nodes that refused such an instance and are asked after all others for a while: as many as can be asked in that time,
+/// `NODES_ASKED_MAX` every `ROOM_ASKED_AGAIN_MS`, and some more.
+pub const NODES_ASKED_LAST_MAX: usize = 400;
+/// For how long.
+pub const NODES_ASKED_LAST_MS: u64 = 600_000;
+/// Until a node that refused a start for want of room is asked again.
+pub const ROOM_ASKED_AGAIN_MS: u64 = 15_000;
+/// Ports that one instance may need.
+pub const PORTS_MAX: usize = 64;
+/// Cores that an instance may need, or a node offer, and bytes: of all instances of a node together they can be counted.
+pub const MILLICORES_MAX: u64 = 100_000_000;
+pub const ROOM_BYTES_MAX: u64 = 1 << 50;
+/// Other placements that one may want to be near, or apart from.
+pub const AFFINITIES_MAX: usize = 16;
 /// Instances on one node.
 pub const INSTANCES_PER_NODE_MAX: usize = 10_000;
 /// A message's or configuration's JSON; fits a control frame with room to spare.
@@ -187,6 +207,48 @@ pub const STREAM_EVENT_BYTES_MAX: usize = 1024 * 1024;
 pub const NEAREST_MAX: usize = 3;
 /// Connections to the session socket that have not introduced themselves yet; one more is closed at once.
 pub const HANDSHAKES_MAX: usize = 512;
+/// Connections of other agents to one agent: two guard it, and each whose instances call some here has one.
+pub const PEERS_MAX: usize = 512;
+/// Questions of other agents that are answered at a time, beside those of the station.
+pub const PEER_CALLS_MAX: usize = 256;
+/// Calls under way from one agent, and to one other node: who waits for a slow one must not keep others from theirs.
+pub const CALLS_MAX: usize = 1024;
+pub const CALLS_PER_NODE_MAX: usize = 128;
+/// Instances of other nodes that one agent Checks: with names of full length they fit a control frame.
+pub const WATCHED_ELSEWHERE_MAX: usize = 256;
+/// Checks of other nodes' agents that are answered at a time, beside the calls of instances.
+pub const WATCHER_CHECKS_MAX: usize = 2 * WATCHED_ELSEWHERE_MAX;
+/// Other agents to which one has a connection for calls.
+pub const CALLED_NODES_MAX: usize = 256;
+/// A connection for calls on which nothing was asked for so long is closed.
+pub const CALLS_IDLE_MS: u64 = 10_000;
+/// Something that was looked up and that nobody watches is kept up to date for so long: whoever asks often asks nobody.
+pub const LOOKUP_KEPT_MS: u64 = 60_000;
+/// What one agent is told of when it changes: with names of full length they fit a control frame.
+pub const LOOKUPS_FOLLOWED_MAX: usize = 256;
+/// Bytes of the instances of one answer, which fits a control frame; the others are counted.
+pub const FOUND_BYTES_MAX: usize = 48 * 1024;
+/// From one word about what an agent follows to the next: what changes often is told as it is then.
+pub const FOUND_EVERY_MS: u64 = 100;
+/// Programs of one node that are connected to the agent's socket for lookups and calls.
+pub const LOCAL_CONNECTIONS_MAX: usize = 64;
+/// One line of them.
+pub const LOCAL_LINE_BYTES_MAX: usize = 64 * 1024;
+/// Answers that wait to be sent to one of them.
+pub const PEER_QUEUE_MAX: usize = 16;
+/// Agents that are asked, one after the other, to switch a machine off.
+pub const FENCERS_MAX: usize = 3;
+/// Words of a command about machines, and their bytes together.
+pub const HOST_COMMAND_WORDS_MAX: usize = 64;
+pub const HOST_COMMAND_BYTES_MAX: usize = 4 * 1024;
+/// Commands about machines that an agent remembers, so that each is run once.
+pub const HOST_COMMANDS_KEPT_MAX: usize = 64;
+/// Nodes that are looked for at once; the others of those that are away have their turn behind them.
+pub const LOOKS_IN_FLIGHT_MAX: usize = 256;
+/// From one look for a node that is away to the next.
+pub const LOOK_EVERY_MS: u64 = 1_500;
+/// Whoever looks and sees nothing by then has seen nothing.
+pub const LOOK_WITHIN_MS: u64 = 1_000;
 /// Time for a peer to introduce itself, handshake and NodeUp together.
 pub const HANDSHAKE_DEADLINE_MS: u64 = 5_000;
 /// Bytes read from a session at a time.

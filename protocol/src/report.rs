@@ -11,6 +11,8 @@ use crate::ids::{
     AgentRunId, BootId, InstanceKey, NodeId, NodeName, QuestionId, ResourceKey, SlotName, TypeName,
 };
 use crate::numbers::{Epoch, Incarnation, NodeEpoch, Sequence};
+use crate::room::Room;
+use crate::sight::{InstanceSight, Sight};
 use crate::versioned::{Evolving, nested, nested_list};
 
 /// A report as it travels: numbered within its node's outbox.
@@ -40,6 +42,8 @@ pub enum Report {
         /// Canonical JSON.
         config: String,
         process: Vec<ProcessIdentity>,
+        /// What it listens on, by its ports' names, as far as its type says.
+        ports: BTreeMap<String, u16>,
     },
     CouldNotStart {
         instance: InstanceKey,
@@ -109,6 +113,7 @@ pub enum Report {
         /// What it says it runs with.
         config: String,
         process: Vec<ProcessIdentity>,
+        ports: BTreeMap<String, u16>,
         health: Health,
         /// What it was granted and has not released.
         uses: Vec<Use>,
@@ -147,6 +152,14 @@ pub enum Report {
         name: String,
         /// JSON.
         body: String,
+    },
+    /// A node that this one guards looks otherwise than before.
+    GuardSaw { guarded: NodeName, sight: Sight },
+    /// An instance of another node that this one watches looks otherwise than before.
+    WatcherSaw {
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        sight: InstanceSight,
     },
 }
 
@@ -272,6 +285,8 @@ pub struct SysInfo {
     pub labels: BTreeMap<String, String>,
     /// Wall time of its boot; 0 if that is not known. Only for showing when processes started.
     pub booted_ms: u64,
+    /// What instances may take of it together: all there is, or what its agent was told to offer.
+    pub offers: Room,
 }
 
 /// A service type as its code declares it: the one declaration everybody learns it from.
@@ -331,7 +346,7 @@ impl Evolving for TypeDeclaration {
 }
 
 impl Report {
-    /// The instance and incarnation it speaks of, where it has one.
+    /// The instance and incarnation of its own node that it speaks of, where it has one.
     pub fn about(&self) -> Option<(&InstanceKey, Incarnation)> {
         macro_rules! of_one_instance {
             ($($variant:ident)*) => {
@@ -339,7 +354,10 @@ impl Report {
                     $(Self::$variant { instance, incarnation, .. })|* => {
                         Some((instance, *incarnation))
                     }
-                    Self::SupervisorChanged { .. } | Self::CommandDone { .. } => None,
+                    Self::SupervisorChanged { .. }
+                    | Self::CommandDone { .. }
+                    | Self::GuardSaw { .. }
+                    | Self::WatcherSaw { .. } => None,
                 }
             };
         }
@@ -349,8 +367,22 @@ impl Report {
         }
     }
 
-    /// Health reports may be dropped for a newer one while unsent; life-cycle reports never.
+    /// Health reports, and what a guard or a watcher saw, may be dropped for a newer one while unsent; life-cycle reports never.
     pub fn coalesces_with(&self, older: &Self) -> bool {
+        if let (Self::GuardSaw { guarded, .. }, Self::GuardSaw { guarded: other, .. }) =
+            (self, older)
+        {
+            return guarded == other;
+        }
+        if let (
+            Self::WatcherSaw { instance, .. },
+            Self::WatcherSaw {
+                instance: other, ..
+            },
+        ) = (self, older)
+        {
+            return instance == other;
+        }
         let health = |report: &Self| {
             matches!(
                 report,
@@ -379,6 +411,8 @@ impl Report {
             Self::Asked { .. } => "asked",
             Self::Announced { .. } => "announced",
             Self::Recorded { .. } => "recorded",
+            Self::GuardSaw { .. } => "guard_saw",
+            Self::WatcherSaw { .. } => "watcher_saw",
         }
     }
 }

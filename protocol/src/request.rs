@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 use crate::health::Health;
-use crate::ids::{InstanceKey, SlotName};
+use crate::host::HostCommand;
+use crate::ids::{InstanceKey, NodeName, SlotName};
 use crate::limits;
 use crate::numbers::Incarnation;
+use crate::sight::Sight;
 use crate::versioned::{Evolving, nested};
 
 /// A question to an agent; matched to its answer by the frame's request id.
@@ -58,6 +60,39 @@ pub enum Ask {
     },
     /// Have the agent's own certificate renewed now, on a connection of its own; done once the new one is kept.
     RenewCertificate,
+    /// How the agent's own supervisor is; what its guards ask.
+    Look,
+    /// Look at another node now.
+    LookAt {
+        node: NodeName,
+        /// Where its agent is: `HOST:PORT`, `unix:PATH`.
+        address: String,
+    },
+    /// Of one instance to another, from agent to agent. Where an incarnation is named, no other one answers.
+    Call {
+        instance: InstanceKey,
+        incarnation: Option<Incarnation>,
+        what: Called,
+    },
+    /// The Check of an agent that watches it from another node; no other incarnation answers. It takes no caller's place.
+    WatcherCheck {
+        instance: InstanceKey,
+        incarnation: Incarnation,
+    },
+    /// Run a command of the cluster's owners to its end; done if it exits with 0.
+    HostCommand(HostCommand),
+}
+
+/// What an instance may ask another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Called {
+    /// A message of the type's own: kebab-case name and JSON body.
+    Message {
+        message: String,
+        body: String,
+    },
+    Check,
+    Status,
 }
 
 impl Evolving for Ask {
@@ -162,20 +197,30 @@ pub enum Answer {
     Log(LogPage),
     /// Of those that live there.
     Usage(BTreeMap<InstanceKey, Usage>),
+    Sight(Sight),
 }
 
 impl Ask {
     /// Long enough to hold up what comes behind it.
     pub fn is_bulky(&self) -> bool {
         match self {
-            Self::Message { body, .. } => body.len() >= limits::BULKY_BYTES_MIN,
+            Self::Message { body, .. }
+            | Self::Call {
+                what: Called::Message { body, .. },
+                ..
+            } => body.len() >= limits::BULKY_BYTES_MIN,
             Self::Usage { instances } => instances.len() >= USAGES_BULKY_MIN,
             Self::Check { .. }
             | Self::Status { .. }
             | Self::Chaos { .. }
             | Self::SupervisorCheck
             | Self::SupervisorStatus
+            | Self::Look
+            | Self::LookAt { .. }
+            | Self::Call { .. }
+            | Self::WatcherCheck { .. }
             | Self::RenewCertificate
+            | Self::HostCommand(_)
             | Self::Logs { .. } => false,
         }
     }
@@ -190,6 +235,7 @@ impl Answer {
             Self::Reply { body } => body.len(),
             Self::Log(page) => page.text.len(),
             Self::Usage(used) => return used.len() >= USAGES_BULKY_MIN,
+            Self::Sight(_) => return false,
             Self::Refused(refusal) => refusal.text.len(),
         };
         bytes >= limits::BULKY_BYTES_MIN

@@ -11,10 +11,12 @@ use crate::command::Command;
 use crate::frame::Frame;
 use crate::ids::{AgentRunId, InstanceKey, NodeId, StationId};
 use crate::limits;
+use crate::lookup::{Follows, Found};
 use crate::numbers::{Epoch, Leadership, NodeEpoch, Sequence};
 use crate::report::{NodeUp, Numbered, Reports};
 use crate::request::{Answer, Request};
 use crate::secret::{SecretAnswer, SecretWanted};
+use crate::sight::{Guards, Watches};
 use crate::versioned::{self, Body, Evolving, OpenError};
 
 /// Kinds of frames. Never reused: a kind that goes out of use stays here as a comment.
@@ -27,6 +29,7 @@ pub mod kinds {
     pub const BULK_UP: u16 = 5;
     pub const RENEW: u16 = 6;
     pub const SECRET_WANTED: u16 = 7;
+    pub const FOLLOWS: u16 = 8;
     // Station to agent.
     pub const WELCOME: u16 = 101;
     pub const DENIED: u16 = 102;
@@ -38,6 +41,9 @@ pub mod kinds {
     pub const STATIONS: u16 = 108;
     pub const CERTIFICATE: u16 = 109;
     pub const SECRET: u16 = 110;
+    pub const GUARDS: u16 = 111;
+    pub const FOUND: u16 = 112;
+    pub const WATCHES: u16 = 113;
     // Both ways.
     pub const UNSUPPORTED: u16 = 201;
 }
@@ -185,6 +191,10 @@ bodies! {
     Stations: "stations", kind kinds::STATIONS, version 1, compat 1;
     SecretWanted: "secret-wanted", kind kinds::SECRET_WANTED, version 1, compat 1;
     SecretAnswer: "secret", kind kinds::SECRET, version 1, compat 1;
+    Guards: "guards", kind kinds::GUARDS, version 1, compat 1;
+    Watches: "watches", kind kinds::WATCHES, version 1, compat 1;
+    Follows: "follows", kind kinds::FOLLOWS, version 1, compat 1;
+    Found: "found", kind kinds::FOUND, version 1, compat 1;
     Unsupported: "unsupported", kind kinds::UNSUPPORTED, version 1, compat 1;
 }
 
@@ -208,6 +218,7 @@ pub enum AgentMessage {
         request_id: u64,
         what: Unsupported,
     },
+    Follows(Follows),
 }
 
 /// What a station says.
@@ -225,6 +236,7 @@ pub enum StationMessage {
     BulkReady(BulkReady),
     Stations(Stations),
     Certificate(Certificate),
+    Guards(Guards),
     Secret {
         request_id: u64,
         answer: SecretAnswer,
@@ -233,6 +245,8 @@ pub enum StationMessage {
         request_id: u64,
         what: Unsupported,
     },
+    Found(Found),
+    Watches(Watches),
 }
 
 /// What a frame turned out to be.
@@ -265,6 +279,7 @@ impl AgentMessage {
             Self::Answer { request_id, answer } => Frame::of(answer).with_request_id(*request_id),
             Self::BulkUp(body) => Frame::of(body),
             Self::Renew(body) => Frame::of(body),
+            Self::Follows(body) => Frame::of(body),
             Self::SecretWanted { request_id, wanted } => {
                 Frame::of(wanted).with_request_id(*request_id)
             }
@@ -284,6 +299,7 @@ impl AgentMessage {
             kinds::ANSWER => read_control(frame, |answer| Self::Answer { request_id, answer }),
             kinds::BULK_UP => read_control(frame, Self::BulkUp),
             kinds::RENEW => read_control(frame, Self::Renew),
+            kinds::FOLLOWS => read_control(frame, Self::Follows),
             kinds::SECRET_WANTED => {
                 read_control(frame, |wanted| Self::SecretWanted { request_id, wanted })
             }
@@ -311,6 +327,9 @@ impl StationMessage {
             Self::BulkReady(body) => Frame::of(body),
             Self::Stations(body) => Frame::of(body),
             Self::Certificate(body) => Frame::of(body),
+            Self::Guards(body) => Frame::of(body),
+            Self::Found(body) => Frame::of(body),
+            Self::Watches(body) => Frame::of(body),
             Self::Secret { request_id, answer } => Frame::of(answer).with_request_id(*request_id),
             Self::Unsupported { request_id, what } => Frame::of(what).with_request_id(*request_id),
         }
@@ -331,6 +350,9 @@ impl StationMessage {
             kinds::BULK_READY => read_control(frame, Self::BulkReady),
             kinds::STATIONS => read_control(frame, Self::Stations),
             kinds::CERTIFICATE => read_control(frame, Self::Certificate),
+            kinds::GUARDS => read_control(frame, Self::Guards),
+            kinds::FOUND => read_control(frame, Self::Found),
+            kinds::WATCHES => read_control(frame, Self::Watches),
             kinds::SECRET => read_control(frame, |answer| Self::Secret { request_id, answer }),
             kinds::UNSUPPORTED => {
                 read_control(frame, |what| Self::Unsupported { request_id, what })

@@ -13,7 +13,8 @@ use mainstay_protocol::health::{Evidence, FailureKind, Health};
 use mainstay_protocol::report::{
     DigestEntry, LiveInstance, LiveState, NodeUp, Numbered, Presence, Report, SysInfo,
 };
-use mainstay_protocol::session::{AgentMessage, Heartbeat, batch};
+use mainstay_protocol::session::{AgentMessage, Heartbeat, StationMessage, batch};
+use mainstay_protocol::sight::Watches;
 use mainstay_protocol::{
     AgentRunId, BootId, Epoch, Incarnation, InstanceKey, NodeEpoch, NodeName, PlacementName,
     Revision, Sequence, limits,
@@ -109,4 +110,26 @@ fn a_batch_takes_as_many_reports_as_fit_and_at_least_one() {
         left = &left[reports.reports.len()..];
         assert!(fits(&AgentMessage::Reports(reports)));
     }
+}
+
+#[test]
+fn all_that_one_agent_is_told_to_watch_fits_its_frame() {
+    let instances: BTreeMap<_, _> = widest_instances()
+        .take(limits::WATCHED_ELSEWHERE_MAX)
+        .map(|key| (key, WIDEST))
+        .collect();
+    // Two are guarded from one node.
+    let addresses = ["a", "b"].map(|first| {
+        let node = NodeName::new(first.repeat(limits::NAME_BYTES_MAX)).unwrap();
+        (node, "x".repeat(limits::ADDRESS_BYTES_MAX))
+    });
+    let watches = StationMessage::Watches(Watches {
+        instances,
+        addresses: addresses.into(),
+        interval_ms: u64::MAX,
+        deadline_ms: u64::MAX,
+        left_out: u32::MAX,
+    });
+    let mut bytes = Vec::new();
+    encode_frame(&watches.to_frame(), Channel::Control, &mut bytes).unwrap();
 }

@@ -7,6 +7,7 @@ use mainstay_protocol::{CommandId, InstanceKey, NodeName, PlacementName, Revisio
 
 use crate::delta::{Change, Delta, Unfit};
 use crate::key::{Key, Kind};
+use crate::load::{InLine, Load, Loads, NodeLoad, Waits};
 use crate::net::Net;
 use crate::txn::Txn;
 use crate::vertex::{Cause, Edge, Record, Relation, Vertex};
@@ -21,6 +22,7 @@ pub struct Graph {
     by_placement: BTreeSet<(PlacementName, NodeName)>,
     by_commanded: BTreeSet<(NodeName, CommandId)>,
     deadlines: BTreeSet<(Timestamp, Key)>,
+    loads: Loads,
 }
 
 /// What came of applying a delta.
@@ -145,6 +147,18 @@ impl Graph {
         self.net.edge(from, relation, to)
     }
 
+    pub(crate) fn in_line(&self, node: &NodeName, what: Waits) -> impl Iterator<Item = InLine> {
+        self.loads.waiting(node, what)
+    }
+
+    pub(crate) fn short(&self) -> impl Iterator<Item = &PlacementName> {
+        self.loads.short()
+    }
+
+    pub(crate) fn loads(&self) -> &Loads {
+        &self.loads
+    }
+
     fn put(&mut self, record: Arc<Record>) {
         if let Some(old) = self.net.put(Arc::clone(&record)) {
             self.leave_indices(&old);
@@ -158,7 +172,7 @@ impl Graph {
         }
     }
 
-    fn enter_indices(&mut self, record: &Record) {
+    fn enter_indices(&mut self, record: &Arc<Record>) {
         if let Key::Instance(key) = &record.key {
             self.by_placement
                 .insert((key.placement.clone(), key.node.clone()));
@@ -169,6 +183,7 @@ impl Graph {
         if let Some(at) = record.vertex.deadline() {
             self.deadlines.insert((at, record.key.clone()));
         }
+        self.loads.enter(record);
     }
 
     fn leave_indices(&mut self, record: &Record) {
@@ -182,6 +197,7 @@ impl Graph {
         if let Some(at) = record.vertex.deadline() {
             self.deadlines.remove(&(at, record.key.clone()));
         }
+        self.loads.leave(record);
     }
 }
 
@@ -224,6 +240,31 @@ impl View for Graph {
     fn commands_for(&self, node: &NodeName) -> Vec<Key> {
         for_node(&self.by_commanded, node).collect()
     }
+
+    fn short_placements(&self) -> Vec<PlacementName> {
+        self.short().cloned().collect()
+    }
+
+    fn load_on(&self, node: &NodeName) -> Load {
+        self.loads.of(node)
+    }
+
+    fn port_takers(&self, node: &NodeName, port: u16) -> Vec<InstanceKey> {
+        self.loads.takers(node, port).collect()
+    }
+
+    fn each_node(&self, then: &mut dyn FnMut(NodeLoad<'_>)) {
+        self.loads.each_node(then);
+    }
+
+    fn last_start_on(&self, node: &NodeName) -> Option<Timestamp> {
+        self.loads.started(node).next().map(|(at, _)| at)
+    }
+
+    fn waiting_on(&self, node: &NodeName, what: Waits, most: usize) -> Vec<InstanceKey> {
+        let line = self.in_line(node, what).take(most);
+        line.map(|(_, key)| key).collect()
+    }
 }
 
 /// The index entry of a command.
@@ -239,7 +280,7 @@ pub(crate) fn oldest_first(edges: &mut [Edge]) {
 }
 
 /// No name sorts before "0": it is the lowest first character, and nothing is shorter.
-const FIRST_NAME: &str = "0";
+pub(crate) const FIRST_NAME: &str = "0";
 
 /// Where the keys of a node's instances begin.
 pub(crate) fn first_instance_on(node: &NodeName) -> Key {

@@ -24,9 +24,13 @@ pub mod check;
 pub mod delta;
 pub mod event;
 pub mod graph;
+mod host;
 pub mod impact;
 pub mod key;
 mod kinds;
+mod lease;
+mod load;
+mod marks;
 mod net;
 mod node;
 pub mod policy;
@@ -35,6 +39,7 @@ pub mod snapshot;
 mod states;
 mod station;
 pub mod stored;
+mod supervisor;
 pub mod transition;
 pub mod traverse;
 pub mod txn;
@@ -48,22 +53,26 @@ pub use check::{Problem, check};
 pub use delta::{Change, Delta, Unfit};
 pub use event::Event;
 pub use graph::{Applied, Graph};
+pub use host::{HostAct, HostEnded, HostEnding, HostOutcome, HostRestart, HostRun};
 pub use key::{
     AskedId, BadReference, CollectedId, ConfigHash, Key, Kind, NameKey, ParkedId, ProcedureId,
     TokenId,
 };
+pub use load::{Load, NodeLoad, Waits};
+pub use marks::Marks;
 pub use policy::Settings;
 pub use transition::IllegalTransition;
 pub use txn::{Savepoint, Txn, WriteError};
 pub use vertex::{
-    Asked, Brake, Care, Cause, Cluster, Collected, CommandVertex, Configuration, Cordon, Desired,
-    Edge, Failure, FailureCause, Identity, InPlace, Instance, InstanceState, Leased, Maintenance,
-    Name, Node, NodeState, Outbox, Parked, ParkedWhat, People, Procedure, Record, Relation,
-    Resource, Revoked, RuleOff, Said, SealedAuthority, Secret, ServiceType, Station, StationBegan,
-    StationState, Stray, Supervisor, SupervisorState, Token, TokenState, Vertex, slot_of,
+    Asked, Away, Brake, Care, Cause, Cluster, Collected, CommandVertex, Configuration, Cordon,
+    Desired, Edge, Failure, FailureCause, Finding, Identity, InPlace, Instance, InstanceState,
+    Leased, Maintenance, Name, Node, NodeState, Outbox, Parked, ParkedWhat, People, Procedure,
+    Record, Relation, Resource, Revoked, RuleOff, Said, SealedAuthority, Secret, Seen, SeenFrom,
+    ServiceType, Sightings, Station, StationBegan, StationState, Stray, Supervisor,
+    SupervisorState, Token, TokenState, Vertex, slot_of,
 };
 pub use view::{View, ViewExt};
 pub use wish::{
-    Back, Count, DependsUntil, Made, Past, Placement, RestartBudget, RestartPolicy, Rollout,
-    Singleton, Standing, Strategy, Target, Update, Wish,
+    Back, Beside, Count, DependsUntil, Escalate, Made, Move, NodeRefusal, Past, Placement,
+    RestartBudget, RestartPolicy, Rollout, Singleton, Standing, Strategy, Target, Update, Wish,
 };

@@ -33,11 +33,15 @@ struct Tie {
     rev: Revision,
 }
 
-/// Whether its targets are shared without a bound.
+/// Whether one of its ends may have very many: targets that are shared, or what one supervisor watches.
 fn has_shared_targets(relation: Relation) -> bool {
     match relation {
-        Relation::Configured | Relation::Wants | Relation::Uses => true,
-        Relation::Holds | Relation::Waits | Relation::Provides | Relation::DependsOn => false,
+        Relation::Configured | Relation::Wants | Relation::Uses | Relation::Watches => true,
+        Relation::Holds
+        | Relation::Waits
+        | Relation::Provides
+        | Relation::DependsOn
+        | Relation::Guards => false,
     }
 }
 

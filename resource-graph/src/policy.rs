@@ -29,12 +29,22 @@ pub struct Settings {
     pub silence_ms: u64,
     /// After leadership start, nodes have so long to be heard.
     pub grace_ms: u64,
-    /// A node whose agent's session closed is given up after so long: its machine answers, and the agent may be back.
+    /// A node whose machine answers is given up after so long: its agent may be back.
     pub lost_closed_ms: u64,
-    /// One that fell silent is given up after so long.
+    /// One that neither the station nor anybody who guards it sees is given up after so long.
+    pub lost_unseen_ms: u64,
+    /// One of which nobody could be asked is given up after so long.
     pub lost_silent_ms: u64,
     /// So long none is given up when too many are away at once.
     pub brake_ms: u64,
+    /// Words of the command that restarts the machine of the agent that runs it; none if it is empty.
+    pub host_restart: Vec<String>,
+    /// The same of one that switches another machine off, or off and on again.
+    pub host_fence: Vec<String>,
+    /// Either may take so long,
+    pub host_within_ms: u64,
+    /// and the machine, to be back.
+    pub host_back_ms: u64,
 }
 
 impl Settings {
@@ -56,21 +66,44 @@ impl Settings {
         silence_ms: 3000,
         grace_ms: 10_000,
         lost_closed_ms: 30_000,
+        lost_unseen_ms: 3_000,
         lost_silent_ms: 9_000,
         brake_ms: 60_000,
+        host_restart: Vec::new(),
+        host_fence: Vec::new(),
+        host_within_ms: 60_000,
+        host_back_ms: 300_000,
     };
 
     /// For `mainstay dev`: detection is faster, back-off is the same.
-    pub const DEV: Self = Self {
-        check_interval_ms: 1000,
-        check_deadline_ms: 500,
-        update_patience_ms: 10_000,
-        silence_ms: 2500,
-        grace_ms: 3000,
-        lost_closed_ms: 10_000,
-        lost_silent_ms: 3_000,
-        brake_ms: 20_000,
-        ..Self::LAN
+    pub const DEV: Self = {
+        let mut settings = Self::LAN;
+        settings.check_interval_ms = 1000;
+        settings.check_deadline_ms = 500;
+        settings.update_patience_ms = 10_000;
+        settings.silence_ms = 2500;
+        settings.grace_ms = 3000;
+        settings.lost_closed_ms = 10_000;
+        settings.lost_unseen_ms = 2_500;
+        settings.lost_silent_ms = 3_000;
+        settings.brake_ms = 20_000;
+        settings.host_back_ms = 60_000;
+        settings
+    };
+
+    /// For nodes that are far away, over lines that are not everybody's own.
+    pub const WAN: Self = {
+        let mut settings = Self::LAN;
+        settings.answer_margin_ms = 10_000;
+        settings.resend_ms = 5000;
+        settings.resend_max_ms = 60_000;
+        settings.silence_ms = 10_000;
+        settings.grace_ms = 30_000;
+        settings.lost_closed_ms = 120_000;
+        settings.lost_unseen_ms = 20_000;
+        settings.lost_silent_ms = 50_000;
+        settings.brake_ms = 300_000;
+        settings
     };
 
     pub fn checks(&self) -> CheckSchedule {

@@ -1,15 +1,15 @@
 //! What each kind of vertex holds. Every field is a fact or a wish; nothing derivable is stored.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use mainstay_protocol::code::{Code, Reason};
 use mainstay_protocol::command::{Order, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity, RefusedStart};
 use mainstay_protocol::report::{LiveState, Presence, TypeDeclaration};
+use mainstay_protocol::room::Needs;
 use mainstay_protocol::{
     ClusterId, ClusterName, Epoch, Incarnation, InstanceKey, Leadership, NodeEpoch, NodeName,
-    PeopleName, Revision, Sequence, SlotName, Timestamp, TypeName, limits,
+    PeopleName, Revision, Sequence, SlotName, Timestamp, TypeName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +18,10 @@ use crate::policy::Settings;
 use crate::wish::Placement;
 
 pub use crate::access::{Identity, People, Revoked, SealedAuthority, Secret, Token, TokenState};
-pub use crate::node::{Care, Cordon, Maintenance, Node, NodeState, Said};
+pub use crate::lease::Leased;
+pub use crate::node::{Away, Care, Cordon, Finding, Maintenance, Node, NodeState, Said, Sightings};
 pub use crate::station::{Station, StationBegan, StationState};
+pub use crate::supervisor::{Seen, SeenFrom, Supervisor, SupervisorState};
 pub use crate::words::{Asked, Collected, Procedure, Resource, Stray};
 
 /// A vertex with its book-keeping, as it stands in the graph, in a delta and on disk.
@@ -179,25 +181,14 @@ pub struct Instance {
     pub in_place: Option<InPlace>,
     /// With what its newest incarnation was started, where it is to be the only one in the cluster.
     pub lease: Option<Leased>,
-}
-
-/// A lease as the coordinator counts it: the node's own end of it comes earlier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Leased {
-    pub lease_ms: u64,
-    /// How long it may take to end when the lease is over.
-    pub stop_ms: u64,
-    /// When nothing of it is left for certain. None as long as its node is there and renews it.
-    pub ends: Option<Timestamp>,
-}
-
-impl Leased {
-    /// When nothing is left of what was renewed up to this time, and not later.
-    pub fn ends_after(&self, renewed: Timestamp) -> Timestamp {
-        let span_ms = self.lease_ms + self.stop_ms;
-        let drift_ms = (span_ms * limits::LEASE_DRIFT_PER_MILLE).div_ceil(1000);
-        renewed + Duration::from_millis(span_ms + drift_ms + limits::LEASE_MARGIN_MS)
-    }
+    /// What it takes of its node, as long as it does: what its placement said when it was placed, or last started.
+    pub needs: Needs,
+    /// That is kept for it, whatever else it waits for. False where there was not so much.
+    pub has_room: bool,
+    /// What its newest incarnation said that it listens on, by its ports' names.
+    pub ports: BTreeMap<String, u16>,
+    /// What nodes that watch it from elsewhere saw last of its newest incarnation.
+    pub seen_from: BTreeMap<NodeName, SeenFrom>,
 }
 
 /// How far such a change is. Gone when the wish is fulfilled or another one.
@@ -334,29 +325,6 @@ pub struct Configuration {
     pub json: String,
 }
 
-/// The supervisor of one node: a part of the runtime, recorded from what its agent says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Supervisor {
-    pub state: SupervisorState,
-    pub incarnation: u64,
-    pub watches: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum SupervisorState {
-    Running,
-    Unknown,
-}
-
-impl SupervisorState {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "Running",
-            Self::Unknown => "Unknown",
-        }
-    }
-}
-
 /// A command that has not been answered; removed with its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandVertex {
@@ -407,6 +375,10 @@ pub enum Relation {
     DependsOn = 6,
     /// Instance -> Resource that it holds or shares.
     Uses = 7,
+    /// Node -> Supervisor of another node that its own one watches over.
+    Guards = 8,
+    /// Supervisor -> Instance of another node that is Checked from there as well.
+    Watches = 9,
 }
 
 impl Relation {
@@ -418,6 +390,8 @@ impl Relation {
             Self::Provides => (Kind::Node, Kind::Type),
             Self::DependsOn => (Kind::Placement, Kind::Placement),
             Self::Uses => (Kind::Instance, Kind::Resource),
+            Self::Guards => (Kind::Node, Kind::Supervisor),
+            Self::Watches => (Kind::Supervisor, Kind::Instance),
         }
     }
 
@@ -425,11 +399,11 @@ impl Relation {
     pub fn at_most_one(self) -> bool {
         match self {
             Self::Holds | Self::Waits | Self::Configured | Self::Wants => true,
-            Self::Provides | Self::DependsOn | Self::Uses => false,
+            Self::Provides | Self::DependsOn | Self::Uses | Self::Guards | Self::Watches => false,
         }
     }
 
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Holds,
         Self::Waits,
         Self::Configured,
@@ -437,6 +411,8 @@ impl Relation {
         Self::Provides,
         Self::DependsOn,
         Self::Uses,
+        Self::Guards,
+        Self::Watches,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -448,6 +424,8 @@ impl Relation {
             Self::Provides => "Provides",
             Self::DependsOn => "DependsOn",
             Self::Uses => "Uses",
+            Self::Guards => "Guards",
+            Self::Watches => "Watches",
         }
     }
 }
@@ -499,13 +477,18 @@ impl Vertex {
                 times.into_iter().flatten().min()
             }
             Self::Command(command) => command.deadline,
-            Self::Placement(placement) => placement.rollout.as_ref()?.wake,
+            Self::Placement(placement) => placement.deadline(),
             Self::Asked(asked) => Some(asked.deadline),
             Self::Procedure(procedure) => procedure.deadline,
             Self::Collected(collected) => Some(collected.until),
             Self::Node(node) => {
                 let maintenance = node.care.maintenance.as_ref();
-                let times = [node.lost_at, maintenance.and_then(|on| on.until)];
+                let restarted = node.restart.as_ref().and_then(|on| on.ended.as_ref());
+                let times = [
+                    node.lost_at,
+                    maintenance.and_then(|on| on.until),
+                    restarted.and_then(|ended| ended.again),
+                ];
                 times.into_iter().flatten().min()
             }
             Self::Cluster(_)
@@ -571,6 +554,10 @@ impl Instance {
             ran_with: None,
             in_place: None,
             lease: None,
+            needs: Needs::default(),
+            has_room: true,
+            ports: BTreeMap::new(),
+            seen_from: BTreeMap::new(),
         }
     }
 }
@@ -578,20 +565,4 @@ impl Instance {
 /// The keys an instance stands next to without an edge.
 pub fn slot_of(key: &InstanceKey, instance: &Instance) -> NameKey {
     NameKey::new(key.node.clone(), instance.name.clone())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lease_ends_after_its_stop_the_drift_of_clocks_and_a_margin() {
-        let lease = Leased {
-            lease_ms: 5_000,
-            stop_ms: 1_000,
-            ends: None,
-        };
-        let ends = lease.ends_after(Timestamp(7));
-        assert_eq!(ends, Timestamp(7 + (6_000 + 60 + 500) * 1_000));
-    }
 }

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
-use mainstay_protocol::{InstanceKey, NodeName, PlacementName, ResourceKey, Revision, StationId};
+use mainstay_protocol::{
+    InstanceKey, NodeName, PlacementName, ResourceKey, Revision, StationId, Timestamp,
+};
 
 use crate::key::{AskedId, CollectedId, Key, Kind, NameKey, ProcedureId};
+use crate::load::{self, Load, NodeLoad, Waits};
+use crate::marks::Marks;
 use crate::vertex::{
     Asked, Cluster, Collected, CommandVertex, Cordon, Edge, Instance, Node, Procedure, Record,
-    Relation, Resource, ServiceType, Station, Vertex,
+    Relation, Resource, ServiceType, Station, Supervisor, Vertex,
 };
 use crate::wish::Placement;
 
@@ -24,6 +28,74 @@ pub trait View {
     fn instances_on(&self, node: &NodeName) -> Vec<InstanceKey>;
     fn instances_of(&self, placement: &PlacementName) -> Vec<InstanceKey>;
     fn commands_for(&self, node: &NodeName) -> Vec<Key>;
+
+    /// Placements of which some found no node.
+    fn short_placements(&self) -> Vec<PlacementName> {
+        let keys = self.keys(Kind::Placement).into_iter();
+        keys.filter_map(|key| load::short(&*self.record(&key)?).cloned())
+            .collect()
+    }
+
+    /// What the instances of a node take of it together.
+    fn load_on(&self, node: &NodeName) -> Load {
+        let mut load = Load::default();
+        for key in self.instances_on(node) {
+            let record = self.record(&Key::Instance(key));
+            if let Some((_, facts)) = record.as_deref().and_then(load::instance) {
+                load.add(facts);
+            }
+        }
+        load
+    }
+
+    /// Who on a node takes a port, in the order of names.
+    fn port_takers(&self, node: &NodeName, port: u16) -> Vec<InstanceKey> {
+        let takes = |key: &InstanceKey| {
+            let record = self.record(&Key::Instance(key.clone()));
+            let facts = record.as_deref().and_then(load::instance);
+            facts.is_some_and(|(_, one)| load::ports(one).any(|taken| *taken == port))
+        };
+        let mut takers = self.instances_on(node);
+        takers.retain(takes);
+        takers
+    }
+
+    /// Every node, in the order of names, with what its instances take of it together.
+    fn each_node(&self, then: &mut dyn FnMut(NodeLoad<'_>)) {
+        for key in self.keys(Kind::Node) {
+            let (Key::Node(name), Some(record)) = (&key, self.record(&key)) else {
+                continue;
+            };
+            if let Vertex::Node(node) = &record.vertex {
+                then(NodeLoad {
+                    record: &record,
+                    offers: node.sysinfo.offers,
+                    marks: Marks::of_node(node),
+                    load: self.load_on(name),
+                });
+            }
+        }
+    }
+
+    /// When the last instance on a node began, of those that have begun.
+    fn last_start_on(&self, node: &NodeName) -> Option<Timestamp> {
+        let records = self.instances_on(node).into_iter();
+        let records = records.filter_map(|key| self.record(&Key::Instance(key)));
+        let started = |record: Arc<Record>| load::instance(&record)?.1.started;
+        records.filter_map(started).max()
+    }
+
+    /// The first of those on a node that wait for something others there have, who waits longest first.
+    fn waiting_on(&self, node: &NodeName, what: Waits, most: usize) -> Vec<InstanceKey> {
+        let records = self.instances_on(node).into_iter();
+        let records = records.filter_map(|key| self.record(&Key::Instance(key)));
+        let mut line: Vec<_> = records
+            .filter_map(|record| load::in_line(&record, what))
+            .collect();
+        line.sort_unstable();
+        line.truncate(most);
+        line.into_iter().map(|(_, key)| key).collect()
+    }
 }
 
 /// Typed reads over any view.
@@ -48,6 +120,15 @@ pub trait ViewExt: View {
         .collect()
     }
 
+    fn node_names(&self) -> Vec<NodeName> {
+        let names = self.keys(Kind::Node).into_iter();
+        let names = names.filter_map(|key| match key {
+            Key::Node(name) => Some(name),
+            _ => None,
+        });
+        names.collect()
+    }
+
     fn station(&self, id: StationId) -> Option<Station> {
         match &self.record(&Key::Station(id))?.vertex {
             Vertex::Station(station) => Some(station.clone()),
@@ -68,6 +149,13 @@ pub trait ViewExt: View {
     fn node(&self, name: &NodeName) -> Option<Node> {
         match &self.record(&Key::Node(name.clone()))?.vertex {
             Vertex::Node(node) => Some(node.clone()),
+            _ => None,
+        }
+    }
+
+    fn supervisor(&self, node: &NodeName) -> Option<Supervisor> {
+        match &self.record(&Key::Supervisor(node.clone()))?.vertex {
+            Vertex::Supervisor(supervisor) => Some(supervisor.clone()),
             _ => None,
         }
     }

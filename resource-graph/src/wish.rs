@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
-use mainstay_protocol::code::Reason;
+use mainstay_protocol::code::{Code, Reason};
 use mainstay_protocol::report::RestartWhen;
+use mainstay_protocol::room::{Needs, Room};
 use mainstay_protocol::{
     Generation, GroupName, NodeName, PlacementName, Revision, SlotName, Timestamp, TypeName, limits,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::key::ConfigHash;
+use crate::node::Maintenance;
 use crate::policy::Settings;
 
 /// The wish for instances of one type. What never changes stands here; the rest is in `wish`.
@@ -27,10 +30,20 @@ pub struct Placement {
     pub standing: Standing,
     /// A changed configuration that has not reached all instances yet.
     pub rollout: Option<Rollout>,
+    /// Of so many: how many found no node when that was last looked at.
+    pub short: u32,
+    /// Of so many: nodes that take none for a while: they had no room, or one failed there too often.
+    pub refused_by: BTreeMap<NodeName, NodeRefusal>,
+    /// Instances that somebody moves, by the node that they leave.
+    pub moves: BTreeMap<NodeName, Move>,
+    /// Whatever becomes of its instances, it is left as it is.
+    pub maintenance: Option<Maintenance>,
     /// The wishes before this one, oldest first, bounded.
     pub history: Vec<Past>,
     /// The revision that created it.
     pub created: Revision,
+    /// Of so many: nodes that took none when they were asked. Until then all others are asked before them.
+    pub asked_last: BTreeMap<NodeName, Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,12 +59,18 @@ pub struct Wish {
     pub restart_group: Option<GroupName>,
     /// At most one runs in the whole cluster, whatever becomes of its node.
     pub singleton: Option<Singleton>,
+    /// What each instance takes of its node.
+    pub needs: Needs,
+    /// So many must serve whatever anybody wants done: drains, removals and updates keep it.
+    pub minimum: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Singleton {
     /// For so long it may go on without being heard.
     pub lease_ms: u64,
+    /// Out of sight it is believed to be gone only when its machine was off, however long its lease has been over.
+    pub fenced: bool,
 }
 
 /// Where a placement wants its instances.
@@ -65,13 +84,46 @@ pub enum Target {
 }
 
 /// So many instances, each on a node of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Count {
     pub count: u32,
     /// Nodes with these labels may have one.
     pub on: BTreeMap<String, String>,
     /// The label over whose values they are spread.
     pub spread: Option<String>,
+    /// Nodes that offer so much, whatever is taken of it.
+    pub least: Room,
+    /// Only where an instance of these is.
+    pub affinity: Vec<Beside>,
+    /// Only where none of these is.
+    pub anti_affinity: Vec<Beside>,
+}
+
+/// Where the instances of another placement are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beside {
+    pub placement: PlacementName,
+    /// Nodes with one value of it are one place; without, each node is one.
+    pub label: Option<String>,
+}
+
+/// "db", "db by rack".
+impl fmt::Display for Beside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.label {
+            Some(label) => write!(f, "{} by {label}", self.placement),
+            None => write!(f, "{}", self.placement),
+        }
+    }
+}
+
+impl Count {
+    pub fn of(count: u32) -> Self {
+        Self {
+            count,
+            ..Self::default()
+        }
+    }
 }
 
 impl Target {
@@ -93,7 +145,8 @@ impl Target {
     }
 }
 
-/// "n1, n2", "all nodes", "all nodes with role=web", "3 nodes with role=web, spread over rack".
+/// "n1, n2", "all nodes", "all nodes with role=web", "3 nodes with role=web, spread over rack", "3 nodes, of 8 cores at
+/// least, beside db, apart from web by rack".
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -105,14 +158,23 @@ impl fmt::Display for Target {
                 f.write_str("all nodes")?;
                 with_labels(labels, f)
             }
-            Self::Count(Count { count, on, spread }) => {
-                let nodes = if *count == 1 { "node" } else { "nodes" };
-                write!(f, "{count} {nodes}")?;
-                with_labels(on, f)?;
-                match spread {
-                    Some(label) => write!(f, ", spread over {label}"),
-                    None => Ok(()),
+            Self::Count(wanted) => {
+                let nodes = if wanted.count == 1 { "node" } else { "nodes" };
+                write!(f, "{} {nodes}", wanted.count)?;
+                with_labels(&wanted.on, f)?;
+                if let Some(label) = &wanted.spread {
+                    write!(f, ", spread over {label}")?;
                 }
+                if wanted.least != Room::NONE {
+                    write!(f, ", of {} at least", wanted.least)?;
+                }
+                for other in &wanted.affinity {
+                    write!(f, ", beside {other}")?;
+                }
+                for other in &wanted.anti_affinity {
+                    write!(f, ", apart from {other}")?;
+                }
+                Ok(())
             }
         }
     }
@@ -136,6 +198,31 @@ pub struct RestartPolicy {
     pub attempts: Option<u32>,
     pub window_ms: Option<u64>,
     pub backoff_max_ms: Option<u64>,
+    /// On a node that lives and is cut off, it is given up after so long; else it is left alone.
+    pub replace_isolated_ms: Option<u64>,
+    /// What follows when its attempts are used up.
+    pub escalate: Escalate,
+    /// So many other nodes Check it as well, at most as many as guard a node.
+    pub watched_from: u32,
+}
+
+/// What becomes of an instance that failed too often.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Escalate {
+    /// It rests where it is, for somebody to look at.
+    #[default]
+    Quarantine,
+    /// One of so many is made on another node, if one takes it.
+    Move,
+}
+
+impl Escalate {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Quarantine => "quarantine",
+            Self::Move => "move",
+        }
+    }
 }
 
 /// Everything the restart rules measure an instance against.
@@ -229,6 +316,27 @@ pub enum Standing {
     Leaving,
 }
 
+/// Why a node takes none for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRefusal {
+    pub code: Code,
+    pub said: String,
+    /// When it may be asked again.
+    pub until: Timestamp,
+}
+
+/// An instance that leaves a node once another serves in its place; the only one leaves before the other begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    pub to: NodeName,
+    /// Who asked for it.
+    pub by: String,
+    /// If the other does not serve by then, it stays where it is.
+    pub until: Timestamp,
+    /// Until then the other has to be healthy, from when it first was.
+    pub settles: Option<Timestamp>,
+}
+
 /// A changed configuration on its way to the instances.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollout {
@@ -248,6 +356,8 @@ pub struct Back {
     pub generation: Generation,
     pub config: ConfigHash,
     pub on_nodes: BTreeMap<NodeName, ConfigHash>,
+    /// There may be no room for what the change asked for beside.
+    pub needs: Needs,
 }
 
 impl Back {
@@ -289,6 +399,8 @@ impl Wish {
             update: Update::default(),
             restart_group: None,
             singleton: None,
+            needs: Needs::default(),
+            minimum: 0,
         }
     }
 
@@ -314,8 +426,13 @@ impl Placement {
             made,
             standing: Standing::Wanted,
             rollout: None,
+            short: 0,
+            refused_by: BTreeMap::new(),
+            moves: BTreeMap::new(),
+            maintenance: None,
             history: Vec::new(),
             created,
+            asked_last: BTreeMap::new(),
         }
     }
 
@@ -329,6 +446,17 @@ impl Placement {
         dropped: Option<Reason>,
         ran: bool,
     ) -> Option<Past> {
+        // Another wish says where they are to be, and what was said no to is another question.
+        if self.wish.target != wish.target {
+            self.moves.clear();
+        }
+        if self.wish.target != wish.target || self.wish.needs != wish.needs {
+            self.refused_by.clear();
+            self.asked_last.clear();
+        }
+        if wish.target.count().is_none() {
+            self.short = 0;
+        }
         let proven = ran && self.rollout.is_none() && dropped.is_none();
         let same = self.wish.config == wish.config && self.wish.on_nodes == wish.on_nodes;
         if !same {
@@ -339,6 +467,7 @@ impl Placement {
                     generation: self.generation,
                     config: self.wish.config.clone(),
                     on_nodes: self.wish.on_nodes.clone(),
+                    needs: self.wish.needs.clone(),
                 })
             });
             self.rollout = Some(Rollout {
@@ -358,6 +487,50 @@ impl Placement {
         self.generation = self.generation.next();
         self.history.push(past);
         (self.history.len() > limits::PLACEMENT_HISTORY_MAX).then(|| self.history.remove(0))
+    }
+
+    /// When it is to be looked at again, if nothing happens before.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let wake = self.rollout.as_ref().and_then(|rollout| rollout.wake);
+        let asked_again = self.refused_by.values().map(|refusal| refusal.until);
+        let moves = self.moves.values();
+        let moved = moves.flat_map(|one| [Some(one.until), one.settles].into_iter().flatten());
+        let maintained = self.maintenance.as_ref().and_then(|on| on.until);
+        let times = wake.into_iter().chain(maintained);
+        let asked_last = self.asked_last.values().copied();
+        times
+            .chain(asked_again)
+            .chain(asked_last)
+            .chain(moved)
+            .min()
+    }
+
+    /// A node that refused may be asked again when its time has come, but after those that have not been asked: else the same
+    /// few, which look the emptiest and take nothing, would be asked for ever.
+    pub fn forget_refusals(&mut self, now: Timestamp) {
+        self.asked_last.retain(|_, until| *until > now);
+        let is_over = |_: &NodeName, refusal: &mut NodeRefusal| refusal.until <= now;
+        let over: Vec<_> = self.refused_by.extract_if(.., is_over).collect();
+        for (node, refusal) in over {
+            self.ask_last(node, refusal.until);
+        }
+    }
+
+    /// The node refused until then, and is asked after others for a while.
+    pub fn ask_last(&mut self, node: NodeName, since: Timestamp) {
+        let until = since + Duration::from_millis(limits::NODES_ASKED_LAST_MS);
+        self.asked_last.insert(node, until);
+        if self.asked_last.len() > limits::NODES_ASKED_LAST_MAX {
+            let oldest = self.asked_last.iter().min_by_key(|(_, until)| **until);
+            let oldest = oldest.map(|(node, _)| node.clone());
+            oldest.map(|node| self.asked_last.remove(&node));
+        }
+    }
+
+    /// Somebody moves an instance to this node: from there.
+    pub fn moves_to(&self, node: &NodeName) -> Option<&NodeName> {
+        let mut moves = self.moves.iter();
+        moves.find_map(|(from, one)| (one.to == *node).then_some(from))
     }
 
     /// Every configuration that it or its history names.

@@ -7,13 +7,14 @@ use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::report::{LiveState, Presence};
 use mainstay_protocol::{InstanceKey, PlacementName, Timestamp};
 use mainstay_resource_graph::{
-    Change, Delta, Graph, InstanceState, Key, Kind, NodeState, Relation, Savepoint, Txn, Vertex,
-    View, slot_of,
+    Change, Cordon, Delta, Desired, Graph, Instance, InstanceState, Key, Kind, Node, NodeState,
+    Relation, Said, Savepoint, Txn, Vertex, View, ViewExt, Waits, slot_of,
 };
 use proptest::prelude::*;
 
 use world::{
-    command, dump, incarnation, key, node_name, rule, seconds, small, stop_command, stopped,
+    FIRST_PORT, Scanned, command, dump, incarnation, key, node_name, rule, seconds, small,
+    stop_command, stopped,
 };
 
 /// What a random transaction does. Much of it is refused; then nothing may have changed.
@@ -23,6 +24,12 @@ enum Act {
     Step(InstanceKey, InstanceState, u64),
     Time(InstanceKey, Option<u64>),
     Node(usize, NodeState),
+    /// Its labels and types, and whether it is cordoned: what its marks are made of.
+    Marked(usize, u8),
+    /// It waits for what others have.
+    Waits(InstanceKey, Waits),
+    /// So many find no node.
+    Short(usize, u32),
     Command(u64, InstanceKey, u64),
     Link(InstanceKey, Relation, usize),
     Unlink(InstanceKey, Relation, usize),
@@ -72,8 +79,12 @@ fn acts() -> impl Strategy<Value = Act> {
         3 => instances().prop_map(Act::Make),
         4 => (instances(), states(), 0..3u64).prop_map(|(at, state, count)| Act::Step(at, state, count)),
         2 => (instances(), prop::option::of(0..50u64)).prop_map(|(at, time)| Act::Time(at, time)),
-        1 => (0..2usize, prop_oneof![Just(NodeState::Online), Just(NodeState::AgentDown)])
+        1 => (0..2usize, prop_oneof![Just(NodeState::Online), Just(NodeState::Suspect)])
             .prop_map(|(node, state)| Act::Node(node, state)),
+        2 => (0..2usize, 0..8u8).prop_map(|(node, marks)| Act::Marked(node, marks)),
+        2 => (instances(), prop_oneof![Just(Waits::Room), Just(Waits::Turn)])
+            .prop_map(|(at, what)| Act::Waits(at, what)),
+        1 => (0..2usize, 0..3u32).prop_map(|(placement, count)| Act::Short(placement, count)),
         2 => (0..4u64, instances(), 0..9u64).prop_map(|(id, at, time)| Act::Command(id, at, time)),
         5 => (instances(), relations(), 0..2usize).prop_map(|(at, relation, to)| Act::Link(at, relation, to)),
         3 => (instances(), relations(), 0..2usize).prop_map(|(at, relation, to)| Act::Unlink(at, relation, to)),
@@ -93,8 +104,63 @@ fn target(view: &impl View, at: &InstanceKey, relation: Relation, which: usize) 
             Some(Key::Name(slot_of(at, instance)))
         }
         Relation::Configured | Relation::Wants => Some(key(["config/aa", "config/bb"][which])),
-        Relation::Provides | Relation::DependsOn | Relation::Uses => None,
+        Relation::Provides
+        | Relation::DependsOn
+        | Relation::Uses
+        | Relation::Guards
+        | Relation::Watches => None,
     }
+}
+
+fn mark(node: &mut Node, marks: u8) {
+    node.labels = [("rack".to_owned(), (marks % 4).to_string())].into();
+    let provided = ("web".parse().unwrap(), "1".to_owned());
+    node.provides = marks
+        .is_multiple_of(2)
+        .then_some(provided)
+        .into_iter()
+        .collect();
+    node.care.cordon = (marks >= 4).then(|| Cordon {
+        said: Said {
+            by: "ada".to_owned(),
+            why: String::new(),
+            at: seconds(1),
+        },
+        drains: false,
+        forced: false,
+    });
+}
+
+fn wait(instance: &mut Instance, what: Waits) {
+    let code = match what {
+        Waits::Room => code::NO_ROOM,
+        Waits::Turn => code::STARTS_IN_TURN,
+    };
+    instance.state = InstanceState::Pending;
+    instance.desired = Desired::Running;
+    instance.has_room = what == Waits::Turn;
+    instance.reason = Some(Reason::new(code, "random"));
+}
+
+fn find_too_few(txn: &mut Txn<'_>, which: usize, count: u32) -> bool {
+    let name = PlacementName::new(["web", "rival"][which]).unwrap();
+    txn.placement(&name).is_some_and(|mut placement| {
+        placement.short = count;
+        let vertex = Vertex::Placement(placement);
+        txn.put(Key::Placement(name), vertex).is_ok()
+    })
+}
+
+fn remove(txn: &mut Txn<'_>, which: usize) -> bool {
+    let kinds = [
+        Kind::Instance,
+        Kind::Command,
+        Kind::Configuration,
+        Kind::Name,
+        Kind::Node,
+    ];
+    let all: Vec<Key> = kinds.iter().flat_map(|kind| txn.keys(*kind)).collect();
+    all.get(which).is_some_and(|key| txn.remove(key))
 }
 
 /// Carries out one act; a refused one must leave no trace.
@@ -114,6 +180,9 @@ fn act(txn: &mut Txn<'_>, points: &mut Vec<(Savepoint, Vec<String>)>, act: &Act)
             .update_instance(at, |instance| {
                 instance.state = *state;
                 instance.incarnation = incarnation(*count);
+                instance.started = (*count > 0).then(|| seconds(*count));
+                instance.needs.room.millicores = *count;
+                instance.needs.ports = (0..*count).map(|port| FIRST_PORT + port as u16).collect();
                 instance.reason = Some(Reason::new(code::WANTED, "random"));
             })
             .is_ok(),
@@ -121,8 +190,18 @@ fn act(txn: &mut Txn<'_>, points: &mut Vec<(Savepoint, Vec<String>)>, act: &Act)
             .update_instance(at, |instance| instance.next_try = time.map(seconds))
             .is_ok(),
         Act::Node(which, state) => txn
-            .update_node(&node_name(["n1", "n2"][*which]), |node| node.state = *state)
+            .update_node(&node_name(["n1", "n2"][*which]), |node| {
+                node.state = *state;
+                node.sysinfo.offers.millicores += 1;
+            })
             .is_ok(),
+        Act::Marked(which, marks) => txn
+            .update_node(&node_name(["n1", "n2"][*which]), |node| mark(node, *marks))
+            .is_ok(),
+        Act::Waits(at, what) => txn
+            .update_instance(at, |instance| wait(instance, *what))
+            .is_ok(),
+        Act::Short(which, count) => find_too_few(txn, *which, *count),
         Act::Command(id, at, time) => {
             let vertex = stop_command(&at.to_string(), 0, Some(seconds(*time)));
             txn.put(command(*id), Vertex::Command(vertex)).is_ok()
@@ -131,16 +210,7 @@ fn act(txn: &mut Txn<'_>, points: &mut Vec<(Savepoint, Vec<String>)>, act: &Act)
             .is_some_and(|to| txn.link(Key::Instance(at.clone()), *relation, to).is_ok()),
         Act::Unlink(at, relation, which) => target(txn, at, *relation, *which)
             .is_some_and(|to| txn.unlink(&Key::Instance(at.clone()), *relation, &to)),
-        Act::Remove(which) => {
-            let kinds = [
-                Kind::Instance,
-                Kind::Command,
-                Kind::Configuration,
-                Kind::Name,
-            ];
-            let all: Vec<Key> = kinds.iter().flat_map(|kind| txn.keys(*kind)).collect();
-            all.get(*which).is_some_and(|key| txn.remove(key))
-        }
+        Act::Remove(which) => remove(txn, *which),
         Act::Savepoint => {
             points.push((txn.savepoint(), before.clone()));
             true
@@ -204,6 +274,7 @@ proptest! {
                 act(&mut txn, &mut points, one);
             }
             let shown = dump(&txn);
+            prop_assert_eq!(dump(&Scanned(&txn)), &shown[..]);
             let dirty = txn.dirty_keys();
             let delta = txn.finish();
             prop_assert_eq!(touched(&delta), dirty);
@@ -218,7 +289,8 @@ proptest! {
             let applied = graph.apply(&delta);
             prop_assert!(applied.changed, "{:?}", applied.refused);
             prop_assert_eq!(graph.revision(), revision.next());
-            prop_assert_eq!(dump(&graph), shown);
+            prop_assert_eq!(dump(&graph), &shown[..]);
+            prop_assert_eq!(dump(&Scanned(&graph)), shown);
 
             let now = graph.snapshot();
             prop_assert!(!graph.apply(&delta).changed, "once only");

@@ -9,6 +9,7 @@ use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::health::{Evidence, FailureKind};
 use mainstay_protocol::record;
 use mainstay_protocol::report::{Manner, TypedFailure};
+use mainstay_protocol::sight::{InstanceSight, Sight};
 use mainstay_protocol::{
     Admits, Bearer, ClusterId, ClusterName, Epoch, NodeEpoch, PeopleName, PersonName, QuestionId,
     Revision, Role, Sequence, StationId, StationRunId, Timestamp,
@@ -16,10 +17,11 @@ use mainstay_protocol::{
 use mainstay_resource_graph::snapshot::SnapshotError;
 use mainstay_resource_graph::stored::{self, StoredError};
 use mainstay_resource_graph::{
-    Asked, Brake, Cause, Cluster, Collected, Failure, FailureCause, Graph, Identity, Key, Kind,
-    Leased, Outbox, Parked, ParkedWhat, People, Procedure, Record, Relation, Resource, Revoked,
-    RuleOff, SealedAuthority, Secret, Settings, Station, StationBegan, StationState, Supervisor,
-    SupervisorState, Token, TokenState, Txn, Vertex, View,
+    Asked, Away, Brake, Cause, Cluster, Collected, Failure, FailureCause, Finding, Graph, Identity,
+    Key, Kind, Leased, NodeState, Outbox, Parked, ParkedWhat, People, Procedure, Record, Relation,
+    Resource, Revoked, RuleOff, SealedAuthority, Secret, Seen, SeenFrom, Settings, Sightings,
+    Station, StationBegan, StationState, Supervisor, SupervisorState, Token, TokenState, Txn,
+    Vertex, View,
 };
 
 use world::{at, commit, incarnation, key, name_of, seconds, small, stop_command};
@@ -80,10 +82,15 @@ fn put_parts(txn: &mut Txn<'_>) {
         watermark: Sequence(300),
     };
     txn.put(key("outbox/n1"), Vertex::Outbox(outbox)).unwrap();
+    let seen = Seen {
+        sight: Sight::Watching { supervisor: 1 },
+        at: seconds(3),
+    };
     let supervisor = Supervisor {
         state: SupervisorState::Running,
         incarnation: 1,
         watches: 2,
+        seen: [("n2".parse().unwrap(), seen)].into(),
     };
     txn.put(key("supervisor/n1"), Vertex::Supervisor(supervisor))
         .unwrap();
@@ -173,6 +180,32 @@ fn access(txn: &mut Txn<'_>) {
     txn.put(key("secret/db"), Vertex::Secret(secret)).unwrap();
 }
 
+/// n2 is away, and somebody has seen it.
+fn cut_off(txn: &mut Txn<'_>) {
+    let seen = Sightings {
+        knock: Sight::Nothing,
+        guards: [(
+            "n1".parse().unwrap(),
+            Some(Sight::Watching { supervisor: 1 }),
+        )]
+        .into(),
+    };
+    txn.update_node(&"n2".parse().unwrap(), |node| {
+        node.state = NodeState::Suspect;
+        node.reason = Some(Reason::new(code::AGENT_SILENT, "its heartbeats stopped"));
+        node.away = Some(Away {
+            since: seconds(3),
+            why: "its heartbeats stopped".to_owned(),
+            closed: false,
+            seen: Some(seen),
+            finding: Some(Finding::Isolated),
+            found: seconds(4),
+        });
+        node.lost_at = Some(seconds(9));
+    })
+    .unwrap();
+}
+
 fn fill_and_link(txn: &mut Txn<'_>) {
     txn.set_cause(Cause::Report("failed".to_owned()));
     txn.update_instance(&at("web@n1"), |instance| {
@@ -187,10 +220,16 @@ fn fill_and_link(txn: &mut Txn<'_>) {
             .refusals
             .insert("start".to_owned(), code::NAME_HELD);
         instance.attempts = vec![seconds(1), seconds(2)];
+        let seen = SeenFrom {
+            sight: InstanceSight::NotReached,
+            at: seconds(6),
+        };
+        instance.seen_from.insert("n2".parse().unwrap(), seen);
         instance.lease = Some(Leased {
             lease_ms: 5_000,
             stop_ms: 1_000,
             ends: Some(seconds(20)),
+            fenced: false,
         });
     })
     .unwrap();
@@ -206,6 +245,11 @@ fn fill_and_link(txn: &mut Txn<'_>) {
         .unwrap();
     txn.link(key("web@n1"), Relation::Uses, key("resource/disk/sda"))
         .unwrap();
+    txn.link(key("node/n2"), Relation::Guards, key("supervisor/n1"))
+        .unwrap();
+    txn.link(key("supervisor/n1"), Relation::Watches, key("rival@n1"))
+        .unwrap();
+    cut_off(txn);
 }
 
 #[test]

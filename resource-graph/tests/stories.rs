@@ -219,7 +219,7 @@ fn parts_of_the_runtime_are_told_too() {
     let session = Cause::Session("closed".to_owned());
     let events = told(&mut graph, 4, session, |txn| {
         txn.update_node(&at("web@n1").node, |node| {
-            node.state = NodeState::AgentDown;
+            node.state = NodeState::Suspect;
             node.reason = Some(Reason::new(code::AGENT_DOWN, "its session closed"));
         })
         .unwrap();
@@ -229,7 +229,7 @@ fn parts_of_the_runtime_are_told_too() {
     assert_eq!(
         lines(&events),
         [
-            "node.agent_down: the agent of node/n1 is down: its session closed",
+            "node.suspect: node/n1 is not heard: its session closed",
             "command.decided: stop of web@n1 (incarnation 3) is decided",
         ]
     );

@@ -137,6 +137,7 @@ fn instances() -> Measured {
                 deadline: Duration::from_secs(30),
                 beginning: Beginning::Anew,
                 place: Place::default(),
+                others: mainstay_service::testing::nobody(),
             };
             all.push(hosting::launch(&declared, &stage, launch));
         }

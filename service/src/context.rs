@@ -51,7 +51,7 @@ impl fmt::Display for Identity {
 /// its own say it with [`Context::span`]: `task.instrument(ctx.span().clone())`, or `tracing::info!(parent: ctx.span(), ..)`.
 #[derive(Clone)]
 pub struct Context {
-    life: Arc<Life>,
+    pub(crate) life: Arc<Life>,
 }
 
 impl Context {

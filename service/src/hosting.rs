@@ -19,6 +19,7 @@ pub(crate) mod panics;
 mod runtimes;
 mod words;
 
+pub use crate::others::{Answered, Heard, Others, other_incarnation};
 pub use host::spawn_host;
 pub use hosted::{Breakage, Checked, Hosted, StopOrder, StopOutcome, WorkDone};
 pub use launch::{Launch, launch, span};

@@ -37,6 +37,7 @@
 
 mod context;
 mod message_list;
+mod others;
 mod outcome;
 mod outside;
 mod probe;
@@ -54,10 +55,12 @@ pub use context::{Context, Identity};
 pub use declared::{Declared, TypeSet, TypesClash};
 pub use lease::HeldLease;
 pub use mainstay_protocol as protocol;
+pub use mainstay_protocol::lookup::{FoundInstance, Sought};
 pub use mainstay_protocol::report::RestartWhen;
 pub use mainstay_protocol::request::Refusal;
 pub use mainstay_protocol::secret::SecretBytes;
 pub use message_list::{MessageError, MessageList};
+pub use others::{Callee, Lookup, Monitor, Watch};
 pub use outcome::{CannotStart, Failure, Reconfigure, Reply, StatusText, StopReason};
 pub use outside::{Beginning, BoxFuture, Outside, Place};
 pub use probe::{Busy, Health, Probe};

@@ -1,10 +1,12 @@
 //! What an instance may stand for outside its agent's process: it may outlive the agent, and never the instance.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use mainstay_protocol::PlacementName;
 use mainstay_protocol::health::ProcessIdentity;
 use mainstay_protocol::request::Refusal;
 
@@ -58,4 +60,8 @@ pub struct Place {
     pub memory_groups: Option<PathBuf>,
     /// Of the only one in the cluster.
     pub lease: Option<HeldLease>,
+    /// Where programs of this machine ask its agent for other instances; none: its agent could not listen there.
+    pub socket: Option<PathBuf>,
+    /// `HOST:PORT` of an instance of each placement that its own depends on, as its start saw it.
+    pub addresses: BTreeMap<PlacementName, String>,
 }

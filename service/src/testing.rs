@@ -7,6 +7,8 @@
 //! greeter.stop();
 //! ```
 
+mod others;
+
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
@@ -14,6 +16,7 @@ use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
@@ -42,14 +45,22 @@ use crate::outcome::StopReason;
 use crate::outside::{Beginning, Place};
 use crate::service::Service;
 
+pub use self::others::Answering;
+use self::others::Beside;
+
 /// A test that waits longer than this for an answer has found a defect.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Long enough for every probe that answers, short enough for tests of those that do not.
 const CHECK_DEADLINE: Duration = Duration::from_millis(300);
 const THREADS: usize = 2;
 
-/// What references to secrets stand for.
-type Known = BTreeMap<String, String>;
+/// What a test says there is around its service.
+#[derive(Default)]
+struct Around {
+    /// What references to secrets stand for.
+    secrets: BTreeMap<String, String>,
+    others: Beside,
+}
 
 /// A running instance of one service. Dropped, it is left behind with its threads.
 pub struct TestService<S: Service> {
@@ -79,17 +90,35 @@ impl<S: Service> TestService<S> {
             .iter()
             .map(|(reference, value)| ((*reference).to_owned(), (*value).to_owned()));
         let scratch = scratch();
-        let mut started = Self::start_knowing(&scratch, config, secrets.collect())?;
+        let around = Around {
+            secrets: secrets.collect(),
+            ..Around::default()
+        };
+        let mut started = Self::start_amid(&scratch, config, around)?;
+        started.scratch = Some(scratch);
+        Ok(started)
+    }
+
+    /// The same where there are other instances, by their references: `("db@n2", |message, body| ..)`. All are up, each
+    /// in its first incarnation; its type and its name are its placement's.
+    pub fn start_beside(others: &[(&str, Answering)], config: Value) -> Result<Self, NotStarted> {
+        let scratch = scratch();
+        let around = Around {
+            others: Beside::new(others),
+            ..Around::default()
+        };
+        let mut started = Self::start_amid(&scratch, config, around)?;
         started.scratch = Some(scratch);
         Ok(started)
     }
 
     /// The same with a directory for its own files, in which an earlier life may have left some.
     pub fn start_in(directory: &Path, config: Value) -> Result<Self, NotStarted> {
-        Self::start_knowing(directory, config, Known::new())
+        Self::start_amid(directory, config, Around::default())
     }
 
-    fn start_knowing(directory: &Path, config: Value, secrets: Known) -> Result<Self, NotStarted> {
+    fn start_amid(directory: &Path, config: Value, around: Around) -> Result<Self, NotStarted> {
+        let Around { secrets, others } = around;
         let declared = Declared::of::<S>().expect("its name is one");
         let control = Builder::new_multi_thread()
             .worker_threads(1)
@@ -112,6 +141,7 @@ impl<S: Service> TestService<S> {
                     directory: directory.to_owned(),
                     ..Place::default()
                 },
+                others: Arc::new(others),
             };
             let hosted = hosting::launch(&declared, &runtimes.stage(host), launch);
             let words = hosted.take_words().expect("nobody else took them");
@@ -312,7 +342,12 @@ impl<S: Service> Drop for TestService<S> {
 }
 
 /// There is nobody else, so what it wants to use is free.
-async fn listen(mut words: Spoken, hosted: Hosted, heard: mpsc::Sender<Report>, secrets: Known) {
+async fn listen(
+    mut words: Spoken,
+    hosted: Hosted,
+    heard: mpsc::Sender<Report>,
+    secrets: BTreeMap<String, String>,
+) {
     while let Some(word) = words.recv().await {
         match word.what {
             Said::Report(report) => {
@@ -335,6 +370,11 @@ async fn listen(mut words: Spoken, hosted: Hosted, heard: mpsc::Sender<Report>, 
         }
         let _ = word.passed_on.send(());
     }
+}
+
+/// No other instance: for whoever launches some by itself.
+pub fn nobody() -> Arc<dyn hosting::Others> {
+    Arc::new(Beside::default())
 }
 
 /// A directory that nobody else has.

@@ -6,14 +6,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mainstay_coordinator::{Apply, BasedOn, Change, NodeAct, Operation, PlacementWish};
-use mainstay_protocol::NodeName;
-use mainstay_resource_graph::{Count, RestartPolicy, Singleton, Target, Update, ViewExt};
+use mainstay_coordinator::{
+    Apply, BasedOn, Change, Maintain, NodeAct, Operation, PlacementWish, WorkedOn,
+};
+use mainstay_protocol::{InstanceKey, NodeName};
+use mainstay_resource_graph::{
+    Count, Escalate, RestartPolicy, Singleton, Target, Update, View, ViewExt,
+};
 
 use crate::dice::Dice;
 use crate::fault::Fault;
 use crate::happening::Happening;
-use crate::plan::{OUTSIDE, SO_MANY};
+use crate::plan::{OUTSIDE, SO_MANY, some_needs};
 use crate::world::{Held, World};
 
 const MS: u64 = 1000;
@@ -22,6 +26,8 @@ const MS: u64 = 1000;
 pub struct Carers {
     dice: Dice,
     pub wanted: bool,
+    /// A singleton is gone only when its machine was off.
+    fence: bool,
 }
 
 impl Carers {
@@ -29,27 +35,59 @@ impl Carers {
         Self {
             dice: Dice::new(seed ^ 0x6361_7265_7273_2121),
             wanted: seed.is_multiple_of(3),
+            fence: !seed.is_multiple_of(4),
         }
     }
 
-    fn think(&mut self) -> (Fault, NodeAct) {
+    fn think(&mut self, node: NodeName) -> (Fault, Operation) {
         let why = "work on it".to_owned();
-        match self.dice.below(8) {
-            0 => (Fault::NodeCordoned, NodeAct::Cordon { why }),
+        match self.dice.below(9) {
+            8 => {
+                let force = self.dice.per_mille(700);
+                let act = NodeAct::Restart { why, force };
+                (Fault::NodeToBeRestarted, say_of(node, act))
+            }
+            0 => (Fault::NodeCordoned, say_of(node, NodeAct::Cordon { why })),
             1 | 2 => {
                 let force = self.dice.per_mille(700);
-                (Fault::NodeDrained, NodeAct::Drain { why, force })
+                let act = NodeAct::Drain { why, force };
+                (Fault::NodeDrained, say_of(node, act))
             }
             3 | 4 => {
                 let within = self.dice.per_mille(800).then(|| {
                     let ms = self.dice.between(1_000, 12_000);
                     Duration::from_millis(ms)
                 });
-                (Fault::NodeMaintained, NodeAct::Maintain { why, within })
+                let of = match self.dice.below(8) {
+                    0 => WorkedOn::EveryNode,
+                    1 | 2 => WorkedOn::Placement(SO_MANY.parse().expect("a name")),
+                    _ => WorkedOn::Node(node),
+                };
+                let on = maintenance(of, Some(Maintain { why, within }));
+                (Fault::NodeMaintained, on)
             }
-            5 => (Fault::NodeReleased, NodeAct::EndMaintenance),
-            _ => (Fault::NodeReleased, NodeAct::Uncordon),
+            5 => {
+                let over = maintenance(WorkedOn::Node(node), None);
+                (Fault::NodeReleased, over)
+            }
+            _ => (Fault::NodeReleased, say_of(node, NodeAct::Uncordon)),
         }
+    }
+}
+
+fn say_of(node: NodeName, act: NodeAct) -> Operation {
+    Operation::Node {
+        node,
+        act,
+        by: "ada".to_owned(),
+    }
+}
+
+fn maintenance(of: WorkedOn, on: Option<Maintain>) -> Operation {
+    Operation::Maintenance {
+        of,
+        on,
+        by: "ada".to_owned(),
     }
 }
 
@@ -58,36 +96,45 @@ fn so_many(count: u32) -> Operation {
         name: SO_MANY.parse().expect("a name"),
         service_type: "flaky".parse().expect("a name"),
         holds: None,
-        target: Target::Count(Count {
-            count,
-            on: BTreeMap::new(),
-            spread: None,
-        }),
+        target: Target::Count(Count::of(count)),
         config: String::new(),
-        policy: RestartPolicy::default(),
+        policy: elsewhere_if_it_must(),
         restart_group: None,
         singleton: None,
+        needs: some_needs(2),
+        minimum: 0,
         depends_on: BTreeMap::new(),
         update: Update::default(),
     })
 }
 
+fn elsewhere_if_it_must() -> RestartPolicy {
+    RestartPolicy {
+        replace_isolated_ms: Some(1_500),
+        escalate: Escalate::Move,
+        watched_from: 2,
+        ..RestartPolicy::default()
+    }
+}
+
 /// At most one of it, wherever it can be.
-fn only_one(outside: bool) -> Operation {
+fn only_one(outside: bool, fenced: bool) -> Operation {
     let service_type = if outside { OUTSIDE } else { "flaky" };
     wanted(PlacementWish {
         name: format!("only-{service_type}").parse().expect("a name"),
         service_type: service_type.parse().expect("a name"),
         holds: None,
-        target: Target::Count(Count {
-            count: 1,
-            on: BTreeMap::new(),
-            spread: None,
-        }),
+        target: Target::Count(Count::of(1)),
         config: String::new(),
+        // Its lease ends where it is cut off.
         policy: RestartPolicy::default(),
         restart_group: None,
-        singleton: Some(Singleton { lease_ms: 3_000 }),
+        singleton: Some(Singleton {
+            lease_ms: 3_000,
+            fenced,
+        }),
+        needs: Default::default(),
+        minimum: 0,
         depends_on: BTreeMap::new(),
         update: Update::default(),
     })
@@ -104,15 +151,36 @@ fn wanted(wish: PlacementWish) -> Operation {
 }
 
 impl World {
-    /// Somebody says that a node is dead, and it is not: it only was away.
+    /// Somebody says that a node is dead, and it is not: it only was away. Of one with a singleton that would be a promise
+    /// broken by people.
     fn confirms_dead(&mut self) -> Held {
-        let away = self.nodes.iter().find(|node| node.link.is_none());
+        let mut nodes = self.nodes.iter();
+        let away = nodes.find(|node| node.link.is_none() && !node.host.has_leases());
         let Some(node) = away.map(|node| node.name.clone()) else {
             return Ok(());
         };
         self.counts.fault(Fault::NodeSaidDead);
         let why = "it does not answer".to_owned();
-        self.say_of(node, NodeAct::ConfirmDead { why })
+        self.order(say_of(node, NodeAct::ConfirmDead { why }))
+    }
+
+    /// One of so many, or the only one, is to run elsewhere.
+    fn moves_one(&mut self) -> Held {
+        let at = self.carers.dice.below(self.nodes.len() as u64) as usize;
+        let to = self.nodes[at].name.clone();
+        let graph = self.oracle.mirror();
+        let names = [SO_MANY, "only-flaky"].map(|name| name.parse().expect("a name"));
+        let known = names.iter().flat_map(|name| graph.instances_of(name));
+        let known: Vec<InstanceKey> = known.collect();
+        let Some(instance) = self.carers.dice.pick(&known).cloned() else {
+            return Ok(());
+        };
+        self.counts.fault(Fault::InstanceMoved);
+        self.order(Operation::Move {
+            instance,
+            to,
+            by: "ada".to_owned(),
+        })
     }
 
     pub fn carer_acts(&mut self) -> Held {
@@ -125,19 +193,21 @@ impl World {
         match carers.dice.below(10) {
             8 | 9 => {
                 let outside = carers.dice.per_mille(700);
-                self.order(only_one(outside))
+                let fenced = carers.fence;
+                self.order(only_one(outside, fenced))
             }
             0 | 1 => {
                 let count = carers.dice.between(1, 4) as u32;
                 self.order(so_many(count))
             }
             2 => self.confirms_dead(),
+            3 => self.moves_one(),
             _ => {
                 let at = carers.dice.below(self.nodes.len() as u64) as usize;
-                let (fault, act) = carers.think();
                 let node = self.nodes[at].name.clone();
+                let (fault, operation) = carers.think(node);
                 self.counts.fault(fault);
-                self.say_of(node, act)
+                self.order(operation)
             }
         }
     }
@@ -154,23 +224,20 @@ impl World {
                 continue;
             };
             if care.cordon.is_some() {
-                lifts.push((node.name.clone(), NodeAct::Uncordon));
+                lifts.push(say_of(node.name.clone(), NodeAct::Uncordon));
             }
             if care.maintenance.is_some_and(|on| on.until.is_none()) {
-                lifts.push((node.name.clone(), NodeAct::EndMaintenance));
+                lifts.push(maintenance(WorkedOn::Node(node.name.clone()), None));
             }
         }
-        for (node, act) in lifts {
-            self.say_of(node, act)?;
+        let so_many = SO_MANY.parse().expect("a name");
+        let of_so_many = graph.placement(&so_many).and_then(|one| one.maintenance);
+        if of_so_many.is_some_and(|on| on.until.is_none()) {
+            lifts.push(maintenance(WorkedOn::Placement(so_many), None));
+        }
+        for lift in lifts {
+            self.order(lift)?;
         }
         Ok(())
-    }
-
-    fn say_of(&mut self, node: NodeName, act: NodeAct) -> Held {
-        self.order(Operation::Node {
-            node,
-            act,
-            by: "ada".to_owned(),
-        })
     }
 }

@@ -254,6 +254,12 @@ impl Disk {
         });
     }
 
+    /// It still has what the snapshot has as well.
+    pub fn is_behind_its_snapshot(&self) -> bool {
+        let snapshot = self.snapshot.as_ref();
+        snapshot.is_some_and(|snapshot| snapshot.point.index > self.base.index)
+    }
+
     /// Cuts off what the snapshot has, where nothing waits for a sync.
     pub fn cut_off(&mut self) {
         if let Some(snapshot) = self.snapshot.clone().filter(|_| self.unsynced() == 0) {

@@ -10,7 +10,7 @@ use mainstay_coordinator::{
 };
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{Acknowledged, StationMessage, Welcome};
-use mainstay_protocol::{StationId, Term, code, limits};
+use mainstay_protocol::{NodeName, StationId, Term, code, limits};
 use mainstay_resource_graph::Graph;
 
 use crate::disk::{Point, Says, Slot};
@@ -148,10 +148,13 @@ impl World {
             };
             let disk = &mut station.member.disk;
             disk.take_snapshot(point, core.graph(), core.log_time());
-            if self.calm || self.dice.per_mille(700) {
-                disk.cut_off();
-                station.asked = (disk.file, disk.end());
-            }
+        }
+        // With something to be synced it is not cut off now, but then.
+        let disk = &mut station.member.disk;
+        let may = self.calm || (index.is_multiple_of(SNAPSHOT_SLOTS) && self.dice.per_mille(700));
+        if may && disk.is_behind_its_snapshot() {
+            disk.cut_off();
+            station.asked = (disk.file, disk.end());
         }
         Ok(())
     }
@@ -282,7 +285,7 @@ impl World {
         if late > PAUSE_NOTICED
             && let Some(core) = station.core.as_mut()
         {
-            core.stood_still(Duration::from_micros(late));
+            core.stood_still(Duration::from_micros(late), now);
             station.wake_at = Some(now);
         }
     }
@@ -414,38 +417,7 @@ impl World {
 
     fn effect(&mut self, at: StationAt, effect: Effect) -> Held {
         match effect {
-            Effect::Welcome {
-                node,
-                agent_run,
-                node_id,
-                node_epoch,
-                watermark,
-                leadership,
-            } => {
-                let session = self.session_of(at, &node);
-                let run = |link: &LinkId| self.links.get(link).map(|link| link.agent_run);
-                let Some(link) = session.filter(|link| run(link) == Some(agent_run)) else {
-                    return Ok(());
-                };
-                self.oracle.acknowledges(&node, node_epoch, watermark)?;
-                self.station_mut(at).welcomed.insert(link);
-                let welcome = Welcome {
-                    node_id,
-                    node_epoch,
-                    watermark,
-                    leadership,
-                    credits: limits::REPORT_CREDITS as u32,
-                };
-                trace!(
-                    self,
-                    "welcome {node}: epoch {node_epoch}, watermark {watermark}"
-                );
-                self.to_agent(link, StationMessage::Welcome(welcome));
-                let stations = self.station(at).agents_told.clone();
-                if !stations.addresses.is_empty() {
-                    self.to_agent(link, StationMessage::Stations(stations));
-                }
-            }
+            welcome @ Effect::Welcome { .. } => self.welcomes(at, welcome)?,
             Effect::Deny { node, refusal, .. } => {
                 if let Some(link) = self.session_of(at, &node) {
                     self.forget_session(at, &node, link);
@@ -471,9 +443,61 @@ impl World {
                 }
             }
             Effect::Reply { ticket, answer } => self.answered(at, ticket, answer)?,
+            Effect::Guard { node, guards } => {
+                self.tell(at, &node, StationMessage::Guards(guards));
+            }
+            Effect::Watch { node, watches } => {
+                self.tell(at, &node, StationMessage::Watches(watches));
+            }
+            Effect::Look(look) => self.looks(at, look),
+            Effect::AskHost(ask) => self.asks_host(at, ask),
             Effect::Applied(entry) => self.applied(at, &entry)?,
         }
         Ok(())
+    }
+
+    fn welcomes(&mut self, at: StationAt, effect: Effect) -> Held {
+        let Effect::Welcome {
+            node,
+            agent_run,
+            node_id,
+            node_epoch,
+            watermark,
+            leadership,
+        } = effect
+        else {
+            return Ok(());
+        };
+        let session = self.session_of(at, &node);
+        let run = |link: &LinkId| self.links.get(link).map(|link| link.agent_run);
+        let Some(link) = session.filter(|link| run(link) == Some(agent_run)) else {
+            return Ok(());
+        };
+        self.oracle.acknowledges(&node, node_epoch, watermark)?;
+        self.station_mut(at).welcomed.insert(link);
+        let welcome = Welcome {
+            node_id,
+            node_epoch,
+            watermark,
+            leadership,
+            credits: limits::REPORT_CREDITS as u32,
+        };
+        trace!(
+            self,
+            "welcome {node}: epoch {node_epoch}, watermark {watermark}"
+        );
+        self.to_agent(link, StationMessage::Welcome(welcome));
+        let stations = self.station(at).agents_told.clone();
+        if !stations.addresses.is_empty() {
+            self.to_agent(link, StationMessage::Stations(stations));
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, at: StationAt, node: &NodeName, message: StationMessage) {
+        if let Some(link) = self.welcomed_session_of(at, node) {
+            self.to_agent(link, message);
+        }
     }
 
     fn applied(&mut self, at: StationAt, entry: &Arc<Entry>) -> Held {

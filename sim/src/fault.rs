@@ -70,6 +70,7 @@ faults! {
     AgentFileLost = "agent: its file is gone when it comes back";
     NodeRebooted = "node: another boot";
     TypeMissing = "agent: comes back without one of its types";
+    OfferChanged = "agent: comes back with another offer";
     FileCompacted = "agent: its file is written anew";
     ProcessFound = "agent: comes back and finds what outlived it";
     SupervisorDied = "supervisor: dies; what it would have seen is kept";
@@ -99,8 +100,11 @@ faults! {
     NodeCordoned = "people: a node takes nothing new";
     NodeDrained = "people: a node is to be empty";
     NodeMaintained = "people: a node is worked on";
+    NodeToBeRestarted = "people: a machine is to be restarted";
     NodeSaidDead = "people: somebody says of a node that is away that it is dead";
+    HostRestarted = "people: their command restarts a machine";
     LeaseRanOut = "nodes: a lease runs out, and its hold ends what had it";
+    InstanceMoved = "people: an instance is moved";
     NodeReleased = "people: what was said of a node is lifted";
     RulePanics = "rules: one panics on a subject's state";
 }

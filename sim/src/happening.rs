@@ -1,6 +1,6 @@
 //! What can happen next: the entries of the one queue.
 
-use mainstay_coordinator::{ProposalId, Ticket};
+use mainstay_coordinator::{AskHost, ProposalId, Ticket};
 use mainstay_protocol::command::Command;
 use mainstay_protocol::health::Health;
 use mainstay_protocol::request::Refusal;
@@ -118,6 +118,18 @@ pub enum Happening {
         station: StationAt,
         order: u64,
         ticket: Ticket,
+    },
+    /// A command about a machine comes to its end.
+    HostCommandEnds {
+        station: StationAt,
+        life: u64,
+        ask: Box<AskHost>,
+    },
+    /// A station has looked for a node, and whoever it asked has.
+    Looked {
+        station: StationAt,
+        life: u64,
+        look: Box<mainstay_coordinator::Look>,
     },
     /// Somebody wants the group to grow or to shrink.
     ChangeWanted(Growth),

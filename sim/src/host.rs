@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use mainstay_protocol::command::{Start, Stop, StopManner};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
 use mainstay_protocol::report::{Ending, Presence, Report};
+use mainstay_protocol::sight::InstanceSight;
 use mainstay_protocol::{Incarnation, InstanceKey};
 use mainstay_supervisor::{Came, CheckTable, Input, Observation, Survivor, Survivors};
 
@@ -54,8 +55,8 @@ pub struct Host {
     made: u64,
     pub checks: CheckTable,
     checks_wake: Option<u64>,
-    supervisor_lives: bool,
-    supervisor: u64,
+    pub supervisor_lives: bool,
+    pub supervisor: u64,
     /// What happened while no supervisor lived.
     facts: Vec<Observation>,
 }
@@ -82,6 +83,18 @@ impl Host {
                 actor.start.instance == *instance && actor.start.incarnation == incarnation
             })
             .map(|(id, _)| *id)
+    }
+
+    /// What an agent that Checks one of another node's is told of it here.
+    pub fn seen(&self, instance: &InstanceKey, incarnation: Incarnation) -> InstanceSight {
+        let actor = self.find(instance, incarnation).map(|id| &self.actors[&id]);
+        match actor {
+            None => InstanceSight::NotThere,
+            Some(actor) if actor.hung => InstanceSight::NoAnswer,
+            Some(actor) => InstanceSight::Answers {
+                health: actor.health,
+            },
+        }
     }
 
     /// The agent dies: its actors with it, processes live on, and nobody watches them.
@@ -194,6 +207,7 @@ impl World {
         host.actors.insert(id, actor);
         self.lease_begins(at, id);
         self.is_only_one(at, id)?;
+        self.has_room(at, id)?;
         self.decide_start(at, id, start, fault);
         Ok(())
     }
@@ -242,6 +256,7 @@ impl World {
                     version: "1.0.0".to_owned(),
                     config,
                     process: Vec::new(),
+                    ports: Default::default(),
                 });
                 (soon_ms, started)
             }

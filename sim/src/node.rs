@@ -3,6 +3,7 @@
 
 use mainstay_protocol::command::Command;
 use mainstay_protocol::report::SysInfo;
+use mainstay_protocol::room::Room;
 use mainstay_protocol::session::{AgentMessage, Heartbeat, StationMessage};
 use mainstay_protocol::{AgentRunId, BootId, Epoch, NodeName};
 use mainstay_supervisor::{Action, AgentCore, Identity, Input, Output, encode_record, replay};
@@ -14,7 +15,8 @@ use crate::happening::{Happening, NodeAt};
 use crate::host::Host;
 use crate::link::{Link, LinkId};
 use crate::matrix::{Moment, Victim};
-use crate::plan;
+use crate::peers::{Guarding, Watching};
+use crate::plan::{self, MEMORY, MEMORY_CHANGES};
 use crate::station::StationAt;
 use crate::trace;
 use crate::world::{Held, World};
@@ -44,10 +46,18 @@ pub struct Node {
     /// When a station was last heard.
     pub heard: u64,
     pub paused_until: u64,
+    /// Whom it guards, as it was told last.
+    pub guarding: Guarding,
+    /// What it watches of other nodes, as it was told last.
+    pub watching: Watching,
     /// The newest renewal of its leases.
     pub renewed: Option<(u64, Epoch)>,
     /// Not among what this life of the agent provides.
     pub missing_type: Option<&'static str>,
+    /// What this life of the agent was told to offer.
+    pub offers: Room,
+    /// What that will be in its next lives: by dice of its own.
+    offered: Dice,
     pub host: Host,
 }
 
@@ -69,10 +79,21 @@ impl Node {
             jumped: false,
             heard: 0,
             paused_until: 0,
+            guarding: Guarding::new(),
+            watching: Watching::new(),
             renewed: None,
             missing_type: None,
+            offers: plan::memory(MEMORY),
+            offered: Dice::new(dice.clone().word()),
             host: Host::default(),
         }
+    }
+
+    /// Its agent is told to offer something else, or the same.
+    fn offers_anew(&mut self) -> bool {
+        let (least, most) = (MEMORY - MEMORY_CHANGES, MEMORY + MEMORY_CHANGES);
+        let offers = plan::memory(self.offered.between(least, most));
+        std::mem::replace(&mut self.offers, offers) != offers
     }
 
     /// The station that is so many behind the one that was asked.
@@ -97,6 +118,7 @@ impl Node {
                 booted_ms: 0,
                 hostname: self.name.to_string(),
                 cores: 2,
+                offers: self.offers,
                 ..SysInfo::default()
             },
             provides,
@@ -118,8 +140,13 @@ impl World {
             if missing.is_some() {
                 self.counts.fault(Fault::TypeMissing);
             }
+            if !self.calm && node.offers_anew() {
+                self.counts.fault(Fault::OfferChanged);
+            }
         }
         node.agent_run = run;
+        node.guarding.clear();
+        node.watching.clear();
         let recovered = replay(&node.file);
         assert!(!recovered.damaged, "a torn tail is not damage");
         node.file.truncate(recovered.valid_len as usize);
@@ -206,6 +233,8 @@ impl World {
             link,
         };
         self.queue.put(self.now + 1000 * MS, next);
+        self.guard_looks(at)?;
+        self.watcher_checks(at)?;
         self.agent_step(at, Input::Tick)
     }
 
@@ -223,6 +252,7 @@ impl World {
         match message {
             StationMessage::Welcome(welcome) => {
                 node.welcomed = true;
+                node.watching.clear();
                 node.jumped = false;
                 let (life, leadership) = (node.life, welcome.leadership);
                 self.agent_step(at, Input::SessionUp(welcome))?;
@@ -237,6 +267,16 @@ impl World {
                 let leader = stations.leader.map(StationAt::of);
                 node.told = leader.filter(|leader| *leader != node.asks);
                 node.known = stations.addresses.into_keys().map(StationAt::of).collect();
+                Ok(())
+            }
+            // Nothing here follows anything.
+            StationMessage::Found(_) => Ok(()),
+            StationMessage::Guards(guards) => {
+                self.guards(at, guards);
+                Ok(())
+            }
+            StationMessage::Watches(watches) => {
+                self.nodes[at.0].is_to_watch(watches);
                 Ok(())
             }
             StationMessage::Acknowledged(word) => self.agent_step(at, Input::Acknowledged(word)),

@@ -15,7 +15,7 @@ use crate::fault::Fault;
 use crate::group::Place;
 use crate::happening::Happening;
 use crate::invariant::Violation;
-use crate::plan::{BAD_CONFIG, BAD_START, BASE, PLACEMENTS, TAIL, Wanted};
+use crate::plan::{BAD_CONFIG, BAD_START, BASE, PLACEMENTS, TAIL, Wanted, some_needs};
 use crate::station::StationAt;
 use crate::trace;
 use crate::world::{Held, World};
@@ -91,7 +91,9 @@ fn wish(operation: &Operation) -> Option<Desired> {
         | Operation::SetSecret { .. }
         | Operation::SetGroup { .. }
         | Operation::RemoveGroup { .. }
-        | Operation::Node { .. } => None,
+        | Operation::Node { .. }
+        | Operation::Move { .. }
+        | Operation::Maintenance { .. } => None,
     }
 }
 
@@ -287,8 +289,13 @@ impl World {
             holds: None,
             target,
             config,
-            policy: RestartPolicy::default(),
+            policy: RestartPolicy {
+                watched_from: 1,
+                ..RestartPolicy::default()
+            },
             singleton: None,
+            needs: some_needs(self.dice.below(4)),
+            minimum: 0,
             restart_group: self
                 .dice
                 .per_mille(500)
@@ -479,7 +486,9 @@ impl World {
             | Operation::SetSecret { .. }
             | Operation::SetGroup { .. }
             | Operation::RemoveGroup { .. }
-            | Operation::Node { .. } => Vec::new(),
+            | Operation::Node { .. }
+            | Operation::Move { .. }
+            | Operation::Maintenance { .. } => Vec::new(),
         };
         let mut added = Vec::new();
         for instance in instances {

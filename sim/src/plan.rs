@@ -1,6 +1,7 @@
 //! What a seed decides before anything happens: how large the cluster is, and how unkind the world.
 
 use mainstay_protocol::report::{MessageDeclaration, RestartWhen, TypeDeclaration};
+use mainstay_protocol::room::{Needs, Room};
 use mainstay_resource_graph::Settings;
 
 use crate::dice::Dice;
@@ -42,7 +43,30 @@ pub enum Growth {
     Shrink,
 }
 
-/// The groups that storms make.
+/// Of a node; some of its instances together need more.
+pub const MEMORY: u64 = 5;
+
+/// What a node offers changes between its agent's lives: by so much, more or less.
+pub const MEMORY_CHANGES: u64 = 2;
+/// Whoever needs much also needs the one port that there is on a node.
+const PORT: u16 = 8_000;
+const MUCH: u64 = 2;
+
+/// So much memory, in units of nothing.
+pub fn memory(memory_bytes: u64) -> Room {
+    Room {
+        memory_bytes,
+        ..Room::NONE
+    }
+}
+
+pub fn some_needs(memory_bytes: u64) -> Needs {
+    Needs {
+        room: memory(memory_bytes),
+        ports: (memory_bytes >= MUCH).then_some(PORT).into_iter().collect(),
+    }
+}
+
 const STATIONS_MAX: usize = 5;
 const CHANGES_MAX: u64 = 5;
 
@@ -81,8 +105,13 @@ impl Plan {
             grace_ms: 3_000,
             answer_margin_ms: 1_000,
             lost_closed_ms: dice.between(3_000, 9_000),
-            lost_silent_ms: 2_000,
+            lost_unseen_ms: 2_500,
+            lost_silent_ms: 3_000,
             brake_ms: 4_000,
+            host_restart: vec!["/sbin/reboot".to_owned()],
+            host_fence: vec!["/bin/power".to_owned(), "cycle".to_owned()],
+            host_within_ms: 3_000,
+            host_back_ms: 5_000,
             ..Settings::LAN
         };
         let stations = dice.pick(&[1, 1, 3, 3, 5]).copied().unwrap_or(1);

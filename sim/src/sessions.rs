@@ -92,6 +92,7 @@ impl World {
             AgentMessage::Answer { .. }
             | AgentMessage::BulkUp(_)
             | AgentMessage::Renew(_)
+            | AgentMessage::Follows(_)
             | AgentMessage::SecretWanted { .. }
             | AgentMessage::Unsupported { .. } => Ok(()),
         }

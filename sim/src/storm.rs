@@ -41,7 +41,9 @@ impl World {
             | Happening::Checked { node, .. }
             | Happening::SupervisorStarts { node, .. }
             | Happening::CommandStrays { node, .. } => Some(*node),
-            Happening::ToStation { .. }
+            Happening::Looked { .. }
+            | Happening::HostCommandEnds { .. }
+            | Happening::ToStation { .. }
             | Happening::StationSeesEnd(_)
             | Happening::Synced { .. }
             | Happening::LogSaysLost { .. }
@@ -73,6 +75,8 @@ impl World {
             | Happening::StationSays { station, .. }
             | Happening::Ticks { station, .. }
             | Happening::StationWakes { station, .. }
+            | Happening::Looked { station, .. }
+            | Happening::HostCommandEnds { station, .. }
             | Happening::OrderPassedOn { station, .. } => Some(*station),
             Happening::ToAgent { .. }
             | Happening::AgentSeesEnd(_)
@@ -198,7 +202,7 @@ impl World {
         Ok(())
     }
 
-    fn node_reboots(&mut self, node: NodeAt) -> Held {
+    pub fn node_reboots(&mut self, node: NodeAt) -> Held {
         self.nodes[node.0].boot += 1;
         self.nodes[node.0].memory += 1;
         self.kill_agent(node)?;

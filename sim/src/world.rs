@@ -218,6 +218,14 @@ impl World {
             Happening::StationStarts(station) => self.station_starts(station)?,
             Happening::AgentStarts { node, life } => self.agent_starts(node, life)?,
             Happening::AgentConnects { node, life } => self.agent_connects(node, life),
+            Happening::HostCommandEnds { station, life, ask } => {
+                self.host_command_ends(station, life, *ask)?;
+            }
+            Happening::Looked {
+                station,
+                life,
+                look,
+            } => self.looked(station, life, *look)?,
             Happening::LeaseEnds { node, boot, actor } => self.lease_ends(node, boot, actor),
             Happening::Heartbeat { node, life, link } => self.heartbeat(node, life, link)?,
             Happening::Host {

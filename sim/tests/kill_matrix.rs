@@ -46,6 +46,8 @@ fn put(service_type: &str, placement: &str, behind: Option<&str>) -> Change {
             policy: RestartPolicy::default(),
             restart_group: None,
             singleton: None,
+            needs: Default::default(),
+            minimum: 0,
             depends_on: behind.into_iter().collect(),
             update: Update::default(),
         }),

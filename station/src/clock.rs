@@ -1,5 +1,6 @@
 //! The station's clocks: a monotonic one for the leader core, the wall for people.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mainstay_coordinator::Monotonic;
@@ -31,8 +32,16 @@ impl Clock {
     }
 }
 
+/// By how much the wall's clock is wrong on purpose.
+static SKEW_MS: AtomicI64 = AtomicI64::new(0);
+
+pub fn skew(by_ms: i64) {
+    SKEW_MS.store(by_ms, Ordering::Relaxed);
+}
+
 pub fn wall_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_millis() as u64)
+        .saturating_add_signed(SKEW_MS.load(Ordering::Relaxed))
 }

@@ -18,6 +18,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::{Clock, wall_ms};
 use crate::group;
+use crate::hosts;
+use crate::looks;
 use crate::shared::{Shared, Submitted};
 use crate::watchdog::Watchdog;
 
@@ -185,7 +187,7 @@ impl Drive {
                     late_ms = late.as_millis(),
                     "this station stood still for a while"
                 );
-                self.call(|core, _| core.stood_still(late))
+                self.call(|core, now| core.stood_still(late, now))
             }
             None => Ok(()),
         }
@@ -336,11 +338,21 @@ impl Drive {
                         drop(waiting.send(answer));
                     }
                 }
+                Some(Effect::Look(look)) => {
+                    let shared = Arc::clone(&self.shared);
+                    tokio::spawn(looks::look(shared, look));
+                }
+                Some(Effect::AskHost(ask)) => {
+                    let shared = Arc::clone(&self.shared);
+                    tokio::spawn(hosts::ask(shared, ask));
+                }
                 Some(
                     Effect::Welcome { .. }
                     | Effect::Deny { .. }
                     | Effect::Acknowledge { .. }
-                    | Effect::Send { .. },
+                    | Effect::Send { .. }
+                    | Effect::Guard { .. }
+                    | Effect::Watch { .. },
                 )
                 | None => {}
             }
@@ -372,6 +384,7 @@ impl Drive {
                 Change::Remove(_) | Change::Link(_) | Change::Unlink { .. } => {}
             }
         }
+        self.shared.sessions.applied(entry, self.core.graph());
         self.shared.ways.of_epoch(entry.leadership.epoch);
         self.shared.applied(self.core.graph().revision());
     }

@@ -9,6 +9,7 @@ mod backup;
 mod certificates;
 mod changed;
 mod changes;
+mod chaos;
 mod forward;
 mod history;
 mod idempotency;
@@ -189,6 +190,7 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::PLACEMENT_DELETE, delete(placements::delete)),
         (routes::INSTANCE_STOP, post(changes::stop)),
         (routes::INSTANCE_RESTART, post(changes::restart)),
+        (routes::INSTANCE_MOVE, post(changes::move_to)),
         (routes::INSTANCE_CLEAR, post(changes::clear)),
         (routes::PARKED_REQUEUE, post(changes::requeue)),
         (routes::ASKED_ANSWER, post(changes::answer)),
@@ -200,7 +202,7 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::STATION_CHECK, post(stations::check)),
         (routes::STATION_STATUS, post(stations::status)),
         (routes::SUPERVISOR_STATUS, post(asks::supervisor_status)),
-        (routes::CHAOS, post(asks::chaos)),
+        (routes::CHAOS, post(chaos::chaos)),
         (routes::WAIT, post(wait::wait)),
         (routes::BACKUP, get(backup::backup)),
         (routes::STATION_ADD, post(stations::add)),

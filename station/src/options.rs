@@ -13,6 +13,8 @@ pub enum Profile {
     /// Detection is fast; back-off is the same.
     Dev,
     Lan,
+    /// Nodes are far away.
+    Wan,
 }
 
 impl Profile {
@@ -20,7 +22,7 @@ impl Profile {
     pub fn core_call(self) -> Duration {
         Duration::from_millis(match self {
             Self::Dev => limits::DEV_CORE_CALL_MS_MAX,
-            Self::Lan => limits::CORE_CALL_MS_MAX,
+            Self::Lan | Self::Wan => limits::CORE_CALL_MS_MAX,
         })
     }
 
@@ -28,6 +30,7 @@ impl Profile {
         match self {
             Self::Dev => Settings::DEV,
             Self::Lan => Settings::LAN,
+            Self::Wan => Settings::WAN,
         }
     }
 }

@@ -11,6 +11,7 @@
 
 mod bad_peers;
 mod bulk;
+mod following;
 mod introduce;
 mod link;
 mod listener;
@@ -23,12 +24,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mainstay_coordinator::{Effect, Event, GoneWhy};
+use mainstay_coordinator::{Effect, Entry, Event, GoneWhy};
 use mainstay_protocol::bad_frames::BadFrames;
 use mainstay_protocol::code;
 use mainstay_protocol::request::{Answer, Ask, Refusal};
 use mainstay_protocol::session::{Acknowledged, Denied, StationMessage, Stations, Welcome};
 use mainstay_protocol::{AgentRunId, NodeName, limits};
+use mainstay_resource_graph::View;
 use tokio::sync::mpsc;
 
 use crate::shared::Submitted;
@@ -158,9 +160,27 @@ impl Sessions {
                     link.send_if_room(StationMessage::Command(Box::new(command)));
                 }
             }
-            other @ (Effect::Reply { .. } | Effect::Applied(_)) => return Some(other),
+            Effect::Guard { node, guards } => self.send(&node, StationMessage::Guards(guards)),
+            Effect::Watch { node, watches } => self.send(&node, StationMessage::Watches(watches)),
+            other @ (Effect::Reply { .. }
+            | Effect::Look(_)
+            | Effect::AskHost(_)
+            | Effect::Applied(_)) => {
+                return Some(other);
+            }
         }
         None
+    }
+
+    /// Agents that follow something in it are told.
+    pub fn applied(&self, entry: &Entry, view: &dyn View) {
+        let live = self.live();
+        let followers = live.values().filter(|link| !link.following.is_empty());
+        let followers: Vec<Arc<Link>> = followers.cloned().collect();
+        drop(live);
+        if !followers.is_empty() {
+            following::applied(entry, view, &followers);
+        }
     }
 
     fn send(&self, node: &NodeName, message: StationMessage) {

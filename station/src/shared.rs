@@ -20,6 +20,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::access::{self, Access};
 use crate::clock::wall_ms;
+use crate::faults::Faults;
 use crate::group::Ways;
 use crate::metrics::Metrics;
 use crate::sessions::{Link, Sessions};
@@ -50,6 +51,7 @@ pub struct Shared {
     pub standing: watch::Sender<Standing>,
     renewals_wanted: Notify,
     pub ways: Arc<Ways>,
+    pub faults: Arc<Faults>,
     /// None for a station that is on one machine only.
     pub access: Option<Arc<Access>>,
     began: Instant,
@@ -101,6 +103,7 @@ impl Shared {
             renewals_wanted: Notify::new(),
             began: Instant::now(),
             ways,
+            faults: Arc::default(),
             access,
             memory: Mutex::new(Memory {
                 wall,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mainstay_api::{Exit, Problem, Time};
 use mainstay_coordinator::{CoreConfig, Found, Procedure, Rule, Rules, StationLife};
-use mainstay_identity::{DIRECTORY, Keep, KeepError};
+use mainstay_identity::{DIRECTORY, Keep, KeepError, local};
 use mainstay_protocol::handshake::Handshake;
 use mainstay_protocol::{Address, ClusterId, Epoch, StationRunId, code, limits};
 use mainstay_resource_graph::ViewExt;
@@ -29,7 +29,7 @@ use crate::recovery_supervisor::{Over, RecoverySupervisor};
 use crate::sessions::{self, Ground, ListenerConfig};
 use crate::shared::{About, Shared, Submitted};
 use crate::watchdog::{self, Watchdog};
-use crate::{cluster, descriptors, peers};
+use crate::{cluster, descriptors};
 
 /// What the process ends with when its leader core panicked or its log closed by itself; its starter may start it
 /// again.
@@ -330,7 +330,7 @@ struct Sockets {
 impl Sockets {
     async fn open(options: &StationOptions, access: Option<&Access>) -> Result<Self, StartError> {
         let open = |path: &Path| {
-            peers::listen(path).map_err(|cause| StartError::Socket {
+            local::listen(path).map_err(|cause| StartError::Socket {
                 path: path.to_owned(),
                 cause,
             })

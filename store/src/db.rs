@@ -5,6 +5,8 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use mainstay_protocol::limits;
 use mainstay_protocol::record::{self, Record};
@@ -97,6 +99,15 @@ pub(crate) enum Leniency {
 #[derive(Clone)]
 pub(crate) struct Db(Arc<DB>);
 
+/// Of the process: its stores share a disk.
+static SLOWER_MS: AtomicU64 = AtomicU64::new(0);
+
+/// From now on every sync takes longer by so much: a slow disk, on purpose.
+pub fn slow_syncs(by: Duration) {
+    let ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+    SLOWER_MS.store(ms, Ordering::Relaxed);
+}
+
 impl Db {
     /// Damage anywhere in the write-ahead log is an error: what may be cut off was cut off before (`wal`).
     pub(crate) fn open(path: &Path) -> Result<Self, rocksdb::Error> {
@@ -181,6 +192,11 @@ impl Db {
     }
 
     pub(crate) fn sync(&self) -> io::Result<()> {
+        let slower_ms = SLOWER_MS.load(Ordering::Relaxed);
+        if slower_ms > 0 {
+            // tidy: waits because somebody wants the disk to be slow
+            std::thread::sleep(Duration::from_millis(slower_ms));
+        }
         self.0.flush_wal(true).map_err(io_error)
     }
 

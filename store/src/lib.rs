@@ -60,6 +60,7 @@ mod restore;
 
 pub use backup::{Backup, BackupError};
 pub use config::StoreConfig;
+pub use db::slow_syncs;
 pub use directory::{FORMAT, Identity, identity};
 pub use error::OpenError;
 pub use fatal::EXIT_STORAGE;

@@ -191,6 +191,8 @@ fn start(number: usize) -> Command {
             stop_deadline_ms: 10_000,
             checks: never(),
             lease: None,
+            needs: Default::default(),
+            addresses: Default::default(),
         }),
     }
 }
@@ -202,5 +204,6 @@ fn started(number: usize) -> Observation {
         version: "1.0.0".to_owned(),
         config: "{}".to_owned(),
         process: Vec::new(),
+        ports: Default::default(),
     })
 }

@@ -3,6 +3,7 @@
 
 use mainstay_protocol::record::{self, Record};
 use mainstay_protocol::report::Numbered;
+use mainstay_protocol::room::Needs;
 use mainstay_protocol::versioned::Evolving;
 use mainstay_protocol::{
     BootId, CommandId, Incarnation, InstanceKey, Leadership, NodeEpoch, NodeId, NodeName, Sequence,
@@ -44,6 +45,8 @@ pub enum FileRecord {
         /// The Start to answer, until it is answered.
         command: Option<CommandId>,
         came: Came,
+        /// What it takes of the node.
+        needs: Needs,
     },
     /// A report entered the outbox, in the place of an older one that was not sent.
     Reported {

@@ -85,6 +85,21 @@ impl Machines {
         format!("{}-m{machine}", self.prefix)
     }
 
+    /// A station on m1; agents on m2, m3 and m4, which guard each other.
+    pub fn guarded() -> Self {
+        let mut machines = Self::new(4);
+        machines.init(1, "prod");
+        for machine in 2..=4 {
+            machines.add_agent(machine);
+        }
+        machines.until_online(1, 3);
+        machines.until_list(1, "get supervisors", |all| {
+            let guards = |one: &Value| one["watched_by"].as_array().map_or(0, Vec::len);
+            all.len() == 3 && all.iter().all(|one| guards(one) == 2)
+        });
+        machines
+    }
+
     pub fn address(&self, machine: usize) -> String {
         format!("10.0.0.{machine}")
     }
@@ -150,6 +165,35 @@ impl Machines {
     pub fn undeafen(&self, machine: usize) {
         for other in self.others(machine) {
             self.lose("del", other, machine);
+        }
+    }
+
+    /// Nothing that the one sends to the other arrives; all else goes as it did.
+    pub fn part(&self, from: usize, to: usize) {
+        self.lose("add", from, to);
+    }
+
+    pub fn join_again(&self, from: usize, to: usize) {
+        self.lose("del", from, to);
+    }
+
+    /// Of what comes to it, so many packets of a hundred are lost.
+    pub fn drop_packets(&self, machine: usize, percent: u32) {
+        let own = self.namespace(machine);
+        for rule in [
+            "add table inet lossy".to_owned(),
+            "add chain inet lossy in { type filter hook input priority 0; }".to_owned(),
+            format!("add rule inet lossy in numgen random mod 100 lt {percent} drop"),
+        ] {
+            let run = Command::new("ip")
+                .args(["netns", "exec", &own, "nft", &rule])
+                .output();
+            let output = run.unwrap_or_else(|error| panic!("`ip` cannot be run: {error}"));
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(
+                output.status.success(),
+                "`nft {rule}`: {said}; install nftables (`scripts/setup` does)"
+            );
         }
     }
 

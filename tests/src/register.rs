@@ -153,6 +153,8 @@ fn spec(value: &str) -> PlacementSpec {
         update: Default::default(),
         restart_group: None,
         singleton: None,
+        needs: Default::default(),
+        minimum: 0,
     }
 }
 

@@ -50,6 +50,8 @@ fn good(name: &str) -> &'static str {
         "NAME" => "billing",
         "NODE" => "n1",
         "LABEL" => "role=web",
+        "WHERE" => "node/n1",
+        "WHAT" => "cluster",
         "SHELL" => "bash",
         "TOPIC" => "MS-NAME-HELD",
         "RULE" => "restart",
@@ -63,7 +65,7 @@ fn good(name: &str) -> &'static str {
 }
 
 /// Values that nothing of this name can be, between bars.
-const BAD: [(&str, &str); 37] = [
+const BAD: [(&str, &str); 40] = [
     ("COUNT", "|-1|three|1.5|10001|💥"),
     ("LABEL-NAME", "|rack=a"),
     (
@@ -74,6 +76,8 @@ const BAD: [(&str, &str); 37] = [
     ("TYPE", "|GREETER|gr eeter|type/|node/n1|💥|greeter@n1"),
     ("NODE", "|N1|n 1|node/|n1@n1|type/greeter"),
     ("LABEL", "|=web|-|role"),
+    ("WHERE", "|greeter@n1|type/greeter|💥|node/|Greeter"),
+    ("WHAT", "|greeter@n1|greeter|💥|node/|station/x"),
     ("NAME", "|Name|a b|a/b|💥|-"),
     ("KIND", "|instence|nodez|Nodes|💥|instances/greeter"),
     ("MESSAGE", "|gret|no-such|💥|a/b|../x"),
@@ -103,6 +107,10 @@ const BAD: [(&str, &str); 37] = [
     // Of the agent, which takes other things by these names than a command does.
     ("agent --cluster", "|x|-1"),
     ("agent --label", "|=1|a"),
+    (
+        "KEY=AMOUNT",
+        "|=1|cores|cores=|cores=-1|memory=4|disk=x|ports=1|💥",
+    ),
     ("PID", "|x|-1"),
     ("SHELL", "|bsh|Bash|💥"),
     (
@@ -155,6 +163,10 @@ fn well_formed(leaf: &Leaf) -> Vec<OsString> {
             words.extend(["-f".into(), file.into()]);
         }
         "reconfigure" => words.push("greeting=Hi".into()),
+        "move" => words.extend(["--to", "n2"].map(OsString::from)),
+        "chaos delay" | "chaos skew" | "chaos slow-disk" => {
+            words.extend(["--by", "500ms"].map(OsString::from));
+        }
         "station add" => words.extend(["--at".into(), "unix:/dev/null/s1.sock".into()]),
         "restore" => words.extend(["--dir", NOWHERE].map(OsString::from)),
         "station recover" => words.extend(["--from", NOWHERE, "--to", NOWHERE].map(OsString::from)),
@@ -230,7 +242,6 @@ fn codes_for(leaf: &Leaf, name: &str) -> Vec<i32> {
 }
 
 // acceptance: 12
-// case: services 62
 #[test]
 fn every_argument_of_every_command_is_refused_when_it_makes_no_sense() {
     let cluster = cluster();

@@ -33,7 +33,6 @@ fn copy_to(directory: &Path) -> PathBuf {
 }
 
 // acceptance: 11
-// case: services 53
 // proves: S1, S2
 #[test]
 fn a_users_own_agent_outside_the_workspace_builds_passes_its_test_and_answers_its_own_message() {

@@ -1,7 +1,10 @@
 //! Nodes that do not come back, on real ones: given up, their instances of so many started elsewhere, and taken back
 //! in peace if they return after all.
 
+use std::time::Duration;
+
 use mainstay_tests::answers::pid_of;
+use mainstay_tests::until::until_within;
 use mainstay_tests::{Cluster, DevOptions, outside, signal, until};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -80,6 +83,65 @@ fn one_of_so_many_runs_elsewhere_when_its_node_stands_still_and_the_old_one_ends
         |(state, nodes)| state == "Online" && nodes == &["n1", "n3"],
     );
     assert!(cluster.instance("web@n2").is_none());
+}
+
+/// Two of five are more than may be away at once.
+// proves: S23
+// acceptance: issue 5, line 3
+#[test]
+fn two_of_five_that_are_really_gone_are_given_up_after_the_hold_one_at_a_time() {
+    let cluster = Cluster::with(&DevOptions {
+        nodes: 5,
+        ..DevOptions::default()
+    });
+    cluster.sh("settings set lost.closed=3s lost.brake=4s").ok();
+    cluster
+        .sh(&format!("start process --name web --count 5 {SLEEPS}"))
+        .ok();
+    let agents = ["n4", "n5"].map(|node| cluster.agent_pid(node));
+    for agent in agents {
+        signal(agent, Signal::STOP);
+    }
+    let lost = |cluster: &Cluster| {
+        let nodes = cluster.list("get nodes");
+        nodes.iter().filter(|one| one["state"] == "Lost").count()
+    };
+    until_within(
+        Duration::from_secs(60),
+        "the first is given up",
+        || lost(&cluster),
+        |lost| *lost == 1,
+    );
+    let held = cluster.list("decisions cluster");
+    assert!(
+        held.iter().any(|one| one["did"]["code"] == "MS-NODES-HELD"),
+        "it was held before: {held:#?}"
+    );
+    // As long as the brake stands, one a minute.
+    until_within(
+        Duration::from_secs(120),
+        "the other is given up",
+        || lost(&cluster),
+        |lost| *lost == 2,
+    );
+    let problems = cluster.json("status")["problems"].clone();
+    assert!(
+        !problems.to_string().contains("MS-NODES-HELD"),
+        "nobody is left to be held: {problems:#}"
+    );
+    let too_few = cluster.json("describe placement/web");
+    assert!(
+        too_few.to_string().contains("MS-TOO-FEW-NODES"),
+        "three nodes cannot take five: {too_few:#}"
+    );
+    for agent in agents {
+        signal(agent, Signal::CONT);
+    }
+    until(
+        "all are back",
+        || instances(&cluster, "Running"),
+        |nodes| nodes == &["n1", "n2", "n3", "n4", "n5"],
+    );
 }
 
 // proves: S23

@@ -26,6 +26,7 @@ fn code(run: &Run) -> &str {
 }
 
 // proves: S16, S17, S18, U1
+// case: services 3
 #[test]
 fn three_stations_and_five_agents_come_to_be_on_machines_of_their_own() {
     let mut machines = Machines::new(5);

@@ -62,7 +62,6 @@ fn assert_everything_else_goes_on(cluster: &Daemons, name: &str) {
 }
 
 // acceptance: 7
-// case: services 57
 // proves: S21, S24
 #[test]
 fn a_rule_that_panics_is_set_aside_for_its_subject_alone_and_can_be_requeued() {

@@ -176,7 +176,9 @@ fn the_only_one_waits_for_a_lease_that_may_still_run_and_says_so_and_a_drain_end
     let other = other.expect("the condition holds for something only");
     until("it is connected", || witness.begun(), |begun| *begun == 2);
 
-    // Its agent stands still, and is given up before its lease is over for certain.
+    // Its agent stands still, and is given up before its lease is over for certain: its machine answers, for which people
+    // wait longer where they have said nothing else.
+    cluster.sh("settings set lost.closed=3s").ok();
     cluster.sh(&format!("node uncordon {node}")).ok();
     let agent = cluster.agent_pid(&other);
     signal(agent, Signal::STOP);

@@ -88,10 +88,8 @@ const LAYERS: [Layer; 19] = [
     layer("identity", MayUse::Only(&["protocol"])),
     layer("interfaces", MayUse::Only(&["protocol"])),
     layer("resource-graph", MayUse::Only(&["protocol"])),
-    layer(
-        "broker",
-        MayUse::Only(&["protocol", "resource-graph", "interfaces"]),
-    ),
+    // Agents link it: it knows rooms and not the graph.
+    layer("broker", MayUse::Only(&["protocol", "interfaces"])),
     layer(
         "orchestrator",
         MayUse::Only(&["protocol", "resource-graph", "interfaces"]),
@@ -106,7 +104,7 @@ const LAYERS: [Layer; 19] = [
             "orchestrator",
         ]),
     ),
-    layer("supervisor", MayUse::Only(&["protocol"])),
+    layer("supervisor", MayUse::Only(&["protocol", "broker"])),
     layer(
         "service",
         MayUse::Only(&["protocol", "supervisor", "interfaces"]),

@@ -18,6 +18,7 @@
 //! rewriting of sources, no configuration file beside `ratchet.txt`.
 
 mod bench;
+mod cases;
 mod ci;
 mod layers;
 mod licences;

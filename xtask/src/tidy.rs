@@ -10,7 +10,7 @@ mod texts;
 use std::path::Path;
 
 use crate::problem::{Problem, settle};
-use crate::{requirements, tree};
+use crate::{cases, requirements, tree};
 
 pub fn run(root: &Path) -> anyhow::Result<()> {
     let texts = tree::texts(root)?;
@@ -22,5 +22,6 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
     problems.extend(codes::check(&texts));
     problems.extend(manifests::check(&texts));
     problems.extend(requirements::check(&texts));
+    problems.extend(cases::check(&texts));
     settle("tidy", &problems, &rust_files::sizes(&texts))
 }

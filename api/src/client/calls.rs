@@ -16,8 +16,8 @@ use crate::routes::{self, Route, query};
 use crate::types::{
     Accepted, ApplyRequest, Asked as Question, BadPeer, CallAnswer, ChaosRequest, CheckAnswer,
     Collected, Configuration, Decision, Described, Done, Event, Graph, GraphProblem, Impact,
-    Instance, LogPage, Name, Node, Parked, Placement, PlacementSpec, PlacementVersion, Plan,
-    PlanRequest, Procedure, ReconfigureRequest, Resource, RollbackRequest, Rule, RuleSwitch,
+    Instance, LogPage, MoveRequest, Name, Node, Parked, Placement, PlacementSpec, PlacementVersion,
+    Plan, PlanRequest, Procedure, ReconfigureRequest, Resource, RollbackRequest, Rule, RuleSwitch,
     ServiceType, Settings, SettingsRequest, StartRequest, Station, StationRequest, Status,
     StatusAnswer, Supervisor, Version, WaitAnswer, WaitRequest, Why,
 };
@@ -389,6 +389,17 @@ impl Client {
             &Value::Null,
         )
         .await
+    }
+
+    pub async fn move_to(
+        &self,
+        node: &str,
+        placement: &str,
+        to: &str,
+    ) -> Result<Accepted, Problem> {
+        let path = routes::INSTANCE_MOVE.fill(&[node, placement]);
+        let to = to.to_owned();
+        self.post(&path, &MoveRequest { to }).await
     }
 
     pub async fn clear(&self, node: &str, placement: &str) -> Result<Accepted, Problem> {

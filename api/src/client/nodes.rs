@@ -9,6 +9,14 @@ use crate::problem::Problem;
 use crate::routes::{self, Method};
 use crate::types::{Accepted, CordonRequest, DrainRequest, LabelsRequest, MaintenanceRequest};
 
+/// What somebody works on.
+#[derive(Debug, Clone, Copy)]
+pub enum WorkedOn<'a> {
+    Node(&'a str),
+    Placement(&'a str),
+    EveryNode,
+}
+
 impl Client {
     pub async fn cordon(&self, node: &str, reason: &str) -> Result<Accepted, Problem> {
         let reason = reason.to_owned();
@@ -29,15 +37,23 @@ impl Client {
 
     pub async fn maintain(
         &self,
-        node: &str,
+        what: WorkedOn<'_>,
         request: &MaintenanceRequest,
     ) -> Result<Accepted, Problem> {
-        let path = routes::NODE_MAINTENANCE.fill(&[node]);
+        let path = match what {
+            WorkedOn::Node(node) => routes::NODE_MAINTENANCE.fill(&[node]),
+            WorkedOn::Placement(name) => routes::PLACEMENT_MAINTENANCE.fill(&[name]),
+            WorkedOn::EveryNode => routes::MAINTENANCE.path.to_owned(),
+        };
         self.post(&path, request).await
     }
 
-    pub async fn end_maintenance(&self, node: &str) -> Result<Accepted, Problem> {
-        let path = routes::NODE_MAINTENANCE_OVER.fill(&[node]);
+    pub async fn end_maintenance(&self, what: WorkedOn<'_>) -> Result<Accepted, Problem> {
+        let path = match what {
+            WorkedOn::Node(node) => routes::NODE_MAINTENANCE_OVER.fill(&[node]),
+            WorkedOn::Placement(name) => routes::PLACEMENT_MAINTENANCE_OVER.fill(&[name]),
+            WorkedOn::EveryNode => routes::MAINTENANCE_OVER.path.to_owned(),
+        };
         self.delete(&path).await
     }
 
@@ -57,6 +73,17 @@ impl Client {
         let reason = reason.to_owned();
         let path = routes::NODE_CONFIRM_DEAD.fill(&[node]);
         self.post(&path, &CordonRequest { reason }).await
+    }
+
+    pub async fn restart_node(
+        &self,
+        node: &str,
+        reason: &str,
+        force: bool,
+    ) -> Result<Accepted, Problem> {
+        let reason = reason.to_owned();
+        let path = routes::NODE_RESTART.fill(&[node]);
+        self.post(&path, &DrainRequest { reason, force }).await
     }
 
     pub async fn remove_node(&self, node: &str) -> Result<Accepted, Problem> {

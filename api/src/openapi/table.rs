@@ -11,7 +11,7 @@ use crate::types::{
     Accepted, ApplyRequest, Asked, BadPeer, CallAnswer, Certificate, Changed, ChaosRequest,
     CheckAnswer, Collected, Configuration, CordonRequest, Decision, Described, Done, DrainRequest,
     Event, Graph, GraphProblem, Group, GroupRequest, Identity, Impact, Instance, JoinRequest,
-    Joined, LabelsRequest, LogPage, MaintenanceRequest, Name, Node, Parked, Placement,
+    Joined, LabelsRequest, LogPage, MaintenanceRequest, MoveRequest, Name, Node, Parked, Placement,
     PlacementSpec, PlacementVersion, Plan, PlanRequest, Procedure, Ready, ReconfigureRequest,
     Resource, RevokeRequest, RollbackRequest, Rule, RuleSwitch, Secret, SecretRequest, ServiceType,
     Settings, SettingsRequest, StartRequest, Station, StationRequest, StationStops, Status,
@@ -121,6 +121,7 @@ spoken! {
     START (StartRequest) => One Accepted;
     INSTANCE_STOP => One Accepted;
     INSTANCE_RESTART => One Accepted;
+    INSTANCE_MOVE (MoveRequest) => One Accepted;
     INSTANCE_SAFE_START => One Accepted;
     INSTANCE_CLEAR => One Accepted;
     INSTANCE_CHECK => One CheckAnswer;
@@ -138,8 +139,13 @@ spoken! {
     NODE_UNCORDON => One Accepted;
     NODE_MAINTENANCE (MaintenanceRequest) => One Accepted;
     NODE_MAINTENANCE_OVER => One Accepted;
+    MAINTENANCE (MaintenanceRequest) => One Accepted;
+    MAINTENANCE_OVER => One Accepted;
+    PLACEMENT_MAINTENANCE (MaintenanceRequest) => One Accepted;
+    PLACEMENT_MAINTENANCE_OVER => One Accepted;
     NODE_LABELS (LabelsRequest) => One Accepted;
     NODE_CONFIRM_DEAD (CordonRequest) => One Accepted;
+    NODE_RESTART (DrainRequest) => One Accepted;
     NODE_REMOVE => One Accepted;
     RULE_DISABLE (RuleSwitch) => One Accepted;
     RULE_ENABLE => One Accepted;

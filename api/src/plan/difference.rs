@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_coordinator::PlacementWish;
+use mainstay_protocol::room::{Needs, Room};
 use mainstay_protocol::{NodeName, PlacementName};
 use mainstay_resource_graph::{
     ConfigHash, Count, DependsUntil, Key, Placement, RestartPolicy, Singleton, Strategy, Target,
@@ -11,7 +12,7 @@ use mainstay_resource_graph::{
 use serde_json::{Map, Value, json};
 
 use crate::shapes::{Path, duration_text};
-use crate::types::FieldChange;
+use crate::types::{ConstraintsSpec, FieldChange, NeedsSpec};
 
 /// The fields that differ, in the order of their paths. Lists are compared as a whole.
 pub fn difference(old: &Value, new: &Value) -> Vec<FieldChange> {
@@ -62,6 +63,8 @@ pub fn of_placement(view: &dyn View, placement: &Placement) -> Value {
     let mut value = fields(&wish.target, &wish.policy, &wish.depends_on, &wish.update);
     value["restart_group"] = json!(wish.restart_group);
     value["singleton"] = singleton(wish.singleton);
+    value["needs"] = needs(&wish.needs);
+    value["minimum"] = json!(wish.minimum);
     value["type"] = json!(placement.service_type);
     value["holds"] = json!(placement.holds);
     value["config"] = config(&wish.config);
@@ -74,6 +77,8 @@ pub fn of_wish(wish: &PlacementWish) -> Value {
     let mut value = fields(&wish.target, &wish.policy, &wish.depends_on, &wish.update);
     value["restart_group"] = json!(wish.restart_group);
     value["singleton"] = singleton(wish.singleton);
+    value["needs"] = needs(&wish.needs);
+    value["minimum"] = json!(wish.minimum);
     value["type"] = json!(wish.service_type);
     value["holds"] = json!(wish.holds);
     value["config"] = serde_json::from_str(&wish.config).unwrap_or_else(|_| json!({}));
@@ -91,6 +96,8 @@ pub fn said(wish: &Value) -> Vec<FieldChange> {
     );
     unsaid["restart_group"] = Value::Null;
     unsaid["singleton"] = Value::Null;
+    unsaid["needs"] = needs(&Needs::default());
+    unsaid["minimum"] = json!(0);
     unsaid["config"] = json!({});
     unsaid["config_on"] = json!({});
     unsaid["target"] = Value::Null;
@@ -106,8 +113,29 @@ pub fn said(wish: &Value) -> Vec<FieldChange> {
 fn singleton(wish: Option<Singleton>) -> Value {
     wish.map_or(
         Value::Null,
-        |one| json!({"lease": duration_text(one.lease_ms)}),
+        |one| json!({"lease": duration_text(one.lease_ms), "fenced": one.fenced}),
     )
+}
+
+fn needs(wish: &Needs) -> Value {
+    json!(NeedsSpec::of(wish))
+}
+
+/// What is not said of them is left out: most say none of it.
+fn so_many(wanted: &Count) -> Value {
+    let mut value = json!({"count": wanted.count, "all": wanted.on, "spread": wanted.spread});
+    if wanted.least != Room::NONE {
+        value["constraints"] = json!(ConstraintsSpec::of(wanted.least));
+    }
+    let others = [
+        ("affinity", &wanted.affinity),
+        ("anti_affinity", &wanted.anti_affinity),
+    ];
+    for (field, others) in others.into_iter().filter(|(_, others)| !others.is_empty()) {
+        let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+        value[field] = json!(others);
+    }
+    value
 }
 
 fn fields(
@@ -125,15 +153,16 @@ fn fields(
         "target": match target {
             Target::Nodes(nodes) => json!({"nodes": nodes}),
             Target::All(labels) => json!({"all": labels}),
-            Target::Count(Count { count, on, spread }) => {
-                json!({"count": count, "all": on, "spread": spread})
-            }
+            Target::Count(count) => so_many(count),
         },
         "policy": {
             "restart": policy.restart,
             "attempts": policy.attempts,
             "window": policy.window_ms.map(duration_text),
             "backoff": {"max": policy.backoff_max_ms.map(duration_text)},
+            "escalate": policy.escalate.as_str(),
+            "on_isolation": {"replace": policy.replace_isolated_ms.map(duration_text)},
+            "watched_from": policy.watched_from,
         },
         "depends_on": depends_on
             .iter()

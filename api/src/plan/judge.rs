@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mainstay_coordinator::{PlacementWish, lease};
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{InstanceKey, PlacementName};
-use mainstay_resource_graph::{Kind, Standing, Target, View, ViewExt, traverse};
+use mainstay_resource_graph::{Kind, Settings, Standing, Target, View, ViewExt, traverse};
 
 use super::read::{Placed, Wishes, flaw};
 use crate::shapes::Path;
@@ -47,6 +47,7 @@ impl Judge<'_> {
         self.existing();
         self.target();
         self.singleton();
+        self.company();
         self.dependencies();
     }
 
@@ -127,13 +128,28 @@ impl Judge<'_> {
         }
     }
 
+    /// As they shall be.
+    fn settings(&self) -> Settings {
+        let wished = self.wishes.settings.as_ref();
+        let now = || self.view.cluster().map(|cluster| cluster.settings);
+        wished
+            .map(|wish| wish.settings.clone())
+            .or_else(now)
+            .unwrap_or(Settings::LAN)
+    }
+
     fn singleton(&mut self) {
         let wish = self.wish();
         let declared = self.view.service_type(&wish.service_type);
         let (Some(singleton), Some(declared)) = (wish.singleton, declared) else {
             return;
         };
-        if let Err(refusal) = lease::sensible(&singleton, &wish.target, &declared.declaration) {
+        if let Err(refusal) = lease::sensible(
+            &singleton,
+            &wish.target,
+            &declared.declaration,
+            &self.settings(),
+        ) {
             self.tell(top("singleton"), refusal.text, Vec::new());
         }
     }
@@ -161,6 +177,39 @@ impl Judge<'_> {
         }
     }
 
+    /// Who it is to be beside, or apart from.
+    fn company(&mut self) {
+        let Some(count) = self.wish().target.count().cloned() else {
+            return;
+        };
+        let fields = ["affinity", "anti_affinity"].into_iter();
+        for (field, others) in fields.zip([&count.affinity, &count.anti_affinity]) {
+            for (index, other) in others.iter().enumerate() {
+                let path = top("target").field(field).index(index).field("placement");
+                let name = &other.placement;
+                if field == "affinity" && *name == self.wish().name {
+                    let why = "a placement cannot wait for itself; to keep its instances together, use all";
+                    self.tell(path, why, Vec::new());
+                } else if let Some((why, near)) = self.no_such_placement(name) {
+                    self.tell(path, why, near);
+                }
+            }
+        }
+    }
+
+    /// Neither wished for nor there.
+    fn no_such_placement(&self, name: &PlacementName) -> Option<(String, Vec<String>)> {
+        if self.wishes.placed(name).is_some() || self.view.placement(name).is_some() {
+            return None;
+        }
+        let known = self.wishes.placements.iter();
+        let mut names: Vec<String> = known.map(|placed| placed.wish.name.to_string()).collect();
+        names.extend(self.view.names(Kind::Placement));
+        let near = nearest(name.as_str(), names.iter().map(String::as_str));
+        let why = format!("the placement \"{name}\" is neither in the files nor in the cluster");
+        Some((why, near))
+    }
+
     fn dependencies(&mut self) {
         let names: Vec<PlacementName> = self.wish().depends_on.keys().cloned().collect();
         for on in names {
@@ -170,18 +219,11 @@ impl Judge<'_> {
             if self.wishes.placed(&on).is_some() {
                 continue;
             }
+            if let Some((why, near)) = self.no_such_placement(&on) {
+                self.tell(path, why, near);
+                continue;
+            }
             match there {
-                None => {
-                    let known = self.wishes.placements.iter();
-                    let mut names: Vec<String> =
-                        known.map(|placed| placed.wish.name.to_string()).collect();
-                    names.extend(self.view.names(Kind::Placement));
-                    let near = nearest(on.as_str(), names.iter().map(String::as_str));
-                    let why = format!(
-                        "the placement \"{on}\" is neither in the files nor in the cluster"
-                    );
-                    self.tell(path, why, near);
-                }
                 Some(found) if found.standing == Standing::Leaving => {
                     self.tell(path, format!("{on} is being deleted"), Vec::new());
                 }
@@ -189,7 +231,7 @@ impl Judge<'_> {
                     let why = format!("{on} is not in the files, and would be deleted by --prune");
                     self.tell(path, why, Vec::new());
                 }
-                Some(_) => {}
+                Some(_) | None => {}
             }
         }
         if let Some(circle) = circle(self.view, self.wishes, &self.wish().name) {

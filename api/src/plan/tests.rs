@@ -62,7 +62,7 @@ impl World {
         };
         world.cluster();
         world.node("n1", NodeState::Online, &["greeter", "noisy"]);
-        world.node("n2", NodeState::AgentDown, &["greeter", "noisy"]);
+        world.node("n2", NodeState::Suspect, &["greeter", "noisy"]);
         world.node("n3", NodeState::Online, &["noisy"]);
         world.service_type("greeter", Some("greeter"));
         world.service_type("noisy", None);
@@ -131,7 +131,9 @@ impl World {
             care: Default::default(),
             provides: provides.collect(),
             strays: BTreeMap::new(),
+            away: None,
             lost_at: None,
+            restart: None,
         };
         self.records
             .push((Key::Node(node(name)), Vertex::Node(record)));

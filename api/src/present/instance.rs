@@ -1,8 +1,9 @@
 //! Instances.
 
+use mainstay_coordinator::watching;
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::health::ProcessIdentity;
-use mainstay_resource_graph::{Key, Relation, Vertex, ViewExt};
+use mainstay_resource_graph::{Instance, Key, Relation, Vertex, ViewExt};
 use serde_json::Value;
 
 use super::{Present, json};
@@ -46,7 +47,22 @@ impl Present<'_> {
             uses: self.uses(key),
             // Its node's to say, not the graph's.
             usage: None,
+            watched_by: self.watched_by(key, instance),
         })
+    }
+
+    fn watched_by(&self, key: &InstanceKey, instance: &Instance) -> Vec<types::WatchedBy> {
+        let watchers = watching::watchers_of(self.view, key).into_iter();
+        let said = watchers.map(|node| {
+            let seen = instance.seen_from.get(&node);
+            types::WatchedBy {
+                answers: seen.map(|seen| seen.sight.is_of_it()),
+                says: seen.map(|seen| format!("{node} {}", seen.sight)),
+                since: seen.map(|seen| self.live.time(seen.at)),
+                supervisor: Key::Supervisor(node).to_string(),
+            }
+        });
+        said.collect()
     }
 
     fn uses(&self, key: &InstanceKey) -> Vec<String> {
@@ -103,6 +119,7 @@ mod tests {
             "placement",
             "uses",
             "usage",
+            "watched_by",
         ];
         wanted.sort_unstable();
         assert_eq!(keys, wanted);

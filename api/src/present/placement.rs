@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use mainstay_coordinator::candidates;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::report::RestartWhen;
-use mainstay_protocol::{Generation, InstanceKey, PlacementName, Timestamp};
+use mainstay_protocol::room::Room;
+use mainstay_protocol::{Generation, InstanceKey, NodeName, PlacementName, Timestamp};
 use mainstay_resource_graph::{
-    ConfigHash, Count, Desired, Instance, InstanceState, Key, Made, Placement, RestartPolicy,
-    Rollout, Singleton, Standing, Strategy, Target, Update, Vertex, ViewExt, Wish,
+    Beside, ConfigHash, Desired, Instance, InstanceState, Key, Made, Move, Placement,
+    RestartPolicy, Rollout, Singleton, Standing, Strategy, Target, Update, Vertex, ViewExt, Wish,
 };
 use serde_json::Value;
 
 use super::{Present, json};
-use crate::types::{self, SingletonSpec, Span};
+use crate::types::{self, BesideSpec, ConstraintsSpec, NeedsSpec, SingletonSpec, Span};
 
 impl Present<'_> {
     pub fn placement(&self, name: &PlacementName) -> Option<types::Placement> {
@@ -65,6 +66,14 @@ impl Present<'_> {
             update: shown.update,
             restart_group: shown.restart_group,
             singleton: shown.singleton,
+            needs: shown.needs,
+            minimum: shown.minimum,
+            moves: self.moves(placement),
+            maintenance: placement.maintenance.is_some(),
+            maintenance_until: placement
+                .maintenance
+                .as_ref()
+                .and_then(|on| Some(self.live.time(on.until?))),
             rollout: placement
                 .rollout
                 .as_ref()
@@ -75,6 +84,16 @@ impl Present<'_> {
                 .and_then(|past| past.dropped.clone()),
             waiting_on: waiting_on(&wanted),
         })
+    }
+
+    fn moves(&self, placement: &Placement) -> Vec<types::Move> {
+        let shown = |(from, one): (&NodeName, &Move)| types::Move {
+            from: from.to_string(),
+            to: one.to.to_string(),
+            by: one.by.clone(),
+            until: self.live.time(one.until),
+        };
+        placement.moves.iter().map(shown).collect()
     }
 
     /// Its wishes, the newest first.
@@ -140,6 +159,8 @@ impl Present<'_> {
             update: update(&wish.update),
             restart_group: wish.restart_group.as_ref().map(ToString::to_string),
             singleton: wish.singleton.as_ref().map(singleton),
+            needs: NeedsSpec::of(&wish.needs),
+            minimum: wish.minimum,
             dropped: None,
         }
     }
@@ -196,13 +217,23 @@ fn target(target: &Target) -> types::TargetSpec {
             all: Some(labels.clone()),
             ..nothing
         },
-        Target::Count(Count { count, on, spread }) => types::TargetSpec {
-            count: Some(*count),
+        Target::Count(wanted) => types::TargetSpec {
+            count: Some(wanted.count),
             // Every node is what nothing said means.
-            all: (!on.is_empty()).then(|| on.clone()),
-            spread: spread.clone(),
+            all: (!wanted.on.is_empty()).then(|| wanted.on.clone()),
+            spread: wanted.spread.clone(),
+            constraints: (wanted.least != Room::NONE).then(|| ConstraintsSpec::of(wanted.least)),
+            affinity: wanted.affinity.iter().map(beside).collect(),
+            anti_affinity: wanted.anti_affinity.iter().map(beside).collect(),
             ..nothing
         },
+    }
+}
+
+fn beside(other: &Beside) -> BesideSpec {
+    BesideSpec {
+        placement: other.placement.to_string(),
+        label: other.label.clone(),
     }
 }
 
@@ -222,7 +253,11 @@ fn policy(policy: &RestartPolicy) -> types::PolicySpec {
         backoff: types::BackoffSpec {
             max: policy.backoff_max_ms.map(types::Span::from_ms),
         },
-        escalate: Some("quarantine".to_owned()),
+        escalate: Some(policy.escalate.as_str().to_owned()),
+        on_isolation: types::IsolationSpec {
+            replace: policy.replace_isolated_ms.map(types::Span::from_ms),
+        },
+        watched_from: Some(policy.watched_from),
     }
 }
 
@@ -278,6 +313,7 @@ fn severity(state: &InstanceState) -> u8 {
 fn singleton(wish: &Singleton) -> SingletonSpec {
     SingletonSpec {
         lease: Some(Span::from_ms(wish.lease_ms)),
+        fenced: wish.fenced,
     }
 }
 
@@ -303,7 +339,10 @@ mod tests {
         assert_eq!(rival.waiting_on, ["web@n1"]);
         assert_eq!(
             serde_json::to_value(&rival.target).unwrap(),
-            serde_json::json!({"nodes": ["n1"], "all": null, "count": null, "spread": null})
+            serde_json::json!({
+                "nodes": ["n1"], "all": null, "count": null, "spread": null,
+                "constraints": null, "affinity": [], "anti_affinity": [],
+            })
         );
     }
 }

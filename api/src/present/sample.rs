@@ -91,6 +91,11 @@ impl Sample {
         &self.graph
     }
 
+    /// The same, read through another view.
+    pub fn over<'a>(&'a self, view: &'a dyn View) -> Present<'a> {
+        Present::new(view, &self.live)
+    }
+
     pub fn present(&self) -> Present<'_> {
         Present::new(&self.graph, &self.live)
     }
@@ -186,6 +191,7 @@ fn vertices() -> Vec<(Key, Vertex)> {
                 state: SupervisorState::Running,
                 incarnation: 2,
                 watches: 1,
+                seen: BTreeMap::new(),
             }),
         ),
         (
@@ -322,7 +328,9 @@ fn node() -> Node {
         },
         care: Default::default(),
         provides: BTreeMap::from([(greeter(), "1".to_owned())]),
+        away: None,
         lost_at: None,
+        restart: None,
         strays: BTreeMap::from([(
             placement_name("lost"),
             Stray {

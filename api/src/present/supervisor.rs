@@ -1,5 +1,7 @@
 //! Supervisors: parts of the runtime, one per node.
 
+use mainstay_coordinator::why::nobody_at_work;
+use mainstay_coordinator::{guarding, watching};
 use mainstay_protocol::NodeName;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_resource_graph::{Key, SupervisorState, Vertex, ViewExt};
@@ -23,10 +25,17 @@ impl Present<'_> {
             node: node.to_string(),
             state: supervisor.state.as_str().to_owned(),
             incarnation: supervisor.incarnation,
-            watches: watched.map(|key| key.to_string()).collect(),
-            watched_by: Vec::new(),
+            watches: watched
+                .chain(watching::watched_from(self.view, node))
+                .map(|key| key.to_string())
+                .collect(),
+            watched_by: guarding::guards_of(self.view, node)
+                .into_iter()
+                .map(|guard| Key::Supervisor(guard).to_string())
+                .collect(),
             reason: match supervisor.state {
                 SupervisorState::Running => None,
+                SupervisorState::Silent => Some(nobody_at_work()),
                 SupervisorState::Unknown => Some(
                     Reason::new(
                         code::NODE_AWAY,

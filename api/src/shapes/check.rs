@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use mainstay_broker as broker;
 use mainstay_protocol::limits;
 use mainstay_protocol::words::nearest;
 use schemars::JsonSchema;
@@ -10,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::duration::{duration, duration_text};
 use super::path::{On, Path};
-use super::shape::{Field, Of, Shape};
+use super::shape::{Of, Shape};
 
 /// One thing that is wrong with a specification, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -75,12 +76,6 @@ fn object(shape: &'static Shape, value: &Value, path: &Path, flaws: &mut Vec<Fla
         let at = path.field(name);
         match shape.field(name) {
             None => flaws.push(unknown(shape, name, at)),
-            Some(Field {
-                later: Some(with), ..
-            }) => {
-                let why = format!("\"{name}\" is not there yet; it comes with {with}");
-                flaws.push(Flaw::new(at, why).on_key());
-            }
             // A field that is null is one that is left out.
             Some(field) if value.is_null() && !field.required => {}
             Some(field) => of(&field.of, value, &at, flaws),
@@ -115,14 +110,8 @@ fn missing(shape: &'static Shape, fields: &Map<String, Value>, path: &Path, flaw
         if given == ["all", "count"] {
             given.remove(0);
         }
-        // One that comes later was told already; to ask for another beside it would confuse.
-        let later = shape
-            .fields
-            .iter()
-            .any(|field| field.later.is_some() && there(field.name));
         match given.as_slice() {
             [_] => {}
-            [] if later => {}
             [] => {
                 let why = format!("wants one of {}", group.join(", "));
                 flaws.push(Flaw::new(path.clone(), why));
@@ -146,15 +135,7 @@ fn of(of_: &Of, value: &Value, path: &Path, flaws: &mut Vec<Flaw>) {
             repeated(items, path, flaws);
             return;
         }
-        (Of::Words, Value::Array(words)) => {
-            for (index, word) in words.iter().enumerate() {
-                if !word.is_string() {
-                    let why = wrong_kind("wants a text", word);
-                    flaws.push(Flaw::new(path.index(index), why));
-                }
-            }
-            return;
-        }
+        (Of::Words, Value::Array(words)) => return self::words(words, path, flaws),
         (Of::Labels, Value::Object(labels)) => return self::labels(labels, path, flaws),
         (Of::Bool, Value::Bool(_)) | (Of::Free, Value::Object(_)) => None,
         (Of::Bool, Value::String(text)) => {
@@ -180,6 +161,9 @@ fn of(of_: &Of, value: &Value, path: &Path, flaws: &mut Vec<Flaw>) {
         (Of::Duration { .. }, Value::Number(number)) => flaw(format!(
             "wants a time with its unit: write {number}s or {number}ms"
         )),
+        (Of::Cores | Of::Bytes, Value::String(_) | Value::Number(_)) => {
+            amount(of_, value).and_then(flaw)
+        }
         (Of::OneOf(words), Value::String(text)) => {
             if words.contains(&text.as_str()) {
                 None
@@ -195,6 +179,8 @@ fn of(of_: &Of, value: &Value, path: &Path, flaws: &mut Vec<Flaw>) {
             | Of::Name(..)
             | Of::Count { .. }
             | Of::Duration { .. }
+            | Of::Cores
+            | Of::Bytes
             | Of::OneOf(_)
             | Of::List(_)
             | Of::Words
@@ -206,14 +192,29 @@ fn of(of_: &Of, value: &Value, path: &Path, flaws: &mut Vec<Flaw>) {
     flaws.extend(found);
 }
 
+/// What is wrong with a number of cores or bytes. Cores may stand without quotes: they have no unit.
+fn amount(of_: &Of, value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let read = match of_ {
+        Of::Cores => broker::millicores(&text),
+        _ => broker::bytes(&text),
+    };
+    read.err().map(|bad| bad.to_string())
+}
+
 /// The same thing twice in a list of names, or a dependency on one placement twice, is a slip of the pen.
 fn repeated(items: &[Value], path: &Path, flaws: &mut Vec<Flaw>) {
     let name = |item: &Value| match item {
         Value::String(text) => Some(text.clone()),
-        Value::Object(fields) => fields
-            .get("placement")
-            .and_then(Value::as_str)
-            .map(str::to_owned),
+        Value::Object(fields) => {
+            let text = |name: &str| fields.get(name).and_then(Value::as_str);
+            // Beside it by one label, and by another one.
+            let by = text("label").map(|label| format!(" by {label}"));
+            text("placement").map(|name| format!("{name}{}", by.unwrap_or_default()))
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
     };
     let names: Vec<Option<String>> = items.iter().map(name).collect();
@@ -228,6 +229,15 @@ fn repeated(items: &[Value], path: &Path, flaws: &mut Vec<Flaw>) {
                 path.index(index),
                 format!("\"{item}\" is there twice"),
             ));
+        }
+    }
+}
+
+fn words(words: &[Value], path: &Path, flaws: &mut Vec<Flaw>) {
+    for (index, word) in words.iter().enumerate() {
+        if !word.is_string() {
+            let why = wrong_kind("wants a text", word);
+            flaws.push(Flaw::new(path.index(index), why));
         }
     }
 }
@@ -350,7 +360,7 @@ mod tests {
             (
                 "target",
                 json!("n1"),
-                "wants an object with nodes, all, count, spread, and has the text \"n1\"",
+                "wants an object with nodes, all, count, spread, constraints, affinity, anti_affinity, and has the text \"n1\"",
             ),
             (
                 "target",
@@ -396,6 +406,32 @@ mod tests {
             ),
             ("depends_on", json!({"placement": "db"}), "wants a list"),
             ("singleton", json!({"lease": "2s"}), "3s"),
+        ] {
+            let told = with(field, value.clone());
+            assert_eq!(told.len(), 1, "{value}: {told:#?}");
+            assert!(told[0].contains(said), "{value}: {told:#?}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_told_with_what_was_written() {
+        for (field, value, said) in [
+            (
+                "needs",
+                json!({"memory": 512}),
+                "\"512\" is no number of bytes",
+            ),
+            (
+                "needs",
+                json!({"memory": "4gb"}),
+                "\"4gb\" is no number of bytes",
+            ),
+            (
+                "needs",
+                json!({"cores": "two"}),
+                "\"two\" is no number of cores",
+            ),
+            ("needs", json!({"ports": [0]}), "a number from 1 to 65535"),
         ] {
             let told = with(field, value.clone());
             assert_eq!(told.len(), 1, "{value}: {told:#?}");

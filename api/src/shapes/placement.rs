@@ -1,5 +1,6 @@
 //! The shape of a Placement.
 
+use mainstay_coordinator::guarding;
 use mainstay_protocol::{GroupName, NodeName, PlacementName, SlotName, TypeName, limits};
 
 use super::shape::{Field, Of, Shape};
@@ -39,9 +40,6 @@ fn label(text: &str) -> Result<(), String> {
         false => Ok(()),
     }
 }
-
-/// With what fields come that are not there yet.
-const WITH_MOVES: &str = "moves to other nodes";
 
 pub static PLACEMENT: Shape = Shape {
     name: "Placement",
@@ -105,6 +103,21 @@ pub static PLACEMENT: Shape = Shape {
             "several may run",
             "At most one in the cluster, whatever becomes of its node. It cannot be added or taken away later.",
         ),
+        Field::new(
+            "minimum",
+            Of::Count {
+                min: 0,
+                max: limits::PLACEMENT_COUNT_MAX as u64,
+            },
+            "0",
+            "So many must serve whatever anybody wants done: what would leave fewer is refused, or waits. Less than are wanted.",
+        ),
+        Field::new(
+            "needs",
+            Of::Object(&NEEDS),
+            "nothing",
+            "What each instance takes of its node: it starts only where so much is free, and nobody else is given it. It bounds nothing.",
+        ),
     ],
     one_of: &[],
 };
@@ -139,6 +152,24 @@ static TARGET: Shape = Shape {
             Of::Name("a label", label),
             "",
             "The label whose values `count` spreads over.",
+        ),
+        Field::new(
+            "constraints",
+            Of::Object(&CONSTRAINTS),
+            "",
+            "What a node must offer for `count` to choose it, whatever is taken of it.",
+        ),
+        Field::new(
+            "affinity",
+            Of::List(&Of::Object(&BESIDE)),
+            "[]",
+            "`count` chooses only nodes where an instance of each of these placements is.",
+        ),
+        Field::new(
+            "anti_affinity",
+            Of::List(&Of::Object(&BESIDE)),
+            "[]",
+            "`count` chooses only nodes where an instance of none of these placements is; its own may be among them.",
         ),
     ],
     one_of: &[&["nodes", "all", "count"]],
@@ -178,10 +209,26 @@ static POLICY: Shape = Shape {
             "setting backoff",
             "The pause before a further try.",
         ),
-        Field::later(
+        Field::new(
             "escalate",
-            WITH_MOVES,
-            "What follows when the attempts are used up: quarantine, or move.",
+            Of::OneOf(&["quarantine", "move"]),
+            "quarantine",
+            "What follows when the attempts are used up: it rests there, or, of `count`, another node is tried.",
+        ),
+        Field::new(
+            "on_isolation",
+            Of::Object(&ON_ISOLATION),
+            "it is left alone",
+            "What becomes of it on a node that lives and is cut off.",
+        ),
+        Field::new(
+            "watched_from",
+            Of::Count {
+                min: 0,
+                max: guarding::GUARDS_EACH as u64,
+            },
+            "0",
+            "So many other nodes Check it as well: one that none of them gets an answer from is Degraded, and not restarted.",
         ),
     ],
     one_of: &[],
@@ -198,6 +245,21 @@ static BACKOFF: Shape = Shape {
         },
         "setting backoff.max",
         "The longest pause between two tries; up to a quarter is added.",
+    )],
+    one_of: &[],
+};
+
+static ON_ISOLATION: Shape = Shape {
+    name: "on_isolation",
+    doc: "On a node that others see, and the station does not.",
+    fields: &[Field::new(
+        "replace",
+        Of::Duration {
+            min_ms: 1000,
+            max_ms: 7 * DAY_MS,
+        },
+        "never",
+        "After so long it is given up, and replaced where so many are wanted. It may run twice meanwhile.",
     )],
     one_of: &[],
 };
@@ -224,15 +286,73 @@ static DEPENDENCY: Shape = Shape {
 static SINGLETON: Shape = Shape {
     name: "singleton",
     doc: "At most one in the cluster: its node ends it when it has not been heard for so long.",
-    fields: &[Field::new(
-        "lease",
-        Of::Duration {
-            min_ms: limits::LEASE_MS_MIN,
-            max_ms: limits::LEASE_MS_MAX,
-        },
-        "5s",
-        "How long it goes on without being heard; another starts elsewhere when that is over, and the time its stop may take.",
-    )],
+    fields: &[
+        Field::new(
+            "lease",
+            Of::Duration {
+                min_ms: limits::LEASE_MS_MIN,
+                max_ms: limits::LEASE_MS_MAX,
+            },
+            "5s",
+            "How long it goes on without being heard; another starts elsewhere when that is over, and the time its stop may take.",
+        ),
+        Field::new(
+            "fenced",
+            Of::Bool,
+            "false",
+            "Another starts elsewhere only when the machine was switched off: by the setting host.fence, or by somebody who says so.",
+        ),
+    ],
+    one_of: &[],
+};
+
+static NEEDS: Shape = Shape {
+    name: "needs",
+    doc: "What an instance takes of its node.",
+    fields: &[
+        Field::new("cores", Of::Cores, "0", "Of its cores."),
+        Field::new("memory", Of::Bytes, "0", "Of its memory."),
+        Field::new("disk", Of::Bytes, "0", "Of its disk."),
+        Field::new(
+            "ports",
+            Of::List(&Of::Count {
+                min: 1,
+                max: 65_535,
+            }),
+            "[]",
+            "Numbers of ports that no other instance there needs.",
+        ),
+    ],
+    one_of: &[],
+};
+
+static CONSTRAINTS: Shape = Shape {
+    name: "constraints",
+    doc: "What a node must offer.",
+    fields: &[
+        Field::new("cores", Of::Cores, "0", "So many cores."),
+        Field::new("memory", Of::Bytes, "0", "So much memory."),
+        Field::new("disk", Of::Bytes, "0", "So much disk."),
+    ],
+    one_of: &[],
+};
+
+static BESIDE: Shape = Shape {
+    name: "affinity",
+    doc: "Where the instances of a placement are.",
+    fields: &[
+        Field::required(
+            "placement",
+            Of::Name("a placement's name", placement),
+            "The placement.",
+        ),
+        Field::new(
+            "label",
+            Of::Name("a label", label),
+            "each node is a place",
+            "Nodes with one value of this label are one place.",
+        ),
+    ],
     one_of: &[],
 };
 

@@ -74,7 +74,13 @@ pub static SETTINGS: Shape = Shape {
             "lost",
             Of::Object(&LOST),
             "",
-            "When nodes that stay away are given up.",
+            "When nodes that stay away are given up; a silence before comes on top.",
+        ),
+        Field::new(
+            "host",
+            Of::Object(&HOST),
+            KEPT,
+            "How machines are restarted, and switched off.",
         ),
     ],
     one_of: &[],
@@ -183,19 +189,61 @@ static LOST: Shape = Shape {
             "closed",
             time(1000, 7 * 24 * HOUR_MS),
             KEPT,
-            "One whose agent ended, after so long: its machine answers, and the agent may be back.",
+            "One whose machine answers, after so long: its agent may be back.",
+        ),
+        Field::new(
+            "unseen",
+            // Two looks: one alone gives nobody up.
+            time(
+                limits::LOOK_EVERY_MS + limits::LOOK_WITHIN_MS,
+                7 * 24 * HOUR_MS,
+            ),
+            KEPT,
+            "One that neither a station nor those who guard it see, after so long.",
         ),
         Field::new(
             "silent",
             time(1000, 7 * 24 * HOUR_MS),
             KEPT,
-            "One that fell silent, after so long; its silence comes on top.",
+            "One of which nobody could be asked, after so long.",
         ),
         Field::new(
             "brake",
             time(1000, 7 * 24 * HOUR_MS),
             KEPT,
             "While more than a third are away (more than one of five or fewer), none for so long.",
+        ),
+    ],
+    one_of: &[],
+};
+
+static HOST: Shape = Shape {
+    name: "host",
+    doc: "How machines are restarted, and switched off.",
+    fields: &[
+        Field::new(
+            "restart",
+            Of::Words,
+            KEPT,
+            "The command with which an agent restarts its own machine; none if it is empty.",
+        ),
+        Field::new(
+            "fence",
+            Of::Words,
+            KEPT,
+            "The one with which it switches another's off: `MAINSTAY_NODE`, or off and on. Done says that it was off.",
+        ),
+        Field::new(
+            "within",
+            time(1000, HOUR_MS),
+            KEPT,
+            "So long either may take.",
+        ),
+        Field::new(
+            "back",
+            time(1000, 24 * HOUR_MS),
+            KEPT,
+            "So long the machine may take to be back; what is to be off for certain is tried again so often.",
         ),
     ],
     one_of: &[],
@@ -230,6 +278,7 @@ pub struct Setting {
 enum Place {
     Count(fn(&mut Settings) -> &mut u32),
     Time(fn(&mut Settings) -> &mut u64),
+    Words(fn(&mut Settings) -> &mut Vec<String>),
 }
 
 macro_rules! settings {
@@ -259,8 +308,13 @@ settings! {
     "silence": Time silence_ms;
     "grace": Time grace_ms;
     "lost.closed": Time lost_closed_ms;
+    "lost.unseen": Time lost_unseen_ms;
     "lost.silent": Time lost_silent_ms;
     "lost.brake": Time brake_ms;
+    "host.restart": Words host_restart;
+    "host.fence": Words host_fence;
+    "host.within": Time host_within_ms;
+    "host.back": Time host_back_ms;
 }
 
 impl Setting {
@@ -270,6 +324,7 @@ impl Setting {
         match self.place {
             Place::Count(of) => Value::from(*of(&mut settings)),
             Place::Time(of) => Value::from(duration_text(*of(&mut settings))),
+            Place::Words(of) => Value::from(of(&mut settings).clone()),
         }
     }
 
@@ -284,6 +339,12 @@ impl Setting {
             Place::Time(of) => {
                 if let Some(ms) = value.as_str().and_then(|text| duration(text).ok()) {
                     *of(settings) = ms;
+                }
+            }
+            Place::Words(of) => {
+                if let Some(words) = value.as_array() {
+                    let words = words.iter().filter_map(Value::as_str);
+                    *of(settings) = words.map(str::to_owned).collect();
                 }
             }
         }
@@ -371,6 +432,21 @@ const CONTRADICTIONS: &[(&str, &str, &str)] = &[
         "check.interval",
         "a Check would begin before the last one is over",
     ),
+    (
+        "silence",
+        "grace",
+        "an agent that is well could be silent for so long after a change of leader",
+    ),
+    (
+        "lost.unseen",
+        "lost.silent",
+        "a node of which nobody could be asked would be given up before one that others do not see",
+    ),
+    (
+        "lost.silent",
+        "lost.closed",
+        "a node whose machine answers would be given up before one of which nobody hears",
+    ),
 ];
 
 fn milliseconds(setting: &Setting, settings: &Settings) -> u64 {
@@ -378,6 +454,7 @@ fn milliseconds(setting: &Setting, settings: &Settings) -> u64 {
     match setting.place {
         Place::Count(of) => u64::from(*of(&mut settings)),
         Place::Time(of) => *of(&mut settings),
+        Place::Words(_) => unreachable!("no contradiction is about words"),
     }
 }
 
@@ -395,7 +472,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_taken_back_and_changes_nothing() {
-        for settings in [Settings::LAN, Settings::DEV] {
+        for settings in [Settings::LAN, Settings::DEV, Settings::WAN] {
             let shown = shown(&settings);
             assert_eq!(changed(&Settings::LAN, &shown), Ok(settings));
         }

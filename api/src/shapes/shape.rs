@@ -19,8 +19,6 @@ pub struct Field {
     /// What stands where it is left out, in words.
     pub default: &'static str,
     pub doc: &'static str,
-    /// Known by name, not there yet: with what it comes.
-    pub later: Option<&'static str>,
 }
 
 /// What a field holds.
@@ -37,6 +35,10 @@ pub enum Of {
         min_ms: u64,
         max_ms: u64,
     },
+    /// Of a node's processors.
+    Cores,
+    /// Of memory or disk.
+    Bytes,
     OneOf(&'static [&'static str]),
     Object(&'static Shape),
     List(&'static Of),
@@ -56,7 +58,6 @@ impl Field {
             required: false,
             default,
             doc,
-            later: None,
         }
     }
 
@@ -67,18 +68,6 @@ impl Field {
             required: true,
             default: "",
             doc,
-            later: None,
-        }
-    }
-
-    pub const fn later(name: &'static str, with: &'static str, doc: &'static str) -> Self {
-        Self {
-            name,
-            of: Of::Free,
-            required: false,
-            default: "",
-            doc,
-            later: Some(with),
         }
     }
 }
@@ -91,6 +80,8 @@ impl Of {
             Self::Name(what, _) => (*what).to_owned(),
             Self::Count { min, max } => format!("a number from {min} to {max}"),
             Self::Duration { .. } => "a time such as 30s or 10m".to_owned(),
+            Self::Cores => "a number of cores such as 2, 0.5 or 500m".to_owned(),
+            Self::Bytes => "a number of bytes such as 512MiB or 4GiB".to_owned(),
             Self::OneOf(words) => words.join(" or "),
             Self::Object(shape) => format!("an object: {}", shape.names().join(", ")),
             Self::List(of) => format!("a list, each {}", of.words()),
@@ -106,13 +97,8 @@ impl Shape {
         self.fields.iter().find(|field| field.name == name)
     }
 
-    /// The fields that can be written today.
     pub fn names(&self) -> Vec<&'static str> {
-        self.fields
-            .iter()
-            .filter(|field| field.later.is_none())
-            .map(|field| field.name)
-            .collect()
+        self.fields.iter().map(|field| field.name).collect()
     }
 
     /// The field at the end of names with dots, through lists as if they were what is in them.
@@ -135,6 +121,8 @@ impl Shape {
             | Of::Name(..)
             | Of::Count { .. }
             | Of::Duration { .. }
+            | Of::Cores
+            | Of::Bytes
             | Of::OneOf(_)
             | Of::List(_)
             | Of::Words

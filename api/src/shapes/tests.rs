@@ -11,13 +11,6 @@ fn rows(shape: &'static Shape, above: &str, columns: fn(&Field) -> String, out: 
             true => field.name.to_owned(),
             false => format!("{above}.{}", field.name),
         };
-        if let Some(with) = field.later {
-            out.push_str(&format!(
-                "| `{path}` | {} Comes with {with}. | - |\n",
-                field.doc
-            ));
-            continue;
-        }
         let below = match field.of {
             Of::Object(shape) => Some(shape),
             Of::List(Of::Object(shape)) => Some(*shape),
@@ -25,6 +18,8 @@ fn rows(shape: &'static Shape, above: &str, columns: fn(&Field) -> String, out: 
             | Of::Name(..)
             | Of::Count { .. }
             | Of::Duration { .. }
+            | Of::Cores
+            | Of::Bytes
             | Of::OneOf(_)
             | Of::List(_)
             | Of::Words

@@ -90,6 +90,12 @@ pub struct ChaosRequest {
     pub reference: String,
     /// What is done to it.
     pub act: ChaosAct,
+    /// `delay`, `slow_disk`, `skew`: by so many milliseconds; a clock may also be slow.
+    #[serde(default)]
+    pub by_ms: Option<i64>,
+    /// `partition`: from the station alone; others still see it.
+    #[serde(default)]
+    pub from_station: bool,
 }
 
 /// How something is broken.
@@ -104,6 +110,33 @@ pub enum ChaosAct {
     Hang,
     /// It is told to end.
     Stop,
+    /// Nothing from it arrives any more, and nobody sees it.
+    Partition,
+    /// Everything between it and the station takes longer.
+    Delay,
+    /// Its disk takes longer for each sync.
+    SlowDisk,
+    /// Its clock is wrong.
+    Skew,
+    /// What was done to its way, its disk or its clock is over; `cluster` for all of it.
+    Heal,
+}
+
+impl ChaosAct {
+    /// As commands call it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Panic => "panic",
+            Self::Hang => "hang",
+            Self::Stop => "stop",
+            Self::Partition => "partition",
+            Self::Delay => "delay",
+            Self::SlowDisk => "slow-disk",
+            Self::Skew => "skew",
+            Self::Heal => "heal",
+        }
+    }
 }
 
 /// What was done at once, and is not kept.

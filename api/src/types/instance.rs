@@ -58,6 +58,21 @@ pub struct Instance {
     pub uses: Vec<String>,
     /// What it uses of its machine; null where it was not asked for, does not live, or its node did not say in time.
     pub usage: Option<Usage>,
+    /// Supervisors of other nodes that Check it as well, and what they say.
+    pub watched_by: Vec<WatchedBy>,
+}
+
+/// A supervisor of another node that Checks an instance, and what it says since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WatchedBy {
+    /// Which one.
+    pub supervisor: String,
+    /// Whether it gets an answer from it; null until it said so.
+    pub answers: Option<bool>,
+    /// What it sees, in words; null until it said so.
+    pub says: Option<String>,
+    /// Since when it says that.
+    pub since: Option<Time>,
 }
 
 /// What an instance uses of its machine, measured when it was asked for.

@@ -6,6 +6,7 @@ use mainstay_protocol::code::Reason;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::room::NodeRoom;
 use super::shapes::ReasonShape;
 use super::words::Stray;
 use crate::time::Time;
@@ -17,7 +18,8 @@ pub struct Node {
     pub name: String,
     /// Its identity: a machine that takes over a name is another.
     pub id: String,
-    /// Online; AgentDown when its agent has no session; Lost when nobody waits for it any longer.
+    /// Online; Suspect when it is not heard, and nobody has seen it yet; AgentDown when its machine answers; Isolated when
+    /// others see it; Lost when nobody waits for it any longer.
     pub state: String,
     /// What runs on it: agent, or agent+station.
     pub role: String,
@@ -37,6 +39,8 @@ pub struct Node {
     pub heard_ms: Option<u64>,
     /// How many instances it has, and how many are as wanted.
     pub instances: Counts,
+    /// What instances may take of it, and what they take.
+    pub room: NodeRoom,
     /// Why it is in this state; null where nothing is to be said.
     #[schemars(with = "Option<ReasonShape>")]
     pub reason: Option<Reason>,
@@ -44,6 +48,25 @@ pub struct Node {
     pub since: Time,
     /// What runs on it and no command started.
     pub strays: Vec<Stray>,
+    /// How its machine was restarted last, or is now; null where it never was.
+    pub restart: Option<HostRestart>,
+}
+
+/// A machine that is restarted by its owners' commands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HostRestart {
+    /// When somebody said so.
+    pub at: Time,
+    /// Who did.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// UnderWay; Back, Off (it was switched off, and is not back), GivenUp or Failed.
+    pub state: String,
+    /// What is done, or what came of it.
+    pub text: String,
+    /// When it is tried again by itself; null where it is not.
+    pub again: Option<Time>,
 }
 
 /// Why a node takes nothing new.
@@ -54,13 +77,13 @@ pub struct CordonRequest {
     pub reason: String,
 }
 
-/// Why a node is to be empty.
+/// Why a node is to be empty, or its machine restarted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DrainRequest {
     /// What others shall know about it.
     #[serde(default)]
     pub reason: String,
-    /// Also where nothing would be left of a placement.
+    /// Also where nothing, or too little, would be left of a placement.
     #[serde(default)]
     pub force: bool,
 }

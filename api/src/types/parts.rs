@@ -62,7 +62,7 @@ pub struct Name {
 pub struct Supervisor {
     /// The node it is on.
     pub node: String,
-    /// Running, or Unknown when its agent is not connected.
+    /// Running; Silent when those who guard it find nobody at work; Unknown when its agent is not connected.
     pub state: String,
     /// Number of its latest start.
     pub incarnation: u64,

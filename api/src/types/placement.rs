@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::room::NeedsSpec;
 use super::shapes::ReasonShape;
 use super::spec::{
     DependencySpec, PlacementSpec, PolicySpec, SingletonSpec, TargetSpec, UpdateSpec,
@@ -58,6 +59,16 @@ pub struct Placement {
     pub restart_group: Option<String>,
     /// That at most one runs in the whole cluster; null where several may.
     pub singleton: Option<SingletonSpec>,
+    /// What each instance takes of its node.
+    pub needs: NeedsSpec,
+    /// So many must serve whatever anybody wants done.
+    pub minimum: u32,
+    /// Instances that somebody moves.
+    pub moves: Vec<Move>,
+    /// Whether it is in maintenance: whatever happens to its instances is left as it is.
+    pub maintenance: bool,
+    /// When that ends by itself; null where nothing was said of that.
+    pub maintenance_until: Option<Time>,
     /// A changed configuration on its way to the instances.
     pub rollout: Option<Rollout>,
     /// Why the wish before this one was dropped, if it was no good.
@@ -65,6 +76,27 @@ pub struct Placement {
     pub rolled_back: Option<Reason>,
     /// What its blocked instances wait for, as references.
     pub waiting_on: Vec<String>,
+}
+
+/// An instance that ends on one node when another serves in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Move {
+    /// The node that it leaves.
+    pub from: String,
+    /// The node that it is to run on.
+    pub to: String,
+    /// Who asked for it.
+    pub by: String,
+    /// If it does not serve there by then, it stays.
+    pub until: Time,
+}
+
+/// Where an instance is to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MoveRequest {
+    /// A node.
+    pub to: String,
 }
 
 /// How far a changed configuration is.
@@ -110,6 +142,10 @@ pub struct PlacementVersion {
     pub restart_group: Option<String>,
     /// That at most one runs in the whole cluster; null where several may.
     pub singleton: Option<SingletonSpec>,
+    /// What each instance takes of its node.
+    pub needs: NeedsSpec,
+    /// So many were to serve whatever anybody wanted done.
+    pub minimum: u32,
     /// Why it was dropped, where it was no good.
     #[schemars(with = "Option<ReasonShape>")]
     pub dropped: Option<Reason>,
@@ -155,6 +191,8 @@ impl Placement {
             update: self.update.clone(),
             restart_group: self.restart_group.clone(),
             singleton: self.singleton.clone(),
+            needs: self.needs.clone(),
+            minimum: self.minimum,
         }
     }
 }

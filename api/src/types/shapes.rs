@@ -44,7 +44,7 @@ pub enum HealthShape {
 pub enum AnyShape {
     Cluster(Cluster),
     Station(Station),
-    Node(Node),
+    Node(Box<Node>),
     ServiceType(ServiceType),
     Placement(Box<Placement>),
     Instance(Box<Instance>),

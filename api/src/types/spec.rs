@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
 use super::plan::SettingsRequest;
+use super::room::{BesideSpec, ConstraintsSpec, NeedsSpec};
 
 /// A whole wish. What is left out has its default; a field that is not here is an error.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +44,12 @@ pub struct PlacementSpec {
     /// That at most one runs in the whole cluster.
     #[serde(default)]
     pub singleton: Option<SingletonSpec>,
+    /// What each instance takes of its node.
+    #[serde(default)]
+    pub needs: NeedsSpec,
+    /// So many must serve whatever anybody wants done.
+    #[serde(default)]
+    pub minimum: u32,
 }
 
 /// Exactly one of `nodes`, `all`, `count`; `all` may stand beside `count`.
@@ -61,6 +68,15 @@ pub struct TargetSpec {
     /// With `count`: the label whose values they are spread over.
     #[serde(default)]
     pub spread: Option<String>,
+    /// With `count`: what a node offers at least.
+    #[serde(default)]
+    pub constraints: Option<ConstraintsSpec>,
+    /// With `count`: only where an instance of each of these is.
+    #[serde(default)]
+    pub affinity: Vec<BesideSpec>,
+    /// With `count`: only where an instance of none of these is.
+    #[serde(default)]
+    pub anti_affinity: Vec<BesideSpec>,
 }
 
 /// What is null is as the type and the cluster's settings say.
@@ -79,9 +95,24 @@ pub struct PolicySpec {
     /// The waits between tries.
     #[serde(default)]
     pub backoff: BackoffSpec,
-    /// What follows when the attempts are used up: `quarantine`.
+    /// What follows when the attempts are used up: `quarantine`, or `move` to another node.
     #[serde(default)]
     pub escalate: Option<String>,
+    /// What becomes of it on a node that lives and is cut off.
+    #[serde(default)]
+    pub on_isolation: IsolationSpec,
+    /// So many other nodes Check each of its instances as well: 0 to 2; null is 0.
+    #[serde(default)]
+    pub watched_from: Option<u32>,
+}
+
+/// On a node that lives and is cut off.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IsolationSpec {
+    /// After so long it is given up, and replaced where so many are wanted; null: it is left alone.
+    #[serde(default)]
+    pub replace: Option<Span>,
 }
 
 /// The waits between tries.
@@ -129,6 +160,9 @@ pub struct SingletonSpec {
     /// How long the one that runs may go on without being heard; 5 s where nothing is said.
     #[serde(default)]
     pub lease: Option<Span>,
+    /// Whether another starts elsewhere only when the machine of a lost one was switched off (the setting `host.fence`).
+    #[serde(default)]
+    pub fenced: bool,
 }
 
 /// Changes that take effect together or not at all.

@@ -1,7 +1,9 @@
 //! Arguments of the commands that change something.
 
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
-use mainstay_protocol::{InstanceKey, NodeName, PlacementName, SlotName, TypeName};
+use mainstay_protocol::{InstanceKey, NodeName, PlacementName, SlotName, StationId, TypeName};
 use mainstay_resource_graph::Key;
 use serde_json::Value;
 
@@ -127,6 +129,24 @@ pub struct ChangeArguments {
 
 #[derive(Debug, Args)]
 #[command(
+    after_help = "It ends where it is when the other serves; if that does not in time, it stays. Of a singleton it ends first.\n\
+                  Refused with 10 where its node is away, or one is on the other node already.\n\n\
+                  Example:\n  mainstay move web@n1 --to n2"
+)]
+pub struct MoveArguments {
+    /// PLACEMENT@NODE
+    #[arg(value_name = "REF", value_parser = values::instance)]
+    pub instance: InstanceKey,
+    /// The node it is to run on
+    #[arg(long, value_name = "NODE", value_parser = values::node)]
+    pub to: NodeName,
+    /// Return once it is decided
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
     after_help = "Refused with 10 while another placement depends on it.\n\n\
                   Examples:\n  mainstay delete greeter\n  mainstay delete placement/greeter --no-wait\n  \
                   mainstay delete -f deploy/"
@@ -208,6 +228,75 @@ pub enum ChaosCommand {
     /// Let it end cleanly, as if by itself
     #[command(after_help = "Example:\n  mainstay chaos stop greeter@n2")]
     Stop(BreakArguments),
+    /// Cut a node off: from everybody, or from the station alone
+    #[command(
+        after_help = "Examples:\n  mainstay chaos partition node/n2\n  mainstay chaos partition node/n2 --from-station\n  mainstay chaos heal node/n2"
+    )]
+    Partition {
+        #[arg(value_name = "NODE", value_parser = values::node)]
+        node: NodeName,
+        /// Others still see it
+        #[arg(long)]
+        from_station: bool,
+        #[command(flatten)]
+        meant: Meant,
+    },
+    /// Have what goes to a node, and comes from it, take longer
+    #[command(after_help = "Example:\n  mainstay chaos delay node/n2 --by 500ms")]
+    Delay {
+        #[arg(value_name = "NODE", value_parser = values::node)]
+        node: NodeName,
+        /// By how much
+        #[arg(long, value_name = "TIME", value_parser = values::duration)]
+        by: Duration,
+        #[command(flatten)]
+        meant: Meant,
+    },
+    /// Have a station's disk take longer for each sync
+    #[command(after_help = "Example:\n  mainstay chaos slow-disk station/s1 --by 200ms")]
+    SlowDisk {
+        #[arg(value_name = "STATION", value_parser = values::station)]
+        station: StationId,
+        /// By how much
+        #[arg(long, value_name = "TIME", value_parser = values::duration)]
+        by: Duration,
+        #[command(flatten)]
+        meant: Meant,
+    },
+    /// Have a station's clock be wrong
+    #[command(
+        after_help = "Examples:\n  mainstay chaos skew station/s1 --by 1h\n  mainstay chaos skew station/s1 --by 1h --back"
+    )]
+    Skew {
+        #[arg(value_name = "STATION", value_parser = values::station)]
+        station: StationId,
+        /// By how much
+        #[arg(long, value_name = "TIME", value_parser = values::duration)]
+        by: Duration,
+        /// It is slow, not fast
+        #[arg(long)]
+        back: bool,
+        #[command(flatten)]
+        meant: Meant,
+    },
+    /// Make good what was done to a node's way, a station's disk or its clock
+    #[command(
+        after_help = "Examples:\n  mainstay chaos heal node/n2\n  mainstay chaos heal cluster"
+    )]
+    Heal {
+        /// node/NODE, station/ID, or cluster for all of it
+        #[arg(value_name = "WHAT", value_parser = values::healable)]
+        what: Key,
+        #[command(flatten)]
+        meant: Meant,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Meant {
+    /// Also where the cluster is not a dev cluster
+    #[arg(long)]
+    pub i_mean_it: bool,
 }
 
 #[derive(Debug, Args)]
@@ -215,9 +304,8 @@ pub struct BreakArguments {
     /// PLACEMENT@NODE, supervisor/NODE, node/NODE for its agent, or station/ID
     #[arg(value_name = "REF", value_parser = values::breakable)]
     pub reference: Key,
-    /// Also where the cluster is not a dev cluster
-    #[arg(long)]
-    pub i_mean_it: bool,
+    #[command(flatten)]
+    pub meant: Meant,
 }
 
 impl StartArguments {

@@ -131,7 +131,7 @@ pub struct StationRunArguments {
     /// The node it runs on, if its machine is one
     #[arg(long, value_name = "NAME")]
     pub node: Option<NodeName>,
-    /// The timers of a new cluster: lan or dev
+    /// The timers of a new cluster: lan, wan or dev
     #[arg(
         long,
         value_name = "PROFILE",
@@ -151,6 +151,7 @@ pub struct StationRunArguments {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ProfileName {
     Lan,
+    Wan,
     Dev,
 }
 
@@ -158,6 +159,7 @@ impl From<ProfileName> for Profile {
     fn from(name: ProfileName) -> Self {
         match name {
             ProfileName::Lan => Self::Lan,
+            ProfileName::Wan => Self::Wan,
             ProfileName::Dev => Self::Dev,
         }
     }

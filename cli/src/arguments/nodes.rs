@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use mainstay_protocol::NodeName;
+use mainstay_resource_graph::Key;
 
 use super::values;
 
@@ -59,6 +60,26 @@ pub enum NodeCommand {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+    },
+    /// Restart the machine of a node: through its agent, then another's, then give it up
+    #[command(
+        after_help = "By the commands host.restart and host.fence (mainstay settings get). 9 if it is not back.\n\n\
+                      Examples:\n  mainstay settings set host.restart='[\"/usr/bin/systemctl\",\"reboot\"]'\n  mainstay node restart n2 --reason 'it hangs'"
+    )]
+    Restart {
+        #[arg(value_name = "NODE", value_parser = values::node)]
+        node: NodeName,
+        #[command(flatten)]
+        reason: Reason,
+        /// Also where too little would be left meanwhile
+        #[arg(long)]
+        force: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Return once it is decided
+        #[arg(long)]
+        no_wait: bool,
     },
     /// Take a node out of the cluster for good; its agent must have ended
     #[command(
@@ -119,26 +140,28 @@ pub struct MaintenanceArguments {
 
 #[derive(Debug, Subcommand)]
 pub enum MaintenanceCommand {
-    /// Leave whatever happens on a node as it is: nothing is started, restarted or told as a problem
-    #[command(
-        after_help = "Example:\n  mainstay maintenance on node/n2 --for 30m --reason 'a new disk'"
-    )]
+    /// Leave whatever happens there as it is: nothing is started, restarted or told as a problem
+    #[command(after_help = "Of all nodes that are there now: cluster.\n\n\
+                      Examples:\n  mainstay maintenance on node/n2 --for 30m --reason 'a new disk'\n  \
+                      mainstay maintenance on web --for 5m\n  mainstay maintenance on cluster --for 1h --reason 'a new switch'")]
     On {
-        /// node/NODE
-        #[arg(value_name = "NODE", value_parser = values::node)]
-        node: NodeName,
+        /// node/NODE, a placement, or cluster
+        #[arg(value_name = "WHERE", value_parser = values::worked_on)]
+        of: Key,
         /// It ends by itself after so long; else with `maintenance off`
         #[arg(long = "for", value_name = "TIME", value_parser = values::duration)]
         within: Option<Duration>,
         #[command(flatten)]
         reason: Reason,
     },
-    /// Judge what is on a node again
-    #[command(after_help = "Example:\n  mainstay maintenance off node/n2")]
+    /// Judge what is there again
+    #[command(
+        after_help = "Examples:\n  mainstay maintenance off node/n2\n  mainstay maintenance off cluster"
+    )]
     Off {
-        /// node/NODE
-        #[arg(value_name = "NODE", value_parser = values::node)]
-        node: NodeName,
+        /// node/NODE, a placement, or cluster
+        #[arg(value_name = "WHERE", value_parser = values::worked_on)]
+        of: Key,
     },
 }
 
@@ -155,6 +178,7 @@ impl NodeCommand {
             Self::Uncordon { nodes } => format!("uncordon {}", all(nodes)),
             Self::Label { node, .. } => format!("label {node}"),
             Self::ConfirmDead { node, .. } => format!("say that {node} is dead"),
+            Self::Restart { node, .. } => format!("restart the machine of {node}"),
             Self::Remove { node, .. } => format!("remove {node}"),
         }
     }
@@ -163,8 +187,8 @@ impl NodeCommand {
 impl MaintenanceCommand {
     pub(super) fn told(&self) -> String {
         match self {
-            Self::On { node, .. } => format!("take {node} into maintenance"),
-            Self::Off { node } => format!("end the maintenance of {node}"),
+            Self::On { of, .. } => format!("take {of} into maintenance"),
+            Self::Off { of } => format!("end the maintenance of {of}"),
         }
     }
 }

@@ -82,6 +82,18 @@ pub fn instance(text: &str) -> Result<mainstay_protocol::InstanceKey, String> {
     }
 }
 
+/// What somebody can work on: a node, a placement, or all nodes.
+pub fn worked_on(text: &str) -> Result<Key, String> {
+    let key = reference(text)?;
+    match key.kind() {
+        Kind::Node | Kind::Placement | Kind::Cluster => Ok(key),
+        other => Err(format!(
+            "\"{text}\" is a {}; write node/NODE, a placement, or cluster",
+            other.as_str()
+        )),
+    }
+}
+
 /// What chaos can break: an instance, a node's supervisor, a node's agent, a station.
 pub fn breakable(text: &str) -> Result<Key, String> {
     let key = reference(text)?;
@@ -92,6 +104,18 @@ pub fn breakable(text: &str) -> Result<Key, String> {
         )),
         other => Err(format!(
             "\"{text}\" is a {}; write PLACEMENT@NODE, supervisor/NODE, node/NODE or station/ID",
+            other.as_str()
+        )),
+    }
+}
+
+/// What chaos broke and can make good: a node's way, a station's disk and clock, or all of it.
+pub fn healable(text: &str) -> Result<Key, String> {
+    let key = reference(text)?;
+    match key.kind() {
+        Kind::Node | Kind::Station | Kind::Cluster => Ok(key),
+        other => Err(format!(
+            "\"{text}\" is a {}; write node/NODE, station/ID or cluster",
             other.as_str()
         )),
     }

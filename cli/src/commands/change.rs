@@ -12,7 +12,7 @@ use mainstay_resource_graph::Key;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::arguments::ChangeArguments;
+use crate::arguments::{ChangeArguments, MoveArguments};
 use crate::commands::{decisions, several, why};
 use crate::console::Volume;
 use crate::outcome::{Outcome, four_lines, worst};
@@ -88,6 +88,71 @@ pub async fn run(app: &mut App<'_>, change: Change, arguments: &ChangeArguments)
         }
     }
     let rows = settle(app, &client, &settling, targets).await;
+    show(app, &client, rows).await
+}
+
+/// The other comes up, then the first is gone; where the other does not, the first is still there, and that is said.
+pub async fn move_to(app: &mut App<'_>, arguments: &MoveArguments) -> Outcome {
+    let client = app.client().await?;
+    let key = &arguments.instance;
+    let (node, placement, to) = (
+        key.node.as_str(),
+        key.placement.as_str(),
+        arguments.to.as_str(),
+    );
+    let what = format!("move {key} to {to}");
+    let accepted = client.move_to(node, placement, to).await;
+    let accepted = accepted.map_err(|problem| unanswered(problem, &what, &key.to_string()))?;
+    app.console.say(&accepted.text);
+    let there = format!("{placement}@{to}");
+    if arguments.no_wait {
+        return show(
+            app,
+            &client,
+            vec![row(&client, there, Ok(accepted), Ok(Vec::new())).await],
+        )
+        .await;
+    }
+    let until = Instant::now() + app.wait_timeout();
+    while client
+        .placement(placement)
+        .await?
+        .moves
+        .iter()
+        .any(|one| one.from == node)
+    {
+        if Instant::now() >= until {
+            let why = "it is not over in time, and goes on";
+            return Err(
+                Problem::new(code::TIMEOUT, what, why).to_do(format!("mainstay why {there}"))
+            );
+        }
+        tokio::time::sleep(PROGRESS).await;
+    }
+    // It was taken back where the first is still wanted.
+    let is_wanted = |one: Option<Instance>| one.is_some_and(|one| one.desired == "Running");
+    let stays = is_wanted(now(&client, &key.to_string()).await);
+    if stays || !is_wanted(now(&client, &there).await) {
+        let why = format!("{there} did not serve, and {key} is wanted where it was");
+        return Err(Problem::new(code::MOVE_FAILED, what, why)
+            .to_do(format!("mainstay decisions placement/{placement}")));
+    }
+    let settling = |until| Settling {
+        until,
+        unless_blocked: false,
+        wait: true,
+        unchanged: true,
+    };
+    let one = |reference: String| {
+        // It is decided already.
+        let one = Accepted {
+            revision: 0,
+            ..accepted.clone()
+        };
+        vec![(reference, Ok(one))]
+    };
+    let mut rows = settle(app, &client, &settling(Until::Running), one(there)).await;
+    rows.extend(settle(app, &client, &settling(Until::Gone), one(key.to_string())).await);
     show(app, &client, rows).await
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mainstay_api::client::{DecisionFilter, EventFilter};
 use mainstay_api::types::{
     Asked, Collected, Configuration, Decision, Described, Event, Instance, Name, Node, Placement,
-    Procedure, Reason, Resource, ServiceType, Station, Supervisor, Usage,
+    Procedure, Reason, Resource, ServiceType, Station, Supervisor, Usage, WatchedBy,
 };
 use mainstay_api::{Client, Exit, Problem};
 use serde::de::DeserializeOwned;
@@ -171,6 +171,13 @@ fn folded(described: &Described) -> Value {
     {
         *usage = Value::String(usage_line(&known));
     }
+    if let Some(watched_by) = value.get_mut("watched_by").and_then(Value::as_array_mut) {
+        for watcher in watched_by {
+            if let Ok(known) = WatchedBy::deserialize(&*watcher) {
+                *watcher = Value::String(watcher_line(&known));
+            }
+        }
+    }
     if described.kind != "type" {
         return value;
     }
@@ -184,6 +191,15 @@ fn folded(described: &Described) -> Value {
         *schema = Value::String(schema_line("", schema));
     }
     value
+}
+
+/// `supervisor/n2: n2 is told that it is ok (for 3s)`.
+fn watcher_line(watcher: &WatchedBy) -> String {
+    let supervisor = &watcher.supervisor;
+    match (&watcher.says, watcher.since) {
+        (Some(says), Some(since)) => format!("{supervisor}: {says} (for {})", age_of(since)),
+        (_, _) => format!("{supervisor}: has said nothing yet"),
+    }
 }
 
 fn reason_line(reason: &Value) -> Option<String> {
@@ -251,7 +267,7 @@ fn key_text(key: &str, schema: &Value, required: &[&str]) -> String {
 }
 
 /// The order in which people want to read a resource: what it is, how it is, what it is made of.
-const ORDER: [&str; 30] = [
+const ORDER: [&str; 31] = [
     "ref",
     "name",
     "hash",
@@ -280,6 +296,7 @@ const ORDER: [&str; 30] = [
     "holder",
     "waiting",
     "watches",
+    "watched_by",
     "config",
     "config_wanted",
 ];

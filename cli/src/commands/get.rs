@@ -369,13 +369,14 @@ fn node_table(rows: &[Node]) -> Table {
         "FOR",
         "BUILD",
         "LABELS",
+        "ROOM TAKEN",
         "SCHEDULABLE",
         "MAINTENANCE",
         "ADDRESS",
         "ID",
         "REASON",
     ])
-    .wide_only(&["LABELS", "SCHEDULABLE", "MAINTENANCE", "ID"]);
+    .wide_only(&["LABELS", "ROOM TAKEN", "SCHEDULABLE", "MAINTENANCE", "ID"]);
     for one in rows {
         table.row(vec![
             Cell::new(&one.name),
@@ -386,6 +387,7 @@ fn node_table(rows: &[Node]) -> Table {
             Cell::new(age_of(one.since)),
             Cell::new(&one.build),
             Cell::new(labels_cell(&one.labels)),
+            Cell::new(one.room.to_string()),
             Cell::new(yes(one.schedulable)),
             Cell::new(yes(one.maintenance)),
             Cell::new(one.address.as_deref().unwrap_or_default()),

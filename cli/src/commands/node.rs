@@ -1,9 +1,13 @@
 //! `node` and `maintenance`: what people say of nodes.
 
+use std::time::{Duration, Instant};
+
+use mainstay_api::client::WorkedOn;
 use mainstay_api::types::{Accepted, MaintenanceRequest, Until};
 use mainstay_api::{Client, Exit, Problem};
 use mainstay_protocol::NodeName;
 use mainstay_protocol::code::{self, Reason};
+use mainstay_resource_graph::Key;
 
 use super::change::{Settling, settle, show};
 use crate::app::App;
@@ -12,6 +16,9 @@ use crate::arguments::{
 };
 use crate::commands::confirm;
 use crate::outcome::Outcome;
+
+/// So often it is looked at how far a restart is.
+const LOOK: Duration = Duration::from_millis(500);
 
 pub async fn run(app: &mut App<'_>, arguments: NodeArguments) -> Outcome {
     let client = app.client().await?;
@@ -46,6 +53,25 @@ pub async fn run(app: &mut App<'_>, arguments: NodeArguments) -> Outcome {
             let dead = client.confirm_dead(node.as_str(), &reason.text).await;
             accept(app, &node, dead)?;
         }
+        NodeCommand::Restart {
+            node,
+            reason,
+            force,
+            yes,
+            no_wait,
+        } => {
+            let question = format!("everything on {node} ends with its machine; restart it?");
+            if !yes && !confirm::confirmed(app, &question) {
+                app.console.say("nothing was restarted");
+                return Ok(Exit::Ok);
+            }
+            let node = node.as_str();
+            let accepted = client.restart_node(node, &reason.text, force).await?;
+            return match no_wait {
+                true => told(app, &format!("node/{node}"), Ok(accepted)),
+                false => restarted(app, &client, node, accepted).await,
+            };
+        }
         NodeCommand::Remove { node, yes } => {
             let question = format!("what may still run on {node} is nobody's then; remove it?");
             if !yes && !confirm::confirmed(app, &question) {
@@ -61,27 +87,82 @@ pub async fn run(app: &mut App<'_>, arguments: NodeArguments) -> Outcome {
 pub async fn maintenance(app: &mut App<'_>, arguments: MaintenanceArguments) -> Outcome {
     let client = app.client().await?;
     match arguments.command {
-        MaintenanceCommand::On {
-            node,
-            within,
-            reason,
-        } => {
+        MaintenanceCommand::On { of, within, reason } => {
             let for_ms = within.map(|within| u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
             let reason = reason.text;
             let request = MaintenanceRequest { reason, for_ms };
-            accept(app, &node, client.maintain(node.as_str(), &request).await)
+            let answer = client.maintain(worked_on(&of)?, &request).await;
+            told(app, &of.to_string(), answer)
         }
-        MaintenanceCommand::Off { node } => {
-            accept(app, &node, client.end_maintenance(node.as_str()).await)
+        MaintenanceCommand::Off { of } => {
+            let answer = client.end_maintenance(worked_on(&of)?).await;
+            told(app, &of.to_string(), answer)
+        }
+    }
+}
+
+fn worked_on(of: &Key) -> Result<WorkedOn<'_>, Problem> {
+    match of {
+        Key::Node(node) => Ok(WorkedOn::Node(node.as_str())),
+        Key::Placement(name) => Ok(WorkedOn::Placement(name.as_str())),
+        Key::Cluster => Ok(WorkedOn::EveryNode),
+        other => {
+            let what = format!("maintenance of {other}");
+            let why = "nobody works on that: write node/NODE, a placement, or cluster";
+            Err(Problem::new(code::BAD_REQUEST, what, why))
         }
     }
 }
 
 fn accept(app: &mut App<'_>, node: &NodeName, answer: Result<Accepted, Problem>) -> Outcome {
+    told(app, &format!("node/{node}"), answer)
+}
+
+fn told(app: &mut App<'_>, reference: &str, answer: Result<Accepted, Problem>) -> Outcome {
     let accepted = answer?;
-    let references = [format!("node/{node}")];
+    let references = [reference.to_owned()];
     app.console.done(&accepted, &references, &accepted.text)?;
     Ok(Exit::Ok)
+}
+
+/// Until it is back, or nobody can do more.
+async fn restarted(app: &mut App<'_>, client: &Client, node: &str, accepted: Accepted) -> Outcome {
+    app.console.say(&accepted.text);
+    let what = format!("restart the machine of {node}");
+    let until = Instant::now() + app.wait_timeout();
+    let mut said = String::new();
+    loop {
+        let restart = client.node(node).await?.restart;
+        let Some(restart) = restart else {
+            let why = "nothing is known of it any more: the node was removed, or is another one";
+            return Err(Problem::new(code::NOT_FOUND, what, why));
+        };
+        match restart.state.as_str() {
+            "UnderWay" if Instant::now() >= until => {
+                let why = format!("it is not over in time, and goes on: {}", restart.text);
+                return Err(Problem::new(code::TIMEOUT, what, why)
+                    .to_do(format!("mainstay describe node/{node}")));
+            }
+            "UnderWay" => {
+                if restart.text != said {
+                    said.clone_from(&restart.text);
+                    app.console.say(&said);
+                }
+            }
+            "Back" => {
+                let accepted = Accepted {
+                    text: restart.text.clone(),
+                    ..accepted
+                };
+                return told(app, &format!("node/{node}"), Ok(accepted));
+            }
+            _ => {
+                return Err(Problem::new(code::HOST_NOT_RESTARTED, what, restart.text)
+                    .to_do(format!("mainstay decisions node/{node}")));
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// One node after the other: what the next one may lose depends on what the one before has lost.

@@ -291,6 +291,8 @@ fn also_changed(before: &PlacementVersion, version: &PlacementVersion) -> String
             "update": version.update,
             "restart_group": version.restart_group,
             "singleton": version.singleton,
+            "needs": version.needs,
+            "minimum": version.minimum,
         })
     };
     let changes = difference(&wish(before), &wish(version));

@@ -7,8 +7,10 @@ use std::time::Duration;
 use mainstay_coordinator::Event;
 use mainstay_protocol::health::{Evidence, FailureKind, Health};
 use mainstay_protocol::report::{
-    Numbered, Presence, Report, Reports, RestartWhen, SysInfo, TypeDeclaration,
+    DigestEntry, LiveInstance, LiveState, NodeUp, Numbered, Presence, Report, Reports, RestartWhen,
+    SysInfo, TypeDeclaration,
 };
+use mainstay_protocol::room::Room;
 use mainstay_protocol::{
     AgentRunId, BootId, Epoch, Incarnation, InstanceKey, Leadership, NodeEpoch, NodeId, NodeName,
     PlacementName, Revision, Sequence, SlotName, Term, Timestamp, TypeName, limits,
@@ -99,29 +101,15 @@ fn incarnation() -> Incarnation {
 impl Cluster {
     /// `size` running instances, a hundred on each node, each of a placement on all of ten nodes.
     fn of(size: usize) -> Self {
-        let mut parts = Parts::default();
-        parts.put(
-            Key::Configuration(config()),
-            Vertex::Configuration(Configuration {
-                json: "{}".to_owned(),
-            }),
-        );
-        parts.put(
-            Key::Type(service_type()),
-            Vertex::Type(ServiceType {
-                declaration: declaration(),
-            }),
-        );
+        let mut parts = Parts::common();
         for number in 0..size.div_ceil(PER_NODE) {
-            parts.node(number);
+            parts.node(number, SysInfo::default());
         }
         for number in 0..size {
-            parts.instance(number);
+            parts.instance(number / PER_NODE, number);
         }
-        let graph =
-            Graph::from_parts(Revision(1), parts.records, parts.edges).expect("it is closed");
         Self {
-            graph,
+            graph: parts.graph(),
             instances: size,
             failures: 0,
             sequences: BTreeMap::new(),
@@ -142,7 +130,7 @@ impl Cluster {
     }
 
     fn failure_of(&mut self, number: usize) -> Event {
-        let (node, key) = place(number);
+        let (node, key) = place(number / PER_NODE, number);
         let sequence = self.sequences.entry(number / PER_NODE).or_default();
         *sequence += 1;
         let report = Report::Failed {
@@ -186,17 +174,83 @@ pub fn wave(size: usize) -> (Graph, Vec<Event>) {
     (cluster.graph, events)
 }
 
-fn place(number: usize) -> (NodeName, InstanceKey) {
-    let node = node_name(number / PER_NODE);
+/// So many running instances on each of so many nodes, each of a placement of its own.
+#[allow(dead_code, reason = "only the large one uses it")]
+pub fn even(nodes: usize, each: usize) -> Graph {
+    let mut parts = Parts::common();
+    for number in 0..nodes {
+        parts.node(number, SysInfo::default());
+        for one in 0..each {
+            parts.instance(number, number * each + one);
+        }
+    }
+    parts.graph()
+}
+
+/// The agent of such a node introduces itself: all that the graph has of it runs.
+#[allow(dead_code, reason = "only the large one uses it")]
+pub fn node_up(number: usize, each: usize) -> NodeUp {
+    let id = uuid::Uuid::from_u64_pair(1, number as u64);
+    let running = DigestEntry {
+        floor: incarnation(),
+        live: Some(LiveInstance {
+            incarnation: incarnation(),
+            state: LiveState::Running,
+            health: Health::Ok,
+            service_type: Some(service_type()),
+        }),
+    };
+    let instances = (0..each).map(|one| place(number, number * each + one).1);
+    NodeUp {
+        node: node_name(number),
+        node_id: Some(NodeId(id)),
+        boot_id: BootId("boot".to_owned()),
+        agent_run: AgentRunId(id),
+        node_epoch: Some(NodeEpoch(1)),
+        build: "bench".to_owned(),
+        address: String::new(),
+        sysinfo: SysInfo::default(),
+        provides: vec![declaration()],
+        digest: instances.map(|key| (key, running.clone())).collect(),
+        supervisor: 1,
+    }
+}
+
+/// Nodes of four sizes, half of them with an SSD, a hundred in each rack, and on every one a few instances.
+#[allow(dead_code, reason = "only placing uses it")]
+pub fn roomy(nodes: usize) -> Graph {
+    const EACH: usize = 20;
+    let mut parts = Parts::common();
+    for number in 0..nodes {
+        let size = 1 + number as u64 % 4;
+        let offers = Room {
+            millicores: 16_000 * size,
+            memory_bytes: size << 36,
+            disk_bytes: size << 40,
+        };
+        let sysinfo = SysInfo {
+            offers,
+            ..SysInfo::default()
+        };
+        parts.node(number, sysinfo);
+        for one in 0..EACH {
+            parts.instance(number, number * EACH + one);
+        }
+    }
+    parts.graph()
+}
+
+pub fn place(on: usize, number: usize) -> (NodeName, InstanceKey) {
+    let node = node_name(on);
     let placement = PlacementName::new(format!("p{number}")).expect("it is a name");
     (node.clone(), InstanceKey::new(node, placement))
 }
 
-fn service_type() -> TypeName {
+pub fn service_type() -> TypeName {
     TypeName::new("noisy").expect("it is a name")
 }
 
-fn config() -> ConfigHash {
+pub fn config() -> ConfigHash {
     ConfigHash("44136fa355b3678a".to_owned())
 }
 
@@ -223,6 +277,28 @@ struct Parts {
 }
 
 impl Parts {
+    /// What every cluster has.
+    fn common() -> Self {
+        let mut parts = Self::default();
+        parts.put(
+            Key::Configuration(config()),
+            Vertex::Configuration(Configuration {
+                json: "{}".to_owned(),
+            }),
+        );
+        parts.put(
+            Key::Type(service_type()),
+            Vertex::Type(ServiceType {
+                declaration: declaration(),
+            }),
+        );
+        parts
+    }
+
+    fn graph(self) -> Graph {
+        Graph::from_parts(Revision(1), self.records, self.edges).expect("it is closed")
+    }
+
     fn put(&mut self, key: Key, vertex: Vertex) {
         let (since, rev, cause) = (Timestamp::ZERO, Revision(1), Cause::Start);
         self.records.push(Record {
@@ -245,7 +321,16 @@ impl Parts {
         });
     }
 
-    fn node(&mut self, number: usize) {
+    fn node(&mut self, number: usize, sysinfo: SysInfo) {
+        let disk = if number.is_multiple_of(2) {
+            "ssd"
+        } else {
+            "hdd"
+        };
+        let labels = [
+            ("disk", disk.to_owned()),
+            ("rack", format!("r{}", number / 100)),
+        ];
         let name = node_name(number);
         let id = uuid::Uuid::from_u64_pair(1, number as u64);
         let node = Node {
@@ -256,12 +341,16 @@ impl Parts {
             build: "bench".to_owned(),
             boot_id: BootId("boot".to_owned()),
             agent_run: AgentRunId(id),
-            labels: BTreeMap::new(),
-            sysinfo: SysInfo::default(),
+            labels: labels
+                .map(|(label, value)| (label.to_owned(), value))
+                .into(),
+            sysinfo,
             care: Default::default(),
             provides: BTreeMap::from([(service_type(), "1.0.0".to_owned())]),
             strays: BTreeMap::new(),
+            away: None,
             lost_at: None,
+            restart: None,
         };
         let outbox = Outbox {
             node_epoch: NodeEpoch(1),
@@ -276,8 +365,8 @@ impl Parts {
         );
     }
 
-    fn instance(&mut self, number: usize) {
-        let (node, key) = place(number);
+    fn instance(&mut self, on: usize, number: usize) {
+        let (node, key) = place(on, number);
         let placement = Placement::new(
             service_type(),
             Wish::new(Target::Nodes([node.clone()].into()), config()),

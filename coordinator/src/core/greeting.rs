@@ -46,6 +46,10 @@ impl Greeting {
             | Effect::Deny { .. }
             | Effect::Acknowledge { .. }
             | Effect::Reply { .. }
+            | Effect::Guard { .. }
+            | Effect::Watch { .. }
+            | Effect::Look(_)
+            | Effect::AskHost(_)
             | Effect::Applied(_) => true,
         }
     }
@@ -61,6 +65,8 @@ fn introductions<'a>(
         | Event::Reports { .. }
         | Event::AgentGone { .. }
         | Event::Stations(_)
+        | Event::Sighted { .. }
+        | Event::HostCommandRan { .. }
         | Event::StationStops { .. }
         | Event::Operator { .. } => None,
     })

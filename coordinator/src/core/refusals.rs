@@ -42,9 +42,8 @@ pub(super) fn to_all_who_wait(office: Office) -> Vec<Effect> {
 }
 
 pub(super) fn in_use(node: &NodeName, other: &Session, graph: &Graph) -> Refusal {
-    let address = graph
-        .node(node)
-        .map_or_else(String::new, |node| format!(" at {}", node.address));
+    let known = graph.node(node).filter(|node| !node.address.is_empty());
+    let address = known.map_or_else(String::new, |node| format!(" at {}", node.address));
     Refusal::new(
         code::NODE_ID_IN_USE,
         format!(

@@ -3,10 +3,48 @@
 use std::time::Duration;
 
 use mainstay_protocol::NodeName;
-use mainstay_resource_graph::{Key, Kind, NodeState, View, ViewExt};
+use mainstay_resource_graph::{Key, Kind, NodeState, Settings, View, ViewExt};
 
+use super::office::Office;
 use super::{LeaderCore, Monotonic};
 use crate::event::{Event, GoneWhy};
+
+/// A station that stood still waits longer for whoever it does not hear: by as long as it stood, for some time, and not
+/// without end.
+#[derive(Debug, Default)]
+pub(super) struct Slow {
+    by: Duration,
+    until: Monotonic,
+}
+
+const SLOW_FOR: Duration = Duration::from_secs(60);
+
+impl Slow {
+    pub(super) fn stood_still(&mut self, span: Duration, now: Monotonic) {
+        let before = if now < self.until {
+            self.by
+        } else {
+            Duration::ZERO
+        };
+        self.by = before.max(span);
+        self.until = now.after(SLOW_FOR);
+    }
+
+    /// Twice the limit, at most.
+    fn widens(&self, limit: Duration, now: Monotonic) -> Duration {
+        match now < self.until {
+            true => limit + self.by.min(limit),
+            false => limit,
+        }
+    }
+}
+
+impl Office {
+    fn silence_max(&self, settings: &Settings, now: Monotonic) -> Duration {
+        let limit = Duration::from_millis(settings.silence_ms);
+        self.slow.widens(limit, now)
+    }
+}
 
 impl LeaderCore {
     /// Nodes whose heartbeats stopped, and, once the grace is over, nodes never heard in this term.
@@ -15,7 +53,7 @@ impl LeaderCore {
         let Some(office) = &mut self.office else {
             return;
         };
-        let limit = Duration::from_millis(settings.silence_ms);
+        let limit = office.silence_max(&settings, now);
         let silent: Vec<NodeName> = office
             .sessions
             .iter()
@@ -66,7 +104,7 @@ impl LeaderCore {
             return Some(now);
         }
         let settings = self.settings();
-        let limit = Duration::from_millis(settings.silence_ms);
+        let limit = office.silence_max(&settings, now);
         let deadline = self
             .graph
             .next_deadline_after(office.judged_until)
@@ -79,6 +117,11 @@ impl LeaderCore {
             .min();
         let grace = (!office.grace_over)
             .then(|| office.began.after(Duration::from_millis(settings.grace_ms)));
-        [deadline, silence, grace].into_iter().flatten().min()
+        let looks = office.looks.wake_at(now);
+        let hosts = office.hosts.wake_at();
+        [deadline, silence, grace, looks, hosts]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

@@ -1,11 +1,13 @@
-//! What was found running and is taken in: its node tells what it is.
+//! What has started, and what was found running and is taken in: its node tells what it is.
+
+use std::collections::BTreeMap;
 
 use mainstay_protocol::InstanceKey;
-use mainstay_protocol::health::{Evidence, FailureKind};
+use mainstay_protocol::health::{Evidence, FailureKind, ProcessIdentity};
 use mainstay_protocol::report::{CommandOutcome, Presence, Report};
-use mainstay_resource_graph::{FailureCause, Instance, InstanceState, Txn, ViewExt};
+use mainstay_resource_graph::{FailureCause, Instance, InstanceState, Key, Relation, Txn, ViewExt};
 
-use super::report::{start_failed, started};
+use super::report::{configuration, start_failed};
 use super::session::running_again;
 use super::word;
 use crate::config;
@@ -26,6 +28,7 @@ pub(super) fn told(
         given,
         config,
         process,
+        ports,
         health,
         uses,
         ..
@@ -45,7 +48,7 @@ pub(super) fn told(
     let given = config::canonical(given).ok().map(|(hash, _)| hash);
     verb::change(txn, key, |instance| instance.given = given);
     let instance = txn.instance(key).expect("the caller read it");
-    started(txn, key, &instance, version, config, process, env);
+    started(txn, key, &instance, version, config, (process, ports), env);
     if let Some(wanted) = &instance.wanted {
         verb::want_config(txn, key, wanted);
     }
@@ -77,4 +80,35 @@ pub(super) fn answered(
         let evidence = Evidence::text("it ended before it was taken in");
         start_failed(txn, key, instance, cause, evidence, env);
     }
+}
+
+/// It runs, with this configuration, as these processes, listening on these ports.
+pub(super) fn started(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    instance: &Instance,
+    version: &str,
+    config: &str,
+    (process, ports): (&[ProcessIdentity], &BTreeMap<String, u16>),
+    env: &Env,
+) {
+    if !instance.state.awaits_started() {
+        return;
+    }
+    let subject = Key::Instance(key.clone());
+    if let Some(configuration) = configuration(txn, instance, config) {
+        txn.relink(subject, Relation::Configured, configuration)
+            .expect("both ends exist");
+    }
+    verb::confirm_config(txn, key);
+    verb::change(txn, key, |instance| {
+        instance.state = InstanceState::Running;
+        instance.reason = None;
+        instance.version = Some(version.to_owned());
+        instance.process = process.to_vec();
+        instance.ports.clone_from(ports);
+        instance.deadline = None;
+        instance.refusals.clear();
+        instance.started = Some(env.now);
+    });
 }

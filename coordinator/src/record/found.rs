@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use mainstay_protocol::{StationId, StationRunId};
 use mainstay_resource_graph::{
-    Brake, Cluster, Key, Kind, SealedAuthority, Station, StationBegan, StationState, Txn, Vertex,
-    View, ViewExt,
+    Brake, Cluster, Key, Kind, NodeState, SealedAuthority, Station, StationBegan, StationState,
+    Txn, Vertex, View, ViewExt,
 };
 
 use super::epoch;
@@ -71,11 +71,17 @@ fn wait_anew(txn: &mut Txn<'_>, env: &Env) {
     }
     for key in txn.keys(Kind::Node) {
         let Key::Node(name) = key else { continue };
-        let lost_at = txn.node(&name).and_then(|node| node.lost_at);
-        if lost_at.is_some_and(|at| at < heard_by) {
-            txn.update_node(&name, |node| node.lost_at = Some(heard_by))
-                .expect("every state of a node may follow itself");
-        }
+        let Some(node) = txn.node(&name).filter(|node| node.state.is_away()) else {
+            continue;
+        };
+        txn.update_node(&name, |found| {
+            found.lost_at = node.lost_at.map(|at| at.max(heard_by));
+            // Cut off from the coordinator before: this one may reach it.
+            if let (NodeState::Isolated, Some(away)) = (node.state, &mut found.away) {
+                away.found = env.now;
+            }
+        })
+        .expect("every state of a node may follow itself");
     }
 }
 

@@ -6,6 +6,8 @@ mod found;
 mod operation;
 mod reconfigure;
 mod report;
+mod room;
+mod seen;
 mod session;
 mod settings;
 mod wish;
@@ -25,7 +27,7 @@ use crate::event::Event;
 pub use operation::Recorded;
 pub use report::{finish_stop, report};
 pub use session::stop_why;
-pub use wish::{reach, replace};
+pub use wish::{reach, replace, retarget, write};
 pub use word::forget;
 
 /// What an event calls for once its entry is committed.
@@ -78,6 +80,16 @@ pub fn event(txn: &mut Txn<'_>, event: &Event, env: &Env) -> Outcome {
         Event::StationStops { station, run } => {
             txn.set_cause(Cause::Session("station_stops".to_owned()));
             found::station_stops(txn, *station, *run);
+            Outcome::Nothing
+        }
+        Event::Sighted { node, since, seen } => {
+            txn.set_cause(Cause::Session("sighted".to_owned()));
+            session::sighted(txn, node, *since, seen);
+            Outcome::Nothing
+        }
+        Event::HostCommandRan { id, outcome } => {
+            txn.set_cause(Cause::Session("host_command_ran".to_owned()));
+            operation::hosts::ran(txn, id, outcome);
             Outcome::Nothing
         }
         Event::Reports { .. } => Outcome::Nothing,

@@ -2,6 +2,9 @@
 
 pub(super) mod access;
 mod groups;
+pub(super) mod hosts;
+mod maintenance;
+mod moving;
 mod nodes;
 mod switch;
 
@@ -76,6 +79,8 @@ pub fn operation(txn: &mut Txn<'_>, operation: &Operation, env: &Env) -> Result_
         Operation::SetGroup { name, group } => groups::set(txn, name, group),
         Operation::RemoveGroup { name } => groups::remove(txn, name),
         Operation::Node { node, act, by } => nodes::act(txn, node, act, by, env),
+        Operation::Maintenance { of, on, by } => maintenance::act(txn, of, on.as_ref(), by, env),
+        Operation::Move { instance, to, by } => moving::instance(txn, instance, to, by, env),
     }?;
     recorded.changed = !txn.changed_since(point).is_empty();
     Ok(recorded)
@@ -161,6 +166,7 @@ fn start(txn: &mut Txn<'_>, wish: &StartPlacement, env: &Env) -> Result_ {
             verb::want_config(txn, &instance, &hash);
         }
     }
+    wish::leaves_room(&next)?;
     if placement.wish != next {
         wish::replace(txn, &wish.name, placement, next, None);
     }
@@ -174,8 +180,8 @@ fn widened(have: &Target, wish: &StartPlacement) -> Result<Target, Refusal> {
         // Another number; what else was said of where they may be stands.
         (Target::Count(have), StartOn::Count(count)) => Ok(Target::Count(Count {
             count: count.count,
-            on: have.on.clone(),
             spread: count.spread.clone().or_else(|| have.spread.clone()),
+            ..have.clone()
         })),
         (Target::All(labels), StartOn::Nodes(_)) if labels.is_empty() => Ok(have.clone()),
         (Target::All(_) | Target::Count(_), StartOn::Nodes(_))
@@ -263,14 +269,7 @@ fn wake(txn: &mut Txn<'_>, wish: &StartPlacement) -> Recorded {
     let nodes: Vec<NodeName> = match &wish.on {
         StartOn::Count(count) => return wake_so_many(txn, wish, count),
         StartOn::Nodes(nodes) => nodes.iter().cloned().collect(),
-        StartOn::All => txn
-            .keys(Kind::Node)
-            .into_iter()
-            .filter_map(|key| match key {
-                Key::Node(name) => Some(name),
-                _ => None,
-            })
-            .collect(),
+        StartOn::All => txn.node_names(),
     };
     let keys: Vec<InstanceKey> = nodes
         .into_iter()
@@ -314,7 +313,7 @@ fn wake_so_many(txn: &mut Txn<'_>, wish: &StartPlacement, count: &Count) -> Reco
         woken.insert(key, text);
     }
     let kept = candidates::kept(txn, &wish.name, &placement);
-    let going = candidates::surplus(txn, &wish.name, (count, &kept));
+    let going = candidates::surplus(txn, &wish.name, &placement, (count, &kept));
     let mut said = Vec::new();
     let mut keys = Vec::new();
     for key in kept.iter().filter(|key| !going.contains(key)) {

@@ -12,8 +12,8 @@ use mainstay_resource_graph::{
 };
 
 use super::operation::{Result_, on_its_way_out, recorded};
-use super::unknown;
 use super::wish::{depends, is_current, refuse_leaving, replace, valid_config};
+use super::{room, unknown};
 use crate::config;
 use crate::event::{BasedOn, Reconfigure};
 use crate::verb;
@@ -121,8 +121,10 @@ pub fn rollback(
         return Ok(recorded(Vec::new(), text));
     }
     let generation = placement.generation.next();
+    let target = past.wish.target.clone();
     replace(txn, name, placement, past.wish, None);
     depends(txn, name)?;
+    room::keeps_company(txn, name, &target)?;
     let text = format!(
         "{name} is again as in generation {} (now generation {generation})",
         past.generation

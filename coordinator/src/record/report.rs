@@ -4,14 +4,14 @@ use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::command::{Order, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
 use mainstay_protocol::report::{CommandOutcome, Ending, Presence, Report, RestartWhen};
-use mainstay_protocol::{CommandId, Incarnation, InstanceKey, NodeName};
+use mainstay_protocol::{CommandId, Incarnation, InstanceKey, NodeName, SlotName};
 use mainstay_resource_graph::{
     Cause, Configuration, Desired, FailureCause, InPlace, Instance, InstanceState, Key, Relation,
-    Supervisor, SupervisorState, Txn, Vertex, View, ViewExt,
+    Txn, Vertex, View, ViewExt,
 };
 
 use super::word::{self, Speaker};
-use super::{adopted, session};
+use super::{adopted, room, seen, session};
 use crate::config;
 use crate::env::Env;
 use crate::lease;
@@ -42,9 +42,15 @@ pub fn report(txn: &mut Txn<'_>, node: &NodeName, report: &Report, env: &Env) {
             watches,
             ..
         } => {
-            supervisor(txn, node, *incarnation, *watches);
+            seen::supervisor(txn, node, *incarnation, *watches);
         }
         Report::CommandDone { command, outcome } => command_done(txn, node, *command, outcome, env),
+        Report::GuardSaw { guarded, sight } => seen::guard_saw(txn, node, guarded, *sight, env),
+        Report::WatcherSaw {
+            instance,
+            incarnation,
+            sight,
+        } => seen::watcher_saw(txn, node, (instance, *incarnation), *sight, env),
         Report::Started { .. }
         | Report::CouldNotStart { .. }
         | Report::NameTaken { .. }
@@ -74,19 +80,16 @@ fn about_instance(
             version,
             config,
             process,
+            ports,
             ..
         } => {
-            started(txn, key, instance, version, config, process, env);
+            adopted::started(txn, key, instance, version, config, (process, ports), env);
         }
         Report::CouldNotStart { refused, text, .. } => {
             could_not_start(txn, key, instance, *refused, text, env);
         }
         Report::NameTaken { name, holder, .. } => {
-            let by = holder.as_ref().map_or_else(
-                || "something that this agent did not start".to_owned(),
-                ToString::to_string,
-            );
-            let evidence = Evidence::text(format!("{name} on {} is taken by {by}", key.node));
+            let evidence = taken_by(name, &key.node, holder.as_ref());
             start_failed(txn, key, instance, FailureCause::NameTaken, evidence, env);
         }
         Report::Ended { ending, .. } => {
@@ -127,37 +130,19 @@ fn about_instance(
             };
             word::said(txn, who, report, env);
         }
-        Report::SupervisorChanged { .. } | Report::CommandDone { .. } => {}
+        Report::SupervisorChanged { .. }
+        | Report::CommandDone { .. }
+        | Report::GuardSaw { .. }
+        | Report::WatcherSaw { .. } => {}
     }
 }
 
-pub(super) fn started(
-    txn: &mut Txn<'_>,
-    key: &InstanceKey,
-    instance: &Instance,
-    version: &str,
-    config: &str,
-    process: &[mainstay_protocol::health::ProcessIdentity],
-    env: &Env,
-) {
-    if !instance.state.awaits_started() {
-        return;
-    }
-    let subject = Key::Instance(key.clone());
-    if let Some(configuration) = configuration(txn, instance, config) {
-        txn.relink(subject, Relation::Configured, configuration)
-            .expect("both ends exist");
-    }
-    verb::confirm_config(txn, key);
-    verb::change(txn, key, |instance| {
-        instance.state = InstanceState::Running;
-        instance.reason = None;
-        instance.version = Some(version.to_owned());
-        instance.process = process.to_vec();
-        instance.deadline = None;
-        instance.refusals.clear();
-        instance.started = Some(env.now);
-    });
+fn taken_by(name: &SlotName, node: &NodeName, holder: Option<&InstanceKey>) -> Evidence {
+    let by = holder.map_or_else(
+        || "something that this agent did not start".to_owned(),
+        ToString::to_string,
+    );
+    Evidence::text(format!("{name} on {node} is taken by {by}"))
 }
 
 /// It goes on with what it was given last.
@@ -179,7 +164,7 @@ fn config_changed(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, con
 
 /// The configuration it says it has; the one it was given if what it says cannot be kept (an agent leaves one out that
 /// is too long to travel).
-fn configuration(txn: &mut Txn<'_>, instance: &Instance, said: &str) -> Option<Key> {
+pub(super) fn configuration(txn: &mut Txn<'_>, instance: &Instance, said: &str) -> Option<Key> {
     match config::canonical(said) {
         Ok((hash, json)) => {
             let configuration = Key::Configuration(hash);
@@ -454,16 +439,6 @@ fn unresponsive(
     });
 }
 
-fn supervisor(txn: &mut Txn<'_>, node: &NodeName, incarnation: u64, watches: u32) {
-    let vertex = Supervisor {
-        state: SupervisorState::Running,
-        incarnation,
-        watches,
-    };
-    txn.put(Key::Supervisor(node.clone()), Vertex::Supervisor(vertex))
-        .expect("a supervisor has no transitions");
-}
-
 /// The command's vertex goes with its answer; the answer may settle what the command was about.
 fn command_done(
     txn: &mut Txn<'_>,
@@ -508,6 +483,9 @@ fn start_answered(
         CommandOutcome::Done | CommandOutcome::NotRunning | CommandOutcome::WillNotEnd => return,
         CommandOutcome::Stale => {
             "the node knows a newer incarnation, or a newer coordinator".to_owned()
+        }
+        CommandOutcome::Refused { code, text } if *code == code::NO_ROOM => {
+            return room::refused(txn, key, instance, text, env);
         }
         CommandOutcome::Refused { code, text } => format!("{text} ({code})"),
     };

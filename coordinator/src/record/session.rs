@@ -10,11 +10,11 @@ use mainstay_protocol::report::{
     DigestEntry, LiveInstance, LiveState, NodeUp, Presence, Report, TypeDeclaration,
 };
 use mainstay_protocol::{
-    AgentRunId, Incarnation, InstanceKey, NodeEpoch, NodeId, NodeName, Sequence, limits,
+    AgentRunId, Incarnation, InstanceKey, NodeEpoch, NodeId, NodeName, Sequence, Timestamp, limits,
 };
 use mainstay_resource_graph::{
-    Desired, Instance, InstanceState, Key, Node, NodeState, Outbox, Relation, ServiceType, Stray,
-    Supervisor, SupervisorState, Txn, Vertex, View, ViewExt,
+    Away, Desired, Instance, InstanceState, Key, Node, NodeState, Outbox, Relation, ServiceType,
+    Sightings, Stray, Supervisor, SupervisorState, Txn, Vertex, View, ViewExt,
 };
 
 use super::{Outcome, epoch, outbox, word};
@@ -25,6 +25,9 @@ use crate::verb;
 
 pub fn node_up(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId, env: &Env) -> Outcome {
     let known = txn.node(&up.node).is_some();
+    let same_run = txn
+        .node(&up.node)
+        .is_some_and(|node| node.agent_run == up.agent_run);
     let node_id = node(txn, up, minted);
     // Since a new epoch began it was not here yet.
     let anew = known && outbox(txn, &up.node).is_none();
@@ -32,14 +35,23 @@ pub fn node_up(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId, env: &Env) -> Out
         outbox(txn, &up.node).is_some_and(|known| up.node_epoch == Some(known.node_epoch));
     let (node_epoch, watermark) = outbox_of(txn, up);
     declare(txn, up);
+    // What guards saw of an agent before is not of this one.
+    let before = txn.supervisor(&up.node).filter(|_| same_run);
+    let silent = before.as_ref().is_some_and(|before| {
+        before.state == SupervisorState::Silent && before.incarnation == up.supervisor
+    });
     let supervisor = Supervisor {
-        state: SupervisorState::Running,
+        state: match silent {
+            true => SupervisorState::Silent,
+            false => SupervisorState::Running,
+        },
         incarnation: up.supervisor,
         watches: up
             .digest
             .values()
             .filter(|entry| entry.live.is_some())
             .count() as u32,
+        seen: before.map(|before| before.seen).unwrap_or_default(),
     };
     txn.put(
         Key::Supervisor(up.node.clone()),
@@ -107,7 +119,9 @@ fn node(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId) -> NodeId {
             .iter()
             .map(|declared| (declared.name.clone(), declared.version.clone()))
             .collect(),
+        restart: known.as_ref().and_then(|node| node.restart.clone()),
         strays: known.map(|node| node.strays).unwrap_or_default(),
+        away: None,
         lost_at: None,
     };
     txn.put(Key::Node(up.node.clone()), Vertex::Node(vertex))
@@ -283,6 +297,7 @@ fn restore(
             starting_again(txn, key, env);
         }
         (LiveState::Running, None) => verb::change(txn, key, |instance| {
+            instance.deadline = None;
             running_again(instance, live.health, env);
         }),
     }
@@ -489,21 +504,29 @@ pub fn agent_gone(
         return;
     }
     let (code, text) = match why {
-        GoneWhy::SessionClosed => (code::AGENT_DOWN, "its agent's session closed"),
-        GoneWhy::Silent => (code::AGENT_SILENT, "its agent's heartbeats stopped"),
+        GoneWhy::SessionClosed => (code::NODE_SUSPECT, "its agent's session closed"),
+        GoneWhy::Silent => (code::NODE_SUSPECT, "its agent's heartbeats stopped"),
         GoneWhy::NotHeard => (
             code::NOT_HEARD_YET,
             "not heard since the coordinator started",
         ),
     };
-    let waits = waits(why, env);
     txn.update_node(name, |node| {
-        node.state = NodeState::AgentDown;
+        node.state = NodeState::Suspect;
         node.reason = Some(Reason::new(code, text));
-        // What people work on is not given up.
-        node.lost_at = node.care.maintenance.is_none().then(|| env.now + waits);
+        node.away = Some(Away {
+            since: env.now,
+            why: text.to_owned(),
+            closed: why == GoneWhy::SessionClosed,
+            seen: None,
+            finding: None,
+            found: env.now,
+        });
+        // Until somebody has seen more of it. What people work on is not given up.
+        let wait = Duration::from_millis(env.settings.lost_silent_ms);
+        node.lost_at = node.care.maintenance.is_none().then(|| env.now + wait);
     })
-    .expect("Online leads to AgentDown");
+    .expect("Online leads to Suspect");
     for key in txn.instances_on(name) {
         let instance = txn.instance(&key).expect("the index named it");
         if instance.state.may_be_live() && !ended_with_its_file(&instance) {
@@ -512,12 +535,8 @@ pub fn agent_gone(
             cut_off(txn, &key, &instance, reason, env);
         }
     }
-    let supervisor = match txn
-        .record(&Key::Supervisor(name.clone()))
-        .map(|record| record.vertex.clone())
-    {
-        Some(Vertex::Supervisor(supervisor)) => supervisor,
-        _ => return,
+    let Some(supervisor) = txn.supervisor(name) else {
+        return;
     };
     let unknown = Supervisor {
         state: SupervisorState::Unknown,
@@ -527,13 +546,18 @@ pub fn agent_gone(
         .expect("a supervisor has no transitions");
 }
 
-/// How long one that is away is waited for. Where a session was closed, the machine answered: its agent may be on its way
-/// back. Silence says nothing of the kind.
-fn waits(why: GoneWhy, env: &Env) -> Duration {
-    Duration::from_millis(match why {
-        GoneWhy::SessionClosed => env.settings.lost_closed_ms,
-        GoneWhy::Silent | GoneWhy::NotHeard => env.settings.lost_silent_ms,
+/// Somebody looked for it. What was seen of another absence says nothing of this one.
+pub fn sighted(txn: &mut Txn<'_>, name: &NodeName, since: Timestamp, seen: &Sightings) {
+    let away = txn.node(name).and_then(|node| node.away);
+    if away.is_none_or(|away| away.since != since) {
+        return;
+    }
+    txn.update_node(name, |node| {
+        if let Some(away) = &mut node.away {
+            away.seen = Some(seen.clone());
+        }
     })
+    .expect("every state of a node may follow itself");
 }
 
 fn cut_off(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, reason: Reason, env: &Env) {

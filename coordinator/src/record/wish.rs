@@ -7,13 +7,13 @@ use mainstay_protocol::request::Refusal;
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{InstanceKey, PlacementName, SlotName, TypeName, limits};
 use mainstay_resource_graph::{
-    ConfigHash, Configuration, Count, DependsUntil, Desired, InstanceState, Key, Kind, Made, Past,
-    Placement, Relation, RestartPolicy, Standing, Strategy, Target, Txn, Update, Vertex, View,
-    ViewExt, Wish, traverse,
+    ConfigHash, Configuration, Count, DependsUntil, Desired, Escalate, InstanceState, Key, Kind,
+    Made, Past, Placement, Relation, RestartPolicy, Standing, Strategy, Target, Txn, Update,
+    Vertex, View, ViewExt, Wish, traverse,
 };
 
 use super::operation::{Recorded, Result_, known_nodes, recorded, take_new};
-use super::{settings, unknown};
+use super::{room, settings, unknown};
 use crate::config;
 use crate::env::Env;
 use crate::event::{Apply, BasedOn, Change, PlacementWish};
@@ -21,6 +21,7 @@ use crate::lease;
 use crate::schema;
 use crate::secrets;
 use crate::verb;
+use crate::watching;
 
 /// All of it, or nothing: everything that is wrong is said at once.
 pub fn apply(txn: &mut Txn<'_>, apply: &Apply, env: &Env) -> Result_ {
@@ -49,13 +50,23 @@ pub fn apply(txn: &mut Txn<'_>, apply: &Apply, env: &Env) -> Result_ {
     // What a change names may come with another one.
     for change in &apply.changes {
         let outcome = match change {
-            Change::Put { wish, .. } => depends(txn, &wish.name),
+            Change::Put { wish, .. } => depends(txn, &wish.name)
+                .and_then(|()| room::keeps_company(txn, &wish.name, &wish.target)),
             Change::Delete { placement, .. } => nobody_stands_on(txn, placement),
         };
         if let Err(refusal) = outcome {
             refusals.push((change.placement().as_str(), refusal));
         }
     }
+    let gone = apply.changes.iter().filter_map(|change| match change {
+        Change::Delete { placement, .. } => Some(placement),
+        Change::Put { .. } => None,
+    });
+    let near = room::nobody_is_near(txn, &gone.collect());
+    refusals.extend(
+        near.iter()
+            .map(|(name, refusal)| (name.as_str(), refusal.clone())),
+    );
     match one_of(refusals) {
         Some(refusal) => Err(refusal),
         None => Ok(recorded(done.instances, done.said.join("; "))),
@@ -142,8 +153,11 @@ fn put(txn: &mut Txn<'_>, asked: &PlacementWish, based_on: BasedOn, env: &Env) -
         Target::All(_) => {}
     }
     sensible(&asked.policy, &asked.update, &asked.depends_on)?;
+    may_escalate(&asked.policy, &asked.target)?;
+    watching::sensible(&asked.policy)?;
+    room::sensible_needs(&asked.needs, &asked.target)?;
     if let Some(singleton) = &asked.singleton {
-        lease::sensible(singleton, &asked.target, &declaration)?;
+        lease::sensible(singleton, &asked.target, &declaration, &settings::now(txn))?;
     }
     let (hash, json) = valid_config(txn, &asked.service_type, &asked.config)?;
     let wish = Wish {
@@ -155,7 +169,10 @@ fn put(txn: &mut Txn<'_>, asked: &PlacementWish, based_on: BasedOn, env: &Env) -
         update: asked.update.clone(),
         restart_group: asked.restart_group.clone(),
         singleton: asked.singleton,
+        needs: asked.needs.clone(),
+        minimum: asked.minimum,
     };
+    leaves_room(&wish)?;
     let name = &asked.name;
     let existing = txn.placement(name);
     if let Some(placement) = &existing {
@@ -186,6 +203,31 @@ fn put(txn: &mut Txn<'_>, asked: &PlacementWish, based_on: BasedOn, env: &Env) -
     );
     replace(txn, name, placement, wish, None);
     Ok(recorded(txn.instances_of(name), text))
+}
+
+fn may_escalate(policy: &RestartPolicy, target: &Target) -> Result<(), Refusal> {
+    if policy.escalate == Escalate::Quarantine || target.count().is_some() {
+        return Ok(());
+    }
+    let text = "policy.escalate: move is for placements of so many; write target: {count: 3}, or quarantine";
+    Err(Refusal::new(code::BAD_REQUEST, text))
+}
+
+/// A minimum leaves one that may be down: else nobody could update it, nor empty a node.
+pub fn leaves_room(wish: &Wish) -> Result<(), Refusal> {
+    let wanted = match &wish.target {
+        Target::Nodes(nodes) => nodes.len(),
+        Target::Count(count) => count.count as usize,
+        Target::All(_) => usize::MAX,
+    };
+    let minimum = wish.minimum as usize;
+    if minimum == 0 || minimum < wanted {
+        return Ok(());
+    }
+    let text = format!(
+        "minimum: {minimum} of {wanted} leaves none that may be down while it is updated, or its node emptied; write less, or want more"
+    );
+    Err(Refusal::new(code::BAD_REQUEST, text))
 }
 
 /// A configuration in its one form, if it fits its type's schema: all that is wrong with it is said.
@@ -232,6 +274,22 @@ pub fn replace(
     let forgotten = placement.change(wish, made, dropped, ran);
     write(txn, name, placement);
     forget(txn, forgotten);
+}
+
+/// The next generation with another target, which moves that are under way do not end with.
+pub fn retarget(
+    txn: &mut Txn<'_>,
+    name: &PlacementName,
+    placement: Placement,
+    wish: Wish,
+    dropped: Option<Reason>,
+) -> Placement {
+    let moves = placement.moves.clone();
+    replace(txn, name, placement, wish, dropped);
+    let mut placement = txn.placement(name).expect("it was just written");
+    placement.moves = moves;
+    write(txn, name, placement.clone());
+    placement
 }
 
 /// A configuration wanted of an instance. What rests because of the old one begins with a clean sheet.
@@ -435,6 +493,8 @@ pub fn difference(view: &dyn View, then: &Wish, now: &Wish) -> String {
         ("policy", then.policy != now.policy),
         ("depends_on", then.depends_on != now.depends_on),
         ("update", then.update != now.update),
+        ("needs", then.needs != now.needs),
+        ("minimum", then.minimum != now.minimum),
     ];
     parts.extend(
         others

@@ -143,15 +143,16 @@ fn is_ready(view: &dyn View, on: &PlacementName, until: DependsUntil) -> bool {
         let Some(instance) = view.instance(&key) else {
             continue;
         };
-        // Somebody took it down and knows: the others carry on without it.
-        if instance.desired != Desired::Running || verb::kept_down(view, &key).is_some() {
-            continue;
-        }
-        wanted += 1;
         let ready = match until {
             DependsUntil::Healthy => verb::is_healthy(&instance),
             DependsUntil::Started => instance.state.is_up(),
         };
+        // Somebody took it down and knows, or works on it: the others carry on without it, or with it as long as it is well.
+        if instance.desired != Desired::Running || verb::kept_down(view, &key).is_some() {
+            wanted += usize::from(ready && instance.desired == Desired::Running);
+            continue;
+        }
+        wanted += 1;
         // What is about to be restarted is as good as gone.
         if !ready || instance.restart_asked {
             return false;

@@ -3,7 +3,7 @@
 use mainstay_protocol::command::StopWhy;
 use mainstay_protocol::{InstanceKey, NodeName, code};
 use mainstay_resource_graph::{
-    Desired, InstanceState, Key, NodeState, Txn, View, ViewExt, traverse,
+    Desired, InstanceState, Key, Kind, NodeState, Txn, Vertex, View, ViewExt, traverse,
 };
 
 use crate::candidates;
@@ -25,14 +25,28 @@ impl Rule for Drain {
         Watch::nodes(|node| node.care.drains().is_some())
     }
 
-    /// What has ended may have been waited for; what was on its way is up now.
+    /// What has ended may have been waited for; what was on its way is up now, or does not come: its node has changed.
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<NodeName> {
         match changed {
-            Key::Instance(key) if candidates::is_of_so_many(view, &key.placement) => {
-                let siblings = view.instances_of(&key.placement).into_iter();
-                siblings.map(|sibling| sibling.node).collect()
+            Key::Instance(key) => siblings(view, key),
+            // Nobody takes its place while it is worked on.
+            Key::Placement(name) => {
+                let instances = view.instances_of(name).into_iter();
+                instances.map(|key| key.node).collect()
             }
-            Key::Instance(key) => vec![key.node.clone()],
+            Key::Node(node) => {
+                let mut drained = drained(view);
+                // It does not come there, or has gone there.
+                let waits = |drained: &NodeName| {
+                    let on_it = view.instances_on(drained).into_iter();
+                    let mut there = on_it
+                        .map(|key| InstanceKey::new(node.clone(), key.placement))
+                        .filter(|key| candidates::is_of_so_many(view, &key.placement));
+                    there.any(|key| view.instance(&key).is_some())
+                };
+                drained.retain(waits);
+                drained
+            }
             _ => Vec::new(),
         }
     }
@@ -48,18 +62,74 @@ impl Rule for Drain {
         ending.retain(|key| {
             runs(txn, key) && !is_stood_on(txn, key) && !candidates::awaits_successor(txn, key)
         });
+        let mut kept = None;
+        ending.retain(|key| match needed(txn, key) {
+            Some(text) => {
+                kept.get_or_insert(text);
+                false
+            }
+            None => true,
+        });
         ending.truncate(AT_ONCE_MAX);
         for key in &ending {
             if let Some(reason) = verb::drained(txn, key) {
                 verb::begin_stop(txn, key, StopWhy::Restart, reason, env);
             }
         }
-        if ending.is_empty() {
-            return Verdict::Nothing;
+        if !ending.is_empty() {
+            let names: Vec<String> = ending.iter().map(ToString::to_string).collect();
+            return Verdict::did(code::NODE_DRAINED, format!("ends {}", names.join(", ")));
         }
-        let names: Vec<String> = ending.iter().map(ToString::to_string).collect();
-        Verdict::did(code::NODE_DRAINED, format!("ends {}", names.join(", ")))
+        match kept {
+            Some(text) => Verdict::declined(code::MINIMUM_KEPT, text),
+            None => Verdict::Nothing,
+        }
     }
+}
+
+/// Why one that serves there stays: without it fewer than its minimum would. Who said that it is to end all the same has
+/// seen that.
+pub fn needed(view: &dyn View, key: &InstanceKey) -> Option<String> {
+    let minimum = view.placement(&key.placement)?.wish.minimum as usize;
+    let cordon = view.node(&key.node)?.care.cordon?;
+    if minimum == 0 || cordon.forced || !cordon.drains {
+        return None;
+    }
+    let serves = |key: &InstanceKey| {
+        let one = view.instance(key);
+        one.is_some_and(|one| one.state.is_serving() && one.desired == Desired::Running)
+    };
+    let all = view.instances_of(&key.placement);
+    let others = all.iter().filter(|other| *other != key && serves(other));
+    let left = others.take(minimum).count();
+    (left < minimum && serves(key)).then(|| {
+        format!("{key} stays until more serve: {left} of {} would, and at least {minimum} are to (its minimum)", key.placement)
+    })
+}
+
+fn drained(view: &dyn View) -> Vec<NodeName> {
+    let nodes = view.keys(Kind::Node).into_iter();
+    let drained = nodes.filter_map(|key| {
+        let record = view.record(&key)?;
+        match (key, &record.vertex) {
+            (Key::Node(name), Vertex::Node(node)) => node.care.drains().map(|_| name),
+            (_, _) => None,
+        }
+    });
+    drained.collect()
+}
+
+/// Its own node, and the nodes where another may take its place, or where one may be needed less.
+fn siblings(view: &dyn View, key: &InstanceKey) -> Vec<NodeName> {
+    let has_minimum = || {
+        let placement = view.placement(&key.placement);
+        placement.is_some_and(|placement| placement.wish.minimum > 0)
+    };
+    if !candidates::is_of_so_many(view, &key.placement) && !has_minimum() {
+        return vec![key.node.clone()];
+    }
+    let siblings = view.instances_of(&key.placement).into_iter();
+    siblings.map(|sibling| sibling.node).collect()
 }
 
 /// What is not wanted is `stop`'s.

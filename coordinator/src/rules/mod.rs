@@ -6,20 +6,26 @@ mod asked;
 mod command_resend;
 mod could_not_start;
 pub mod dependency_gate;
-mod drain;
+pub(crate) mod drain;
+mod fence;
+mod guard_spread;
+mod isolation;
 mod maintenance;
+mod moving;
 mod name_conflict;
 mod node_lost;
 mod node_return;
-mod place;
+mod node_suspect;
+pub(crate) mod place;
 pub(crate) mod procedure_over;
 mod quarantine;
 mod reconfigure;
 mod release;
 mod restart;
 mod restart_group;
+pub(crate) mod restart_host;
 mod retire;
-mod rolling_update;
+pub mod rolling_update;
 mod singleton_lease;
 mod start;
 mod start_deadline;
@@ -27,16 +33,31 @@ mod stop;
 pub mod stop_escalate;
 mod storm_brake;
 pub(crate) mod stray;
+mod supervisor_lost;
 mod unresponsive;
+mod unseen;
+mod watch_spread;
 
+use crate::procedure;
 use crate::rule::RuleEntry;
 
 pub(crate) fn shipped() -> Vec<RuleEntry> {
     vec![
         RuleEntry::of::<maintenance::Maintenance>(),
+        RuleEntry::of::<maintenance::PlacementMaintenance>(),
+        RuleEntry::of::<guard_spread::GuardSpread>(),
+        RuleEntry::of::<node_suspect::NodeSuspect>(),
         RuleEntry::of::<storm_brake::StormBrake>(),
         RuleEntry::of::<node_lost::NodeLost>(),
+        RuleEntry::of::<isolation::Isolation>(),
+        RuleEntry::of::<fence::Fence>(),
+        RuleEntry {
+            users: false,
+            ..procedure::entry::<restart_host::RestartHost>()
+        },
+        RuleEntry::of::<supervisor_lost::SupervisorLost>(),
         RuleEntry::of::<place::Place>(),
+        RuleEntry::of::<moving::Moving>(),
         RuleEntry::of::<stray::Stray>(),
         RuleEntry::of::<node_return::NodeReturn>(),
         RuleEntry::of::<rolling_update::RollingUpdate>(),
@@ -57,6 +78,9 @@ pub(crate) fn shipped() -> Vec<RuleEntry> {
         RuleEntry::of::<singleton_lease::SingletonLease>(),
         RuleEntry::of::<start::Start>(),
         RuleEntry::of::<name_conflict::NameConflict>(),
+        // Behind those that decide what becomes of an instance.
+        RuleEntry::of::<watch_spread::WatchSpread>(),
+        RuleEntry::of::<unseen::Unseen>(),
         RuleEntry::of::<command_resend::CommandResend>(),
         RuleEntry::of::<procedure_over::ProcedureOver>(),
     ]

@@ -46,7 +46,13 @@ impl Rule for NameConflict {
         let Some(instance) = txn.instance(&subject) else {
             return Verdict::Nothing;
         };
-        if instance.desired != Desired::Running {
+        // Who has no room, not the turn, or a lease to wait for is in nobody's way: the line is for those that could begin.
+        let for_lease = instance.state == InstanceState::Pending
+            && instance
+                .reason
+                .as_ref()
+                .is_some_and(|reason| reason.code == code::LEASE_HELD);
+        if instance.desired != Desired::Running || instance.waits().is_some() || for_lease {
             return Verdict::Nothing;
         }
         match (

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::{NodeName, Timestamp};
-use mainstay_resource_graph::{Key, Kind, Node, NodeState, Txn, Vertex, View, ViewExt};
+use mainstay_resource_graph::{Kind, Node, NodeState, Txn, Vertex, View, ViewExt};
 
 use crate::env::Env;
 use crate::rule::{Rule, Verdict, Watch};
@@ -36,7 +36,7 @@ impl Rule for NodeLost {
         if let Some(at) = not_before(txn, env) {
             return wait(&subject, at, txn);
         }
-        let why = Reason::new(code::NODE_LOST, given_up_for(&subject, &node, txn, env));
+        let why = Reason::new(code::NODE_LOST, given_up_for(&node, env));
         let text = why.text.clone();
         let lost = verb::give_up(txn, &subject, why);
         let with_it = match lost.len() {
@@ -57,10 +57,8 @@ fn wait(subject: &NodeName, at: Timestamp, txn: &mut Txn<'_>) -> Verdict {
     )
 }
 
-fn given_up_for(subject: &NodeName, node: &Node, txn: &Txn<'_>, env: &Env) -> String {
-    let since = txn
-        .record(&Key::Node(subject.clone()))
-        .map(|record| record.since);
+fn given_up_for(node: &Node, env: &Env) -> String {
+    let since = node.away.as_ref().map(|away| away.since);
     let away = since.map_or(0, |since| env.now.since(since).as_secs());
     let first = node.reason.as_ref().map_or("", |reason| &reason.text);
     format!("{first}; away for {away} s, and nobody has heard of it since")

@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName};
 use mainstay_resource_graph::{
-    Count, Desired, Instance, InstanceState, Key, Kind, NodeState, Placement, Standing, Target,
-    Txn, Vertex, View, ViewExt, traverse,
+    Count, Desired, Instance, InstanceState, Key, Kind, NodeRefusal, NodeState, Placement,
+    Standing, Target, Txn, Vertex, View, ViewExt, Waits, traverse,
 };
 
 use crate::candidates;
 use crate::env::Env;
+use crate::room::{self, Question, There};
 use crate::rule::{Rule, Verdict, Watch};
 use crate::verb;
 
@@ -34,18 +35,20 @@ impl Rule for Place {
                 // It may take instances again.
                 Target::Nodes(nodes) => nodes.contains(node),
             }),
-            Key::Instance(key) if view.record(changed).is_none() || is_moving(view, key) => {
-                vec![key.placement.clone()]
+            Key::Instance(key) => {
+                let mut concerned = short_for(view, key);
+                if view.record(changed).is_none() || is_moving(view, key) {
+                    concerned.push(key.placement.clone());
+                }
+                concerned
             }
             Key::Placement(_) if view.record(changed).is_none() => {
                 placements(view, |_, placement| placement.standing == Standing::Leaving)
             }
             // It is free for whoever found no node for want of it.
-            Key::Name(_) if view.record(changed).is_none() => {
-                placements(view, |name, placement| {
-                    candidates::missing(view, name, placement) > 0
-                })
-            }
+            Key::Name(name) if view.record(changed).is_none() => short(view, |of, placement| {
+                takes(view, &name.node, (of, placement))
+            }),
             _ => Vec::new(),
         }
     }
@@ -80,15 +83,70 @@ fn placements(
     found
 }
 
-/// One of so many, on a node that it leaves.
+/// One of so many that may go elsewhere: its node is to be left, it was given up, failed too often, or there is no room for
+/// it.
 fn is_moving(view: &dyn View, key: &InstanceKey) -> bool {
-    let leaves = view.node(&key.node);
-    leaves.is_some_and(|node| candidates::is_left(&node))
-        && candidates::is_of_so_many(view, &key.placement)
+    let leaves = || {
+        view.node(&key.node)
+            .is_some_and(|node| candidates::is_left(&node))
+    };
+    let goes = || {
+        let one = view.instance(key);
+        one.is_some_and(|one| {
+            candidates::is_lost(&one)
+                || one.waits() == Some(Waits::Room)
+                || one.state == InstanceState::Quarantined
+        })
+    };
+    (leaves() || goes()) && candidates::is_of_so_many(view, &key.placement)
+}
+
+/// Placements that found too few nodes, where this instance may have been why: they are its own, or want to be near it, or
+/// apart; or it takes nothing now, and its node takes them.
+fn short_for(view: &dyn View, key: &InstanceKey) -> Vec<PlacementName> {
+    let names_it = |name: &PlacementName, placement: &Placement| {
+        let names = |count: &Count| {
+            let mut others = count.affinity.iter().chain(&count.anti_affinity);
+            others.any(|other| other.placement == key.placement)
+        };
+        *name == key.placement || placement.wish.target.count().is_some_and(names)
+    };
+    let frees = || view.instance(key).is_none_or(|one| one.may_free_room());
+    short(view, |name, placement| {
+        names_it(name, placement) || (frees() && takes(view, &key.node, (name, placement)))
+    })
+}
+
+/// Of those that found too few nodes the ones that this is true of: with many of them most changes concern none.
+fn short(
+    view: &dyn View,
+    concerns: impl Fn(&PlacementName, &Placement) -> bool,
+) -> Vec<PlacementName> {
+    let mut short = view.short_placements();
+    short.retain(|name| {
+        let record = view.record(&Key::Placement(name.clone()));
+        record.is_some_and(|record| match &record.vertex {
+            Vertex::Placement(placement) => concerns(name, placement),
+            _ => false,
+        })
+    });
+    short
+}
+
+/// A node would take one more of it.
+fn takes(view: &dyn View, key: &NodeName, (name, placement): (&PlacementName, &Placement)) -> bool {
+    let one = InstanceKey::new(key.clone(), name.clone());
+    view.node(key).is_some_and(|node| {
+        let taken = room::taken_by_others(view, &one);
+        let node = &node;
+        Question::of(view, name, placement).takes(view, There { key, node, taken })
+    })
 }
 
 fn named(subject: &PlacementName, placement: &Placement, txn: &mut Txn<'_>, env: &Env) -> Verdict {
-    let wanted = targets(placement, txn);
+    let mut wanted = targets(placement, txn);
+    // What is moved stays until the other serves.
+    wanted.extend(placement.moves.keys().cloned());
     let have: BTreeSet<NodeName> = txn
         .instances_of(subject)
         .into_iter()
@@ -120,7 +178,7 @@ fn named(subject: &PlacementName, placement: &Placement, txn: &mut Txn<'_>, env:
             }
             // It was still on its way out.
             (true, true) => {
-                want_again(txn, &key);
+                verb::want_again(txn, &key);
                 done.push(format!("{key} is wanted again"));
             }
             (true, false) | (false, true) => {}
@@ -140,25 +198,22 @@ fn so_many(
     txn: &mut Txn<'_>,
     env: &Env,
 ) -> Verdict {
-    let kept = candidates::kept(txn, subject, placement);
+    let mut placement = without_old_refusals(placement, env);
+    let mut done = those_that_come(subject, &placement, txn, env);
+    let kept = candidates::kept(txn, subject, &placement);
     let mut others = txn.instances_of(subject);
-    others.retain(|key| !kept.contains(key));
-    let mut done = Vec::new();
-    for node in candidates::best(txn, subject, placement, (count, &kept)) {
+    // What is to take another's place is the rule `move`'s.
+    others.retain(|key| !kept.contains(key) && placement.moves_to(&key.node).is_none());
+    let best = candidates::best(txn, subject, &placement, (count, &kept));
+    let short = (count.count as usize).saturating_sub(kept.len() + best.len());
+    let mut missing = short;
+    for node in best {
         let key = InstanceKey::new(node, subject.clone());
-        match txn.instance(&key) {
-            Some(_) => {
-                want_again(txn, &key);
-                done.push(format!("{key} is wanted again"));
-            }
-            None => {
-                make(txn, &key, placement, env);
-                done.push(format!("placed {key}"));
-            }
-        }
+        // It may wait there already for what there is now.
+        others.retain(|other| *other != key || !is_wanted(txn, other));
+        done.extend(have(txn, &key, &placement, env));
     }
-    let mut missing = (count.count as usize).saturating_sub(kept.len() + done.len());
-    let mut going = candidates::surplus(txn, subject, (count, &kept));
+    let mut going = candidates::surplus(txn, subject, &placement, (count, &kept));
     for key in others {
         let Some(one) = txn
             .instance(&key)
@@ -167,10 +222,13 @@ fn so_many(
             continue;
         };
         let node = txn.node(&key.node);
+        let is_lost = candidates::is_lost(&one)
+            || node
+                .as_ref()
+                .is_some_and(|node| node.state == NodeState::Lost);
         let is_meant = node
             .as_ref()
             .is_some_and(|node| placement.wish.target.includes(&key.node, &node.labels));
-        let is_lost = node.is_some_and(|node| node.state == NodeState::Lost);
         if !is_meant {
             going.push(key);
         } else if missing > 0 {
@@ -182,22 +240,91 @@ fn so_many(
         // What still runs on a node that is drained ends when the drain gets to it.
     }
     for key in going {
+        if let Some(refusal) = failed_there(txn, &key, &placement, env) {
+            placement.refused_by.insert(key.node.clone(), refusal);
+        }
         verb::change(txn, &key, |instance| instance.desired = Desired::Absent);
         done.push(format!("{key} is no longer wanted"));
     }
+    note(txn, subject, &placement, short);
     if done.is_empty() {
         return Verdict::Nothing;
     }
     Verdict::did(code::WANTED, done.join("; "))
 }
 
-fn want_again(txn: &mut Txn<'_>, key: &InstanceKey) {
-    verb::change(txn, key, |instance| {
-        instance.desired = Desired::Running;
-        if let InstanceState::Stopping { stuck: false, .. } = instance.state {
-            instance.reason = Some(verb::stopping(Desired::Running));
+/// What takes the place of one that is moved is there while that is.
+fn those_that_come(
+    subject: &PlacementName,
+    placement: &Placement,
+    txn: &mut Txn<'_>,
+    env: &Env,
+) -> Vec<String> {
+    let mut done = Vec::new();
+    for one in placement.moves.values() {
+        let key = InstanceKey::new(one.to.clone(), subject.clone());
+        let desired = txn.instance(&key).map(|one| one.desired);
+        // What somebody stopped stays so.
+        if desired != Some(Desired::Stopped) {
+            done.extend(have(txn, &key, placement, env));
         }
-    });
+    }
+    done
+}
+
+fn is_wanted(txn: &Txn<'_>, key: &InstanceKey) -> bool {
+    txn.instance(key)
+        .is_some_and(|one| one.desired == Desired::Running)
+}
+
+/// One that is wanted there from now on, and what was done for that.
+pub(crate) fn have(
+    txn: &mut Txn<'_>,
+    key: &InstanceKey,
+    placement: &Placement,
+    env: &Env,
+) -> Option<String> {
+    match txn.instance(key).map(|one| one.desired) {
+        Some(Desired::Running) => None,
+        Some(Desired::Stopped | Desired::Absent) => {
+            verb::want_again(txn, key);
+            Some(format!("{key} is wanted again"))
+        }
+        None => {
+            make(txn, key, placement, env);
+            Some(format!("placed {key}"))
+        }
+    }
+}
+
+/// Where it failed too often it is not tried again before its failures are forgotten.
+fn failed_there(
+    txn: &Txn<'_>,
+    key: &InstanceKey,
+    placement: &Placement,
+    env: &Env,
+) -> Option<NodeRefusal> {
+    let one = txn.instance(key)?;
+    let said = one.reason.as_ref().map_or("", |reason| &reason.text);
+    candidates::escalates(placement, &one).then(|| NodeRefusal {
+        code: code::FAILED_THERE,
+        said: format!("it failed on {} too often: {said}", key.node),
+        until: env.now + verb::window(txn, key, env),
+    })
+}
+
+fn without_old_refusals(placement: &Placement, env: &Env) -> Placement {
+    let mut placement = placement.clone();
+    placement.forget_refusals(env.now);
+    placement
+}
+
+/// How many find no node, so that whatever makes room for them is heard.
+fn note(txn: &mut Txn<'_>, subject: &PlacementName, placement: &Placement, missing: usize) {
+    let mut noted = placement.clone();
+    noted.short = u32::try_from(missing).unwrap_or(u32::MAX);
+    txn.put(Key::Placement(subject.clone()), Vertex::Placement(noted))
+        .expect("a placement has no transitions");
 }
 
 /// Whatever depends on it goes first; then its instances; then it.
@@ -234,12 +361,8 @@ fn targets(placement: &Placement, txn: &Txn<'_>) -> BTreeSet<NodeName> {
     match &placement.wish.target {
         Target::Nodes(nodes) => nodes.clone(),
         Target::All(_) | Target::Count(_) => txn
-            .keys(Kind::Node)
+            .node_names()
             .into_iter()
-            .filter_map(|key| match key {
-                Key::Node(name) => Some(name),
-                _ => None,
-            })
             .filter(|name| {
                 txn.node(name)
                     .is_some_and(|node| placement.wish.target.includes(name, &node.labels))
@@ -259,7 +382,113 @@ fn make(txn: &mut Txn<'_>, key: &InstanceKey, placement: &Placement, env: &Env) 
     };
     let mut instance = Instance::wanted(placement.service_type.clone(), name, before_first);
     instance.reason = Some(Reason::new(code::WANTED, "waits for its first start"));
+    instance.needs = placement.wish.needs.clone();
     txn.put(Key::Instance(key.clone()), Vertex::Instance(instance))
         .expect("the instance is new");
+    // Not counted where it has no place: others there might wait for it, and it for them.
+    let lacking = room::lacking(txn, key, &placement.wish.needs);
+    if let Some(reason) = room::no_room(&key.node, &lacking) {
+        verb::change(txn, key, |instance| {
+            instance.reason = Some(reason);
+            instance.has_room = false;
+        });
+    }
     verb::want_config(txn, key, placement.wish.config_on(&key.node));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use mainstay_protocol::report::SysInfo;
+    use mainstay_protocol::room::{Needs, Room};
+    use mainstay_protocol::{AgentRunId, BootId, NodeId, Revision, Timestamp};
+    use mainstay_resource_graph::{Beside, Cause, ConfigHash, Graph, Made, Node, Wish};
+
+    use super::*;
+    use crate::testing;
+
+    fn memory(memory_bytes: u64) -> Room {
+        Room {
+            memory_bytes,
+            ..Room::NONE
+        }
+    }
+
+    fn node() -> Node {
+        Node {
+            id: NodeId(uuid::Uuid::from_u128(1)),
+            state: NodeState::Online,
+            reason: None,
+            address: "local".to_owned(),
+            build: "0.1.0".to_owned(),
+            boot_id: BootId("boot".to_owned()),
+            agent_run: AgentRunId(uuid::Uuid::from_u128(2)),
+            labels: BTreeMap::new(),
+            sysinfo: SysInfo {
+                offers: memory(100),
+                ..SysInfo::default()
+            },
+            care: Default::default(),
+            provides: [("test".parse().unwrap(), "1".to_owned())].into(),
+            strays: BTreeMap::new(),
+            away: None,
+            lost_at: None,
+            restart: None,
+        }
+    }
+
+    /// Of one that is wanted, and found no node.
+    fn short_of(needs: u64, near: Option<&str>) -> Vertex {
+        let beside = |name: &str| Beside {
+            placement: name.parse().unwrap(),
+            label: None,
+        };
+        let count = Count {
+            affinity: near.map(beside).into_iter().collect(),
+            ..Count::of(1)
+        };
+        let wish = Wish {
+            needs: Needs {
+                room: memory(needs),
+                ..Needs::default()
+            },
+            ..Wish::new(Target::Count(count), ConfigHash("aa".to_owned()))
+        };
+        let made = Made::new(Timestamp(1), "test");
+        let mut placement = Placement::new("test".parse().unwrap(), wish, made, Revision(1));
+        placement.short = 1;
+        Vertex::Placement(placement)
+    }
+
+    fn concerned(state: InstanceState) -> Vec<String> {
+        let graph = Graph::default();
+        let mut txn = graph.begin(Timestamp(1), Cause::Start);
+        let mut put = |key: &str, vertex: Vertex| txn.put(key.parse().unwrap(), vertex).unwrap();
+        put("node/n1", Vertex::Node(node()));
+        put("small", short_of(60, None));
+        put("large", short_of(1_000, None));
+        put("near", short_of(1_000, Some("other")));
+        let mut other = testing::instance(state);
+        other.needs.room = memory(50);
+        if !other.state.may_be_live() {
+            other.desired = Desired::Stopped;
+        }
+        put("other@n1", Vertex::Instance(other));
+        let changed = "other@n1".parse().unwrap();
+        let names = Place::subjects_of(&changed, &txn).into_iter();
+        names.map(|name| name.to_string()).collect()
+    }
+
+    #[test]
+    fn what_ends_concerns_of_those_that_found_no_node_the_ones_that_its_node_takes_now() {
+        let ended = InstanceState::Stopped { by_itself: false };
+        assert_eq!(concerned(ended), ["near", "small"]);
+    }
+
+    #[test]
+    fn what_begins_frees_nothing_as_long_as_it_takes_what_it_took() {
+        assert_eq!(concerned(InstanceState::Starting), ["near"]);
+        assert_eq!(concerned(InstanceState::Running), ["near"]);
+    }
 }

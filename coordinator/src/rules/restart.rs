@@ -14,8 +14,9 @@ use mainstay_resource_graph::{
 use crate::env::Env;
 use crate::hash;
 use crate::lease;
+use crate::room;
 use crate::rule::{Rule, Verdict, Watch};
-use crate::rules::{could_not_start, dependency_gate};
+use crate::rules::{could_not_start, dependency_gate, stray};
 use crate::verb;
 
 /// Jitter adds at most this part of the wait.
@@ -217,12 +218,7 @@ pub fn is_not_its_fault(
         return false;
     };
     let soon = env.now.since(started) < env.settings.healthy_after();
-    let began_last = || {
-        view.instances_on(&subject.node)
-            .iter()
-            .filter_map(|key| view.instance(key)?.started)
-            .all(|other| other <= started)
-    };
+    let began_last = || view.last_start_on(&subject.node) <= Some(started);
     !(soon && began_last())
 }
 
@@ -251,26 +247,33 @@ fn again(
     let instance = txn.instance(subject).expect("the judge read it");
     let startable = verb::is_online(txn, subject)
         && verb::kept_down(txn, subject).is_none()
+        && stray::ends(txn, subject).is_none()
         && verb::provides(txn, subject, &instance)
         && verb::held_by_another(txn, subject, &instance).is_none()
         && dependency_gate::unmet(txn, &subject.placement).is_none()
-        && lease::in_the_way(txn, subject, env.now).is_none();
+        && lease::in_the_way(txn, subject, env.now).is_none()
+        // It has its room, unless it needs another by now.
+        && room::needs_of(txn, subject, &instance) == instance.needs;
+    let turn = room::not_its_turn(txn, subject);
     if count == Count::Attempt {
         verb::change(txn, subject, |instance| verb::count_attempt(instance, env));
     }
-    if startable {
+    if startable && turn.is_none() {
         verb::begin_start(txn, subject, env);
         return Verdict::did(
             code,
             format!("incarnation {}, {when}", instance.incarnation.next()),
         );
     }
-    verb::free_name(txn, subject);
+    // Who only waits for its turn keeps its name; of any other `start` says what it waits for.
+    let why = turn.filter(|_| startable).unwrap_or_else(|| {
+        verb::free_name(txn, subject);
+        Reason::new(code::WANTED, "it is to be restarted")
+    });
     verb::change(txn, subject, |instance| {
         instance.state = InstanceState::Pending;
         instance.next_try = None;
-        // `start` says what it waits for.
-        instance.reason = Some(Reason::new(code::WANTED, "it is to be restarted"));
+        instance.reason = Some(why);
     });
     Verdict::did(code::WANTED, "to be restarted; it cannot begin now")
 }

@@ -58,6 +58,10 @@ impl Rule for RollingUpdate {
         let Some(rollout) = placement.rollout.clone() else {
             return Verdict::Nothing;
         };
+        if let Some(on) = &placement.maintenance {
+            let text = format!("{subject} is in maintenance, {}", on.said);
+            return Verdict::declined(code::IN_MAINTENANCE, text);
+        }
         let gate = Gate::of(&placement, &rollout, txn, env);
         let parts = survey(&subject, &placement, &gate, txn);
         if let Some((key, why)) = parts.bad.first()
@@ -65,7 +69,8 @@ impl Rule for RollingUpdate {
         {
             return stop_at(&subject, placement.clone(), key, why, txn);
         }
-        let told = tell(&placement, &parts, &rollout, txn);
+        let spare = spare(&subject, &placement, txn);
+        let told = tell(&placement, &parts, &rollout, spare, txn);
         if !told.is_empty() {
             let text = format!(
                 "{} of {} have it; now {}",
@@ -87,6 +92,10 @@ impl Rule for RollingUpdate {
         let wake = parts.wake;
         if rollout.wake != wake {
             note(&subject, txn, |rollout| rollout.wake = wake);
+        }
+        let waits = parts.changing == 0 && rollout.halted.is_none();
+        if waits && spare == 0 && !parts.waiting.is_empty() {
+            return Verdict::declined(code::MINIMUM_KEPT, minimum_kept(&placement));
         }
         Verdict::Nothing
     }
@@ -332,7 +341,13 @@ fn late(instance: &Instance, gate: &Gate) -> Option<Reason> {
 }
 
 /// Gives the next instances their configuration, by the placement's strategy; what does not live gets it at once.
-fn tell(placement: &Placement, parts: &Parts, rollout: &Rollout, txn: &mut Txn<'_>) -> Vec<String> {
+fn tell(
+    placement: &Placement,
+    parts: &Parts,
+    rollout: &Rollout,
+    mut spare: usize,
+    txn: &mut Txn<'_>,
+) -> Vec<String> {
     let more = match placement.wish.update.strategy {
         _ if rollout.halted.is_some() => 0,
         Strategy::All => usize::MAX,
@@ -340,11 +355,13 @@ fn tell(placement: &Placement, parts: &Parts, rollout: &Rollout, txn: &mut Txn<'
         Strategy::Canary if parts.done > 0 && parts.changing == 0 => usize::MAX,
         Strategy::Canary => 1_usize.saturating_sub(parts.changing),
     };
-    let next: Vec<&InstanceKey> = parts
-        .idle
-        .iter()
-        .chain(parts.waiting.iter().take(more))
-        .collect();
+    let mut may_be_down = |key: &&InstanceKey| {
+        let may = !serves(txn, key) || spare > 0;
+        spare -= usize::from(may && serves(txn, key));
+        may
+    };
+    let waiting = parts.waiting.iter().filter(&mut may_be_down).take(more);
+    let next: Vec<&InstanceKey> = parts.idle.iter().chain(waiting).collect();
     for key in &next {
         let config = placement.wish.config_on(&key.node);
         record::reach(txn, key, config);
@@ -352,6 +369,38 @@ fn tell(placement: &Placement, parts: &Parts, rollout: &Rollout, txn: &mut Txn<'
         verb::change(txn, key, |instance| instance.attempts.clear());
     }
     next.into_iter().map(ToString::to_string).collect()
+}
+
+fn minimum_kept(placement: &Placement) -> String {
+    let minimum = placement.wish.minimum;
+    format!("no more than its minimum of {minimum} serve; the next is changed when one more does")
+}
+
+/// What keeps an update that is under way from going on, if it is that.
+pub fn held_by_minimum(
+    view: &dyn View,
+    name: &PlacementName,
+    placement: &Placement,
+) -> Option<Reason> {
+    let waits = placement.rollout.is_some() && spare(name, placement, view) == 0;
+    waits.then(|| Reason::new(code::MINIMUM_KEPT, minimum_kept(placement)))
+}
+
+/// So many of those that serve may be down at once.
+fn spare(subject: &PlacementName, placement: &Placement, txn: &dyn View) -> usize {
+    let all = txn.instances_of(subject);
+    let serving = || all.iter().filter(|key| serves(txn, key)).count();
+    match placement.wish.minimum as usize {
+        0 => usize::MAX,
+        minimum => serving().saturating_sub(minimum),
+    }
+}
+
+/// What was told another configuration is on its way down.
+fn serves(txn: &dyn View, key: &InstanceKey) -> bool {
+    txn.instance(key).is_some_and(|one| {
+        one.state.is_serving() && one.desired == Desired::Running && one.wanted.is_none()
+    })
 }
 
 /// The first bad one: everything goes back, or the update halts as it is.
@@ -391,6 +440,7 @@ fn stop_at(
     let mut wish = placement.wish.clone();
     wish.config = back.config;
     wish.on_nodes = back.on_nodes;
+    wish.needs = back.needs;
     let to = back.generation;
     record::replace(txn, subject, placement, wish, Some(reason));
     Verdict::did(

@@ -3,12 +3,14 @@
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_resource_graph::{
-    Desired, Instance, InstanceState, Key, Relation, Txn, View, ViewExt, slot_of,
+    Desired, Instance, InstanceState, Key, Relation, Txn, View, ViewExt, Waits, slot_of,
 };
 
 use crate::env::Env;
 use crate::lease;
+use crate::room;
 use crate::rule::{Rule, Verdict, Watch};
+use crate::rules::stray;
 use crate::verb;
 
 pub struct Start;
@@ -31,10 +33,22 @@ impl Rule for Start {
         })
     }
 
-    /// A node that went, or came back, perhaps with other types, concerns everything on it: what it waits for changed.
+    /// A node that went, or came back, perhaps with other types, concerns everything on it: what it waits for changed. So
+    /// does another need what waits for room, and an instance that begins no more, or is over, whoever waits for that.
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
         match changed {
             Key::Node(node) => view.instances_on(node),
+            Key::Instance(key) => room::next_on_its_node(view, key),
+            Key::Placement(name) => {
+                let mut waiting = view.instances_of(name);
+                waiting.retain(|key| {
+                    let one = view.instance(key);
+                    one.is_some_and(|one| {
+                        one.waits() == Some(Waits::Room) || was_in_maintenance(&one)
+                    })
+                });
+                waiting
+            }
             _ => Vec::new(),
         }
     }
@@ -65,18 +79,36 @@ impl Rule for Start {
         if let Some(reason) = verb::kept_down(txn, &subject) {
             return wait_for_node(&subject, &instance, reason, txn);
         }
+        if let Some(reason) = stray::ends(txn, &subject) {
+            return wait_for_node(&subject, &instance, reason, txn);
+        }
         if !verb::provides(txn, &subject, &instance) {
             return block_for_type(&subject, &instance, txn);
         }
         if instance.state != InstanceState::Pending {
             to_pending(&subject, txn);
         }
+        if instance.waits() == Some(Waits::Room) && instance.next_try.is_some_and(|at| at > env.now)
+        {
+            // Its node said so, and is not asked before then.
+            return Verdict::Nothing;
+        }
+        let needs = room::needs_of(txn, &subject, &instance);
+        let lacking = room::lacking(txn, &subject, &needs);
+        let waits =
+            room::no_room(&subject.node, &lacking).or_else(|| room::not_its_turn(txn, &subject));
+        if let Some(reason) = waits {
+            return wait_for_others(&subject, reason, txn);
+        }
         // What is restarted on request has its name already, whoever waits for it.
         let holds = txn.holder(&slot_of(&subject, &instance)).as_ref() == Some(&subject);
         let taken = verb::held_by_another(txn, &subject, &instance)
             .or_else(|| verb::waits_longer(txn, &subject, &instance));
         if taken.is_some() && !holds {
-            // `name_conflict` has what is Pending.
+            // `name_conflict` has what is Pending, unless that waits for something else.
+            if instance.waits().is_some() {
+                to_pending(&subject, txn);
+            }
             return Verdict::Nothing;
         }
         verb::begin_start(txn, &subject, env);
@@ -94,6 +126,7 @@ impl Rule for Start {
 fn to_pending(subject: &InstanceKey, txn: &mut Txn<'_>) {
     verb::change(txn, subject, |instance| {
         instance.state = InstanceState::Pending;
+        instance.next_try = None;
         instance.reason = Some(Reason::new(code::WANTED, "it is wanted and can begin"));
     });
 }
@@ -119,6 +152,27 @@ fn may_begin(instance: &Instance) -> bool {
     }
 }
 
+/// Others on its node have what it needs: room, or the turn to begin.
+fn wait_for_others(subject: &InstanceKey, why: Reason, txn: &mut Txn<'_>) -> Verdict {
+    let (code, text) = (why.code.clone(), why.text.clone());
+    let instance = txn.instance(subject).expect("the judge read it");
+    // What exactly is free changes with every neighbour; `why` says how it is now.
+    let same = instance.reason.as_ref().map(|reason| &reason.code) == Some(&code);
+    if !same || instance.next_try.is_some() {
+        // Who only waits for its turn keeps its name, and its place in the line for it.
+        let has_room = code != code::NO_ROOM;
+        if !has_room {
+            verb::free_name(txn, subject);
+        }
+        verb::change(txn, subject, |instance| {
+            instance.next_try = None;
+            instance.has_room = has_room;
+            instance.reason = Some(why);
+        });
+    }
+    Verdict::declined(code, text)
+}
+
 /// Its agent is away, or people want nothing to start there now.
 fn wait_for_node(
     subject: &InstanceKey,
@@ -138,6 +192,12 @@ fn wait_for_node(
         });
     }
     Verdict::declined(code, text)
+}
+
+/// It may be over.
+fn was_in_maintenance(instance: &Instance) -> bool {
+    let reason = instance.reason.as_ref();
+    reason.is_some_and(|reason| reason.code == code::IN_MAINTENANCE)
 }
 
 fn block_for_type(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>) -> Verdict {

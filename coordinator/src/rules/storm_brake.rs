@@ -94,8 +94,10 @@ impl Nodes {
                 NodeState::Online => nodes.waited_for += 1,
                 NodeState::Lost => {}
                 // Where somebody works, it is no wonder.
-                NodeState::AgentDown if node.care.maintenance.is_some() => {}
-                NodeState::AgentDown => {
+                _ if node.care.maintenance.is_some() => {}
+                // Somebody sees it: it is cut off, and will not be given up.
+                NodeState::Isolated => nodes.waited_for += 1,
+                NodeState::Suspect | NodeState::AgentDown => {
                     nodes.waited_for += 1;
                     nodes.away += 1;
                 }

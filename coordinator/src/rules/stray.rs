@@ -111,6 +111,22 @@ pub(crate) fn in_its_way(txn: &Txn<'_>, key: &InstanceKey, stray: &StrayFound) -
         .and_then(|holder| held(format!("{holder} holds its name {}", instance.name)))
 }
 
+/// What is on its way out there, and has its name until it is gone.
+pub(crate) fn ends(view: &dyn View, key: &InstanceKey) -> Option<Reason> {
+    let record = view.record(&Key::Node(key.node.clone()))?;
+    let node = match &record.vertex {
+        Vertex::Node(node) => node,
+        _ => return None,
+    };
+    let stray = node.strays.get(&key.placement)?;
+    let text = format!(
+        "incarnation {} of it, which runs without a command, is on its way out",
+        stray.incarnation
+    );
+    let reason = || Reason::new(code::STRAY, text).about(Key::Node(key.node.clone()));
+    (stray.state == LiveState::Stopping).then(reason)
+}
+
 fn hold(txn: &mut Txn<'_>, node: &NodeName, placement: &PlacementName, why: Reason) {
     txn.update_node(node, |node| {
         if let Some(stray) = node.strays.get_mut(placement) {
@@ -158,6 +174,7 @@ pub(crate) fn take_in(txn: &mut Txn<'_>, key: &InstanceKey, stray: &StrayFound, 
         instance.state = InstanceState::Starting;
         instance.lease = lease;
         instance.incarnation = stray.incarnation;
+        instance.seen_from.clear();
         instance.given = None;
         instance.restart_asked = false;
         instance.deadline = Some(env.now + verb::answer_time(env));

@@ -25,6 +25,7 @@ impl Rule for Unresponsive {
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
         match changed {
             Key::Node(node) => view.instances_on(node),
+            Key::Placement(name) => view.instances_of(name),
             _ => Vec::new(),
         }
     }

@@ -8,7 +8,7 @@ use mainstay_resource_graph::{
 };
 
 use super::{SystemWill, wants_running};
-use crate::rules::stop_escalate;
+use crate::rules::{drain, stop_escalate};
 use crate::{candidates, verb};
 
 /// What somebody still reads before running it.
@@ -81,6 +81,9 @@ fn out_of_sight(
     key: &InstanceKey,
     facts: &Instance,
 ) -> (&'static str, Option<Timestamp>, &'static str) {
+    if let (InstanceState::Unknown { .. }, Some(at)) = (facts.state, facts.deadline) {
+        return ("give it up: its node is cut off", Some(at), "isolation");
+    }
     match (facts.desired, moves_at(view, key, facts)) {
         (Desired::Running, at @ Some(_)) => (
             "start another elsewhere when its node is given up",
@@ -114,6 +117,18 @@ pub fn gives_up(view: &dyn View, key: &Key) -> Option<SystemWill> {
     })
 }
 
+/// Of a node that is to be empty: what is kept there as long as too few others serve.
+pub fn ends_later(view: &dyn View, key: &Key) -> Option<SystemWill> {
+    let Key::Node(name) = key else { return None };
+    let on_it = view.instances_on(name).into_iter();
+    let mut needed = on_it.filter(|one| drain::needed(view, one).is_some());
+    Some(SystemWill {
+        action: format!("end {} when enough others of it serve", needed.next()?),
+        at: None,
+        rule: "drain".to_owned(),
+    })
+}
+
 /// What starts it that waits for its node.
 fn once_it_may(
     view: &dyn View,
@@ -125,14 +140,60 @@ fn once_it_may(
             at @ Some(_) => ("start it when that lease has run out for certain", at),
             None => ("start it when the other has ended", None),
         },
+        Some(code) if code == code::NO_ROOM => ("start it when its node has room", facts.next_try),
+        Some(code) if code == code::STARTS_IN_TURN => ("start it in its turn", None),
         Some(code) if code == code::NODE_DRAINED => ("start it when its node is uncordoned", None),
         Some(code) if code == code::IN_MAINTENANCE => {
-            let node = view.node(&key.node);
-            let until = node.and_then(|node| node.care.maintenance?.until);
-            ("start it when its node's maintenance is over", until)
+            let of_node = view.node(&key.node).and_then(|node| node.care.maintenance);
+            let placement = view.placement(&key.placement);
+            let of_placement = placement.and_then(|placement| placement.maintenance);
+            match (of_node, of_placement) {
+                (None, Some(on)) => (
+                    "start it when its placement's maintenance is over",
+                    on.until,
+                ),
+                (on, _) => {
+                    let until = on.and_then(|on| on.until);
+                    ("start it when its node's maintenance is over", until)
+                }
+            }
         }
         Some(_) | None => ("start it when its node is online", None),
     }
+}
+
+/// What becomes of a move, and when a node that takes none for a while is asked again.
+pub fn of_placement(view: &dyn View, key: &Key) -> Option<SystemWill> {
+    let Key::Placement(name) = key else {
+        return None;
+    };
+    let placement = view.placement(name)?;
+    let will = |action: String, at: Timestamp, rule: &str| SystemWill {
+        action,
+        at: Some(at),
+        rule: rule.to_owned(),
+    };
+    let moves = placement.moves.iter().map(|(from, one)| {
+        let action = format!(
+            "leave {name}@{from} where it is, unless {name}@{} serves by then",
+            one.to
+        );
+        will(action, one.until, "move")
+    });
+    let asked = placement
+        .refused_by
+        .iter()
+        .map(|(node, refusal)| will(format!("ask {node} again"), refusal.until, "place"));
+    // Nobody is asked as long as all have a place.
+    let worn = || {
+        let mut all = view.instances_of(name).into_iter();
+        all.any(|one| {
+            let one = view.instance(&one);
+            one.is_some_and(|one| candidates::escalates(&placement, &one))
+        })
+    };
+    let asked = asked.filter(|_| placement.short > 0 || worn());
+    moves.chain(asked).min_by_key(|will| will.at)
 }
 
 /// What rules are in the middle of doing to it.
@@ -172,10 +233,17 @@ pub fn you_can(view: &dyn View, key: &Key) -> Vec<String> {
                 .care
                 .maintenance
                 .map(|_| format!("mainstay maintenance off {key}"));
-            let all = [lift, end].into_iter().flatten();
+            let force = ends_later(view, key).map(|_| format!("mainstay node drain {key} --force"));
+            let all = [lift, force, end].into_iter().flatten();
             all.chain([format!("mainstay describe {key}")]).collect()
         }
-        Some(Vertex::Node(node)) if node.state == NodeState::AgentDown => {
+        Some(Vertex::Placement(placement)) if placement.maintenance.is_some() => {
+            vec![
+                format!("mainstay maintenance off {key}"),
+                format!("mainstay describe {key}"),
+            ]
+        }
+        Some(Vertex::Node(node)) if node.state.is_away() => {
             vec![
                 format!("mainstay events --since 10m"),
                 format!("mainstay wait {key} --for state=Online"),

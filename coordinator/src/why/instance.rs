@@ -3,11 +3,15 @@
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code;
 use mainstay_protocol::health::Health;
-use mainstay_resource_graph::{Instance, InstanceState, Key, Record, View, ViewExt, slot_of};
+use mainstay_resource_graph::{
+    Instance, InstanceState, Key, Record, View, ViewExt, Waits, slot_of,
+};
 
 use super::{Cause, behind, plain};
+use crate::room;
 use crate::rules::dependency_gate;
 use crate::verb;
+use crate::watching;
 
 pub fn cause(
     view: &dyn View,
@@ -42,9 +46,17 @@ pub fn cause(
     }
     because.extend(missing_dependencies(view, key, facts, depth));
     let evidence = match facts.state {
-        InstanceState::Running if because.is_empty() => Some(healthy_since(facts)),
+        InstanceState::Running if because.is_empty() => {
+            let seen = watching::say(view, key, facts);
+            let well = healthy_since(facts);
+            Some(seen.map_or_else(|| well.clone(), |seen| format!("{well}; {seen}")))
+        }
+        InstanceState::Degraded if watching::is_unseen(facts) => watching::say(view, key, facts),
         InstanceState::Degraded | InstanceState::Unresponsive { .. } => {
             Some(facts.health_detail.clone())
+        }
+        InstanceState::Pending if facts.waits() == Some(Waits::Room) => {
+            room::lacks_now(view, key, facts)
         }
         InstanceState::Pending
         | InstanceState::Blocked
@@ -92,6 +104,16 @@ fn obstacle(view: &dyn View, key: &InstanceKey, facts: &Instance, depth: usize) 
             .filter_map(|name| name.parse().ok())
             .flat_map(|key| dependency(view, &key, depth))
             .collect();
+    }
+    let placement = Key::Placement(key.placement.clone());
+    let of_placement = reason.refs.contains(&placement.to_string());
+    if reason.code == code::IN_MAINTENANCE && of_placement {
+        let record = view.record(&placement);
+        let cause = record.map(|record| Cause {
+            reason: Some(reason.clone()),
+            ..plain(&record, "in maintenance")
+        });
+        return cause.into_iter().collect();
     }
     let of_node = [
         code::WAITING_FOR_NODE,

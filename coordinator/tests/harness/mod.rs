@@ -2,11 +2,13 @@
 //! and nodes that say what they are told to say.
 
 pub mod care;
+pub mod hosts;
 mod judge;
 mod log;
 mod node;
 mod print;
 pub mod script;
+mod sights;
 mod types;
 pub mod wishes;
 mod world;
@@ -15,4 +17,4 @@ pub use log::Mode;
 pub use print::{decision_line, why_lines};
 pub use types::{at, declaration, key, node_name, rules_of};
 pub use wishes::operation as wish;
-pub use world::{World, start};
+pub use world::{Death, World, is_start, start};

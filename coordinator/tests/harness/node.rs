@@ -9,6 +9,7 @@ use mainstay_protocol::report::{
     CommandOutcome, DigestEntry, LiveInstance, LiveState, NodeUp, Numbered, Presence, Report,
     Reports, SysInfo,
 };
+use mainstay_protocol::room::Room;
 use mainstay_protocol::{
     AgentRunId, BootId, CommandId, Epoch, Incarnation, InstanceKey, NodeEpoch, NodeId, NodeName,
     Sequence, SlotName, TypeName, code,
@@ -24,6 +25,11 @@ pub struct ScriptedNode {
     pub epoch: Option<NodeEpoch>,
     pub types: BTreeSet<String>,
     pub labels: BTreeMap<String, String>,
+    /// Where it can be called; nowhere, if it is empty.
+    pub address: String,
+    pub offers: Room,
+    /// What those that start there say that they listen on.
+    pub ports: BTreeMap<String, u16>,
     pub connected: bool,
     /// Its session is open, but nothing comes out of it.
     pub muted: bool,
@@ -61,6 +67,9 @@ impl ScriptedNode {
             epoch: None,
             types: TYPES.iter().map(|name| (*name).to_owned()).collect(),
             labels: BTreeMap::new(),
+            address: String::new(),
+            offers: Room::NONE,
+            ports: BTreeMap::new(),
             connected: false,
             muted: false,
             deaf: false,
@@ -112,9 +121,10 @@ impl ScriptedNode {
             agent_run: self.agent_run(),
             node_epoch: self.epoch,
             build: "test".to_owned(),
-            address: format!("/run/{}.sock", self.name),
+            address: self.address.clone(),
             sysinfo: SysInfo {
                 labels: self.labels.clone(),
+                offers: self.offers,
                 ..SysInfo::default()
             },
             provides: self.types.iter().map(|name| declaration(name)).collect(),
@@ -239,6 +249,8 @@ impl ScriptedNode {
             | Report::Asked { .. }
             | Report::Announced { .. }
             | Report::Recorded { .. }
+            | Report::GuardSaw { .. }
+            | Report::WatcherSaw { .. }
             | Report::SupervisorChanged { .. } => {}
         }
     }
@@ -337,6 +349,7 @@ impl ScriptedNode {
             given: self.adopted_config.clone(),
             config: self.adopted_config.clone(),
             process: Vec::new(),
+            ports: Default::default(),
             health: live.health,
             uses: Vec::new(),
         });

@@ -1,11 +1,13 @@
 //! How scripts show what happened: one line each.
 
 use mainstay_coordinator::why::{self, Cause, node_reason};
-use mainstay_coordinator::{Decision, Effect, Outcome, status};
+use mainstay_coordinator::{Decision, Effect, Outcome, lookup, status};
 use mainstay_protocol::command::{Answered, Command, Order, StopManner};
 use mainstay_protocol::{InstanceKey, Timestamp};
 use mainstay_resource_graph::{Key, Kind, Node, Vertex, View, ViewExt, slot_of};
 
+use super::hosts;
+use super::types::node_name;
 use super::world::World;
 
 /// `restart web@n1: did MS-BACKOFF: attempt 2 of 5 in 1.1 s; panicked: boom`.
@@ -23,9 +25,14 @@ pub fn decision_line(decision: &Decision) -> String {
 fn command_line(command: &Command) -> String {
     match &command.order {
         Order::Start(start) => {
+            let addresses = start.addresses.iter();
+            let reaches = addresses.map(|(name, address)| format!(", {name} is at {address}"));
             format!(
-                "start {} incarnation {} {}",
-                start.instance, start.incarnation, start.config
+                "start {} incarnation {} {}{}",
+                start.instance,
+                start.incarnation,
+                start.config,
+                reaches.collect::<String>()
             )
         }
         Order::Answer(answer) => {
@@ -73,6 +80,19 @@ pub fn effect_lines(effect: &Effect) -> Vec<String> {
             vec![format!(
                 "welcome {node}: its outbox {node_epoch} up to {watermark}"
             )]
+        }
+        // That they look is seen by what comes of it.
+        Effect::Look(_) => Vec::new(),
+        Effect::AskHost(ask) => vec![hosts::line(ask)],
+        Effect::Guard { guards, .. } if guards.nodes.is_empty() => Vec::new(),
+        Effect::Watch { watches, .. } if watches.instances.is_empty() => Vec::new(),
+        Effect::Watch { node, watches } => {
+            let keys: Vec<String> = watches.instances.keys().map(ToString::to_string).collect();
+            vec![format!("{node} watches {}", keys.join(" and "))]
+        }
+        Effect::Guard { node, guards } => {
+            let nodes: Vec<&str> = guards.nodes.keys().map(|node| node.as_str()).collect();
+            vec![format!("{node} guards {}", nodes.join(" and "))]
         }
         Effect::Deny { node, refusal, .. } => {
             vec![format!("deny {node}: {}: {}", refusal.code, refusal.text)]
@@ -259,6 +279,34 @@ pub fn status(view: &dyn View) -> Vec<String> {
         );
     }
     lines
+}
+
+/// What an agent on a node is told.
+pub fn lookup(view: &dyn View, sought: &str, from: &str) -> Vec<String> {
+    let found = lookup::found(view, &node_name(from), &sought.parse().unwrap());
+    let shown = found.instances.iter().map(|one| {
+        let ports: Vec<String> = one
+            .ports
+            .iter()
+            .map(|(name, port)| format!("{name}={port}"))
+            .collect();
+        format!(
+            "{} {} incarnation {} as {}, {} {}, agent at \"{}\", ports [{}]",
+            one.service_type,
+            one.instance,
+            one.incarnation,
+            one.name,
+            one.state,
+            one.health.as_str(),
+            one.address,
+            ports.join(" ")
+        )
+    });
+    let mut shown: Vec<String> = shown.collect();
+    if shown.is_empty() {
+        shown.push("nothing".to_owned());
+    }
+    shown
 }
 
 /// The answer to `why`, as scripts show it.

@@ -19,8 +19,10 @@ use mainstay_protocol::{Incarnation, InstanceKey, QuestionId, code};
 use mainstay_resource_graph::{Key, ParkedId};
 
 use super::care;
+use super::hosts;
 use super::print;
-use super::types::{at, key, slot};
+use super::sights;
+use super::types::{at, key, node_name, slot};
 use super::wishes;
 use super::world::{World, is_change, is_start, is_stop, start};
 
@@ -95,19 +97,19 @@ fn difference(want: &str, got: &str) -> String {
 }
 
 /// The words of a verb; `tail` is what is left of the line behind some of them.
-struct Words<'a> {
-    line: &'a str,
-    words: Vec<&'a str>,
+pub struct Words<'a> {
+    pub line: &'a str,
+    pub words: Vec<&'a str>,
 }
 
 impl<'a> Words<'a> {
-    fn get(&self, number: usize) -> &'a str {
+    pub fn get(&self, number: usize) -> &'a str {
         self.words
             .get(number)
             .unwrap_or_else(|| panic!("a word is missing: {}", self.line))
     }
 
-    fn find(&self, word: &str) -> Option<&'a str> {
+    pub fn find(&self, word: &str) -> Option<&'a str> {
         let place = self.words.iter().position(|one| *one == word)?;
         self.words.get(place + 1).copied()
     }
@@ -130,6 +132,7 @@ fn verb(world: &mut World, line: &str) -> Vec<String> {
     let name = words.get(0);
     let known = looks(world, &words, name)
         .or_else(|| nodes(world, &words, name).then(Vec::new))
+        .or_else(|| hosts::verb(world, &words.words).then(Vec::new))
         .or_else(|| people(world, &words, name).then(Vec::new))
         .or_else(|| reports(world, &words, name).then(Vec::new))
         .or_else(|| times(world, &words, name).then(Vec::new));
@@ -143,6 +146,7 @@ fn looks(world: &World, words: &Words<'_>, name: &str) -> Option<Vec<String>> {
         "commands" => print::commands(view),
         "why" => print::why(view, &key(words.get(1)), now),
         "status" => print::status(view),
+        "lookup" => print::lookup(view, words.get(1), words.get(3)),
         _ => return None,
     })
 }
@@ -157,8 +161,27 @@ fn nodes(world: &mut World, words: &Words<'_>, name: &str) -> bool {
                 let labels = &mut world.scripted(words.get(1)).labels;
                 labels.insert(label.to_owned(), value.to_owned());
             }
+            if let Some(address) = words.find("at") {
+                world.scripted(words.get(1)).address = address.to_owned();
+            }
+            if let Some(offers) = words.find("offers") {
+                world.scripted(words.get(1)).offers = wishes::room(offers);
+            }
             world.up(words.get(1));
         }
+        // `sees n1 station nothing n2 agent n3 silent`: what there is to be seen of it from now on.
+        "sees" => sights::sees(world, words),
+        // `guard-saw n2 n1 agent 1`: its guard n2 reports.
+        "guard-saw" => {
+            let report = Report::GuardSaw {
+                guarded: node_name(words.get(2)),
+                sight: sights::sight(words.get(3), words.words.get(4))
+                    .expect("a guard has seen something"),
+            };
+            world.report(report, words.get(1));
+        }
+        // `watcher-saw n2 web@n1 ok`: n2 reports what it sees of it; of the incarnation of today, or of another one.
+        "watcher-saw" => sights::watcher_saw(world, words),
         "gone" => world.gone(words.get(1)),
         // A backup is taken; and restored, under whatever the nodes know by then.
         "keep" => world.keep(),
@@ -203,6 +226,10 @@ fn outcome(word: &str, text: String) -> CommandOutcome {
             code: code::BAD_CONFIG,
             text,
         },
+        "no-room" => CommandOutcome::Refused {
+            code: code::NO_ROOM,
+            text,
+        },
         "refused" => CommandOutcome::Refused {
             code: code::OVERLOADED,
             text,
@@ -244,7 +271,7 @@ fn people(world: &mut World, words: &Words<'_>, name: &str) -> bool {
         "drop" => Operation::Drop {
             parked: ParkedId(words.get(1).to_owned()),
         },
-        "put" | "delete" | "apply" | "reconfigure" | "rollback" | "safe-start" => {
+        "put" | "delete" | "apply" | "reconfigure" | "rollback" | "safe-start" | "move" => {
             wishes::operation(words.line)
         }
         _ => match care::operation(words.line) {
@@ -262,6 +289,10 @@ fn reports(world: &mut World, words: &Words<'_>, name: &str) -> bool {
     match name {
         "started" => {
             let (instance, incarnation) = about(world, words);
+            if let Some((name, port)) = words.find("on").and_then(|one| one.split_once('=')) {
+                let ports = &mut world.scripted(instance.node.as_str()).ports;
+                ports.insert(name.to_owned(), port.parse().unwrap());
+            }
             if words.has("unanswered") {
                 world.says_started(&instance, incarnation);
             } else {

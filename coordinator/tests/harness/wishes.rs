@@ -4,6 +4,7 @@
 //! put web greeter on n1,n2 based 3 depends db:healthy,cache:started update rolling:2 attempts 3 {"greeting":"hi"}
 //! put web greeter on role=web
 //! put web greeter on so-many:3:rack
+//! put web noisy on so-many:3:rack needs 2,8:80 least 4 near db:rack apart cache
 //! delete web based 3
 //! apply put db noisy on n1 + put web flaky on n1 depends db + delete old
 //! ```
@@ -13,9 +14,10 @@ use std::collections::BTreeMap;
 
 use mainstay_coordinator::{Apply, BasedOn, Change, Operation, PlacementWish, Reconfigure};
 use mainstay_protocol::report::RestartWhen;
+use mainstay_protocol::room::{Needs, Room};
 use mainstay_protocol::{Generation, PlacementName};
 use mainstay_resource_graph::{
-    Count, DependsUntil, RestartPolicy, Singleton, Strategy, Target, Update,
+    Beside, Count, DependsUntil, Escalate, RestartPolicy, Singleton, Strategy, Target, Update,
 };
 
 use super::types::{at, node_name, slot, type_name};
@@ -33,7 +35,7 @@ pub fn operation(line: &str) -> Operation {
     })
 }
 
-/// `reconfigure web on n1,n2 based 3 {"a":1}`, `rollback web to 2`, `safe-start web@n1`.
+/// `reconfigure web on n1,n2 based 3 {"a":1}`, `rollback web to 2`, `safe-start web@n1`, `move web@n1 to n2`.
 fn of_one(line: &str) -> Option<Operation> {
     let (text, config) = match line.find('{') {
         Some(begin) => line.split_at(begin),
@@ -52,6 +54,11 @@ fn of_one(line: &str) -> Option<Operation> {
             placement: placement(),
             to: number(find(&words, "to")).map(Generation),
             based_on: based_on(&words),
+        },
+        "move" => Operation::Move {
+            instance: at(words[1]),
+            to: node_name(find(&words, "to").expect("move web@n1 to n2")),
+            by: "ada".to_owned(),
         },
         "safe-start" => Operation::SafeStart {
             instance: at(words[1]),
@@ -92,16 +99,31 @@ fn change(text: &str) -> Change {
                 name: placement,
                 service_type: type_name(words[2]),
                 holds: find("holds").map(slot),
-                target: target(find("on").expect("on NODES, on all, on LABEL=VALUE")),
+                target: with_company(
+                    target(find("on").expect("on NODES, on all, on LABEL=VALUE")),
+                    &words,
+                ),
                 config: config.to_owned(),
                 policy: RestartPolicy {
                     restart: find("restart").map(restart),
                     attempts: number(find("attempts")).map(|attempts| attempts as u32),
                     window_ms: number(find("window_ms")),
                     backoff_max_ms: number(find("backoff_ms")),
+                    replace_isolated_ms: number(find("isolated_ms")),
+                    escalate: match find("escalate") {
+                        None | Some("quarantine") => Escalate::Quarantine,
+                        Some("move") => Escalate::Move,
+                        Some(word) => panic!("no such escalation: {word}"),
+                    },
+                    watched_from: number(find("watched")).unwrap_or_default() as u32,
                 },
                 restart_group: find("group").map(|name| name.parse().expect("a name")),
-                singleton: number(find("lease_ms")).map(|lease_ms| Singleton { lease_ms }),
+                singleton: number(find("lease_ms")).map(|lease_ms| Singleton {
+                    lease_ms,
+                    fenced: words.contains(&"fenced"),
+                }),
+                needs: find("needs").map(needs).unwrap_or_default(),
+                minimum: number(find("minimum")).unwrap_or_default() as u32,
                 depends_on: find("depends").map(depends_on).unwrap_or_default(),
                 update: Update {
                     strategy: find("update").map_or(Update::default().strategy, strategy),
@@ -127,9 +149,8 @@ pub fn count(word: &str) -> Option<Count> {
         None => (rest, None),
     };
     Some(Count {
-        count: count.parse().unwrap(),
-        on: BTreeMap::new(),
         spread,
+        ..Count::of(count.parse().unwrap())
     })
 }
 
@@ -143,6 +164,52 @@ fn target(word: &str) -> Target {
     match word.split_once('=') {
         Some((label, value)) => Target::All(BTreeMap::from([(label.to_owned(), value.to_owned())])),
         None => Target::Nodes(word.split(',').map(node_name).collect()),
+    }
+}
+
+/// `least 4,8`, `near db:rack`, `apart db`.
+fn with_company(target: Target, words: &[&str]) -> Target {
+    let Target::Count(mut count) = target else {
+        return target;
+    };
+    let beside = |word: &str| {
+        let others = find(words, word).into_iter().flat_map(|one| one.split(','));
+        let others = others.map(|one| {
+            let (placement, label) = match one.split_once(':') {
+                Some((placement, label)) => (placement, Some(label.to_owned())),
+                None => (one, None),
+            };
+            Beside {
+                placement: PlacementName::new(placement).unwrap(),
+                label,
+            }
+        });
+        others.collect()
+    };
+    count.least = find(words, "least").map_or(Room::NONE, room);
+    count.affinity = beside("near");
+    count.anti_affinity = beside("apart");
+    Target::Count(count)
+}
+
+/// `4` for four millicores, `4,8` with eight bytes of memory, `4,8,2` with two of disk.
+pub fn room(word: &str) -> Room {
+    let mut amounts = word.split(',').map(|amount| amount.parse().unwrap());
+    let mut next = || amounts.next().unwrap_or_default();
+    Room {
+        millicores: next(),
+        memory_bytes: next(),
+        disk_bytes: next(),
+    }
+}
+
+/// `4,8`, or `4,8:80:443` with ports.
+fn needs(word: &str) -> Needs {
+    let (amounts, ports) = word.split_once(':').unwrap_or((word, ""));
+    let ports = ports.split(':').filter(|port| !port.is_empty());
+    Needs {
+        room: room(amounts),
+        ports: ports.map(|port| port.parse().unwrap()).collect(),
     }
 }
 

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_coordinator::{
-    Answer, CoreConfig, Decision, Effect, Entry, Event, Found, LeaderCore, LogEvent, Monotonic,
-    ProposalId, Rules, StationLife, Ticket,
+    Answer, AskHost, CoreConfig, Decision, Effect, Entry, Event, Found, LeaderCore, LogEvent, Look,
+    Monotonic, ProposalId, Rules, StationLife, Ticket,
 };
 use mainstay_protocol::command::Command;
+use mainstay_protocol::sight::Sight;
 use mainstay_protocol::{
     ClusterId, ClusterName, Epoch, Incarnation, Leadership, NodeName, Revision, StationId,
     StationRunId, Term, Timestamp, codec, limits,
 };
 use mainstay_resource_graph::{
-    CommandVertex, Graph, Instance, InstanceState, Key, Kind, Settings, View, ViewExt,
+    CommandVertex, Graph, Instance, InstanceState, Key, Kind, Settings, Sightings, View, ViewExt,
 };
 
 use super::judge;
@@ -51,8 +52,23 @@ pub struct World {
     last_frame: BTreeMap<NodeName, Event>,
     /// Follows by applying alone.
     replica: Graph,
+    /// What is seen of a node that is looked for; else its machine, unless it is mute.
+    pub sights: BTreeMap<NodeName, Sightings>,
+    /// Commands about machines that are under way.
+    pub host_asks: Vec<AskHost>,
     /// As it was when a backup was taken.
     kept: Option<Graph>,
+    /// The leader dies at so many commits from now.
+    death: Option<(usize, Death)>,
+}
+
+/// When a leader dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// What it proposed is nowhere.
+    BeforeCommit,
+    /// It is committed, and nobody was told.
+    AfterCommit,
 }
 
 pub fn config() -> CoreConfig {
@@ -121,7 +137,10 @@ impl World {
             tickets: 0,
             last_frame: BTreeMap::new(),
             replica: graph,
+            sights: BTreeMap::new(),
+            host_asks: Vec::new(),
             kept: None,
+            death: None,
         }
     }
 
@@ -137,7 +156,10 @@ impl World {
             if self.log.mode == Mode::CommitAtOnce
                 && let Some(entry) = self.log.held.pop_front()
             {
-                self.commit(entry);
+                match self.dies_now() {
+                    None => self.commit(entry),
+                    Some(death) => self.die(death, entry),
+                }
                 continue;
             }
             if self.core.wake_at(self.now).is_none_or(|at| at > self.now) {
@@ -145,6 +167,37 @@ impl World {
             }
         }
         panic!("the core does not come to rest");
+    }
+
+    /// At the commit after so many, the leader dies; another takes over, and the nodes come to it.
+    pub fn dies(&mut self, death: Option<(usize, Death)>) {
+        self.death = death;
+    }
+
+    fn dies_now(&mut self) -> Option<Death> {
+        let (left, death) = self.death?;
+        match left.checked_sub(1) {
+            Some(left) => {
+                self.death = Some((left, death));
+                None
+            }
+            None => {
+                self.death = None;
+                Some(death)
+            }
+        }
+    }
+
+    fn die(&mut self, death: Death, entry: Entry) {
+        if death == Death::AfterCommit {
+            let entry = Arc::new(entry);
+            let committed = LogEvent::Committed(Arc::clone(&entry));
+            // What would have followed is not done.
+            let _effects = self.core.log_event(committed, self.now);
+            self.replica.apply(&entry.delta);
+            self.entries.push(entry);
+        }
+        self.fail_over_with_sessions();
     }
 
     fn commit(&mut self, entry: Entry) {
@@ -221,9 +274,35 @@ impl World {
                     assert!(twice.is_none(), "{ticket:?} is answered twice");
                 }
                 Effect::Applied(entry) => self.entries.push(entry),
-                Effect::Deny { .. } => {}
+                Effect::Look(look) => self.look(look),
+                Effect::AskHost(ask) => self.host_asks.push(ask),
+                Effect::Deny { .. } | Effect::Guard { .. } | Effect::Watch { .. } => {}
             }
         }
+    }
+
+    /// An event that is nobody's word.
+    pub fn tell(&mut self, event: Event) {
+        self.core.enqueue(event, None).unwrap();
+        self.run();
+    }
+
+    fn look(&mut self, look: Look) {
+        let knock = match self.node(&look.node).muted {
+            true => Sight::Nothing,
+            false => Sight::Machine,
+        };
+        let silent = look.guards.iter().map(|guard| (guard.clone(), None));
+        let seen = self.sights.get(&look.node).cloned().unwrap_or(Sightings {
+            knock,
+            guards: silent.collect(),
+        });
+        let sighted = Event::Sighted {
+            node: look.node,
+            since: look.since,
+            seen,
+        };
+        self.core.enqueue(sighted, None).unwrap();
     }
 
     fn send(&mut self, node: &NodeName, command: Command) {

@@ -1,11 +1,12 @@
 //! The leader core: bounds, answers, proposals that are lost, terms that end.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use mainstay_coordinator::{Effect, Event, LogEvent, Operation, ProposalId, record};
-use mainstay_protocol::report::{CommandOutcome, LiveState, Report};
-use mainstay_protocol::{InstanceKey, Leadership, Sequence, Term, code, limits};
-use mainstay_resource_graph::{Cause, InstanceState, Kind, View};
+use mainstay_protocol::report::LiveState;
+use mainstay_protocol::{Leadership, Sequence, Term, code, limits};
+use mainstay_resource_graph::{Cause, InstanceState, Kind, NodeState, View, ViewExt};
 
 use crate::harness::{Mode, World, at, node_name, start};
 
@@ -33,7 +34,13 @@ fn a_report_is_acknowledged_only_when_its_effects_are_committed() {
             Effect::Applied(_) => "applied",
             Effect::Send { .. } => "send",
             Effect::Acknowledge { .. } => "acknowledge",
-            Effect::Welcome { .. } | Effect::Deny { .. } | Effect::Reply { .. } => "other",
+            Effect::Welcome { .. }
+            | Effect::Deny { .. }
+            | Effect::Guard { .. }
+            | Effect::Watch { .. }
+            | Effect::Look(_)
+            | Effect::AskHost(_)
+            | Effect::Reply { .. } => "other",
         })
         .collect();
     assert_eq!(kinds, ["applied", "send", "acknowledge"]);
@@ -238,6 +245,9 @@ fn a_full_inbox_refuses_operations_but_no_agent_that_introduces_itself() {
 #[test]
 fn a_second_agent_of_a_node_is_refused_while_the_first_is_heard() {
     let mut world = running();
+    world.gone("n1");
+    world.scripted("n1").address = "unix:/run/n1.sock".to_owned();
+    world.up("n1");
     let mut other = world.scripted("n1").clone();
     other.restart(true);
     let up = Event::NodeUp {
@@ -339,12 +349,7 @@ fn a_mass_failure_is_judged_in_bounded_steps() {
     }
     world.run();
     world.release();
-    for number in 0..1200 {
-        let instance = at(&format!("p{number}@n1"));
-        let incarnation = world.incarnation(&instance.to_string());
-        world.scripted("n1").note(started(instance, incarnation));
-    }
-    world.answer("p0@n1", &CommandOutcome::Done, |_| true);
+    world.starts_all("n1");
     world.agent_restarts("n1", false);
     let keys: BTreeSet<_> = world.graph().keys(Kind::Instance).into_iter().collect();
     for key in &keys {
@@ -369,16 +374,6 @@ fn a_mass_failure_is_judged_in_bounded_steps() {
             .any(|entry| entry.decisions.len() > 400),
         "it was a mass"
     );
-}
-
-fn started(instance: InstanceKey, incarnation: mainstay_protocol::Incarnation) -> Report {
-    Report::Started {
-        instance,
-        incarnation,
-        version: "1.0.0".to_owned(),
-        config: "{}".to_owned(),
-        process: Vec::new(),
-    }
 }
 
 // proves: S17
@@ -499,4 +494,24 @@ fn an_agent_that_introduces_itself_twice_is_welcomed_once() {
         assert_eq!(incarnation, 2);
         assert_eq!(world.received("web@n1"), ["start 1", "start 2"]);
     }
+}
+
+// proves: S23
+#[test]
+fn a_leader_that_stood_still_waits_longer_for_a_while() {
+    let mut world = running();
+    let state = |world: &World| world.graph().node(&node_name("n1")).unwrap().state;
+    world.core.stood_still(Duration::from_secs(2), world.now);
+    world.scripted("n1").muted = true;
+    // What it did not hear then is excused, and two seconds more are waited.
+    world.wait_ms(6_900);
+    assert_eq!(state(&world), NodeState::Online);
+    world.wait_ms(200);
+    assert_eq!(state(&world), NodeState::Suspect);
+
+    world.up("n1");
+    world.wait_ms(60_000);
+    world.scripted("n1").muted = true;
+    world.wait_ms(3_900);
+    assert_eq!(state(&world), NodeState::Suspect);
 }

@@ -21,6 +21,15 @@ macro_rules! told {
 }
 
 told! {
+    // proves: S23
+    // acceptance: issue 5, line 1
+    what_others_see_of_a_node_says_what_has_become_of_it = "peers";
+    // proves: S23
+    what_is_on_an_isolated_node_is_replaced_where_its_placement_says_so = "isolated";
+    // proves: S11
+    supervisors_are_guarded_from_two_other_nodes = "guards";
+    // proves: S11
+    what_nobody_sees_from_elsewhere_is_degraded_and_not_restarted = "watched";
     // proves: S24
     // acceptance: issue 3, line 8
     what_is_not_well_names_what_it_stands_on_and_why_that_is_not_there = "dependency_lost";
@@ -112,6 +121,16 @@ told! {
     a_newcomer_does_not_pass_those_who_wait = "name_queue";
     // proves: S4
     a_name_taken_on_the_node_is_a_counted_attempt = "name_taken_on_node";
+    // proves: B8
+    what_does_not_fit_waits_and_begins_when_there_is_room = "room";
+    // proves: B8
+    so_many_go_where_the_least_is_taken_and_every_no_says_what_would_help = "room_so_many";
+    // proves: B8
+    a_node_that_refuses_has_the_last_word_and_one_of_so_many_is_tried_elsewhere = "room_refused";
+    // proves: S23
+    a_node_that_is_back_has_room_when_what_was_replaced_has_ended = "room_node_back";
+    // proves: B8
+    so_many_are_beside_others_or_apart_from_them = "affinity";
     // proves: S23
     // case: services 34
     a_node_that_comes_back_with_its_instances_keeps_them = "node_away";
@@ -177,6 +196,34 @@ told! {
     // proves: S25
     what_happens_in_maintenance_is_left_and_judged_when_it_is_over = "maintenance";
     // proves: S25
+    what_is_moved_ends_where_it_was_when_the_other_is_healthy = "move";
+    // proves: S25
+    one_of_so_many_moves_and_stays_where_it_was_if_the_other_fails = "move_so_many";
+    // proves: S25
+    what_is_moved_stays_until_the_other_has_been_healthy_for_a_while = "move_settles";
+    // proves: S23, S25
+    the_only_one_ends_before_the_other_begins = "move_only_one";
+    what_cannot_move_is_refused_with_what_to_do = "move_refused";
+    // proves: S14
+    instances_are_found_nearest_first_and_a_start_is_told_where_what_it_depends_on_is = "lookup";
+    // proves: S20
+    what_fails_too_often_is_tried_on_another_node = "escalate";
+    // proves: S19, S25
+    an_update_waits_while_somebody_works_on_the_placement_and_others_go_on = "maintained_update";
+    // proves: S19, S23
+    // acceptance: issue 5, line 6
+    an_update_goes_on_without_a_lost_node_which_has_it_when_it_is_back = "rolling_node_lost";
+    // proves: S25
+    // acceptance: issue 5, line 6
+    a_minimum_is_kept_by_drains_removals_and_updates = "minimum";
+    // proves: S25
+    a_drain_keeps_a_minimum_also_where_successors_do_not_come_up = "drain_minimum";
+    // proves: S25
+    a_drain_counts_a_free_place_once = "drain_one_place";
+    // proves: B8
+    placements_that_would_wait_for_one_another_are_refused = "affinity_circle";
+    // proves: S25
+    what_is_worked_on_as_a_placement_or_as_a_whole_is_left_as_it_is = "maintenance_of_placement";
     // proves: S23
     a_node_that_stays_away_is_given_up_and_taken_back_when_it_returns = "node_lost";
     // proves: S23, S25
@@ -198,6 +245,8 @@ told! {
     // proves: S23
     the_only_one_starts_elsewhere_when_its_lease_has_run_out_for_certain = "singleton";
     // proves: S23
+    a_machine_is_restarted_by_its_agent_then_by_a_peer_and_then_given_up = "restart_host";
+    what_is_to_be_gone_for_certain_starts_elsewhere_when_its_machine_was_off = "fence";
     the_only_one_ends_before_the_next_begins = "singleton_ends_first";
     // proves: S25
     a_node_is_removed_when_it_is_away_and_nothing_is_wanted_on_it_alone = "remove_node";

@@ -1,16 +1,17 @@
 //! What can happen, lowered to what nodes would truly say at that moment.
 
-use mainstay_coordinator::Operation;
+use mainstay_coordinator::{Operation, watching};
 use mainstay_protocol::command::Order;
-use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
-use mainstay_protocol::report::{
-    CommandOutcome, Ending, LiveInstance, LiveState, Manner, Presence, Report, TypedFailure,
-};
-use mainstay_protocol::{CommandId, Incarnation, InstanceKey, QuestionId};
+use mainstay_protocol::health::Health;
+use mainstay_protocol::report::{CommandOutcome, LiveInstance, LiveState, Report};
+use mainstay_protocol::sight::InstanceSight;
+use mainstay_protocol::{CommandId, InstanceKey, code};
 use mainstay_resource_graph::{InstanceState, Key, ViewExt};
 use proptest::prelude::*;
 
-use crate::harness::{Mode, World, at, care, key, node_name, start, wish};
+use super::sights::{SEEN, SIGHTS, guard_saw, host_ran, seen, watcher_saw};
+use super::words::{settles, word};
+use crate::harness::{Mode, World, at, care, node_name, start, wish};
 
 #[derive(Debug, Clone)]
 pub enum Act {
@@ -65,6 +66,27 @@ pub enum Act {
         node: usize,
         what: usize,
     },
+    /// What others see of a node from now on, where they are asked.
+    Seen {
+        node: usize,
+        what: usize,
+    },
+    /// What a guard sees of the other node.
+    GuardSaw {
+        guard: usize,
+        what: usize,
+    },
+    /// Somebody is to run a command about a machine, and does.
+    HostRan {
+        which: usize,
+        done: bool,
+    },
+    /// What a node sees of an instance of the other one.
+    WatcherSaw {
+        watcher: usize,
+        which: usize,
+        what: usize,
+    },
     /// A node comes back with something that nobody here started.
     Stray {
         node: usize,
@@ -77,7 +99,7 @@ const TYPES: [&str; 7] = [
     "greeter", "twin", "flaky", "noisy", "always", "never", "pliant",
 ];
 const NAMES: [&str; 4] = ["alpha", "mike", "web", "zulu"];
-const NODES: [&str; 2] = ["n1", "n2"];
+pub const NODES: [&str; 2] = ["n1", "n2"];
 const WAITS_MS: [u64; 7] = [1, 700, 2100, 5000, 13_000, 40_000, 700_000];
 
 pub fn act() -> impl Strategy<Value = Act> {
@@ -105,8 +127,16 @@ pub fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(node, keeps_file)| Act::AgentRestarts { node, keeps_file }),
         2 => (number.clone(), number.clone(), number.clone())
             .prop_map(|(node, name, ahead)| Act::Stray { node, name, ahead }),
-        2 => (number.clone(), number.clone())
+        3 => (number.clone(), number.clone())
             .prop_map(|(node, what)| Act::Care { node, what }),
+        2 => (number.clone(), any::<bool>())
+            .prop_map(|(which, done)| Act::HostRan { which, done }),
+        2 => (number.clone(), number.clone())
+            .prop_map(|(node, what)| Act::Seen { node, what }),
+        1 => (number.clone(), number.clone())
+            .prop_map(|(guard, what)| Act::GuardSaw { guard, what }),
+        3 => (number.clone(), number.clone(), number.clone())
+            .prop_map(|(watcher, which, what)| Act::WatcherSaw { watcher, which, what }),
         9 => number.prop_map(Act::Wait),
         1 => Just(Act::FailOver),
         2 => Just(Act::Hold),
@@ -118,7 +148,7 @@ pub fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-fn pick<T: Copy>(list: &[T], number: usize) -> T {
+pub fn pick<T: Copy>(list: &[T], number: usize) -> T {
     list[number % list.len()]
 }
 
@@ -184,12 +214,20 @@ pub fn carry_out(world: &mut World, act: &Act) {
         Act::Requeue => parked(world, |parked| Operation::Requeue { parked }),
         Act::Stray { node, name, ahead } => stray(world, pick(&NODES, node), name, ahead),
         Act::Drop => parked(world, |parked| Operation::Drop { parked }),
-        Act::Care { node, what } => say(world, pick(&NODES, node), pick(&SAID, what)),
+        Act::Seen { node, what } => seen(world, pick(&NODES, node), what),
+        Act::GuardSaw { guard, what } => guard_saw(world, guard, pick(&SIGHTS, what)),
+        Act::WatcherSaw {
+            watcher,
+            which,
+            what,
+        } => watcher_saw(world, pick(&NODES, watcher), which, pick(&SEEN, what)),
+        Act::Care { node, what } => say(world, node, what),
+        Act::HostRan { which, done } => host_ran(world, which, done),
     }
     world.run();
 }
 
-const SAID: [&str; 12] = [
+const SAID: [&str; 21] = [
     "confirm-dead NODE",
     "cordon NODE",
     "drain NODE",
@@ -199,14 +237,27 @@ const SAID: [&str; 12] = [
     "maintain NODE for 7s",
     "maintain NODE",
     "maintained NODE",
+    "maintain placement/NAME for 7s",
+    "maintained placement/NAME",
+    "maintain all for 7s",
     "label NODE role=web",
     "label NODE role-",
     "remove NODE",
+    "restart-host NODE it hangs",
+    "move NAME@NODE to OTHER",
+    "move NAME@NODE to OTHER",
+    "move NAME@NODE to OTHER",
+    "move NAME@NODE to OTHER",
+    "move NAME@NODE to OTHER",
 ];
 
-fn say(world: &mut World, node: &str, what: &str) {
-    let operation = care::operation(&what.replace("NODE", node));
-    world.ask(operation.expect("it is one of those"));
+fn say(world: &mut World, node: usize, what: usize) {
+    let said = pick(&SAID, what)
+        .replace("NODE", pick(&NODES, node))
+        .replace("OTHER", pick(&NODES, node + 1))
+        .replace("NAME", pick(&NAMES, what / SAID.len()));
+    let operation = care::operation(&said).unwrap_or_else(|| wish(&said));
+    world.ask(operation);
 }
 
 /// Of the type it has, where it is there already: another one would be refused.
@@ -215,8 +266,13 @@ fn put(world: &mut World, name: usize, on: usize, config: usize, depends: usize)
     let existing = world.graph().placement(&placement.parse().unwrap());
     let only = existing.as_ref().map(|one| one.wish.singleton.is_some());
     let only = only.unwrap_or(depends.is_multiple_of(4));
-    let only_one = "so-many:1 lease_ms 20000";
-    let on = ["n1", "n2", "n1,n2", "all", only_one][if only { 4 } else { on % 4 }];
+    let only_one = match config.is_multiple_of(3) {
+        true => "so-many:1 lease_ms 20000 isolated_ms 5000 fenced",
+        false => "so-many:1 lease_ms 20000 isolated_ms 5000",
+    };
+    let places = ["n1", "n2", "n1,n2", "all", "so-many:2", only_one];
+    let on = places[if only { 5 } else { on % 5 }];
+    let keeps_apart = on.starts_with("so-many") && config.is_multiple_of(5);
     let (service_type, holds) = match existing {
         Some(existing) => (existing.service_type.to_string(), existing.holds),
         None => (pick(&TYPES, config).to_owned(), None),
@@ -227,10 +283,21 @@ fn put(world: &mut World, name: usize, on: usize, config: usize, depends: usize)
         1 if depends > 32 => format!("depends {}", pick(&NAMES, depends / 3)),
         _ => String::new(),
     };
+    let needs = [0, 0, 1, 2, 3, 4, 7][config % 7];
+    let apart = match keeps_apart {
+        true => format!("apart {}", pick(&NAMES, config / 7)),
+        false => String::new(),
+    };
+    let escalates = match on.starts_with("so-many") && config.is_multiple_of(2) {
+        true => "escalate move attempts 2",
+        false => "",
+    };
+    let minimum = usize::from(["n1,n2", "all", "so-many:2"].contains(&on)) * (config % 2);
+    let watched = config / 3 % 3;
     let config = config % 3;
     let group = if config == 2 { "" } else { "group shop" };
     world.ask(wish(&format!(
-        "put {placement} {service_type} on {on} {holds} {group} {depends} {{\"a\":{config}}}"
+        "put {placement} {service_type} on {on} needs 0,{needs} {escalates} minimum {minimum} watched {watched} {apart} {holds} {group} {depends} {{\"a\":{config}}}"
     )));
 }
 
@@ -292,6 +359,10 @@ fn says(world: &mut World, node: &str, which: usize, what: usize) {
     }
     let (instance, live) = &living[which % living.len()];
     let open = open_about(world, node, instance);
+    if live.state == LiveState::Starting && what % 12 == 6 {
+        refuse(world, node, open);
+        return;
+    }
     let mut reports = vec![word(instance, live, what)];
     if settles(&reports[0]) {
         let done = |command| Report::CommandDone {
@@ -307,6 +378,20 @@ fn says(world: &mut World, node: &str, which: usize, what: usize) {
         } else {
             world.scripted(node).note(report);
         }
+    }
+    world.send_what_is_left(node);
+}
+
+/// It has less room than it said.
+fn refuse(world: &mut World, node: &str, open: Vec<CommandId>) {
+    for command in open {
+        let outcome = CommandOutcome::Refused {
+            code: code::NO_ROOM,
+            text: "memory: 2B needed, 1B free of 6B".to_owned(),
+        };
+        world
+            .scripted(node)
+            .note(Report::CommandDone { command, outcome });
     }
     world.send_what_is_left(node);
 }
@@ -329,172 +414,6 @@ fn open_about(world: &mut World, node: &str, instance: &InstanceKey) -> Vec<Comm
         .collect()
 }
 
-fn settles(report: &Report) -> bool {
-    match report {
-        Report::Started { .. }
-        | Report::CouldNotStart { .. }
-        | Report::NameTaken { .. }
-        | Report::Ended { .. }
-        | Report::Failed {
-            presence: Presence::Gone,
-            ..
-        } => true,
-        Report::Failed {
-            presence: Presence::Living,
-            ..
-        }
-        | Report::HealthChanged { .. }
-        | Report::Unresponsive { .. }
-        | Report::ConfigChanged { .. }
-        | Report::Adopted { .. }
-        | Report::Acquired { .. }
-        | Report::Released { .. }
-        | Report::Asked { .. }
-        | Report::Announced { .. }
-        | Report::Recorded { .. }
-        | Report::SupervisorChanged { .. }
-        | Report::CommandDone { .. } => false,
-    }
-}
-
-/// Whom a report speaks of.
-struct Of<'a>(&'a InstanceKey, Incarnation);
-
-impl Of<'_> {
-    fn failed(&self, kind: FailureKind, presence: Presence, text: &str) -> Report {
-        Report::Failed {
-            instance: self.0.clone(),
-            incarnation: self.1,
-            kind,
-            presence,
-            evidence: Evidence::text(text),
-        }
-    }
-
-    fn ended(&self, ending: Ending) -> Report {
-        Report::Ended {
-            instance: self.0.clone(),
-            incarnation: self.1,
-            ending,
-        }
-    }
-
-    fn could_not_start(&self, refused: RefusedStart) -> Report {
-        Report::CouldNotStart {
-            instance: self.0.clone(),
-            incarnation: self.1,
-            refused,
-            text: "no".to_owned(),
-        }
-    }
-
-    fn started(&self, config: &str) -> Report {
-        Report::Started {
-            instance: self.0.clone(),
-            incarnation: self.1,
-            version: "1.0.0".to_owned(),
-            config: config.to_owned(),
-            process: Vec::new(),
-        }
-    }
-
-    fn health(&self, health: Health, detail: &str) -> Report {
-        Report::HealthChanged {
-            instance: self.0.clone(),
-            incarnation: self.1,
-            health,
-            detail: detail.to_owned(),
-        }
-    }
-
-    fn uses(&self, what: usize) -> Report {
-        let Key::Resource(resource) = key(pick(
-            &["resource/disk/a", "resource/disk/b", "resource/tape/c"],
-            what,
-        )) else {
-            unreachable!("they are resources")
-        };
-        let (instance, incarnation) = (self.0.clone(), self.1);
-        if what.is_multiple_of(5) {
-            return Report::Released {
-                instance,
-                incarnation,
-                resource,
-            };
-        }
-        Report::Acquired {
-            instance,
-            incarnation,
-            question: QuestionId(what as u64),
-            resource,
-            manner: match what.is_multiple_of(2) {
-                true => Manner::Alone,
-                false => Manner::Shared,
-            },
-        }
-    }
-
-    fn asks(&self) -> Report {
-        Report::Asked {
-            instance: self.0.clone(),
-            incarnation: self.1,
-            question: QuestionId(1),
-            failure: TypedFailure {
-                name: "disk-full".to_owned(),
-                body: "{}".to_owned(),
-            },
-            deadline_ms: 3000,
-        }
-    }
-
-    fn misses(&self, missed: u32) -> Report {
-        Report::Unresponsive {
-            instance: self.0.clone(),
-            incarnation: self.1,
-            missed,
-            limit: 3,
-            detail: "no answer".to_owned(),
-        }
-    }
-}
-
-/// One of the things that what lives in this state can say.
-fn word(instance: &InstanceKey, live: &LiveInstance, what: usize) -> Report {
-    let of = Of(instance, live.incarnation);
-    match live.state {
-        LiveState::Starting => match what % 12 {
-            1 => of.could_not_start(RefusedStart::Config),
-            2 => of.failed(FailureKind::Panic, Presence::Gone, "boom at start"),
-            3 => of.ended(Ending::ByItself),
-            5 => of.could_not_start(RefusedStart::NotNow),
-            // What is too long to travel is left out.
-            7 => of.started("null"),
-            _ => of.started("{}"),
-        },
-        LiveState::Running => match what % 12 {
-            0 | 1 => of.failed(FailureKind::Panic, Presence::Gone, "boom"),
-            2 => of.failed(FailureKind::Reported, Presence::Living, "cannot go on"),
-            3 => of.ended(Ending::ByItself),
-            4 => of.health(Health::Degraded, "a little"),
-            5 => of.health(Health::Degraded, "curse"),
-            6 => of.health(Health::Failed, "a lot"),
-            7 => of.misses(1),
-            8 => of.misses(3),
-            9 => of.failed(FailureKind::Killed, Presence::Gone, "killed"),
-            10 if what > 20 => of.uses(what),
-            11 if what > 20 => of.asks(),
-            _ => of.health(Health::Ok, ""),
-        },
-        LiveState::Stopping => match what % 6 {
-            0 => of.ended(Ending::Killed),
-            1 => of.failed(FailureKind::Panic, Presence::Gone, "boom while stopping"),
-            2 => of.failed(FailureKind::Reported, Presence::Living, "stays"),
-            3 => of.health(Health::Ok, ""),
-            _ => of.ended(Ending::Asked),
-        },
-    }
-}
-
 /// The trouble is over: the log commits, nodes are there and hear, and every instance does what it is asked.
 pub fn settle(world: &mut World) {
     world.release();
@@ -505,12 +424,16 @@ pub fn settle(world: &mut World) {
         // It may have been judged silent, or not have been welcomed.
         world.gone(node);
         world.up(node);
-        for what in ["uncordon NODE", "maintained NODE"] {
-            say(world, node, what);
+        for what in ["uncordon", "maintained"] {
+            let operation = care::operation(&format!("{what} {node}"));
+            world.ask(operation.expect("it is one of those"));
             world.run();
         }
     }
     for _ in 0..40 {
+        while !world.host_asks.is_empty() {
+            host_ran(world, 0, true);
+        }
         for node in NODES {
             obey(world, node);
         }
@@ -548,6 +471,7 @@ fn obey(world: &mut World, node: &str) {
     }
     answer_the_rest(world, node);
     world.send_what_is_left(node);
+    sees_all(world, node);
     let known = world.graph_instances(&node_name(node));
     for instance in known {
         let lives = world.scripted(node).live(&instance).is_some();
@@ -556,6 +480,22 @@ fn obey(world: &mut World, node: &str) {
             lives || !matches!(state, InstanceState::Running),
             "{instance} runs in the graph alone"
         );
+    }
+}
+
+/// What it watches of the other node answers it.
+fn sees_all(world: &mut World, node: &str) {
+    for key in watching::watched_from(world.graph(), &node_name(node)) {
+        let facts = world.graph().instance(&key).unwrap();
+        let seen = facts.seen_from.get(&node_name(node));
+        if facts.state.is_up() && seen.is_some_and(|seen| !seen.sight.is_of_it()) {
+            let saw = Report::WatcherSaw {
+                instance: key,
+                incarnation: facts.incarnation,
+                sight: InstanceSight::Answers { health: Health::Ok },
+            };
+            world.report(saw, node);
+        }
     }
 }
 

@@ -1,20 +1,22 @@
 //! Anything may happen, in any order: the world looks at every invariant after every committed entry.
 
 mod acts;
+mod sights;
+mod words;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mainstay_coordinator::{Env, Next, Procedure, Rule, Rules, Turn, Verdict, Watch};
+use mainstay_coordinator::{Env, Next, Procedure, Rule, Rules, Turn, Verdict, Watch, room};
 use mainstay_protocol::{InstanceKey, code};
-use mainstay_resource_graph::{Graph, InstanceState, Key, Kind, Txn, View, ViewExt};
+use mainstay_resource_graph::{Graph, InstanceState, Key, Kind, Txn, View, ViewExt, Waits};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{FileFailurePersistence, TestRunner};
 
 use self::acts::{Act, act, carry_out, settle};
 use crate::explain::sensible;
-use crate::harness::{World, rules_of};
+use crate::harness::{World, hosts, rules_of};
 
 /// A user's rule that cannot stand one kind of health.
 struct Moody;
@@ -91,8 +93,12 @@ fn story(acts: &[Act]) -> World {
     let mut world = World::with(rules);
     for node in ["n1", "n2"] {
         world.scripted(node).answers = true;
+        world.scripted(node).address = format!("10.0.0.{}:4400", &node[1..]);
+        world.scripted(node).offers.memory_bytes = 6;
         world.up(node);
     }
+    hosts::set(&mut world, "restart", &["/sbin/reboot"]);
+    hosts::set(&mut world, "fence", &["/bin/power", "off"]);
     for act in acts {
         carry_out(&mut world, act);
     }
@@ -142,6 +148,14 @@ proptest! {
                 && instance.reason.as_ref().is_some_and(|reason| {
                     [code::NAME_HELD, code::DEPENDENCY_NOT_READY].contains(&reason.code)
                 });
+            let needs = room::needs_of(world.graph(), at, &instance);
+            let lacks_room = instance.waits() == Some(Waits::Room)
+                && !room::lacking(world.graph(), at, &needs).is_empty();
+            // A stray of a singleton elsewhere: nobody ends it, and nothing starts beside it.
+            let beside_a_stray = instance.state == InstanceState::Pending
+                && instance.next_try.is_none()
+                && instance.reason.as_ref().is_some_and(|reason| reason.code == code::LEASE_HELD);
+            let waits = waits || lacks_room || beside_a_stray;
             let fine = match instance.state {
                 InstanceState::Running
                 | InstanceState::Stopped { .. }

@@ -1,12 +1,11 @@
 //! What follows from what people say of nodes.
 
-use std::time::Duration;
-
 use mainstay_coordinator::{NodeAct, Operation};
 use mainstay_protocol::code;
 
 use super::Story;
 use super::stories::running;
+use crate::harness::care;
 use crate::harness::wishes::operation;
 use crate::harness::{World, key};
 
@@ -32,6 +31,27 @@ pub fn drain() -> Story {
         declines: false,
         saw: &["web@n1"],
         why: ("web@n1", "n1 is drained, by ada: a new disk"),
+    }
+}
+
+pub fn moves() -> Story {
+    Story {
+        rule: "move",
+        subject: |_| key("placement/web"),
+        under: || {
+            let mut world = running();
+            world.operate(operation("move web@n1 to n2")).unwrap();
+            world.started("web@n2");
+            // It has to be well for two seconds.
+            world.health_ok("web@n2");
+            world.wait_ms(1_990);
+            world
+        },
+        straw: |world| world.wait_ms(20),
+        says: code::MOVED,
+        declines: false,
+        saw: &["web@n1", "web@n2"],
+        why: ("web@n1", "stopping on request"),
     }
 }
 
@@ -94,25 +114,34 @@ pub fn storm_brake() -> Story {
     }
 }
 
+pub fn placement_maintenance() -> Story {
+    Story {
+        rule: "placement_maintenance",
+        subject: |_| key("placement/web"),
+        under: || all_but_over("maintain placement/web for 5s a new version"),
+        ..maintenance()
+    }
+}
+
 pub fn maintenance() -> Story {
     Story {
         rule: "maintenance",
         subject: |_| key("node/n1"),
-        under: || {
-            let mut world = running();
-            let act = NodeAct::Maintain {
-                why: "a new disk".to_owned(),
-                within: Some(Duration::from_secs(5)),
-            };
-            says(&mut world, act);
-            world.panics("web@n1", "boom");
-            world.wait_ms(4_990);
-            world
-        },
+        under: || all_but_over("maintain n1 for 5s a new disk"),
         straw: |world| world.wait_ms(20),
         says: code::MAINTENANCE_OVER,
         declines: false,
         saw: &[],
         why: ("web@n1", "incarnation 2"),
     }
+}
+
+/// What fails meanwhile is left as it is.
+fn all_but_over(line: &str) -> World {
+    let mut world = running();
+    world.ask(care::operation(line).unwrap());
+    world.run();
+    world.panics("web@n1", "boom");
+    world.wait_ms(4_990);
+    world
 }

@@ -2,6 +2,7 @@
 //! and it is explained.
 
 mod care;
+mod peers;
 mod stories;
 mod updates;
 mod words;
@@ -195,10 +196,21 @@ macro_rules! rules {
 
 rules! {
     drain;
+    moves;
+    placement_maintenance;
     maintenance;
     node_lost;
     storm_brake;
     singleton_lease;
+    guard_spread;
+    restart_host;
+    fence;
+    node_suspect;
+    isolation;
+    supervisor_lost;
+    watch_spread;
+    unseen;
+    unseen_is_seen_again;
     place;
     node_return;
     node_return_after_a_stop;

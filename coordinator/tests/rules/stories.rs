@@ -7,7 +7,13 @@ use mainstay_protocol::report::{Ending, Presence};
 use mainstay_resource_graph::Key;
 
 use super::Story;
-pub use super::care::{drain, maintenance, node_lost, singleton_lease, storm_brake};
+pub use super::care::{
+    drain, maintenance, moves, node_lost, placement_maintenance, singleton_lease, storm_brake,
+};
+pub use super::peers::{
+    fence, guard_spread, isolation, node_suspect, restart_host, supervisor_lost, unseen,
+    unseen_is_seen_again, watch_spread,
+};
 pub use super::updates::*;
 pub use super::words::*;
 use crate::harness::{World, key, wish};

@@ -1,4 +1,4 @@
-//! Two verifiers that are not as strict as the usual ones, each in one point and for one purpose.
+//! Verifiers that are not as the usual ones, each in one point and for one purpose.
 
 use std::sync::Arc;
 
@@ -12,7 +12,11 @@ use rustls::{
     SignatureScheme,
 };
 
+use mainstay_protocol::Bearer;
+use webpki::{EndEntityCert, KeyUsage};
+
 use crate::authority::Fingerprint;
+use crate::tls;
 
 /// Verifies a certificate that has run out as of its last second.
 #[derive(Debug)]
@@ -64,6 +68,37 @@ impl ClientCertVerifier for AlsoExpired {
     }
 }
 
+/// What a `provider` says of signatures.
+macro_rules! signatures_as_usual {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signed: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            let algorithms = &self.provider.signature_verification_algorithms;
+            rustls::crypto::verify_tls12_signature(message, certificate, signed, algorithms)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signed: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            let algorithms = &self.provider.signature_verification_algorithms;
+            rustls::crypto::verify_tls13_signature(message, certificate, signed, algorithms)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.provider
+                .signature_verification_algorithms
+                .supported_schemes()
+        }
+    };
+}
+
 /// Believes the authority that the other side shows, if it is the one with this fingerprint; then everything is as usual.
 #[derive(Debug)]
 pub struct ByFingerprint {
@@ -106,29 +141,44 @@ impl ServerCertVerifier for ByFingerprint {
         usual.verify_server_cert(certificate, chain, name, ocsp, now)
     }
 
-    fn verify_tls12_signature(
+    signatures_as_usual!();
+}
+
+/// A certificate of this authority that says that its bearer is this one. Agents have no name in the net: which address they
+/// have says the graph, and who they are says this.
+#[derive(Debug)]
+pub struct OfBearer {
+    pub authority: CertificateDer<'static>,
+    pub bearer: Bearer,
+    pub provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for OfBearer {
+    fn verify_server_cert(
         &self,
-        message: &[u8],
         certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signed, algorithms)
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let bad = |error: webpki::Error| Error::General(error.to_string());
+        let anchors = [webpki::anchor_from_trusted_cert(&self.authority).map_err(bad)?];
+        let read = EndEntityCert::try_from(certificate).map_err(bad)?;
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        // It is the one that the agent shows wherever it goes.
+        let usage = KeyUsage::client_auth();
+        read.verify_for_usage(algorithms, &anchors, &[], now, usage, None, None)
+            .map_err(bad)?;
+        match tls::bearer(certificate) {
+            Ok((_, bearer)) if bearer == self.bearer => Ok(ServerCertVerified::assertion()),
+            Ok((_, bearer)) => Err(Error::General(format!(
+                "{bearer} is there, and not {}",
+                self.bearer
+            ))),
+            Err(error) => Err(Error::General(error.to_string())),
+        }
     }
 
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
+    signatures_as_usual!();
 }

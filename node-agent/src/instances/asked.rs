@@ -59,6 +59,7 @@ impl Instances {
             given: start.config.clone(),
             config: running.config,
             process: self.processes_of(&living.hosted),
+            ports: living.hosted.ports(),
             // The core has heard the Checks.
             health: Health::Unknown,
             uses: living.hosted.uses(),

@@ -5,21 +5,28 @@ use std::time::Duration;
 
 use mainstay_identity::Renewing;
 use mainstay_protocol::Address;
-use mainstay_protocol::frame::{Channel, FrameDecoder, encode_frame};
+use mainstay_protocol::frame::Channel;
 use mainstay_protocol::handshake::Handshake;
-use mainstay_protocol::session::{AgentMessage, BulkUp, Received, StationMessage};
+use mainstay_protocol::session::{AgentMessage, BulkUp, StationMessage};
 use mainstay_protocol::{AgentRunId, limits};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use super::connection::{ReadHalf, WriteHalf};
+use super::answering::{Asker, hear, speak};
 use super::opened::{Opened, in_time, unwelcome};
 use super::{SessionError, jittered};
 use crate::requests::Requests;
 
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// Whoever the session is with. That it is gone, the session notices.
+const STATION: Asker = Asker {
+    channel: Channel::Bulk,
+    may: |_| true,
+    in_turn: |_| false,
+    silence: None,
+};
 
 type Queue = mpsc::Sender<AgentMessage>;
 
@@ -31,7 +38,7 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
-    pub(super) fn new(control: Queue) -> (Self, watch::Sender<Option<Queue>>) {
+    pub(crate) fn new(control: Queue) -> (Self, watch::Sender<Option<Queue>>) {
         let (opens, bulk) = watch::channel(None);
         (Self { control, bulk }, opens)
     }
@@ -89,8 +96,8 @@ impl BulkWay {
                     let (queue, queued) = mpsc::channel(limits::BULK_QUEUE_MAX);
                     opens.send_replace(Some(queue));
                     let ended = tokio::select! {
-                        ended = speak(opened.write, queued) => ended,
-                        ended = hear(opened.read, opened.decoder, &requests, &answers) => ended,
+                        ended = speak(opened.write, queued, STATION) => ended,
+                        ended = hear(opened.read, opened.decoder, &requests, &answers, STATION) => ended,
                     };
                     opens.send_replace(None);
                     ended.err().unwrap_or(SessionError::Closed)
@@ -119,66 +126,5 @@ impl BulkWay {
             return Ok(opened);
         }
         Err(unwelcome(word))
-    }
-}
-
-async fn speak(
-    mut write: WriteHalf,
-    mut queued: mpsc::Receiver<AgentMessage>,
-) -> Result<(), SessionError> {
-    let doing = "speaking in bulk";
-    let after = Duration::from_millis(limits::BULK_WRITE_DEADLINE_MS);
-    let mut bytes = Vec::new();
-    while let Some(message) = queued.recv().await {
-        bytes.clear();
-        if let Err(error) = encode_frame(&message.to_frame(), Channel::Bulk, &mut bytes) {
-            tracing::error!(%error, "too large to be said");
-        }
-        let writing = async {
-            write.write_all(&bytes).await?;
-            write.flush().await
-        };
-        timeout(after, writing)
-            .await
-            .map_err(|_| SessionError::Silent { doing, after })?
-            .map_err(|cause| SessionError::Io { doing, cause })?;
-    }
-    Ok(())
-}
-
-async fn hear(
-    mut read: ReadHalf,
-    mut decoder: FrameDecoder,
-    requests: &Requests,
-    answers: &Answers,
-) -> Result<(), SessionError> {
-    let doing = "listening in bulk";
-    let mut bytes = vec![0; super::READ_BYTES];
-    loop {
-        while let Some(frame) = decoder.next() {
-            match StationMessage::from_frame(&frame?) {
-                Ok(Received::Message(StationMessage::Request {
-                    request_id,
-                    request,
-                })) => requests.serve(request_id, request, answers.clone()),
-                Ok(Received::Unsupported {
-                    request_id,
-                    answer: Some(what),
-                }) => {
-                    let said = AgentMessage::Unsupported { request_id, what };
-                    answers.say(said).await;
-                }
-                Ok(Received::Message(_) | Received::Unsupported { answer: None, .. }) => {}
-                Err(bad) => tracing::warn!(%bad, "a bulk frame of the station cannot be read"),
-            }
-        }
-        let count = read
-            .read(&mut bytes)
-            .await
-            .map_err(|cause| SessionError::Io { doing, cause })?;
-        if count == 0 {
-            return Err(SessionError::Closed);
-        }
-        decoder.push(&bytes[..count]);
     }
 }

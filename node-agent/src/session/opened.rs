@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use mainstay_identity::Renewing;
+use mainstay_identity::way::BoxedStream;
 use mainstay_protocol::Address;
-use mainstay_protocol::frame::{Channel, FrameDecoder, encode_frame};
+use mainstay_protocol::frame::{Channel, Frame, FrameDecoder, encode_frame};
 use mainstay_protocol::handshake::{Handshake, agree};
 use mainstay_protocol::session::{AgentMessage, Received, StationMessage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,15 +17,25 @@ use super::{READ_BYTES, SessionError};
 /// Connecting, handshake and welcome, each.
 const OPENING_MAX: Duration = Duration::from_secs(5);
 
-/// A connection that is not yet a session.
-pub(super) struct Opened {
-    pub(super) read: ReadHalf,
-    pub(super) write: WriteHalf,
-    pub(super) decoder: FrameDecoder,
+/// A connection on which nothing has been said yet but who is there.
+pub(crate) struct Opened {
+    pub(crate) read: ReadHalf,
+    pub(crate) write: WriteHalf,
+    pub(crate) decoder: FrameDecoder,
     channel: Channel,
 }
 
 impl Opened {
+    pub(crate) fn over(stream: BoxedStream, channel: Channel) -> Self {
+        let Connection { read, write } = Connection::over(stream);
+        Self {
+            read,
+            write,
+            decoder: FrameDecoder::new(channel),
+            channel,
+        }
+    }
+
     pub(super) async fn connect(
         endpoint: &Address,
         shown: Option<&Renewing>,
@@ -40,7 +51,8 @@ impl Opened {
         })
     }
 
-    pub(super) async fn shake_hands(&mut self, mine: Handshake) -> Result<(), SessionError> {
+    /// What the other side says of itself, if the two can talk.
+    pub(crate) async fn shake_hands(&mut self, mine: Handshake) -> Result<Handshake, SessionError> {
         let doing = "shaking hands";
         let io = |cause| broken(doing, cause);
         self.write.write_all(&mine.encode()?).await.map_err(io)?;
@@ -57,7 +69,7 @@ impl Opened {
         }
         let theirs = Handshake::decode(&theirs)?;
         match agree(&mine, &theirs) {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(theirs),
             Err(refused) => Err(SessionError::Refused {
                 code: refused.code,
                 text: refused.text,
@@ -66,30 +78,37 @@ impl Opened {
     }
 
     pub(super) async fn write(&mut self, message: AgentMessage) -> Result<(), SessionError> {
+        self.say(&message.to_frame()).await
+    }
+
+    pub(crate) async fn say(&mut self, frame: &Frame) -> Result<(), SessionError> {
         let mut bytes = Vec::new();
-        encode_frame(&message.to_frame(), self.channel, &mut bytes)?;
-        let io = |cause| broken("introducing the node", cause);
+        encode_frame(frame, self.channel, &mut bytes)?;
+        let io = |cause| broken("speaking", cause);
         self.write.write_all(&bytes).await.map_err(io)?;
         self.write.flush().await.map_err(io)
     }
 
     /// What the station says next; what comes behind it stays for whoever listens then.
     pub(super) async fn word(&mut self) -> Result<StationMessage, SessionError> {
+        match StationMessage::from_frame(&self.frame().await?) {
+            Ok(Received::Message(message)) => Ok(message),
+            Ok(Received::Unsupported { .. }) | Err(_) => Err(SessionError::NoWelcome),
+        }
+    }
+
+    pub(crate) async fn frame(&mut self) -> Result<Frame, SessionError> {
         let mut bytes = vec![0; READ_BYTES];
-        let frame = loop {
+        loop {
             if let Some(frame) = self.decoder.next() {
-                break frame?;
+                return Ok(frame?);
             }
-            let io = |cause| broken("waiting for the welcome", cause);
+            let io = |cause| broken("waiting for a word", cause);
             let count = self.read.read(&mut bytes).await.map_err(io)?;
             if count == 0 {
                 return Err(SessionError::Closed);
             }
             self.decoder.push(&bytes[..count]);
-        };
-        match StationMessage::from_frame(&frame) {
-            Ok(Received::Message(message)) => Ok(message),
-            Ok(Received::Unsupported { .. }) | Err(_) => Err(SessionError::NoWelcome),
         }
     }
 }

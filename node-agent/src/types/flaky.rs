@@ -3,9 +3,10 @@
 use std::future::pending;
 use std::time::Duration;
 
+use mainstay_protocol::code;
 use mainstay_service::{
-    Busy, CannotStart, Context, Failure, Refusal, Reply, Service, StatusText, StopReason, TypeInfo,
-    Value, json,
+    Busy, CannotStart, Context, Failure, FoundInstance, Refusal, Reply, Service, StatusText,
+    StopReason, TypeInfo, Value, json,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,16 @@ pub enum FlakyMessage {
     Announce { why: String },
     /// Reports a record of this name.
     Record { name: String, text: String },
+    /// Calls another instance, like greeter@n2, and answers what that answered.
+    Call {
+        to: String,
+        message: String,
+        #[serde(default)]
+        body: Value,
+        within_ms: u64,
+    },
+    /// Waits until the incarnation of another instance that runs now runs no more.
+    Await { end_of: String },
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
@@ -134,6 +145,17 @@ impl Service for Flaky {
             FlakyMessage::Record { name, text } => {
                 return Ok(said(ctx.record(&name, json!({ "text": text })).await));
             }
+            FlakyMessage::Call {
+                to,
+                message,
+                body,
+                within_ms,
+            } => {
+                let within = Duration::from_millis(within_ms);
+                let message = json!({ message: body });
+                return Ok(answered(call(ctx, &to, message, within).await));
+            }
+            FlakyMessage::Await { end_of } => return Ok(answered(end(ctx, &end_of).await)),
         }
         Ok(Reply::done())
     }
@@ -180,6 +202,33 @@ fn said(done: Result<(), Refusal>) -> Reply {
         Ok(()) => Reply::done(),
         Err(refusal) => Reply::refused(refusal.text),
     }
+}
+
+fn answered(answer: Result<Value, Refusal>) -> Reply {
+    match answer {
+        Ok(answer) => Reply::json(answer),
+        Err(refusal) => Reply::refused(format!("{} ({})", refusal.text, refusal.code)),
+    }
+}
+
+async fn call(ctx: &Context, to: &str, message: Value, within: Duration) -> Result<Value, Refusal> {
+    let found = found(ctx, to).await?;
+    ctx.call(&found, message, within).await
+}
+
+/// How often it changed before.
+async fn end(ctx: &Context, of: &str) -> Result<Value, Refusal> {
+    let mut monitor = ctx.monitor(&found(ctx, of).await?).await?;
+    let mut changes = 0;
+    while monitor.changed().await.is_some() {
+        changes += 1;
+    }
+    Ok(json!({ "incarnation": monitor.last().incarnation.count, "changes": changes }))
+}
+
+async fn found(ctx: &Context, sought: &str) -> Result<FoundInstance, Refusal> {
+    let found = ctx.lookup(sought).await?.instances.into_iter().next();
+    found.ok_or_else(|| Refusal::new(code::NOT_RUNNING, format!("the graph has no {sought}")))
 }
 
 fn refusal(how: &str) -> CannotStart {

@@ -29,6 +29,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
+use crate::action::SEARCH_PATH;
 use crate::held::{Held, NotBegun, Over, exit_how};
 use crate::secret_files::{self, SecretFiles};
 use config::{Check, READY_WITHIN_MS_MAX, Ready, STOP_MS_MAX, no_such_port, with_ports};
@@ -43,8 +44,10 @@ pub use probe::ProcessProbe;
 const MARGIN: Duration = Duration::from_secs(30);
 const START_DEADLINE: Duration = Duration::from_millis(READY_WITHIN_MS_MAX).saturating_add(MARGIN);
 const STOP_DEADLINE: Duration = Duration::from_millis(STOP_MS_MAX).saturating_add(MARGIN);
-/// Where programs are looked for, unless the configuration says.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// In its environment: where programs ask the agent for others, and, followed by the name of a placement that its own
+/// depends on, where one of that was when it started.
+const SOCKET_VARIABLE: &str = "MAINSTAY_SOCKET";
+const ADDRESS_VARIABLE: &str = "MAINSTAY_ADDR_";
 /// Between two tries to reach what is not ready: from, to.
 const TRY_MIN: Duration = Duration::from_millis(20);
 const TRY_MAX: Duration = Duration::from_millis(500);
@@ -112,6 +115,9 @@ impl Service for Process {
             }
             Beginning::Resumed | Beginning::Adopted => SecretFiles::of(ctx),
         };
+        for (name, number) in &ports {
+            ctx.listens_on(name.as_str(), *number);
+        }
         let process = Self {
             held,
             config,
@@ -236,7 +242,8 @@ impl Process {
         let identity = ctx.identity();
         let node = &identity.instance.node;
         let mut environment = vec![
-            ("PATH".to_owned(), PATH.to_owned()),
+            // Unless the configuration says.
+            ("PATH".to_owned(), SEARCH_PATH.to_owned()),
             (
                 "MAINSTAY_INSTANCE".to_owned(),
                 identity.instance.to_string(),
@@ -254,6 +261,7 @@ impl Process {
         for (name, number) in &self.ports {
             environment.push((format!("{}{name}", ports::VARIABLE), number.to_string()));
         }
+        environment.extend(self.ways_to_others(ctx));
         for (key, value) in &config.env {
             environment.retain(|(known, _)| known != key);
             environment.push((key.clone(), self.filled_in(value)?));
@@ -296,6 +304,19 @@ impl Process {
                 steps: self.ladder_within(lease.stop()),
             }),
         })
+    }
+
+    /// Where it can look others up, if it may, and where those were that it depends on.
+    fn ways_to_others(&self, ctx: &Context) -> Vec<(String, String)> {
+        let place = ctx.place();
+        // The socket is the agent's user's alone.
+        let socket = place.socket.iter().filter(|_| self.config.user.is_none());
+        let socket = socket.map(|path| (SOCKET_VARIABLE.to_owned(), path.display().to_string()));
+        let addresses = place.addresses.iter().map(|(placement, address)| {
+            let name = placement.as_str().to_uppercase().replace(['-', '.'], "_");
+            (format!("{ADDRESS_VARIABLE}{name}"), address.clone())
+        });
+        socket.chain(addresses).collect()
     }
 
     fn how(&self, spec: &Spec) -> Result<How, String> {

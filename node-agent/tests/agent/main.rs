@@ -8,7 +8,9 @@
 
 mod asking;
 mod bulk;
+mod calls;
 mod ending;
+mod guards;
 mod leases;
 mod processes;
 mod sessions;

@@ -64,6 +64,10 @@ fn an_agent_says_what_it_provides() {
     }
     assert_eq!(node_up.sysinfo.labels["role"], "web");
     assert!(node_up.sysinfo.memory_bytes > 0 && !node_up.boot_id.0.is_empty());
+    let offers = node_up.sysinfo.offers;
+    assert_eq!(offers.millicores, u64::from(node_up.sysinfo.cores) * 1000);
+    assert_eq!(offers.memory_bytes, node_up.sysinfo.memory_bytes);
+    assert!(offers.disk_bytes > 0);
 }
 
 #[test]

@@ -16,6 +16,7 @@ use mainstay_protocol::command::{
 };
 use mainstay_protocol::frame::{Channel, FrameDecoder, encode_frame};
 use mainstay_protocol::handshake::{Handshake, Role, agree};
+use mainstay_protocol::lookup::Follows;
 use mainstay_protocol::report::{CommandOutcome, NodeUp, Report};
 use mainstay_protocol::request::{Answer, Ask, ChaosAct, ChaosTarget, Refusal, Request};
 use mainstay_protocol::session::{
@@ -37,6 +38,8 @@ pub struct Heard {
     pub reports: Vec<(Sequence, Report)>,
     pub answers: Vec<(u64, Answer)>,
     pub heartbeats: Vec<Instant>,
+    /// What the agent wants to be told of, the newest last.
+    pub follows: Vec<Follows>,
     /// The requests whose answers came over the bulk connection.
     pub in_bulk: Vec<u64>,
     /// There is a bulk connection.
@@ -54,6 +57,7 @@ pub struct Heard {
 
 /// One agent and the station that it talks to.
 pub struct Cluster {
+    node: &'static str,
     dir: TempDir,
     heard: Arc<(Mutex<Heard>, Condvar)>,
     agent: Option<JoinHandle<ExitCode>>,
@@ -114,6 +118,14 @@ impl Cluster {
         cluster.with_station()
     }
 
+    /// On another node than n1.
+    pub fn on(node: &'static str) -> Self {
+        let mut cluster = Self::without_agent(&["station.sock"]);
+        cluster.node = node;
+        cluster.run_agent(true);
+        cluster.with_station()
+    }
+
     /// An agent with nobody to talk to yet.
     pub fn agent_alone(chaos: bool) -> Self {
         let mut cluster = Self::without_agent(&["station.sock"]);
@@ -124,6 +136,7 @@ impl Cluster {
     /// For an agent that is started with these stations, later.
     pub fn without_agent(stations: &[&'static str]) -> Self {
         let cluster = Self {
+            node: "n1",
             dir: tempfile::tempdir().unwrap(),
             heard: Arc::default(),
             agent: None,
@@ -138,14 +151,16 @@ impl Cluster {
     pub fn run_agent(&mut self, chaos: bool) {
         let stations = self.stations.iter();
         let options = AgentOptions {
-            node: NodeName::new("n1").unwrap(),
+            node: NodeName::new(self.node).unwrap(),
             dir: self.path("agent"),
+            listen: None,
             stations: stations
                 .map(|name| Address::Unix(self.path(name)))
                 .collect(),
             cluster: None,
             chaos,
             labels: [("role".to_owned(), "web".to_owned())].into(),
+            offer: Default::default(),
             log: Some("off".to_owned()),
             parent: None,
             hold: Some(hold()),
@@ -237,10 +252,15 @@ impl Cluster {
         })
     }
 
+    /// On this agent's node.
+    pub fn instance(&self, placement: &str) -> InstanceKey {
+        InstanceKey::new(self.node.parse().unwrap(), placement.parse().unwrap())
+    }
+
     pub fn started(&self, placement: &str, count: u64) -> Report {
         self.report(&format!("the start of {placement}"), |report| {
             matches!(report, Report::Started { .. })
-                && report.about() == Some((&instance(placement), incarnation(count)))
+                && report.about() == Some((&self.instance(placement), incarnation(count)))
         })
     }
 
@@ -262,22 +282,15 @@ impl Cluster {
         config: &str,
         lease_ms: u64,
     ) -> CommandId {
-        let count = 1;
+        let order = self.start_order(service_type, placement, 1, config, placement, 20_000);
         self.command(Order::Start(Start {
-            instance: instance(placement),
-            incarnation: incarnation(count),
-            service_type: TypeName::new(service_type).unwrap(),
-            name: SlotName::new(placement).unwrap(),
-            config: config.to_owned(),
-            start_deadline_ms: 20_000,
-            stop_deadline_ms: self.stop_deadline_ms,
-            checks: checks(),
             lease: Some(Lease {
                 ms: lease_ms,
                 stop_ms: 500,
                 epoch: Epoch(1),
                 revision: Revision(7),
             }),
+            ..order
         }))
     }
 
@@ -298,8 +311,27 @@ impl Cluster {
         name: &str,
         start_deadline_ms: u64,
     ) -> CommandId {
-        self.command(Order::Start(Start {
-            instance: instance(placement),
+        self.command(Order::Start(self.start_order(
+            service_type,
+            placement,
+            count,
+            config,
+            name,
+            start_deadline_ms,
+        )))
+    }
+
+    pub fn start_order(
+        &self,
+        service_type: &str,
+        placement: &str,
+        count: u64,
+        config: &str,
+        name: &str,
+        start_deadline_ms: u64,
+    ) -> Start {
+        Start {
+            instance: self.instance(placement),
             incarnation: incarnation(count),
             service_type: TypeName::new(service_type).unwrap(),
             name: SlotName::new(name).unwrap(),
@@ -308,12 +340,14 @@ impl Cluster {
             stop_deadline_ms: self.stop_deadline_ms,
             checks: checks(),
             lease: None,
-        }))
+            needs: Default::default(),
+            addresses: Default::default(),
+        }
     }
 
     pub fn stop(&self, placement: &str, count: u64, deadline_ms: u64) -> CommandId {
         self.command(Order::Stop(Stop {
-            instance: instance(placement),
+            instance: self.instance(placement),
             incarnation: incarnation(count),
             deadline_ms,
             why: StopWhy::NotWanted,
@@ -530,6 +564,7 @@ fn hear(message: AgentMessage, stream: &mut UnixStream, heard: &mut Heard) {
         }
         AgentMessage::Answer { request_id, answer } => heard.answers.push((request_id, answer)),
         AgentMessage::Unsupported { what, .. } => panic!("the agent cannot read {what:?}"),
+        AgentMessage::Follows(follows) => heard.follows.push(follows),
         AgentMessage::BulkUp(_) | AgentMessage::Renew(_) | AgentMessage::SecretWanted { .. } => {
             panic!("a bulk connection is one of its own")
         }

@@ -39,7 +39,7 @@ pub fn samples() -> Vec<Sample> {
     samples
 }
 
-fn sample<T>(name: &str, values: Vec<T>) -> Sample
+pub fn sample<T>(name: &str, values: Vec<T>) -> Sample
 where
     T: Serialize + DeserializeOwned + PartialEq + Debug + 'static,
 {

@@ -8,7 +8,7 @@ use mainstay_protocol::command::{
     Start, Stop, StopManner, StopWhy,
 };
 use mainstay_protocol::frame::{Channel, Frame, FrameDecoder, encode_frame};
-use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity, RefusedStart};
+use mainstay_protocol::health::{FailureKind, Health, ProcessIdentity, RefusedStart};
 use mainstay_protocol::report::{
     CommandOutcome, DigestEntry, Ending, LiveInstance, LiveState, MessageDeclaration, NodeUp,
     Numbered, Presence, Report, Reports, RestartWhen, SysInfo, TypeDeclaration,
@@ -17,6 +17,7 @@ use mainstay_protocol::request::{
     Answer, Ask, ChaosAct, ChaosTarget, LogOf, LogPage, LogPlace, OutsideUsage, Refusal, Request,
     Usage,
 };
+use mainstay_protocol::room::Needs;
 use mainstay_protocol::session::{
     Acknowledged, AgentMessage, BulkReady, BulkUp, Certificate, Denied, Heartbeat, HeartbeatSeen,
     Received, Renew, StationMessage, Stations, Unsupported, Welcome,
@@ -27,7 +28,7 @@ use mainstay_protocol::{
 };
 use uuid::Uuid;
 
-use super::{Sample, instance, secrets, words};
+use super::{Sample, instance, lookups, room, secrets, sights, words};
 
 /// The names of an enum's variants, and which one a value is. Complete, or it does not compile.
 macro_rules! variants {
@@ -41,17 +42,19 @@ macro_rules! variants {
 
 variants!(REPORTS, report_variant, Report:
     Started, CouldNotStart, NameTaken, Ended, Failed, HealthChanged, Unresponsive, ConfigChanged, SupervisorChanged, CommandDone,
-    Adopted, Acquired, Released, Asked, Announced, Recorded);
+    Adopted, Acquired, Released, Asked, Announced, Recorded, GuardSaw,
+    WatcherSaw);
 variants!(OUTCOMES, outcome_variant, CommandOutcome: Done, NotRunning, Stale, WillNotEnd, Refused);
 variants!(ORDERS, order_variant, Order: Start, Stop, Reconfigure, Answer, Adopt);
 variants!(ASKS, ask_variant, Ask: Check, Status, Message, Chaos, Logs, SupervisorCheck, SupervisorStatus, Usage,
-    RenewCertificate);
+    RenewCertificate, Look, LookAt, Call, WatcherCheck, HostCommand);
 variants!(TARGETS, target_variant, ChaosTarget: Instance, Supervisor, Agent);
-variants!(ANSWERS, answer_variant, Answer: Health, Status, Reply, Done, Log, Usage, Refused);
+variants!(ANSWERS, answer_variant, Answer: Health, Status, Reply, Done, Log, Usage, Refused, Sight);
 variants!(AGENT_MESSAGES, agent_variant, AgentMessage:
-    NodeUp, Heartbeat, Reports, Answer, BulkUp, Renew, SecretWanted, Unsupported);
+    NodeUp, Heartbeat, Reports, Answer, BulkUp, Renew, SecretWanted, Unsupported, Follows);
 variants!(STATION_MESSAGES, station_variant, StationMessage:
-    Welcome, Denied, Acknowledged, Command, Request, HeartbeatSeen, BulkReady, Stations, Certificate, Secret, Unsupported);
+    Welcome, Denied, Acknowledged, Command, Request, HeartbeatSeen, BulkReady, Stations, Certificate, Secret, Unsupported, Guards, Found,
+    Watches);
 
 pub fn samples() -> Vec<Sample> {
     let agent = agent_messages().into_iter().map(|(name, message)| Sample {
@@ -137,6 +140,7 @@ pub fn agent_messages() -> Vec<(String, AgentMessage)> {
             }),
         ),
         secrets::wanted(),
+        lookups::follows(),
         (
             "agent-unsupported".to_owned(),
             AgentMessage::Unsupported {
@@ -212,6 +216,9 @@ pub fn station_messages() -> Vec<(String, StationMessage)> {
                 der: vec![0x30, 3, 2, 1, 9],
             }),
         ),
+        sights::guards(),
+        sights::watches(),
+        lookups::found(),
         given,
         refused,
         ("station-unsupported".to_owned(), unsupported()),
@@ -239,20 +246,12 @@ fn unsupported() -> StationMessage {
     }
 }
 
-fn evidence() -> Evidence {
-    Evidence {
-        text: "gave up".to_owned(),
-        location: Some("src/a.rs:7".to_owned()),
-        exit_code: Some(-3),
-        signal: Some(9),
-        ran_ms: 1_000,
-        stderr_tail: "last words".to_owned(),
-    }
-}
-
 fn request(ask: Ask) -> (String, StationMessage) {
     let name = match &ask {
         Ask::Chaos { target, .. } => format!("station-request-Chaos-{}", target_variant(target)),
+        Ask::Call { what, .. } => {
+            format!("station-request-Call-{}", lookups::called_variant(what))
+        }
         other => format!("station-request-{}", ask_variant(other)),
     };
     let request = Request {
@@ -281,6 +280,7 @@ pub fn reports() -> Vec<Report> {
                 pid: 400,
                 started: 70_001,
             }],
+            ports: [("http".to_owned(), 8080)].into(),
         },
         Report::CouldNotStart {
             instance: instance(2),
@@ -304,7 +304,7 @@ pub fn reports() -> Vec<Report> {
             incarnation,
             kind: FailureKind::Exit,
             presence: Presence::Living,
-            evidence: evidence(),
+            evidence: words::evidence(),
         },
         Report::HealthChanged {
             instance: instance(7),
@@ -330,6 +330,7 @@ pub fn reports() -> Vec<Report> {
             why: "killed".to_owned(),
         },
     ];
+    reports.extend(sights::reports());
     reports.extend(words::words());
     reports.extend(outcomes().into_iter().map(|outcome| Report::CommandDone {
         command: CommandId(9),
@@ -373,6 +374,11 @@ pub fn orders() -> Vec<Order> {
                 epoch: Epoch(2),
                 revision: Revision(70_000),
             }),
+            needs: Needs {
+                room: room(),
+                ports: [80, 443].into(),
+            },
+            addresses: [("db".parse().unwrap(), "10.0.0.3:5432".to_owned())].into(),
         }),
         Order::Stop(Stop {
             instance: instance(2),
@@ -430,6 +436,8 @@ pub fn asks() -> Vec<Ask> {
         },
         Ask::RenewCertificate,
     ];
+    asks.extend(sights::asks());
+    asks.extend(lookups::calls());
     asks.extend(targets().into_iter().map(|target| Ask::Chaos {
         target,
         act: ChaosAct::Hang,
@@ -483,6 +491,7 @@ pub fn answers() -> Vec<Answer> {
                 })),
             ),
         ])),
+        sights::answer(),
         Answer::Refused(Refusal {
             code: code::UNKNOWN_MESSAGE,
             text: "no message gret".to_owned(),
@@ -527,6 +536,7 @@ fn node_up() -> NodeUp {
             memory_bytes: 1 << 33,
             labels: BTreeMap::from([("rack".to_owned(), "r1".to_owned())]),
             booted_ms: 1_767_225_600_000,
+            offers: room(),
         },
         provides: vec![TypeDeclaration {
             name: TypeName::new("greeter").unwrap(),

@@ -2,8 +2,10 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod enums;
+mod lookups;
 pub mod messages;
 mod secrets;
+mod sights;
 mod words;
 
 use mainstay_protocol::handshake::{Channel, Handshake, Interface, Role};
@@ -26,9 +28,18 @@ pub type Again = Box<dyn Fn(&[u8]) -> Vec<u8>>;
 pub fn all() -> Vec<Sample> {
     let mut samples = messages::samples();
     samples.extend(enums::samples());
+    samples.push(sights::instance_sights());
     samples.extend(handshakes());
     samples.push(record());
     samples
+}
+
+fn room() -> mainstay_protocol::room::Room {
+    mainstay_protocol::room::Room {
+        millicores: 1_500,
+        memory_bytes: 1 << 32,
+        disk_bytes: 1 << 36,
+    }
 }
 
 pub fn instance(number: u32) -> InstanceKey {

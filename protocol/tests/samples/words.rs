@@ -1,11 +1,23 @@
 //! Reports of what instances say of their own accord.
 
-use mainstay_protocol::health::Health;
+use mainstay_protocol::health::{Evidence, Health};
 use mainstay_protocol::report::{Manner, Report, TypedFailure, Use};
 use mainstay_protocol::{QuestionId, ResourceKey, ResourceKind, ResourceName, TypeName};
 
 use super::instance;
 use super::messages::incarnation;
+
+/// Of a failure, all of it.
+pub fn evidence() -> Evidence {
+    Evidence {
+        text: "gave up".to_owned(),
+        location: Some("src/a.rs:7".to_owned()),
+        exit_code: Some(-3),
+        signal: Some(9),
+        ran_ms: 1_000,
+        stderr_tail: "last words".to_owned(),
+    }
+}
 
 /// What an instance says of its own accord, and what is said of one that is taken in.
 pub fn words() -> Vec<Report> {
@@ -23,6 +35,7 @@ pub fn words() -> Vec<Report> {
             given: "{}".to_owned(),
             config: "{\"greeting\":\"Hi\"}".to_owned(),
             process: Vec::new(),
+            ports: [("admin".to_owned(), 81)].into(),
             health: Health::Ok,
             uses: vec![Use {
                 resource: resource.clone(),

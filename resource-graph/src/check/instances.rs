@@ -5,6 +5,7 @@ use mainstay_protocol::{InstanceKey, code, limits};
 
 use super::{Problems, bounded, exists};
 use crate::key::Key;
+use crate::load::Waits;
 use crate::vertex::{Desired, Instance, InstanceState, Relation, slot_of};
 use crate::view::{View, ViewExt};
 
@@ -66,6 +67,8 @@ fn hold(instance: &Instance) -> Hold {
             presence: Presence::Gone,
         }
         | InstanceState::Blocked => Hold::May,
+        // It keeps its name until its turn comes.
+        InstanceState::Pending if instance.waits() == Some(Waits::Turn) => Hold::May,
         InstanceState::Pending | InstanceState::Stopped { .. } | InstanceState::Quarantined => {
             Hold::MustNot
         }
@@ -144,10 +147,13 @@ fn reasons(key: &Key, instance: &Instance, problems: &mut Problems) {
 fn times(key: &Key, instance: &Instance, problems: &mut Problems) {
     let state = instance.state.as_str();
     let backing_off = matches!(instance.state, InstanceState::Backoff { .. });
-    let waits_for_lease = instance.state == InstanceState::Pending
-        && instance.reason.as_ref().map(|reason| &reason.code) == Some(&code::LEASE_HELD);
+    let waits_for = |code: &code::Code| {
+        let reason = instance.reason.as_ref();
+        instance.state == InstanceState::Pending && reason.is_some_and(|one| one.code == *code)
+    };
+    let may_try = waits_for(&code::LEASE_HELD) || waits_for(&code::NO_ROOM);
     problems.demand(
-        instance.next_try.is_some() == backing_off || waits_for_lease,
+        instance.next_try.is_some() == backing_off || may_try,
         key,
         || match instance.next_try {
             Some(at) => format!("is {state} with a next try at {at}"),
@@ -158,7 +164,10 @@ fn times(key: &Key, instance: &Instance, problems: &mut Problems) {
         instance.state,
         InstanceState::Starting | InstanceState::Stopping { .. }
     );
-    problems.demand(instance.deadline.is_none() || under_way, key, || {
+    // On an isolated node it may be given up before its node is.
+    let waited_for = matches!(instance.state, InstanceState::Unknown { .. });
+    let timed = under_way || waited_for;
+    problems.demand(instance.deadline.is_none() || timed, key, || {
         format!("is {state} with a deadline")
     });
     problems.demand(

@@ -116,7 +116,14 @@ fn node(view: &(impl View + ?Sized), key: &Key, node: &Node, problems: &mut Prob
         format!("is {} without a reason", node.state.as_str())
     });
     // Invariant 5: what will happen has a time, and a time left over would fire for ever.
-    let waited_for = node.state == NodeState::AgentDown && node.care.maintenance.is_none();
+    problems.demand(node.away.is_some() == node.state.is_away(), key, || {
+        let known = if node.away.is_some() { "" } else { "not " };
+        format!("is {} and {known}known as away", node.state.as_str())
+    });
+    // An isolated one is waited for as long as it takes.
+    let waited_for = node.state.is_away()
+        && node.state != NodeState::Isolated
+        && node.care.maintenance.is_none();
     problems.demand(node.lost_at.is_some() == waited_for, key, || {
         let state = node.state.as_str();
         match node.lost_at {

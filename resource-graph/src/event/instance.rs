@@ -17,6 +17,7 @@ pub(super) fn became(old: Option<&Record>, new: &Record, now: &Instance, events:
         failure(was, new, now),
         state(was, new, now),
         stuck(was, new, now),
+        seen(was, new, now),
     ];
     events.extend(told.into_iter().flatten().map(|told| told.event));
 }
@@ -136,6 +137,18 @@ fn stuck(was: Option<&Instance>, new: &Record, now: &Instance) -> Option<Told> {
         Some(&new.cause),
         message,
     ))
+}
+
+/// Whoever watches it from elsewhere sees it, or does not any more. That it is seen at first is no news.
+fn seen(was: Option<&Instance>, new: &Record, now: &Instance) -> Option<Told> {
+    let was_seen = |node| {
+        let was = was.and_then(|was| was.seen_from.get(node));
+        was.is_none_or(|seen| seen.sight.is_of_it())
+    };
+    let mut seen_from = now.seen_from.iter();
+    let (node, seen) = seen_from.find(|(node, seen)| was_seen(*node) != seen.sight.is_of_it())?;
+    let message = format!("{}: {node} {}", new.key, seen.sight);
+    Some(Told::new(&new.key, "instance.seen", Some(&new.cause), message).with("from", node))
 }
 
 fn code_of(instance: &Instance) -> Option<&str> {

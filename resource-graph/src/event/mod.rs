@@ -176,8 +176,13 @@ fn link(from: &Key, relation: Relation, to: &Key, causes: &Causes<'_>) -> Option
             format!("{from} uses {to}"),
         )
         .with("user", from),
-        // Wishes and dependencies are told of by the placement, provided types by the node.
-        Relation::Wants | Relation::Provides | Relation::DependsOn => return None,
+        // Wishes and dependencies are told of by the placement, provided types by the node. Who guards whom, and watches
+        // what from elsewhere, follows from who is there.
+        Relation::Wants
+        | Relation::Provides
+        | Relation::DependsOn
+        | Relation::Guards
+        | Relation::Watches => return None,
     };
     Some(told.event)
 }
@@ -199,7 +204,9 @@ fn unlink(from: &Key, relation: Relation, to: &Key, causes: &Causes<'_>) -> Opti
         | Relation::Configured
         | Relation::Wants
         | Relation::Provides
-        | Relation::DependsOn => None,
+        | Relation::DependsOn
+        | Relation::Guards
+        | Relation::Watches => None,
     }
 }
 

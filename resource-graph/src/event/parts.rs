@@ -1,5 +1,7 @@
 //! What became of everything that is not an instance.
 
+use mainstay_protocol::NodeName;
+use mainstay_protocol::sight::Sight;
 use mainstay_protocol::words::several;
 
 use super::Told;
@@ -144,27 +146,26 @@ pub(super) fn node(old: Option<&Record>, new: &Record, now: &Node) -> Option<Tol
         Some(Vertex::Node(was)) => Some(was),
         _ => None,
     };
+    let why = now.reason.as_ref();
+    let why = why.map_or("", |reason| reason.text.as_str());
+    let because = |what: String| join(what, why);
     let (kind, message) = match (was, now.state) {
         (None, _) => ("node.joined", format!("{key} joined")),
         (Some(was), NodeState::Online) if was.state != NodeState::Online => {
             ("node.online", format!("{key} is online"))
         }
-        (Some(was), NodeState::AgentDown) if was.state != NodeState::AgentDown => {
-            let why = now
-                .reason
-                .as_ref()
-                .map_or("", |reason| reason.text.as_str());
-            (
-                "node.agent_down",
-                join(format!("the agent of {key} is down"), why),
-            )
+        (Some(was), NodeState::Suspect) if was.state != NodeState::Suspect => {
+            ("node.suspect", because(format!("{key} is not heard")))
+        }
+        (Some(was), NodeState::AgentDown) if was.state != NodeState::AgentDown => (
+            "node.agent_down",
+            because(format!("the agent of {key} is down")),
+        ),
+        (Some(was), NodeState::Isolated) if was.state != NodeState::Isolated => {
+            ("node.isolated", because(format!("{key} is cut off")))
         }
         (Some(was), NodeState::Lost) if was.state != NodeState::Lost => {
-            let why = now
-                .reason
-                .as_ref()
-                .map_or("", |reason| reason.text.as_str());
-            ("node.lost", join(format!("{key} is given up"), why))
+            ("node.lost", because(format!("{key} is given up")))
         }
         (Some(was), _) if was.agent_run != now.agent_run => (
             "node.agent_replaced",
@@ -180,9 +181,7 @@ pub(super) fn node(old: Option<&Record>, new: &Record, now: &Node) -> Option<Tol
         (Some(was), _) if was.provides != now.provides => {
             ("node.types_changed", format!("{key} provides other types"))
         }
-        (Some(was), NodeState::Online | NodeState::AgentDown | NodeState::Lost) => {
-            care(key, was, now)?
-        }
+        (Some(was), _) => care(key, was, now)?,
     };
     let told = told(new, kind, message)
         .with("state", now.state.as_str())
@@ -208,9 +207,9 @@ fn care(key: &Key, was: &Node, now: &Node) -> Option<(&'static str, String)> {
     }
     if before.cordon != after.cordon {
         return Some(match &after.cordon {
-            Some(Cordon { said, drains: true }) => {
-                ("node.drained", format!("{key} is drained, {said}"))
-            }
+            Some(Cordon {
+                said, drains: true, ..
+            }) => ("node.drained", format!("{key} is drained, {said}")),
             Some(Cordon { said, .. }) => (
                 "node.cordoned",
                 format!("{key} takes no new instances, {said}"),
@@ -308,16 +307,34 @@ pub(super) fn supervisor(old: Option<&Record>, new: &Record, now: &Supervisor) -
     };
     let (kind, what) = match (was, now.state) {
         (Some(was), _) if was.state == now.state && was.incarnation == now.incarnation => {
-            return None;
+            let (guard, text) = seen_otherwise(was, now)?;
+            let message = format!("{key}: {text}");
+            return Some(told(new, "supervisor.seen", message).with("guard", guard));
         }
         (Some(was), SupervisorState::Running) if was.incarnation != now.incarnation => {
             ("supervisor.replaced", "was replaced")
         }
         (_, SupervisorState::Running) => ("supervisor.running", "is running"),
         (_, SupervisorState::Unknown) => ("supervisor.unknown", "is unknown"),
+        (_, SupervisorState::Silent) => ("supervisor.silent", "does not answer"),
     };
     let message = format!("{key} {what} (incarnation {})", now.incarnation);
     Some(told(new, kind, message).with("incarnation", now.incarnation))
+}
+
+/// What one who guards it sees now. That it is as its agent said is no news.
+fn seen_otherwise<'n>(was: &Supervisor, now: &'n Supervisor) -> Option<(&'n NodeName, String)> {
+    let as_said = Sight::Watching {
+        supervisor: now.incarnation,
+    };
+    let before = |guard| was.seen.get(guard).map_or(as_said, |seen| seen.sight);
+    let mut seen = now.seen.iter();
+    let (guard, seen) = seen.find(|(guard, seen)| before(*guard) != seen.sight)?;
+    let text = match seen.sight {
+        Sight::Watching { supervisor } => format!("{guard} sees incarnation {supervisor} at work"),
+        sight => format!("{guard} sees {sight}"),
+    };
+    Some((guard, text))
 }
 
 pub(super) fn command(old: Option<&Record>, new: &Record, now: &CommandVertex) -> Option<Told> {

@@ -8,6 +8,7 @@ use mainstay_protocol::{CommandId, InstanceKey, NodeName, PlacementName};
 use crate::graph::{commanded, first_instance_on, for_node, instance_on, of_placement};
 use crate::key::{Key, Kind};
 use crate::kinds::ByKind;
+use crate::load::{InLine, Load, Loads, Waits};
 use crate::vertex::{Edge, Record, Relation};
 
 pub(super) type EdgeKey = (Key, Relation, Key);
@@ -23,13 +24,21 @@ pub(super) struct Overlay {
     edges_in: BTreeSet<EdgeKey>,
     by_placement: BTreeSet<(PlacementName, NodeName)>,
     by_commanded: BTreeSet<(NodeName, CommandId)>,
+    loads: Loads,
+    /// Those of the committed images of what was written.
+    hidden: Loads,
     undo: Vec<Undo>,
 }
 
 /// How it was before one write: the outer `None` stands for no entry.
 #[derive(Debug)]
 enum Undo {
-    Record(Key, Option<Over<Arc<Record>>>),
+    Record {
+        key: Key,
+        before: Option<Over<Arc<Record>>>,
+        /// Where it was the first write, the committed image.
+        hides: Option<Arc<Record>>,
+    },
     Edge(EdgeKey, Option<Over<Edge>>),
 }
 
@@ -57,6 +66,28 @@ impl Overlay {
             .of(Kind::Instance)
             .range(first_instance_on(node)..)
             .map_while(|(key, over)| Some((instance_on(key, node)?, over.is_some())))
+    }
+
+    /// A node's load, which is committed as this, with what was written.
+    pub(super) fn load_on(&self, node: &NodeName, committed: Load) -> Load {
+        committed
+            .without(self.hidden.of(node))
+            .with(self.loads.of(node))
+    }
+
+    /// What is no longer as committed, and what is written in its place.
+    pub(super) fn loads(&self) -> (&Loads, &Loads) {
+        (&self.hidden, &self.loads)
+    }
+
+    /// Of those written here.
+    pub(super) fn short(&self) -> impl Iterator<Item = &PlacementName> {
+        self.loads.short()
+    }
+
+    /// Of those written here.
+    pub(super) fn in_line(&self, node: &NodeName, what: Waits) -> impl Iterator<Item = InLine> {
+        self.loads.waiting(node, what)
     }
 
     /// Of those written here and not removed.
@@ -104,9 +135,18 @@ impl Overlay {
             })
     }
 
-    pub(super) fn set_record(&mut self, key: Key, over: Over<Arc<Record>>) {
+    pub(super) fn set_record(
+        &mut self,
+        key: Key,
+        over: Over<Arc<Record>>,
+        committed: Option<Arc<Record>>,
+    ) {
         let before = self.replace_record(key.clone(), Some(over));
-        self.undo.push(Undo::Record(key, before));
+        let hides = committed.filter(|_| before.is_none());
+        if let Some(record) = &hides {
+            self.hidden.enter(record);
+        }
+        self.undo.push(Undo::Record { key, before, hides });
     }
 
     pub(super) fn set_edge(&mut self, key: EdgeKey, over: Over<Edge>) {
@@ -121,8 +161,11 @@ impl Overlay {
     pub(super) fn undo_to(&mut self, writes: usize) {
         while self.undo.len() > writes {
             match self.undo.pop() {
-                Some(Undo::Record(key, before)) => {
+                Some(Undo::Record { key, before, hides }) => {
                     self.replace_record(key, before);
+                    if let Some(record) = &hides {
+                        self.hidden.leave(record);
+                    }
                 }
                 Some(Undo::Edge(key, before)) => {
                     self.replace_edge(key, before);
@@ -137,7 +180,7 @@ impl Overlay {
         let mut first = BTreeMap::new();
         for undo in &self.undo[writes..] {
             match undo {
-                Undo::Record(key, before) => {
+                Undo::Record { key, before, .. } => {
                     first.entry(key).or_insert(before.as_ref());
                 }
                 Undo::Edge(..) => {}
@@ -151,7 +194,7 @@ impl Overlay {
         let mut first = BTreeMap::new();
         for undo in &self.undo[writes..] {
             match undo {
-                Undo::Record(..) => {}
+                Undo::Record { .. } => {}
                 Undo::Edge(key, before) => {
                     first.entry(key).or_insert(before.as_ref());
                 }
@@ -166,6 +209,7 @@ impl Overlay {
         entry: Option<Over<Arc<Record>>>,
     ) -> Option<Over<Arc<Record>>> {
         if let Some(Some(old)) = self.records.get(&key) {
+            self.loads.leave(old);
             if let Key::Instance(at) = &old.key {
                 self.by_placement
                     .remove(&(at.placement.clone(), at.node.clone()));
@@ -175,6 +219,7 @@ impl Overlay {
             }
         }
         if let Some(Some(new)) = &entry {
+            self.loads.enter(new);
             if let Key::Instance(at) = &new.key {
                 self.by_placement
                     .insert((at.placement.clone(), at.node.clone()));

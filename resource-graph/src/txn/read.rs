@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Revision, limits};
+use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Revision, Timestamp, limits};
 
 use super::Txn;
 use crate::graph::oldest_first;
 use crate::key::{Key, Kind};
+use crate::load::{Load, NodeLoad, Waits};
 use crate::vertex::{Edge, Record, Relation};
 use crate::view::View;
 
@@ -144,6 +145,57 @@ impl View for Txn<'_> {
         committed.retain(|key| self.overlay.record(key).is_none());
         let written = self.overlay.commands_for(node);
         merged(committed, written.map(|key| (key, true)))
+    }
+
+    fn short_placements(&self) -> Vec<PlacementName> {
+        let is_as_committed = |name: &&PlacementName| {
+            self.overlay
+                .record(&Key::Placement((*name).clone()))
+                .is_none()
+        };
+        let committed = self.base.short().filter(is_as_committed);
+        let mut short: Vec<_> = committed.chain(self.overlay.short()).cloned().collect();
+        short.sort_unstable();
+        short
+    }
+
+    fn load_on(&self, node: &NodeName) -> Load {
+        self.overlay.load_on(node, self.base.load_on(node))
+    }
+
+    fn port_takers(&self, node: &NodeName, port: u16) -> Vec<InstanceKey> {
+        let is_as_committed =
+            |key: &InstanceKey| self.overlay.record(&Key::Instance(key.clone())).is_none();
+        let mut takers = self.base.port_takers(node, port);
+        takers.retain(is_as_committed);
+        takers.extend(self.overlay.loads().1.takers(node, port));
+        takers.sort_unstable();
+        takers
+    }
+
+    fn each_node(&self, then: &mut dyn FnMut(NodeLoad<'_>)) {
+        self.base
+            .loads()
+            .each_node_under(self.overlay.loads(), then);
+    }
+
+    fn last_start_on(&self, node: &NodeName) -> Option<Timestamp> {
+        let over = self.overlay.loads();
+        self.base.loads().last_start_under(over, node)
+    }
+
+    fn waiting_on(&self, node: &NodeName, what: Waits, most: usize) -> Vec<InstanceKey> {
+        let is_as_committed =
+            |key: &InstanceKey| self.overlay.record(&Key::Instance(key.clone())).is_none();
+        let committed = self.base.in_line(node, what);
+        let committed = committed.filter(|(_, key)| is_as_committed(key));
+        let mut line: Vec<_> = committed
+            .take(most)
+            .chain(self.overlay.in_line(node, what).take(most))
+            .collect();
+        line.sort_unstable();
+        line.truncate(most);
+        line.into_iter().map(|(_, key)| key).collect()
     }
 }
 

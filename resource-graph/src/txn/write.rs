@@ -65,7 +65,8 @@ impl Txn<'_> {
             })?;
         }
         let record = self.record_for(&key, vertex);
-        self.overlay.set_record(key, Some(record));
+        let committed = self.base.record(&key);
+        self.overlay.set_record(key, Some(record), committed);
         Ok(())
     }
 
@@ -190,7 +191,8 @@ impl Txn<'_> {
         }
         // A name and a resource go with their last edge.
         if self.current(key).is_some() {
-            self.overlay.set_record(key.clone(), None);
+            self.overlay
+                .set_record(key.clone(), None, self.base.record(key));
         }
         true
     }
@@ -206,7 +208,8 @@ impl Txn<'_> {
             .iter()
             .any(|relation| !self.incoming(key, *relation).is_empty());
         if !needed && self.current(key).is_some() {
-            self.overlay.set_record(key.clone(), None);
+            self.overlay
+                .set_record(key.clone(), None, self.base.record(key));
         }
     }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test file uses its part of it
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::command::{Order, Stop, StopManner, StopWhy};
@@ -11,9 +12,9 @@ use mainstay_protocol::{
     PlacementName, Revision, SlotName, Term, Timestamp, TypeName,
 };
 use mainstay_resource_graph::{
-    Applied, Cause, CommandVertex, ConfigHash, Configuration, Desired, Graph, Instance,
-    InstanceState, Key, Kind, Made, NameKey, Node, NodeState, Placement, Relation, ServiceType,
-    Target, Txn, Vertex, View, Wish,
+    Applied, Cause, CommandVertex, ConfigHash, Configuration, Desired, Edge, Graph, Instance,
+    InstanceState, Key, Kind, Made, NameKey, Node, NodeState, Placement, Record, Relation,
+    ServiceType, Target, Txn, Vertex, View, Waits, Wish,
 };
 
 pub fn node_name(name: &str) -> NodeName {
@@ -69,7 +70,9 @@ pub fn node() -> Node {
         care: Default::default(),
         provides: BTreeMap::new(),
         strays: BTreeMap::new(),
+        away: None,
         lost_at: None,
+        restart: None,
     }
 }
 
@@ -190,6 +193,9 @@ pub fn small() -> Graph {
     graph
 }
 
+/// Of those that instances take.
+pub const FIRST_PORT: u16 = 8_000;
+
 /// Everything a view shows except its revision, one line each.
 pub fn dump(view: &impl View) -> Vec<String> {
     let mut lines = Vec::new();
@@ -204,6 +210,15 @@ pub fn dump(view: &impl View) -> Vec<String> {
                 Key::Node(node) => {
                     lines.push(format!("  instances {:?}", view.instances_on(node)));
                     lines.push(format!("  commands {:?}", view.commands_for(node)));
+                    lines.push(format!("  load {:?}", view.load_on(node)));
+                    lines.push(format!("  last start {:?}", view.last_start_on(node)));
+                    for port in FIRST_PORT..FIRST_PORT + 3 {
+                        lines.push(format!("  {port} {:?}", view.port_takers(node, port)));
+                    }
+                    for (what, most) in [(Waits::Room, 9), (Waits::Turn, 9), (Waits::Turn, 1)] {
+                        let line = view.waiting_on(node, what, most);
+                        lines.push(format!("  {most} that wait for {what:?} {line:?}"));
+                    }
                 }
                 Key::Placement(placement) => {
                     lines.push(format!("  instances {:?}", view.instances_of(placement)));
@@ -212,5 +227,44 @@ pub fn dump(view: &impl View) -> Vec<String> {
             }
         }
     }
+    lines.push(format!("short {:?}", view.short_placements()));
+    view.each_node(&mut |node| lines.push(format!("{node:?}")));
     lines
+}
+
+/// A view without what is kept beside the graph: all of that is worked out from the records.
+pub struct Scanned<'v, V>(pub &'v V);
+
+impl<V: View> View for Scanned<'_, V> {
+    fn revision(&self) -> Revision {
+        self.0.revision()
+    }
+
+    fn record(&self, key: &Key) -> Option<Arc<Record>> {
+        self.0.record(key)
+    }
+
+    fn keys(&self, kind: Kind) -> Vec<Key> {
+        self.0.keys(kind)
+    }
+
+    fn edges_from(&self, from: &Key, relation: Relation) -> Vec<Edge> {
+        self.0.edges_from(from, relation)
+    }
+
+    fn edges_to(&self, to: &Key, relation: Relation) -> Vec<Edge> {
+        self.0.edges_to(to, relation)
+    }
+
+    fn instances_on(&self, node: &NodeName) -> Vec<InstanceKey> {
+        self.0.instances_on(node)
+    }
+
+    fn instances_of(&self, placement: &PlacementName) -> Vec<InstanceKey> {
+        self.0.instances_of(placement)
+    }
+
+    fn commands_for(&self, node: &NodeName) -> Vec<Key> {
+        self.0.commands_for(node)
+    }
 }

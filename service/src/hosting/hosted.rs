@@ -1,6 +1,7 @@
 //! An instance from outside: asking it, checking it, stopping it, breaking it.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,6 +106,11 @@ impl Hosted {
     /// The processes that it stands for; none if it lives in its agent's.
     pub fn processes(&self) -> Option<Vec<ProcessIdentity>> {
         self.life.outside().map(|outside| outside.processes())
+    }
+
+    /// What it listens on, by its ports' names.
+    pub fn ports(&self) -> BTreeMap<String, u16> {
+        self.life.ports().clone()
     }
 
     /// The process that what it stands for descends from, if it is known.

@@ -20,6 +20,7 @@ use super::panics::{self, guarded};
 use super::runtimes::Stage;
 use crate::context::{Context, Identity};
 use crate::declared::Declared;
+use crate::others::Others;
 use crate::outcome::CannotStart;
 use crate::outside::{Beginning, BoxFuture, Place};
 use crate::probe::{Health, Probe};
@@ -35,6 +36,7 @@ pub struct Launch {
     pub deadline: Duration,
     pub beginning: Beginning,
     pub place: Place,
+    pub others: Arc<dyn Others>,
     /// What its code says with `tracing` is said within it: [`span`], or one that somebody listens to.
     pub span: Span,
 }
@@ -76,9 +78,16 @@ pub fn launch(declared: &Declared, stage: &Stage, launch: Launch) -> Hosted {
         deadline,
         beginning,
         place,
+        others,
         span,
     } = launch;
-    let life = Life::new(identity, beginning, place, span, declared.may_use());
+    let life = Life::new(
+        identity,
+        beginning,
+        (place, others),
+        span,
+        declared.may_use(),
+    );
     let whole_life = declared.factory().starter()(Arc::clone(&life), config, stage.host.clone());
     if declared.blocking() {
         on_own_thread(&life, whole_life);

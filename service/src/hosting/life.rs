@@ -1,5 +1,6 @@
 //! What is known of one incarnation, shared by its task, its context and those who ask about it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,6 +20,7 @@ use super::launch::AnyProbe;
 use super::panics::cut;
 use super::words::Words;
 use crate::context::Identity;
+use crate::others::Others;
 use crate::outcome::StopReason;
 use crate::outside::{Beginning, Outside, Place};
 use crate::probe::{Activity, Work};
@@ -110,6 +112,8 @@ pub(crate) struct Life {
     identity: Identity,
     beginning: Beginning,
     place: Place,
+    others: Arc<dyn Others>,
+    ports: Mutex<BTreeMap<String, u16>>,
     span: Span,
     began: Instant,
     phase: watch::Sender<Phase>,
@@ -133,7 +137,7 @@ impl Life {
     pub(crate) fn new(
         identity: Identity,
         beginning: Beginning,
-        place: Place,
+        (place, others): (Place, Arc<dyn Others>),
         span: Span,
         may_use: &'static [&'static str],
     ) -> Arc<Self> {
@@ -141,6 +145,8 @@ impl Life {
             identity,
             beginning,
             place,
+            others,
+            ports: Mutex::default(),
             span,
             began: Instant::now(),
             phase: watch::Sender::new(Phase::Starting),
@@ -167,6 +173,19 @@ impl Life {
 
     pub(crate) fn place(&self) -> &Place {
         &self.place
+    }
+
+    pub(crate) fn others(&self) -> &dyn Others {
+        &*self.others
+    }
+
+    pub(crate) fn listens_on(&self, name: String, port: u16) {
+        self.ports().insert(name, port);
+    }
+
+    /// What it listens on, as far as it said.
+    pub(crate) fn ports(&self) -> MutexGuard<'_, BTreeMap<String, u16>> {
+        self.ports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn span(&self) -> &Span {

@@ -78,6 +78,7 @@ impl World {
             given: actor.start.config.clone(),
             config: actor.start.config.clone(),
             process: Vec::new(),
+            ports: Default::default(),
             health: Health::Unknown,
             uses: Vec::new(),
         });

@@ -8,7 +8,7 @@ use mainstay_supervisor::Observation;
 use super::{Act, Actor, ActorId, MS};
 use crate::fault::Fault;
 use crate::happening::{Happening, NodeAt};
-use crate::invariant::one_singleton;
+use crate::invariant::{one_singleton, room};
 use crate::trace;
 use crate::world::{Held, World};
 
@@ -118,6 +118,19 @@ impl World {
             self.nodes[at.0].host.actors.remove(&id);
         }
         self.host_later(at, MS, id, Act::Gone(failed));
+    }
+
+    /// It begins beside what lives on its node.
+    pub(super) fn has_room(&self, at: NodeAt, id: ActorId) -> Held {
+        let node = &self.nodes[at.0];
+        let new = &node.host.actors[&id];
+        let others = node.host.actors.iter();
+        let others = others.filter(|(other, _)| **other != id);
+        room::begins(
+            (&node.name, node.offers),
+            new,
+            others.map(|(_, other)| other),
+        )
     }
 
     /// At most one of a singleton runs in the whole cluster.

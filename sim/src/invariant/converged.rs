@@ -1,13 +1,13 @@
 //! Liveness: once nothing breaks any more, everything wanted comes about, and graph and nodes agree.
 
-use mainstay_coordinator::{candidates, unmet_dependencies};
-use mainstay_protocol::code::{self, Reason};
+use mainstay_coordinator::{candidates, room, unmet_dependencies};
+use mainstay_protocol::code;
 use mainstay_protocol::health::RefusedStart;
 use mainstay_protocol::report::Presence;
 use mainstay_protocol::{Incarnation, InstanceKey, PlacementName};
 use mainstay_resource_graph::{
     Desired, FailureCause, Graph, Instance, InstanceState, Key, Kind, NodeState, Standing, Target,
-    View, ViewExt, slot_of, traverse,
+    View, ViewExt, Waits, slot_of, traverse,
 };
 
 use crate::host::Phase;
@@ -109,6 +109,11 @@ impl World {
             } => wrongly_failed(instance),
             InstanceState::Blocked => self.wrongly_blocked(graph, key, instance),
             InstanceState::Running if waits_for_dependents(graph, key, instance) => None,
+            InstanceState::Pending if instance.waits() == Some(Waits::Room) => {
+                let needs = room::needs_of(graph, key, instance);
+                let lacks = !room::lacking(graph, key, &needs).is_empty();
+                (!lacks).then(|| "it waits for room that there is".to_owned())
+            }
             InstanceState::Running
             | InstanceState::Pending
             | InstanceState::Starting
@@ -210,7 +215,6 @@ fn so_many(graph: &Graph, missing: &mut Vec<String>) {
         return;
     };
     let kept = candidates::kept(graph, &name, &placement).len();
-    let takes_one = |no: &Option<Reason>| no.is_none();
     let could = candidates::answers(graph, &name, &placement);
     if kept > count.count as usize {
         missing.push(format!(
@@ -218,7 +222,7 @@ fn so_many(graph: &Graph, missing: &mut Vec<String>) {
             count.count
         ));
     }
-    if kept < count.count as usize && could.values().any(takes_one) {
+    if kept < count.count as usize && could.values().any(Vec::is_empty) {
         missing.push(format!(
             "{kept} of {} of {name}, and a node that takes one",
             count.count

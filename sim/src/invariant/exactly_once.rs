@@ -30,8 +30,18 @@ pub(super) fn entry(entry: &Entry) -> Held {
         if let Key::Outbox(node) = &record.key {
             moved.insert(node);
         }
-        if matches!(record.cause, Cause::Report(_)) {
-            affected.extend(reporter(&record.key));
+        match (&record.cause, &record.vertex) {
+            // Whoever saw it last has said so.
+            (Cause::Report(report), Vertex::Supervisor(known)) if report == "guard_saw" => {
+                let last = known.seen.iter().max_by_key(|(_, seen)| seen.at);
+                affected.extend(last.map(|(guard, _)| guard));
+            }
+            (Cause::Report(report), Vertex::Instance(known)) if report == "watcher_saw" => {
+                let last = known.seen_from.iter().max_by_key(|(_, seen)| seen.at);
+                affected.extend(last.map(|(watcher, _)| watcher));
+            }
+            (Cause::Report(_), _) => affected.extend(reporter(&record.key)),
+            (_, _) => {}
         }
     }
     for node in affected {

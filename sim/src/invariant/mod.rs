@@ -14,6 +14,7 @@ pub mod one_singleton;
 mod promises;
 mod reasons;
 mod replay;
+pub mod room;
 mod unknown;
 
 use std::collections::{BTreeMap, BTreeSet};

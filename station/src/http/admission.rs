@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::serve::Listener;
 use mainstay_api::Problem;
 use mainstay_api::routes::Asker;
+use mainstay_identity::local;
 use mainstay_identity::way::BoxedStream;
 use mainstay_protocol::Role;
 use mainstay_protocol::{code, limits};
@@ -19,7 +20,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Sleep;
 
 use super::{Connected, ToApi};
-use crate::peers;
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Time for who is told to come back to ask, and to take the answer.
@@ -95,7 +95,7 @@ impl Listener for Admitting {
     async fn accept(&mut self) -> (Admitted, Connected) {
         loop {
             match self.listener.accept().await {
-                Ok((stream, _address)) => match peers::admit(&stream) {
+                Ok((stream, _address)) => match local::admit(&stream) {
                     Ok(Ok(_pid)) => {
                         let asker = of_this_machine(&stream);
                         if let Some(admitted) = self.places.take(Box::new(stream)) {

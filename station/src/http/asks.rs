@@ -6,8 +6,8 @@ use axum::body::Bytes;
 use axum::extract::Path;
 use mainstay_api::Problem;
 use mainstay_api::present;
-use mainstay_api::types::{self, CallAnswer, ChaosRequest, CheckAnswer, Done, StatusAnswer};
-use mainstay_protocol::request::{Answer, Ask, ChaosAct, ChaosTarget, Refusal};
+use mainstay_api::types::{CallAnswer, CheckAnswer, StatusAnswer};
+use mainstay_protocol::request::{Answer, Ask, Refusal};
 use mainstay_protocol::{InstanceKey, NodeName, code, limits};
 use mainstay_resource_graph::{Key, ViewExt};
 use serde_json::Value;
@@ -128,107 +128,6 @@ pub async fn message(
     }
 }
 
-pub async fn chaos(api: Api, bytes: Bytes) -> Reply {
-    let request: ChaosRequest = body("chaos", &bytes)?;
-    let started = Instant::now();
-    let act = match request.act {
-        types::ChaosAct::Kill => ChaosAct::Kill,
-        types::ChaosAct::Panic => ChaosAct::Panic,
-        types::ChaosAct::Hang => ChaosAct::Hang,
-        types::ChaosAct::Stop => ChaosAct::Stop,
-    };
-    let word = match request.act {
-        types::ChaosAct::Kill => "kill",
-        types::ChaosAct::Panic => "panic",
-        types::ChaosAct::Hang => "hang",
-        types::ChaosAct::Stop => "stop",
-    };
-    let what = format!("chaos {word} {}", request.reference);
-    permitted(&api, &what)?;
-    let target = chaos_target(&api, &what, request.reference.clone()).await?;
-    let (node, target) = match target {
-        Struck::OnNode(node, target) => (node, target),
-        Struck::ThisStation => return strike_station(&what, request.reference, request.act),
-    };
-    let strikes_agent = target == ChaosTarget::Agent && api.shared.sessions.has(&node);
-    let text = match put(&api, &node, Ask::Chaos { target, act }).await {
-        Answer::Done { text } => format!("{}: {text}", request.reference),
-        // An agent that is killed or stopped has no more to say.
-        Answer::Refused(refusal)
-            if strikes_agent && [code::AGENT_DOWN, code::TIMEOUT].contains(&refusal.code) =>
-        {
-            format!("{}: its agent says nothing any more", request.reference)
-        }
-        other => return Err(not_an_answer(what, other, started)),
-    };
-    json(&Done {
-        reference: request.reference,
-        text,
-    })
-}
-
-fn permitted(api: &Api, what: &str) -> Result<(), Failure> {
-    if api.shared.about.chaos {
-        return Ok(());
-    }
-    let why = "this station was not started to be broken on purpose; only `mainstay dev` and `station run --chaos` do so";
-    Err(Problem::new(code::REFUSED_BY_SAFETY, what, why)
-        .to_do("mainstay dev")
-        .into())
-}
-
-/// What chaos strikes.
-enum Struck {
-    OnNode(NodeName, ChaosTarget),
-    ThisStation,
-}
-
-/// Time for the answer to leave before this process is struck.
-const STRIKE_AFTER: Duration = Duration::from_millis(20);
-
-fn strike_station(what: &str, reference: String, act: types::ChaosAct) -> Reply {
-    let signal = match act {
-        types::ChaosAct::Kill => rustix::process::Signal::KILL,
-        types::ChaosAct::Stop => rustix::process::Signal::TERM,
-        types::ChaosAct::Panic | types::ChaosAct::Hang => {
-            let why = "a station can be killed or stopped";
-            return Err(Problem::new(code::BAD_REQUEST, what, why)
-                .to_do(format!("mainstay chaos kill {reference}"))
-                .into());
-        }
-    };
-    tokio::spawn(async move {
-        tokio::time::sleep(STRIKE_AFTER).await;
-        if let Err(error) = rustix::process::kill_process(rustix::process::getpid(), signal) {
-            tracing::error!(%error, "this process cannot signal itself");
-        }
-    });
-    json(&Done {
-        text: format!("{reference}: struck"),
-        reference,
-    })
-}
-
-async fn chaos_target(api: &Api, what: &str, reference: String) -> Result<Struck, Failure> {
-    let reference = match reference.split_once('/') {
-        Some(("agent" | "agents", node)) => format!("node/{node}"),
-        _ => reference,
-    };
-    match api.read(move |present| present.find(&reference)).await? {
-        Key::Instance(instance) => {
-            let node = instance.node.clone();
-            Ok(Struck::OnNode(node, ChaosTarget::Instance(instance)))
-        }
-        Key::Supervisor(node) => Ok(Struck::OnNode(node, ChaosTarget::Supervisor)),
-        Key::Node(node) => Ok(Struck::OnNode(node, ChaosTarget::Agent)),
-        Key::Station(station) if station == api.shared.about.station => Ok(Struck::ThisStation),
-        other => {
-            let why = format!("{other} is no instance, supervisor, node or station");
-            Err(Problem::new(code::BAD_REQUEST, what, why).into())
-        }
-    }
-}
-
 /// What runs nowhere cannot answer; that is said at once, with the state it is in.
 async fn existing_to_ask(api: &Api, verb: &str, at: At) -> Result<InstanceKey, Failure> {
     let instance = existing(api, verb, at).await?;
@@ -279,6 +178,7 @@ pub fn not_an_answer(what: String, answer: Answer, started: Instant) -> Failure 
         | Answer::Reply { .. }
         | Answer::Log(_)
         | Answer::Usage(_)
+        | Answer::Sight(_)
         | Answer::Done { .. } => Refusal::new(
             code::INTERNAL,
             format!(

@@ -1,11 +1,11 @@
 //! Changes: put in line, and answered once they are committed. The coordinator judges them; here they are only
 //! read, and refusals get their place in the table of codes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use axum::body::Bytes;
 use axum::extract::Path;
-use mainstay_api::types::{Accepted, On, StartRequest};
+use mainstay_api::types::{Accepted, MoveRequest, On, StartRequest};
 use mainstay_api::{Problem, own_parts};
 use mainstay_coordinator::{Operation, StartOn, StartPlacement};
 use mainstay_protocol::{BadName, InstanceKey, NodeName, PlacementName, code, limits};
@@ -43,8 +43,8 @@ fn wish(what: &str, request: &StartRequest) -> Result<StartPlacement, Failure> {
         On::All => StartOn::All,
         On::Count { count, spread } => StartOn::Count(Count {
             count: *count,
-            on: BTreeMap::new(),
             spread: spread.clone(),
+            ..Count::default()
         }),
         On::Nodes(nodes) if nodes.is_empty() => {
             return Err(Problem::new(
@@ -129,6 +129,20 @@ async fn never_was(api: &Api, node: &str, placement: &str) -> Result<Option<Acce
 pub async fn restart(api: Api, at: At) -> Reply {
     on_instance(&api, "restart", at, |instance| Operation::Restart {
         instance,
+    })
+    .await
+}
+
+pub async fn move_to(api: Api, at: At, bytes: Bytes) -> Reply {
+    let request: MoveRequest = body("move an instance", &bytes)?;
+    let what = format!("move an instance to {}", request.to);
+    let bad = |bad: BadName| Failure::from(Problem::new(code::BAD_REQUEST, &what, bad.to_string()));
+    let to: NodeName = request.to.parse().map_err(bad)?;
+    let by = api.asker.to_string();
+    on_instance(&api, "move", at, |instance| Operation::Move {
+        instance,
+        to,
+        by,
     })
     .await
 }

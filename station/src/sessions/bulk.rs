@@ -14,6 +14,7 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
 use super::link::Link;
+use super::writer::Way;
 use super::{denied, writer};
 use crate::shared::Shared;
 
@@ -26,13 +27,17 @@ pub async fn serve(
     let (node, agent_run) = of;
     let (reader, half) = tokio::io::split(stream);
     let (queue, queued) = mpsc::channel(limits::BULK_QUEUE_MAX);
+    let way = Way {
+        faults: Arc::clone(&shared.faults),
+        node: node.clone(),
+    };
     let link = shared.sessions.find_run(&node, agent_run);
     let Some(link) = link.filter(|link| link.is_welcome()) else {
         let refusal = Refusal::new(code::BAD_REQUEST, "its session is not open");
         drop(queue.try_send(denied(&refusal)));
         drop(queue);
         // Whether it still hears why makes no difference.
-        drop(writer::write(half, queued, Channel::Bulk).await);
+        drop(writer::write(half, queued, Channel::Bulk, way).await);
         return;
     };
     drop(queue.try_send(StationMessage::BulkReady(BulkReady {})));
@@ -45,7 +50,7 @@ pub async fn serve(
     };
     let why = tokio::select! {
         why = bulk.hear(shared) => why,
-        written = writer::write(half, queued, Channel::Bulk) => {
+        written = writer::write(half, queued, Channel::Bulk, way) => {
             written.err().unwrap_or_else(|| "nobody writes any more".to_owned())
         }
     };

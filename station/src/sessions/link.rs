@@ -12,6 +12,7 @@ use mainstay_protocol::{AgentRunId, NodeName, limits};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::denied;
+use super::following::Following;
 
 /// Beyond a question's own deadline: the way there and back.
 const ANSWER_MARGIN: Duration = Duration::from_millis(500);
@@ -29,6 +30,7 @@ pub struct Link {
     asked: Mutex<Asked>,
     /// What is long goes here; without it, it goes with the rest.
     bulk: Mutex<Option<mpsc::Sender<StationMessage>>>,
+    pub following: Following,
 }
 
 /// Questions without an answer yet. None once the session has ended.
@@ -51,6 +53,7 @@ impl Link {
             next_request: AtomicU64::new(1),
             asked: Mutex::new(Some(BTreeMap::new())),
             bulk: Mutex::new(None),
+            following: Following::default(),
         }
     }
 
@@ -73,11 +76,13 @@ impl Link {
         }
     }
 
-    /// Queues what can come later as well.
-    pub fn send_if_room(&self, message: StationMessage) {
-        if self.queue.try_send(message).is_err() {
+    /// Queues what can come later as well. False: there was no room.
+    pub fn send_if_room(&self, message: StationMessage) -> bool {
+        let sent = self.queue.try_send(message).is_ok();
+        if !sent {
             tracing::debug!(node = %self.node, "no room in the session's queue; it is sent again later");
         }
+        sent
     }
 
     pub fn deny(&self, refusal: &Refusal) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_api::routes::Asker;
+use mainstay_identity::local;
 use mainstay_identity::tls::Peer;
 use mainstay_identity::way::BoxedStream;
 use mainstay_protocol::handshake::Handshake;
@@ -16,7 +17,6 @@ use tokio::task::JoinSet;
 use super::introduce::Introduced;
 use super::{introduce, network, serve};
 use crate::http::{Connected, ToApi};
-use crate::peers;
 use crate::shared::Shared;
 
 /// What the listener of sessions needs.
@@ -128,7 +128,7 @@ async fn until_removed(shared: &Shared, station: StationId) {
 }
 
 async fn from_here(stream: UnixStream, ground: &Ground, permit: OwnedSemaphorePermit) {
-    match peers::admit(&stream) {
+    match local::admit(&stream) {
         Ok(Ok(pid)) => connection(Box::new(stream), ground, Came::Local(pid), permit).await,
         Ok(Err(stranger)) => tracing::warn!(%stranger, "a session was refused"),
         Err(error) => tracing::debug!(%error, "a peer left before it was looked at"),

@@ -18,13 +18,18 @@ use mainstay_protocol::session::{
 use mainstay_protocol::{NodeId, limits};
 use tokio::io::AsyncReadExt;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::introduce::{First, FromAgent};
 use super::link::Link;
+use super::writer::Way;
 use super::{bulk, denied, secrets, writer};
 use crate::shared::{Shared, Submitted};
 use crate::space;
+
+/// A session whose way is cut on purpose is not kept for longer.
+const CUT_FOR_MAX: Duration = Duration::from_secs(10);
 
 pub async fn serve(
     stream: BoxedStream,
@@ -43,9 +48,17 @@ pub async fn serve(
             return bulk::serve(stream, (node, agent_run), (decoder, bad), shared).await;
         }
     };
+    let way = Way {
+        faults: Arc::clone(&shared.faults),
+        node: up.node.clone(),
+    };
+    // One that gives up meanwhile comes again.
+    if timeout(CUT_FOR_MAX, way.pass()).await.is_err() {
+        return;
+    }
     let (reader, half) = tokio::io::split(stream);
     let (queue, queued) = mpsc::channel(limits::SESSION_QUEUE_MAX);
-    let writing = tokio::spawn(writer::write(half, queued, Channel::Control));
+    let writing = tokio::spawn(writer::write(half, queued, Channel::Control, way.clone()));
     let link = Arc::new(Link::new(up.node.clone(), up.agent_run, pid, queue.clone()));
     if let Err(refusal) = shared.sessions.open(&link) {
         tracing::warn!(node = %link.node, why = %refusal.text, "a session was refused");
@@ -67,6 +80,7 @@ pub async fn serve(
         link: Arc::clone(&link),
         shared: Arc::clone(shared),
         reader,
+        way,
         decoder,
         bad,
         pending: VecDeque::new(),
@@ -91,6 +105,7 @@ struct Session {
     link: Arc<Link>,
     shared: Arc<Shared>,
     reader: tokio::io::ReadHalf<BoxedStream>,
+    way: Way,
     decoder: FrameDecoder,
     bad: BadFrames,
     /// Reports that the inbox had no room for; bounded by the peer's credit.
@@ -133,8 +148,15 @@ impl Session {
         let mut closing = self.link.closing();
         let mut buffer = vec![0; limits::SESSION_READ_BYTES];
         let mut undecided = true;
+        let mut arrived = false;
+        let mut told = tokio::time::Instant::now();
         let inbox = self.shared.inbox.clone();
         loop {
+            if std::mem::take(&mut arrived)
+                && let Some(why) = self.held_up().await
+            {
+                return why;
+            }
             if let Err(why) = self.take_frames() {
                 let refusal = Refusal::new(code::BAD_REQUEST, &why);
                 self.link.deny(&refusal);
@@ -162,11 +184,29 @@ impl Session {
                     }
                     Err(_closed) => return "the station stops".to_owned(),
                 },
+                () = self.link.following.due(told), if self.link.is_welcome() => {
+                    self.link.following.tell(&self.shared, &self.link);
+                    told = tokio::time::Instant::now();
+                }
                 read = self.reader.read(&mut buffer) => match read {
                     Ok(0) => return "the agent closed it".to_owned(),
-                    Ok(read) => self.decoder.push(&buffer[..read]),
+                    Ok(read) => {
+                        self.decoder.push(&buffer[..read]);
+                        arrived = true;
+                    }
                     Err(error) => return error.to_string(),
                 },
+            }
+        }
+    }
+
+    /// By a way that is broken on purpose. Says why, where the session is closed meanwhile.
+    async fn held_up(&self) -> Option<String> {
+        let mut closing = self.link.closing();
+        tokio::select! {
+            () = self.way.pass() => None,
+            changed = closing.wait_for(Option::is_some) => {
+                Some(changed.ok().and_then(|why| *why).unwrap_or("closed").to_owned())
             }
         }
     }
@@ -240,6 +280,12 @@ impl Session {
                 self.link
                     .send(StationMessage::Secret { request_id, answer });
             }
+            AgentMessage::Follows(follows) => {
+                if !self.link.is_welcome() {
+                    return Err("something is followed before the welcome".to_owned());
+                }
+                self.link.following.follow(follows)?;
+            }
             AgentMessage::NodeUp(_) => return Err("a session has one NodeUp".to_owned()),
             AgentMessage::BulkUp(_) => {
                 return Err("a bulk connection is one of its own".to_owned());
@@ -296,6 +342,8 @@ impl Session {
                     Event::Found(_)
                     | Event::NodeUp { .. }
                     | Event::AgentGone { .. }
+                    | Event::Sighted { .. }
+                    | Event::HostCommandRan { .. }
                     | Event::Stations(_)
                     | Event::StationStops { .. }
                     | Event::Operator { .. } => {

@@ -1,19 +1,36 @@
 //! Writes what is queued for one connection of a session: many frames per write, and none may take for ever.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_identity::way::BoxedStream;
 use mainstay_protocol::frame::{Channel, encode_frame};
-use mainstay_protocol::limits;
 use mainstay_protocol::session::StationMessage;
+use mainstay_protocol::{NodeName, limits};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
+
+use crate::faults::Faults;
+
+/// What goes to a node, and how that is broken on purpose.
+#[derive(Debug, Clone)]
+pub struct Way {
+    pub faults: Arc<Faults>,
+    pub node: NodeName,
+}
+
+impl Way {
+    pub async fn pass(&self) {
+        self.faults.pass(&self.node).await;
+    }
+}
 
 /// Ends when nobody can queue any more and everything is written, or with the reason why it cannot go on.
 pub async fn write(
     mut half: tokio::io::WriteHalf<BoxedStream>,
     mut queue: mpsc::Receiver<StationMessage>,
     channel: Channel,
+    way: Way,
 ) -> Result<(), String> {
     let deadline = Duration::from_millis(match channel {
         Channel::Control => limits::SESSION_WRITE_DEADLINE_MS,
@@ -30,6 +47,7 @@ pub async fn write(
             encode(&next, channel, &mut bytes);
         }
         let writing = async {
+            way.pass().await;
             half.write_all(&bytes).await?;
             half.flush().await
         };

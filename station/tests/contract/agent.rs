@@ -9,9 +9,10 @@ use mainstay_protocol::command::{Command, Order};
 use mainstay_protocol::frame::{FrameDecoder, encode_frame};
 use mainstay_protocol::handshake::{Channel, Handshake, Role};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
+use mainstay_protocol::lookup::{Found, Sought};
 use mainstay_protocol::report::{
-    CommandOutcome, DigestEntry, Ending, LiveInstance, LiveState, MessageDeclaration, NodeUp,
-    Numbered, Presence, Report, Reports, RestartWhen, SysInfo, TypeDeclaration,
+    CommandOutcome, DigestEntry, Ending, LiveInstance, LiveState, NodeUp, Numbered, Presence,
+    Report, Reports, SysInfo,
 };
 use mainstay_protocol::request::{
     Answer, Ask, LogPage, LogPlace, OutsideUsage, Refusal, Request, Usage,
@@ -19,75 +20,17 @@ use mainstay_protocol::request::{
 use mainstay_protocol::session::{
     AgentMessage, Denied, Heartbeat, Received, StationMessage, Welcome,
 };
+use mainstay_protocol::sight::Sight;
 use mainstay_protocol::{
-    AgentRunId, BootId, ClusterId, Epoch, Incarnation, InstanceKey, NodeEpoch, NodeId, NodeName,
-    Sequence, SlotName, TypeName, code, revision,
+    BootId, Epoch, Incarnation, InstanceKey, NodeEpoch, NodeName, Sequence, code, revision,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use uuid::Uuid;
 
-#[derive(Debug, Clone)]
-pub struct AgentConfig {
-    pub node: NodeName,
-    pub node_id: Option<NodeId>,
-    pub agent_run: AgentRunId,
-    pub node_epoch: Option<NodeEpoch>,
-    pub types: Vec<TypeDeclaration>,
-    pub cluster: Option<ClusterId>,
-    pub address: String,
-    /// What Checks say beside ok.
-    pub detail: String,
-}
-
-impl AgentConfig {
-    pub fn named(node: &str) -> Self {
-        Self {
-            node: NodeName::new(node).unwrap(),
-            node_id: None,
-            agent_run: AgentRunId(Uuid::new_v4()),
-            node_epoch: None,
-            types: vec![
-                service_type("greeter", Some("greeter")),
-                service_type("rival", Some("greeter")),
-                service_type("stubborn", Some("stubborn")),
-                service_type("generic", None),
-            ],
-            cluster: None,
-            address: "unix:test".to_owned(),
-            detail: "fine".to_owned(),
-        }
-    }
-
-    /// The same machine's next agent process.
-    #[must_use]
-    pub fn run_again(mut self) -> Self {
-        self.agent_run = AgentRunId(Uuid::new_v4());
-        self
-    }
-}
-
-fn service_type(name: &str, holds: Option<&str>) -> TypeDeclaration {
-    TypeDeclaration {
-        name: TypeName::new(name).unwrap(),
-        version: "1.0.0".to_owned(),
-        holds: holds.map(|slot| SlotName::new(slot).unwrap()),
-        schema: r#"{"type":"object"}"#.to_owned(),
-        messages: vec![MessageDeclaration {
-            name: "greet".to_owned(),
-            schema: "{}".to_owned(),
-        }],
-        restart: RestartWhen::OnFailure,
-        start_deadline_ms: 5000,
-        stop_deadline_ms: 2000,
-        may_use: Vec::new(),
-        in_place: false,
-        keeps_lease: true,
-    }
-}
+pub use crate::agent_config::AgentConfig;
 
 /// Something the test makes happen.
 #[derive(Debug)]
@@ -119,6 +62,8 @@ pub struct Seen {
     pub closed: bool,
     /// Leases count from then on.
     pub renewed: Option<u64>,
+    /// The newest word about each thing that it follows.
+    pub found: BTreeMap<Sought, Found>,
 }
 
 impl Agent {
@@ -398,10 +343,15 @@ impl Life {
                 self.tell
                     .send_modify(|told| told.renewed = seen.renewed.or(told.renewed));
             }
+            StationMessage::Found(found) => self.tell.send_modify(|seen| {
+                seen.found.insert(found.sought.clone(), found);
+            }),
             StationMessage::Stations(_)
             | StationMessage::BulkReady(_)
             | StationMessage::Certificate(_)
             | StationMessage::Secret { .. }
+            | StationMessage::Guards(_)
+            | StationMessage::Watches(_)
             | StationMessage::Welcome(_)
             | StationMessage::Denied(_) => {}
         }
@@ -428,6 +378,7 @@ impl Life {
                     version: "1.0.0".to_owned(),
                     config: start.config.clone(),
                     process: Vec::new(),
+                    ports: Default::default(),
                 })
                 .await;
                 self.report(Report::HealthChanged {
@@ -499,6 +450,9 @@ impl Life {
                     format!("there is no message {message}"),
                 )
             }),
+            Ask::HostCommand(command) => Answer::Done {
+                text: format!("ran {:?}", command.words),
+            },
             Ask::Chaos { target, act } => Answer::Done {
                 text: format!("{act:?} {target:?}"),
             },
@@ -527,6 +481,12 @@ impl Life {
             Ask::SupervisorStatus => Answer::Status {
                 text: "watches".to_owned(),
             },
+            Ask::Look => Answer::Sight(Sight::Watching { supervisor: 1 }),
+            Ask::LookAt { .. } => Answer::Sight(Sight::Nothing),
+            Ask::Call { .. } | Ask::WatcherCheck { .. } => Answer::Refused(Refusal::new(
+                code::BAD_REQUEST,
+                "no instance asks through a station",
+            )),
             Ask::RenewCertificate => Answer::Refused(Refusal::new(
                 code::BAD_REQUEST,
                 "there is no certificate on this socket",

@@ -121,6 +121,8 @@ async fn chaos_reaches_instances_supervisors_and_agents() {
         let request = ChaosRequest {
             reference: reference.to_owned(),
             act: ChaosAct::Kill,
+            by_ms: None,
+            from_station: false,
         };
         let done = cluster.client.chaos(&request).await.unwrap();
         let told = format!("{reference}: {hit}");
@@ -129,6 +131,8 @@ async fn chaos_reaches_instances_supervisors_and_agents() {
     let nowhere = ChaosRequest {
         reference: "greeter".to_owned(),
         act: ChaosAct::Kill,
+        by_ms: None,
+        from_station: false,
     };
     assert_eq!(
         cluster.client.chaos(&nowhere).await.unwrap_err().exit,
@@ -153,6 +157,8 @@ async fn chaos_is_refused_by_a_station_that_was_not_started_for_it() {
         let request = ChaosRequest {
             reference: reference.to_owned(),
             act,
+            by_ms: None,
+            from_station: false,
         };
         let problem = cluster.client.chaos(&request).await.unwrap_err();
         assert_eq!(

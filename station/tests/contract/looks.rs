@@ -14,15 +14,15 @@ async fn every_kind_is_listed_with_the_keys_of_the_contract() {
     let cases = [
         (
             "nodes",
-            "name, id, state, role, build, address, labels, schedulable, maintenance, maintenance_until, heard_ms, instances, reason, since, strays",
+            "name, id, state, role, build, address, labels, schedulable, maintenance, maintenance_until, heard_ms, instances, room, reason, since, strays, restart",
         ),
         (
             "instances",
-            "ref, node, name, type, version, incarnation, desired, state, health, reason, since, checked_ms, attempts, next_try, config, config_wanted, process, supervisor, placement, uses, usage",
+            "ref, node, name, type, version, incarnation, desired, state, health, reason, since, checked_ms, attempts, next_try, config, config_wanted, process, supervisor, placement, uses, usage, watched_by",
         ),
         (
             "placements",
-            "name, type, holds, target, generation, made_by, made_at, leaving, want, have, healthy, state, reason, config, config_on, policy, depends_on, update, restart_group, singleton, rollout, rolled_back, waiting_on",
+            "name, type, holds, target, generation, made_by, made_at, leaving, want, have, healthy, state, reason, config, config_on, policy, depends_on, update, restart_group, singleton, needs, minimum, moves, maintenance, maintenance_until, rollout, rolled_back, waiting_on",
         ),
     ];
     for (kind, wanted) in cases {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests too: the failing line is the explanation
 
 mod agent;
+mod agent_config;
 mod asks;
 mod bounds;
 mod bulk;
@@ -14,6 +15,7 @@ mod group;
 mod history;
 mod hostile;
 mod looks;
+mod lookups;
 mod metrics;
 mod parked;
 mod placements;

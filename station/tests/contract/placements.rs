@@ -26,7 +26,7 @@ async fn a_placement_is_shown_as_the_spec_that_would_make_it_again() {
         "web",
         &json!({
             "config": {"a": 1},
-            "policy": {"restart": "always", "attempts": 3, "window": "10m", "backoff": {"max": "1m"}, "escalate": "quarantine"},
+            "policy": {"restart": "always", "attempts": 3, "window": "10m", "backoff": {"max": "1m"}, "escalate": "quarantine", "watched_from": 0},
             "update": {"strategy": "rolling", "at_once": 2, "rollback": false, "wait": "5s"},
         }),
     );
@@ -218,7 +218,7 @@ async fn a_wrong_spec_is_refused_with_all_that_is_wrong() {
         "web",
         &json!({
             "target": {"spread": "rack", "all": {}},
-            "policy": {"restart": "alwys", "escalate": "move"},
+            "policy": {"restart": "alwys", "escalate": "elsewhere"},
             "depends_on": [{"placement": "db", "until": "soon"}],
         }),
     );

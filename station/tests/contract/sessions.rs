@@ -70,7 +70,9 @@ async fn a_silent_agent_is_given_up_and_its_connection_closed() {
         .await
         .unwrap();
     let node = cluster.json("/v1/nodes/n1").await;
-    assert_eq!(node["reason"]["code"], "MS-AGENT-SILENT");
+    assert_eq!(node["reason"]["code"], "MS-AGENT-DOWN");
+    let said = node["reason"]["text"].as_str().unwrap();
+    assert!(said.contains("heartbeats stopped"), "{said}");
     agents[0].until(|seen| seen.closed).await;
     let config = agents[0].config().run_again();
     let _next = cluster.agent(config).await;

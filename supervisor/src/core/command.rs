@@ -1,8 +1,12 @@
 //! Commands as they arrive: what is stale is answered so, what is known is not done twice.
 
+use std::collections::BTreeMap;
+
+use mainstay_broker::{Asked, Facts, No, evaluate};
 use mainstay_protocol::code;
 use mainstay_protocol::command::{Adopt, Answer, Command, Order, Reconfigure, Start, Stop};
 use mainstay_protocol::report::{CommandOutcome, LiveState, Report};
+use mainstay_protocol::room::Room;
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey, limits};
 
 use super::AgentCore;
@@ -123,6 +127,10 @@ impl AgentCore {
         if let Some(holder) = self.state.names.holder(&start.name).cloned() {
             return self.refuse_name(command, &start, Some(holder));
         }
+        if let Some(why) = self.lacks_room(&start) {
+            self.raise_floor(&start.instance, start.incarnation);
+            return self.refuse(command, code::NO_ROOM, why);
+        }
         if open {
             self.open(
                 command,
@@ -137,9 +145,33 @@ impl AgentCore {
             name: start.name.clone(),
             command: Some(command),
             came: Came::Begun,
+            needs: start.needs.clone(),
         });
         self.first_pulse(&start);
         self.output.actions.push(Action::Start(start));
+    }
+
+    /// What the node does not have for it, by the same judgement as the coordinator's, over what really lives here.
+    fn lacks_room(&self, start: &Start) -> Option<String> {
+        let nothing = BTreeMap::new();
+        let asked = Asked {
+            service_type: &start.service_type,
+            labels: &nothing,
+            least: Room::NONE,
+            company: &[],
+            needs: &start.needs,
+        };
+        let facts = Facts {
+            node: &self.identity.node,
+            // Whether it has it is for the starter to say.
+            has_type: true,
+            labels: &nothing,
+            objections: &[],
+            account: self.state.room.account(self.identity.sysinfo.offers),
+            holder: None,
+        };
+        let noes: Vec<String> = evaluate(&asked, &facts).iter().map(No::to_string).collect();
+        (!noes.is_empty()).then(|| noes.join("; "))
     }
 
     /// The older incarnation is gone: the Start that waited for it begins.

@@ -1,5 +1,7 @@
 //! What was seen of the living: each becomes a report, and the commands it concludes are answered behind it.
 
+use std::collections::BTreeMap;
+
 use mainstay_protocol::health::Health;
 use mainstay_protocol::report::{CommandOutcome, Presence, Report};
 use mainstay_protocol::request::Refusal;
@@ -54,6 +56,7 @@ impl AgentCore {
             | Report::Asked { .. }
             | Report::Announced { .. }
             | Report::Recorded { .. } => self.said(report),
+            Report::GuardSaw { .. } | Report::WatcherSaw { .. } => self.report(report),
             // Only the core says these, to commands; nobody observes one.
             Report::ConfigChanged { .. } | Report::Adopted { .. } | Report::CommandDone { .. } => {}
         }
@@ -163,6 +166,8 @@ impl AgentCore {
             | Report::Asked { .. }
             | Report::Announced { .. }
             | Report::Recorded { .. }
+            | Report::GuardSaw { .. }
+            | Report::WatcherSaw { .. }
             | Report::CommandDone { .. } => (CommandOutcome::Done, CommandOutcome::Done),
         };
         self.report(report);
@@ -315,14 +320,26 @@ impl AgentCore {
     }
 }
 
+/// No name is longer than those of people, and no more ports are told than one may need.
+fn fit(ports: &mut BTreeMap<String, u16>) {
+    ports.retain(|name, _| name.len() <= limits::NAME_BYTES_MAX);
+    while ports.len() > limits::PORTS_MAX {
+        ports.pop_last();
+    }
+}
+
 /// Cut to what fits a frame: a report that fits none would hold up all behind it.
 fn fitted(mut report: Report) -> Report {
     let cut = |text: &mut String| words::cut(text, limits::EVIDENCE_BYTES_MAX);
     match &mut report {
         Report::Started {
-            version, config, ..
+            version,
+            config,
+            ports,
+            ..
         } => {
             cut(version);
+            fit(ports);
             // Half a configuration is none.
             if config.len() > limits::JSON_BYTES_MAX {
                 "null".clone_into(config);
@@ -347,9 +364,11 @@ fn fitted(mut report: Report) -> Report {
             version,
             given,
             config,
+            ports,
             ..
         } => {
             cut(version);
+            fit(ports);
             for config in [given, config] {
                 if config.len() > limits::JSON_BYTES_MAX {
                     "null".clone_into(config);
@@ -363,6 +382,8 @@ fn fitted(mut report: Report) -> Report {
         | Report::Ended { .. }
         | Report::Acquired { .. }
         | Report::Released { .. }
+        | Report::GuardSaw { .. }
+        | Report::WatcherSaw { .. }
         | Report::CommandDone { .. } => {}
     }
     report

@@ -206,6 +206,7 @@ impl AgentCore {
             name: start.name.clone(),
             command: None,
             came: Came::Begun,
+            needs: start.needs.clone(),
         });
         self.goes_on(start);
     }

@@ -26,6 +26,8 @@ pub struct State {
     pub(crate) names: Names,
     pub(crate) living: BTreeMap<InstanceKey, Living>,
     pub(crate) ledger: Ledger,
+    /// What the living take of the node.
+    pub(crate) room: mainstay_broker::Ledger,
     pub(crate) outbox: Outbox,
     /// The last life of the agent was asked to end, and no new one has told yet what came of it.
     pub(crate) ended_in_order: bool,
@@ -87,7 +89,11 @@ impl State {
                 name,
                 command,
                 came,
-            } => self.begun(instance, *incarnation, name, *command, *came),
+                needs,
+            } => {
+                self.room.take(instance.clone(), needs.clone());
+                self.begun(instance, *incarnation, name, *command, *came);
+            }
             FileRecord::Reported { numbered, replaces } => {
                 if let Some(older) = replaces {
                     self.outbox.remove(*older);
@@ -231,6 +237,8 @@ impl State {
             | Report::Asked { .. }
             | Report::Announced { .. }
             | Report::Recorded { .. }
+            | Report::GuardSaw { .. }
+            | Report::WatcherSaw { .. }
             | Report::CommandDone { .. } => {}
         }
     }
@@ -278,6 +286,7 @@ impl State {
                         true => Came::Started,
                         false => Came::Begun,
                     },
+                    needs: self.room.needs_of(instance).cloned().unwrap_or_default(),
                 }),
         );
         records.extend(self.ledger.open_entries().map(
@@ -297,6 +306,7 @@ impl State {
     fn gone(&mut self, instance: &InstanceKey) {
         if let Some(living) = self.living.remove(instance) {
             self.names.free(&living.name, instance);
+            self.room.give_back(instance);
         }
     }
 

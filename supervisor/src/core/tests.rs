@@ -4,6 +4,7 @@ mod commands;
 mod leases;
 mod outbox;
 mod recovery;
+mod room;
 mod words;
 
 use mainstay_protocol::command::{CheckSchedule, Command, Order, Start, Stop, StopManner, StopWhy};
@@ -131,6 +132,10 @@ pub(super) fn said(report: &Report) -> String {
         Report::Asked { failure, .. } => format!(" {}", failure.name),
         Report::Announced { why, .. } => format!(" {why}"),
         Report::Recorded { name, .. } => format!(" {name}"),
+        Report::GuardSaw { guarded, sight } => format!(" {guarded} {sight}"),
+        Report::WatcherSaw {
+            instance, sight, ..
+        } => format!(" {instance} {sight}"),
         Report::Started { .. } | Report::CouldNotStart { .. } => String::new(),
     };
     format!("{}{about}{more}", report.name())
@@ -194,6 +199,8 @@ pub(super) fn start(placement: &str, name: &str, count: u64) -> Order {
             misses_max: 3,
         },
         lease: None,
+        needs: Default::default(),
+        addresses: Default::default(),
     })
 }
 
@@ -214,6 +221,7 @@ pub(super) fn started(placement: &str, count: u64) -> Observation {
         version: "1.0.0".to_owned(),
         config: "{}".to_owned(),
         process: Vec::new(),
+        ports: Default::default(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! The file's encoding.
 
 use mainstay_protocol::report::Report;
+use mainstay_protocol::room::Room;
 use mainstay_protocol::{Epoch, Term};
 use proptest::prelude::*;
 
@@ -108,6 +109,14 @@ fn one_of_each() -> [FileRecord; 10] {
             name: SlotName::new("web").unwrap(),
             command: Some(CommandId(300)),
             came: Came::Started,
+            needs: Needs {
+                room: Room {
+                    millicores: 300,
+                    memory_bytes: 300,
+                    disk_bytes: 300,
+                },
+                ports: [300].into(),
+            },
         },
         FileRecord::Reported {
             numbered: Numbered {

@@ -29,6 +29,7 @@ pub fn observation(instance: &InstanceKey, incarnation: Incarnation, what: Seen)
             version: "1".to_owned(),
             config: "{}".to_owned(),
             process: Vec::new(),
+            ports: Default::default(),
         }),
         Seen::CouldNotStart => Observation::Seen(Report::CouldNotStart {
             instance,

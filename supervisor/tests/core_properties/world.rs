@@ -286,6 +286,8 @@ impl World {
                 misses_max: 1,
             },
             lease: None,
+            needs: Default::default(),
+            addresses: Default::default(),
         });
         self.give(order, term);
     }
@@ -495,6 +497,8 @@ impl World {
             | Report::Asked { .. }
             | Report::Announced { .. }
             | Report::Recorded { .. }
+            | Report::GuardSaw { .. }
+            | Report::WatcherSaw { .. }
             | Report::SupervisorChanged { .. } => {}
         }
     }

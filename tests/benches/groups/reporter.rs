@@ -147,6 +147,9 @@ impl Reporter {
             StationMessage::Command(command) => self.carry_out(*command),
             StationMessage::HeartbeatSeen(_)
             | StationMessage::Stations(_)
+            | StationMessage::Guards(_)
+            | StationMessage::Watches(_)
+            | StationMessage::Found(_)
             | StationMessage::Request { .. }
             | StationMessage::BulkReady(_)
             | StationMessage::Certificate(_)
@@ -181,6 +184,7 @@ impl Reporter {
                 version: "1.0.0".to_owned(),
                 config: start.config,
                 process: Vec::new(),
+                ports: Default::default(),
             });
         }
         self.queue(Report::CommandDone {

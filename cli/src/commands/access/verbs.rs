@@ -19,6 +19,7 @@ pub const VERBS: &[(&str, Route)] = &[
     ("start", routes::START),
     ("stop", routes::INSTANCE_STOP),
     ("restart", routes::INSTANCE_RESTART),
+    ("move", routes::INSTANCE_MOVE),
     ("clear", routes::INSTANCE_CLEAR),
     ("check", routes::INSTANCE_CHECK),
     ("ask-status", routes::INSTANCE_STATUS),
@@ -38,6 +39,7 @@ pub const VERBS: &[(&str, Route)] = &[
     ("node uncordon", routes::NODE_UNCORDON),
     ("node label", routes::NODE_LABELS),
     ("node confirm-dead", routes::NODE_CONFIRM_DEAD),
+    ("node restart", routes::NODE_RESTART),
     ("node remove", routes::NODE_REMOVE),
     ("maintenance on", routes::NODE_MAINTENANCE),
     ("maintenance off", routes::NODE_MAINTENANCE_OVER),
@@ -75,6 +77,10 @@ mod tests {
         routes::SUPERVISOR_STATUS,
         routes::STATION_CHECK,
         routes::STATION_STATUS,
+        routes::MAINTENANCE,
+        routes::MAINTENANCE_OVER,
+        routes::PLACEMENT_MAINTENANCE,
+        routes::PLACEMENT_MAINTENANCE_OVER,
     ];
 
     #[test]

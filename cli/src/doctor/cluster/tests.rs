@@ -72,9 +72,11 @@ fn good() -> Cluster {
             maintenance_until: None,
             heard_ms: None,
             instances: Counts::default(),
+            room: Default::default(),
             reason: None,
             since: Time::from_wall_ms(0),
             strays: Vec::new(),
+            restart: None,
         }],
         certificates: Vec::new(),
     }

@@ -7,16 +7,16 @@ use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{Bearer, InstanceKey, NodeName, PlacementName, limits};
 use mainstay_resource_graph::{
-    Care, Cordon, Desired, Key, Kind, Leased, Maintenance, NodeState, Said, StationState, Target,
-    Txn, View, ViewExt,
+    Care, Cordon, Desired, Key, Kind, NodeState, Said, StationState, Target, Txn, View, ViewExt,
 };
 
 use super::access::revoke;
-use super::{Result_, known_nodes, recorded, wish};
+use super::{Result_, hosts, known_nodes, recorded, wish};
 use crate::candidates;
 use crate::env::Env;
 use crate::event::NodeAct;
 use crate::lease;
+use crate::rules::place;
 use crate::verb;
 
 pub fn act(txn: &mut Txn<'_>, node: &NodeName, act: &NodeAct, by: &str, env: &Env) -> Result_ {
@@ -29,23 +29,12 @@ pub fn act(txn: &mut Txn<'_>, node: &NodeName, act: &NodeAct, by: &str, env: &En
     };
     match act {
         NodeAct::Cordon { why } => cordon(txn, node, said(why)),
-        NodeAct::Drain { why, force } => drain(txn, node, said(why), *force),
+        NodeAct::Drain { why, force } => drain(txn, node, (said(why), *force), env),
         NodeAct::Uncordon => uncordon(txn, node),
-        NodeAct::Maintain { why, within } => {
-            let until = within.map(|within| env.now + within);
-            maintain(
-                txn,
-                node,
-                Maintenance {
-                    said: said(why),
-                    until,
-                },
-            )
-        }
-        NodeAct::EndMaintenance => end_maintenance(txn, node, env),
         NodeAct::Label(labels) => label(txn, node, labels),
         NodeAct::ConfirmDead { why } => confirm_dead(txn, node, said(why), env),
         NodeAct::Remove => remove(txn, node, by, env),
+        NodeAct::Restart { why, force } => hosts::restart(txn, node, said(why), *force, env),
     }
 }
 
@@ -54,8 +43,8 @@ fn sensible(act: &NodeAct) -> Result<(), Refusal> {
     match act {
         NodeAct::Cordon { why }
         | NodeAct::Drain { why, .. }
-        | NodeAct::Maintain { why, .. }
         | NodeAct::ConfirmDead { why }
+        | NodeAct::Restart { why, .. }
             if why.len() > limits::SAID_BYTES_MAX =>
         {
             let max = limits::SAID_BYTES_MAX;
@@ -63,9 +52,6 @@ fn sensible(act: &NodeAct) -> Result<(), Refusal> {
                 "a reason of {} bytes; at most {max} are kept",
                 why.len()
             ))
-        }
-        NodeAct::Maintain { within, .. } if within.is_some_and(|within| within.is_zero()) => {
-            refused("it would be over at once; say how long it takes, as in 30m".to_owned())
         }
         NodeAct::Label(labels) if labels.is_empty() => {
             refused("no label is said; write role=web, or role- to take one away".to_owned())
@@ -79,10 +65,9 @@ fn sensible(act: &NodeAct) -> Result<(), Refusal> {
         NodeAct::Cordon { .. }
         | NodeAct::Drain { .. }
         | NodeAct::Uncordon
-        | NodeAct::Maintain { .. }
-        | NodeAct::EndMaintenance
         | NodeAct::Label(_)
         | NodeAct::ConfirmDead { .. }
+        | NodeAct::Restart { .. }
         | NodeAct::Remove => Ok(()),
     }
 }
@@ -115,33 +100,53 @@ fn cordon(txn: &mut Txn<'_>, node: &NodeName, said: Said) -> Result_ {
     let cordon = Some(Cordon {
         said,
         drains: false,
+        forced: false,
     });
     set_care(txn, node, Care { cordon, ..care });
     let text = format!("{node} takes no new instances; what is there stays");
     Ok(recorded(Vec::new(), text))
 }
 
-fn drain(txn: &mut Txn<'_>, node: &NodeName, said: Said, force: bool) -> Result_ {
+fn drain(txn: &mut Txn<'_>, node: &NodeName, (said, force): (Said, bool), env: &Env) -> Result_ {
     let care = care(txn, node);
-    if let Some(said) = care.drains() {
-        let text = format!("{node} is drained already, {said}");
-        return Ok(recorded(running(txn, node), text));
-    }
     let running = running(txn, node);
-    let last: Vec<String> = running
-        .iter()
-        .filter(|key| !runs_elsewhere(txn, &key.placement, node) && !moves(txn, &key.placement))
-        .map(|key| key.placement.to_string())
-        .collect();
-    if !last.is_empty() && !force {
+    if let Some(cordon) = care.cordon.clone().filter(|cordon| cordon.drains) {
+        let mut text = format!("{node} is drained already, {}", cordon.said);
+        if force && !cordon.forced {
+            text.push_str("; no minimum holds it up any more");
+            let cordon = Some(Cordon {
+                forced: true,
+                ..cordon
+            });
+            set_care(txn, node, Care { cordon, ..care });
+        }
+        return Ok(recorded(running, text));
+    }
+    let breaks = running.iter().filter_map(|key| {
+        let breaks = breaks(txn, &key.placement, node)?;
+        Some((&key.placement, breaks))
+    });
+    let mut broken: BTreeMap<&PlacementName, String> = breaks.collect();
+    let cordon = Some(Cordon {
+        said,
+        drains: true,
+        forced: force,
+    });
+    let before = txn.savepoint();
+    set_care(txn, node, Care { cordon, ..care });
+    if !broken.is_empty() && !force {
+        let moving = that_move(txn, &running, env);
+        broken.retain(|name, _| !moving.contains(*name));
+    }
+    if !broken.is_empty() && !force {
+        txn.rollback(before);
+        let broken: Vec<String> = broken.into_values().collect();
         let text = format!(
-            "nothing would be left of {}: start it on another node first, or end it all the same with --force",
-            last.join(", ")
+            "{}: start it on another node first, or end it all the same with --force",
+            broken.join("; ")
         );
         return Err(Refusal::new(code::REFUSED_BY_SAFETY, text));
     }
-    let cordon = Some(Cordon { said, drains: true });
-    set_care(txn, node, Care { cordon, ..care });
     let text = match running.len() {
         0 => format!("{node} is empty, and takes no new instances"),
         1 => format!("{node} is to be empty: 1 instance ends"),
@@ -151,7 +156,7 @@ fn drain(txn: &mut Txn<'_>, node: &NodeName, said: Said, force: bool) -> Result_
 }
 
 /// What is wanted and may live there.
-fn running(txn: &Txn<'_>, node: &NodeName) -> Vec<InstanceKey> {
+pub(super) fn running(txn: &Txn<'_>, node: &NodeName) -> Vec<InstanceKey> {
     let mut all = txn.instances_on(node);
     all.retain(|key| {
         txn.instance(key)
@@ -160,8 +165,26 @@ fn running(txn: &Txn<'_>, node: &NodeName) -> Vec<InstanceKey> {
     all
 }
 
-fn runs_elsewhere(txn: &Txn<'_>, placement: &PlacementName, node: &NodeName) -> bool {
-    txn.instances_of(placement).iter().any(|key| {
+/// That too few of a placement would serve without the node.
+fn breaks(txn: &Txn<'_>, name: &PlacementName, node: &NodeName) -> Option<String> {
+    let minimum = txn.placement(name).map_or(0, |one| one.wish.minimum) as usize;
+    match serving_elsewhere(txn, name, node, minimum.max(1)) {
+        0 if minimum <= 1 => Some(format!("nothing would be left of {name}")),
+        left if left < minimum => Some(format!(
+            "{left} of {name} would serve, and at least {minimum} are to (its minimum)"
+        )),
+        _ => None,
+    }
+}
+
+/// How many, of which no more than these need to be known.
+pub(super) fn serving_elsewhere(
+    txn: &Txn<'_>,
+    placement: &PlacementName,
+    node: &NodeName,
+    most: usize,
+) -> usize {
+    let serving = |key: &&InstanceKey| {
         let serves = txn
             .instance(key)
             .is_some_and(|one| one.state.is_serving() && one.desired == Desired::Running);
@@ -169,14 +192,35 @@ fn runs_elsewhere(txn: &Txn<'_>, placement: &PlacementName, node: &NodeName) -> 
             .node(&key.node)
             .is_some_and(|there| there.care.drains().is_none());
         key.node != *node && serves && stays
-    })
+    };
+    let all = txn.instances_of(placement);
+    all.iter().filter(serving).take(most).count()
 }
 
-/// One of so many, and another node takes it.
-fn moves(txn: &Txn<'_>, name: &PlacementName) -> bool {
-    let placement = txn.placement(name).expect("it has instances");
-    let takes_it = || candidates::answers(txn, name, &placement);
-    placement.wish.target.count().is_some() && takes_it().values().any(Option::is_none)
+/// Of a node that is to be empty: those of so many that find another one, each beside what those before it have found. One
+/// place is one's.
+fn that_move(txn: &mut Txn<'_>, running: &[InstanceKey], env: &Env) -> BTreeSet<PlacementName> {
+    let before = txn.savepoint();
+    let mut moving = BTreeSet::new();
+    for key in running {
+        let name = &key.placement;
+        let placement = txn.placement(name).expect("it has instances");
+        let Some(count) = placement.wish.target.count() else {
+            continue;
+        };
+        let kept = candidates::kept(txn, name, &placement);
+        let is_replaced = kept.len() >= count.count as usize;
+        let best = candidates::best(txn, name, &placement, (count, &kept));
+        if let Some(node) = best.first() {
+            let other = InstanceKey::new(node.clone(), name.clone());
+            place::have(txn, &other, &placement, env);
+        }
+        if is_replaced || !best.is_empty() {
+            moving.insert(name.clone());
+        }
+    }
+    txn.rollback(before);
+    moving
 }
 
 fn uncordon(txn: &mut Txn<'_>, node: &NodeName) -> Result_ {
@@ -194,37 +238,6 @@ fn uncordon(txn: &mut Txn<'_>, node: &NodeName) -> Result_ {
         },
     );
     let text = format!("{node} takes instances again; what is wanted there starts");
-    Ok(recorded(Vec::new(), text))
-}
-
-fn maintain(txn: &mut Txn<'_>, node: &NodeName, maintenance: Maintenance) -> Result_ {
-    let care = care(txn, node);
-    let text = match (&care.maintenance, maintenance.until) {
-        (None, None) => format!(
-            "{node} is in maintenance until somebody ends it: whatever happens there is left as it is"
-        ),
-        (None, Some(_)) => {
-            format!("{node} is in maintenance: whatever happens there is left as it is")
-        }
-        // The newest word counts: it may be needed for longer.
-        (Some(_), _) => format!("{node} stays in maintenance, as was said now"),
-    };
-    txn.update_node(node, |node| {
-        node.care.maintenance = Some(maintenance);
-        node.lost_at = None;
-    })
-    .expect("every state of a node may follow itself");
-    Ok(recorded(Vec::new(), text))
-}
-
-fn end_maintenance(txn: &mut Txn<'_>, node: &NodeName, env: &Env) -> Result_ {
-    let care = care(txn, node);
-    if care.maintenance.is_none() {
-        let text = format!("{node} is not in maintenance");
-        return Ok(recorded(Vec::new(), text));
-    }
-    verb::end_maintenance(txn, node, env);
-    let text = format!("the maintenance of {node} is over; what is there is judged again");
     Ok(recorded(Vec::new(), text))
 }
 
@@ -269,7 +282,7 @@ fn confirm_dead(txn: &mut Txn<'_>, name: &NodeName, said: Said, env: &Env) -> Re
             Err(Refusal::new(code::REFUSED_BY_SAFETY, text))
         }
         Some(NodeState::Lost) => {
-            let ended = end_leases(txn, name, env);
+            let ended = verb::end_leases(txn, name, env);
             let text = match ended.is_empty() {
                 true => format!("{name} is given up already"),
                 false => format!(
@@ -279,10 +292,8 @@ fn confirm_dead(txn: &mut Txn<'_>, name: &NodeName, said: Said, env: &Env) -> Re
             };
             Ok(recorded(ended, text))
         }
-        Some(NodeState::AgentDown) => {
-            let why = Reason::new(code::NODE_LOST, format!("it is dead, {said}"));
-            let given_up = verb::give_up(txn, name, why);
-            end_leases(txn, name, env);
+        Some(NodeState::Suspect | NodeState::AgentDown | NodeState::Isolated) => {
+            let given_up = verb::is_off(txn, name, format!("it is dead, {said}"), env);
             let text = match given_up.len() {
                 0 => format!("{name} is given up; nothing was there"),
                 1 => format!("{name} is given up, and 1 instance with it"),
@@ -293,38 +304,6 @@ fn confirm_dead(txn: &mut Txn<'_>, name: &NodeName, said: Said, env: &Env) -> Re
     }
 }
 
-/// Whoever says that a node is off says it of every singleton on it, however long its lease.
-fn end_leases(txn: &mut Txn<'_>, node: &NodeName, env: &Env) -> Vec<InstanceKey> {
-    let mut held = may_run_alone(txn, node, env);
-    for key in &held {
-        verb::change(txn, key, |instance| {
-            let lease = instance.lease.unwrap_or(Leased {
-                lease_ms: 0,
-                stop_ms: 0,
-                ends: None,
-            });
-            instance.lease = Some(Leased {
-                ends: Some(env.now),
-                ..lease
-            });
-        });
-    }
-    held.sort();
-    held
-}
-
-/// Singletons that may still run on a node that is away: their leases are not over.
-fn may_run_alone(txn: &Txn<'_>, node: &NodeName, env: &Env) -> Vec<InstanceKey> {
-    let mut held = txn.instances_on(node);
-    held.retain(|key| {
-        lease::of(txn, &key.placement).is_some()
-            && txn
-                .instance(key)
-                .is_some_and(|one| lease::may_run(key, &one, env.now).is_some())
-    });
-    held
-}
-
 fn names(keys: &[InstanceKey]) -> String {
     let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
     names.join(", ")
@@ -333,7 +312,7 @@ fn names(keys: &[InstanceKey]) -> String {
 /// It is no part of the cluster any more. What may still run on it is nobody's; it comes back by a new token only.
 fn remove(txn: &mut Txn<'_>, node: &NodeName, by: &str, env: &Env) -> Result_ {
     may_go(txn, node)?;
-    let mut held = may_run_alone(txn, node, env);
+    let mut held = verb::may_run_alone(txn, node, env);
     let strays = txn.node(node).map(|found| found.strays).unwrap_or_default();
     let strays = strays
         .into_keys()
@@ -346,11 +325,11 @@ fn remove(txn: &mut Txn<'_>, node: &NodeName, by: &str, env: &Env) -> Result_ {
         );
         return Err(Refusal::new(code::REFUSED_BY_SAFETY, text));
     }
-    let alone = narrowed(txn, node);
-    if !alone.is_empty() {
+    let broken = narrowed(txn, node);
+    if !broken.is_empty() {
         let text = format!(
-            "{} is wanted on {node} alone: delete it, or name other nodes for it first",
-            alone.join(", ")
+            "{}: delete it, or name other nodes for it first",
+            broken.join("; ")
         );
         return Err(Refusal::new(code::REFUSED_BY_SAFETY, text));
     }
@@ -397,11 +376,14 @@ fn may_go(txn: &Txn<'_>, node: &NodeName) -> Result<(), Refusal> {
         Some(NodeState::Online) => refused(format!(
             "the agent of {node} is connected: drain {node}, and end its agent first"
         )),
-        Some(NodeState::AgentDown | NodeState::Lost) | None => Ok(()),
+        Some(NodeState::Isolated) => refused(format!(
+            "{node} lives, and is cut off from the station: mend that first, or say `node confirm-dead {node}` if it is off by now"
+        )),
+        Some(NodeState::Suspect | NodeState::AgentDown | NodeState::Lost) | None => Ok(()),
     }
 }
 
-/// Placements that name it go on without it; those that it is the only one of are told, and nothing is changed.
+/// Placements that name it go on without it; what would be left with too few is told, and nothing is changed.
 fn narrowed(txn: &mut Txn<'_>, node: &NodeName) -> Vec<String> {
     let mut naming = Vec::new();
     for key in txn.keys(Kind::Placement) {
@@ -412,14 +394,26 @@ fn narrowed(txn: &mut Txn<'_>, node: &NodeName) -> Vec<String> {
             Target::Nodes(_) | Target::All(_) | Target::Count(_) => {}
         }
     }
-    let is_alone = |target: &Target| matches!(target, Target::Nodes(nodes) if nodes.len() == 1);
-    let alone: Vec<String> = naming
-        .iter()
-        .filter(|(_, placement)| is_alone(&placement.wish.target))
-        .map(|(name, _)| name.to_string())
-        .collect();
-    if !alone.is_empty() {
-        return alone;
+    let broken = naming.iter().filter_map(|(name, placement)| {
+        let Target::Nodes(nodes) = &placement.wish.target else {
+            return None;
+        };
+        if let Some(from) = placement.moves_to(node) {
+            return Some(format!("{name}@{from} moves to {node}, and that is not over"));
+        }
+        let minimum = placement.wish.minimum as usize;
+        match nodes.len() - 1 {
+            0 => Some(format!("{name} is wanted on {node} alone")),
+            // As few as that may never be down: nobody could update it any more.
+            left if minimum > 0 && left <= minimum => Some(format!(
+                "{name} would be wanted on {left} nodes, and at least {minimum} of it are to serve (its minimum)"
+            )),
+            _ => None,
+        }
+    });
+    let broken: Vec<String> = broken.collect();
+    if !broken.is_empty() {
+        return broken;
     }
     for (name, placement) in naming {
         let mut next = placement.wish.clone();
@@ -427,7 +421,7 @@ fn narrowed(txn: &mut Txn<'_>, node: &NodeName) -> Vec<String> {
             nodes.remove(node);
         }
         next.on_nodes.remove(node);
-        wish::replace(txn, &name, placement, next, None);
+        wish::retarget(txn, &name, placement, next, None);
     }
     Vec::new()
 }

@@ -14,8 +14,18 @@ use crate::harness::wishes;
 impl World {
     /// The node's agent opens a session.
     pub fn up(&mut self, node: &str) {
+        // Of a node that was removed nothing is known: what lives there is a stray, and has its name.
+        let is_new = self.graph().node(&node_name(node)).is_none();
         let scripted = self.node(&node_name(node));
         scripted.muted = false;
+        if is_new {
+            let live = scripted
+                .digest
+                .iter()
+                .filter(|(_, entry)| entry.live.is_some());
+            let live: Vec<_> = live.map(|(key, _)| key.clone()).collect();
+            scripted.strays.extend(live);
+        }
         let event = Event::NodeUp {
             up: Box::new(scripted.node_up()),
             minted: scripted.minted(),
@@ -115,12 +125,46 @@ impl World {
             version: "1.0.0".to_owned(),
             config: ordered.unwrap_or_else(|| "{}".to_owned()),
             process: Vec::new(),
+            ports: self.node(&instance.node).ports.clone(),
         };
         self.report(report, instance.node.as_str());
     }
 
     pub fn started(&mut self, reference: &str) {
         self.started_as(&at(reference), self.incarnation(reference));
+    }
+
+    /// Everything that is to start on a node does, turn after turn.
+    pub fn starts_all(&mut self, node: &str) {
+        loop {
+            let open = self.node(&node_name(node)).open.values();
+            let starts: Vec<Command> = open
+                .filter(|command| is_start(&command.order))
+                .cloned()
+                .collect();
+            if starts.is_empty() {
+                return;
+            }
+            for command in starts {
+                let Order::Start(start) = command.order else {
+                    continue;
+                };
+                let scripted = self.node(&node_name(node));
+                scripted.note(Report::Started {
+                    instance: start.instance,
+                    incarnation: start.incarnation,
+                    version: "1.0.0".to_owned(),
+                    config: start.config,
+                    process: Vec::new(),
+                    ports: Default::default(),
+                });
+                scripted.note(Report::CommandDone {
+                    command: command.id,
+                    outcome: CommandOutcome::Done,
+                });
+            }
+            self.send_what_is_left(node);
+        }
     }
 
     pub fn failed(&mut self, reference: &str, kind: FailureKind, presence: Presence, text: &str) {

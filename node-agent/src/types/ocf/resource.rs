@@ -15,15 +15,13 @@ use super::code::{Code, Found, Severity};
 use super::config::{OcfConfig, Param};
 use super::meta_data::MetaData;
 use super::script::{BadScript, Script};
-use crate::action::{self, Action, How, Leftovers, Ran};
+use crate::action::{self, Action, How, Leftovers, Ran, SEARCH_PATH};
 use crate::secret_files::SecretFiles;
 
 /// The standard asks that it is quick, and needs nothing.
 const META_DATA_DEADLINE: Duration = Duration::from_secs(10);
 /// What the standard's version 1.1 says of itself.
 const VERSION: [(&str, &str); 2] = [("OCF_RA_VERSION_MAJOR", "1"), ("OCF_RA_VERSION_MINOR", "1")];
-/// Nothing of the agent's own environment is handed on.
-const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What the scripts' own library puts before a reason.
 const REASON_PREFIX: &str = "ocf-exit-reason:";
 
@@ -197,6 +195,7 @@ impl Resource {
         let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
         let scratch = self.scratch.to_string_lossy();
         let mut environment: BTreeMap<String, String> = [
+            // Nothing of the agent's own environment is handed on.
             ("PATH", SEARCH_PATH),
             ("LC_ALL", "C"),
             ("OCF_ROOT", &self.config.ocf_root),

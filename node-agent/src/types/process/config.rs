@@ -29,8 +29,9 @@ pub struct ProcessConfig {
     /// whole argument, becomes the path of a file with that secret, which is there while the process is.
     pub command: Vec<String>,
     /// Its environment, beside PATH, MAINSTAY_INSTANCE, MAINSTAY_NODE, MAINSTAY_NAME, MAINSTAY_INCARNATION and
-    /// MAINSTAY_PORT_NAME for each port; nothing else is inherited. `secret://NAME` or `file:///PATH` becomes the path
-    /// of a file, as in `command`.
+    /// MAINSTAY_PORT_NAME for each port, MAINSTAY_SOCKET to look others up unless it runs as another user, and
+    /// MAINSTAY_ADDR_PLACEMENT for what its placement depends on, as it was when it started; nothing else is inherited.
+    /// `secret://NAME` or `file:///PATH` becomes the path of a file, as in `command`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
     /// Its working directory; the root directory, unless it is said.

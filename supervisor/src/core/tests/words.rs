@@ -43,6 +43,7 @@ fn told_again(command: u64, placement: &str, count: u64) -> Observation {
             given: "{}".to_owned(),
             config: "{}".to_owned(),
             process: Vec::new(),
+            ports: Default::default(),
             health: Health::Unknown,
             uses: Vec::new(),
         })),

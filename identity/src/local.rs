@@ -1,5 +1,5 @@
-//! Who may come to a socket: processes of the user the station runs as, and root's. The socket file says so
-//! (0600) and the kernel says so again for each peer.
+//! A daemon's socket on its own machine, and who may come to it: processes of the user that the daemon runs as, and root's.
+//! The socket file says so (0600), and the kernel says so again for each peer.
 
 use std::fs;
 use std::io;
@@ -29,7 +29,7 @@ pub fn admit(stream: &UnixStream) -> io::Result<Result<Option<i32>, Stranger>> {
 }
 
 /// Listens at a path, in place of whatever an earlier life left there. Whoever holds the data directory's lock
-/// may do so: there is no other station that could be using it.
+/// may do so: there is no other daemon that could be using it.
 pub fn listen(path: &Path) -> io::Result<UnixListener> {
     match fs::remove_file(path) {
         Ok(()) => {}

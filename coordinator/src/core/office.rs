@@ -1,0 +1,123 @@
+//! What a coordinator has while it leads, and the batches that it takes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use mainstay_protocol::{AgentRunId, Leadership, NodeName, Timestamp, limits};
+use mainstay_resource_graph::{Change, Graph, Key, Vertex};
+
+use super::Monotonic;
+use super::hosts::Hosts;
+use super::looks::Looks;
+use super::silence::Slow;
+use super::watches::Watching;
+use crate::entry::Entry;
+use crate::event::{Event, Ticket};
+use crate::record::Outcome;
+
+/// What exists only while this station leads.
+#[derive(Debug)]
+pub(super) struct Office {
+    pub(super) leadership: Leadership,
+    pub(super) began: Monotonic,
+    /// Log time goes on from `anchor_log` at `anchor`.
+    pub(super) anchor: Monotonic,
+    pub(super) anchor_log: Timestamp,
+    /// The newest proposal's log time. No two proposals of a term have the same: it is what a committed entry is
+    /// recognised by, also when one that was lost turns up late.
+    pub(super) proposed: Timestamp,
+    pub(super) inbox: VecDeque<(Event, Option<Ticket>)>,
+    /// To be judged although nothing changed: left over, or the first look of a term.
+    pub(super) dirty: BTreeSet<Key>,
+    /// Deadlines up to here have been judged.
+    pub(super) judged_until: Timestamp,
+    pub(super) in_flight: Option<InFlight>,
+    /// Who waits for what was said to be lost: it is in line again, and may be committed all the same.
+    pub(super) in_doubt: BTreeSet<Ticket>,
+    pub(super) sessions: BTreeMap<NodeName, Session>,
+    pub(super) grace_over: bool,
+    pub(super) looks: Looks,
+    pub(super) hosts: Hosts,
+    pub(super) watching: Watching,
+    /// It has stood still itself.
+    pub(super) slow: Slow,
+}
+
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) log_time: Timestamp,
+    pub(super) events: Vec<(Event, Option<Ticket>)>,
+    pub(super) dirty: BTreeSet<Key>,
+    pub(super) outcomes: Vec<Outcome>,
+    pub(super) rest: BTreeSet<Key>,
+}
+
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) agent_run: AgentRunId,
+    /// None until it is welcome: an agent says nothing while its introduction is being committed.
+    pub(super) heard: Option<Monotonic>,
+}
+
+impl Office {
+    pub(super) fn heard(&mut self, node: &NodeName, now: Monotonic) {
+        if let Some(session) = self.sessions.get_mut(node) {
+            session.heard = Some(now);
+        }
+    }
+
+    /// What was left over, and what is due.
+    pub(super) fn take_dirty(&mut self, graph: &Graph, log_now: Timestamp) -> BTreeSet<Key> {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        let next = graph.next_deadline_after(self.judged_until);
+        if next.is_some_and(|at| at <= log_now) {
+            dirty.extend(graph.due(log_now));
+        }
+        dirty
+    }
+
+    pub(super) fn log_now(&self, now: Monotonic) -> Timestamp {
+        self.anchor_log + now.since(self.anchor)
+    }
+}
+
+/// A bounded number of events; a frame of reports counts as many as it holds.
+pub(super) fn take_batch(
+    inbox: &mut VecDeque<(Event, Option<Ticket>)>,
+) -> Vec<(Event, Option<Ticket>)> {
+    let mut batch = Vec::new();
+    let mut weight = 0;
+    while let Some((event, _)) = inbox.front() {
+        weight += match event {
+            Event::Reports { reports, .. } => reports.reports.len().max(1),
+            Event::Found(_)
+            | Event::NodeUp { .. }
+            | Event::AgentGone { .. }
+            | Event::Stations(_)
+            | Event::Sighted { .. }
+            | Event::HostCommandRan { .. }
+            | Event::StationStops { .. }
+            | Event::Operator { .. } => 1,
+        };
+        if !batch.is_empty() && weight > limits::BATCH_EVENTS_MAX {
+            break;
+        }
+        batch.extend(inbox.pop_front());
+    }
+    batch
+}
+
+/// Commands an entry made, or decided to send again.
+pub(super) fn commands_of(entry: &Entry) -> BTreeSet<Key> {
+    entry
+        .delta
+        .changes
+        .iter()
+        .filter_map(|change| match change {
+            Change::Put(record) => match &record.vertex {
+                Vertex::Command(command) if command.deadline.is_some() => Some(record.key.clone()),
+                _ => None,
+            },
+            Change::Remove(_) | Change::Link(_) | Change::Unlink { .. } => None,
+        })
+        .collect()
+}

@@ -1,0 +1,89 @@
+//! `fence`: where one of a singleton is believed to be gone only when its machine was off, that is switched off.
+
+use mainstay_protocol::{InstanceKey, NodeName, code};
+use mainstay_resource_graph::{
+    InstanceState, Key, Leased, Node, NodeState, Said, Txn, View, ViewExt,
+};
+
+use crate::env::Env;
+use crate::lease;
+use crate::rule::{Rule, Verdict, Watch};
+use crate::verb;
+
+pub struct Fence;
+
+impl Rule for Fence {
+    const NAME: &'static str = "fence";
+    const ABOUT: &'static str =
+        "Switches a machine off where a singleton is to be gone for certain.";
+    const SAFETY: Option<&'static str> =
+        Some("a singleton that is to be fenced would not start elsewhere");
+    type Subject = NodeName;
+
+    fn watches() -> Watch {
+        Watch::nodes(|node| node.state != NodeState::Online)
+    }
+
+    /// Its instances are given up one by one where it is isolated; and somebody may have set the command at last.
+    fn subjects_of(changed: &Key, view: &dyn View) -> Vec<NodeName> {
+        match changed {
+            Key::Instance(key) if is_lost(view, key) => vec![key.node.clone()],
+            Key::Cluster => {
+                let mut lost = view.node_names();
+                lost.retain(|name| {
+                    view.node(name)
+                        .is_some_and(|node| node.state == NodeState::Lost)
+                });
+                lost
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn judge(subject: NodeName, txn: &mut Txn<'_>, env: &Env) -> Verdict {
+        if env.settings.host_fence.is_empty() {
+            return Verdict::Nothing;
+        }
+        let Some(node) = txn.node(&subject) else {
+            return Verdict::Nothing;
+        };
+        if node.state == NodeState::Online || !is_due(&node, env) {
+            return Verdict::Nothing;
+        }
+        let mut waited_for = txn.instances_on(&subject);
+        waited_for.retain(|key| is_lost(txn, key));
+        let Some(first) = waited_for.first() else {
+            return Verdict::Nothing;
+        };
+        let why = format!("{first} may still run, and is to be gone for certain");
+        let said = Said {
+            by: format!("the rule {}", Self::NAME),
+            why: why.clone(),
+            at: env.now,
+        };
+        verb::restart_host(txn, &subject, said, true);
+        Verdict::did(
+            code::HOST_FENCED,
+            format!("it is to be switched off: {why}"),
+        )
+    }
+}
+
+/// Not while it is restarted, and not at once again.
+fn is_due(node: &Node, env: &Env) -> bool {
+    let Some(restart) = &node.restart else {
+        return true;
+    };
+    let ended = restart.ended.as_ref();
+    ended.is_some_and(|ended| ended.again.is_none_or(|again| again <= env.now))
+}
+
+/// Given up, and believed to be gone only when its machine was off.
+fn is_lost(view: &dyn View, key: &InstanceKey) -> bool {
+    let fenced = |lease: Option<Leased>| lease.is_some_and(|lease| lease.fenced);
+    view.instance(key).is_some_and(|one| {
+        matches!(one.state, InstanceState::Lost { .. })
+            && fenced(one.lease)
+            && lease::of(view, &key.placement).is_some()
+    })
+}

@@ -1,0 +1,105 @@
+//! What this station does wrong on purpose: ways to nodes that are cut or slow, a slow disk, a clock that is wrong. Nothing
+//! of it outlives the process, and only one that was started with `--chaos` does it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mainstay_protocol::NodeName;
+use tokio::sync::watch;
+
+use crate::clock;
+
+/// The way to and from one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing arrives, and nobody else sees it either.
+    Gone,
+    /// Nothing arrives here; others see it.
+    CutOff,
+    /// Everything takes longer by so much.
+    Slow(Duration),
+}
+
+impl Fault {
+    fn is_cut(self) -> bool {
+        match self {
+            Self::Gone | Self::CutOff => true,
+            Self::Slow(_) => false,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Faults {
+    ways: watch::Sender<BTreeMap<NodeName, Fault>>,
+}
+
+impl Faults {
+    pub fn set(&self, node: NodeName, fault: Fault) {
+        tracing::warn!(%node, ?fault, "its way is broken on purpose");
+        self.ways.send_modify(|ways| {
+            ways.insert(node, fault);
+        });
+    }
+
+    /// False where nothing was wrong with it.
+    pub fn heal(&self, node: &NodeName) -> bool {
+        self.ways
+            .send_if_modified(|ways| ways.remove(node).is_some())
+    }
+
+    pub fn heal_all(&self) {
+        self.ways.send_modify(BTreeMap::clear);
+        slow_disk(Duration::ZERO);
+        clock::skew(0);
+    }
+
+    pub fn of(&self, node: &NodeName) -> Option<Fault> {
+        self.ways.borrow().get(node).copied()
+    }
+
+    /// Returns when what came, or is to go, may do so: like packets that are sent again until they arrive.
+    pub async fn pass(&self, node: &NodeName) {
+        if self.ways.borrow().is_empty() {
+            return;
+        }
+        let mut ways = self.ways.subscribe();
+        let is_open =
+            |ways: &BTreeMap<NodeName, Fault>| !ways.get(node).is_some_and(|fault| fault.is_cut());
+        let fault = match ways.wait_for(is_open).await {
+            Ok(ways) => ways.get(node).copied(),
+            Err(_the_station_ends) => None,
+        };
+        if let Some(Fault::Slow(by)) = fault {
+            tokio::time::sleep(by).await;
+        }
+    }
+}
+
+/// Every time its log goes to the disk, that takes longer by so much.
+pub fn slow_disk(by: Duration) {
+    mainstay_store::slow_syncs(by);
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_way_that_is_cut_lets_nothing_pass_until_it_is_healed_and_no_other_is_touched() {
+        let faults = Faults::default();
+        let [n1, n2] = ["n1", "n2"].map(|name| name.parse::<NodeName>().unwrap());
+        for fault in [Fault::Gone, Fault::CutOff] {
+            faults.set(n1.clone(), fault);
+            faults.pass(&n2).await;
+            let early = timeout(Duration::from_millis(10), faults.pass(&n1)).await;
+            assert!(early.is_err(), "{fault:?}");
+            let passing = faults.pass(&n1);
+            let healing = async { assert!(faults.heal(&n1)) };
+            tokio::join!(passing, healing);
+        }
+        assert!(!faults.heal(&n1), "nothing was wrong with it");
+    }
+}
