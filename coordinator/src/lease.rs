@@ -167,6 +167,27 @@ pub fn granted(view: &dyn View, key: &InstanceKey, declared: &TypeDeclaration) -
     })
 }
 
+/// Whether a lease ends by itself where its node is gone is nothing that the instance knows of: said now, it counts now.
+/// What was waited for until it could not run any more is not waited for once more.
+pub fn follow_wish(txn: &mut Txn<'_>, name: &PlacementName) {
+    let Some(Singleton { fenced, .. }) = of(txn, name) else {
+        return;
+    };
+    let now = txn.now();
+    let differs = |lease: Leased| {
+        let is_over = lease.ends.is_some_and(|at| at <= now);
+        lease.fenced != fenced && !(fenced && is_over)
+    };
+    for key in txn.instances_of(name) {
+        let lease = txn.instance(&key).and_then(|one| one.lease);
+        if lease.is_some_and(differs) {
+            verb::change(txn, &key, |one| {
+                one.lease = one.lease.map(|lease| Leased { fenced, ..lease });
+            });
+        }
+    }
+}
+
 /// The lease of one that the graph did not start: as if it had.
 pub fn unknown(view: &dyn View, key: &InstanceKey) -> Option<Leased> {
     let declared = view.service_type(&view.instance(key)?.service_type)?;
@@ -194,9 +215,12 @@ pub fn forget_end(txn: &mut Txn<'_>, key: &InstanceKey) {
         ends && one.state.out_of_sight().is_none()
     };
     if txn.instance(key).as_ref().is_some_and(waits) {
+        // It may have been taken for one that was switched off.
+        let fenced = of(txn, &key.placement).is_some_and(|wish| wish.fenced);
         verb::change(txn, key, |one| {
             one.lease = one.lease.map(|lease| Leased {
                 ends: None,
+                fenced,
                 ..lease
             });
         });

@@ -26,6 +26,8 @@ pub trait Procedure {
     const NAME: &'static str;
     /// What it does, in a sentence for people.
     const ABOUT: &'static str = "";
+    /// What goes wrong without it, where something does.
+    const SAFETY: Option<&'static str> = None;
     type Subject: Subject;
     /// What it remembers from one step to the next; small.
     type Step: Serialize + DeserializeOwned;
@@ -92,7 +94,7 @@ pub(crate) fn entry<P: Procedure>() -> RuleEntry {
     RuleEntry {
         name: P::NAME,
         about: P::ABOUT,
-        safety: None,
+        safety: P::SAFETY,
         watch: || P::watches().widened(),
         subjects_of: |changed, view| match changed {
             Key::Procedure(id) => subject_of(view, id, P::NAME).into_iter().collect(),

@@ -47,13 +47,10 @@ pub fn told(view: &dyn View, node: &NodeName) -> Watches {
         (told.interval_ms, told.deadline_ms) = (checks.interval_ms, checks.deadline_ms);
     }
     for key in watched_from(view, node) {
-        let Some(instance) = view.instance(&key).filter(can_be_seen) else {
+        let instance = view.instance(&key);
+        let Some(instance) = instance.filter(|one| one.state.is_up()) else {
             continue;
         };
-        if told.instances.len() == limits::WATCHED_ELSEWHERE_MAX {
-            told.left_out += 1;
-            continue;
-        }
         if !told.addresses.contains_key(&key.node) {
             let address = view.node(&key.node).map(|node| node.address);
             told.addresses
@@ -64,13 +61,13 @@ pub fn told(view: &dyn View, node: &NodeName) -> Watches {
     told
 }
 
-/// It serves, or did when its node was last heard.
-fn can_be_seen(instance: &Instance) -> bool {
-    instance.state.is_up() || matches!(instance.state, InstanceState::Unknown { .. })
-}
-
-/// Who is to watch it from elsewhere.
-pub fn wanted(view: &dyn View, key: &InstanceKey, instance: &Instance) -> BTreeSet<NodeName> {
+/// Who is to watch it from elsewhere. `now`: those who do.
+pub fn wanted(
+    view: &dyn View,
+    key: &InstanceKey,
+    instance: &Instance,
+    now: &BTreeSet<NodeName>,
+) -> BTreeSet<NodeName> {
     let so_many = match is_to_be_watched(instance) {
         true => so_many(view, key),
         false => 0,
@@ -83,9 +80,15 @@ pub fn wanted(view: &dyn View, key: &InstanceKey, instance: &Instance) -> BTreeS
         (!is_online(view, guard), drawn)
     };
     let mut guards: Vec<NodeName> = guarding::guards_of(view, &key.node).into_iter().collect();
+    guards.retain(|guard| now.contains(guard) || has_room(view, guard));
     guards.sort_by_cached_key(order);
     guards.truncate(so_many);
     guards.into_iter().collect()
+}
+
+/// An agent Checks so many of other nodes, and no more.
+pub fn has_room(view: &dyn View, watcher: &NodeName) -> bool {
+    watched_from(view, watcher).len() < limits::WATCHED_ELSEWHERE_MAX
 }
 
 /// So many as its placement says.
@@ -168,6 +171,11 @@ pub fn outlook(view: &dyn View, key: &InstanceKey, instance: &Instance) -> Outlo
         true => Outlook::Unseen(said.join(", ")),
         false => Outlook::Open,
     }
+}
+
+/// Whoever needs it gets an answer from it, as far as is known.
+pub fn serves(instance: &Instance) -> bool {
+    instance.state.is_serving() && !is_unseen(instance)
 }
 
 /// It is Degraded for that alone.

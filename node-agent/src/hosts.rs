@@ -41,7 +41,7 @@ impl Hosts {
             let text = "it was for the run of this agent before: the machine, or its agent, has begun anew";
             return Err(Refusal::new(code::OTHER_INCARNATION, text));
         }
-        let mut outcome = self.outcome_of(command);
+        let mut outcome = self.outcome_of(command)?;
         let ended = outcome.wait_for(Option::is_some).await;
         let ended = ended.map_or_else(
             |_| Err("it was broken off".to_owned()),
@@ -53,13 +53,21 @@ impl Hosts {
         }
     }
 
-    fn outcome_of(&self, command: HostCommand) -> watch::Receiver<Outcome> {
+    fn outcome_of(&self, command: HostCommand) -> Result<watch::Receiver<Outcome>, Refusal> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, outcome)) = known.iter().find(|(id, _)| *id == command.id) {
-            return outcome.clone();
+            return Ok(outcome.clone());
         }
         if known.len() >= limits::HOST_COMMANDS_KEPT_MAX {
-            known.pop_front();
+            // One that runs is not to be run once more.
+            let ended = known
+                .iter()
+                .position(|(_, outcome)| outcome.borrow().is_some());
+            let ended = ended.ok_or_else(|| {
+                let text = format!("{} commands about machines run here already", known.len());
+                Refusal::new(code::OVERLOADED, text)
+            })?;
+            known.remove(ended);
         }
         let (tell, outcome) = watch::channel(None);
         known.push_back((command.id.clone(), outcome.clone()));
@@ -69,7 +77,7 @@ impl Hosts {
             // Nobody may wait for it any more.
             tell.send_replace(Some(ended));
         });
-        outcome
+        Ok(outcome)
     }
 }
 

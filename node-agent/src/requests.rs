@@ -122,8 +122,8 @@ impl Requests {
                 instance,
                 incarnation,
             } => {
-                let called = Some(incarnation);
-                self.ask(&instance, called, Called::Check, deadline).await
+                let watched = self.instances.watched(&instance, incarnation, deadline);
+                watched.await
             }
             Ask::Logs {
                 instance,

@@ -213,8 +213,9 @@ pub const PEERS_MAX: usize = 512;
 pub const PEER_CALLS_MAX: usize = 256;
 /// Calls under way from one agent, and to one other node: who waits for a slow one must not keep others from theirs.
 pub const CALLS_MAX: usize = 1024;
-pub const CALLS_PER_NODE_MAX: usize = 128;
-/// Instances of other nodes that one agent Checks: with names of full length they fit a control frame.
+pub const CALLS_PER_NODE_MAX: usize = 256;
+/// Instances of other nodes that one agent Checks: with names of full length they fit a control frame, and all may be of one
+/// node (`CALLS_PER_NODE_MAX`).
 pub const WATCHED_ELSEWHERE_MAX: usize = 256;
 /// Checks of other nodes' agents that are answered at a time, beside the calls of instances.
 pub const WATCHER_CHECKS_MAX: usize = 2 * WATCHED_ELSEWHERE_MAX;

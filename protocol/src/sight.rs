@@ -92,6 +92,4 @@ pub struct Watches {
     pub addresses: BTreeMap<NodeName, String>,
     pub interval_ms: u64,
     pub deadline_ms: u64,
-    /// So many more are watched from there and found no place.
-    pub left_out: u32,
 }

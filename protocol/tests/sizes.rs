@@ -128,7 +128,6 @@ fn all_that_one_agent_is_told_to_watch_fits_its_frame() {
         addresses: addresses.into(),
         interval_ms: u64::MAX,
         deadline_ms: u64::MAX,
-        left_out: u32::MAX,
     });
     let mut bytes = Vec::new();
     encode_frame(&watches.to_frame(), Channel::Control, &mut bytes).unwrap();

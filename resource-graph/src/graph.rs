@@ -21,6 +21,7 @@ pub struct Graph {
     /// Relations that are part of a key are indices: a vertex with 100 000 edges would be slow to leave.
     by_placement: BTreeSet<(PlacementName, NodeName)>,
     by_commanded: BTreeSet<(NodeName, CommandId)>,
+    /// Each of a vertex: one that has passed, and is left where it is, hides none of the later ones.
     deadlines: BTreeSet<(Timestamp, Key)>,
     loads: Loads,
 }
@@ -92,17 +93,13 @@ impl Graph {
         }
     }
 
-    /// Whose deadline has come, the earliest first.
-    pub fn due(&self, now: Timestamp) -> Vec<Key> {
+    /// Of whom a deadline has come.
+    pub fn due(&self, now: Timestamp) -> BTreeSet<Key> {
         self.deadlines
             .iter()
             .take_while(|(at, _)| *at <= now)
             .map(|(_, key)| key.clone())
             .collect()
-    }
-
-    pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadlines.first().map(|(at, _)| *at)
     }
 
     /// The first deadline later than `after`.
@@ -180,7 +177,7 @@ impl Graph {
         if let Some(entry) = commanded(record) {
             self.by_commanded.insert(entry);
         }
-        if let Some(at) = record.vertex.deadline() {
+        for at in record.vertex.deadlines() {
             self.deadlines.insert((at, record.key.clone()));
         }
         self.loads.enter(record);
@@ -194,7 +191,7 @@ impl Graph {
         if let Some(entry) = commanded(record) {
             self.by_commanded.remove(&entry);
         }
-        if let Some(at) = record.vertex.deadline() {
+        for at in record.vertex.deadlines() {
             self.deadlines.remove(&(at, record.key.clone()));
         }
         self.loads.leave(record);

@@ -79,4 +79,8 @@ impl HostRestart {
     pub fn is_under_way(&self) -> bool {
         self.ended.is_none()
     }
+
+    pub fn ended_with(&self, text: &str) -> bool {
+        self.ended.as_ref().is_some_and(|ended| ended.text == text)
+    }
 }

@@ -465,8 +465,8 @@ impl Vertex {
         }
     }
 
-    /// When this vertex wants to be judged again, if nothing changes before.
-    pub fn deadline(&self) -> Option<Timestamp> {
+    /// The times at which this vertex wants to be judged again, if nothing changes before.
+    pub fn deadlines(&self) -> Vec<Timestamp> {
         match self {
             Self::Instance(instance) => {
                 let asked = match instance.in_place {
@@ -474,13 +474,13 @@ impl Vertex {
                     Some(InPlace::NeedsRestart | InPlace::Refused(_)) | None => None,
                 };
                 let times = [instance.deadline, instance.next_try, asked];
-                times.into_iter().flatten().min()
+                times.into_iter().flatten().collect()
             }
-            Self::Command(command) => command.deadline,
-            Self::Placement(placement) => placement.deadline(),
-            Self::Asked(asked) => Some(asked.deadline),
-            Self::Procedure(procedure) => procedure.deadline,
-            Self::Collected(collected) => Some(collected.until),
+            Self::Command(command) => command.deadline.into_iter().collect(),
+            Self::Placement(placement) => placement.deadlines(),
+            Self::Asked(asked) => vec![asked.deadline],
+            Self::Procedure(procedure) => procedure.deadline.into_iter().collect(),
+            Self::Collected(collected) => vec![collected.until],
             Self::Node(node) => {
                 let maintenance = node.care.maintenance.as_ref();
                 let restarted = node.restart.as_ref().and_then(|on| on.ended.as_ref());
@@ -489,7 +489,7 @@ impl Vertex {
                     maintenance.and_then(|on| on.until),
                     restarted.and_then(|ended| ended.again),
                 ];
-                times.into_iter().flatten().min()
+                times.into_iter().flatten().collect()
             }
             Self::Cluster(_)
             | Self::Station(_)
@@ -502,7 +502,7 @@ impl Vertex {
             | Self::Resource(_)
             | Self::Token(_)
             | Self::Identity(_)
-            | Self::Secret(_) => None,
+            | Self::Secret(_) => Vec::new(),
         }
     }
 

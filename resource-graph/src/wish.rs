@@ -489,20 +489,16 @@ impl Placement {
         (self.history.len() > limits::PLACEMENT_HISTORY_MAX).then(|| self.history.remove(0))
     }
 
-    /// When it is to be looked at again, if nothing happens before.
-    pub fn deadline(&self) -> Option<Timestamp> {
+    /// The times at which it is to be looked at again, if nothing happens before.
+    pub fn deadlines(&self) -> Vec<Timestamp> {
         let wake = self.rollout.as_ref().and_then(|rollout| rollout.wake);
-        let asked_again = self.refused_by.values().map(|refusal| refusal.until);
+        let maintained = self.maintenance.as_ref().and_then(|on| on.until);
+        let refused = self.refused_by.values().map(|refusal| refusal.until);
         let moves = self.moves.values();
         let moved = moves.flat_map(|one| [Some(one.until), one.settles].into_iter().flatten());
-        let maintained = self.maintenance.as_ref().and_then(|on| on.until);
-        let times = wake.into_iter().chain(maintained);
+        let times = wake.into_iter().chain(maintained).chain(refused);
         let asked_last = self.asked_last.values().copied();
-        times
-            .chain(asked_again)
-            .chain(asked_last)
-            .chain(moved)
-            .min()
+        times.chain(asked_last).chain(moved).collect()
     }
 
     /// A node that refused may be asked again when its time has come, but after those that have not been asked: else the same

@@ -4,7 +4,7 @@
 mod world;
 
 use mainstay_protocol::code::{self, Reason};
-use mainstay_protocol::{Revision, limits};
+use mainstay_protocol::{Revision, Timestamp, limits};
 use mainstay_resource_graph::{
     Change, Graph, InstanceState, Key, Kind, Relation, Unfit, Vertex, View, ViewExt, WriteError,
 };
@@ -222,6 +222,25 @@ fn a_delta_that_is_not_closed_is_refused_as_a_whole() {
 }
 
 #[test]
+fn a_deadline_that_has_passed_hides_no_later_one_of_the_same() {
+    let mut graph = small();
+    commit(&mut graph, 2, |txn| {
+        txn.update_instance(&at("web@n1"), |instance| {
+            instance.next_try = Some(seconds(4));
+            instance.deadline = Some(seconds(9));
+        })
+        .unwrap();
+    });
+    assert_eq!(graph.next_deadline_after(seconds(4)), Some(seconds(9)));
+    commit(&mut graph, 3, |txn| {
+        txn.update_instance(&at("web@n1"), |instance| instance.next_try = None)
+            .unwrap();
+    });
+    assert_eq!(graph.due(seconds(8)), [].into());
+    assert_eq!(graph.due(seconds(9)), [key("web@n1")].into());
+}
+
+#[test]
 fn deadlines_come_in_their_order_and_go_with_their_vertex() {
     let mut graph = small();
     let command = world::command(7);
@@ -233,19 +252,19 @@ fn deadlines_come_in_their_order_and_go_with_their_vertex() {
         })
         .unwrap();
     });
-    assert_eq!(graph.next_deadline(), Some(seconds(4)));
     assert_eq!(graph.next_deadline_after(seconds(3)), Some(seconds(4)));
     assert_eq!(graph.next_deadline_after(seconds(4)), Some(seconds(9)));
     assert_eq!(graph.next_deadline_after(seconds(9)), None);
-    assert_eq!(graph.due(seconds(3)), []);
-    assert_eq!(graph.due(seconds(4)), [key("web@n1")]);
-    assert_eq!(graph.due(seconds(9)), [key("web@n1"), command.clone()]);
+    assert_eq!(graph.due(seconds(3)), [].into());
+    assert_eq!(graph.due(seconds(4)), [key("web@n1")].into());
+    let both = [key("web@n1"), command.clone()];
+    assert_eq!(graph.due(seconds(9)), both.into());
     commit(&mut graph, 3, |txn| {
         txn.update_instance(&at("web@n1"), |instance| instance.next_try = None)
             .unwrap();
         txn.remove(&command);
     });
-    assert_eq!(graph.next_deadline(), None);
+    assert_eq!(graph.next_deadline_after(Timestamp::ZERO), None);
     assert_eq!(graph.count(Kind::Command), 0);
     assert_eq!(graph.counts()[&Kind::Instance], 2);
 }

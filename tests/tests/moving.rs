@@ -109,10 +109,11 @@ fn what_fails_too_often_on_one_node_is_tried_on_another() {
     let policy = json!({"attempts": 1, "escalate": "move"});
     let so_many = json!({"target": {"count": 1}, "policy": policy});
     apply(&cluster, "web", &script, so_many);
+    let third = || std::fs::read_to_string(&starts).is_ok_and(|said| said.lines().count() == 3);
     let serves = until(
-        "it runs on the other node",
+        "its third start, on the other node, runs",
         || cluster.list("get instances web"),
-        |all| all.len() == 1 && all[0]["state"] == "Running",
+        |all| all.len() == 1 && all[0]["state"] == "Running" && third(),
     );
     let there = serves[0]["node"].as_str().expect("a name").to_owned();
     let other = if there == "n1" { "n2" } else { "n1" };

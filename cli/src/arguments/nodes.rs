@@ -63,7 +63,7 @@ pub enum NodeCommand {
     },
     /// Restart the machine of a node: through its agent, then another's, then give it up
     #[command(
-        after_help = "By the commands host.restart and host.fence (mainstay settings get). 9 if it is not back.\n\n\
+        after_help = "By the commands host.restart and host.fence (mainstay settings get). Waits to the end of it; 9 if it is not back.\n\n\
                       Examples:\n  mainstay settings set host.restart='[\"/usr/bin/systemctl\",\"reboot\"]'\n  mainstay node restart n2 --reason 'it hangs'"
     )]
     Restart {

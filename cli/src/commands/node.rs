@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mainstay_api::client::WorkedOn;
-use mainstay_api::types::{Accepted, MaintenanceRequest, Until};
+use mainstay_api::types::{Accepted, MaintenanceRequest, Time, Until};
 use mainstay_api::{Client, Exit, Problem};
 use mainstay_protocol::NodeName;
 use mainstay_protocol::code::{self, Reason};
@@ -66,10 +66,11 @@ pub async fn run(app: &mut App<'_>, arguments: NodeArguments) -> Outcome {
                 return Ok(Exit::Ok);
             }
             let node = node.as_str();
+            let before = client.node(node).await?.restart.map(|one| one.at);
             let accepted = client.restart_node(node, &reason.text, force).await?;
             return match no_wait {
                 true => told(app, &format!("node/{node}"), Ok(accepted)),
-                false => restarted(app, &client, node, accepted).await,
+                false => restarted(app, &client, node, before, accepted).await,
             };
         }
         NodeCommand::Remove { node, yes } => {
@@ -125,20 +126,34 @@ fn told(app: &mut App<'_>, reference: &str, answer: Result<Accepted, Problem>) -
     Ok(Exit::Ok)
 }
 
-/// Until it is back, or nobody can do more.
-async fn restarted(app: &mut App<'_>, client: &Client, node: &str, accepted: Accepted) -> Outcome {
+/// Until it is back, or nobody can do more: every step of it has its time, so nothing else ends the wait unasked.
+async fn restarted(
+    app: &mut App<'_>,
+    client: &Client,
+    node: &str,
+    before: Option<Time>,
+    accepted: Accepted,
+) -> Outcome {
     app.console.say(&accepted.text);
     let what = format!("restart the machine of {node}");
-    let until = Instant::now() + app.wait_timeout();
+    let until = app.global.timeout.map(|timeout| Instant::now() + timeout);
     let mut said = String::new();
     loop {
         let restart = client.node(node).await?.restart;
+        let is_old = accepted.changed
+            && before.is_some()
+            && restart.as_ref().map(|one| &one.at) == before.as_ref();
+        if is_old {
+            // A station that does not know of the new one yet.
+            tokio::time::sleep(LOOK).await;
+            continue;
+        }
         let Some(restart) = restart else {
             let why = "nothing is known of it any more: the node was removed, or is another one";
             return Err(Problem::new(code::NOT_FOUND, what, why));
         };
         match restart.state.as_str() {
-            "UnderWay" if Instant::now() >= until => {
+            "UnderWay" if until.is_some_and(|until| Instant::now() >= until) => {
                 let why = format!("it is not over in time, and goes on: {}", restart.text);
                 return Err(Problem::new(code::TIMEOUT, what, why)
                     .to_do(format!("mainstay describe node/{node}")));

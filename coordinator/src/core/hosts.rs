@@ -121,7 +121,8 @@ fn ask(node: &Node, id: HostCommandId, settings: &Settings) -> Option<AskHost> {
     })
 }
 
-/// What its owners' commands are told of a machine.
+/// What its owners' commands are told of a machine: of its labels those that people set. What its agent says of itself
+/// chooses no outlet.
 fn environment(name: &NodeName, node: &Node) -> BTreeMap<String, String> {
     let variable = |label: &str| {
         let word = label.chars().map(|letter| match letter {
@@ -130,8 +131,8 @@ fn environment(name: &NodeName, node: &Node) -> BTreeMap<String, String> {
         });
         format!("MAINSTAY_LABEL_{}", word.collect::<String>())
     };
-    let labels = node.labels.iter();
-    let labels = labels.map(|(label, value)| (variable(label), value.clone()));
+    let labels = node.care.labels.iter();
+    let labels = labels.filter_map(|(label, value)| Some((variable(label), value.clone()?)));
     labels
         .chain([
             ("MAINSTAY_NODE".to_owned(), name.to_string()),

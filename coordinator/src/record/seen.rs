@@ -3,7 +3,7 @@
 use mainstay_protocol::sight::{InstanceSight, Sight};
 use mainstay_protocol::{Incarnation, InstanceKey, NodeName};
 use mainstay_resource_graph::{
-    Key, Seen, SeenFrom, Supervisor, SupervisorState, Txn, Vertex, ViewExt,
+    Instance, Key, Seen, SeenFrom, Supervisor, SupervisorState, Txn, Vertex, ViewExt,
 };
 
 use crate::env::Env;
@@ -45,7 +45,8 @@ pub(super) fn guard_saw(
     }
 }
 
-/// Who does not watch it any more, or saw another incarnation of it, has said it too late.
+/// Who does not watch it any more, or saw another incarnation of it, has said it too late; so has who saw it before its own
+/// node was away.
 pub(super) fn watcher_saw(
     txn: &mut Txn<'_>,
     watcher: &NodeName,
@@ -54,7 +55,8 @@ pub(super) fn watcher_saw(
     env: &Env,
 ) {
     let instance = txn.instance(key);
-    let Some(instance) = instance.filter(|instance| instance.incarnation == incarnation) else {
+    let is_meant = |one: &Instance| one.incarnation == incarnation && one.state.is_up();
+    let Some(instance) = instance.filter(is_meant) else {
         return;
     };
     let before = instance.seen_from.get(watcher).map(|seen| seen.sight);

@@ -22,6 +22,7 @@ use crate::env::Env;
 use crate::event::GoneWhy;
 use crate::lease;
 use crate::verb;
+use crate::watching;
 
 pub fn node_up(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId, env: &Env) -> Outcome {
     let known = txn.node(&up.node).is_some();
@@ -535,6 +536,13 @@ pub fn agent_gone(
             cut_off(txn, &key, &instance, reason, env);
         }
     }
+    // In its next session it says anew what it sees.
+    for key in watching::watched_from(txn, name) {
+        let has_said = |one: &Instance| one.seen_from.contains_key(name);
+        if txn.instance(&key).as_ref().is_some_and(has_said) {
+            verb::change(txn, &key, |one| _ = one.seen_from.remove(name));
+        }
+    }
     let Some(supervisor) = txn.supervisor(name) else {
         return;
     };
@@ -567,6 +575,8 @@ fn cut_off(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, reason: Re
         instance.reason = Some(reason);
         instance.health = Health::Unknown;
         verb::end_health(instance, env);
+        // Whoever watches it looks anew once it is known to run.
+        instance.seen_from.clear();
         instance.deadline = None;
         instance.refusals.clear();
         lease::not_renewed(instance, env);

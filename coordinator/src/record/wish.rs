@@ -319,6 +319,7 @@ pub fn write(txn: &mut Txn<'_>, name: &PlacementName, placement: Placement) {
         .collect();
     txn.put(key.clone(), Vertex::Placement(placement))
         .expect("a placement has no transitions");
+    lease::follow_wish(txn, name);
     for edge in txn.edges_from(&key, Relation::DependsOn) {
         if !wanted.contains(&edge.to) {
             txn.unlink(&key, Relation::DependsOn, &edge.to);

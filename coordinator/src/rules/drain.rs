@@ -10,6 +10,7 @@ use crate::candidates;
 use crate::env::Env;
 use crate::rule::{Rule, Verdict, Watch};
 use crate::verb;
+use crate::watching;
 
 /// Of a full node; the others follow when these have ended.
 const AT_ONCE_MAX: usize = 200;
@@ -97,7 +98,7 @@ pub fn needed(view: &dyn View, key: &InstanceKey) -> Option<String> {
     }
     let serves = |key: &InstanceKey| {
         let one = view.instance(key);
-        one.is_some_and(|one| one.state.is_serving() && one.desired == Desired::Running)
+        one.is_some_and(|one| watching::serves(&one) && one.desired == Desired::Running)
     };
     let all = view.instances_of(&key.placement);
     let others = all.iter().filter(|other| *other != key && serves(other));

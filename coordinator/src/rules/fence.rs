@@ -2,7 +2,7 @@
 
 use mainstay_protocol::{InstanceKey, NodeName, code};
 use mainstay_resource_graph::{
-    InstanceState, Key, Leased, Node, NodeState, Said, Txn, View, ViewExt,
+    HostEnded, HostEnding, InstanceState, Key, Leased, Node, NodeState, Said, Txn, View, ViewExt,
 };
 
 use crate::env::Env;
@@ -24,11 +24,12 @@ impl Rule for Fence {
         Watch::nodes(|node| node.state != NodeState::Online)
     }
 
-    /// Its instances are given up one by one where it is isolated; and somebody may have set the command at last.
+    /// Its instances are given up one by one where it is isolated; somebody may have set the command at last, or brought
+    /// back a station.
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<NodeName> {
         match changed {
             Key::Instance(key) if is_lost(view, key) => vec![key.node.clone()],
-            Key::Cluster => {
+            Key::Cluster | Key::Station(_) => {
                 let mut lost = view.node_names();
                 lost.retain(|name| {
                     view.node(name)
@@ -50,6 +51,9 @@ impl Rule for Fence {
         if node.state == NodeState::Online || !is_due(&node, env) {
             return Verdict::Nothing;
         }
+        if verb::maintains(&subject, &node).is_some() {
+            return Verdict::Nothing;
+        }
         let mut waited_for = txn.instances_on(&subject);
         waited_for.retain(|key| is_lost(txn, key));
         let Some(first) = waited_for.first() else {
@@ -61,12 +65,34 @@ impl Rule for Fence {
             why: why.clone(),
             at: env.now,
         };
+        if let Some(majority) = verb::leaves_no_majority(txn, &subject) {
+            let text = format!(
+                "{why}, and it is not switched off: {majority}; bring it back, or confirm that it is dead"
+            );
+            return left(txn, &node, &subject, said, text);
+        }
         verb::restart_host(txn, &subject, said, true);
         Verdict::did(
             code::HOST_FENCED,
             format!("it is to be switched off: {why}"),
         )
     }
+}
+
+/// Said once: it is looked at again when anything changes.
+fn left(txn: &mut Txn<'_>, node: &Node, name: &NodeName, said: Said, text: String) -> Verdict {
+    let restart = node.restart.as_ref();
+    if restart.is_some_and(|one| one.fence && one.ended_with(&text)) {
+        return Verdict::Nothing;
+    }
+    let ended = HostEnded {
+        at: said.at,
+        how: HostEnding::Failed,
+        text: text.clone(),
+        again: None,
+    };
+    verb::host_is_left(txn, name, said, ended);
+    Verdict::did(code::HOST_NOT_RESTARTED, text)
 }
 
 /// Not while it is restarted, and not at once again.

@@ -6,12 +6,12 @@
 //!                                                     v
 //!                                          its session ends --> given up for certain --> it returns, or not
 //! ```
-//! Every step ends as soon as another run of its agent is here.
+//! Every step ends as soon as another run of its agent is here; a fence that nobody asked for, as soon as any is.
 
 use std::time::Duration;
 
 use mainstay_protocol::code::{self, Code, Reason};
-use mainstay_protocol::{NodeName, limits};
+use mainstay_protocol::{NodeName, Timestamp, limits};
 use mainstay_resource_graph::{
     HostAct, HostEnded, HostEnding, HostOutcome, HostRestart, HostRun, Node, NodeState, Txn,
     ViewExt,
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::env::Env;
 use crate::guarding;
+use crate::hash;
 use crate::procedure::{Next, Procedure, Turn};
 use crate::rule::Watch;
 use crate::verb;
@@ -43,6 +44,9 @@ impl Procedure for RestartHost {
     const NAME: &'static str = "restart_host";
     const ABOUT: &'static str =
         "Restarts a machine through its agent, then through a peer, then gives it up.";
+    const SAFETY: Option<&'static str> = Some(
+        "a machine that somebody restarts stays as it is, and a singleton that is to be fenced would not start elsewhere",
+    );
     type Subject = NodeName;
     type Step = Step;
 
@@ -58,6 +62,9 @@ impl Procedure for RestartHost {
             return Next::Stay;
         };
         let settings = &env.settings;
+        if restart.fence && node.state == NodeState::Online {
+            return is_here(txn, &subject, env);
+        }
         if restart.fence {
             return by_peer(
                 txn,
@@ -97,6 +104,9 @@ impl Procedure for RestartHost {
             return end(txn, &subject, HostEnding::Back, text.to_owned(), env);
         }
         let outcome = restart.command.and_then(|command| command.outcome);
+        if restart.fence && node.state == NodeState::Online && outcome != Some(HostOutcome::Done) {
+            return is_here(txn, &subject, env);
+        }
         let time_is_up = turn == Turn::TimeIsUp;
         match step {
             Step::ByAgent => match outcome {
@@ -148,6 +158,12 @@ fn under_way(txn: &Txn<'_>, node: &NodeName) -> Option<(Node, HostRestart)> {
     Some((node, restart))
 }
 
+/// Nobody need be certain any more that it is off.
+fn is_here(txn: &mut Txn<'_>, subject: &NodeName, env: &Env) -> Next<Step> {
+    let text = "its agent is here again: what it says counts, and nothing need be switched off";
+    end(txn, subject, HostEnding::Back, text.to_owned(), env)
+}
+
 /// Written down; whoever leads asks for it once that is committed.
 fn command(txn: &mut Txn<'_>, node: &NodeName, what: HostAct, on: NodeName) {
     change(txn, node, |restart| {
@@ -182,7 +198,8 @@ fn by_peer(
         let why = format!("{why}; host.fence is not set");
         return nobody_left(txn, subject, &why, env);
     }
-    let Some(peer) = next_peer(txn, subject, &tried) else {
+    let since = under_way(txn, subject).map_or(env.now, |(_, restart)| restart.said.at);
+    let Some(peer) = next_peer(txn, subject, since, &tried) else {
         return nobody_left(txn, subject, why, env);
     };
     command(txn, subject, HostAct::Fence, peer.clone());
@@ -192,8 +209,13 @@ fn by_peer(
     Next::step(Step::ByPeer { tried }, within, text)
 }
 
-/// Those that guard it are near it; else whoever is here.
-fn next_peer(txn: &Txn<'_>, subject: &NodeName, tried: &[NodeName]) -> Option<NodeName> {
+/// First one that guards it, and so is near it; then whoever is here, others at each try.
+fn next_peer(
+    txn: &Txn<'_>,
+    subject: &NodeName,
+    since: Timestamp,
+    tried: &[NodeName],
+) -> Option<NodeName> {
     if tried.len() >= limits::FENCERS_MAX {
         return None;
     }
@@ -205,9 +227,10 @@ fn next_peer(txn: &Txn<'_>, subject: &NodeName, tried: &[NodeName]) -> Option<No
         peer != subject && !tried.contains(peer) && is_here()
     };
     let mut guards = guarding::guards_of(txn, subject).into_iter();
-    guards.find(|guard| may(guard)).or_else(|| {
-        let mut names = txn.node_names().into_iter();
-        names.find(|name| may(name))
+    let near = guards.find(|guard| tried.is_empty() && may(guard));
+    near.or_else(|| {
+        let others = txn.node_names().into_iter().filter(may);
+        others.min_by_key(|peer| hash::stable(&format!("fence {subject} {since} by {peer}")))
     })
 }
 
@@ -222,7 +245,9 @@ fn was_off(
     match node.state {
         NodeState::Online => {
             // Its connection may stand for a while yet.
-            let within = Duration::from_millis(2 * env.settings.silence_ms);
+            let settings = &env.settings;
+            // As long as silence takes, also where another station begins to lead meanwhile.
+            let within = Duration::from_millis(2 * settings.silence_ms + settings.grace_ms);
             let text = format!("it was off, says host.fence on {by}; its session is to end");
             return Next::step(Step::SessionEnds { by }, within, text);
         }
@@ -264,6 +289,10 @@ fn nobody_left(txn: &mut Txn<'_>, subject: &NodeName, why: &str, env: &Env) -> N
         NodeState::Lost => (
             HostEnding::GivenUp,
             format!("it is given up already: {why}"),
+        ),
+        NodeState::Suspect | NodeState::AgentDown if verb::maintains(subject, &node).is_some() => (
+            HostEnding::Failed,
+            format!("it is away, and in maintenance: {why}"),
         ),
         NodeState::Suspect | NodeState::AgentDown => {
             let reason = Reason::new(code::NODE_LOST, format!("it could not be restarted: {why}"));

@@ -25,6 +25,12 @@ impl Rule for WatchSpread {
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
         let mut subjects = match changed {
             Key::Placement(name) => view.instances_of(name),
+            // It may have places again for others.
+            Key::Supervisor(node) if watching::has_room(view, node) => {
+                let guarded = guarding::guarded(view, node).nodes.into_keys();
+                let there = guarded.flat_map(|node| view.instances_on(&node));
+                view.instances_on(node).into_iter().chain(there).collect()
+            }
             Key::Supervisor(node) => view.instances_on(node),
             Key::Node(guard) => {
                 let guarded = guarding::guarded(view, guard).nodes.into_keys();
@@ -42,7 +48,7 @@ impl Rule for WatchSpread {
             return Verdict::Nothing;
         };
         let before = watching::watchers_of(txn, &key);
-        let wanted = watching::wanted(txn, &key, &instance);
+        let wanted = watching::wanted(txn, &key, &instance, &before);
         for node in before.difference(&wanted) {
             txn.unlink(&of(node), Relation::Watches, &Key::Instance(key.clone()));
         }

@@ -9,7 +9,7 @@ use mainstay_resource_graph::{
 
 use super::{SystemWill, wants_running};
 use crate::rules::{drain, stop_escalate};
-use crate::{candidates, verb};
+use crate::{candidates, verb, watching};
 
 /// What somebody still reads before running it.
 const COMMAND_BYTES_MAX: usize = 300;
@@ -381,11 +381,24 @@ fn for_instance(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<Str
             ]
         }
         InstanceState::Running | InstanceState::Degraded | InstanceState::Unresponsive { .. } => {
-            vec![
-                format!("mainstay check {key}"),
-                format!("mainstay ask-status {key}"),
-                format!("mainstay restart {key}"),
-            ]
+            for_one_that_is_up(key, facts)
         }
+    }
+}
+
+fn for_one_that_is_up(key: &InstanceKey, facts: &Instance) -> Vec<String> {
+    let check = format!("mainstay check {key}");
+    match watching::is_unseen(facts) {
+        // Where it runs it works: another incarnation there would be seen as little.
+        true => vec![
+            format!("mainstay describe {key}"),
+            check,
+            format!("mainstay why node/{}", key.node),
+        ],
+        false => vec![
+            check,
+            format!("mainstay ask-status {key}"),
+            format!("mainstay restart {key}"),
+        ],
     }
 }

@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! host restart reboot | host fence power-off now | host fence
-//! ran n2 done | ran n2 failed no such outlet
+//! ran n2 done | ran n2 failed no such outlet | ran whoever failed
+//! stations n1 n2 away:n3
 //! ```
-//! A command that was asked for waits until its node says what came of it.
+//! A command that was asked for waits until its node says what came of it. On each of these machines runs a station.
 
-use mainstay_coordinator::{Apply, AskHost, Event, Operation, SettingsChange};
-use mainstay_protocol::NodeName;
+use mainstay_coordinator::{
+    Apply, AskHost, Event, Operation, SettingsChange, StationLife, StationSeen,
+};
 use mainstay_protocol::host::HostCommandId;
+use mainstay_protocol::{NodeName, StationId, StationRunId};
 use mainstay_resource_graph::{HostAct, HostOutcome, Key, View, ViewExt};
 
 use super::types::node_name;
@@ -17,6 +20,7 @@ use super::world::World;
 pub fn verb(world: &mut World, words: &[&str]) -> bool {
     match words {
         ["host", what, words @ ..] => set(world, what, words),
+        ["stations", nodes @ ..] => stations(world, nodes),
         ["ran", node, "done"] => ran(world, node, HostOutcome::Done),
         ["ran", node, "failed", why @ ..] => ran(world, node, HostOutcome::Failed(why.join(" "))),
         _ => return false,
@@ -44,10 +48,29 @@ pub fn set(world: &mut World, what: &str, words: &[&str]) {
     world.run();
 }
 
+fn stations(world: &mut World, nodes: &[&str]) {
+    let seen = nodes.iter().zip(1..).map(|(node, number)| {
+        let away = node.strip_prefix("away:");
+        let life = StationLife {
+            run: StationRunId(uuid::Uuid::from_u64_pair(9, number)),
+            build: "1.0.0".to_owned(),
+            node: Some(node_name(away.unwrap_or(node))),
+        };
+        let seen = StationSeen {
+            address: format!("10.0.1.{number}:4400"),
+            votes: true,
+            heard: Some(away.is_none()),
+            life: Some(life),
+        };
+        (StationId(number), seen)
+    });
+    world.tell(Event::Stations(seen.collect()));
+}
+
 /// What the node was asked for last has come to its end.
 pub fn ran(world: &mut World, node: &str, outcome: HostOutcome) {
-    let node = node_name(node);
-    let asked = world.host_asks.iter().rposition(|ask| ask.on == node);
+    let by = |ask: &AskHost| node == "whoever" || ask.on.as_str() == node;
+    let asked = world.host_asks.iter().rposition(by);
     let ask = world
         .host_asks
         .remove(asked.expect("it was asked for something"));

@@ -247,6 +247,8 @@ told! {
     // proves: S23
     a_machine_is_restarted_by_its_agent_then_by_a_peer_and_then_given_up = "restart_host";
     what_is_to_be_gone_for_certain_starts_elsewhere_when_its_machine_was_off = "fence";
+    // proves: S23
+    nothing_is_switched_off_that_is_here_is_worked_on_or_holds_the_majority = "fence_limits";
     the_only_one_ends_before_the_next_begins = "singleton_ends_first";
     // proves: S25
     a_node_is_removed_when_it_is_away_and_nothing_is_wanted_on_it_alone = "remove_node";

@@ -177,7 +177,7 @@ fn a_watcher_is_told_of_what_is_up_and_of_its_incarnation_behind_every_welcome()
 
 // proves: S11
 #[test]
-fn one_agent_is_told_of_so_many_at_most_and_of_how_many_it_is_not() {
+fn one_agent_watches_so_many_at_most_and_the_rest_when_there_is_room_again() {
     let mut world = two_nodes();
     let over = 3;
     for number in 0..limits::WATCHED_ELSEWHERE_MAX + over {
@@ -188,9 +188,17 @@ fn one_agent_is_told_of_so_many_at_most_and_of_how_many_it_is_not() {
     for _ in 0..16 {
         world.starts_all("n1");
     }
-    let watches = told(&world, "n2");
-    assert_eq!(watches.instances.len(), limits::WATCHED_ELSEWHERE_MAX);
-    assert_eq!(watches.left_out, over as u32);
+    let most = limits::WATCHED_ELSEWHERE_MAX;
+    let first = told(&world, "n2").instances;
+    assert_eq!(first.len(), most);
+    for key in first.keys().take(over + 1) {
+        let put = format!("put {0} flaky on n1 holds {0}", key.placement);
+        world.operate(wish(&put)).unwrap();
+    }
+    let watched = told(&world, "n2").instances;
+    assert_eq!(watched.len(), most - 1);
+    let others = watched.keys().filter(|key| !first.contains_key(key));
+    assert_eq!(others.count(), over, "who had found no place has one");
 }
 
 // proves: S11

@@ -29,11 +29,7 @@ impl Instances {
         what: &Called,
         deadline: Duration,
     ) -> Result<Answer, Refusal> {
-        let hosted = self.existing(instance)?;
-        let runs = hosted.identity().incarnation;
-        if let Some(called) = incarnation.filter(|called| *called != runs) {
-            return Err(other_incarnation(instance, called, runs));
-        }
+        let hosted = self.incarnation_of(instance, incarnation)?;
         match what {
             Called::Check => self.check(&hosted, deadline).await,
             Called::Status => {
@@ -45,6 +41,30 @@ impl Instances {
                 let body = in_time(&hosted, deadline, answering).await?;
                 Ok(Answer::Reply { body })
             }
+        }
+    }
+
+    /// For who watches it from another node: what its own supervisor makes of it is not touched.
+    pub(crate) async fn watched(
+        &self,
+        instance: &InstanceKey,
+        incarnation: Incarnation,
+        deadline: Duration,
+    ) -> Result<Answer, Refusal> {
+        let hosted = self.incarnation_of(instance, Some(incarnation))?;
+        look(&hosted, deadline).await
+    }
+
+    fn incarnation_of(
+        &self,
+        instance: &InstanceKey,
+        incarnation: Option<Incarnation>,
+    ) -> Result<Hosted, Refusal> {
+        let hosted = self.existing(instance)?;
+        let runs = hosted.identity().incarnation;
+        match incarnation.filter(|called| *called != runs) {
+            Some(called) => Err(other_incarnation(instance, called, runs)),
+            None => Ok(hosted),
         }
     }
 
@@ -72,15 +92,7 @@ impl Instances {
                 incarnation: answered.incarnation,
             }),
             // The supervisor does not have it: it starts, it is about to be gone, or the supervisor itself is.
-            Ok(None) | Err(_) => {
-                let checked = hosted.check(deadline).await?;
-                Ok(Answer::Health {
-                    health: checked.health,
-                    detail: checked.detail,
-                    took_ms: u64::try_from(checked.took.as_millis()).unwrap_or(u64::MAX),
-                    incarnation: hosted.identity().incarnation,
-                })
-            }
+            Ok(None) | Err(_) => look(hosted, deadline).await,
         }
     }
 
@@ -132,6 +144,17 @@ impl Instances {
             }
         }
     }
+}
+
+/// Asks its Probe, past the supervisor.
+async fn look(hosted: &Hosted, deadline: Duration) -> Result<Answer, Refusal> {
+    let checked = hosted.check(deadline).await?;
+    Ok(Answer::Health {
+        health: checked.health,
+        detail: checked.detail,
+        took_ms: u64::try_from(checked.took.as_millis()).unwrap_or(u64::MAX),
+        incarnation: hosted.identity().incarnation,
+    })
 }
 
 impl Others for Instances {

@@ -66,14 +66,6 @@ impl Watching {
     }
 
     pub(crate) fn told(&mut self, watches: Watches) {
-        if watches.left_out > 0 {
-            let (left_out, most) = (watches.left_out, limits::WATCHED_ELSEWHERE_MAX);
-            tracing::warn!(
-                left_out,
-                most,
-                "told to watch more of other nodes than it can"
-            );
-        }
         let how = |instance: &InstanceKey, incarnation: Incarnation| How {
             incarnation,
             address: watches

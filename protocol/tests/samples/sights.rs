@@ -71,7 +71,6 @@ pub fn watches() -> (String, StationMessage) {
         addresses: [("n1".parse().unwrap(), "10.0.0.1:4400".to_owned())].into(),
         interval_ms: 5000,
         deadline_ms: 2000,
-        left_out: 3,
     };
     (
         "station-watches".to_owned(),

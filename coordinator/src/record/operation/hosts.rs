@@ -1,15 +1,15 @@
 //! Machines that are restarted by their owners' commands: that somebody wants it, and what came of a command.
 
-use mainstay_protocol::NodeName;
-use mainstay_protocol::code;
 use mainstay_protocol::host::HostCommandId;
 use mainstay_protocol::request::Refusal;
-use mainstay_resource_graph::{HostOutcome, NodeState, Said, StationState, Txn, ViewExt};
+use mainstay_protocol::{NodeName, code, limits, words};
+use mainstay_resource_graph::{HostOutcome, NodeState, Said, Txn, ViewExt};
 
 use super::nodes::{running, serving_elsewhere};
 use super::{Result_, recorded};
 use crate::env::Env;
 use crate::verb;
+use crate::watching;
 
 pub fn restart(txn: &mut Txn<'_>, name: &NodeName, said: Said, force: bool, env: &Env) -> Result_ {
     let node = txn.node(name).expect("it is known");
@@ -31,7 +31,7 @@ pub fn restart(txn: &mut Txn<'_>, name: &NodeName, said: Said, force: bool, env:
         return Err(Refusal::new(code::BAD_REQUEST, text));
     }
     let mut broken: Vec<String> = broken(txn, name);
-    broken.extend(quorum(txn, name));
+    broken.extend(verb::leaves_no_majority(txn, name));
     if !broken.is_empty() && !force {
         let text = format!(
             "{}: see to that first, or restart it all the same with --force",
@@ -51,7 +51,7 @@ pub fn restart(txn: &mut Txn<'_>, name: &NodeName, said: Said, force: bool, env:
 fn broken(txn: &Txn<'_>, node: &NodeName) -> Vec<String> {
     let mut broken = Vec::new();
     for key in running(txn, node) {
-        let serves = txn.instance(&key).is_some_and(|one| one.state.is_serving());
+        let serves = txn.instance(&key).is_some_and(|one| watching::serves(&one));
         let minimum = txn
             .placement(&key.placement)
             .map_or(0, |one| one.wish.minimum) as usize;
@@ -64,25 +64,6 @@ fn broken(txn: &Txn<'_>, node: &NodeName) -> Vec<String> {
         }
     }
     broken
-}
-
-/// A station there would be away for a while.
-fn quorum(txn: &Txn<'_>, node: &NodeName) -> Option<String> {
-    let mut stations = txn.stations();
-    stations.retain(|(_, station)| {
-        !matches!(station.state, StationState::Removed | StationState::Joining)
-    });
-    let (there, elsewhere): (Vec<_>, Vec<_>) = stations
-        .iter()
-        .partition(|(_, station)| station.node.as_ref() == Some(node));
-    let left = elsewhere
-        .iter()
-        .filter(|(_, station)| station.state == StationState::Running);
-    let (left, all) = (left.count(), stations.len());
-    let (station, _) = there.first()?;
-    (left * 2 <= all).then(|| {
-        format!("station {station} runs on {node}, and {left} of {all} stations would be left: nothing is decided until it is back")
-    })
 }
 
 /// What came of a command, if that is the newest one still.
@@ -100,7 +81,11 @@ pub fn ran(txn: &mut Txn<'_>, id: &HostCommandId, outcome: &HostOutcome) {
     else {
         return;
     };
-    command.outcome = Some(outcome.clone());
+    let mut outcome = outcome.clone();
+    if let HostOutcome::Failed(text) = &mut outcome {
+        words::cut(text, limits::SAID_BYTES_MAX);
+    }
+    command.outcome = Some(outcome);
     txn.update_node(&id.node, |node| node.restart = Some(restart))
         .expect("every state of a node may follow itself");
 }

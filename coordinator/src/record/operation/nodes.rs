@@ -18,6 +18,7 @@ use crate::event::NodeAct;
 use crate::lease;
 use crate::rules::place;
 use crate::verb;
+use crate::watching;
 
 pub fn act(txn: &mut Txn<'_>, node: &NodeName, act: &NodeAct, by: &str, env: &Env) -> Result_ {
     known_nodes(txn, &BTreeSet::from([node.clone()]))?;
@@ -187,7 +188,7 @@ pub(super) fn serving_elsewhere(
     let serving = |key: &&InstanceKey| {
         let serves = txn
             .instance(key)
-            .is_some_and(|one| one.state.is_serving() && one.desired == Desired::Running);
+            .is_some_and(|one| watching::serves(&one) && one.desired == Desired::Running);
         let stays = txn
             .node(&key.node)
             .is_some_and(|there| there.care.drains().is_none());
