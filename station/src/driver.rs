@@ -131,7 +131,10 @@ impl Driver {
         };
         drive.shared.set_leadership(drive.core.leadership());
         drive.shared.metrics.led();
-        drive.until_ended(inputs).await
+        let ended = drive.until_ended(inputs).await;
+        // Whoever leads next knows nothing of it, and could not heal it.
+        drive.shared.faults.heal_all();
+        ended
     }
 }
 

@@ -1,5 +1,5 @@
 //! What this station does wrong on purpose: ways to nodes that are cut or slow, a slow disk, a clock that is wrong. Nothing
-//! of it outlives the process, and only one that was started with `--chaos` does it.
+//! of it outlives the time for which this station leads, and only one that was started with `--chaos` does it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use mainstay_api::client::WorkedOn;
-use mainstay_api::types::{Accepted, MaintenanceRequest, Time, Until};
+use mainstay_api::types::{Accepted, HostRestart, MaintenanceRequest, Until};
 use mainstay_api::{Client, Exit, Problem};
 use mainstay_protocol::NodeName;
 use mainstay_protocol::code::{self, Reason};
@@ -66,7 +66,7 @@ pub async fn run(app: &mut App<'_>, arguments: NodeArguments) -> Outcome {
                 return Ok(Exit::Ok);
             }
             let node = node.as_str();
-            let before = client.node(node).await?.restart.map(|one| one.at);
+            let before = client.node(node).await?.restart;
             let accepted = client.restart_node(node, &reason.text, force).await?;
             return match no_wait {
                 true => told(app, &format!("node/{node}"), Ok(accepted)),
@@ -131,7 +131,7 @@ async fn restarted(
     app: &mut App<'_>,
     client: &Client,
     node: &str,
-    before: Option<Time>,
+    before: Option<HostRestart>,
     accepted: Accepted,
 ) -> Outcome {
     app.console.say(&accepted.text);
@@ -140,9 +140,8 @@ async fn restarted(
     let mut said = String::new();
     loop {
         let restart = client.node(node).await?.restart;
-        let is_old = accepted.changed
-            && before.is_some()
-            && restart.as_ref().map(|one| &one.at) == before.as_ref();
+        let at = |restart: &Option<HostRestart>| restart.as_ref().map(|one| one.at.clone());
+        let is_old = accepted.changed && before.is_some() && at(&restart) == at(&before);
         if is_old {
             // A station that does not know of the new one yet.
             tokio::time::sleep(LOOK).await;
