@@ -140,7 +140,7 @@ async fn restarted(
     let mut said = String::new();
     loop {
         let restart = client.node(node).await?.restart;
-        let at = |restart: &Option<HostRestart>| restart.as_ref().map(|one| one.at.clone());
+        let at = |restart: &Option<HostRestart>| restart.as_ref().map(|one| one.at);
         let is_old = accepted.changed && before.is_some() && at(&restart) == at(&before);
         if is_old {
             // A station that does not know of the new one yet.

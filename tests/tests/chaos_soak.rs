@@ -1,0 +1,203 @@
+//! Whatever is broken on purpose, several things at once and one after another: when all of it is healed, everything is as
+//! it is wanted, without anybody's help. No incarnation began twice, and of none is anything left that the graph does not
+//! know. `MAINSTAY_SEED` repeats a run's blows.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::Duration;
+
+use mainstay_tests::answers::pid_of;
+use mainstay_tests::until::until_within;
+use mainstay_tests::{Cluster, DevOptions, Random, outside, signal};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+const NODES: [&str; 3] = ["n1", "n2", "n3"];
+/// A node that was given up comes back; what fell while nobody led is judged after a change of the leader; what was killed
+/// often waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn rounds() -> usize {
+    match std::env::var_os("MAINSTAY_SOAK") {
+        Some(_) => 200,
+        None => 5,
+    }
+}
+
+fn seed() -> u64 {
+    match std::env::var("MAINSTAY_SEED") {
+        Ok(said) => said.parse().expect("MAINSTAY_SEED is a number"),
+        Err(_) => 20_261_128,
+    }
+}
+
+/// What is wanted, and what was ever begun.
+struct Wanted {
+    cluster: Cluster,
+    begun: PathBuf,
+    /// How each process calls itself.
+    mark: String,
+}
+
+impl Wanted {
+    /// One `web` on each node, `pool` on two of them, and what comes with the system.
+    fn new() -> Self {
+        let cluster = Cluster::with(&DevOptions {
+            nodes: NODES.len() as u16,
+            stations: 3,
+            ..DevOptions::default()
+        });
+        let begun = cluster.home().join("begun");
+        let mark = format!("chaos-soak-{}", std::process::id());
+        let script = format!(
+            "echo $MAINSTAY_INSTANCE $MAINSTAY_INCARNATION >> {}; exec -a {mark} sleep 100000",
+            begun.display()
+        );
+        let wanted = Self {
+            cluster,
+            begun,
+            mark,
+        };
+        wanted.apply("web", &script, &json!({"nodes": NODES}));
+        wanted.apply("pool", &script, &json!({"count": 2}));
+        wanted.cluster.sh("start greeter --count 2").ok();
+        wanted.is_fulfilled();
+        wanted
+    }
+
+    fn apply(&self, name: &str, script: &str, target: &Value) {
+        let file = self.cluster.home().join(format!("{name}.json"));
+        let spec = json!({
+            "kind": "Placement",
+            "name": name,
+            "type": "process",
+            "config": {"command": ["/bin/bash", "-c", script]},
+            "target": target,
+            // It is killed more often than what is left alone.
+            "policy": {"attempts": 100},
+        });
+        std::fs::write(&file, spec.to_string()).expect("the home is ours");
+        let line = format!("apply -f {} --yes", file.display());
+        self.cluster.sh(&line).ok();
+    }
+
+    /// All nodes are here, and exactly what is wanted runs, in the graph and outside.
+    fn is_fulfilled(&self) {
+        until_within(
+            PATIENCE,
+            "all is healed and everything runs",
+            || (self.rows("get nodes"), self.rows("get instances")),
+            |(nodes, instances)| {
+                let of = |name: &str| {
+                    let of_it = instances.iter().filter(|one| one["placement"] == name);
+                    of_it.count()
+                };
+                nodes.len() == NODES.len()
+                    && nodes.iter().all(|node| node["state"] == "Online")
+                    && instances.iter().all(|one| one["state"] == "Running")
+                    && (of("web"), of("pool"), of("greeter")) == (NODES.len(), 2, 2)
+            },
+        );
+        until_within(
+            PATIENCE,
+            "what runs is what the graph knows",
+            || (self.known(), self.alive()),
+            |(known, alive)| known == alive,
+        );
+        self.began_once_each();
+    }
+
+    fn known(&self) -> BTreeSet<u32> {
+        let placements = ["web", "pool"].into_iter();
+        let all = placements.flat_map(|name| self.rows(&format!("get instances {name}")));
+        let runs = all.filter(|one| one["state"] == "Running");
+        runs.map(|one| pid_of(&one)).collect()
+    }
+
+    /// None while nobody answers.
+    fn rows(&self, line: &str) -> Vec<Value> {
+        let run = self.cluster.sh(&format!("{line} -o json"));
+        match run.code {
+            Some(0) => run.json().as_array().cloned().unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn alive(&self) -> BTreeSet<u32> {
+        let all = outside::processes().into_iter();
+        let ours = all.filter(|process| process.arguments.starts_with(&self.mark));
+        ours.map(|process| process.pid).collect()
+    }
+
+    fn began_once_each(&self) {
+        let begun = std::fs::read_to_string(&self.begun).expect("something began");
+        let mut seen = BTreeSet::new();
+        for line in begun.lines() {
+            assert!(seen.insert(line), "{line} began twice:\n{begun}");
+        }
+    }
+}
+
+/// Something breaks, or somebody breaks it. What cannot be asked for while nobody leads does not break.
+fn strike(cluster: &Cluster, random: &mut Random) -> String {
+    let node = NODES[random.below(NODES.len() as u64) as usize];
+    let ms = random.below(1_000);
+    let station = || {
+        let status = cluster.sh("status -o json");
+        let leads = (status.code == Some(0)).then(|| status.json()["leader"].clone());
+        leads.and_then(|name| name.as_str().map(str::to_owned))
+    };
+    let line = match random.below(10) {
+        0 => format!("chaos partition node/{node}"),
+        1 => format!("chaos partition node/{node} --from-station"),
+        2 => format!("chaos delay node/{node} --by {}ms", 100 + ms),
+        3 => format!("chaos kill node/{node}"),
+        4 => format!("chaos kill web@{node}"),
+        5 => format!("chaos kill supervisor/{node}"),
+        6 => {
+            let agent = cluster.agent_pid(node);
+            signal(agent, Signal::STOP);
+            // tidy: waits because that is how long it stands still
+            sleep(Duration::from_millis(4 * ms));
+            signal(agent, Signal::CONT);
+            return format!("{node} stood still for {} ms", 4 * ms);
+        }
+        struck => {
+            let Some(station) = station() else {
+                return "nobody leads".to_owned();
+            };
+            match struck {
+                7 => format!("chaos slow-disk station/{station} --by {}ms", 10 + ms / 4),
+                8 => format!("chaos skew station/{station} --by 1h --back"),
+                _ => format!("chaos kill station/{station}"),
+            }
+        }
+    };
+    let run = cluster.sh(&line);
+    assert!(!run.stderr.contains("panicked"), "{line}: {}", run.stderr);
+    format!("{line}: {:?}", run.code)
+}
+
+// proves: S12, S23
+#[test]
+fn soak_whatever_is_broken_on_purpose_all_is_as_wanted_once_it_is_healed() {
+    let seed = seed();
+    println!("MAINSTAY_SEED={seed} repeats this run");
+    let mut random = Random::new(seed);
+    let wanted = Wanted::new();
+    for round in 1..=rounds() {
+        for _ in 0..=random.below(3) {
+            println!("round {round}: {}", strike(&wanted.cluster, &mut random));
+            // tidy: waits because the next blow is to fall at any time of what follows
+            sleep(Duration::from_millis(random.below(3_000)));
+        }
+        until_within(
+            PATIENCE,
+            "it can be healed",
+            || wanted.cluster.sh("chaos heal cluster").code,
+            |code| *code == Some(0),
+        );
+        wanted.is_fulfilled();
+    }
+}
