@@ -7,7 +7,7 @@
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::report::TypeDeclaration;
 use mainstay_protocol::request::Refusal;
-use mainstay_protocol::{InstanceKey, PlacementName, Timestamp, limits};
+use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Timestamp, limits};
 use mainstay_resource_graph::{
     Count, Instance, Key, Kind, Leased, NodeState, Settings, Singleton, Target, Txn, Vertex, View,
     ViewExt,
@@ -43,14 +43,14 @@ pub fn others(view: &dyn View, key: &InstanceKey) -> Vec<InstanceKey> {
     others
 }
 
-/// The instances of all singletons.
-pub fn all(view: &dyn View) -> Vec<InstanceKey> {
-    let of_singleton = |key: &Key| match key {
-        Key::Placement(name) if of(view, name).is_some() => view.instances_of(name),
-        _ => Vec::new(),
-    };
-    let placements = view.keys(Kind::Placement);
-    placements.iter().flat_map(of_singleton).collect()
+/// The instances of all singletons that this node may have, or may have had: which node is theirs, the cluster chooses.
+pub fn all(view: &dyn View, node: &NodeName) -> Vec<InstanceKey> {
+    let mut names = view.placements_for(node);
+    names.retain(|name| of(view, name).is_some());
+    names
+        .iter()
+        .flat_map(|name| view.instances_of(name))
+        .collect()
 }
 
 /// What may still run of this singleton elsewhere: what ends last, or has no end that is known.

@@ -12,6 +12,7 @@ use crate::net::Net;
 use crate::txn::Txn;
 use crate::vertex::{Cause, Edge, Record, Relation, Vertex};
 use crate::view::View;
+use crate::wish::Target;
 
 /// Everything that is known and wanted. Changed by [`Graph::apply`] alone.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +24,8 @@ pub struct Graph {
     by_commanded: BTreeSet<(NodeName, CommandId)>,
     /// Each of a vertex: one that has passed, and is left where it is, hides none of the later ones.
     deadlines: BTreeSet<(Timestamp, Key)>,
+    /// Of each placement the nodes that its target names; none where that may be any.
+    by_target: BTreeSet<(Option<NodeName>, PlacementName)>,
     loads: Loads,
 }
 
@@ -180,6 +183,7 @@ impl Graph {
         for at in record.vertex.deadlines() {
             self.deadlines.insert((at, record.key.clone()));
         }
+        self.by_target.extend(targets(record));
         self.loads.enter(record);
     }
 
@@ -193,6 +197,9 @@ impl Graph {
         }
         for at in record.vertex.deadlines() {
             self.deadlines.remove(&(at, record.key.clone()));
+        }
+        for target in targets(record) {
+            self.by_target.remove(&target);
         }
         self.loads.leave(record);
     }
@@ -234,6 +241,13 @@ impl View for Graph {
         of_placement(&self.by_placement, placement).collect()
     }
 
+    fn placements_for(&self, node: &NodeName) -> Vec<PlacementName> {
+        let named = of_target(&self.by_target, Some(node.clone()));
+        let mut names: Vec<PlacementName> = of_target(&self.by_target, None).chain(named).collect();
+        names.sort_unstable();
+        names
+    }
+
     fn commands_for(&self, node: &NodeName) -> Vec<Key> {
         for_node(&self.by_commanded, node).collect()
     }
@@ -262,6 +276,32 @@ impl View for Graph {
         let line = self.in_line(node, what).take(most);
         line.map(|(_, key)| key).collect()
     }
+}
+
+/// The index entries of a placement.
+fn targets(record: &Record) -> Vec<(Option<NodeName>, PlacementName)> {
+    let (Key::Placement(name), Vertex::Placement(placement)) = (&record.key, &record.vertex) else {
+        return Vec::new();
+    };
+    match &placement.wish.target {
+        Target::Nodes(nodes) => {
+            let named = nodes.iter().map(|node| (Some(node.clone()), name.clone()));
+            named.collect()
+        }
+        Target::All(_) | Target::Count(_) => vec![(None, name.clone())],
+    }
+}
+
+fn of_target(
+    index: &BTreeSet<(Option<NodeName>, PlacementName)>,
+    target: Option<NodeName>,
+) -> impl Iterator<Item = PlacementName> + '_ {
+    let first = PlacementName::new(FIRST_NAME).expect("the first name is a name");
+    let from = (target.clone(), first);
+    index
+        .range(from..)
+        .take_while(move |(named, _)| *named == target)
+        .map(|(_, name)| name.clone())
 }
 
 /// The index entry of a command.

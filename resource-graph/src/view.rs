@@ -29,6 +29,20 @@ pub trait View {
     fn instances_of(&self, placement: &PlacementName) -> Vec<InstanceKey>;
     fn commands_for(&self, node: &NodeName) -> Vec<Key>;
 
+    /// Placements that name this node, or leave it open which nodes are theirs.
+    fn placements_for(&self, node: &NodeName) -> Vec<PlacementName> {
+        let mut keys = self.keys(Kind::Placement);
+        keys.retain(|key| {
+            self.record(key)
+                .is_some_and(|record| aims_at(&record, node))
+        });
+        let name = |key| match key {
+            Key::Placement(name) => Some(name),
+            _ => None,
+        };
+        keys.into_iter().filter_map(name).collect()
+    }
+
     /// Placements of which some found no node.
     fn short_placements(&self) -> Vec<PlacementName> {
         let keys = self.keys(Kind::Placement).into_iter();
@@ -282,5 +296,13 @@ fn instance_key(key: Key) -> Option<InstanceKey> {
     match key {
         Key::Instance(key) => Some(key),
         _ => None,
+    }
+}
+
+/// A placement that names this node, or leaves it open.
+pub(crate) fn aims_at(record: &Record, node: &NodeName) -> bool {
+    match &record.vertex {
+        Vertex::Placement(placement) => placement.wish.target.may_include(node),
+        _ => false,
     }
 }

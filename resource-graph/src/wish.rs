@@ -134,6 +134,14 @@ impl Target {
         }
     }
 
+    /// Whether this node may be meant, whatever its labels.
+    pub fn may_include(&self, node: &NodeName) -> bool {
+        match self {
+            Self::Nodes(nodes) => nodes.contains(node),
+            Self::All(_) | Self::Count(_) => true,
+        }
+    }
+
     /// Whether a node with these labels is meant, or may be.
     pub fn includes(&self, node: &NodeName, labels: &BTreeMap<String, String>) -> bool {
         match self {

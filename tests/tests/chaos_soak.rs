@@ -44,7 +44,7 @@ impl Wanted {
     /// One `web` on each node, `pool` on two of them, and what comes with the system.
     fn new() -> Self {
         let cluster = Cluster::with(&DevOptions {
-            nodes: NODES.len() as u16,
+            nodes: NODES.len(),
             stations: 3,
             ..DevOptions::default()
         });

@@ -65,14 +65,15 @@ impl Office {
         }
     }
 
-    /// What was left over, and what is due.
+    /// As much as one step judges of what was left over and what is due: with a whole graph of it, what is handed back and
+    /// forth at each step would cost more than the judging.
     pub(super) fn take_dirty(&mut self, graph: &Graph, log_now: Timestamp) -> BTreeSet<Key> {
-        let mut dirty = std::mem::take(&mut self.dirty);
         let next = graph.next_deadline_after(self.judged_until);
         if next.is_some_and(|at| at <= log_now) {
-            dirty.extend(graph.due(log_now));
+            self.dirty.extend(graph.due(log_now));
         }
-        dirty
+        let first = std::iter::from_fn(|| self.dirty.pop_first());
+        first.take(limits::STEP_SUBJECTS_MAX).collect()
     }
 
     pub(super) fn log_now(&self, now: Monotonic) -> Timestamp {

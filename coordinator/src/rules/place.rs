@@ -30,11 +30,8 @@ impl Rule for Place {
     /// A node concerns every placement that names it or labels; a vertex that is gone, whoever waits for it to be gone.
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<PlacementName> {
         match changed {
-            Key::Node(node) => placements(view, |_, placement| match &placement.wish.target {
-                Target::All(_) | Target::Count(_) => true,
-                // It may take instances again.
-                Target::Nodes(nodes) => nodes.contains(node),
-            }),
+            // It may take instances again.
+            Key::Node(node) => view.placements_for(node),
             Key::Instance(key) => {
                 let mut concerned = short_for(view, key);
                 if view.record(changed).is_none() || is_moving(view, key) {

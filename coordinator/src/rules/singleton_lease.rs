@@ -28,7 +28,7 @@ impl Rule for SingletonLease {
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
         match changed {
             Key::Instance(key) => lease::others(view, key),
-            Key::Node(_) => lease::all(view),
+            Key::Node(node) => lease::all(view, node),
             _ => Vec::new(),
         }
     }

@@ -10,7 +10,7 @@ use crate::graph::oldest_first;
 use crate::key::{Key, Kind};
 use crate::load::{Load, NodeLoad, Waits};
 use crate::vertex::{Edge, Record, Relation};
-use crate::view::View;
+use crate::view::{View, aims_at};
 
 impl Txn<'_> {
     /// Notes from now on what is read, up to `limits::DECISION_READS_MAX` vertices.
@@ -130,6 +130,21 @@ impl View for Txn<'_> {
             self.base.instances_on(node),
             self.overlay.instances_on(node),
         )
+    }
+
+    fn placements_for(&self, node: &NodeName) -> Vec<PlacementName> {
+        let written = self.overlay.records_of(Kind::Placement);
+        let written = written.filter_map(|(key, _)| match key {
+            Key::Placement(name) => {
+                let record = self.overlay.record(key).and_then(Option::as_ref);
+                Some((
+                    name.clone(),
+                    record.is_some_and(|record| aims_at(record, node)),
+                ))
+            }
+            _ => None,
+        });
+        merged(self.base.placements_for(node), written)
     }
 
     fn instances_of(&self, placement: &PlacementName) -> Vec<InstanceKey> {

@@ -210,6 +210,7 @@ pub fn dump(view: &impl View) -> Vec<String> {
                 Key::Node(node) => {
                     lines.push(format!("  instances {:?}", view.instances_on(node)));
                     lines.push(format!("  commands {:?}", view.commands_for(node)));
+                    lines.push(format!("  may have {:?}", view.placements_for(node)));
                     lines.push(format!("  load {:?}", view.load_on(node)));
                     lines.push(format!("  last start {:?}", view.last_start_on(node)));
                     for port in FIRST_PORT..FIRST_PORT + 3 {
