@@ -382,6 +382,18 @@ pub fn finish_stop(txn: &mut Txn<'_>, key: &InstanceKey, why: StopWhy, env: &Env
     }
 }
 
+/// What is wrong with it as it says, or in our words where it says nothing, and where its words are not known yet.
+pub(super) fn unwell(health: Health, detail: &str) -> Option<Reason> {
+    let (code, ours) = match health {
+        Health::Ok | Health::Unknown => return None,
+        Health::Degraded => (code::DEGRADED, "its Check says that it is degraded"),
+        Health::Failed => (code::CHECK_FAILED, "its Check says that it failed"),
+        Health::Unresponsive => (code::UNRESPONSIVE, "it does not answer its Checks"),
+    };
+    let text = if detail.is_empty() { ours } else { detail };
+    Some(Reason::new(code, text))
+}
+
 fn health_changed(
     txn: &mut Txn<'_>,
     key: &InstanceKey,
@@ -404,13 +416,8 @@ fn health_changed(
                 instance.healthy_since = instance.healthy_since.or(Some(env.now));
             }
             Health::Degraded | Health::Failed => {
-                let code = if health == Health::Degraded {
-                    code::DEGRADED
-                } else {
-                    code::CHECK_FAILED
-                };
                 instance.state = InstanceState::Degraded;
-                instance.reason = Some(Reason::new(code, detail));
+                instance.reason = unwell(health, detail);
                 verb::end_health(instance, env);
             }
             Health::Unknown | Health::Unresponsive => verb::end_health(instance, env),

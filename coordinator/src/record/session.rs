@@ -17,7 +17,7 @@ use mainstay_resource_graph::{
     Sightings, Stray, Supervisor, SupervisorState, Txn, Vertex, View, ViewExt,
 };
 
-use super::{Outcome, epoch, outbox, word};
+use super::{Outcome, epoch, outbox, report, word};
 use crate::env::Env;
 use crate::event::GoneWhy;
 use crate::lease;
@@ -307,26 +307,17 @@ fn restore(
 /// Running as its node's last Check says; that health is not reported again until it changes.
 pub(super) fn running_again(instance: &mut Instance, health: Health, env: &Env) {
     instance.health = health;
-    instance.reason = None;
-    let detail = instance.health_detail.clone();
+    instance.reason = report::unwell(health, &instance.health_detail);
     match health {
         Health::Ok => {
             instance.state = InstanceState::Running;
             instance.healthy_since = Some(env.now);
         }
         Health::Unknown => instance.state = InstanceState::Running,
-        Health::Degraded => {
-            instance.state = InstanceState::Degraded;
-            instance.reason = Some(Reason::new(code::DEGRADED, detail));
-        }
-        Health::Failed => {
-            instance.state = InstanceState::Degraded;
-            instance.reason = Some(Reason::new(code::CHECK_FAILED, detail));
-        }
+        Health::Degraded | Health::Failed => instance.state = InstanceState::Degraded,
         Health::Unresponsive => {
             let limit = env.settings.check_misses_max;
             instance.state = InstanceState::Unresponsive { missed: 1, limit };
-            instance.reason = Some(Reason::new(code::UNRESPONSIVE, detail));
         }
     }
 }
