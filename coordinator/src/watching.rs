@@ -77,7 +77,8 @@ pub fn wanted(
     }
     let order = |guard: &NodeName| {
         let drawn = hash::stable(&format!("{key} from {guard}"));
-        (!is_online(view, guard), drawn)
+        // Who watches it goes on: each exchange would be another one's.
+        (!is_online(view, guard), !now.contains(guard), drawn)
     };
     let mut guards: Vec<NodeName> = guarding::guards_of(view, &key.node).into_iter().collect();
     guards.retain(|guard| now.contains(guard) || has_room(view, guard));

@@ -484,6 +484,8 @@ impl Vertex {
             Self::Node(node) => {
                 let maintenance = node.care.maintenance.as_ref();
                 let restarted = node.restart.as_ref().and_then(|on| on.ended.as_ref());
+                // One that came back by itself keeps what was said of it.
+                let restarted = restarted.filter(|_| node.state != NodeState::Online);
                 let times = [
                     node.lost_at,
                     maintenance.and_then(|on| on.until),

@@ -126,6 +126,7 @@ impl Driver {
             last_batch: 0,
             committed_at: Monotonic(0),
         };
+        drive.shared.faults.heal_all();
         let Ok(()) = drive.log_event(LogEvent::Leading(self.term)) else {
             return Ended::CorePanicked;
         };

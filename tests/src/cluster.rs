@@ -168,7 +168,14 @@ impl Cluster {
 
     /// The agent process of a node.
     pub fn agent_pid(&self, node: &str) -> u32 {
-        let pids: Vec<u32> = outside::processes()
+        let pids = self.agent_pids(node);
+        assert_eq!(pids.len(), 1, "one agent of {node}: {pids:?}");
+        pids[0]
+    }
+
+    /// None while it is started again.
+    pub fn agent_pids(&self, node: &str) -> Vec<u32> {
+        outside::processes()
             .into_iter()
             .filter(|process| process.parent == self.parent.id())
             .filter(|process| {
@@ -177,9 +184,7 @@ impl Cluster {
                     && words.windows(2).any(|pair| pair == ["--node", node])
             })
             .map(|process| process.pid)
-            .collect();
-        assert_eq!(pids.len(), 1, "one agent of {node}: {pids:?}");
-        pids[0]
+            .collect()
     }
 
     /// Of the first station.

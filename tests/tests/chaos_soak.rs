@@ -139,8 +139,9 @@ impl Wanted {
     }
 }
 
-/// Something breaks, or somebody breaks it. What cannot be asked for while nobody leads does not break.
-fn strike(cluster: &Cluster, random: &mut Random) -> String {
+/// Something breaks, or somebody breaks it: says what, and whether it was felt. What is down already, or cannot be asked for
+/// while nobody leads, does not break.
+fn strike(cluster: &Cluster, random: &mut Random) -> (String, bool) {
     let node = NODES[random.below(NODES.len() as u64) as usize];
     let ms = random.below(1_000);
     let station = || {
@@ -156,16 +157,21 @@ fn strike(cluster: &Cluster, random: &mut Random) -> String {
         4 => format!("chaos kill web@{node}"),
         5 => format!("chaos kill supervisor/{node}"),
         6 => {
-            let agent = cluster.agent_pid(node);
-            signal(agent, Signal::STOP);
+            let agents = cluster.agent_pids(node);
+            for agent in &agents {
+                signal(*agent, Signal::STOP);
+            }
             // tidy: waits because that is how long it stands still
             sleep(Duration::from_millis(4 * ms));
-            signal(agent, Signal::CONT);
-            return format!("{node} stood still for {} ms", 4 * ms);
+            for agent in &agents {
+                signal(*agent, Signal::CONT);
+            }
+            let text = format!("{node} stood still for {} ms", 4 * ms);
+            return (text, !agents.is_empty());
         }
         struck => {
             let Some(station) = station() else {
-                return "nobody leads".to_owned();
+                return ("nobody leads".to_owned(), false);
             };
             match struck {
                 7 => format!("chaos slow-disk station/{station} --by {}ms", 10 + ms / 4),
@@ -176,7 +182,8 @@ fn strike(cluster: &Cluster, random: &mut Random) -> String {
     };
     let run = cluster.sh(&line);
     assert!(!run.stderr.contains("panicked"), "{line}: {}", run.stderr);
-    format!("{line}: {:?}", run.code)
+    assert_ne!(run.code, Some(2), "{line}: {}", run.stderr);
+    (format!("{line}: {:?}", run.code), run.code == Some(0))
 }
 
 // proves: S12, S23
@@ -186,9 +193,12 @@ fn soak_whatever_is_broken_on_purpose_all_is_as_wanted_once_it_is_healed() {
     println!("MAINSTAY_SEED={seed} repeats this run");
     let mut random = Random::new(seed);
     let wanted = Wanted::new();
+    let mut felt = 0;
     for round in 1..=rounds() {
         for _ in 0..=random.below(3) {
-            println!("round {round}: {}", strike(&wanted.cluster, &mut random));
+            let (text, is_felt) = strike(&wanted.cluster, &mut random);
+            println!("round {round}: {text}");
+            felt += usize::from(is_felt);
             // tidy: waits because the next blow is to fall at any time of what follows
             sleep(Duration::from_millis(random.below(3_000)));
         }
@@ -200,4 +210,5 @@ fn soak_whatever_is_broken_on_purpose_all_is_as_wanted_once_it_is_healed() {
         );
         wanted.is_fulfilled();
     }
+    assert!(felt >= rounds(), "only {felt} blows were felt");
 }

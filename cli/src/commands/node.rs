@@ -141,9 +141,9 @@ async fn restarted(
     loop {
         let restart = client.node(node).await?.restart;
         let at = |restart: &Option<HostRestart>| restart.as_ref().map(|one| one.at);
-        let is_old = accepted.changed && before.is_some() && at(&restart) == at(&before);
-        if is_old {
-            // A station that does not know of the new one yet.
+        let is_over = until.is_some_and(|until| Instant::now() >= until);
+        // A station that does not know of the new one yet.
+        if accepted.changed && at(&restart) == at(&before) && !is_over {
             tokio::time::sleep(LOOK).await;
             continue;
         }
@@ -152,7 +152,7 @@ async fn restarted(
             return Err(Problem::new(code::NOT_FOUND, what, why));
         };
         match restart.state.as_str() {
-            "UnderWay" if until.is_some_and(|until| Instant::now() >= until) => {
+            "UnderWay" if is_over => {
                 let why = format!("it is not over in time, and goes on: {}", restart.text);
                 return Err(Problem::new(code::TIMEOUT, what, why)
                     .to_do(format!("mainstay describe node/{node}")));

@@ -87,7 +87,14 @@ pub(super) fn take_batch(
 ) -> Vec<(Event, Option<Ticket>)> {
     let mut batch = Vec::new();
     let mut weight = 0;
+    let mut gone = BTreeSet::new();
     while let Some((event, _)) = inbox.front() {
+        match event {
+            Event::AgentGone { node, .. } => _ = gone.insert(node.clone()),
+            // What follows from its absence is to be seen by those who are told of each entry.
+            Event::NodeUp { up, .. } if gone.contains(&up.node) => break,
+            _ => {}
+        }
         weight += match event {
             Event::Reports { reports, .. } => reports.reports.len().max(1),
             Event::Found(_)

@@ -29,14 +29,9 @@ impl Rule for Fence {
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<NodeName> {
         match changed {
             Key::Instance(key) if is_lost(view, key) => vec![key.node.clone()],
-            Key::Cluster | Key::Station(_) => {
-                let mut lost = view.node_names();
-                lost.retain(|name| {
-                    view.node(name)
-                        .is_some_and(|node| node.state == NodeState::Lost)
-                });
-                lost
-            }
+            Key::Cluster | Key::Station(_) => away(view),
+            // Whether it is back decides whether another may go.
+            Key::Node(name) if has_station(view, name) => away(view),
             _ => Vec::new(),
         }
     }
@@ -77,6 +72,21 @@ impl Rule for Fence {
             format!("it is to be switched off: {why}"),
         )
     }
+}
+
+fn away(view: &dyn View) -> Vec<NodeName> {
+    let mut names = view.node_names();
+    names.retain(|name| {
+        view.node(name)
+            .is_some_and(|node| node.state != NodeState::Online)
+    });
+    names
+}
+
+fn has_station(view: &dyn View, node: &NodeName) -> bool {
+    let stations = view.stations();
+    let mut nodes = stations.iter().map(|(_, station)| station.node.as_ref());
+    nodes.any(|there| there == Some(node))
 }
 
 /// Said once: it is looked at again when anything changes.

@@ -198,6 +198,10 @@ fn by_peer(
         let why = format!("{why}; host.fence is not set");
         return nobody_left(txn, subject, &why, env);
     }
+    if let Some(against) = against(txn, subject) {
+        let why = format!("{why}; {against}");
+        return nobody_left(txn, subject, &why, env);
+    }
     let since = under_way(txn, subject).map_or(env.now, |(_, restart)| restart.said.at);
     let Some(peer) = next_peer(txn, subject, since, &tried) else {
         return nobody_left(txn, subject, why, env);
@@ -207,6 +211,17 @@ fn by_peer(
     tried.push(peer);
     let within = Duration::from_millis(env.settings.host_within_ms) + env.settings.answer_margin();
     Next::step(Step::ByPeer { tried }, within, text)
+}
+
+/// What nobody asked for is not done where people work, nor where it would leave no majority; that may have changed since it
+/// began.
+fn against(txn: &Txn<'_>, subject: &NodeName) -> Option<String> {
+    let (node, restart) = under_way(txn, subject)?;
+    if !restart.fence {
+        return None;
+    }
+    let maintains = verb::maintains(subject, &node).map(|reason| reason.text);
+    maintains.or_else(|| verb::leaves_no_majority(txn, subject))
 }
 
 /// First one that guards it, and so is near it; then whoever is here, others at each try.

@@ -29,7 +29,11 @@ impl Rule for WatchSpread {
             Key::Supervisor(node) if watching::has_room(view, node) => {
                 let guarded = guarding::guarded(view, node).nodes.into_keys();
                 let there = guarded.flat_map(|node| view.instances_on(&node));
-                view.instances_on(node).into_iter().chain(there).collect()
+                let is_short = |key: &InstanceKey| {
+                    watching::watchers_of(view, key).len() < watching::so_many(view, key)
+                };
+                let short = there.filter(is_short);
+                view.instances_on(node).into_iter().chain(short).collect()
             }
             Key::Supervisor(node) => view.instances_on(node),
             Key::Node(guard) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Timestamp};
 use mainstay_resource_graph::{
-    HostEnded, HostRestart, InstanceState, Key, Leased, Node, NodeState, Said, Station,
+    HostEnded, HostEnding, HostRestart, InstanceState, Key, Leased, Node, NodeState, Said, Station,
     StationState, Txn, View, ViewExt,
 };
 
@@ -157,13 +157,23 @@ pub fn leaves_no_majority(txn: &Txn<'_>, node: &NodeName) -> Option<String> {
     let (there, elsewhere): (Vec<_>, Vec<_>) = stations
         .iter()
         .partition(|(_, station)| station.node.as_ref() == Some(node));
-    let left = elsewhere
-        .iter()
-        .filter(|(_, station)| station.state == StationState::Running);
+    let left = elsewhere.iter().filter(|(_, station)| {
+        let goes = |on: &NodeName| txn.node(on).as_ref().is_some_and(is_going);
+        station.state == StationState::Running && !station.node.as_ref().is_some_and(goes)
+    });
     let (left, all) = (left.count(), stations.len());
     let is_running = |(_, station): &&(_, Station)| station.state == StationState::Running;
     let (station, _) = there.into_iter().find(is_running)?;
     (left * 2 <= all).then(|| {
         format!("station {station} runs on {node}, and {left} of {all} stations would be left: nothing is decided until it is back")
+    })
+}
+
+/// It is about to be off, or was switched off: that its station was heard a moment ago says nothing.
+fn is_going(node: &Node) -> bool {
+    node.restart.as_ref().is_some_and(|restart| {
+        let ended = restart.ended.as_ref().map(|ended| ended.how);
+        let is_off = ended == Some(HostEnding::Off) && node.state != NodeState::Online;
+        restart.is_under_way() || is_off
     })
 }

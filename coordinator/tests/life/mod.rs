@@ -249,6 +249,8 @@ told! {
     what_is_to_be_gone_for_certain_starts_elsewhere_when_its_machine_was_off = "fence";
     // proves: S23
     nothing_is_switched_off_that_is_here_is_worked_on_or_holds_the_majority = "fence_limits";
+    // proves: S23
+    of_two_machines_with_stations_only_one_is_switched_off_at_a_time = "fence_majority";
     the_only_one_ends_before_the_next_begins = "singleton_ends_first";
     // proves: S25
     a_node_is_removed_when_it_is_away_and_nothing_is_wanted_on_it_alone = "remove_node";

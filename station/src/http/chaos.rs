@@ -113,6 +113,11 @@ fn breaks(api: &Api, what: &str, request: &ChaosRequest, struck: &Struck) -> Rep
             return Err(impossible(what, why));
         }
     };
+    if !api.shared.leads() {
+        // Whoever leads now could not heal it.
+        faults.heal_all();
+        return Err(Problem::new(code::ANOTHER_LEADS, what, "another station leads by now").into());
+    }
     json(&Done {
         reference: reference.clone(),
         text,
