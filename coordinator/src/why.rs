@@ -176,10 +176,11 @@ fn strays(record: &Record, node: &Node) -> Vec<Cause> {
     left_alone.collect()
 }
 
-/// That its machine is being restarted, or what came of that if it is not back.
+/// That its machine is being restarted, or what came of that if it is not back; of what was before its state now, nothing.
 fn restarted(record: &Record, node: &Node) -> Option<Cause> {
     let restart = node.restart.as_ref()?;
     let (reason, since) = match &restart.ended {
+        Some(ended) if ended.at < record.since => return None,
         None => {
             let text = format!("it is being restarted, {}", restart.said);
             let reason = Reason::new(code::PROCEDURE_STEP, text);
@@ -194,7 +195,7 @@ fn restarted(record: &Record, node: &Node) -> Option<Cause> {
     Some(Cause {
         reason: Some(reason),
         since,
-        ..plain(record, "restart")
+        ..plain(record, "not restarted")
     })
 }
 

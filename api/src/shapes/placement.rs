@@ -110,7 +110,7 @@ pub static PLACEMENT: Shape = Shape {
                 max: limits::PLACEMENT_COUNT_MAX as u64,
             },
             "0",
-            "So many must serve whatever anybody wants done: what would leave fewer is refused, or waits. Less than are wanted.",
+            "So many must serve: a drain, a move, an update, a restart of the machine that would leave fewer is refused, or waits (`stop` and `restart` of instances ask nobody). Less than are wanted.",
         ),
         Field::new(
             "needs",

@@ -251,10 +251,14 @@ pub fn you_can(view: &dyn View, key: &Key) -> Vec<String> {
             ]
         }
         Some(Vertex::Node(node)) if node.state == NodeState::Lost => {
+            let end = match waits_to_be_off(view, key) {
+                true => "confirm-dead",
+                false => "remove",
+            };
             vec![
                 format!("mainstay events --since 1h"),
                 format!("mainstay wait {key} --for state=Online"),
-                format!("mainstay node remove {key}"),
+                format!("mainstay node {end} {key}"),
             ]
         }
         Some(Vertex::Parked(_)) => match key {
@@ -384,6 +388,18 @@ fn for_instance(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<Str
             for_one_that_is_up(key, facts)
         }
     }
+}
+
+/// One that is to be gone for certain may still run there: nothing starts elsewhere before somebody says that it is off.
+fn waits_to_be_off(view: &dyn View, node: &Key) -> bool {
+    let Key::Node(node) = node else {
+        return false;
+    };
+    let mut instances = view.instances_on(node).into_iter();
+    instances.any(|key| {
+        let lease = view.instance(&key).and_then(|one| one.lease);
+        lease.is_some_and(|lease| lease.fenced)
+    })
 }
 
 fn for_one_that_is_up(key: &InstanceKey, facts: &Instance) -> Vec<String> {
