@@ -75,7 +75,7 @@ impl Wanted {
             "config": {"command": ["/bin/bash", "-c", script]},
             "target": target,
             // It is killed more often than what is left alone.
-            "policy": {"attempts": 100},
+            "policy": {"attempts": 32, "window": "1m", "backoff": {"max": "1s"}},
         });
         std::fs::write(&file, spec.to_string()).expect("the home is ours");
         let line = format!("apply -f {} --yes", file.display());
