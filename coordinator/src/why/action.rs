@@ -251,14 +251,13 @@ pub fn you_can(view: &dyn View, key: &Key) -> Vec<String> {
             ]
         }
         Some(Vertex::Node(node)) if node.state == NodeState::Lost => {
-            let end = match waits_to_be_off(view, key) {
-                true => "confirm-dead",
-                false => "remove",
-            };
             vec![
                 format!("mainstay events --since 1h"),
                 format!("mainstay wait {key} --for state=Online"),
-                format!("mainstay node {end} {key}"),
+                match waits_to_be_off(view, key) {
+                    true => format!("mainstay node confirm-dead {key}"),
+                    false => format!("mainstay node remove {key}"),
+                },
             ]
         }
         Some(Vertex::Parked(_)) => match key {
