@@ -98,6 +98,8 @@ fn with_ledger(stations: u16) -> (Cluster, Witness) {
         "type": "process",
         "config": {"command": ["/bin/bash", "-c", script]},
         "singleton": {"lease": "3s"},
+        // It is ended more often than what is left alone, and is not to rest in the middle of that.
+        "policy": {"attempts": 32, "window": "1m", "backoff": {"max": "1s"}},
     });
     std::fs::write(&file, spec.to_string()).expect("the home is ours");
     cluster
@@ -259,5 +261,10 @@ fn the_only_one_never_runs_twice_in_a_soak_of_faults() {
         |(node, now)| node.is_some() && *now == 1,
     );
     witness.saw_one_at_a_time();
-    assert!(witness.begun() > 1, "nothing of it was felt");
+    let begun = witness.begun();
+    println!("{schedules} schedules, {begun} starts");
+    assert!(
+        begun > schedules / 4,
+        "little of it was felt: {begun} starts"
+    );
 }
