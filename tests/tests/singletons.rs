@@ -264,7 +264,7 @@ fn the_only_one_never_runs_twice_in_a_soak_of_faults() {
     let begun = witness.begun();
     println!("{schedules} schedules, {begun} starts");
     assert!(
-        begun > schedules / 4,
+        begun > schedules / 20,
         "little of it was felt: {begun} starts"
     );
 }
