@@ -45,7 +45,7 @@ pub fn others(view: &dyn View, key: &InstanceKey) -> Vec<InstanceKey> {
 
 /// The instances of all singletons: the cluster chooses their nodes, so any may have been on this one. Placements that name
 /// other nodes, of which there may be very many, are not looked at.
-pub fn all(view: &dyn View, node: &NodeName) -> Vec<InstanceKey> {
+pub fn singletons_for(view: &dyn View, node: &NodeName) -> Vec<InstanceKey> {
     let mut names = view.placements_for(node);
     names.retain(|name| of(view, name).is_some());
     names

@@ -25,8 +25,8 @@ use configs::wanted_config;
 
 pub use configs::{ask_in_place, confirm_config, forget_configs, some_ran_with, want_config};
 pub use nodes::{
-    end_leases, end_maintenance, end_placement_maintenance, give_up, given_up_at, host_is_left,
-    is_off, leaves_no_majority, may_run_alone, restart_host,
+    end_leases, end_maintenance, end_placement_maintenance, give_up, given_up_at, is_off,
+    leaves_no_majority, may_run_alone,
 };
 
 /// Changes an instance that is known to exist and to be in a state from which the change is legal.

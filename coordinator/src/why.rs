@@ -179,23 +179,23 @@ fn strays(record: &Record, node: &Node) -> Vec<Cause> {
 /// That its machine is being restarted, or what came of that if it is not back; of what was before its state now, nothing.
 fn restarted(record: &Record, node: &Node) -> Option<Cause> {
     let restart = node.restart.as_ref()?;
-    let (reason, since) = match &restart.ended {
+    let (state, reason, since) = match &restart.ended {
         Some(ended) if ended.at < record.since => return None,
         None => {
             let text = format!("it is being restarted, {}", restart.said);
             let reason = Reason::new(code::PROCEDURE_STEP, text);
-            (reason, restart.said.at)
+            ("being restarted", reason, restart.said.at)
         }
         Some(ended) => {
             let text = format!("{} ({})", ended.text, restart.said);
             let reason = Reason::new(restart_host::code_of(ended.how)?, text);
-            (reason, ended.at)
+            ("not restarted", reason, ended.at)
         }
     };
     Some(Cause {
         reason: Some(reason),
         since,
-        ..plain(record, "not restarted")
+        ..plain(record, state)
     })
 }
 

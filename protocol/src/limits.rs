@@ -215,8 +215,8 @@ pub const PEER_CALLS_MAX: usize = 256;
 pub const CALLS_MAX: usize = 1024;
 pub const CALLS_PER_NODE_MAX: usize = 256;
 /// Instances of other nodes that one agent Checks: with names of full length they fit a control frame, and all may be of one
-/// node (`CALLS_PER_NODE_MAX`).
-pub const WATCHED_ELSEWHERE_MAX: usize = 256;
+/// node.
+pub const WATCHED_ELSEWHERE_MAX: usize = CALLS_PER_NODE_MAX;
 /// Checks of other nodes' agents that are answered at a time, beside the calls of instances.
 pub const WATCHER_CHECKS_MAX: usize = 2 * WATCHED_ELSEWHERE_MAX;
 /// Other agents to which one has a connection for calls.

@@ -126,16 +126,12 @@ impl Driver {
             last_batch: 0,
             committed_at: Monotonic(0),
         };
-        drive.shared.faults.heal_all();
         let Ok(()) = drive.log_event(LogEvent::Leading(self.term)) else {
             return Ended::CorePanicked;
         };
         drive.shared.set_leadership(drive.core.leadership());
         drive.shared.metrics.led();
-        let ended = drive.until_ended(inputs).await;
-        // Whoever leads next knows nothing of it, and could not heal it.
-        drive.shared.faults.heal_all();
-        ended
+        drive.until_ended(inputs).await
     }
 }
 

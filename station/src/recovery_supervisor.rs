@@ -95,6 +95,8 @@ impl RecoverySupervisor {
                 tracing::info!(%term, "this station leads; its coordinator starts");
                 let ended = drive(driver, &inputs).await;
                 shared.set_leadership(None);
+                // Whoever leads next knows nothing of what is broken here, and could not heal it.
+                shared.faults.heal_all();
                 shared.sessions.close_all("this station no longer leads");
                 match ended {
                     Some(Ended::CorePanicked) => return Over::CorePanicked,

@@ -20,6 +20,7 @@ pub mod outside;
 pub mod random;
 pub mod register;
 pub mod shared;
+pub mod soak;
 pub mod until;
 pub mod users_crate;
 

@@ -8,6 +8,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use mainstay_tests::answers::pid_of;
+use mainstay_tests::soak::{self, SEED, seed};
 use mainstay_tests::until::until_within;
 use mainstay_tests::{Cluster, DevOptions, Random, outside, signal};
 use rustix::process::Signal;
@@ -17,20 +18,6 @@ const NODES: [&str; 3] = ["n1", "n2", "n3"];
 /// A node that was given up comes back; what fell while nobody led is judged after a change of the leader; what was killed
 /// often waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(120);
-
-fn rounds() -> usize {
-    match std::env::var_os("MAINSTAY_SOAK") {
-        Some(_) => 200,
-        None => 5,
-    }
-}
-
-fn seed() -> u64 {
-    match std::env::var("MAINSTAY_SEED") {
-        Ok(said) => said.parse().expect("MAINSTAY_SEED is a number"),
-        Err(_) => 20_261_128,
-    }
-}
 
 /// What is wanted, and what was ever begun.
 struct Wanted {
@@ -191,11 +178,12 @@ fn strike(cluster: &Cluster, random: &mut Random) -> (String, bool) {
 #[test]
 fn soak_whatever_is_broken_on_purpose_all_is_as_wanted_once_it_is_healed() {
     let seed = seed();
-    println!("MAINSTAY_SEED={seed} repeats this run");
+    println!("{SEED}={seed} repeats this run");
     let mut random = Random::new(seed);
     let wanted = Wanted::new();
+    let rounds = soak::rounds(5, 200);
     let mut felt = 0;
-    for round in 1..=rounds() {
+    for round in 1..=rounds {
         for _ in 0..=random.below(3) {
             let (text, is_felt) = strike(&wanted.cluster, &mut random);
             println!("round {round}: {text}");
@@ -211,5 +199,5 @@ fn soak_whatever_is_broken_on_purpose_all_is_as_wanted_once_it_is_healed() {
         );
         wanted.is_fulfilled();
     }
-    assert!(felt >= rounds(), "only {felt} blows were felt");
+    assert!(felt >= rounds, "only {felt} blows were felt");
 }

@@ -8,7 +8,8 @@ use std::thread::{sleep, spawn};
 use std::time::{Duration, Instant};
 
 use mainstay_tests::answers::pid_of;
-use mainstay_tests::{Cluster, DevOptions, signal, until};
+use mainstay_tests::soak::{self, SEED, seed};
+use mainstay_tests::{Cluster, DevOptions, Random, signal, until};
 use rustix::process::Signal;
 
 /// Counts who is connected, and what each said first.
@@ -197,34 +198,21 @@ fn the_only_one_waits_for_a_lease_that_may_still_run_and_says_so_and_a_drain_end
     witness.saw_one_at_a_time();
 }
 
-/// A sequence that is the same for the same seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % most
-    }
-}
-
 /// Breaks something for a while, and mends it.
-fn breaks_something(cluster: &Cluster, dice: &mut Dice) {
+fn breaks_something(cluster: &Cluster, random: &mut Random) {
     let busy = node_of(cluster).unwrap_or_else(|| "n1".to_owned());
-    let some = format!("n{}", dice.below(3) + 1);
-    let node = if dice.below(3) > 0 { busy } else { some };
+    let some = format!("n{}", random.below(3) + 1);
+    let node = if random.below(3) > 0 { busy } else { some };
     let stations: Vec<u32> = cluster.station_pids().into_values().collect();
-    let station = stations.get(dice.below(stations.len().max(1) as u64) as usize);
-    let span = Duration::from_millis(200 + dice.below(6_000));
+    let station = stations.get(random.below(stations.len().max(1) as u64) as usize);
+    let span = Duration::from_millis(200 + random.below(6_000));
     let pause = |pid: u32| {
         signal(pid, Signal::STOP);
         // tidy: waits because that is how long it stands still
         sleep(span);
         signal(pid, Signal::CONT);
     };
-    match (dice.below(6), station) {
+    match (random.below(6), station) {
         (0, _) => signal(cluster.agent_pid(&node), Signal::KILL),
         (1 | 2, _) | (_, None) => pause(cluster.agent_pid(&node)),
         (3, Some(station)) => signal(*station, Signal::KILL),
@@ -243,17 +231,16 @@ fn breaks_something(cluster: &Cluster, dice: &mut Dice) {
 // acceptance: issue 5, line 2
 #[test]
 fn the_only_one_never_runs_twice_in_a_soak_of_faults() {
-    let schedules = match std::env::var_os("MAINSTAY_SOAK") {
-        Some(_) => 200,
-        None => 20,
-    };
+    let schedules = soak::rounds(20, 200);
     let (cluster, witness) = with_ledger(3);
-    let mut dice = Dice(20_261_127);
+    let seed = seed();
+    println!("{SEED}={seed} repeats this run");
+    let mut random = Random::new(seed);
     for _ in 0..schedules {
-        breaks_something(&cluster, &mut dice);
+        breaks_something(&cluster, &mut random);
         witness.saw_one_at_a_time();
         // tidy: waits because the next blow is to fall at any time of what follows
-        sleep(Duration::from_millis(dice.below(3_000)));
+        sleep(Duration::from_millis(random.below(3_000)));
     }
     until(
         "one runs in the end",

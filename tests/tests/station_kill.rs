@@ -11,7 +11,7 @@ use mainstay_api::Client;
 use mainstay_api::client::{EventFilter, InstanceFilter};
 use mainstay_api::types::{Event, Instance};
 use mainstay_tests::daemons::Daemons;
-use mainstay_tests::{Random, mainstay_binary, until};
+use mainstay_tests::{Random, mainstay_binary, soak, until};
 use tokio::runtime::Runtime;
 
 const CLIENTS: usize = 64;
@@ -26,13 +26,6 @@ const BUSY_MS: u64 = 400;
 const CONVERGED_PROMISED: Duration = Duration::from_secs(5);
 const CONVERGED_MAX: Duration = Duration::from_secs(20);
 
-fn kills() -> usize {
-    match std::env::var_os("MAINSTAY_SOAK") {
-        Some(_) => KILLS_SOAK,
-        None => KILLS,
-    }
-}
-
 // acceptance: 6
 // acceptance: 9
 // case: services 41, services 48
@@ -45,7 +38,7 @@ fn a_station_killed_twenty_times_under_clients_or_two_hundred_in_soak_loses_and_
     let clients = Clients::start(&runtime, &client, CLIENTS, NODES, cluster.home());
     let mut random = Random::new(0x5eed);
     let mut took = Vec::new();
-    for round in 0..kills() {
+    for round in 0..soak::rounds(KILLS, KILLS_SOAK) {
         clients.enter(Phase::Busy);
         // tidy: waits because the moment of the kill is random
         std::thread::sleep(Duration::from_millis(random.below(BUSY_MS)));
@@ -76,7 +69,7 @@ fn a_station_killed_twenty_times_under_clients_or_two_hundred_in_soak_loses_and_
         "{failures} failures were told of {totals:?}"
     );
     assert!(
-        totals.acknowledged > 10 * kills(),
+        totals.acknowledged > 10 * soak::rounds(KILLS, KILLS_SOAK),
         "the clients were busy: {totals:?}"
     );
     cluster.end_and_replay();

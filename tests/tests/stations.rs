@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mainstay_tests::cluster::signal;
-use mainstay_tests::{Cluster, DevOptions, Run, Witness, outside, until};
+use mainstay_tests::{Cluster, DevOptions, Run, Witness, outside, soak, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -170,10 +170,7 @@ fn storm(cluster: &Cluster, rounds: usize, round: &AtomicUsize, made: &AtomicUsi
 // proves: S17
 #[test]
 fn soak_the_leader_is_killed_or_stands_still_and_no_promise_is_lost() {
-    let rounds = match std::env::var_os("MAINSTAY_SOAK") {
-        Some(_) => 100,
-        None => 10,
-    };
+    let rounds = soak::rounds(10, 100);
     let cluster = three();
     let file = cluster.home().join("steady.witness");
     let line = format!(

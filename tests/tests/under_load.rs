@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use mainstay_tests::register::{Done, Hand, contradictions};
-use mainstay_tests::{Machines, Witness, until};
+use mainstay_tests::{Machines, Witness, soak, until};
 use rustix::process::Signal;
 
 const HANDS: usize = 4;
@@ -125,13 +125,6 @@ fn never_ended(file: &std::path::Path, nodes: usize) {
     assert_eq!(starts, [(first, nodes)]);
 }
 
-fn how_often(in_soak: usize) -> usize {
-    match std::env::var_os("MAINSTAY_SOAK") {
-        Some(_) => in_soak,
-        None => 1,
-    }
-}
-
 /// What can happen to a leader.
 #[derive(Debug, Clone, Copy)]
 enum Blow {
@@ -188,7 +181,7 @@ fn soak_whatever_befalls_the_leader_another_decides_and_all_that_was_told_stays_
     let mut machines = three();
     let file = start_steady(&machines, 6);
     under_load(&mut machines, 6, &[1, 2, 3], |machines, load| {
-        for _ in 0..how_often(20) {
+        for _ in 0..soak::rounds(1, 20) {
             for blow in [
                 Blow::Cut,
                 Blow::Stopped,
@@ -230,7 +223,7 @@ fn soak_each_station_is_killed_in_turn_and_comes_back() {
     let mut machines = three();
     let file = start_steady(&machines, 6);
     under_load(&mut machines, 6, &[1, 2, 3], |machines, load| {
-        for _ in 0..how_often(20) {
+        for _ in 0..soak::rounds(1, 20) {
             for station in [1, 2, 3] {
                 machines.until_running(6, 3);
                 machines.signal(station, "station", Signal::KILL);

@@ -142,8 +142,12 @@ async fn restarted(
         let restart = client.node(node).await?.restart;
         let at = |restart: &Option<HostRestart>| restart.as_ref().map(|one| one.at);
         let is_over = until.is_some_and(|until| Instant::now() >= until);
-        // A station that does not know of the new one yet.
-        if accepted.changed && at(&restart) == at(&before) && !is_over {
+        if accepted.changed && at(&restart) == at(&before) {
+            if is_over {
+                let why = "the station that was asked does not know of it yet; it goes on";
+                return Err(Problem::new(code::TIMEOUT, what, why)
+                    .to_do(format!("mainstay describe node/{node}")));
+            }
             tokio::time::sleep(LOOK).await;
             continue;
         }

@@ -8,6 +8,7 @@ use mainstay_resource_graph::{
 use crate::env::Env;
 use crate::lease;
 use crate::rule::{Rule, Verdict, Watch};
+use crate::rules::restart_host;
 use crate::verb;
 
 pub struct Fence;
@@ -66,7 +67,7 @@ impl Rule for Fence {
             );
             return left(txn, &node, &subject, said, text);
         }
-        verb::restart_host(txn, &subject, said, true);
+        restart_host::wish(txn, &subject, said, true);
         Verdict::did(
             code::HOST_FENCED,
             format!("it is to be switched off: {why}"),
@@ -101,7 +102,7 @@ fn left(txn: &mut Txn<'_>, node: &Node, name: &NodeName, said: Said, text: Strin
         text: text.clone(),
         again: None,
     };
-    verb::host_is_left(txn, name, said, ended);
+    restart_host::leave(txn, name, said, ended);
     Verdict::did(code::HOST_NOT_RESTARTED, text)
 }
 

@@ -39,9 +39,7 @@ impl Rule for Place {
                 }
                 concerned
             }
-            Key::Placement(_) if view.record(changed).is_none() => {
-                placements(view, |_, placement| placement.standing == Standing::Leaving)
-            }
+            Key::Placement(_) if view.record(changed).is_none() => leaving(view),
             // It is free for whoever found no node for want of it.
             Key::Name(name) if view.record(changed).is_none() => short(view, |of, placement| {
                 takes(view, &name.node, (of, placement))
@@ -64,20 +62,20 @@ impl Rule for Place {
     }
 }
 
-fn placements(
-    view: &dyn View,
-    test: impl Fn(&PlacementName, &Placement) -> bool,
-) -> Vec<PlacementName> {
-    let mut found = Vec::new();
-    for key in view.keys(Kind::Placement) {
-        let (Key::Placement(name), Some(record)) = (&key, view.record(&key)) else {
-            continue;
-        };
-        if matches!(&record.vertex, Vertex::Placement(placement) if test(name, placement)) {
-            found.push(name.clone());
+fn leaving(view: &dyn View) -> Vec<PlacementName> {
+    let leaves = |key: &Key| {
+        let record = view.record(key)?;
+        match (key, &record.vertex) {
+            (Key::Placement(name), Vertex::Placement(placement)) => {
+                (placement.standing == Standing::Leaving).then(|| name.clone())
+            }
+            _ => None,
         }
-    }
-    found
+    };
+    view.keys(Kind::Placement)
+        .iter()
+        .filter_map(leaves)
+        .collect()
 }
 
 /// One of so many that may go elsewhere: its node is to be left, it was given up, failed too often, or there is no room for

@@ -13,15 +13,15 @@ use std::time::Duration;
 use mainstay_protocol::code::{self, Code, Reason};
 use mainstay_protocol::{NodeName, Timestamp, limits};
 use mainstay_resource_graph::{
-    HostAct, HostEnded, HostEnding, HostOutcome, HostRestart, HostRun, Node, NodeState, Txn,
-    ViewExt,
+    HostAct, HostEnded, HostEnding, HostOutcome, HostRestart, HostRun, Key, Node, NodeState, Said,
+    Txn, ViewExt,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::env::Env;
 use crate::guarding;
 use crate::hash;
-use crate::procedure::{Next, Procedure, Turn};
+use crate::procedure::{self, Next, Procedure, Turn};
 use crate::rule::Watch;
 use crate::verb;
 
@@ -150,6 +150,31 @@ impl Procedure for RestartHost {
             Step::SessionEnds { .. } | Step::Returns => Next::Stay,
         }
     }
+}
+
+/// Its machine is to be restarted; or, to be certain, switched off. Begins also where one ended in this very step.
+pub fn wish(txn: &mut Txn<'_>, node: &NodeName, said: Said, fence: bool) {
+    mark(txn, node, said, fence, None);
+    let ended = procedure::id_of(RestartHost::NAME, &Key::Node(node.clone()));
+    txn.remove(&Key::Procedure(ended));
+}
+
+/// It is to be off for certain, and nobody is asked to see to that.
+pub fn leave(txn: &mut Txn<'_>, node: &NodeName, said: Said, ended: HostEnded) {
+    mark(txn, node, said, true, Some(ended));
+}
+
+fn mark(txn: &mut Txn<'_>, node: &NodeName, said: Said, fence: bool, ended: Option<HostEnded>) {
+    txn.update_node(node, |node| {
+        node.restart = Some(HostRestart {
+            said,
+            fence,
+            agent_run: node.agent_run,
+            command: None,
+            ended,
+        });
+    })
+    .expect("every state of a node may follow itself");
 }
 
 fn under_way(txn: &Txn<'_>, node: &NodeName) -> Option<(Node, HostRestart)> {

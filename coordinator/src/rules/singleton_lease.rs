@@ -28,7 +28,7 @@ impl Rule for SingletonLease {
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
         match changed {
             Key::Instance(key) => lease::others(view, key),
-            Key::Node(node) => lease::all(view, node),
+            Key::Node(node) => lease::singletons_for(view, node),
             _ => Vec::new(),
         }
     }

@@ -25,21 +25,18 @@ impl Rule for WatchSpread {
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
         let mut subjects = match changed {
             Key::Placement(name) => view.instances_of(name),
-            // It may have places again for others.
-            Key::Supervisor(node) if watching::has_room(view, node) => {
-                let guarded = guarding::guarded(view, node).nodes.into_keys();
-                let there = guarded.flat_map(|node| view.instances_on(&node));
-                let is_short = |key: &InstanceKey| {
-                    watching::watchers_of(view, key).len() < watching::so_many(view, key)
-                };
-                let short = there.filter(is_short);
-                view.instances_on(node).into_iter().chain(short).collect()
+            Key::Supervisor(node) => {
+                let mut there = view.instances_on(node);
+                // It may have places again for others.
+                if watching::has_room(view, node) {
+                    let watchers = |key: &InstanceKey| watching::watchers_of(view, key).len();
+                    let mut short = guarded(view, node);
+                    short.retain(|key| watchers(key) < watching::so_many(view, key));
+                    there.extend(short);
+                }
+                there
             }
-            Key::Supervisor(node) => view.instances_on(node),
-            Key::Node(guard) => {
-                let guarded = guarding::guarded(view, guard).nodes.into_keys();
-                guarded.flat_map(|node| view.instances_on(&node)).collect()
-            }
+            Key::Node(guard) => guarded(view, guard),
             _ => Vec::new(),
         };
         let is_watched = |key: &InstanceKey| !watching::watchers_of(view, key).is_empty();
@@ -77,6 +74,12 @@ impl Rule for WatchSpread {
         };
         Verdict::did(code::WATCHES_SPREAD, text)
     }
+}
+
+/// What is on the nodes that this one guards.
+fn guarded(view: &dyn View, guard: &NodeName) -> Vec<InstanceKey> {
+    let nodes = guarding::guarded(view, guard).nodes.into_keys();
+    nodes.flat_map(|node| view.instances_on(&node)).collect()
 }
 
 fn of(node: &NodeName) -> Key {

@@ -5,16 +5,14 @@ use std::time::Duration;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Timestamp};
 use mainstay_resource_graph::{
-    HostEnded, HostEnding, HostRestart, InstanceState, Key, Leased, Node, NodeState, Said, Station,
-    StationState, Txn, View, ViewExt,
+    HostEnding, InstanceState, Key, Leased, Node, NodeState, Station, StationState, Txn, View,
+    ViewExt,
 };
 
 use super::change;
 use crate::env::Env;
 use crate::lease;
-use crate::procedure::{self, Procedure};
 use crate::record;
-use crate::rules::restart_host::RestartHost;
 
 /// What happened there meanwhile is judged now.
 pub fn end_maintenance(txn: &mut Txn<'_>, node: &NodeName, env: &Env) {
@@ -114,38 +112,6 @@ pub fn may_run_alone(view: &dyn View, node: &NodeName, env: &Env) -> Vec<Instanc
                 .is_some_and(|one| lease::may_run(key, &one, env.now).is_some())
     });
     held
-}
-
-/// Its machine is to be restarted; or, to be certain, switched off. The Procedure `restart_host` begins, also where one
-/// ended in this very step.
-pub fn restart_host(txn: &mut Txn<'_>, node: &NodeName, said: Said, fence: bool) {
-    say_of_host(txn, node, said, fence, None);
-    let ended = procedure::id_of(RestartHost::NAME, &Key::Node(node.clone()));
-    txn.remove(&Key::Procedure(ended));
-}
-
-/// It is to be off for certain, and nobody is asked to see to that.
-pub fn host_is_left(txn: &mut Txn<'_>, node: &NodeName, said: Said, ended: HostEnded) {
-    say_of_host(txn, node, said, true, Some(ended));
-}
-
-fn say_of_host(
-    txn: &mut Txn<'_>,
-    node: &NodeName,
-    said: Said,
-    fence: bool,
-    ended: Option<HostEnded>,
-) {
-    txn.update_node(node, |node| {
-        node.restart = Some(HostRestart {
-            said,
-            fence,
-            agent_run: node.agent_run,
-            command: None,
-            ended,
-        });
-    })
-    .expect("every state of a node may follow itself");
 }
 
 /// A station that is heard there would be away for a while.

@@ -6,6 +6,7 @@ use mainstay_coordinator::guarding;
 use mainstay_protocol::NodeName;
 use mainstay_resource_graph::{NodeState, ViewExt};
 
+use crate::harness::dice::dice;
 use crate::harness::{World, care};
 
 fn comes(world: &mut World, node: &str) {
@@ -25,12 +26,7 @@ fn there(world: &World) -> BTreeSet<NodeName> {
 #[test]
 fn everybody_guards_as_many_after_a_hundred_joins_and_leaves() {
     let mut world = World::new();
-    // Not the same for any two of them, and the same in every run.
-    let mut dice = 7u64;
-    let mut roll = move |below: usize| {
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (dice >> 33) as usize % below
-    };
+    let mut roll = dice(7);
     let mut next = 1;
     for turn in 0..100 {
         let there_now: Vec<NodeName> = there(&world).into_iter().collect();

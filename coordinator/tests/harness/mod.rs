@@ -2,6 +2,7 @@
 //! and nodes that say what they are told to say.
 
 pub mod care;
+pub mod dice;
 pub mod hosts;
 mod judge;
 mod log;

@@ -7,6 +7,7 @@ use mainstay_protocol::sight::{InstanceSight, Watches};
 use mainstay_protocol::{InstanceKey, NodeName, limits};
 use mainstay_resource_graph::{NodeState, View, ViewExt};
 
+use crate::harness::dice::dice;
 use crate::harness::{World, at, care, node_name, wish};
 
 fn comes(world: &mut World, node: &str) {
@@ -47,11 +48,7 @@ fn instances_are_watched_from_as_many_nodes_as_asked_whoever_comes_and_goes() {
     for node in ["n1", "n2", "n3"] {
         world.starts_all(node);
     }
-    let mut dice = 11u64;
-    let mut roll = move |below: usize| {
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (dice >> 33) as usize % below
-    };
+    let mut roll = dice(11);
     let mut next = 4;
     for _ in 0..60 {
         let there_now: Vec<NodeName> = there(&world).into_keys().collect();

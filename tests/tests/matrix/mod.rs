@@ -13,8 +13,7 @@ pub mod round;
 pub mod victim;
 pub mod witness;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use mainstay_tests::soak::{SEED, is_long, seed};
 use mainstay_tests::{Cluster, DevOptions, Random, outside, until};
 
 use course::Course;
@@ -26,25 +25,6 @@ use victim::{Places, Victim};
 const KILLS_SHORT: usize = 1;
 /// How often all moments are tried in the long run.
 const REPEATS_SOAK: usize = 3;
-/// Repeats a run.
-const SEED: &str = "MAINSTAY_SEED";
-const SEED_SHORT: u64 = 0x5eed;
-
-fn is_long() -> bool {
-    std::env::var_os("MAINSTAY_SOAK").is_some()
-}
-
-fn seed() -> u64 {
-    if let Ok(said) = std::env::var(SEED) {
-        return said.parse().expect("MAINSTAY_SEED is a number");
-    }
-    if !is_long() {
-        return SEED_SHORT;
-    }
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(SEED_SHORT, |since| since.as_secs())
-}
-
 /// Runs the course without any death, then with one death after another.
 pub fn survives_kills(course: Course) {
     let seed = seed();

@@ -8,6 +8,7 @@ use mainstay_resource_graph::{HostOutcome, NodeState, Said, Txn, ViewExt};
 use super::nodes::{running, serving_elsewhere};
 use super::{Result_, recorded};
 use crate::env::Env;
+use crate::rules::restart_host;
 use crate::verb;
 use crate::watching;
 
@@ -39,7 +40,7 @@ pub fn restart(txn: &mut Txn<'_>, name: &NodeName, said: Said, force: bool, env:
         );
         return Err(Refusal::new(code::REFUSED_BY_SAFETY, text));
     }
-    verb::restart_host(txn, name, said, false);
+    restart_host::wish(txn, name, said, false);
     let text = match through_agent {
         true => format!("{name} is to be restarted, by its own agent first"),
         false => format!("{name} is to be restarted, by the agent of another node"),
