@@ -201,7 +201,7 @@ pub fn shortage(
     }
     let question = Question::of(view, name, placement);
     let open = Open::of(view, name);
-    let (mut said, mut others) = (Vec::new(), 0);
+    let (mut said, mut others, mut fits) = (Vec::new(), 0, false);
     let mut smallest: Option<(Size, Change)> = None;
     view.each_node(&mut |one| {
         let is_smaller = |size: &Size| smallest.as_ref().is_none_or(|(least, _)| size < least);
@@ -222,6 +222,7 @@ pub fn shortage(
             return;
         };
         let weighed = question.weigh(view, there, is_smaller);
+        fits |= weighed == Weighed::Fits;
         others += usize::from(are_said && weighed != Weighed::Fits);
         let noes = match (weighed, are_said) {
             (Weighed::Fits, _) | (Weighed::Refused, true) => return,
@@ -240,6 +241,7 @@ pub fn shortage(
         many => said.push(format!("{many} more nodes")),
     }
     let said = match said.as_slice() {
+        [] if fits => "there is a node that fits, and `place` has not put it there".to_owned(),
         [] => "there is no further node".to_owned(),
         said => said.join(", "),
     };

@@ -14,8 +14,8 @@ use mainstay_protocol::{
     Timestamp, TypeName,
 };
 use mainstay_resource_graph::{
-    AskedId, Count, DependsUntil, Digest, HostOutcome, ParkedId, People, RestartPolicy,
-    SealedAuthority, Secret, Settings, Sightings, Singleton, Target, TokenId, Update,
+    AskedId, ConfigHash, Count, DependsUntil, Digest, HostOutcome, ParkedId, People, RestartPolicy,
+    SealedAuthority, Secret, Settings, Sightings, Singleton, Target, TokenId, Update, Wish,
 };
 use serde::{Deserialize, Serialize};
 
@@ -397,6 +397,24 @@ pub struct PlacementWish {
     pub needs: Needs,
     /// So many must serve whatever anybody wants done.
     pub minimum: u32,
+}
+
+impl PlacementWish {
+    /// As the graph keeps it, with its configuration there.
+    pub fn with(&self, config: ConfigHash) -> Wish {
+        Wish {
+            target: self.target.clone(),
+            config,
+            on_nodes: BTreeMap::new(),
+            policy: self.policy.clone(),
+            depends_on: self.depends_on.clone(),
+            update: self.update.clone(),
+            restart_group: self.restart_group.clone(),
+            singleton: self.singleton,
+            needs: self.needs.clone(),
+            minimum: self.minimum,
+        }
+    }
 }
 
 impl Change {

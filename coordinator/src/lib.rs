@@ -45,6 +45,7 @@ pub mod secrets;
 pub mod status;
 pub mod step;
 pub mod testing;
+pub mod unfit;
 pub mod verb;
 pub mod watching;
 pub mod why;

@@ -7,12 +7,10 @@
 use std::collections::BTreeSet;
 
 use mainstay_protocol::code;
-use mainstay_protocol::request::Refusal;
 use mainstay_protocol::sight::Watches;
 use mainstay_protocol::{InstanceKey, NodeName, limits};
 use mainstay_resource_graph::{
-    Desired, Instance, InstanceState, Key, NodeState, Relation, RestartPolicy, Vertex, View,
-    ViewExt,
+    Desired, Instance, InstanceState, Key, NodeState, Relation, Vertex, View, ViewExt,
 };
 
 use crate::guarding;
@@ -100,19 +98,6 @@ pub fn so_many(view: &dyn View, key: &InstanceKey) -> usize {
         Some(Vertex::Placement(placement)) => placement.wish.policy.watched_from as usize,
         _ => 0,
     }
-}
-
-/// Refuses more than there can be.
-pub fn sensible(policy: &RestartPolicy) -> Result<(), Refusal> {
-    let most = guarding::GUARDS_EACH;
-    if policy.watched_from as usize <= most {
-        return Ok(());
-    }
-    let text = format!(
-        "policy.watched_from: {} is more than {most}: an instance is watched by those that guard its node, and {most} do; write 0 to {most}",
-        policy.watched_from
-    );
-    Err(Refusal::new(code::BAD_REQUEST, text))
 }
 
 /// It runs, or is between two of its starts.

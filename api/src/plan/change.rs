@@ -5,7 +5,7 @@ use mainstay_resource_graph::{Key, Kind, Standing, View, ViewExt};
 use serde_json::Value;
 
 use super::difference::{difference, of_placement, of_wish, said};
-use super::effects;
+use super::effects::{self, Effects};
 use super::read::{Placed, SettingsWish, Wishes};
 use crate::shapes::settings::shown;
 use crate::types::{Act, InstanceAct, PlanChange};
@@ -59,6 +59,7 @@ fn settings(view: &dyn View, wish: &SettingsWish<'_>) -> PlanChange {
         based_on: record.map_or(0, |record| record.rev.0),
         fields,
         instances: Vec::new(),
+        unplaced: None,
         after: Vec::new(),
         steps: None,
         wish: Some(wish.body.clone()),
@@ -77,11 +78,12 @@ fn put(view: &dyn View, placed: &Placed<'_>) -> PlanChange {
         (Some(_), false) => Act::Change,
         (Some(_), true) => Act::Unchanged,
     };
-    let instances = match act {
+    let effects = match act {
         Act::Create | Act::Change => effects::of_put(view, wish, have.as_ref()),
-        Act::Delete | Act::Unchanged => Vec::new(),
+        Act::Delete | Act::Unchanged => Effects::default(),
     };
-    let reconfigured = instances
+    let reconfigured = effects
+        .instances
         .iter()
         .any(|instance| instance.act == InstanceAct::Reconfigure);
     PlanChange {
@@ -89,7 +91,8 @@ fn put(view: &dyn View, placed: &Placed<'_>) -> PlanChange {
         act,
         based_on: have.map_or(0, |placement| placement.generation.0),
         fields,
-        instances,
+        instances: effects.instances,
+        unplaced: effects.unplaced,
         after: wish.depends_on.keys().map(reference).collect(),
         steps: reconfigured.then(|| effects::steps(&wish.update)),
         wish: Some(placed.body.clone()),
@@ -114,6 +117,7 @@ fn delete(view: &dyn View, name: &PlacementName) -> PlanChange {
             true => effects::of_delete(view, name),
             false => Vec::new(),
         },
+        unplaced: None,
         after: Vec::new(),
         steps: None,
         wish: None,

@@ -6,19 +6,22 @@ use mainstay_coordinator::{PlacementWish, candidates, config};
 use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Timestamp};
 use mainstay_resource_graph::{
     Desired, Instance, InstanceState, Key, Kind, Made, NameKey, Node, NodeState, Placement,
-    Strategy, Target, Update, View, ViewExt, Wish,
+    Strategy, Target, Update, View, ViewExt,
 };
 
 use crate::types::{InstanceAct, InstanceChange};
 
+#[derive(Default)]
+pub struct Effects {
+    pub instances: Vec<InstanceChange>,
+    /// Of so many, those that would find no node, with what the nodes say.
+    pub unplaced: Option<String>,
+}
+
 /// A wish that is put, beside what there is.
-pub fn of_put(
-    view: &dyn View,
-    wish: &PlacementWish,
-    have: Option<&Placement>,
-) -> Vec<InstanceChange> {
+pub fn of_put(view: &dyn View, wish: &PlacementWish, have: Option<&Placement>) -> Effects {
     let mut changes = Vec::new();
-    let chosen = chosen(view, wish);
+    let (chosen, unplaced) = chosen(view, wish, have).unzip();
     for (name, node) in nodes(view) {
         let key = InstanceKey::new(name.clone(), wish.name.clone());
         let wanted = match &chosen {
@@ -40,7 +43,10 @@ pub fn of_put(
         };
         changes.extend(change.map(|change| when_back(change, &name, &node)));
     }
-    changes
+    Effects {
+        instances: changes,
+        unplaced: unplaced.flatten(),
+    }
 }
 
 /// A placement that is deleted.
@@ -79,17 +85,36 @@ fn nodes(view: &dyn View) -> Vec<(NodeName, Node)> {
         .collect()
 }
 
-/// Where so many would be, as things are.
-fn chosen(view: &dyn View, wish: &PlacementWish) -> Option<BTreeSet<NodeName>> {
+/// Where so many would be, as things are; and what is against the others.
+fn chosen(
+    view: &dyn View,
+    wish: &PlacementWish,
+    have: Option<&Placement>,
+) -> Option<(BTreeSet<NodeName>, Option<String>)> {
     let Target::Count(count) = &wish.target else {
         return None;
     };
     let (hash, _) = config::canonical(&wish.config).ok()?;
-    let as_wish = Wish::new(wish.target.clone(), hash);
-    let made = Made::new(Timestamp(0), "a plan");
-    let mut placement = Placement::new(wish.service_type.clone(), as_wish, made, view.revision());
-    placement.holds = wish.holds.clone();
-    Some(candidates::nodes(view, &wish.name, &placement, count))
+    let as_wish = wish.with(hash);
+    let placement = match have {
+        Some(have) => Placement {
+            wish: as_wish,
+            ..have.clone()
+        },
+        None => {
+            let made = Made::new(Timestamp(0), "a plan");
+            let name = wish.service_type.clone();
+            let holds = wish.holds.clone();
+            Placement {
+                holds,
+                ..Placement::new(name, as_wish, made, view.revision())
+            }
+        }
+    };
+    let chosen = candidates::nodes(view, &wish.name, &placement, count);
+    let missing = (count.count as usize).saturating_sub(chosen.len());
+    let unplaced = candidates::shortage(view, &wish.name, &placement, missing);
+    Some((chosen, unplaced))
 }
 
 fn change(key: &InstanceKey, act: InstanceAct, text: impl Into<String>) -> InstanceChange {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_coordinator::{PlacementWish, lease};
+use mainstay_coordinator::{PlacementWish, lease, unfit};
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{InstanceKey, PlacementName};
 use mainstay_resource_graph::{Kind, Settings, Standing, Target, View, ViewExt, traverse};
@@ -43,6 +43,7 @@ fn top(name: &str) -> Path {
 
 impl Judge<'_> {
     fn all(&mut self) {
+        self.alone();
         self.service_type();
         self.existing();
         self.target();
@@ -58,6 +59,13 @@ impl Judge<'_> {
     fn tell(&mut self, path: Path, why: impl Into<String>, nearest: Vec<String>) {
         let number = self.placed.number;
         self.flaws.push(flaw(number, path, why.into(), nearest));
+    }
+
+    /// What is wrong with it whatever the cluster has.
+    fn alone(&mut self) {
+        for found in unfit::all(self.wish()) {
+            self.tell(super::read::path(found.path), found.why, Vec::new());
+        }
     }
 
     fn service_type(&mut self) {

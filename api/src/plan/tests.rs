@@ -268,6 +268,8 @@ fn told(graph: &Graph, wishes: Vec<WishBody>, mode: PlanMode) -> String {
                         one.text
                     ));
                 }
+                let unplaced = change.unplaced;
+                lines.extend(unplaced.map(|text| format!("  unplaced: {text}")));
                 lines.extend(change.steps.map(|steps| format!("  steps: {steps}")));
             }
         }
@@ -319,6 +321,22 @@ fn right() -> Vec<Story> {
             APPLY,
         ),
         (
+            "more than there are nodes for, and room for none",
+            vec![
+                put(
+                    "many",
+                    "noisy",
+                    &json!({"target": {"nodes": null, "count": 3}}),
+                ),
+                put(
+                    "large",
+                    "noisy",
+                    &json!({"target": {"nodes": null, "count": 1}, "needs": {"cores": 64}}),
+                ),
+            ],
+            APPLY,
+        ),
+        (
             "what others stand on comes before them, settings before all",
             vec![
                 put("c", "noisy", &json!({"depends_on": [{"placement": "b"}]})),
@@ -360,6 +378,18 @@ fn wrong() -> Vec<Story> {
                     spec: json!({}),
                 },
             ],
+            APPLY,
+        ),
+        (
+            "what a wish alone is wrong about, all of it",
+            vec![put(
+                "a",
+                "noisy",
+                &json!({
+                    "minimum": 1,
+                    "policy": {"escalate": "move"},
+                }),
+            )],
             APPLY,
         ),
         (

@@ -72,12 +72,23 @@ pub struct PlanChange {
     pub fields: Vec<FieldChange>,
     /// What follows for instances; none of those that go on as they are.
     pub instances: Vec<InstanceChange>,
+    /// Of a placement of so many, those that would find no node, and why; null where all find one.
+    #[serde(default)]
+    pub unplaced: Option<String>,
     /// The changes of this plan that take effect before.
     pub after: Vec<String>,
     /// In which steps it reaches the instances: "one at a time"; null where that says nothing.
     pub steps: Option<String>,
     /// What is wished for; null for what is deleted because no wish names it.
     pub wish: Option<WishBody>,
+}
+
+impl PlanChange {
+    /// The cluster chooses its nodes.
+    pub fn is_of_so_many(&self) -> bool {
+        let wished = self.wish.as_ref();
+        wished.is_some_and(|wish| wish.spec.pointer("/target/count").is_some())
+    }
 }
 
 /// What is done.

@@ -98,6 +98,8 @@ pub fn in_words(plan: &Plan) -> String {
                 .map(|field| in_change(change.act, field)),
         );
         lines.extend(change.instances.iter().map(instance));
+        let unplaced = change.unplaced.iter();
+        lines.extend(unplaced.map(|text| format!("    {}", one_line(text))));
         lines.extend(
             change
                 .steps

@@ -1,6 +1,6 @@
 //! `start`: makes a placement, or adds nodes to it, and waits for what comes of it.
 
-use mainstay_api::types::{On, StartRequest, Until};
+use mainstay_api::types::{Accepted, On, StartRequest, Until};
 use mainstay_api::{Client, Problem};
 use mainstay_protocol::code;
 use serde_json::{Map, Value};
@@ -46,13 +46,32 @@ pub async fn run(app: &mut App<'_>, arguments: StartArguments) -> Outcome {
         wait: !arguments.no_wait,
         unchanged: true,
     };
-    let targets = accepted
+    let mut targets: Vec<_> = accepted
         .instances
         .iter()
         .map(|reference| (reference.clone(), Ok(accepted.clone())))
         .collect();
-    let rows = settle(app, &client, &settling, targets).await;
+    let wanted = arguments.count.map_or(0, |count| count as usize);
+    if accepted.instances.len() < wanted {
+        targets.push(those_without_a_node(placement, &accepted));
+    }
+    let mut rows = settle(app, &client, &settling, targets).await;
+    // That they found one is no row of its own.
+    rows.retain(|row| row.instance.is_some() || row.problem.is_some());
     show(app, &client, rows).await
+}
+
+/// Of so many, some found no node: they are waited for like the others.
+fn those_without_a_node(
+    placement: &str,
+    accepted: &Accepted,
+) -> (String, Result<Accepted, Problem>) {
+    let reference = format!("placement/{placement}");
+    let awaited = Accepted {
+        instances: vec![reference.clone()],
+        ..accepted.clone()
+    };
+    (reference, Ok(awaited))
 }
 
 /// The placement is there already: what is wanted of its configuration is ignored, not made.

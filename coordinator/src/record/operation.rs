@@ -24,6 +24,7 @@ use crate::candidates;
 use crate::config;
 use crate::env::Env;
 use crate::event::{Accepted, Operation, StartOn, StartPlacement};
+use crate::unfit;
 use crate::verb;
 
 /// An operation that was taken, before its commit.
@@ -123,7 +124,7 @@ fn start(txn: &mut Txn<'_>, wish: &StartPlacement, env: &Env) -> Result_ {
             known_nodes(txn, nodes)?;
             take_new(txn, &wish.name, nodes)?;
         }
-        StartOn::Count(count) => wish::sensible_count(count)?,
+        StartOn::Count(count) => unfit::count(count)?,
         StartOn::All => {}
     }
     let (hash, json) = wish::valid_config(txn, &wish.service_type, &wish.config)?;
@@ -166,7 +167,7 @@ fn start(txn: &mut Txn<'_>, wish: &StartPlacement, env: &Env) -> Result_ {
             verb::want_config(txn, &instance, &hash);
         }
     }
-    wish::leaves_room(&next)?;
+    unfit::minimum(&next.target, next.minimum)?;
     if placement.wish != next {
         wish::replace(txn, &wish.name, placement, next, None);
     }

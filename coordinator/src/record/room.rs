@@ -6,7 +6,6 @@ use std::time::Duration;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::health::{Evidence, RefusedStart};
 use mainstay_protocol::request::Refusal;
-use mainstay_protocol::room::{Needs, Room};
 use mainstay_protocol::{InstanceKey, PlacementName, limits};
 use mainstay_resource_graph::{
     Beside, Desired, FailureCause, Instance, InstanceState, Key, Kind, NodeRefusal, Standing,
@@ -120,40 +119,6 @@ pub(super) fn nobody_is_near(
         }
     }
     refusals
-}
-
-pub(super) fn sensible_needs(needs: &Needs, target: &Target) -> Result<(), Refusal> {
-    let wrong = |text: String| Err(Refusal::new(code::BAD_REQUEST, text));
-    let least = target.count().map_or(Room::NONE, |count| count.least);
-    let fields = ["needs", "target.constraints"].into_iter();
-    for (field, room) in fields.zip([needs.room, least]) {
-        let most = Room {
-            millicores: limits::MILLICORES_MAX,
-            memory_bytes: limits::ROOM_BYTES_MAX,
-            disk_bytes: limits::ROOM_BYTES_MAX,
-        };
-        if !room.fits_into(most) {
-            return wrong(format!("{field}: {room} is more than {most}"));
-        }
-    }
-    if needs.ports.contains(&0) {
-        return wrong("needs.ports: 0 is no port; write one from 1 to 65535".to_owned());
-    }
-    if needs.ports.len() > limits::PORTS_MAX {
-        let (ports, most) = (needs.ports.len(), limits::PORTS_MAX);
-        return wrong(format!("needs.ports: {ports} are more than {most}"));
-    }
-    let Some(count) = target.count() else {
-        return Ok(());
-    };
-    let others = count.affinity.len() + count.anti_affinity.len();
-    let most = limits::AFFINITIES_MAX;
-    if others > most {
-        return wrong(format!(
-            "target: affinity and anti_affinity name {others} placements, more than {most}"
-        ));
-    }
-    Ok(())
 }
 
 /// Its node knows better what is free there. That is no failure of the service: one of so many is tried elsewhere, any other

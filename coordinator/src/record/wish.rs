@@ -1,15 +1,14 @@
 //! Placements put and deleted: whole wishes, each based on a generation, several as one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{InstanceKey, PlacementName, SlotName, TypeName, limits};
 use mainstay_resource_graph::{
-    ConfigHash, Configuration, Count, DependsUntil, Desired, Escalate, InstanceState, Key, Kind,
-    Made, Past, Placement, Relation, RestartPolicy, Standing, Strategy, Target, Txn, Update,
-    Vertex, View, ViewExt, Wish, traverse,
+    ConfigHash, Configuration, Desired, InstanceState, Key, Kind, Made, Past, Placement, Relation,
+    Standing, Target, Txn, Vertex, View, ViewExt, Wish, traverse,
 };
 
 use super::operation::{Recorded, Result_, known_nodes, recorded, take_new};
@@ -20,8 +19,8 @@ use crate::event::{Apply, BasedOn, Change, PlacementWish};
 use crate::lease;
 use crate::schema;
 use crate::secrets;
+use crate::unfit;
 use crate::verb;
-use crate::watching;
 
 /// All of it, or nothing: everything that is wrong is said at once.
 pub fn apply(txn: &mut Txn<'_>, apply: &Apply, env: &Env) -> Result_ {
@@ -125,15 +124,6 @@ fn one_of(refusals: Vec<(&str, Refusal)>) -> Option<Refusal> {
     })
 }
 
-pub(super) fn sensible_count(count: &Count) -> Result<(), Refusal> {
-    let max = limits::PLACEMENT_COUNT_MAX;
-    if count.count > max {
-        let text = format!("{} are wanted; at most {max} may be", count.count);
-        return Err(Refusal::new(code::BAD_REQUEST, text));
-    }
-    Ok(())
-}
-
 fn put(txn: &mut Txn<'_>, asked: &PlacementWish, based_on: BasedOn, env: &Env) -> Result_ {
     let declaration = txn
         .service_type(&asked.service_type)
@@ -149,30 +139,16 @@ fn put(txn: &mut Txn<'_>, asked: &PlacementWish, based_on: BasedOn, env: &Env) -
             known_nodes(txn, nodes)?;
             take_new(txn, &asked.name, nodes)?;
         }
-        Target::Count(count) => sensible_count(count)?,
-        Target::All(_) => {}
+        Target::Count(_) | Target::All(_) => {}
     }
-    sensible(&asked.policy, &asked.update, &asked.depends_on)?;
-    may_escalate(&asked.policy, &asked.target)?;
-    watching::sensible(&asked.policy)?;
-    room::sensible_needs(&asked.needs, &asked.target)?;
+    if let Some(first) = unfit::all(asked).into_iter().next() {
+        return Err(first.into());
+    }
     if let Some(singleton) = &asked.singleton {
         lease::sensible(singleton, &asked.target, &declaration, &settings::now(txn))?;
     }
     let (hash, json) = valid_config(txn, &asked.service_type, &asked.config)?;
-    let wish = Wish {
-        target: asked.target.clone(),
-        config: hash.clone(),
-        on_nodes: BTreeMap::new(),
-        policy: asked.policy.clone(),
-        depends_on: asked.depends_on.clone(),
-        update: asked.update.clone(),
-        restart_group: asked.restart_group.clone(),
-        singleton: asked.singleton,
-        needs: asked.needs.clone(),
-        minimum: asked.minimum,
-    };
-    leaves_room(&wish)?;
+    let wish = asked.with(hash.clone());
     let name = &asked.name;
     let existing = txn.placement(name);
     if let Some(placement) = &existing {
@@ -203,31 +179,6 @@ fn put(txn: &mut Txn<'_>, asked: &PlacementWish, based_on: BasedOn, env: &Env) -
     );
     replace(txn, name, placement, wish, None);
     Ok(recorded(txn.instances_of(name), text))
-}
-
-fn may_escalate(policy: &RestartPolicy, target: &Target) -> Result<(), Refusal> {
-    if policy.escalate == Escalate::Quarantine || target.count().is_some() {
-        return Ok(());
-    }
-    let text = "policy.escalate: move is for placements of so many; write target: {count: 3}, or quarantine";
-    Err(Refusal::new(code::BAD_REQUEST, text))
-}
-
-/// A minimum leaves one that may be down: else nobody could update it, nor empty a node.
-pub fn leaves_room(wish: &Wish) -> Result<(), Refusal> {
-    let wanted = match &wish.target {
-        Target::Nodes(nodes) => nodes.len(),
-        Target::Count(count) => count.count as usize,
-        Target::All(_) => usize::MAX,
-    };
-    let minimum = wish.minimum as usize;
-    if minimum == 0 || minimum < wanted {
-        return Ok(());
-    }
-    let text = format!(
-        "minimum: {minimum} of {wanted} leaves none that may be down while it is updated, or its node emptied; write less, or want more"
-    );
-    Err(Refusal::new(code::BAD_REQUEST, text))
 }
 
 /// A configuration in its one form, if it fits its type's schema: all that is wrong with it is said.
@@ -405,38 +356,6 @@ fn same_kind(asked: &PlacementWish, have: &Placement) -> Result<(), Refusal> {
             "it holds {}, not {}",
             held(&have.holds),
             held(&asked.holds)
-        ));
-    }
-    Ok(())
-}
-
-fn sensible(
-    policy: &RestartPolicy,
-    update: &Update,
-    depends_on: &BTreeMap<PlacementName, DependsUntil>,
-) -> Result<(), Refusal> {
-    let wrong = |text: String| Err(Refusal::new(code::BAD_REQUEST, text));
-    let most = limits::ATTEMPTS_KEPT_MAX as u32;
-    if policy
-        .attempts
-        .is_some_and(|attempts| attempts == 0 || attempts > most)
-    {
-        return wrong(format!("policy.attempts: write 1 to {most}"));
-    }
-    if policy.window_ms == Some(0) {
-        return wrong("policy.window: a window of no time counts nothing".to_owned());
-    }
-    if policy.backoff_max_ms == Some(0) {
-        return wrong("policy.backoff.max: restarts without a wait would never end".to_owned());
-    }
-    if update.strategy == (Strategy::Rolling { at_once: 0 }) {
-        return wrong("update.at_once: write 1 or more".to_owned());
-    }
-    if depends_on.len() > limits::DEPENDENCIES_MAX {
-        return wrong(format!(
-            "depends_on: {} are more than {}",
-            depends_on.len(),
-            limits::DEPENDENCIES_MAX
         ));
     }
     Ok(())

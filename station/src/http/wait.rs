@@ -7,6 +7,7 @@ use mainstay_api::Problem;
 use mainstay_api::present::{Present, find};
 use mainstay_api::time::span;
 use mainstay_api::types::{self, Until, WaitAnswer, WaitRequest};
+use mainstay_coordinator::candidates;
 use mainstay_protocol::code::{self, Code, Reason};
 use mainstay_protocol::report::Presence;
 use mainstay_protocol::{InstanceKey, PlacementName, limits};
@@ -138,8 +139,9 @@ fn judge(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Seen {
             .collect(),
         _ => found.iter().collect(),
     };
-    if wanted.is_empty() {
-        return Seen::NotYet(format!("there is no {}", request.reference));
+    let short = short(present, key, request);
+    if wanted.is_empty() && short.is_none() {
+        return judge_none(present, (key, &found), request);
     }
     let mut waiting = None;
     for (key, instance) in wanted {
@@ -152,9 +154,53 @@ fn judge(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Seen {
         }
         waiting.get_or_insert_with(|| in_words(key, instance));
     }
-    match waiting {
+    match waiting.or(short) {
         Some(text) => Seen::NotYet(text),
         None => there(present, &found, request),
+    }
+}
+
+/// Of so many, some have no node: in words, with what the nodes say.
+fn short(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Option<String> {
+    let Key::Placement(name) = key else {
+        return None;
+    };
+    if matches!(request.until, Until::State(_) | Until::Gone) {
+        return None;
+    }
+    let placement = present.view.placement(name)?;
+    let text = candidates::shortage_of(present.view, name, &placement)?;
+    Some(format!("{name} has too few nodes: {text}"))
+}
+
+/// Nothing of it is wanted to run: that may be what was wished for.
+fn judge_none(
+    present: &Present<'_>,
+    (key, found): (&Key, &[(InstanceKey, Instance)]),
+    request: &WaitRequest,
+) -> Seen {
+    let reference = &request.reference;
+    let Key::Placement(name) = key else {
+        return Seen::NotYet(format!("there is no {reference}"));
+    };
+    let Some(placement) = present.view.placement(name) else {
+        return Seen::NotYet(format!("there is no {reference}"));
+    };
+    let mut nodes_left = 0;
+    let of_count = placement.wish.target.count().is_some();
+    present.view.each_node(&mut |one| {
+        let (Key::Node(node), Vertex::Node(facts)) = (&one.record.key, &one.record.vertex) else {
+            return;
+        };
+        let own = InstanceKey::new(node.clone(), name.clone());
+        let is_open = !of_count && placement.wish.target.includes(node, &facts.labels);
+        nodes_left += usize::from(is_open && present.view.instance(&own).is_none());
+    });
+    match (&request.until, nodes_left) {
+        (Until::Settled(_), 0) => there(present, found, request),
+        (_, 0) if found.is_empty() => Seen::NotYet(format!("{reference} wants no instance")),
+        (_, 0) => Seen::NotYet(format!("nothing of {reference} is wanted to run")),
+        (_, _) => Seen::NotYet(format!("{reference} has no instance yet")),
     }
 }
 

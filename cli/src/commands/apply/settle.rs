@@ -199,6 +199,7 @@ impl Progress {
         let Ok(instances) = client.instances(&InstanceFilter::default()).await else {
             return;
         };
+        self.look_for_nodes(app, client, pending).await;
         let names: BTreeSet<&str> = pending.iter().map(|change| name(change)).collect();
         for instance in instances {
             if !names.contains(instance.placement.as_str()) {
@@ -213,6 +214,29 @@ impl Progress {
                     "{}: {} {reason}",
                     instance.reference, instance.state
                 ));
+            }
+        }
+    }
+
+    /// What found no node is waited for, which only a person may be able to end.
+    async fn look_for_nodes(
+        &mut self,
+        app: &mut App<'_>,
+        client: &Client,
+        pending: &[&PlanChange],
+    ) {
+        for change in pending.iter().filter(|change| change.is_of_so_many()) {
+            let reason = placement(client, change).await.and_then(|now| now.reason);
+            let Some(reason) = reason.filter(|reason| reason.code == code::TOO_FEW_NODES) else {
+                continue;
+            };
+            let told = self
+                .told
+                .insert(change.reference.clone(), reason.text.clone());
+            if told.as_ref() != Some(&reason.text) {
+                let reason = decisions::told(Some(&reason));
+                app.console
+                    .say(&format!("{}: waits, {reason}", change.reference));
             }
         }
     }

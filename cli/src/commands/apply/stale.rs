@@ -103,6 +103,7 @@ mod tests {
                 new: json!("new"),
             }],
             instances: Vec::new(),
+            unplaced: None,
             after: Vec::new(),
             steps: None,
             wish: None,
