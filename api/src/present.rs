@@ -38,6 +38,14 @@ pub use event::{event, place_of, seq};
 pub use list::{ListQuery, Page};
 pub use status::Standing;
 
+/// What is wrong with something since somebody broke it on purpose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    pub key: Key,
+    /// "is cut off from everybody".
+    pub how: String,
+}
+
 /// What the leader remembers and the log does not.
 pub trait Live {
     /// Wall time of a log time.
@@ -49,6 +57,7 @@ pub trait Live {
     fn leader(&self) -> Option<StationId>;
     /// What the clock on the wall says.
     fn now(&self) -> Time;
+    fn broken(&self) -> Vec<Broken>;
 }
 
 /// A view with what lies over it.

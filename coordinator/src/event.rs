@@ -211,7 +211,11 @@ pub enum NodeAct {
     /// It takes instances again.
     Uncordon,
     /// These are set; those without a value are taken away.
-    Label(BTreeMap<String, Option<String>>),
+    Label {
+        labels: BTreeMap<String, Option<String>>,
+        /// Also where too little is left of what leaves it.
+        force: bool,
+    },
     /// It is no part of the cluster any more.
     Remove,
     /// It is off, somebody says who has seen it.
@@ -226,7 +230,7 @@ impl NodeAct {
             Self::Cordon { .. } => "node cordon",
             Self::Drain { .. } => "node drain",
             Self::Uncordon => "node uncordon",
-            Self::Label(_) => "node label",
+            Self::Label { .. } => "node label",
             Self::ConfirmDead { .. } => "node confirm-dead",
             Self::Remove => "node remove",
             Self::Restart { .. } => "node restart",

@@ -309,14 +309,25 @@ fn placement(view: &dyn View, key: &Key, record: &Record, depth: usize) -> Cause
         .flat_map(|instance| behind(view, &Key::Instance(instance.clone()), depth))
         .collect();
     let right = instances.len() - because.len().min(instances.len());
+    let is_stopped = |instance: &&InstanceKey| {
+        let one = view.instance(instance);
+        one.is_some_and(|one| one.desired == Desired::Stopped)
+    };
+    let stopped = instances.iter().filter(is_stopped).count();
+    let mut all = instances.len();
     let mut because = because;
     let mut reason = None;
     if let Vertex::Placement(placement) = &record.vertex {
         reason = placement_reason(view, key, name, placement);
         because.extend(no_good(key, placement));
         because.extend(too_few(view, name, placement, record));
+        let count = placement.wish.target.count();
+        all = all.max(count.map_or(0, |count| count.count as usize));
     }
-    let state = format!("{right} of {} instances as wanted", instances.len());
+    let mut state = format!("{right} of {all} instances as wanted");
+    if stopped > 0 {
+        state.push_str(&format!(", {stopped} of them stopped"));
+    }
     Cause {
         reason,
         because,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use mainstay_identity::{DIRECTORY, Keep, Membership, default_directory};
+use mainstay_protocol::label;
 use mainstay_protocol::{Address, Bearer, ClusterId, NodeName, code};
 use uuid::Uuid;
 
@@ -34,7 +35,7 @@ pub struct AgentArguments {
     #[arg(long)]
     pub chaos: bool,
     /// A label of the node; repeat for more
-    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
     pub labels: Vec<(String, String)>,
     /// What instances may take of it together, cores, memory and disk: cores=2,memory=4GiB; else all there is
     #[arg(long = "offer", value_name = "KEY=AMOUNT", value_delimiter = ',', value_parser = offered)]
@@ -62,10 +63,13 @@ fn listen_address(text: OsString) -> Result<Address, String> {
     }
 }
 
-fn label(text: &str) -> Result<(String, String), String> {
+fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        Some(_) | None => Err("a label is KEY=VALUE".to_owned()),
+        Some((key, value)) => label::name(key)
+            .and_then(|()| label::value(value))
+            .map(|()| (key.to_owned(), value.to_owned()))
+            .map_err(|bad| bad.to_string()),
+        None => Err("a label is KEY=VALUE".to_owned()),
     }
 }
 

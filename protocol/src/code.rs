@@ -50,6 +50,7 @@ codes! {
     HOST_NOT_RESTARTED = "MS-HOST-NOT-RESTARTED": "Nothing that was tried restarted the machine.";
     HOST_FENCED = "MS-HOST-FENCED": "The machine is switched off, because a singleton on it is to be gone for certain.";
     COMMAND_FAILED = "MS-COMMAND-FAILED": "A command of the cluster's owners did not end well.";
+    BROKEN_ON_PURPOSE = "MS-BROKEN-ON-PURPOSE": "Somebody broke it with chaos, and nobody has healed it yet.";
     WATCHES_SPREAD = "MS-WATCHES-SPREAD": "Which other nodes watch an instance was decided anew.";
     UNSEEN = "MS-UNSEEN": "Its own node finds it well, and nobody who watches it from another node gets an answer.";
     SEEN_AGAIN = "MS-SEEN-AGAIN": "An instance that nobody saw from another node is seen again, or is not watched any more.";

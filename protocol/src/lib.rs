@@ -32,6 +32,7 @@ mod bearer;
 mod ids;
 mod numbers;
 
+pub mod label;
 pub mod limits;
 
 pub mod code;

@@ -2,9 +2,14 @@
 //! of it outlives the time for which this station leads, and only one that was started with `--chaos` does it.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mainstay_protocol::NodeName;
+use mainstay_api::present::Broken;
+use mainstay_api::time::span;
+use mainstay_protocol::{NodeName, StationId};
+use mainstay_resource_graph::Key;
 use tokio::sync::watch;
 
 use crate::clock;
@@ -20,6 +25,27 @@ pub enum Fault {
     Slow(Duration),
 }
 
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("is cut off from everybody"),
+            Self::CutOff => f.write_str("is cut off from the station; others see it"),
+            Self::Slow(by) => write!(
+                f,
+                "is far away: what goes there and comes from there takes {} longer",
+                span(*by)
+            ),
+        }
+    }
+}
+
+/// What is wrong with this station itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Own {
+    slower: Duration,
+    skew_ms: i64,
+}
+
 impl Fault {
     fn is_cut(self) -> bool {
         match self {
@@ -32,6 +58,7 @@ impl Fault {
 #[derive(Debug, Default)]
 pub struct Faults {
     ways: watch::Sender<BTreeMap<NodeName, Fault>>,
+    own: Mutex<Own>,
 }
 
 impl Faults {
@@ -50,8 +77,49 @@ impl Faults {
 
     pub fn heal_all(&self) {
         self.ways.send_modify(BTreeMap::clear);
-        slow_disk(Duration::ZERO);
-        clock::skew(0);
+        self.slow_disk(Duration::ZERO);
+        self.skew(0);
+    }
+
+    /// Every time the log of this station goes to the disk, that takes longer by so much.
+    pub fn slow_disk(&self, by: Duration) {
+        self.own().slower = by;
+        mainstay_store::slow_syncs(by);
+    }
+
+    /// The clock on the wall of this station is wrong by so much.
+    pub fn skew(&self, by_ms: i64) {
+        self.own().skew_ms = by_ms;
+        clock::skew(by_ms);
+    }
+
+    fn own(&self) -> MutexGuard<'_, Own> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All that is wrong on purpose, in words.
+    pub fn all(&self, station: StationId) -> Vec<Broken> {
+        let own = *self.own();
+        let mut all = Vec::new();
+        let mut of_station = |how: String| {
+            let key = Key::Station(station);
+            all.push(Broken { key, how });
+        };
+        if !own.slower.is_zero() {
+            let by = span(own.slower);
+            of_station(format!("has a slow disk: each sync takes {by} longer"));
+        }
+        if own.skew_ms != 0 {
+            let by = span(Duration::from_millis(own.skew_ms.unsigned_abs()));
+            let way = if own.skew_ms < 0 { "behind" } else { "ahead" };
+            of_station(format!("has a clock that is {by} {way}"));
+        }
+        let ways = self.ways.borrow();
+        all.extend(ways.iter().map(|(node, fault)| Broken {
+            key: Key::Node(node.clone()),
+            how: fault.to_string(),
+        }));
+        all
     }
 
     pub fn of(&self, node: &NodeName) -> Option<Fault> {
@@ -74,11 +142,6 @@ impl Faults {
             tokio::time::sleep(by).await;
         }
     }
-}
-
-/// Every time its log goes to the disk, that takes longer by so much.
-pub fn slow_disk(by: Duration) {
-    mainstay_store::slow_syncs(by);
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use mainstay_api::present::Live;
+use mainstay_api::present::{Broken, Live};
 use mainstay_api::routes::{Asker, InGroup};
 use mainstay_api::time::{Time, WallClock};
 use mainstay_coordinator::{Answer, Event, Operation, Rules, StationLife, outcome_unknown};
@@ -361,5 +361,9 @@ impl Live for Shared {
 
     fn now(&self) -> Time {
         Time::from_wall_ms(wall_ms())
+    }
+
+    fn broken(&self) -> Vec<Broken> {
+        self.faults.all(self.about.station)
     }
 }

@@ -67,7 +67,7 @@ fn good(name: &str) -> &'static str {
 /// Values that nothing of this name can be, between bars.
 const BAD: [(&str, &str); 40] = [
     ("COUNT", "|-1|three|1.5|10001|💥"),
-    ("LABEL-NAME", "|rack=a"),
+    ("LABEL-NAME", "|rack=a|ra ck"),
     (
         "REF",
         "|@|greeter@|@n1|greeter@n1@n1|GREETER@n1|greeter@n1\n|gr eeter@n1|nod/n1|node/|/n1|node/n1/n1|\
@@ -75,7 +75,7 @@ const BAD: [(&str, &str); 40] = [
     ),
     ("TYPE", "|GREETER|gr eeter|type/|node/n1|💥|greeter@n1"),
     ("NODE", "|N1|n 1|node/|n1@n1|type/greeter"),
-    ("LABEL", "|=web|-|role"),
+    ("LABEL", "|=web|-|role|role=|role=a b|rôle=web|role=a,b"),
     ("WHERE", "|greeter@n1|type/greeter|💥|node/|Greeter"),
     ("WHAT", "|greeter@n1|greeter|💥|node/|station/x"),
     ("NAME", "|Name|a b|a/b|💥|-"),
@@ -106,7 +106,7 @@ const BAD: [(&str, &str); 40] = [
     ("PROFILE", "|lam|fast"),
     // Of the agent, which takes other things by these names than a command does.
     ("agent --cluster", "|x|-1"),
-    ("agent --label", "|=1|a"),
+    ("agent --label", "|=1|a|a=|a=b c"),
     (
         "KEY=AMOUNT",
         "|=1|cores|cores=|cores=-1|memory=4|disk=x|ports=1|💥",

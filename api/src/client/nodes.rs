@@ -62,10 +62,11 @@ impl Client {
         &self,
         node: &str,
         labels: BTreeMap<String, Option<String>>,
+        force: bool,
     ) -> Result<Accepted, Problem> {
         let path = routes::NODE_LABELS.fill(&[node]);
         let change = Change::new(Method::Put, &path);
-        self.change(change, &LabelsRequest { labels }, self.timeout())
+        self.change(change, &LabelsRequest { labels, force }, self.timeout())
             .await
     }
 

@@ -14,6 +14,7 @@ use mainstay_resource_graph::{
 use serde_json::Value;
 
 use super::{Present, json};
+use crate::time::Time;
 use crate::types::{self, BesideSpec, ConstraintsSpec, NeedsSpec, SingletonSpec, Span};
 
 impl Present<'_> {
@@ -39,6 +40,8 @@ impl Present<'_> {
             instances.iter().filter(|i| wanted(i)).count() as u64
         };
         let shown = self.wish(&placement.wish);
+        let missing = candidates::missing(self.view, name, placement);
+        let stopped = count(&|instance| instance.desired == Desired::Stopped);
         Some(types::Placement {
             name: name.to_string(),
             service_type: placement.service_type.to_string(),
@@ -48,17 +51,21 @@ impl Present<'_> {
             made_by: placement.made.by.clone(),
             made_at: self.live.time(placement.made.at),
             leaving: placement.standing == Standing::Leaving,
-            want: self.want(name, placement, wanted.len()) as u64,
+            want: self.want(name, placement, (wanted.len(), missing)) as u64,
+            stopped,
             have: count(&|instance| instance.state.is_up()),
             healthy: count(&Instance::is_healthy),
-            state: worst
-                .map_or("Stopped", |instance| instance.state.as_str())
-                .to_owned(),
-            reason: candidates::shortage_of(self.view, name, placement)
+            state: match (worst, missing) {
+                (Some(worst), _) => worst.state.as_str(),
+                (None, 0) => "Stopped",
+                (None, _) => "Pending",
+            }
+            .to_owned(),
+            reason: candidates::shortage(self.view, name, placement, missing)
                 .map(|text| Reason::new(code::TOO_FEW_NODES, text))
                 .or_else(|| worst.and_then(|instance| instance.reason.clone()))
-                .or_else(|| placement.rollout.as_ref()?.halted.clone())
-                .or_else(|| placement.history.last()?.dropped.clone()),
+                .or_else(|| no_good(placement))
+                .or_else(|| some_stopped(stopped, instances.len())),
             config: shown.config,
             config_on: shown.config_on,
             policy: shown.policy,
@@ -70,20 +77,19 @@ impl Present<'_> {
             minimum: shown.minimum,
             moves: self.moves(placement),
             maintenance: placement.maintenance.is_some(),
-            maintenance_until: placement
-                .maintenance
-                .as_ref()
-                .and_then(|on| Some(self.live.time(on.until?))),
+            maintenance_until: self.maintenance_until(placement),
             rollout: placement
                 .rollout
                 .as_ref()
                 .map(|under_way| self.rollout(name, placement, under_way)),
-            rolled_back: placement
-                .history
-                .last()
-                .and_then(|past| past.dropped.clone()),
+            rolled_back: rolled_back(placement),
             waiting_on: waiting_on(&wanted),
         })
+    }
+
+    fn maintenance_until(&self, placement: &Placement) -> Option<Time> {
+        let until = placement.maintenance.as_ref()?.until?;
+        Some(self.live.time(until))
     }
 
     fn moves(&self, placement: &Placement) -> Vec<types::Move> {
@@ -166,7 +172,12 @@ impl Present<'_> {
     }
 
     /// How many are to be: of so many, those that found no node as well.
-    fn want(&self, name: &PlacementName, placement: &Placement, wanted: usize) -> usize {
+    fn want(
+        &self,
+        name: &PlacementName,
+        placement: &Placement,
+        (wanted, missing): (usize, usize),
+    ) -> usize {
         if placement.wish.target.count().is_none() {
             return wanted;
         }
@@ -175,7 +186,7 @@ impl Present<'_> {
             let one = self.view.instance(key);
             one.is_some_and(|one| one.desired == Desired::Running)
         };
-        kept.iter().filter(runs).count() + candidates::missing(self.view, name, placement)
+        kept.iter().filter(runs).count() + missing
     }
 
     fn rollout(
@@ -273,6 +284,26 @@ fn update(update: &Update) -> types::UpdateSpec {
         rollback: Some(update.rollback),
         wait: Some(types::Span::from_ms(update.wait_ms)),
     }
+}
+
+fn rolled_back(placement: &Placement) -> Option<Reason> {
+    placement.history.last()?.dropped.clone()
+}
+
+/// A change that halted, or was taken back.
+fn no_good(placement: &Placement) -> Option<Reason> {
+    let under_way = placement.rollout.as_ref();
+    let halted = under_way.and_then(|under_way| under_way.halted.clone());
+    halted.or_else(|| rolled_back(placement))
+}
+
+/// They are not wanted to run, so that nothing else tells of them.
+fn some_stopped(stopped: u64, all: usize) -> Option<Reason> {
+    let text = match all {
+        1 => "it is stopped".to_owned(),
+        all => format!("{stopped} of {all} are stopped"),
+    };
+    (stopped > 0).then(|| Reason::new(code::STOPPED_BY_OPERATOR, text))
 }
 
 /// What the reasons of those that cannot start point at.

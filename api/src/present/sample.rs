@@ -21,7 +21,7 @@ use mainstay_resource_graph::{
 };
 use uuid::Uuid;
 
-use super::{Live, Present};
+use super::{Broken, Live, Present};
 use crate::time::Time;
 
 pub fn node_name(text: &str) -> NodeName {
@@ -63,6 +63,13 @@ impl Live for Overlay {
 
     fn now(&self) -> Time {
         Time::from_wall_ms(1_000)
+    }
+
+    fn broken(&self) -> Vec<Broken> {
+        vec![Broken {
+            key: Key::Node(node_name("n1")),
+            how: "is cut off from everybody".to_owned(),
+        }]
     }
 }
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use mainstay_coordinator::status::{self, Count, Problem, Work};
 use mainstay_protocol::{code, limits};
+use mainstay_resource_graph::Key;
 
-use super::Present;
+use super::{Broken, Present};
 use crate::types;
 
 /// What the station knows of itself.
@@ -45,6 +46,7 @@ impl Present<'_> {
                 .collect(),
             scheduled: found.scheduled.iter().map(|work| self.work(work)).collect(),
             rules_off: found.rules_off.into_keys().collect(),
+            broken: self.live.broken().iter().map(broken).collect(),
         }
     }
 
@@ -66,6 +68,18 @@ impl Present<'_> {
             rule: Some(work.rule.to_owned()),
         }
     }
+}
+
+fn broken(broken: &Broken) -> types::BrokenOnPurpose {
+    types::BrokenOnPurpose {
+        reference: broken.key.to_string(),
+        how: broken.how.clone(),
+        heal: heal(&broken.key),
+    }
+}
+
+pub(super) fn heal(key: &Key) -> String {
+    format!("mainstay chaos heal {key}")
 }
 
 fn counts(count: Count) -> types::Counts {

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use mainstay_coordinator::status;
 use mainstay_coordinator::why::{self, Cause};
+use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::limits;
 use mainstay_resource_graph::{Key, ViewExt};
 
-use super::Present;
-use super::status::ranked;
+use super::status::{heal, ranked};
+use super::{Broken, Present};
 use crate::problem::Problem;
 use crate::types;
 
@@ -47,32 +48,61 @@ impl Present<'_> {
 
     fn why_key(&self, key: &Key) -> Option<types::Why> {
         let found = why::why(self.view, key)?;
+        let broken = self.live.broken();
+        let mut you_can = found.you_can;
+        for one in broken.iter().filter(|one| names(&found.tree, &one.key)) {
+            you_can.insert(0, heal(&one.key));
+        }
         Some(types::Why {
-            tree: self.cause(&found.tree),
+            tree: self.cause(&found.tree, &broken),
             affects: found.affects.iter().map(ToString::to_string).collect(),
             system_will: found.system_will.map(|will| types::SystemWill {
                 action: will.action,
                 at: will.at.map(|at| self.live.time(at)),
                 rule: Some(will.rule),
             }),
-            you_can: found.you_can,
+            you_can,
         })
     }
 
-    fn cause(&self, cause: &Cause) -> types::WhyNode {
+    fn cause(&self, cause: &Cause, broken: &[Broken]) -> types::WhyNode {
+        let on_purpose = broken.iter().filter(|one| one.key == cause.key);
+        let on_purpose: Vec<types::WhyNode> = on_purpose.map(on_purpose_node).collect();
         types::WhyNode {
             reference: cause.key.to_string(),
             state: cause.state.clone(),
             reason: cause.reason.clone(),
             since: Some(self.live.time(cause.since)),
-            because: cause
-                .because
-                .iter()
-                .map(|behind| self.cause(behind))
+            root: cause.is_root() && on_purpose.is_empty(),
+            because: on_purpose
+                .into_iter()
+                .chain(
+                    cause
+                        .because
+                        .iter()
+                        .map(|behind| self.cause(behind, broken)),
+                )
                 .collect(),
             evidence: cause.evidence.clone(),
-            root: cause.is_root(),
         }
+    }
+}
+
+/// It is about this, or something behind it is.
+fn names(cause: &Cause, key: &Key) -> bool {
+    cause.key == *key || cause.because.iter().any(|behind| names(behind, key))
+}
+
+fn on_purpose_node(broken: &Broken) -> types::WhyNode {
+    let text = format!("{} {}, as somebody wanted", broken.key, broken.how);
+    types::WhyNode {
+        reference: broken.key.to_string(),
+        state: "broken on purpose".to_owned(),
+        reason: Some(Reason::new(code::BROKEN_ON_PURPOSE, text)),
+        since: None,
+        because: Vec::new(),
+        evidence: None,
+        root: true,
     }
 }
 

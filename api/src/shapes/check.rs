@@ -3,7 +3,7 @@
 use std::fmt;
 
 use mainstay_broker as broker;
-use mainstay_protocol::limits;
+use mainstay_protocol::label;
 use mainstay_protocol::words::nearest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -245,19 +245,14 @@ fn words(words: &[Value], path: &Path, flaws: &mut Vec<Flaw>) {
 fn labels(labels: &Map<String, Value>, path: &Path, flaws: &mut Vec<Flaw>) {
     for (name, value) in labels {
         let at = path.field(name);
-        if name.is_empty() || name.len() > limits::NAME_BYTES_MAX {
-            let why = format!("a label's name has 1 to {} bytes", limits::NAME_BYTES_MAX);
-            flaws.push(Flaw::new(at.clone(), why).on_key());
-        } else if name.contains(|c: char| c.is_control() || c == '=') {
-            let why = "a label's name has no = and no control character in it";
-            flaws.push(Flaw::new(at.clone(), why).on_key());
+        if let Err(bad) = label::name(name) {
+            flaws.push(Flaw::new(at.clone(), bad.to_string()).on_key());
         }
         match value {
-            Value::String(text) if text.contains(char::is_control) => {
-                let why = "a label's value has no control character in it";
-                flaws.push(Flaw::new(at, why));
+            Value::String(text) => {
+                let bad = label::value(text).err();
+                flaws.extend(bad.map(|bad| Flaw::new(at, bad.to_string())));
             }
-            Value::String(_) => {}
             Value::Number(_) | Value::Bool(_) => {
                 let why = format!("a label's value is a text: write \"{value}\", in quotes");
                 flaws.push(Flaw::new(at, why));

@@ -32,13 +32,7 @@ fn node(text: &str) -> Result<(), String> {
 }
 
 fn label(text: &str) -> Result<(), String> {
-    match text.is_empty() || text.len() > limits::NODE_LABEL_BYTES_MAX {
-        true => Err(format!(
-            "a label has a name of at most {} bytes",
-            limits::NODE_LABEL_BYTES_MAX
-        )),
-        false => Ok(()),
-    }
+    mainstay_protocol::label::name(text).map_err(|bad| bad.to_string())
 }
 
 pub static PLACEMENT: Shape = Shape {

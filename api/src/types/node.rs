@@ -104,6 +104,9 @@ pub struct MaintenanceRequest {
 pub struct LabelsRequest {
     /// Those to be set; null takes one away.
     pub labels: BTreeMap<String, Option<String>>,
+    /// Also where too little is left of what leaves the node for it.
+    #[serde(default)]
+    pub force: bool,
 }
 
 /// How many there are, and how many of them are as they should be.

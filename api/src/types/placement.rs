@@ -40,7 +40,10 @@ pub struct Placement {
     pub have: u64,
     /// Instances that run and whose last Check said ok.
     pub healthy: u64,
-    /// The worst state among its instances; Stopped if none is wanted.
+    /// How many of its instances somebody stopped.
+    #[serde(default)]
+    pub stopped: u64,
+    /// The worst state among its instances; Stopped if none is wanted, Pending where none has found a node.
     pub state: String,
     /// The reason of that instance; null where nothing is to be said.
     #[schemars(with = "Option<ReasonShape>")]

@@ -33,6 +33,9 @@ pub struct Status {
     pub scheduled: Vec<Work>,
     /// Rules that somebody switched off: what they would do is not done.
     pub rules_off: Vec<String>,
+    /// What `chaos` broke and nobody has healed yet.
+    #[serde(default)]
+    pub broken: Vec<BrokenOnPurpose>,
 }
 
 #[derive(
@@ -77,6 +80,18 @@ pub struct StatusProblem {
     pub since: Time,
     /// The command that explains it.
     pub why: String,
+}
+
+/// What somebody broke on purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BrokenOnPurpose {
+    /// What it is.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// What is wrong with it.
+    pub how: String,
+    /// The command that heals it.
+    pub heal: String,
 }
 
 /// Something that is done, or will be.

@@ -46,6 +46,9 @@ pub enum NodeCommand {
         /// KEY=VALUE sets one, KEY- takes it away
         #[arg(value_name = "LABEL", required = true, value_parser = values::label)]
         labels: Vec<(String, Option<String>)>,
+        /// Also where too little is left of what leaves the node for it
+        #[arg(long)]
+        force: bool,
     },
     /// Say that a node is off: nobody waits for it any longer
     #[command(

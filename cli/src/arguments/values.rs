@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use mainstay_api::types::{self, BadUntil, Until};
 use mainstay_identity::JoinToken;
 use mainstay_protocol::Address;
+use mainstay_protocol::label;
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{
     ClusterName, NodeName, NotAStation, PersonName, PlacementName, SlotName, StationId, TypeName,
@@ -140,7 +141,12 @@ pub fn label(text: &str) -> Result<(String, Option<String>), String> {
         None => text.strip_suffix('-').map(|key| (key, None)),
     };
     match parsed {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value)),
+        // Any can be taken away.
+        Some((key, None)) if !key.is_empty() => Ok((key.to_owned(), None)),
+        Some((key, Some(value))) => label::name(key)
+            .and_then(|()| label::value(&value))
+            .map(|()| (key.to_owned(), Some(value)))
+            .map_err(|bad| format!("{bad}; role- takes one away")),
         Some(_) | None => Err(format!(
             "\"{text}\" is no label; write role=web, or role- to take it away"
         )),
@@ -148,14 +154,13 @@ pub fn label(text: &str) -> Result<(String, Option<String>), String> {
 }
 
 pub fn label_name(text: &str) -> Result<String, String> {
-    let max = limits::NODE_LABEL_BYTES_MAX;
     match text {
-        "" => Err("a label has a name, as in rack".to_owned()),
-        long if long.len() > max => Err(format!("a label's name has at most {max} bytes")),
         name if name.contains('=') => Err(format!(
             "\"{name}\" has a value; a label's name is wanted, as in rack"
         )),
-        name => Ok(name.to_owned()),
+        name => label::name(name)
+            .map(|()| name.to_owned())
+            .map_err(|bad| bad.to_string()),
     }
 }
 

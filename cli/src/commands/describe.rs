@@ -291,6 +291,7 @@ const ORDER: [&str; 31] = [
     "want",
     "have",
     "healthy",
+    "stopped",
     "waiting_on",
     "role",
     "holder",

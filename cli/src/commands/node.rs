@@ -38,9 +38,13 @@ pub async fn run(app: &mut App<'_>, arguments: NodeArguments) -> Outcome {
                 accept(app, node, client.uncordon(node.as_str()).await)?;
             }
         }
-        NodeCommand::Label { node, labels } => {
+        NodeCommand::Label {
+            node,
+            labels,
+            force,
+        } => {
             let labels = labels.into_iter().collect();
-            accept(app, &node, client.label(node.as_str(), labels).await)?;
+            accept(app, &node, client.label(node.as_str(), labels, force).await)?;
         }
         NodeCommand::ConfirmDead { node, reason, yes } => {
             let question = format!(

@@ -115,6 +115,11 @@ fn text(status: &Status, look: Look) -> String {
     }
     work(&mut out, "WORKING ON", &status.working_on, look);
     work(&mut out, "SCHEDULED", &status.scheduled, look);
+    for broken in &status.broken {
+        let (reference, how, heal) = (&broken.reference, &broken.how, &broken.heal);
+        let text = one_line(&format!("{reference} {how}, on purpose: {heal}"));
+        out.push_str(&format!("\nchaos: {text}\n"));
+    }
     if !status.rules_off.is_empty() {
         let rules = one_line(&status.rules_off.join(", "));
         out.push_str(&format!(

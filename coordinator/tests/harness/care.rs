@@ -30,7 +30,14 @@ pub fn operation(line: &str) -> Option<Operation> {
         ("uncordon", []) => NodeAct::Uncordon,
         ("maintain", rest) => return Some(maintenance(node, Some(maintain(rest)))),
         ("maintained", []) => return Some(maintenance(node, None)),
-        ("label", labels) => NodeAct::Label(labels.iter().map(|text| label(text)).collect()),
+        ("label", labels) => NodeAct::Label {
+            force: labels.contains(&"force"),
+            labels: labels
+                .iter()
+                .filter(|text| **text != "force")
+                .map(|text| label(text))
+                .collect(),
+        },
         ("restart-host", ["force", rest @ ..]) => NodeAct::Restart {
             why: why(rest),
             force: true,

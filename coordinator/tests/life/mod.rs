@@ -256,6 +256,8 @@ told! {
     a_node_is_removed_when_it_is_away_and_nothing_is_wanted_on_it_alone = "remove_node";
     // proves: S25
     what_people_say_of_labels_stands_over_what_the_agent_brings = "node_labels";
+    // proves: S25
+    a_label_does_not_take_the_last_one_away_unless_it_is_meant = "node_label_force";
     // proves: S20
     // acceptance: issue 3, line 5
     what_depends_on_another_starts_when_that_is_healthy_also_after_a_crash = "dependencies";

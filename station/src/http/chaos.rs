@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use mainstay_api::Problem;
+use mainstay_api::time::span;
 use mainstay_api::types::{self, ChaosRequest, Done};
 use mainstay_protocol::request::{Answer, Ask, ChaosAct, ChaosTarget};
 use mainstay_protocol::{NodeName, code};
@@ -12,8 +13,7 @@ use mainstay_resource_graph::Key;
 use super::Api;
 use super::asks::{not_an_answer, put};
 use super::reply::{Failure, Reply, body, json};
-use crate::clock;
-use crate::faults::{self, Fault};
+use crate::faults::Fault;
 
 pub async fn chaos(api: Api, bytes: Bytes) -> Reply {
     let request: ChaosRequest = body("chaos", &bytes)?;
@@ -54,38 +54,33 @@ pub async fn chaos(api: Api, bytes: Bytes) -> Reply {
     })
 }
 
+/// More is no delay.
+const SLOWER_MAX: Duration = Duration::from_secs(600);
+
 /// What this station does wrong by itself from now on.
 fn breaks(api: &Api, what: &str, request: &ChaosRequest, struck: &Struck) -> Reply {
     let faults = &api.shared.faults;
-    let by = || {
-        let ms = request.by_ms.and_then(|ms| u64::try_from(ms).ok());
-        let by = ms.filter(|ms| *ms > 0).map(Duration::from_millis);
-        by.ok_or_else(|| impossible(what, "say by how much it is slower, as in --by 500ms"))
-    };
     let reference = &request.reference;
     let text = match (request.act, struck) {
         (types::ChaosAct::Partition, Struck::OnNode(node, ChaosTarget::Agent)) => {
-            let (fault, text) = match request.from_station {
-                true => (Fault::CutOff, "is cut off from the station; others see it"),
-                false => (Fault::Gone, "is cut off from everybody"),
+            let fault = match request.from_station {
+                true => Fault::CutOff,
+                false => Fault::Gone,
             };
             faults.set(node.clone(), fault);
-            format!("{reference} {text}, until it is healed")
+            format!("{reference} {fault}, until it is healed")
         }
         (types::ChaosAct::Delay, Struck::OnNode(node, ChaosTarget::Agent)) => {
-            let by = by()?;
-            faults.set(node.clone(), Fault::Slow(by));
-            format!(
-                "what goes to {reference} and comes from there takes {} ms longer",
-                by.as_millis()
-            )
+            let fault = Fault::Slow(slower(what, request)?);
+            faults.set(node.clone(), fault);
+            format!("{reference} {fault}, until it is healed")
         }
         (types::ChaosAct::SlowDisk, Struck::ThisStation) => {
-            let by = by()?;
-            faults::slow_disk(by);
+            let by = slower(what, request)?;
+            faults.slow_disk(by);
             format!(
-                "each sync of {reference} takes {} ms longer",
-                by.as_millis()
+                "each sync of {reference} takes {} longer, until it is healed",
+                span(by)
             )
         }
         (types::ChaosAct::Skew, Struck::ThisStation) => {
@@ -95,7 +90,7 @@ fn breaks(api: &Api, what: &str, request: &ChaosRequest, struck: &Struck) -> Rep
                     "say by how much it is wrong, as in --by 1h",
                 ));
             };
-            clock::skew(by_ms);
+            faults.skew(by_ms);
             format!("the clock of {reference} is wrong by {by_ms} ms")
         }
         (types::ChaosAct::Heal, Struck::OnNode(node, ChaosTarget::Agent)) => {
@@ -122,6 +117,22 @@ fn breaks(api: &Api, what: &str, request: &ChaosRequest, struck: &Struck) -> Rep
         reference: reference.clone(),
         text,
     })
+}
+
+/// By how much something is to be slower.
+fn slower(what: &str, request: &ChaosRequest) -> Result<Duration, Failure> {
+    let ms = request.by_ms.and_then(|ms| u64::try_from(ms).ok());
+    let Some(ms) = ms.filter(|ms| *ms > 0) else {
+        let why = "say by how much it is slower, as in --by 500ms";
+        return Err(impossible(what, why));
+    };
+    let by = Duration::from_millis(ms);
+    if by > SLOWER_MAX {
+        let (by, most) = (span(by), span(SLOWER_MAX));
+        let why = format!("{by} is more than {most}: that is as good as cut off");
+        return Err(impossible(what, &why));
+    }
+    Ok(by)
 }
 
 fn impossible(what: &str, why: &str) -> Failure {

@@ -120,7 +120,16 @@ async fn work(api: Api, what: String, of: WorkedOn, on: Option<Maintain>) -> Rep
 async fn label(api: Api, Path(name): Name, bytes: Bytes) -> Reply {
     let what = format!("label {name}");
     let request: LabelsRequest = body(&what, &bytes)?;
-    act(api, what, &name, NodeAct::Label(request.labels)).await
+    act(
+        api,
+        what,
+        &name,
+        NodeAct::Label {
+            labels: request.labels,
+            force: request.force,
+        },
+    )
+    .await
 }
 
 async fn confirm_dead(api: Api, Path(name): Name, bytes: Bytes) -> Reply {

@@ -39,7 +39,9 @@ pub fn instance(
     match one.desired {
         Desired::Running => {}
         Desired::Stopped => {
-            let text = format!("{key} is stopped; start it, and then move it");
+            let text = format!(
+                "{key} is stopped: `mainstay restart {key}` starts it, and then it can move"
+            );
             return Err(Refusal::new(code::REFUSED_BY_SAFETY, text));
         }
         Desired::Absent => return Err(on_its_way_out(key)),

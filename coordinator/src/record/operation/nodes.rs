@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_protocol::code::{self, Reason};
+use mainstay_protocol::label::{self, BadLabel};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{Bearer, InstanceKey, NodeName, PlacementName, limits};
 use mainstay_resource_graph::{
@@ -32,7 +33,7 @@ pub fn act(txn: &mut Txn<'_>, node: &NodeName, act: &NodeAct, by: &str, env: &En
         NodeAct::Cordon { why } => cordon(txn, node, said(why)),
         NodeAct::Drain { why, force } => drain(txn, node, (said(why), *force), env),
         NodeAct::Uncordon => uncordon(txn, node),
-        NodeAct::Label(labels) => label(txn, node, labels),
+        NodeAct::Label { labels, force } => set_labels(txn, node, (labels, *force), env),
         NodeAct::ConfirmDead { why } => confirm_dead(txn, node, said(why), env),
         NodeAct::Remove => remove(txn, node, by, env),
         NodeAct::Restart { why, force } => hosts::restart(txn, node, said(why), *force, env),
@@ -54,29 +55,26 @@ fn sensible(act: &NodeAct) -> Result<(), Refusal> {
                 why.len()
             ))
         }
-        NodeAct::Label(labels) if labels.is_empty() => {
+        NodeAct::Label { labels, .. } if labels.is_empty() => {
             refused("no label is said; write role=web, or role- to take one away".to_owned())
         }
-        NodeAct::Label(labels) if !labels.iter().all(is_label) => {
-            let max = limits::NODE_LABEL_BYTES_MAX;
-            refused(format!(
-                "a label has a name, and name and value have at most {max} bytes each"
-            ))
-        }
+        NodeAct::Label { labels, .. } => labels
+            .iter()
+            .try_for_each(is_label)
+            .or_else(|bad| refused(bad.to_string())),
         NodeAct::Cordon { .. }
         | NodeAct::Drain { .. }
         | NodeAct::Uncordon
-        | NodeAct::Label(_)
         | NodeAct::ConfirmDead { .. }
         | NodeAct::Restart { .. }
         | NodeAct::Remove => Ok(()),
     }
 }
 
-fn is_label((name, value): (&String, &Option<String>)) -> bool {
-    let max = limits::NODE_LABEL_BYTES_MAX;
-    let value_bytes = value.as_ref().map_or(0, String::len);
-    !name.is_empty() && name.len() <= max && value_bytes <= max
+/// Any can be taken away.
+fn is_label((name, value): (&String, &Option<String>)) -> Result<(), BadLabel> {
+    let Some(value) = value else { return Ok(()) };
+    label::name(name).and_then(|()| label::value(value))
 }
 
 fn care(txn: &Txn<'_>, node: &NodeName) -> Care {
@@ -123,11 +121,6 @@ fn drain(txn: &mut Txn<'_>, node: &NodeName, (said, force): (Said, bool), env: &
         }
         return Ok(recorded(running, text));
     }
-    let breaks = running.iter().filter_map(|key| {
-        let breaks = breaks(txn, &key.placement, node)?;
-        Some((&key.placement, breaks))
-    });
-    let mut broken: BTreeMap<&PlacementName, String> = breaks.collect();
     let cordon = Some(Cordon {
         said,
         drains: true,
@@ -135,16 +128,10 @@ fn drain(txn: &mut Txn<'_>, node: &NodeName, (said, force): (Said, bool), env: &
     });
     let before = txn.savepoint();
     set_care(txn, node, Care { cordon, ..care });
-    if !broken.is_empty() && !force {
-        let moving = that_move(txn, &running, env);
-        broken.retain(|name, _| !moving.contains(*name));
-    }
-    if !broken.is_empty() && !force {
+    if !force && let Some(broken) = left_short(txn, node, &running, env) {
         txn.rollback(before);
-        let broken: Vec<String> = broken.into_values().collect();
         let text = format!(
-            "{}: start it on another node first, or end it all the same with --force",
-            broken.join("; ")
+            "{broken}: start it on another node first, or end it all the same with --force"
         );
         return Err(Refusal::new(code::REFUSED_BY_SAFETY, text));
     }
@@ -154,6 +141,26 @@ fn drain(txn: &mut Txn<'_>, node: &NodeName, (said, force): (Said, bool), env: &
         many => format!("{node} is to be empty: {many} instances end"),
     };
     Ok(recorded(running, text))
+}
+
+/// Of what goes from a node: that too little would be left, and finds no other node.
+fn left_short(
+    txn: &mut Txn<'_>,
+    node: &NodeName,
+    going: &[InstanceKey],
+    env: &Env,
+) -> Option<String> {
+    let breaks = going.iter().filter_map(|key| {
+        let breaks = breaks(txn, &key.placement, node)?;
+        Some((&key.placement, breaks))
+    });
+    let mut broken: BTreeMap<&PlacementName, String> = breaks.collect();
+    if !broken.is_empty() {
+        let moving = that_move(txn, going, env);
+        broken.retain(|name, _| !moving.contains(*name));
+    }
+    let broken: Vec<String> = broken.into_values().collect();
+    (!broken.is_empty()).then(|| broken.join("; "))
 }
 
 /// What is wanted and may live there.
@@ -242,7 +249,12 @@ fn uncordon(txn: &mut Txn<'_>, node: &NodeName) -> Result_ {
     Ok(recorded(Vec::new(), text))
 }
 
-fn label(txn: &mut Txn<'_>, name: &NodeName, labels: &BTreeMap<String, Option<String>>) -> Result_ {
+fn set_labels(
+    txn: &mut Txn<'_>,
+    name: &NodeName,
+    (labels, force): (&BTreeMap<String, Option<String>>, bool),
+    env: &Env,
+) -> Result_ {
     let node = txn.node(name).expect("it is known");
     let mut care = node.care;
     for (label, value) in labels {
@@ -266,11 +278,25 @@ fn label(txn: &mut Txn<'_>, name: &NodeName, labels: &BTreeMap<String, Option<St
         let text = format!("{name} has these labels already");
         return Ok(recorded(Vec::new(), text));
     }
+    let before = txn.savepoint();
     set_care(txn, name, care);
-    Ok(recorded(
-        Vec::new(),
-        format!("{name} is labelled; placements follow their labels"),
-    ))
+    let mut leaving = running(txn, name);
+    leaving.retain(|key| {
+        let placement = txn.placement(&key.placement);
+        placement.is_some_and(|one| !one.wish.target.includes(name, &now))
+    });
+    if !force && let Some(broken) = left_short(txn, name, &leaving, env) {
+        txn.rollback(before);
+        let text = format!(
+            "{broken}: start it on another node first, or label {name} all the same with --force"
+        );
+        return Err(Refusal::new(code::REFUSED_BY_SAFETY, text));
+    }
+    let text = match leaving.is_empty() {
+        true => format!("{name} is labelled; placements follow their labels"),
+        false => format!("{name} is labelled; what leaves it: {}", names(&leaving)),
+    };
+    Ok(recorded(leaving, text))
 }
 
 /// Somebody has seen that it is off: nobody need wait any longer.
