@@ -49,7 +49,7 @@ pub use spec::{
     ApplyRequest, BackoffSpec, ChangeRequest, DependencySpec, IsolationSpec, PlacementSpec,
     PolicySpec, SingletonSpec, Span, TargetSpec, UpdateSpec,
 };
-pub use status::{BrokenOnPurpose, Status, StatusProblem, Verdict, Work};
+pub use status::{OnPurpose, Status, StatusProblem, Verdict, Work};
 pub use why::{SystemWill, Why, WhyNode};
 pub use words::{Asked, Collected, Procedure, Resource, Stray};
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use mainstay_protocol::code::Code;
-use mainstay_protocol::room::{Bytes, Millicores};
+use mainstay_protocol::room::{Bytes, Millicores, Rough};
 
 /// One condition that fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Millicores(amount) => write!(f, "{}", Millicores(*amount)),
-            Self::Bytes(amount) => write!(f, "{}", Bytes(*amount)),
+            Self::Bytes(amount) => write!(f, "{}", Rough(Bytes(*amount))),
             Self::Port(port) => write!(f, "{port}"),
             Self::Text(text) => f.write_str(text),
         }
@@ -106,6 +106,14 @@ impl fmt::Display for Value {
 impl fmt::Display for Fix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
+            Some(Value::Bytes(amount)) => {
+                // It is to be written into a file: exact, and not in single bytes where nobody would miss them.
+                let amount = match *amount >> 30 {
+                    0 => *amount,
+                    _ => *amount >> 20 << 20,
+                };
+                write!(f, "{}: {}", self.path, Bytes(amount))
+            }
             Some(value) => write!(f, "{}: {value}", self.path),
             None => write!(f, "{} left out", self.path),
         }

@@ -125,14 +125,18 @@ impl Table {
         self.lines(look).concat()
     }
 
-    /// The headings and the rows, a line each.
+    /// The headings and the rows, a line each. The narrow table has no text that is longer than a few lines.
     pub fn lines(&self, look: Look) -> Vec<String> {
+        let rows: Vec<Vec<Cell>> = match look.wide {
+            true => self.rows.clone(),
+            false => self.rows.iter().map(|row| cut(row)).collect(),
+        };
         let shown: Vec<usize> = (0..self.headings.len())
             .filter(|at| look.wide || !self.wide_only.contains(&self.headings[*at]))
             .collect();
         let headings: Vec<Cell> = self.headings.iter().map(Cell::new).collect();
         let width = |at: &usize| {
-            let cells = self.rows.iter().chain([&headings]);
+            let cells = rows.iter().chain([&headings]);
             let widths = cells.map(|row| row[*at].text.chars().count());
             widths.max().unwrap_or_default()
         };
@@ -142,9 +146,24 @@ impl Table {
             line(&cells, &widths, colour)
         };
         let mut lines = vec![line(&headings, false)];
-        lines.extend(self.rows.iter().map(|row| line(row, look.colour)));
+        lines.extend(rows.iter().map(|row| line(row, look.colour)));
         lines
     }
+}
+
+/// Of a cell's text so much; `-o wide` and `why` have all of it.
+const CELL_CHARS_MAX: usize = 200;
+
+fn cut(row: &[Cell]) -> Vec<Cell> {
+    let cut = |cell: &Cell| {
+        let end = cell.text.char_indices().nth(CELL_CHARS_MAX);
+        let text = match end {
+            Some((end, _)) => format!("{} ..", &cell.text[..end]),
+            None => cell.text.clone(),
+        };
+        Cell { text, ..*cell }
+    };
+    row.iter().map(cut).collect()
 }
 
 fn line(cells: &[&Cell], widths: &[usize], colour: bool) -> String {
@@ -197,6 +216,19 @@ mod tests {
              greeter@n1  Running  -\n\
              f@n2        Failed   panic \"ä\" / at x\n"
         );
+    }
+
+    #[test]
+    fn what_is_very_long_is_cut_in_the_narrow_table_alone() {
+        let mut table = Table::new(&["REF", "REASON"]);
+        table.row(vec![Cell::new("web"), Cell::new("ä".repeat(999))]);
+        let cut = format!("REF  REASON\nweb  {} ..\n", "ä".repeat(CELL_CHARS_MAX));
+        assert_eq!(table.render(PLAIN), cut);
+        let wide = Look {
+            wide: true,
+            ..PLAIN
+        };
+        assert!(table.render(wide).contains(&"ä".repeat(999)));
     }
 
     #[test]

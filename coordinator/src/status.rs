@@ -30,6 +30,8 @@ pub struct Status {
     pub problems: Vec<Problem>,
     pub working_on: Vec<Work>,
     pub scheduled: Vec<Work>,
+    /// Nodes that take nothing new, as somebody said.
+    pub set_aside: Vec<SetAside>,
     /// Rules that are switched off.
     pub rules_off: BTreeMap<String, RuleOff>,
 }
@@ -46,6 +48,15 @@ pub struct Problem {
     pub reason: Option<Reason>,
     pub root: Key,
     pub since: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetAside {
+    pub key: Key,
+    /// "is drained, by ada: new disks".
+    pub how: String,
+    /// The command that ends it.
+    pub undo: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +85,7 @@ pub fn status(view: &dyn View) -> Status {
         problems: Vec::new(),
         working_on: Vec::new(),
         scheduled: Vec::new(),
+        set_aside: Vec::new(),
         rules_off: BTreeMap::new(),
     };
     for kind in KINDS {
@@ -118,7 +130,7 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
             status.instances.total += 1;
             if instance.is_as_wanted() {
                 status.instances.ok += 1;
-            } else if !is_worked_on(view, &record.key) {
+            } else if !is_known(view, &record.key, instance) {
                 let root = why::root_of(view, &record.key);
                 status
                     .problems
@@ -214,6 +226,13 @@ fn count_node(
         let action = format!("end its maintenance, {}", on.said);
         status.scheduled.push(work(action, on.until, "maintenance"));
     }
+    if let (Key::Node(name), Some(cordon)) = (&record.key, &node.care.cordon) {
+        status.set_aside.push(SetAside {
+            key: record.key.clone(),
+            how: cordon.to_string(),
+            undo: format!("mainstay node uncordon {name}"),
+        });
+    }
     if node.state == NodeState::Online {
         status.nodes.ok += 1;
     } else if node.care.maintenance.is_none() {
@@ -235,9 +254,21 @@ fn count_node(
     }
 }
 
-/// Somebody knows.
-fn is_worked_on(view: &dyn View, key: &Key) -> bool {
-    matches!(key, Key::Instance(instance) if verb::in_maintenance(view, instance).is_some())
+/// Somebody works on it, or wants its node to be empty and others serve.
+fn is_known(view: &dyn View, key: &Key, facts: &Instance) -> bool {
+    let Key::Instance(key) = key else {
+        return false;
+    };
+    let reason = facts.reason.as_ref();
+    let drained = reason.is_some_and(|reason| reason.code == code::NODE_DRAINED);
+    let others_serve = || {
+        let others = view.instances_of(&key.placement);
+        others
+            .iter()
+            .filter_map(|other| view.instance(other))
+            .any(|other| other.state.is_serving())
+    };
+    verb::in_maintenance(view, key).is_some() || (drained && others_serve())
 }
 
 fn problem(record: &mainstay_resource_graph::Record, reason: Option<Reason>, root: Key) -> Problem {

@@ -243,15 +243,12 @@ pub fn node_reason(key: &Key, node: &Node) -> Option<Reason> {
         let text = format!("{key} is in maintenance, {}", on.said);
         Reason::new(code::IN_MAINTENANCE, text)
     });
-    let cordoned = care.cordon.as_ref().map(|cordon| match cordon.drains {
-        true => {
-            let text = format!("{key} is drained, {}", cordon.said);
-            Reason::new(code::NODE_DRAINED, text)
-        }
-        false => {
-            let text = format!("{key} takes no new instances, {}", cordon.said);
-            Reason::new(code::NODE_CORDONED, text)
-        }
+    let cordoned = care.cordon.as_ref().map(|cordon| {
+        let code = match cordon.drains {
+            true => code::NODE_DRAINED,
+            false => code::NODE_CORDONED,
+        };
+        Reason::new(code, format!("{key} {cordon}"))
     });
     node.reason.clone().or(maintained).or(cordoned)
 }

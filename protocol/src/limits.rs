@@ -340,6 +340,8 @@ pub const TOKEN_VALID_MS_MAX: u64 = 7 * 24 * 3_600_000;
 pub const SAID_BYTES_MAX: usize = 500;
 /// Of a label's name, and of its value.
 pub const NODE_LABEL_BYTES_MAX: usize = 128;
+/// Announced work on a node ends by itself after so many days at the latest, if it is to end by itself.
+pub const MAINTENANCE_DAYS_MAX: u64 = 365;
 /// Labels of one node.
 pub const NODE_LABELS_MAX: usize = 64;
 /// The shortest lease: it is renewed once a second, and a change of the station that leads takes up to two.

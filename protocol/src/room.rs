@@ -60,6 +60,28 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// The same for people: what is no round number has two digits behind the point, rather than ten before it.
+pub struct Rough(pub Bytes);
+
+impl fmt::Display for Rough {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Bytes(bytes) = self.0;
+        let exact = self.0.to_string();
+        let reached = |(_, shift): &&(&str, u32)| bytes >> shift > 0;
+        match BYTE_UNITS.iter().find(reached) {
+            Some((unit, shift)) if exact.len() > ROUGH_FROM => {
+                // Down, so that what is free never looks like more.
+                let hundredths = (u128::from(bytes) * 100) >> shift;
+                write!(f, "{}.{:02}{unit}", hundredths / 100, hundredths % 100)
+            }
+            Some(_) | None => f.write_str(&exact),
+        }
+    }
+}
+
+/// So long is `1023GiB`.
+const ROUGH_FROM: usize = 7;
+
 /// `2 cores, 4GiB of memory`; "nothing" where it is nothing.
 impl fmt::Display for Room {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,6 +144,21 @@ impl Needs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rough_amount_is_short_and_never_more_than_there_is() {
+        for (bytes, text) in [
+            (0, "0B"),
+            (1023, "1023B"),
+            (1 << 30, "1GiB"),
+            (1023 << 30, "1023GiB"),
+            ((4 << 30) - 1, "3.99GiB"),
+            (25_289_506_816, "23.55GiB"),
+            (u64::MAX, "16383.99PiB"),
+        ] {
+            assert_eq!(Rough(Bytes(bytes)).to_string(), text);
+        }
+    }
 
     #[test]
     fn what_fits_fits_in_every_amount_and_less_than_nothing_is_nothing() {

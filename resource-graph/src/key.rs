@@ -125,6 +125,16 @@ impl Kind {
         Self::Secret,
     ];
 
+    /// "an instance".
+    pub fn with_article(self) -> String {
+        let word = self.as_str();
+        let article = match word.starts_with(['a', 'e', 'i', 'o', 'u']) {
+            true => "an",
+            false => "a",
+        };
+        format!("{article} {word}")
+    }
+
     /// The word before the slash of a reference.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -135,12 +135,25 @@ pub struct Cordon {
     pub forced: bool,
 }
 
+/// "is drained, by ada: new disks".
+impl fmt::Display for Cordon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = match self.drains {
+            true => "is drained",
+            false => "takes no new instances",
+        };
+        write!(f, "{how}, {}", self.said)
+    }
+}
+
 /// Whatever becomes of what is there, it is left as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Maintenance {
     pub said: Said,
     /// It ends by itself; without it, when somebody says so.
     pub until: Option<Timestamp>,
+    /// It was said of all nodes at once, and ends so.
+    pub of_all: bool,
 }
 
 /// Who said something, when, and why.

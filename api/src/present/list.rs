@@ -57,7 +57,7 @@ impl Present<'_> {
     pub fn describe(&self, reference: &str) -> Result<Described, Problem> {
         let key = self.find(reference)?;
         let value = self.value(&key).ok_or_else(|| {
-            let why = format!("a {} is not shown", key.kind().as_str());
+            let why = format!("{} is not shown", key.kind().with_article());
             Problem::new(code::UNKNOWN_KIND, format!("show {key}"), why)
         })?;
         Ok(Described {

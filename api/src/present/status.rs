@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use mainstay_coordinator::status::{self, Count, Problem, Work};
+use mainstay_coordinator::status::{self, Count, Problem, SetAside, Work};
 use mainstay_protocol::{code, limits};
 use mainstay_resource_graph::Key;
 
@@ -47,6 +47,7 @@ impl Present<'_> {
             scheduled: found.scheduled.iter().map(|work| self.work(work)).collect(),
             rules_off: found.rules_off.into_keys().collect(),
             broken: self.live.broken().iter().map(broken).collect(),
+            set_aside: found.set_aside.iter().map(set_aside).collect(),
         }
     }
 
@@ -70,11 +71,19 @@ impl Present<'_> {
     }
 }
 
-fn broken(broken: &Broken) -> types::BrokenOnPurpose {
-    types::BrokenOnPurpose {
+fn broken(broken: &Broken) -> types::OnPurpose {
+    types::OnPurpose {
         reference: broken.key.to_string(),
         how: broken.how.clone(),
-        heal: heal(&broken.key),
+        undo: heal(&broken.key),
+    }
+}
+
+fn set_aside(one: &SetAside) -> types::OnPurpose {
+    types::OnPurpose {
+        reference: one.key.to_string(),
+        how: one.how.clone(),
+        undo: one.undo.clone(),
     }
 }
 

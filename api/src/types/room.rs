@@ -98,9 +98,10 @@ impl fmt::Display for NodeRoom {
         let (taken, of) = (&self.taken, &self.offers);
         let (cores, all) = (Cores(taken.millicores), Cores(of.millicores));
         write!(f, "cores {cores} of {all}")?;
-        let (memory, all) = (Bytes(taken.memory_bytes), Bytes(of.memory_bytes));
+        let rough = |bytes| room::Rough(room::Bytes(bytes));
+        let (memory, all) = (rough(taken.memory_bytes), rough(of.memory_bytes));
         write!(f, ", memory {memory} of {all}")?;
-        let (disk, all) = (Bytes(taken.disk_bytes), Bytes(of.disk_bytes));
+        let (disk, all) = (rough(taken.disk_bytes), rough(of.disk_bytes));
         write!(f, ", disk {disk} of {all}")
     }
 }

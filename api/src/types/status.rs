@@ -35,7 +35,10 @@ pub struct Status {
     pub rules_off: Vec<String>,
     /// What `chaos` broke and nobody has healed yet.
     #[serde(default)]
-    pub broken: Vec<BrokenOnPurpose>,
+    pub broken: Vec<OnPurpose>,
+    /// Nodes that take nothing new, or are to be empty, as somebody said.
+    #[serde(default)]
+    pub set_aside: Vec<OnPurpose>,
 }
 
 #[derive(
@@ -82,16 +85,16 @@ pub struct StatusProblem {
     pub why: String,
 }
 
-/// What somebody broke on purpose.
+/// What is so because somebody wanted it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct BrokenOnPurpose {
+pub struct OnPurpose {
     /// What it is.
     #[serde(rename = "ref")]
     pub reference: String,
-    /// What is wrong with it.
+    /// How it is.
     pub how: String,
-    /// The command that heals it.
-    pub heal: String,
+    /// The command that ends it.
+    pub undo: String,
 }
 
 /// Something that is done, or will be.

@@ -22,8 +22,8 @@ pub async fn instances(client: &Client, reference: &Key) -> Result<Vec<InstanceK
         other => Err(usage(
             format!("find the instances of {other}"),
             format!(
-                "a {} has none; write PLACEMENT@NODE or PLACEMENT",
-                other.kind().as_str()
+                "{} has none; write PLACEMENT@NODE or PLACEMENT",
+                other.kind().with_article()
             ),
         )),
     }

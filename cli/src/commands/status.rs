@@ -1,6 +1,6 @@
 //! `status`: the cluster at a glance; what is wrong, by its root; what is being done about it.
 
-use mainstay_api::types::{Status, Verdict, Work};
+use mainstay_api::types::{OnPurpose, Status, Verdict, Work};
 use mainstay_api::{Exit, Problem};
 
 use crate::app::App;
@@ -115,11 +115,8 @@ fn text(status: &Status, look: Look) -> String {
     }
     work(&mut out, "WORKING ON", &status.working_on, look);
     work(&mut out, "SCHEDULED", &status.scheduled, look);
-    for broken in &status.broken {
-        let (reference, how, heal) = (&broken.reference, &broken.how, &broken.heal);
-        let text = one_line(&format!("{reference} {how}, on purpose: {heal}"));
-        out.push_str(&format!("\nchaos: {text}\n"));
-    }
+    on_purpose(&mut out, "BROKEN ON PURPOSE", &status.broken, look);
+    on_purpose(&mut out, "SET ASIDE", &status.set_aside, look);
     if !status.rules_off.is_empty() {
         let rules = one_line(&status.rules_off.join(", "));
         out.push_str(&format!(
@@ -127,6 +124,22 @@ fn text(status: &Status, look: Look) -> String {
         ));
     }
     out
+}
+
+fn on_purpose(out: &mut String, heading: &'static str, all: &[OnPurpose], look: Look) {
+    if all.is_empty() {
+        return;
+    }
+    let mut table = Table::new(&[heading, "HOW", "UNDONE BY"]);
+    for one in all {
+        table.row(vec![
+            Cell::new(&one.reference),
+            Cell::new(&one.how),
+            Cell::new(&one.undo),
+        ]);
+    }
+    out.push('\n');
+    out.push_str(&table.render(look));
 }
 
 fn work(out: &mut String, heading: &'static str, works: &[Work], look: Look) {

@@ -65,14 +65,14 @@ fn possible(reference: &Key, goal: &Until) -> Result<(), Problem> {
     }
     let why = if has_state {
         format!(
-            "a {} can be waited for with --for state=STATE",
-            kind.as_str()
+            "{} can be waited for with --for state=STATE",
+            kind.with_article()
         )
     } else {
         format!(
-            "a {} does not run; instances and placements can be waited for, and nodes, stations and supervisors with \
+            "{} does not run; instances and placements can be waited for, and nodes, stations and supervisors with \
              --for state=STATE",
-            kind.as_str()
+            kind.with_article()
         )
     };
     Err(usage(

@@ -12,6 +12,8 @@ use crate::env::Env;
 use crate::event::{Maintain, WorkedOn};
 use crate::verb;
 
+const DAY_S: u64 = 86_400;
+
 /// `on`: none ends it.
 pub fn act(
     txn: &mut Txn<'_>,
@@ -31,13 +33,15 @@ pub fn act(
                     at: env.now,
                 },
                 until: on.within.map(|within| env.now + within),
+                of_all: *what == WorkedOn::EveryNode,
             })
         }
     };
     match what {
         WorkedOn::Node(node) => {
             known_nodes(txn, &BTreeSet::from([node.clone()]))?;
-            Ok(recorded(Vec::new(), on_node(txn, node, on, env)))
+            let text = on_node(txn, node, on, env);
+            Ok(recorded(Vec::new(), text))
         }
         WorkedOn::EveryNode => every_node(txn, on, env),
         WorkedOn::Placement(name) => on_placement(txn, name, on, env),
@@ -53,6 +57,12 @@ fn sensible(on: &Maintain) -> Result<(), Refusal> {
     match on.within {
         Some(within) if within.is_zero() => {
             refused("it would be over at once; say how long it takes, as in 30m".to_owned())
+        }
+        Some(within) if within.as_secs() / DAY_S > limits::MAINTENANCE_DAYS_MAX => {
+            let (days, most) = (within.as_secs() / DAY_S, limits::MAINTENANCE_DAYS_MAX);
+            refused(format!(
+                "{days} days are more than {most}; without a time it lasts until somebody ends it"
+            ))
         }
         Some(_) | None => Ok(()),
     }
@@ -74,22 +84,57 @@ fn on_node(txn: &mut Txn<'_>, node: &NodeName, on: Option<Maintenance>, env: &En
     text
 }
 
-/// Of those that are there now; what joins later is not worked on.
+/// Of those that are there now; what joins later is not worked on. A node whose maintenance is its own keeps it.
 fn every_node(txn: &mut Txn<'_>, on: Option<Maintenance>, env: &Env) -> Result_ {
-    let nodes = txn.node_names();
+    let mut nodes = txn.node_names();
+    let own: Vec<NodeName> = nodes
+        .extract_if(.., |node| {
+            let maintenance = txn.node(node).and_then(|node| node.care.maintenance);
+            maintenance.is_some_and(|own| !own.of_all)
+        })
+        .collect();
+    let worked_on = |txn: &Txn<'_>, node: &NodeName| {
+        txn.node(node)
+            .is_some_and(|node| node.care.maintenance.is_some())
+    };
+    let ended = nodes.iter().filter(|node| worked_on(txn, node)).count();
     for node in &nodes {
         on_node(txn, node, on.clone(), env);
     }
-    let text = match (on, nodes.len()) {
-        (_, 0) => "there is no node".to_owned(),
-        (Some(_), many) => {
-            format!(
-                "all nodes, {many}, are in maintenance: whatever happens there is left as it is"
-            )
+    let mut text = match (&on, nodes.len(), ended) {
+        (_, 0, _) if own.is_empty() => "there is no node".to_owned(),
+        (Some(on), many, _) => {
+            let are = if many == 1 { "node is" } else { "nodes are" };
+            let time = for_how_long(on);
+            format!("{many} {are} in maintenance{time}: whatever happens there is left as it is")
         }
-        (None, _) => "no node is in maintenance any more; what is there is judged again".to_owned(),
+        (None, _, 0) => "no maintenance of all nodes is under way".to_owned(),
+        (None, _, many) => {
+            let nodes = if many == 1 { "node" } else { "nodes" };
+            format!("the maintenance of {many} {nodes} is over; what is there is judged again")
+        }
     };
+    if !own.is_empty() {
+        let names: Vec<&str> = own.iter().map(NodeName::as_str).collect();
+        let names = names.join(", ");
+        text.push_str(&format!(
+            "; what was said of one node alone goes on: {names}"
+        ));
+    }
     Ok(recorded(Vec::new(), text))
+}
+
+/// " for 2 h at most".
+fn for_how_long(on: &Maintenance) -> String {
+    let Some(until) = on.until else {
+        return " until somebody ends it".to_owned();
+    };
+    let ms = until.since(on.said.at).as_millis();
+    // The largest unit in which it is a whole number.
+    let units = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
+    let whole = units.into_iter().find(|(_, unit)| ms % unit == 0);
+    let (unit, of_ms) = whole.expect("every number is one of milliseconds");
+    format!(" for {}{unit} at most", ms / of_ms)
 }
 
 fn on_placement(
@@ -128,13 +173,13 @@ fn said(what: &str, before: Option<&Maintenance>, now: Option<&Maintenance>) -> 
             format!("the maintenance of {what} is over; what is there is judged again")
         }
         // The newest word counts: it may be needed for longer.
-        (Some(_), Some(_)) => format!("{what} stays in maintenance, as was said now"),
+        (Some(_), Some(on)) => {
+            let time = for_how_long(on);
+            format!("{what} stays in maintenance{time}, as was said now")
+        }
         (None, Some(on)) => {
-            let until = match on.until {
-                Some(_) => "",
-                None => " until somebody ends it",
-            };
-            format!("{what} is in maintenance{until}: whatever happens there is left as it is")
+            let time = for_how_long(on);
+            format!("{what} is in maintenance{time}: whatever happens there is left as it is")
         }
     }
 }
