@@ -46,7 +46,7 @@ impl Graph {
     /// A graph from what was kept of it, vertices and edges in any order.
     pub fn from_parts(
         revision: Revision,
-        records: impl IntoIterator<Item = Record>,
+        records: impl IntoIterator<Item = impl Into<Arc<Record>>>,
         edges: impl IntoIterator<Item = Edge>,
     ) -> Result<Self, Unfit> {
         let mut graph = Self {
@@ -54,7 +54,7 @@ impl Graph {
             ..Self::default()
         };
         for record in records {
-            graph.put(Arc::new(record));
+            graph.put(record.into());
         }
         for edge in edges {
             for end in [&edge.from, &edge.to] {

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
 
 use mainstay_protocol::record::{self, Record as Stored};
 use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Revision, Timestamp, limits};
@@ -13,6 +15,46 @@ use crate::error::io_error;
 use crate::fatal;
 use crate::keys::{self, Direction, Generation};
 use crate::records::{Applied, Counters};
+
+/// So many are handed over at once, and so many times before whoever takes them must follow.
+const BATCH: usize = 1_000;
+const BATCHES_AHEAD: usize = 8;
+
+fn batches<T>() -> (SyncSender<Vec<T>>, Receiver<Vec<T>>) {
+    mpsc::sync_channel(BATCHES_AHEAD)
+}
+
+/// Hands over what it is given, a batch at a time; the rest when it goes.
+struct Batch<T> {
+    to: SyncSender<Vec<T>>,
+    full: Vec<T>,
+}
+
+impl<T> Batch<T> {
+    fn new(to: SyncSender<Vec<T>>) -> Self {
+        let full = Vec::with_capacity(BATCH);
+        Self { to, full }
+    }
+
+    fn add(&mut self, one: T) {
+        self.full.push(one);
+        if self.full.len() == BATCH {
+            self.hand_over();
+        }
+    }
+
+    fn hand_over(&mut self) {
+        let full = std::mem::replace(&mut self.full, Vec::with_capacity(BATCH));
+        // Whoever does not take it has found something wrong with what came before.
+        self.to.send(full).ok();
+    }
+}
+
+impl<T> Drop for Batch<T> {
+    fn drop(&mut self) {
+        self.hand_over();
+    }
+}
 
 /// The state at one revision, for as long as it is held. Holding one for long keeps old data on disk.
 pub struct StoreView<'a> {
@@ -46,21 +88,45 @@ impl<'a> StoreView<'a> {
         trusted(self.read(db::COUNTERS, &key)).unwrap_or_default()
     }
 
-    /// The whole graph, in memory.
+    /// The whole graph, in memory. It is read and decoded beside what puts it together: either takes about as long.
     pub fn graph(&self) -> io::Result<Graph> {
+        let (records, read_records) = batches();
+        let (edges, read_edges) = batches();
+        thread::scope(|scope| {
+            let reading = scope.spawn(move || {
+                self.read_records(records)?;
+                self.read_edges(edges)
+            });
+            let parts = read_records.into_iter().flatten();
+            let graph = Graph::from_parts(
+                self.applied.revision,
+                parts,
+                read_edges.into_iter().flatten(),
+            );
+            // What could not be read is why something is missing.
+            reading.join().expect("reading does not panic")?;
+            graph.map_err(io_error)
+        })
+    }
+
+    fn read_records(&self, to: SyncSender<Vec<Arc<Record>>>) -> io::Result<()> {
         let prefix = keys::generation(self.generation());
-        let mut records = Vec::new();
+        let mut batch = Batch::new(to);
         for kind in Kind::ALL {
             for item in self.range(db::state(kind), &prefix, &prefix) {
-                records.push(stored::decode(&item?.1).map_err(io_error)?);
+                batch.add(Arc::new(stored::decode(&item?.1).map_err(io_error)?));
             }
         }
+        Ok(())
+    }
+
+    fn read_edges(&self, to: SyncSender<Vec<Edge>>) -> io::Result<()> {
         let prefix = keys::direction(self.generation(), Direction::Out);
-        let mut edges = Vec::new();
+        let mut batch = Batch::new(to);
         for item in self.range(db::EDGES, &prefix, &prefix) {
-            edges.push(stored::decode_edge(&item?.1).map_err(io_error)?);
+            batch.add(stored::decode_edge(&item?.1).map_err(io_error)?);
         }
-        Graph::from_parts(self.applied.revision, records, edges).map_err(io_error)
+        Ok(())
     }
 
     pub(crate) fn applied(&self) -> &Applied {
