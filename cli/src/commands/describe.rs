@@ -267,7 +267,7 @@ fn key_text(key: &str, schema: &Value, required: &[&str]) -> String {
 }
 
 /// The order in which people want to read a resource: what it is, how it is, what it is made of.
-const ORDER: [&str; 31] = [
+const ORDER: [&str; 32] = [
     "ref",
     "name",
     "hash",
