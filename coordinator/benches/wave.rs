@@ -47,7 +47,9 @@ fn wave(size: usize, rules: &Rules) -> f64 {
         let stepped = step(&graph, rules, batch, std::mem::take(&mut rest), &env);
         taken += stepped.outcomes.len();
         rest = stepped.rest;
-        restarts += stepped.decisions.len();
+        // That some wait for their turn to start is a decision as well.
+        let restarted = stepped.decisions.iter();
+        restarts += restarted.filter(|one| one.rule == "restart").count();
         graph.apply(&stepped.delta);
         steps += 1;
     }

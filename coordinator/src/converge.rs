@@ -52,6 +52,7 @@ pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &En
             return done;
         }
         release_parked(txn, rules, &current);
+        let mut looked = Looked::at(&current, txn);
         let mut next = BTreeSet::new();
         for rule in rules.entries() {
             if rules.is_suspended(rule) {
@@ -61,7 +62,7 @@ pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &En
                 true => judge_switched_off,
                 false => judge,
             };
-            for subject in subjects(rule, &current, txn) {
+            for subject in subjects(rule, &looked, txn) {
                 if done.is_full() {
                     done.rest.append(&mut current);
                     done.rest.append(&mut next);
@@ -69,6 +70,7 @@ pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &En
                 }
                 let changed = judge(rule, &subject, txn, env, &mut done);
                 if !changed.is_empty() {
+                    looked.again(&changed, txn);
                     if round >= limits::CONVERGE_ROUNDS_MAX / 2 {
                         wrote.insert((rule.name, subject));
                     }
@@ -135,23 +137,47 @@ fn hold_back(current: &mut BTreeSet<Key>, rest: &mut BTreeSet<Key>) {
     }
 }
 
-fn subjects(rule: &RuleEntry, changed: &BTreeSet<Key>, txn: &Txn<'_>) -> BTreeSet<Key> {
-    let watch = (rule.watch)();
-    let mut subjects = BTreeSet::new();
-    for key in changed {
-        if key.kind() == watch.kind && txn.record(key).is_some_and(|record| watch.matches(&record))
-        {
-            subjects.insert(key.clone());
+/// What changed, looked up once for all rules: a vertex among very many is far away.
+struct Looked {
+    /// In the order of their keys.
+    all: Vec<(Key, Option<Arc<Record>>)>,
+}
+
+impl Looked {
+    fn at(changed: &BTreeSet<Key>, txn: &Txn<'_>) -> Self {
+        let look = |key: &Key| (key.clone(), txn.record(key));
+        Self {
+            all: changed.iter().map(look).collect(),
         }
-        for other in (rule.subjects_of)(key, txn) {
-            if txn
-                .record(&other)
-                .is_some_and(|record| watch.matches(&record))
-            {
-                subjects.insert(other);
+    }
+
+    /// Those that a rule has just written.
+    fn again(&mut self, written: &[Key], txn: &Txn<'_>) {
+        for key in written {
+            if let Ok(at) = self.all.binary_search_by(|(known, _)| known.cmp(key)) {
+                self.all[at].1 = txn.record(key);
             }
         }
     }
+}
+
+/// In the order of their keys, each once.
+fn subjects(rule: &RuleEntry, changed: &Looked, txn: &Txn<'_>) -> Vec<Key> {
+    let watch = (rule.watch)();
+    let mut subjects = Vec::new();
+    for (key, record) in &changed.all {
+        let is_watched = |record: &Arc<Record>| watch.matches(record);
+        if key.kind() == watch.kind && record.as_ref().is_some_and(is_watched) {
+            subjects.push(key.clone());
+        }
+        for other in (rule.subjects_of)(key, txn) {
+            if txn.record(&other).as_ref().is_some_and(is_watched) {
+                subjects.push(other);
+            }
+        }
+    }
+    subjects.sort_unstable();
+    subjects.dedup();
     subjects
 }
 
