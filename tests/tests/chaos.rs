@@ -52,6 +52,12 @@ fn a_node_cut_off_from_everybody_is_lost_and_replaced_and_taken_back_when_that_i
     until_node(&cluster, &cut, "Lost");
     let why = cluster.sh(&format!("why node/{cut}")).ok().stdout;
     assert!(why.contains("sees nothing of it"), "who saw what: {why}");
+    let heal = format!("mainstay chaos heal node/{cut}");
+    for part in ["MS-BROKEN-ON-PURPOSE", heal.as_str()] {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    let status = cluster.json("status");
+    assert_eq!(status["broken"][0]["undo"], heal.as_str(), "{status:#}");
     until(
         "two serve elsewhere",
         || cluster.list("get instances greeter"),

@@ -197,13 +197,77 @@ fn a_drained_node_gives_one_of_so_many_away_before_it_ends_and_too_few_nodes_are
     assert!(!lives(old), "it has ended when the command is over");
     assert_eq!(instances(&cluster, "Running"), ["n2", "n3"]);
 
-    // n1 takes none, and there is no further node.
-    let more = cluster.sh(&format!("start process --name web --count 3 {SLEEPS}"));
-    assert!(more.stderr.contains("a new disk"), "{more:#?}");
+    // n1 takes none, and there is no further node: that is waited for, and told.
+    let more = cluster
+        .sh(&format!(
+            "start process --name web --count 3 {SLEEPS} --timeout 1s"
+        ))
+        .expect_code(8);
+    for part in [
+        "a new disk",
+        "web has too few nodes",
+        "mainstay why placement/web",
+    ] {
+        assert!(more.stderr.contains(part), "{part}: {}", more.stderr);
+    }
     let why = cluster.sh("why placement/web").ok().stdout;
-    for part in ["MS-TOO-FEW-NODES", "n1 is drained", "a new disk"] {
+    for part in [
+        "2 of 3 instances as wanted",
+        "MS-TOO-FEW-NODES",
+        "n1 is drained",
+        "a new disk",
+    ] {
         assert!(why.contains(part), "{part}: {why}");
     }
+    let status = cluster.sh("status").ok().stdout;
+    assert!(status.contains("mainstay node uncordon n1"), "{status}");
     cluster.sh("node uncordon n1").ok();
     cluster.until_state("web@n1", "Running");
+    cluster.sh("wait web --for healthy").ok();
+}
+
+// proves: S15, S19
+#[test]
+fn a_plan_says_which_of_so_many_find_no_node_and_apply_waits_for_them() {
+    let cluster = with_so_many(1);
+    let spec = cluster.home().join("more.yaml");
+    let write = |name: &str, rest: &str| {
+        let command = r#"config: { command: [sleep, "1000"] }"#;
+        let text = format!("kind: Placement\nname: {name}\ntype: process\n{command}\n{rest}\n");
+        std::fs::write(&spec, text).expect("the home can be written");
+    };
+    let file = spec.display().to_string();
+    write("more", "target: { count: 4 }");
+    let planned = cluster.sh(&format!("plan -f {file}")).ok().stdout;
+    assert!(planned.contains("1 more finds no node"), "{planned}");
+    let applied = cluster
+        .sh(&format!("apply -f {file} --timeout 2s"))
+        .expect_code(8);
+    assert!(
+        applied
+            .stderr
+            .contains("more has too few nodes: 1 more finds no node"),
+        "{}",
+        applied.stderr
+    );
+    let placement = cluster.json("describe placement/more");
+    assert_eq!(placement["want"], 4, "{placement:#}");
+    assert_eq!(placement["have"], 3, "{placement:#}");
+
+    // None of it anywhere: it is there all the same, and says why.
+    write("large", "target: { count: 1 }\nneeds: { cores: 9999 }");
+    cluster
+        .sh(&format!("apply -f {file} --timeout 1s"))
+        .expect_code(8);
+    assert_eq!(cluster.json("describe placement/large")["state"], "Pending");
+
+    // What would be refused is refused by the plan as well, at its place.
+    write("more", "target: { count: 2 }\nminimum: 2");
+    let refused = cluster.sh(&format!("plan -f {file}")).expect_code(2);
+    let at = format!("{file}:6:10: minimum: 2 of 2 leaves none");
+    assert!(refused.stderr.contains(&at), "{at}: {}", refused.stderr);
+
+    // Nothing of it is wanted: that is what was wished for.
+    write("more", "target: { count: 0 }");
+    cluster.sh(&format!("apply -f {file}")).ok();
 }

@@ -120,6 +120,10 @@ fn labels_move_placements_and_outlive_the_agent_and_a_node_in_use_is_not_removed
     signal(cluster.agent_pid("n2"), Signal::KILL);
     cluster.sh("wait greeter@n2 --for running").ok();
     assert_eq!(node(&cluster, "n2")["labels"]["role"], "web");
+    let refused = cluster.sh("node label n2 role=db").expect_code(10);
+    for part in ["nothing would be left of greeter", "--force"] {
+        assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
+    }
     cluster.sh("node label n1 role=web").ok();
     cluster.until_state("greeter@n1", "Running");
     cluster.sh("node label n2 role-").ok();
