@@ -9,6 +9,7 @@ use mainstay_resource_graph::{
     Standing, StationState, SupervisorState, Vertex, View, ViewExt,
 };
 
+use crate::rules::fence;
 use crate::{candidates, verb, why};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,6 +246,12 @@ fn count_node(
         status
             .scheduled
             .push(work(action, verb::given_up_at(view, node), "node_lost"));
+    }
+    if let Key::Node(name) = &record.key
+        && let at @ Some(_) = fence::tries_again(view, name)
+    {
+        let action = why::FENCES_AGAIN.to_owned();
+        status.scheduled.push(work(action, at, "fence"));
     }
     let left_alone = node.strays.values().filter_map(|stray| stray.held.clone());
     for why in left_alone {

@@ -7,6 +7,8 @@ mod action;
 mod instance;
 mod switched_off;
 
+pub use action::FENCES_AGAIN;
+
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::{InstanceKey, PlacementName, Timestamp, limits};
 use mainstay_resource_graph::{
@@ -67,6 +69,7 @@ pub fn why(view: &dyn View, key: &Key) -> Option<Why> {
         _ => None,
     }
     .or_else(|| action::gives_up(view, key).filter(is_on))
+    .or_else(|| action::fences(view, key).filter(is_on))
     .or_else(|| action::ends_later(view, key).filter(is_on))
     .or_else(|| action::of_placement(view, key).filter(is_on))
     .or_else(|| action::goes_on(view, key).into_iter().find(is_on));

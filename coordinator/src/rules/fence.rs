@@ -1,6 +1,6 @@
 //! `fence`: where one of a singleton is believed to be gone only when its machine was off, that is switched off.
 
-use mainstay_protocol::{InstanceKey, NodeName, code};
+use mainstay_protocol::{InstanceKey, NodeName, Timestamp, code};
 use mainstay_resource_graph::{
     HostEnded, HostEnding, InstanceState, Key, Leased, Node, NodeState, Said, Txn, View, ViewExt,
 };
@@ -73,6 +73,15 @@ impl Rule for Fence {
             format!("it is to be switched off: {why}"),
         )
     }
+}
+
+/// When a machine is to be switched off once more, since nothing that was tried did it.
+pub fn tries_again(view: &dyn View, name: &NodeName) -> Option<Timestamp> {
+    let node = view.node(name)?;
+    let again = node.restart?.ended?.again?;
+    let mut there = view.instances_on(name).into_iter();
+    let is_wanted = node.state != NodeState::Online && there.any(|key| is_lost(view, &key));
+    is_wanted.then_some(again)
 }
 
 fn away(view: &dyn View) -> Vec<NodeName> {

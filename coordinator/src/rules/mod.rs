@@ -7,7 +7,7 @@ mod command_resend;
 mod could_not_start;
 pub mod dependency_gate;
 pub(crate) mod drain;
-mod fence;
+pub mod fence;
 mod guard_spread;
 mod isolation;
 mod maintenance;

@@ -8,7 +8,7 @@ use mainstay_resource_graph::{
 };
 
 use super::{SystemWill, wants_running};
-use crate::rules::{drain, stop_escalate};
+use crate::rules::{drain, fence, stop_escalate};
 use crate::{candidates, verb, watching};
 
 /// What somebody still reads before running it.
@@ -116,6 +116,19 @@ pub fn gives_up(view: &dyn View, key: &Key) -> Option<SystemWill> {
         rule: "node_lost".to_owned(),
     })
 }
+
+/// Of a node that could not be switched off.
+pub fn fences(view: &dyn View, key: &Key) -> Option<SystemWill> {
+    let Key::Node(name) = key else { return None };
+    let at = fence::tries_again(view, name)?;
+    Some(SystemWill {
+        action: FENCES_AGAIN.to_owned(),
+        at: Some(at),
+        rule: "fence".to_owned(),
+    })
+}
+
+pub const FENCES_AGAIN: &str = "try once more to have it switched off";
 
 /// Of a node that is to be empty: what is kept there as long as too few others serve.
 pub fn ends_later(view: &dyn View, key: &Key) -> Option<SystemWill> {
