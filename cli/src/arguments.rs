@@ -77,6 +77,9 @@ pub struct Arguments {
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
+    /// The command that shows the help of the one that was given.
+    #[arg(skip)]
+    pub help: String,
     /// How data is printed
     #[arg(
         short,

@@ -24,7 +24,10 @@ pub fn parse(words: &[OsString]) -> Parsed {
     let asked = as_flag(words);
     let words = asked.as_deref().unwrap_or(words);
     match Arguments::try_parse_from(words) {
-        Ok(arguments) => Parsed::Run(Box::new(arguments)),
+        Ok(mut arguments) => {
+            arguments.global.help = help(&command_meant(words).0);
+            Parsed::Run(Box::new(arguments))
+        }
         Err(error)
             if matches!(
                 error.kind(),
@@ -54,9 +57,11 @@ fn problem(error: &clap::Error, words: &[OsString]) -> Problem {
     let (path, command) = command_meant(words);
     let what = format!("run {}", path.join(" "));
     let (why, near) = cause(error, &command);
-    usage(what, why)
-        .near(near)
-        .to_do(format!("{} --help", path.join(" ")))
+    usage(what, why).near(near).to_do(help(&path))
+}
+
+fn help(path: &[String]) -> String {
+    format!("{} --help", path.join(" "))
 }
 
 /// What is wrong with the words, and what is nearest to the wrong one.

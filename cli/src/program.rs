@@ -78,7 +78,7 @@ pub fn run(arguments: Arguments, home: Home, console: Console<'_>) -> Exit {
     match outcome {
         Ok(exit) => exit,
         Err(problem) => {
-            let problem = app.explain(named(problem, &told));
+            let problem = app.explain(helped(named(problem, &told), &app.global.help));
             app.console.complain(&four_lines(&problem));
             problem.exit
         }
@@ -92,6 +92,16 @@ pub fn named(mut problem: Problem, told: &str) -> Problem {
     }
     problem
 }
+
+/// A station knows no command, only that more is to be read; here it is known what.
+fn helped(problem: Problem, help: &str) -> Problem {
+    match problem.to_do == WHOLE_HELP && !help.is_empty() {
+        true => problem.to_do(help),
+        false => problem,
+    }
+}
+
+const WHOLE_HELP: &str = "mainstay --help";
 
 fn dispatch(app: &mut App<'_>, command: Command) -> Outcome {
     match command {
