@@ -57,7 +57,8 @@ pub trait Live {
     fn leader(&self) -> Option<StationId>;
     /// What the clock on the wall says.
     fn now(&self) -> Time;
-    fn broken(&self) -> Vec<Broken>;
+    /// None where that is not known: another station leads.
+    fn broken(&self) -> Option<Vec<Broken>>;
 }
 
 /// A view with what lies over it.

@@ -125,11 +125,24 @@ impl Table {
         self.lines(look).concat()
     }
 
-    /// The headings and the rows, a line each. The narrow table has no text that is longer than a few lines.
+    /// With its reason cut where that is longer than a few lines.
+    fn cut(&self, row: &[Cell]) -> Vec<Cell> {
+        let cut = |(heading, cell): (&&str, &Cell)| {
+            let end = cell.text.char_indices().nth(REASON_CHARS_MAX);
+            let text = match end.filter(|_| *heading == REASON) {
+                Some((end, _)) => format!("{} ..", &cell.text[..end]),
+                None => cell.text.clone(),
+            };
+            Cell { text, ..*cell }
+        };
+        self.headings.iter().zip(row).map(cut).collect()
+    }
+
+    /// The headings and the rows, a line each.
     pub fn lines(&self, look: Look) -> Vec<String> {
         let rows: Vec<Vec<Cell>> = match look.wide {
             true => self.rows.clone(),
-            false => self.rows.iter().map(|row| cut(row)).collect(),
+            false => self.rows.iter().map(|row| self.cut(row)).collect(),
         };
         let shown: Vec<usize> = (0..self.headings.len())
             .filter(|at| look.wide || !self.wide_only.contains(&self.headings[*at]))
@@ -151,20 +164,9 @@ impl Table {
     }
 }
 
-/// Of a cell's text so much; `-o wide` and `why` have all of it.
-const CELL_CHARS_MAX: usize = 200;
-
-fn cut(row: &[Cell]) -> Vec<Cell> {
-    let cut = |cell: &Cell| {
-        let end = cell.text.char_indices().nth(CELL_CHARS_MAX);
-        let text = match end {
-            Some((end, _)) => format!("{} ..", &cell.text[..end]),
-            None => cell.text.clone(),
-        };
-        Cell { text, ..*cell }
-    };
-    row.iter().map(cut).collect()
-}
+/// Of a reason so much; `-o wide` and `why` have all of it.
+const REASON_CHARS_MAX: usize = 200;
+const REASON: &str = "REASON";
 
 fn line(cells: &[&Cell], widths: &[usize], colour: bool) -> String {
     let mut out = String::new();
@@ -219,10 +221,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_very_long_is_cut_in_the_narrow_table_alone() {
+    fn a_very_long_reason_is_cut_in_the_narrow_table_alone() {
         let mut table = Table::new(&["REF", "REASON"]);
         table.row(vec![Cell::new("web"), Cell::new("ä".repeat(999))]);
-        let cut = format!("REF  REASON\nweb  {} ..\n", "ä".repeat(CELL_CHARS_MAX));
+        let cut = format!("REF  REASON\nweb  {} ..\n", "ä".repeat(REASON_CHARS_MAX));
         assert_eq!(table.render(PLAIN), cut);
         let wide = Look {
             wide: true,

@@ -150,7 +150,7 @@ fn explained(graph: &Graph, placement: &Placement) -> f64 {
     let mut times = Vec::new();
     for turn in 0..EXPLAINED {
         let begun = Instant::now();
-        let text = candidates::shortage(graph, &name, placement, 1);
+        let text = candidates::shortage(graph, &name, placement, (1, &BTreeSet::new()));
         times.push(begun.elapsed());
         let text = text.expect("it fits nowhere");
         if turn == 0 {

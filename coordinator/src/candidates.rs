@@ -9,7 +9,7 @@ use mainstay_protocol::room::Room;
 use mainstay_protocol::{InstanceKey, NodeName, PlacementName, SlotName, TypeName};
 use mainstay_resource_graph::{
     Count, Desired, Escalate, Instance, InstanceState, Key, Load as OnNode, Node, NodeLoad,
-    NodeState, Placement, Vertex, View, ViewExt, Waits,
+    NodeState, Placement, Standing, Vertex, View, ViewExt, Waits,
 };
 
 use crate::room::{self, Glance, Question, There, Weighed};
@@ -189,18 +189,24 @@ fn hint(offers: Room, load: OnNode) -> Hint {
     }
 }
 
-/// What is said of so many that have no node, with what every node says: some of them in full, and how many the others are.
+/// What is said of so many that have no node beside those that were just chosen, with what every node says: some of them in full, and how many the others are.
 pub fn shortage(
     view: &dyn View,
     name: &PlacementName,
     placement: &Placement,
-    missing: usize,
+    (missing, chosen): (usize, &BTreeSet<NodeName>),
 ) -> Option<String> {
     if missing == 0 {
         return None;
     }
-    let question = Question::of(view, name, placement);
-    let open = Open::of(view, name);
+    let mut question = Question::of(view, name, placement);
+    let mut open = Open::of(view, name);
+    for node in chosen {
+        if let Some(facts) = view.node(node) {
+            question.chosen(node, &facts);
+        }
+        open.close(node.clone());
+    }
     let (mut said, mut others, mut fits) = (Vec::new(), 0, false);
     let mut smallest: Option<(Size, Change)> = None;
     view.each_node(&mut |one| {
@@ -241,7 +247,9 @@ pub fn shortage(
         many => said.push(format!("{many} more nodes")),
     }
     let said = match said.as_slice() {
-        [] if fits => "there is a node that fits, and `place` has not put it there".to_owned(),
+        [] if fits => {
+            "there is a node that fits, and the rule `place` has not chosen it".to_owned()
+        }
         [] => "there is no further node".to_owned(),
         said => said.join(", "),
     };
@@ -264,11 +272,15 @@ pub fn reasons((node, noes): (&NodeName, &Vec<No>)) -> Vec<Reason> {
 
 /// The same of what is there.
 pub fn shortage_of(view: &dyn View, name: &PlacementName, placement: &Placement) -> Option<String> {
-    shortage(view, name, placement, missing(view, name, placement))
+    let missing = missing(view, name, placement);
+    shortage(view, name, placement, (missing, &BTreeSet::new()))
 }
 
 /// So many of so many have no node.
 pub fn missing(view: &dyn View, name: &PlacementName, placement: &Placement) -> usize {
+    if placement.standing == Standing::Leaving {
+        return 0;
+    }
     placement.wish.target.count().map_or(0, |count| {
         let kept = kept(view, name, placement).len();
         (count.count as usize).saturating_sub(kept)

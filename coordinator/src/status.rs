@@ -261,21 +261,21 @@ fn count_node(
     }
 }
 
-/// Somebody works on it, or wants its node to be empty and others serve.
+/// Somebody works on it, or wants its node to be empty and enough others serve.
 fn is_known(view: &dyn View, key: &Key, facts: &Instance) -> bool {
     let Key::Instance(key) = key else {
         return false;
     };
     let reason = facts.reason.as_ref();
     let drained = reason.is_some_and(|reason| reason.code == code::NODE_DRAINED);
-    let others_serve = || {
-        let others = view.instances_of(&key.placement);
-        others
-            .iter()
-            .filter_map(|other| view.instance(other))
-            .any(|other| other.state.is_serving())
+    let enough_serve = || {
+        let minimum = view
+            .placement(&key.placement)
+            .map_or(0, |placement| placement.wish.minimum);
+        let enough = minimum.max(1) as usize;
+        verb::serving_elsewhere(view, &key.placement, &key.node, enough) == enough
     };
-    verb::in_maintenance(view, key).is_some() || (drained && others_serve())
+    verb::in_maintenance(view, key).is_some() || (drained && enough_serve())
 }
 
 fn problem(record: &mainstay_resource_graph::Record, reason: Option<Reason>, root: Key) -> Problem {

@@ -20,6 +20,7 @@ use crate::env::Env;
 use crate::lease;
 use crate::lookup;
 use crate::room;
+use crate::watching;
 
 use configs::wanted_config;
 
@@ -84,6 +85,26 @@ pub fn drained(view: &dyn View, key: &InstanceKey) -> Option<Reason> {
 pub fn drains(key: &NodeName, node: &Node) -> Option<Reason> {
     let text = format!("{key} is drained, {}", node.care.drains()?);
     Some(Reason::new(code::NODE_DRAINED, text).about(Key::Node(key.clone())))
+}
+
+/// How many serve that are wanted, without those on this node; no more than `most` need to be known.
+pub fn serving_elsewhere(
+    view: &dyn View,
+    placement: &PlacementName,
+    node: &NodeName,
+    most: usize,
+) -> usize {
+    let serving = |key: &&InstanceKey| {
+        let serves = view
+            .instance(key)
+            .is_some_and(|one| watching::serves(&one) && one.desired == Desired::Running);
+        let stays = view
+            .node(&key.node)
+            .is_some_and(|there| there.care.drains().is_none());
+        key.node != *node && serves && stays
+    };
+    let all = view.instances_of(placement);
+    all.iter().filter(serving).take(most).count()
 }
 
 /// Why nothing is to start there now, as somebody said.

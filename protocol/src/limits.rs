@@ -1,5 +1,7 @@
 //! Every bound, by name, with its reason.
 
+use std::time::Duration;
+
 /// Names fit a DNS label, so that they can become host names.
 pub const NAME_BYTES_MAX: usize = 63;
 /// A control frame: heartbeats, commands, reports; small, so that none waits long behind another.
@@ -340,8 +342,13 @@ pub const TOKEN_VALID_MS_MAX: u64 = 7 * 24 * 3_600_000;
 pub const SAID_BYTES_MAX: usize = 500;
 /// Of a label's name, and of its value.
 pub const NODE_LABEL_BYTES_MAX: usize = 128;
-/// Announced work on a node ends by itself after so many days at the latest, if it is to end by itself.
-pub const MAINTENANCE_DAYS_MAX: u64 = 365;
+/// Announced work on a node ends by itself after so long at the latest, if it is to end by itself.
+pub const MAINTENANCE_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+/// A way, or a disk, that is slower on purpose by more is no slow one.
+pub const SLOWER_MAX: Duration = Duration::from_secs(600);
+/// So many records are handed over at once while a graph is read, and so many times before whoever takes them must follow.
+pub const READ_BATCH: usize = 1_000;
+pub const READ_BATCHES_AHEAD: usize = 8;
 /// Labels of one node.
 pub const NODE_LABELS_MAX: usize = 64;
 /// The shortest lease: it is renewed once a second, and a change of the station that leads takes up to two.

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mainstay_api::present::Broken;
-use mainstay_api::time::span;
+use mainstay_api::shapes::duration_text;
 use mainstay_protocol::{NodeName, StationId};
 use mainstay_resource_graph::Key;
 use tokio::sync::watch;
@@ -33,10 +33,15 @@ impl fmt::Display for Fault {
             Self::Slow(by) => write!(
                 f,
                 "is far away: what goes there and comes from there takes {} longer",
-                span(*by)
+                lasting(*by)
             ),
         }
     }
+}
+
+/// "1h 30m".
+pub fn lasting(span: Duration) -> String {
+    duration_text(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// What is wrong with this station itself.
@@ -77,6 +82,11 @@ impl Faults {
 
     pub fn heal_all(&self) {
         self.ways.send_modify(BTreeMap::clear);
+        self.heal_own();
+    }
+
+    /// What is wrong with this station itself.
+    pub fn heal_own(&self) {
         self.slow_disk(Duration::ZERO);
         self.skew(0);
     }
@@ -106,11 +116,11 @@ impl Faults {
             all.push(Broken { key, how });
         };
         if !own.slower.is_zero() {
-            let by = span(own.slower);
+            let by = lasting(own.slower);
             of_station(format!("has a slow disk: each sync takes {by} longer"));
         }
         if own.skew_ms != 0 {
-            let by = span(Duration::from_millis(own.skew_ms.unsigned_abs()));
+            let by = lasting(Duration::from_millis(own.skew_ms.unsigned_abs()));
             let way = if own.skew_ms < 0 { "behind" } else { "ahead" };
             of_station(format!("has a clock that is {by} {way}"));
         }

@@ -363,7 +363,7 @@ impl Live for Shared {
         Time::from_wall_ms(wall_ms())
     }
 
-    fn broken(&self) -> Vec<Broken> {
-        self.faults.all(self.about.station)
+    fn broken(&self) -> Option<Vec<Broken>> {
+        self.leads().then(|| self.faults.all(self.about.station))
     }
 }

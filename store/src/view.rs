@@ -16,12 +16,8 @@ use crate::fatal;
 use crate::keys::{self, Direction, Generation};
 use crate::records::{Applied, Counters};
 
-/// So many are handed over at once, and so many times before whoever takes them must follow.
-const BATCH: usize = 1_000;
-const BATCHES_AHEAD: usize = 8;
-
 fn batches<T>() -> (SyncSender<Vec<T>>, Receiver<Vec<T>>) {
-    mpsc::sync_channel(BATCHES_AHEAD)
+    mpsc::sync_channel(limits::READ_BATCHES_AHEAD)
 }
 
 /// Hands over what it is given, a batch at a time; the rest when it goes.
@@ -32,19 +28,19 @@ struct Batch<T> {
 
 impl<T> Batch<T> {
     fn new(to: SyncSender<Vec<T>>) -> Self {
-        let full = Vec::with_capacity(BATCH);
+        let full = Vec::with_capacity(limits::READ_BATCH);
         Self { to, full }
     }
 
     fn add(&mut self, one: T) {
         self.full.push(one);
-        if self.full.len() == BATCH {
+        if self.full.len() == limits::READ_BATCH {
             self.hand_over();
         }
     }
 
     fn hand_over(&mut self) {
-        let full = std::mem::replace(&mut self.full, Vec::with_capacity(BATCH));
+        let full = std::mem::replace(&mut self.full, Vec::with_capacity(limits::READ_BATCH));
         // Whoever does not take it has found something wrong with what came before.
         self.to.send(full).ok();
     }
@@ -93,10 +89,11 @@ impl<'a> StoreView<'a> {
         let (records, read_records) = batches();
         let (edges, read_edges) = batches();
         thread::scope(|scope| {
-            let reading = scope.spawn(move || {
+            let reader = thread::Builder::new().name("store-read".to_owned());
+            let reading = reader.spawn_scoped(scope, move || {
                 self.read_records(records)?;
                 self.read_edges(edges)
-            });
+            })?;
             let parts = read_records.into_iter().flatten();
             let graph = Graph::from_parts(
                 self.applied.revision,

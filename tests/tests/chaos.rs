@@ -137,7 +137,10 @@ fn what_chaos_cannot_do_is_refused_with_what_it_can() {
         ("chaos delay node/n2", "--by"),
         ("chaos delay node/n2 --by 9999h", "as good as cut off"),
         // Only the station knows; what to read is known here.
-        ("chaos delay node/n2 --by 9999h", "mainstay chaos delay --help"),
+        (
+            "chaos delay node/n2 --by 9999h",
+            "mainstay chaos delay --help",
+        ),
     ] {
         let refused = cluster.sh(line).expect_code(2);
         assert!(refused.stderr.contains(says), "{line}: {}", refused.stderr);

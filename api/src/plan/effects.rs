@@ -96,13 +96,14 @@ fn chosen(
     };
     let (hash, _) = config::canonical(&wish.config).ok()?;
     let as_wish = wish.with(hash);
+    let made = Made::new(Timestamp(0), "a plan");
     let placement = match have {
-        Some(have) => Placement {
-            wish: as_wish,
-            ..have.clone()
-        },
+        Some(have) => {
+            let mut placement = have.clone();
+            placement.change(as_wish, made, None, false);
+            placement
+        }
         None => {
-            let made = Made::new(Timestamp(0), "a plan");
             let name = wish.service_type.clone();
             let holds = wish.holds.clone();
             Placement {
@@ -113,7 +114,7 @@ fn chosen(
     };
     let chosen = candidates::nodes(view, &wish.name, &placement, count);
     let missing = (count.count as usize).saturating_sub(chosen.len());
-    let unplaced = candidates::shortage(view, &wish.name, &placement, missing);
+    let unplaced = candidates::shortage(view, &wish.name, &placement, (missing, &chosen));
     Some((chosen, unplaced))
 }
 

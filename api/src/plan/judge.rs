@@ -195,13 +195,52 @@ impl Judge<'_> {
             for (index, other) in others.iter().enumerate() {
                 let path = top("target").field(field).index(index).field("placement");
                 let name = &other.placement;
-                if field == "affinity" && *name == self.wish().name {
-                    let why = "a placement cannot wait for itself; to keep its instances together, use all";
-                    self.tell(path, why, Vec::new());
-                } else if let Some((why, near)) = self.no_such_placement(name) {
+                if let Some((why, near)) = self.no_such_placement(name) {
                     self.tell(path, why, near);
+                } else if field == "affinity"
+                    && let Some(why) = self.never_beside(name)
+                {
+                    self.tell(path, why, Vec::new());
                 }
             }
+        }
+        let near = |target: &Target| -> Vec<PlacementName> {
+            let count = target.count();
+            let others = count.into_iter().flat_map(|count| &count.affinity);
+            others.map(|other| other.placement.clone()).collect()
+        };
+        let below = |name: &PlacementName| match self.wishes.placed(name) {
+            Some(wish) => near(&wish.target),
+            None => self
+                .view
+                .placement(name)
+                .map(|placement| near(&placement.wish.target))
+                .unwrap_or_default(),
+        };
+        if let Some(circle) = circle(below, &self.wish().name).filter(|circle| circle.len() > 2) {
+            let why = format!(
+                "they would wait for one another, and none could be the first: {}",
+                in_a_row(&circle)
+            );
+            self.tell(top("target").field("affinity"), why, Vec::new());
+        }
+    }
+
+    /// Nothing can be placed beside it.
+    fn never_beside(&self, name: &PlacementName) -> Option<String> {
+        if *name == self.wish().name {
+            let why = "a placement cannot wait for itself; to keep its instances together, use all";
+            return Some(why.to_owned());
+        }
+        if self.wishes.placed(name).is_some() {
+            return None;
+        }
+        match self.view.placement(name)?.standing {
+            Standing::Leaving => Some(format!("{name} is being deleted")),
+            Standing::Wanted if self.mode == PlanMode::Prune => Some(format!(
+                "{name} is not in the files, and would be deleted by --prune"
+            )),
+            Standing::Wanted => None,
         }
     }
 
@@ -242,9 +281,16 @@ impl Judge<'_> {
                 Some(_) | None => {}
             }
         }
-        if let Some(circle) = circle(self.view, self.wishes, &self.wish().name) {
-            let circle: Vec<&str> = circle.iter().map(PlacementName::as_str).collect();
-            let why = format!("it would depend on itself: {}", circle.join(" -> "));
+        let below = |name: &PlacementName| match self.wishes.placed(name) {
+            Some(wish) => wish.depends_on.keys().cloned().collect(),
+            None => self
+                .view
+                .placement(name)
+                .map(|placement| placement.wish.depends_on.into_keys().collect())
+                .unwrap_or_default(),
+        };
+        if let Some(circle) = circle(below, &self.wish().name) {
+            let why = format!("it would depend on itself: {}", in_a_row(&circle));
             self.tell(top("depends_on"), why, Vec::new());
         }
     }
@@ -285,21 +331,16 @@ fn nobody_stands_on(
     }
 }
 
-/// A way from a placement back to itself, with what is wished for in the place of what is.
+fn in_a_row(names: &[PlacementName]) -> String {
+    let names: Vec<&str> = names.iter().map(PlacementName::as_str).collect();
+    names.join(" -> ")
+}
+
+/// A way from a placement back to itself, over what is `below` each.
 fn circle(
-    view: &dyn View,
-    wishes: &Wishes<'_>,
+    below: impl Fn(&PlacementName) -> Vec<PlacementName>,
     start: &PlacementName,
 ) -> Option<Vec<PlacementName>> {
-    let below = |name: &PlacementName| -> Vec<PlacementName> {
-        match wishes.placed(name) {
-            Some(wish) => wish.depends_on.keys().cloned().collect(),
-            None => view
-                .placement(name)
-                .map(|placement| placement.wish.depends_on.into_keys().collect())
-                .unwrap_or_default(),
-        }
-    };
     let mut came_from: BTreeMap<PlacementName, PlacementName> = BTreeMap::new();
     let mut open = vec![start.clone()];
     let mut seen = BTreeSet::new();

@@ -277,6 +277,10 @@ fn told(graph: &Graph, wishes: Vec<WishBody>, mode: PlanMode) -> String {
     lines.join("\n")
 }
 
+fn near(name: &str) -> Value {
+    json!({"target": {"nodes": null, "count": 1, "affinity": [{"placement": name}]}})
+}
+
 type Story = (&'static str, Vec<WishBody>, PlanMode);
 
 const APPLY: PlanMode = PlanMode::Apply;
@@ -393,6 +397,16 @@ fn wrong() -> Vec<Story> {
             APPLY,
         ),
         (
+            "company that could never be kept",
+            vec![
+                put("a", "noisy", &near("b")),
+                put("b", "noisy", &near("a")),
+                put("c", "noisy", &near("c")),
+                put("d", "noisy", &near("old")),
+            ],
+            APPLY,
+        ),
+        (
             "circles, within the files and through the cluster",
             vec![
                 put("a", "noisy", &json!({"depends_on": [{"placement": "b"}]})),
@@ -419,6 +433,11 @@ fn gone() -> Vec<Story> {
         (
             "all there is to be",
             vec![put("web", "greeter", &json!({}))],
+            PlanMode::Prune,
+        ),
+        (
+            "what is to be beside what is pruned",
+            vec![put("app", "noisy", &near("db"))],
             PlanMode::Prune,
         ),
         (

@@ -65,11 +65,11 @@ impl Live for Overlay {
         Time::from_wall_ms(1_000)
     }
 
-    fn broken(&self) -> Vec<Broken> {
-        vec![Broken {
+    fn broken(&self) -> Option<Vec<Broken>> {
+        Some(vec![Broken {
             key: Key::Node(node_name("n1")),
             how: "is cut off from everybody".to_owned(),
-        }]
+        }])
     }
 }
 

@@ -46,7 +46,10 @@ impl Present<'_> {
                 .collect(),
             scheduled: found.scheduled.iter().map(|work| self.work(work)).collect(),
             rules_off: found.rules_off.into_keys().collect(),
-            broken: self.live.broken().iter().map(broken).collect(),
+            broken: self
+                .live
+                .broken()
+                .map(|all| all.iter().map(broken).collect()),
             set_aside: found.set_aside.iter().map(set_aside).collect(),
         }
     }

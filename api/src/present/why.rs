@@ -48,7 +48,7 @@ impl Present<'_> {
 
     fn why_key(&self, key: &Key) -> Option<types::Why> {
         let found = why::why(self.view, key)?;
-        let broken = self.live.broken();
+        let broken = self.live.broken().unwrap_or_default();
         let mut you_can = found.you_can;
         for one in broken.iter().filter(|one| names(&found.tree, &one.key)) {
             you_can.insert(0, heal(&one.key));

@@ -33,9 +33,9 @@ pub struct Status {
     pub scheduled: Vec<Work>,
     /// Rules that somebody switched off: what they would do is not done.
     pub rules_off: Vec<String>,
-    /// What `chaos` broke and nobody has healed yet.
+    /// What `chaos` broke and nobody has healed yet; null where another station leads, which alone knows.
     #[serde(default)]
-    pub broken: Vec<OnPurpose>,
+    pub broken: Option<Vec<OnPurpose>>,
     /// Nodes that take nothing new, or are to be empty, as somebody said.
     #[serde(default)]
     pub set_aside: Vec<OnPurpose>,

@@ -95,7 +95,8 @@ fn look(struck: &Key) -> String {
 
 fn permitted(app: &App<'_>, request: &ChaosRequest, meant: bool) -> Result<(), Problem> {
     let context = app.context()?;
-    if context.dev.is_some() || meant {
+    // Nobody need mean it that something is as it was.
+    if context.dev.is_some() || meant || request.act == ChaosAct::Heal {
         return Ok(());
     }
     let what = format!("chaos {} {}", request.act.as_str(), request.reference);

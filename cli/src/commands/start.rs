@@ -56,8 +56,12 @@ pub async fn run(app: &mut App<'_>, arguments: StartArguments) -> Outcome {
         targets.push(those_without_a_node(placement, &accepted));
     }
     let mut rows = settle(app, &client, &settling, targets).await;
-    // That they found one is no row of its own.
-    rows.retain(|row| row.instance.is_some() || row.problem.is_some());
+    // That they found one is no row of its own, nor that they did not where one that did is in trouble.
+    let waiting = format!("placement/{placement}");
+    let in_trouble = rows
+        .iter()
+        .any(|row| row.reference != waiting && row.problem.is_some());
+    rows.retain(|row| row.reference != waiting || (row.problem.is_some() && !in_trouble));
     show(app, &client, rows).await
 }
 

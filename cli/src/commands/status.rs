@@ -115,7 +115,8 @@ fn text(status: &Status, look: Look) -> String {
     }
     work(&mut out, "WORKING ON", &status.working_on, look);
     work(&mut out, "SCHEDULED", &status.scheduled, look);
-    on_purpose(&mut out, "BROKEN ON PURPOSE", &status.broken, look);
+    let broken = status.broken.as_deref().unwrap_or_default();
+    on_purpose(&mut out, "BROKEN ON PURPOSE", broken, look);
     on_purpose(&mut out, "SET ASIDE", &status.set_aside, look);
     if !status.rules_off.is_empty() {
         let rules = one_line(&status.rules_off.join(", "));

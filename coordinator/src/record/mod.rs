@@ -135,12 +135,6 @@ fn unknown(code: Code, what: &str, wrong: &str, txn: &Txn<'_>, kind: Kind) -> Re
     let names = txn.names(kind);
     let mut refusal = Refusal::new(code, format!("{what} \"{wrong}\" is not known"));
     refusal.nearest = nearest(wrong, names.iter().map(String::as_str));
-    // A node or a type has a slash before its name.
-    let others = [Kind::Node, Kind::Type].into_iter();
-    let others =
-        others.filter(|other| *other != kind && txn.names(*other).iter().any(|name| name == wrong));
-    let others = others.map(|other| format!("{}/{wrong}", other.as_str()));
-    refusal.nearest.splice(0..0, others);
     refusal
 }
 

@@ -328,7 +328,13 @@ fn wake_so_many(txn: &mut Txn<'_>, wish: &StartPlacement, count: &Count) -> Reco
     }
     said.extend(going.iter().map(|key| format!("{key} is to stop")));
     let missing = (count.count as usize).saturating_sub(keys.len());
-    said.extend(candidates::shortage(txn, &wish.name, &placement, missing));
+    let chosen = keys.iter().map(|key| key.node.clone()).collect();
+    said.extend(candidates::shortage(
+        txn,
+        &wish.name,
+        &placement,
+        (missing, &chosen),
+    ));
     recorded(keys, said.join("; "))
 }
 

@@ -4,22 +4,22 @@ use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use mainstay_api::Problem;
-use mainstay_api::time::span;
+use mainstay_api::present::find;
 use mainstay_api::types::{self, ChaosRequest, Done};
 use mainstay_protocol::request::{Answer, Ask, ChaosAct, ChaosTarget};
-use mainstay_protocol::{NodeName, code};
+use mainstay_protocol::{NodeName, code, limits};
 use mainstay_resource_graph::Key;
 
 use super::Api;
 use super::asks::{not_an_answer, put};
 use super::reply::{Failure, Reply, body, json};
-use crate::faults::Fault;
+use crate::faults::{Fault, lasting};
 
 pub async fn chaos(api: Api, bytes: Bytes) -> Reply {
     let request: ChaosRequest = body("chaos", &bytes)?;
     let what = format!("chaos {} {}", request.act.as_str(), request.reference);
     permitted(&api, &what)?;
-    let target = chaos_target(&api, &what, request.reference.clone()).await?;
+    let target = chaos_target(&api, &what, (request.act, request.reference.clone())).await?;
     let act = match request.act {
         types::ChaosAct::Kill => ChaosAct::Kill,
         types::ChaosAct::Panic => ChaosAct::Panic,
@@ -54,9 +54,6 @@ pub async fn chaos(api: Api, bytes: Bytes) -> Reply {
     })
 }
 
-/// More is no delay.
-const SLOWER_MAX: Duration = Duration::from_secs(600);
-
 /// What this station does wrong by itself from now on.
 fn breaks(api: &Api, what: &str, request: &ChaosRequest, struck: &Struck) -> Reply {
     let faults = &api.shared.faults;
@@ -80,7 +77,7 @@ fn breaks(api: &Api, what: &str, request: &ChaosRequest, struck: &Struck) -> Rep
             faults.slow_disk(by);
             format!(
                 "each sync of {reference} takes {} longer, until it is healed",
-                span(by)
+                lasting(by)
             )
         }
         (types::ChaosAct::Skew, Struck::ThisStation) => {
@@ -99,7 +96,11 @@ fn breaks(api: &Api, what: &str, request: &ChaosRequest, struck: &Struck) -> Rep
                 false => format!("nothing was wrong with the way of {reference}"),
             }
         }
-        (types::ChaosAct::Heal, Struck::ThisStation | Struck::Everything) => {
+        (types::ChaosAct::Heal, Struck::ThisStation) => {
+            faults.heal_own();
+            format!("the disk and the clock of {reference} are as they were")
+        }
+        (types::ChaosAct::Heal, Struck::Everything) => {
             faults.heal_all();
             "all ways, the disk and the clock of this station are as they were".to_owned()
         }
@@ -127,8 +128,8 @@ fn slower(what: &str, request: &ChaosRequest) -> Result<Duration, Failure> {
         return Err(impossible(what, why));
     };
     let by = Duration::from_millis(ms);
-    if by > SLOWER_MAX {
-        let (by, most) = (span(by), span(SLOWER_MAX));
+    if by > limits::SLOWER_MAX {
+        let (by, most) = (lasting(by), lasting(limits::SLOWER_MAX));
         let why = format!("{by} is more than {most}: that is as good as cut off");
         return Err(impossible(what, &why));
     }
@@ -182,12 +183,21 @@ fn strike_station(what: &str, reference: String, act: types::ChaosAct) -> Reply 
     })
 }
 
-async fn chaos_target(api: &Api, what: &str, reference: String) -> Result<Struck, Failure> {
+async fn chaos_target(
+    api: &Api,
+    what: &str,
+    (act, reference): (types::ChaosAct, String),
+) -> Result<Struck, Failure> {
     let reference = match reference.split_once('/') {
         Some(("agent" | "agents", node)) => format!("node/{node}"),
         _ => reference,
     };
-    match api.read(move |present| present.find(&reference)).await? {
+    // What is healed need not be there any more.
+    let key = match act {
+        types::ChaosAct::Heal => find::parse(&reference)?,
+        _ => api.read(move |present| present.find(&reference)).await?,
+    };
+    match key {
         Key::Instance(instance) => {
             let node = instance.node.clone();
             Ok(Struck::OnNode(node, ChaosTarget::Instance(instance)))

@@ -11,7 +11,9 @@ use mainstay_coordinator::candidates;
 use mainstay_protocol::code::{self, Code, Reason};
 use mainstay_protocol::report::Presence;
 use mainstay_protocol::{InstanceKey, PlacementName, limits};
-use mainstay_resource_graph::{Desired, Instance, InstanceState, Key, Relation, Vertex, ViewExt};
+use mainstay_resource_graph::{
+    Desired, Instance, InstanceState, Key, Relation, Standing, Vertex, ViewExt,
+};
 
 use super::Api;
 use super::reply::{Failure, Reply, body, json, place};
@@ -42,11 +44,17 @@ pub async fn wait(api: Api, bytes: Bytes) -> Reply {
                 return json(&answer);
             }
             Seen::Never(problem) => return Err(Failure(problem)),
-            Seen::NotYet(state) => {
+            seen @ (Seen::NotYet(_) | Seen::Short) => {
                 let stopped = tokio::select! {
                     changed = changes.changed() => changed.is_err(),
                     _ = stop.wait_for(|stop| *stop) => true,
-                    () = &mut deadline => return Err(timed_out(&request, &state, timeout).into()),
+                    () = &mut deadline => {
+                        let state = match seen {
+                            Seen::NotYet(state) => state,
+                            _ => shortage(&api, &key).await?,
+                        };
+                        return Err(timed_out(&request, &state, timeout).into());
+                    }
                 };
                 if stopped {
                     let why = "the station stops; ask again";
@@ -99,6 +107,8 @@ enum Seen {
     There(WaitAnswer),
     /// In words: "web@n1 is Starting".
     NotYet(String),
+    /// Of so many some have no node. What the nodes say of it takes long to find out, and is told in the end alone.
+    Short,
     Never(Box<Problem>),
 }
 
@@ -139,8 +149,8 @@ fn judge(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Seen {
             .collect(),
         _ => found.iter().collect(),
     };
-    let short = short(present, key, request);
-    if wanted.is_empty() && short.is_none() {
+    let is_short = is_short(present, key, request);
+    if wanted.is_empty() && !is_short {
         return judge_none(present, (key, &found), request);
     }
     let mut waiting = None;
@@ -154,23 +164,38 @@ fn judge(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Seen {
         }
         waiting.get_or_insert_with(|| in_words(key, instance));
     }
-    match waiting.or(short) {
+    match waiting {
         Some(text) => Seen::NotYet(text),
+        None if is_short => Seen::Short,
         None => there(present, &found, request),
     }
 }
 
-/// Of so many, some have no node: in words, with what the nodes say.
-fn short(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Option<String> {
+/// Of so many, some have no node.
+fn is_short(present: &Present<'_>, key: &Key, request: &WaitRequest) -> bool {
     let Key::Placement(name) = key else {
-        return None;
+        return false;
     };
-    if matches!(request.until, Until::State(_) | Until::Gone) {
-        return None;
-    }
-    let placement = present.view.placement(name)?;
-    let text = candidates::shortage_of(present.view, name, &placement)?;
-    Some(format!("{name} has too few nodes: {text}"))
+    let runs = !matches!(request.until, Until::State(_) | Until::Gone);
+    let short = |placement| candidates::missing(present.view, name, &placement) > 0;
+    runs && present.view.placement(name).is_some_and(short)
+}
+
+/// With what every node says of that.
+async fn shortage(api: &Api, key: &Key) -> Result<String, Failure> {
+    let Key::Placement(name) = key.clone() else {
+        return Ok(String::new());
+    };
+    let look = move |present: &Present<'_>| {
+        let placement = present.view.placement(&name);
+        let text = placement
+            .and_then(|placement| candidates::shortage_of(present.view, &name, &placement));
+        Ok(match text {
+            Some(text) => format!("{name} has too few nodes: {text}"),
+            None => format!("{name} had too few nodes"),
+        })
+    };
+    api.read(look).await
 }
 
 /// Nothing of it is wanted to run: that may be what was wished for.
@@ -186,21 +211,34 @@ fn judge_none(
     let Some(placement) = present.view.placement(name) else {
         return Seen::NotYet(format!("there is no {reference}"));
     };
-    let mut nodes_left = 0;
+    let (mut open, mut cordoned) = (false, None);
     let of_count = placement.wish.target.count().is_some();
-    present.view.each_node(&mut |one| {
-        let (Key::Node(node), Vertex::Node(facts)) = (&one.record.key, &one.record.vertex) else {
-            return;
-        };
+    for node in present.view.node_names().into_iter().filter(|_| !of_count) {
         let own = InstanceKey::new(node.clone(), name.clone());
-        let is_open = !of_count && placement.wish.target.includes(node, &facts.labels);
-        nodes_left += usize::from(is_open && present.view.instance(&own).is_none());
-    });
-    match (&request.until, nodes_left) {
-        (Until::Settled(_), 0) => there(present, found, request),
-        (_, 0) if found.is_empty() => Seen::NotYet(format!("{reference} wants no instance")),
-        (_, 0) => Seen::NotYet(format!("nothing of {reference} is wanted to run")),
-        (_, _) => Seen::NotYet(format!("{reference} has no instance yet")),
+        let labels = present.view.node(&node).map(|node| node.labels);
+        let is_meant = labels.is_some_and(|labels| placement.wish.target.includes(&node, &labels));
+        if !is_meant || present.view.instance(&own).is_some() {
+            continue;
+        }
+        match present.view.cordon_against(&own) {
+            None => open = true,
+            Some(cordon) => {
+                cordoned = Some(format!("{reference} has no instance: {node} {cordon}"))
+            }
+        }
+    }
+    let is_short = candidates::missing(present.view, name, &placement) > 0;
+    match (&request.until, cordoned) {
+        (_, _) if open => Seen::NotYet(format!("{reference} has no instance yet")),
+        (Until::Settled(_), _) => there(present, found, request),
+        // As it is shown.
+        (Until::State(state), _) if is_short && state.eq_ignore_ascii_case("Pending") => {
+            there(present, found, request)
+        }
+        (_, Some(cordoned)) => Seen::NotYet(cordoned),
+        (_, None) if is_short => Seen::Short,
+        (_, None) if found.is_empty() => Seen::NotYet(format!("{reference} wants no instance")),
+        (_, None) => Seen::NotYet(format!("nothing of {reference} is wanted to run")),
     }
 }
 
@@ -220,6 +258,9 @@ fn judge_generation(
     let Some(placement) = present.view.placement(name) else {
         return never(code::NOT_FOUND, format!("{name} was deleted meanwhile"));
     };
+    if placement.standing == Standing::Leaving {
+        return never(code::LEAVING, format!("{name} is being deleted"));
+    }
     let (now, by) = (placement.generation.0, &placement.made.by);
     if now == generation {
         // What is under way may still turn out to be no good.

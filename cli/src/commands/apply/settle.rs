@@ -34,6 +34,8 @@ pub struct Came {
 
 /// So often people are told how it goes.
 const PROGRESS: Duration = Duration::from_millis(200);
+/// What the nodes say takes a station longer to find out: every so many looks.
+const NODES_EVERY: u32 = 10;
 /// Between the end of the last instance and the removal lies one step of the coordinator.
 const REMOVAL: Duration = Duration::from_millis(20);
 
@@ -189,6 +191,7 @@ async fn placement(client: &Client, change: &PlanChange) -> Option<Placement> {
 #[derive(Default)]
 struct Progress {
     told: BTreeMap<String, String>,
+    looks: u32,
 }
 
 impl Progress {
@@ -199,7 +202,10 @@ impl Progress {
         let Ok(instances) = client.instances(&InstanceFilter::default()).await else {
             return;
         };
-        self.look_for_nodes(app, client, pending).await;
+        if self.looks.is_multiple_of(NODES_EVERY) {
+            self.look_for_nodes(app, client, pending).await;
+        }
+        self.looks += 1;
         let names: BTreeSet<&str> = pending.iter().map(|change| name(change)).collect();
         for instance in instances {
             if !names.contains(instance.placement.as_str()) {

@@ -53,6 +53,8 @@ fn good() -> Cluster {
             working_on: Vec::new(),
             scheduled: Vec::new(),
             rules_off: Vec::new(),
+            broken: None,
+            set_aside: Vec::new(),
         }),
         group: vec![
             station(1, "leader"),

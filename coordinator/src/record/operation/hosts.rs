@@ -5,7 +5,7 @@ use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{NodeName, code, limits, words};
 use mainstay_resource_graph::{HostOutcome, NodeState, Said, Txn, ViewExt};
 
-use super::nodes::{running, serving_elsewhere};
+use super::nodes::running;
 use super::{Result_, recorded};
 use crate::env::Env;
 use crate::rules::restart_host;
@@ -56,7 +56,7 @@ fn broken(txn: &Txn<'_>, node: &NodeName) -> Vec<String> {
         let minimum = txn
             .placement(&key.placement)
             .map_or(0, |one| one.wish.minimum) as usize;
-        let left = serving_elsewhere(txn, &key.placement, node, minimum);
+        let left = verb::serving_elsewhere(txn, &key.placement, node, minimum);
         if serves && left < minimum {
             broken.push(format!(
                 "{left} of {} would serve, and at least {minimum} are to (its minimum)",

@@ -12,8 +12,6 @@ use crate::env::Env;
 use crate::event::{Maintain, WorkedOn};
 use crate::verb;
 
-const DAY_S: u64 = 86_400;
-
 /// `on`: none ends it.
 pub fn act(
     txn: &mut Txn<'_>,
@@ -58,10 +56,11 @@ fn sensible(on: &Maintain) -> Result<(), Refusal> {
         Some(within) if within.is_zero() => {
             refused("it would be over at once; say how long it takes, as in 30m".to_owned())
         }
-        Some(within) if within.as_secs() / DAY_S > limits::MAINTENANCE_DAYS_MAX => {
-            let (days, most) = (within.as_secs() / DAY_S, limits::MAINTENANCE_DAYS_MAX);
+        Some(within) if within > limits::MAINTENANCE_MAX => {
+            let most = humantime::format_duration(limits::MAINTENANCE_MAX);
             refused(format!(
-                "{days} days are more than {most}; without a time it lasts until somebody ends it"
+                "{} is more than {most}; without a time it lasts until somebody ends it",
+                humantime::format_duration(within)
             ))
         }
         Some(_) | None => Ok(()),
@@ -70,6 +69,7 @@ fn sensible(on: &Maintain) -> Result<(), Refusal> {
 
 fn on_node(txn: &mut Txn<'_>, node: &NodeName, on: Option<Maintenance>, env: &Env) -> String {
     let before = txn.node(node).expect("it is known").care.maintenance;
+    let on = on.map(|on| beside(before.as_ref(), on));
     let text = said(node.as_str(), before.as_ref(), on.as_ref());
     match on {
         None if before.is_none() => {}
@@ -82,6 +82,18 @@ fn on_node(txn: &mut Txn<'_>, node: &NodeName, on: Option<Maintenance>, env: &En
             .expect("every state of a node may follow itself"),
     }
     text
+}
+
+/// What is said of the node and what is said of all nodes: neither ends before the other. What is said of the same anew
+/// counts alone.
+fn beside(before: Option<&Maintenance>, on: Maintenance) -> Maintenance {
+    let Some(before) = before.filter(|before| before.of_all != on.of_all) else {
+        return on;
+    };
+    let until = before.until.zip(on.until);
+    let until = until.map(|(one, other)| one.max(other));
+    let own = if before.of_all { on } else { before.clone() };
+    Maintenance { until, ..own }
 }
 
 /// Of those that are there now; what joins later is not worked on. A node whose maintenance is its own keeps it.
@@ -101,8 +113,14 @@ fn every_node(txn: &mut Txn<'_>, on: Option<Maintenance>, env: &Env) -> Result_ 
     for node in &nodes {
         on_node(txn, node, on.clone(), env);
     }
+    if let Some(on) = &on {
+        for node in &own {
+            on_node(txn, node, Some(on.clone()), env);
+        }
+    }
     let mut text = match (&on, nodes.len(), ended) {
         (_, 0, _) if own.is_empty() => "there is no node".to_owned(),
+        (Some(_), 0, _) => "every node is in maintenance already".to_owned(),
         (Some(on), many, _) => {
             let are = if many == 1 { "node is" } else { "nodes are" };
             let time = for_how_long(on);
@@ -124,17 +142,13 @@ fn every_node(txn: &mut Txn<'_>, on: Option<Maintenance>, env: &Env) -> Result_ 
     Ok(recorded(Vec::new(), text))
 }
 
-/// " for 2 h at most".
+/// " for 2h at most".
 fn for_how_long(on: &Maintenance) -> String {
     let Some(until) = on.until else {
         return " until somebody ends it".to_owned();
     };
-    let ms = until.since(on.said.at).as_millis();
-    // The largest unit in which it is a whole number.
-    let units = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
-    let whole = units.into_iter().find(|(_, unit)| ms % unit == 0);
-    let (unit, of_ms) = whole.expect("every number is one of milliseconds");
-    format!(" for {}{unit} at most", ms / of_ms)
+    let within = until.since(on.said.at);
+    format!(" for {} at most", humantime::format_duration(within))
 }
 
 fn on_placement(
@@ -145,13 +159,17 @@ fn on_placement(
 ) -> Result_ {
     let Some(mut placement) = txn.placement(name) else {
         let text = name.as_str();
-        return Err(unknown(
-            code::NOT_FOUND,
-            "the placement",
-            text,
-            txn,
-            Kind::Placement,
-        ));
+        let what = "the placement";
+        let mut refusal = unknown(code::NOT_FOUND, what, text, txn, Kind::Placement);
+        // A node is worked on as well, and has a slash before its name.
+        let node = txn
+            .node_names()
+            .into_iter()
+            .find(|node| node.as_str() == text);
+        refusal
+            .nearest
+            .splice(0..0, node.map(|node| format!("node/{node}")));
+        return Err(refusal);
     };
     wish::refuse_leaving(name, &placement)?;
     let text = said(name.as_str(), placement.maintenance.as_ref(), on.as_ref());

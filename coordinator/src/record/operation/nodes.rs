@@ -19,7 +19,6 @@ use crate::event::NodeAct;
 use crate::lease;
 use crate::rules::place;
 use crate::verb;
-use crate::watching;
 
 pub fn act(txn: &mut Txn<'_>, node: &NodeName, act: &NodeAct, by: &str, env: &Env) -> Result_ {
     known_nodes(txn, &BTreeSet::from([node.clone()]))?;
@@ -33,7 +32,7 @@ pub fn act(txn: &mut Txn<'_>, node: &NodeName, act: &NodeAct, by: &str, env: &En
         NodeAct::Cordon { why } => cordon(txn, node, said(why)),
         NodeAct::Drain { why, force } => drain(txn, node, (said(why), *force), env),
         NodeAct::Uncordon => uncordon(txn, node),
-        NodeAct::Label { labels, force } => set_labels(txn, node, (labels, *force), env),
+        NodeAct::Label { labels, force } => set_labels(txn, node, (labels, *force)),
         NodeAct::ConfirmDead { why } => confirm_dead(txn, node, said(why), env),
         NodeAct::Remove => remove(txn, node, by, env),
         NodeAct::Restart { why, force } => hosts::restart(txn, node, said(why), *force, env),
@@ -121,6 +120,7 @@ fn drain(txn: &mut Txn<'_>, node: &NodeName, (said, force): (Said, bool), env: &
         }
         return Ok(recorded(running, text));
     }
+    let mut broken = broken(txn, node, &running);
     let cordon = Some(Cordon {
         said,
         drains: true,
@@ -128,10 +128,16 @@ fn drain(txn: &mut Txn<'_>, node: &NodeName, (said, force): (Said, bool), env: &
     });
     let before = txn.savepoint();
     set_care(txn, node, Care { cordon, ..care });
-    if !force && let Some(broken) = left_short(txn, node, &running, env) {
+    if !broken.is_empty() && !force {
+        let moving = that_move(txn, &running, env);
+        broken.retain(|name, _| !moving.contains(name));
+    }
+    if !broken.is_empty() && !force {
         txn.rollback(before);
+        let broken: Vec<String> = broken.into_values().collect();
         let text = format!(
-            "{broken}: start it on another node first, or end it all the same with --force"
+            "{}: start it on another node first, or end it all the same with --force",
+            broken.join("; ")
         );
         return Err(Refusal::new(code::REFUSED_BY_SAFETY, text));
     }
@@ -143,24 +149,17 @@ fn drain(txn: &mut Txn<'_>, node: &NodeName, (said, force): (Said, bool), env: &
     Ok(recorded(running, text))
 }
 
-/// Of what goes from a node: that too little would be left, and finds no other node.
-fn left_short(
-    txn: &mut Txn<'_>,
+/// Of what goes from a node: of which placements too few would serve.
+fn broken(
+    txn: &Txn<'_>,
     node: &NodeName,
     going: &[InstanceKey],
-    env: &Env,
-) -> Option<String> {
+) -> BTreeMap<PlacementName, String> {
     let breaks = going.iter().filter_map(|key| {
         let breaks = breaks(txn, &key.placement, node)?;
-        Some((&key.placement, breaks))
+        Some((key.placement.clone(), breaks))
     });
-    let mut broken: BTreeMap<&PlacementName, String> = breaks.collect();
-    if !broken.is_empty() {
-        let moving = that_move(txn, going, env);
-        broken.retain(|name, _| !moving.contains(*name));
-    }
-    let broken: Vec<String> = broken.into_values().collect();
-    (!broken.is_empty()).then(|| broken.join("; "))
+    breaks.collect()
 }
 
 /// What is wanted and may live there.
@@ -176,33 +175,13 @@ pub(super) fn running(txn: &Txn<'_>, node: &NodeName) -> Vec<InstanceKey> {
 /// That too few of a placement would serve without the node.
 fn breaks(txn: &Txn<'_>, name: &PlacementName, node: &NodeName) -> Option<String> {
     let minimum = txn.placement(name).map_or(0, |one| one.wish.minimum) as usize;
-    match serving_elsewhere(txn, name, node, minimum.max(1)) {
+    match verb::serving_elsewhere(txn, name, node, minimum.max(1)) {
         0 if minimum <= 1 => Some(format!("nothing would be left of {name}")),
         left if left < minimum => Some(format!(
             "{left} of {name} would serve, and at least {minimum} are to (its minimum)"
         )),
         _ => None,
     }
-}
-
-/// How many, of which no more than these need to be known.
-pub(super) fn serving_elsewhere(
-    txn: &Txn<'_>,
-    placement: &PlacementName,
-    node: &NodeName,
-    most: usize,
-) -> usize {
-    let serving = |key: &&InstanceKey| {
-        let serves = txn
-            .instance(key)
-            .is_some_and(|one| watching::serves(&one) && one.desired == Desired::Running);
-        let stays = txn
-            .node(&key.node)
-            .is_some_and(|there| there.care.drains().is_none());
-        key.node != *node && serves && stays
-    };
-    let all = txn.instances_of(placement);
-    all.iter().filter(serving).take(most).count()
 }
 
 /// Of a node that is to be empty: those of so many that find another one, each beside what those before it have found. One
@@ -253,7 +232,6 @@ fn set_labels(
     txn: &mut Txn<'_>,
     name: &NodeName,
     (labels, force): (&BTreeMap<String, Option<String>>, bool),
-    env: &Env,
 ) -> Result_ {
     let node = txn.node(name).expect("it is known");
     let mut care = node.care;
@@ -278,20 +256,22 @@ fn set_labels(
         let text = format!("{name} has these labels already");
         return Ok(recorded(Vec::new(), text));
     }
-    let before = txn.savepoint();
-    set_care(txn, name, care);
     let mut leaving = running(txn, name);
     leaving.retain(|key| {
         let placement = txn.placement(&key.placement);
         placement.is_some_and(|one| !one.wish.target.includes(name, &now))
     });
-    if !force && let Some(broken) = left_short(txn, name, &leaving, env) {
-        txn.rollback(before);
+    // What is not meant to be there any more ends at once, whether or not it is to begin elsewhere.
+    let broken = broken(txn, name, &leaving);
+    if !force && !broken.is_empty() {
+        let broken: Vec<String> = broken.into_values().collect();
         let text = format!(
-            "{broken}: start it on another node first, or label {name} all the same with --force"
+            "{}: have it on another node first, or label {name} all the same with --force",
+            broken.join("; ")
         );
         return Err(Refusal::new(code::REFUSED_BY_SAFETY, text));
     }
+    set_care(txn, name, care);
     let text = match leaving.is_empty() {
         true => format!("{name} is labelled; placements follow their labels"),
         false => format!("{name} is labelled; what leaves it: {}", names(&leaving)),
