@@ -184,11 +184,18 @@ fn count_placement(
         });
         return;
     }
-    if let Key::Placement(name) = &record.key
-        && placement.standing == Standing::Wanted
-        && let Some(text) = candidates::shortage_of(view, name, placement)
+    let Key::Placement(name) = &record.key else {
+        return;
+    };
+    if placement.standing == Standing::Leaving {
+        return;
+    }
+    let short = candidates::shortage_of(view, name, placement);
+    let short = short.map(|text| Reason::new(code::TOO_FEW_NODES, text));
+    for reason in short
+        .into_iter()
+        .chain(why::below_minimum(view, name, placement))
     {
-        let reason = Reason::new(code::TOO_FEW_NODES, text);
         status
             .problems
             .push(problem(record, Some(reason), record.key.clone()));

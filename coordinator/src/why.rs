@@ -112,7 +112,9 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
             because: strays(&record, node)
                 .into_iter()
                 .chain(restarted(&record, node))
+                .chain(cared_for(&record, node))
                 .collect(),
+            evidence: held(view, node),
             ..plain(&record, node.state.as_str())
         },
         Vertex::Name(_) => name(view, key, &record),
@@ -256,6 +258,28 @@ pub fn node_reason(key: &Key, node: &Node) -> Option<Reason> {
     node.reason.clone().or(maintained).or(cordoned)
 }
 
+/// What people have said of a node that is away: there its reason says something else.
+fn cared_for(record: &Record, node: &Node) -> Option<Cause> {
+    node.reason.as_ref()?;
+    let unspoken = Node {
+        reason: None,
+        ..node.clone()
+    };
+    Some(Cause {
+        reason: Some(node_reason(&record.key, &unspoken)?),
+        ..plain(record, "set aside")
+    })
+}
+
+/// That it is not given up, since so many are away.
+fn held(view: &dyn View, node: &Node) -> Option<String> {
+    if !node.state.is_away() {
+        return None;
+    }
+    let reason = brake_reason(&view.cluster()?)?;
+    Some(format!("{}: {}", reason.code, reason.text))
+}
+
 /// What people have said of a placement, and is not done yet.
 fn placement_reason(
     view: &dyn View,
@@ -283,7 +307,30 @@ fn placement_reason(
         Reason::new(code::UPDATING, text)
     });
     let held = rolling_update::held_by_minimum(view, name, placement);
+    let held = held.or_else(|| below_minimum(view, name, placement));
     maintained.or(moving).or(held).or(updating)
+}
+
+/// It can never have as many as are to serve whatever happens. That those that are there do not serve is theirs to say.
+pub fn below_minimum(
+    view: &dyn View,
+    name: &PlacementName,
+    placement: &Placement,
+) -> Option<Reason> {
+    let minimum = placement.wish.minimum as usize;
+    if minimum == 0 || placement.wish.target.count().is_some() {
+        return None;
+    }
+    let instances = view.instances_of(name);
+    let wanted = instances
+        .iter()
+        .filter_map(|key| view.instance(key))
+        .filter(|one| one.desired == Desired::Running)
+        .count();
+    let text = format!(
+        "at least {minimum} are to serve (its minimum), and it has {wanted} on the nodes of its target"
+    );
+    (wanted < minimum).then(|| Reason::new(code::BELOW_MINIMUM, text))
 }
 
 /// What stands behind another vertex, unless the tree is deep enough.
@@ -299,7 +346,13 @@ fn placement(view: &dyn View, key: &Key, record: &Record, depth: usize) -> Cause
     let Key::Placement(name) = key else {
         return plain(record, "");
     };
-    let instances = view.instances_of(name);
+    let mut instances = view.instances_of(name);
+    // Another has taken its place.
+    let is_replaced = |instance: &InstanceKey| {
+        let one = view.instance(instance);
+        one.is_some_and(|one| one.desired == Desired::Absent && candidates::is_lost(&one))
+    };
+    instances.retain(|instance| !is_replaced(instance));
     let because: Vec<Cause> = instances
         .iter()
         .filter(|instance| {

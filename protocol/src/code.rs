@@ -59,6 +59,7 @@ codes! {
     NODE_NOT_MEANT = "MS-NODE-NOT-MEANT": "The placement asks for nodes with other labels.";
     LEASE_RAN_OUT = "MS-LEASE-RAN-OUT": "The only one in the cluster was ended where it ran: its lease was not renewed in time.";
     LEASE_HELD = "MS-LEASE-HELD": "Another one of this singleton may still run: it starts when that one's lease has run out for certain.";
+    BELOW_MINIMUM = "MS-BELOW-MINIMUM": "A placement asks for more that serve whatever happens than it has instances.";
     TOO_FEW_NODES = "MS-TOO-FEW-NODES": "A placement of so many wants more nodes than can take one.";
     NO_ROOM = "MS-NO-ROOM": "The node has less free than is needed.";
     TOO_BIG = "MS-TOO-BIG": "More is needed than the node offers, even if it were empty.";

@@ -34,6 +34,11 @@ pub fn of_put(view: &dyn View, wish: &PlacementWish, have: Option<&Placement>) -
             .filter(|instance| instance.desired != Desired::Absent);
         let change = match (there, wanted) {
             (None, false) => None,
+            (None, true) if chosen.is_some() => Some(change(
+                &key,
+                InstanceAct::Start,
+                "as things are; its node is chosen when it is applied",
+            )),
             (None, true) => Some(started(view, wish, &name, &node, &key)),
             (Some(instance), false) if chosen.is_some() => {
                 stopped(&key, instance, "there are enough elsewhere")

@@ -62,13 +62,21 @@ async fn carry_out(app: &mut App<'_>, client: &Client, plan: &Plan, no_wait: boo
         app.console.say(line);
     }
     let pending: Vec<&PlanChange> = plan.pending().collect();
-    if pending.is_empty() {
-        return settle::show(app, Vec::new());
+    let mut revision = plan.revision;
+    if !pending.is_empty() {
+        let request = request(&pending)?;
+        let accepted = client.apply(&request).await.map_err(refused)?;
+        app.console.say("all of it is decided");
+        revision = accepted.revision;
     }
-    let request = request(&pending)?;
-    let accepted = client.apply(&request).await.map_err(refused)?;
-    app.console.say("all of it is decided");
-    let outcomes = settle::settle(app, client, &pending, accepted.revision, no_wait).await;
+    // What was so already is waited for like the rest, and told where it is not as wanted.
+    let awaited: Vec<&PlanChange> = plan
+        .changes
+        .iter()
+        .filter(|change| change.act != Act::Unchanged || plan.mode != PlanMode::Delete)
+        .collect();
+    let mut outcomes = settle::settle(app, client, &awaited, revision, no_wait).await;
+    outcomes.retain(|came| came.act != Act::Unchanged || came.problem.is_some());
     settle::show(app, outcomes)
 }
 

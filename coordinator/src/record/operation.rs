@@ -408,6 +408,16 @@ fn restart(txn: &mut Txn<'_>, key: &InstanceKey) -> Result_ {
             ),
         ));
     }
+    // It would end, and not begin.
+    if instance.state.may_be_live()
+        && let Some(kept) = verb::kept_down(txn, key)
+    {
+        let text = format!(
+            "{}: {key} would end and not start; end that first",
+            kept.text
+        );
+        return Err(Refusal::new(code::REFUSED_BY_SAFETY, text));
+    }
     verb::change(txn, key, |instance| {
         instance.desired = Desired::Running;
         instance.restart_asked = true;

@@ -3,7 +3,7 @@
 use mainstay_protocol::code;
 use mainstay_protocol::{InstanceKey, Timestamp};
 use mainstay_resource_graph::{
-    Care, Desired, Instance, InstanceState, Key, Kind, NodeState, Target, Vertex, View, ViewExt,
+    Desired, Instance, InstanceState, Key, Kind, Node, NodeState, Target, Vertex, View, ViewExt,
     slot_of,
 };
 
@@ -237,40 +237,11 @@ pub fn you_can(view: &dyn View, key: &Key) -> Vec<String> {
             Key::Instance(instance) => for_instance(view, instance, &facts),
             _ => Vec::new(),
         },
-        Some(Vertex::Node(node)) if node.care != Care::default() => {
-            let lift = node
-                .care
-                .cordon
-                .map(|_| format!("mainstay node uncordon {key}"));
-            let end = node
-                .care
-                .maintenance
-                .map(|_| format!("mainstay maintenance off {key}"));
-            let force = ends_later(view, key).map(|_| format!("mainstay node drain {key} --force"));
-            let all = [lift, force, end].into_iter().flatten();
-            all.chain([format!("mainstay describe {key}")]).collect()
-        }
+        Some(Vertex::Node(node)) => for_node(view, key, &node),
         Some(Vertex::Placement(placement)) if placement.maintenance.is_some() => {
             vec![
                 format!("mainstay maintenance off {key}"),
                 format!("mainstay describe {key}"),
-            ]
-        }
-        Some(Vertex::Node(node)) if node.state.is_away() => {
-            vec![
-                format!("mainstay events --since 10m"),
-                format!("mainstay wait {key} --for state=Online"),
-                format!("mainstay node confirm-dead {key}"),
-            ]
-        }
-        Some(Vertex::Node(node)) if node.state == NodeState::Lost => {
-            vec![
-                format!("mainstay events --since 1h"),
-                format!("mainstay wait {key} --for state=Online"),
-                match waits_to_be_off(view, key) {
-                    true => format!("mainstay node confirm-dead {key}"),
-                    false => format!("mainstay node remove {key}"),
-                },
             ]
         }
         Some(Vertex::Parked(_)) => match key {
@@ -287,6 +258,34 @@ pub fn you_can(view: &dyn View, key: &Key) -> Vec<String> {
         Some(_) => vec![format!("mainstay describe {key}")],
         None => Vec::new(),
     }
+}
+
+fn for_node(view: &dyn View, key: &Key, node: &Node) -> Vec<String> {
+    let care = &node.care;
+    let lift = care.cordon.as_ref();
+    let lift = lift.map(|_| format!("mainstay node uncordon {key}"));
+    let force = ends_later(view, key).map(|_| format!("mainstay node drain {key} --force"));
+    let end = care.maintenance.as_ref();
+    let end = end.map(|_| format!("mainstay maintenance off {key}"));
+    let mut can: Vec<String> = [lift, force, end].into_iter().flatten().collect();
+    let is_off = match node.state {
+        NodeState::Online => {
+            can.push(format!("mainstay describe {key}"));
+            return can;
+        }
+        NodeState::Lost => waits_to_be_off(view, key),
+        // Others see it at work.
+        NodeState::Isolated => false,
+        NodeState::Suspect | NodeState::AgentDown => true,
+    };
+    can.push("mainstay events --since 1h".to_owned());
+    can.push(format!("mainstay wait {key} --for state=Online"));
+    match node.state {
+        _ if is_off => can.push(format!("mainstay node confirm-dead {key}")),
+        NodeState::Lost => can.push(format!("mainstay node remove {key}")),
+        _ => {}
+    }
+    can
 }
 
 /// What it is told is for its type to understand: any JSON.

@@ -186,7 +186,7 @@ async fn shortage(api: &Api, key: &Key) -> Result<String, Failure> {
     let Key::Placement(name) = key.clone() else {
         return Ok(String::new());
     };
-    let look = move |present: &Present<'_>| {
+    api.read(move |present| {
         let placement = present.view.placement(&name);
         let text = placement
             .and_then(|placement| candidates::shortage_of(present.view, &name, &placement));
@@ -194,8 +194,8 @@ async fn shortage(api: &Api, key: &Key) -> Result<String, Failure> {
             Some(text) => format!("{name} has too few nodes: {text}"),
             None => format!("{name} had too few nodes"),
         })
-    };
-    api.read(look).await
+    })
+    .await
 }
 
 /// Nothing of it is wanted to run: that may be what was wished for.
@@ -251,9 +251,11 @@ fn judge_generation(
 ) -> Option<Seen> {
     let never = |code: Code, why: String| {
         let problem = Problem::new(code, what(request), why);
-        Some(Seen::Never(Box::new(
-            problem.to_do(format!("mainstay why {name}")),
-        )))
+        let look = match present.view.placement(name) {
+            Some(_) => format!("mainstay why {name}"),
+            None => "mainstay get placements".to_owned(),
+        };
+        Some(Seen::Never(Box::new(problem.to_do(look))))
     };
     let Some(placement) = present.view.placement(name) else {
         return never(code::NOT_FOUND, format!("{name} was deleted meanwhile"));

@@ -128,6 +128,7 @@ fn until_settled(
         reference: reference.clone(),
         until: match deletes {
             true => Until::Gone,
+            false if change.act == Act::Unchanged => Until::Settled(Some(change.based_on)),
             false => Until::Settled(Some(change.based_on + 1)),
         },
         timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),

@@ -299,7 +299,13 @@ fn confirm_dead(txn: &mut Txn<'_>, name: &NodeName, said: Said, env: &Env) -> Re
             };
             Ok(recorded(ended, text))
         }
-        Some(NodeState::Suspect | NodeState::AgentDown | NodeState::Isolated) => {
+        Some(NodeState::Isolated) => {
+            let text = format!(
+                "the station does not see {name}, and others see its agent at work, so it is not dead: look at the way there, or switch it off first"
+            );
+            Err(Refusal::new(code::REFUSED_BY_SAFETY, text))
+        }
+        Some(NodeState::Suspect | NodeState::AgentDown) => {
             let given_up = verb::is_off(txn, name, format!("it is dead, {said}"), env);
             let text = match given_up.len() {
                 0 => format!("{name} is given up; nothing was there"),
