@@ -45,17 +45,18 @@ pub async fn wait(api: Api, bytes: Bytes) -> Reply {
             }
             Seen::Never(problem) => return Err(Failure(problem)),
             seen @ (Seen::NotYet(_) | Seen::Short) => {
-                let stopped = tokio::select! {
-                    changed = changes.changed() => changed.is_err(),
-                    _ = stop.wait_for(|stop| *stop) => true,
-                    () = &mut deadline => {
-                        let state = match seen {
-                            Seen::NotYet(state) => state,
-                            _ => shortage(&api, &key).await?,
-                        };
-                        return Err(timed_out(&request, &state, timeout).into());
-                    }
+                let (in_time, stopped) = tokio::select! {
+                    changed = changes.changed() => (true, changed.is_err()),
+                    _ = stop.wait_for(|stop| *stop) => (true, true),
+                    () = &mut deadline => (false, false),
                 };
+                if !in_time {
+                    let state = match seen {
+                        Seen::NotYet(state) => state,
+                        _ => shortage(&api, &key).await?,
+                    };
+                    return Err(timed_out(&request, &state, timeout).into());
+                }
                 if stopped {
                     let why = "the station stops; ask again";
                     return Err(Problem::new(code::NO_QUORUM, what(&request), why).into());
