@@ -189,6 +189,23 @@ fn hint(offers: Room, load: OnNode) -> Hint {
     }
 }
 
+/// What is asked, and of whom, when these have just been chosen.
+fn beside<'p>(
+    view: &dyn View,
+    (name, placement): (&'p PlacementName, &'p Placement),
+    chosen: &BTreeSet<NodeName>,
+) -> (Question<'p>, Open) {
+    let mut question = Question::of(view, name, placement);
+    let mut open = Open::of(view, name);
+    for node in chosen {
+        if let Some(facts) = view.node(node) {
+            question.chosen(node, &facts);
+        }
+        open.close(node.clone());
+    }
+    (question, open)
+}
+
 /// What is said of so many that have no node beside those that were just chosen, with what every node says: some of them in full, and how many the others are.
 pub fn shortage(
     view: &dyn View,
@@ -199,14 +216,7 @@ pub fn shortage(
     if missing == 0 {
         return None;
     }
-    let mut question = Question::of(view, name, placement);
-    let mut open = Open::of(view, name);
-    for node in chosen {
-        if let Some(facts) = view.node(node) {
-            question.chosen(node, &facts);
-        }
-        open.close(node.clone());
-    }
+    let (question, open) = beside(view, (name, placement), chosen);
     let (mut said, mut others, mut fits) = (Vec::new(), 0, false);
     let mut smallest: Option<(Size, Change)> = None;
     view.each_node(&mut |one| {
