@@ -162,6 +162,7 @@ const MEANINGS: &[(Code, u16, Exit)] = &[
     (code::NODE_DRAINED, 409, Exit::Refused),
     (code::IN_MAINTENANCE, 409, Exit::Refused),
     (code::NO_ROOM, 409, Exit::Refused),
+    (code::STRAY, 409, Exit::Refused),
     (code::REFUSED_BY_SAFETY, 409, Exit::Refused),
     (code::VERSION_MISMATCH, 426, Exit::VersionMismatch),
     (code::INTERNAL, 500, Exit::Bug),

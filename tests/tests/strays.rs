@@ -79,6 +79,8 @@ fn what_runs_and_is_not_known_is_left_told_and_taken_in_with_the_same_pid() {
     assert!(why.contains("no placement asks for it"), "{why}");
     let node = daemons.json("get nodes n1");
     assert_eq!(node["strays"][0]["ref"], "lone@n1", "{node:#}");
+    let refused = daemons.sh("stop lone@n1").expect_code(10);
+    assert!(refused.stderr.contains("MS-STRAY"), "{}", refused.stderr);
     assert!(outside::process(before).is_some(), "it is left as it is");
 
     // Wanted: it goes on as it is.

@@ -113,7 +113,17 @@ async fn never_was(api: &Api, node: &str, placement: &str) -> Result<Option<Acce
     };
     api.read(move |present| {
         let instance = InstanceKey::new(node, placement);
-        let known = present.view.node(&instance.node).is_some()
+        let node = present.view.node(&instance.node);
+        let stray = node.as_ref().and_then(|node| node.strays.get(&instance.placement));
+        if let Some(stray) = stray {
+            let why = format!(
+                "incarnation {} of {instance} runs there and nothing asks for it, so that nobody ends it; it is taken in first",
+                stray.incarnation
+            );
+            let problem = Problem::new(code::STRAY, format!("stop {instance}"), why);
+            return Err(problem.to_do("mainstay explain MS-STRAY"));
+        }
+        let known = node.is_some()
             && present.view.placement(&instance.placement).is_some();
         let never = known && present.view.instance(&instance).is_none();
         Ok(never.then(|| Accepted {
