@@ -367,11 +367,15 @@ fn remove(txn: &mut Txn<'_>, node: &NodeName, by: &str, env: &Env) -> Result_ {
         txn.remove(&part);
     }
     let bearer = Bearer::Agent(node.clone());
-    if txn.record(&Key::Identity(bearer.clone())).is_some() {
-        revoke(txn, &bearer, by, "its node was removed")?;
-    }
-    let text =
-        format!("{node} is no part of the cluster any more; it comes back with a new token only");
+    // On one machine only nobody has an identity, and whoever finds the station's socket is let in.
+    let back = match txn.record(&Key::Identity(bearer.clone())) {
+        Some(_) => {
+            revoke(txn, &bearer, by, "its node was removed")?;
+            "it comes back with a new token only"
+        }
+        None => "should its agent still live, it comes back as a new node: end that as well",
+    };
+    let text = format!("{node} is no part of the cluster any more; {back}");
     Ok(recorded(Vec::new(), text))
 }
 
