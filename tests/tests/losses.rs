@@ -250,7 +250,7 @@ fn a_plan_says_which_of_so_many_find_no_node_and_apply_waits_for_them() {
         "{}",
         applied.stderr
     );
-    let placement = cluster.json("describe placement/more");
+    let placement = cluster.json("get placements more");
     assert_eq!(placement["want"], 4, "{placement:#}");
     assert_eq!(placement["have"], 3, "{placement:#}");
 
@@ -259,7 +259,7 @@ fn a_plan_says_which_of_so_many_find_no_node_and_apply_waits_for_them() {
     cluster
         .sh(&format!("apply -f {file} --timeout 1s"))
         .expect_code(8);
-    assert_eq!(cluster.json("describe placement/large")["state"], "Pending");
+    assert_eq!(cluster.json("get placements large")["state"], "Pending");
 
     // What would be refused is refused by the plan as well, at its place.
     write("more", "target: { count: 2 }\nminimum: 2");

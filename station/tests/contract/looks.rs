@@ -22,7 +22,7 @@ async fn every_kind_is_listed_with_the_keys_of_the_contract() {
         ),
         (
             "placements",
-            "name, type, holds, target, generation, made_by, made_at, leaving, want, have, healthy, state, reason, config, config_on, policy, depends_on, update, restart_group, singleton, needs, minimum, moves, maintenance, maintenance_until, rollout, rolled_back, waiting_on",
+            "name, type, holds, target, generation, made_by, made_at, leaving, want, have, healthy, stopped, state, reason, config, config_on, policy, depends_on, update, restart_group, singleton, needs, minimum, moves, maintenance, maintenance_until, rollout, rolled_back, waiting_on",
         ),
     ];
     for (kind, wanted) in cases {
@@ -55,7 +55,7 @@ async fn every_kind_is_listed_with_the_keys_of_the_contract() {
         );
     }
     let status = cluster.json("/v1/status").await;
-    let wanted = "verdict, quorum, leader, term, data_age_ms, nodes, instances, problems, working_on, scheduled, rules_off";
+    let wanted = "verdict, quorum, leader, term, data_age_ms, nodes, instances, problems, working_on, scheduled, rules_off, broken, set_aside";
     assert_eq!(keys(&status), contract(wanted));
 }
 

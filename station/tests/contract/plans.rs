@@ -47,7 +47,7 @@ async fn a_plan_has_every_key_of_the_contract_and_changes_nothing() {
     for change in plan["changes"].as_array().unwrap() {
         assert_eq!(
             keys(change),
-            contract("ref, act, based_on, fields, instances, after, steps, wish")
+            contract("ref, act, based_on, fields, instances, unplaced, after, steps, wish")
         );
     }
     assert_eq!(plan["changes"][0]["ref"], "settings");
