@@ -61,7 +61,7 @@ impl Present<'_> {
                 (None, _) => "Pending",
             }
             .to_owned(),
-            reason: candidates::shortage_of(self.view, name, placement)
+            reason: candidates::shortage(self.view, name, placement, (missing, &BTreeSet::new()))
                 .map(|text| Reason::new(code::TOO_FEW_NODES, text))
                 .or_else(|| worst.and_then(|instance| instance.reason.clone()))
                 .or_else(|| no_good(placement))

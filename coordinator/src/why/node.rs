@@ -1,7 +1,7 @@
 //! What stands behind a node's state: what its session says, what is left alone there, what people have said of it.
 
 use mainstay_protocol::code::{self, Reason};
-use mainstay_resource_graph::{Key, Node, Record, View, ViewExt};
+use mainstay_resource_graph::{Care, Key, Node, Record, View, ViewExt};
 
 use super::{Cause, brake_reason, plain};
 use crate::rules::restart_host;
@@ -21,7 +21,10 @@ pub fn cause(view: &dyn View, node: &Node, record: &Record) -> Cause {
 
 /// Why a node is as it is: what its session says, else what people have said of it.
 pub fn reason(key: &Key, node: &Node) -> Option<Reason> {
-    let care = &node.care;
+    node.reason.clone().or_else(|| said(key, &node.care))
+}
+
+fn said(key: &Key, care: &Care) -> Option<Reason> {
     let maintained = care.maintenance.as_ref().map(|on| {
         let text = format!("{key} is in maintenance, {}", on.said);
         Reason::new(code::IN_MAINTENANCE, text)
@@ -33,18 +36,14 @@ pub fn reason(key: &Key, node: &Node) -> Option<Reason> {
         };
         Reason::new(code, format!("{key} {cordon}"))
     });
-    node.reason.clone().or(maintained).or(cordoned)
+    maintained.or(cordoned)
 }
 
 /// What people have said of a node that is away: there its reason says something else.
 fn cared_for(record: &Record, node: &Node) -> Option<Cause> {
     node.reason.as_ref()?;
-    let unspoken = Node {
-        reason: None,
-        ..node.clone()
-    };
     Some(Cause {
-        reason: Some(self::reason(&record.key, &unspoken)?),
+        reason: Some(said(&record.key, &node.care)?),
         ..plain(record, "set aside")
     })
 }
