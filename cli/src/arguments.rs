@@ -95,7 +95,7 @@ pub struct Global {
     /// Which cluster is spoken to (else $MAINSTAY_CONTEXT, else the current one)
     #[arg(long, global = true, value_name = "NAME", value_parser = values::context)]
     pub context: Option<String>,
-    /// How long to wait, as in 500ms, 30s, 5m; for what a change comes to 60s unless given
+    /// How long to wait, as in 500ms, 30s, 5m; for a change 60s unless given
     #[arg(long, global = true, value_name = "TIME", value_parser = values::duration)]
     pub timeout: Option<Duration>,
     /// No colour, also on a terminal

@@ -112,6 +112,13 @@ pub fn kept_down(view: &dyn View, key: &InstanceKey) -> Option<Reason> {
     drained(view, key).or_else(|| in_maintenance(view, key))
 }
 
+/// It did not begin for want of somebody's word, which may have come.
+pub fn was_kept_down(instance: &Instance) -> bool {
+    let code = instance.reason.as_ref().map(|reason| &reason.code);
+    instance.state == InstanceState::Pending
+        && code.is_some_and(|code| [code::NODE_DRAINED, code::IN_MAINTENANCE].contains(code))
+}
+
 pub fn provides(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> bool {
     txn.node(&key.node)
         .is_some_and(|node| node.provides.contains_key(&instance.service_type))
@@ -150,6 +157,10 @@ pub fn held_by_another(
 ) -> Option<InstanceKey> {
     txn.holder(&slot_of(key, instance))
         .filter(|holder| holder != key)
+}
+
+pub fn holds_name(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> bool {
+    txn.holder(&slot_of(key, instance)).as_ref() == Some(key)
 }
 
 /// Who stands before this instance in the line for its name.

@@ -46,13 +46,15 @@ impl Rule for NameConflict {
         let Some(instance) = txn.instance(&subject) else {
             return Verdict::Nothing;
         };
-        // Who has no room, not the turn, or a lease to wait for is in nobody's way: the line is for those that could begin.
+        // Who has no room, not the turn, a lease to wait for, or is kept down is in nobody's way: the line is for those that
+        // could begin.
         let for_lease = instance.state == InstanceState::Pending
             && instance
                 .reason
                 .as_ref()
                 .is_some_and(|reason| reason.code == code::LEASE_HELD);
-        if instance.desired != Desired::Running || instance.waits().is_some() || for_lease {
+        let stays_out = instance.waits().is_some() || for_lease || verb::was_kept_down(&instance);
+        if instance.desired != Desired::Running || stays_out {
             return Verdict::Nothing;
         }
         match (
@@ -62,6 +64,10 @@ impl Rule for NameConflict {
             (InstanceState::Pending, Some(holder)) => {
                 let reason = held_by(&instance, &subject, &holder);
                 queue(&subject, &instance, reason, txn)
+            }
+            // What is restarted on request has its name already.
+            (InstanceState::Pending, None) if verb::holds_name(txn, &subject, &instance) => {
+                Verdict::Nothing
             }
             (InstanceState::Pending, None) => match verb::waits_longer(txn, &subject, &instance) {
                 Some(first) => {

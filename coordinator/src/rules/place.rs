@@ -204,8 +204,8 @@ fn so_many(
     let mut missing = short;
     for node in best {
         let key = InstanceKey::new(node, subject.clone());
-        // It may wait there already for what there is now.
-        others.retain(|other| *other != key || !is_wanted(txn, other));
+        // It may be there already: on its way out, or waiting for what there is now.
+        others.retain(|other| *other != key);
         done.extend(have(txn, &key, &placement, env));
     }
     let mut going = candidates::surplus(txn, subject, &placement, (count, &kept));
@@ -265,11 +265,6 @@ fn those_that_come(
         }
     }
     done
-}
-
-fn is_wanted(txn: &Txn<'_>, key: &InstanceKey) -> bool {
-    txn.instance(key)
-        .is_some_and(|one| one.desired == Desired::Running)
 }
 
 /// One that is wanted there from now on, and what was done for that.

@@ -44,7 +44,7 @@ impl Rule for Start {
                 waiting.retain(|key| {
                     let one = view.instance(key);
                     one.is_some_and(|one| {
-                        one.waits() == Some(Waits::Room) || was_in_maintenance(&one)
+                        one.waits() == Some(Waits::Room) || verb::was_kept_down(&one)
                     })
                 });
                 waiting
@@ -101,12 +101,12 @@ impl Rule for Start {
             return wait_for_others(&subject, reason, txn);
         }
         // What is restarted on request has its name already, whoever waits for it.
-        let holds = txn.holder(&slot_of(&subject, &instance)).as_ref() == Some(&subject);
+        let holds = verb::holds_name(txn, &subject, &instance);
         let taken = verb::held_by_another(txn, &subject, &instance)
             .or_else(|| verb::waits_longer(txn, &subject, &instance));
         if taken.is_some() && !holds {
             // `name_conflict` has what is Pending, unless that waits for something else.
-            if instance.waits().is_some() {
+            if instance.waits().is_some() || verb::was_kept_down(&instance) {
                 to_pending(&subject, txn);
             }
             return Verdict::Nothing;
@@ -192,12 +192,6 @@ fn wait_for_node(
         });
     }
     Verdict::declined(code, text)
-}
-
-/// It may be over.
-fn was_in_maintenance(instance: &Instance) -> bool {
-    let reason = instance.reason.as_ref();
-    reason.is_some_and(|reason| reason.code == code::IN_MAINTENANCE)
 }
 
 fn block_for_type(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>) -> Verdict {

@@ -7,7 +7,7 @@ use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::command::StopWhy;
 use mainstay_protocol::report::Presence;
 use mainstay_resource_graph::{
-    Desired, Instance, InstanceState, Key, Txn, Vertex, View, ViewExt, slot_of, traverse,
+    Desired, Instance, InstanceState, Key, Txn, Vertex, View, ViewExt, traverse,
 };
 
 use crate::env::Env;
@@ -88,7 +88,7 @@ impl Rule for Stop {
             | InstanceState::Unknown { .. }
             | InstanceState::Lost { .. } => Verdict::Nothing,
             InstanceState::Stopped { .. } if !wanted => {
-                let holds = txn.holder(&slot_of(&subject, &instance)).as_ref() == Some(&subject);
+                let holds = verb::holds_name(txn, &subject, &instance);
                 if !holds {
                     return Verdict::Nothing;
                 }
