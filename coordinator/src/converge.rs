@@ -64,8 +64,9 @@ pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &En
             };
             for subject in subjects(rule, &looked, txn) {
                 if done.is_full() {
-                    done.rest.append(&mut current);
-                    done.rest.append(&mut next);
+                    // One by one: `append` would build the whole set anew, and that of a wave is large.
+                    done.rest.extend(current);
+                    done.rest.extend(next);
                     return done;
                 }
                 let changed = judge(rule, &subject, txn, env, &mut done);
@@ -89,14 +90,14 @@ pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &En
         park(txn, rule, &subject, why, env, &mut done);
     }
     // What the others make of where it ended is for the next step.
-    done.rest.append(&mut current);
+    done.rest.extend(current);
     done
 }
 
 /// Who changed and left what a rule watches does not concern it any more: nothing is set aside for that pair. Of what
 /// cannot be seen for now nothing is known, so it stays.
 fn release_parked(txn: &mut Txn<'_>, rules: &Rules, changed: &BTreeSet<Key>) {
-    if txn.keys(Kind::Parked).is_empty() {
+    if !txn.may_have(Kind::Parked) {
         return;
     }
     for key in changed {
@@ -192,9 +193,12 @@ fn judge(
     let Some(before) = txn.record(subject) else {
         return Vec::new();
     };
-    let parked = parked_key(rule.name, subject);
-    let stands = txn
-        .record(&parked)
+    let parked = txn
+        .may_have(Kind::Parked)
+        .then(|| parked_key(rule.name, subject));
+    let stands = parked
+        .as_ref()
+        .and_then(|parked| txn.record(parked))
         .is_some_and(|record| is_parked_at(&record, &before));
     if stands {
         return Vec::new();
@@ -225,8 +229,7 @@ fn judge(
             return Vec::new();
         }
         Ok(Verdict::Nothing) => {
-            // It judged without a panic: what was parked for an earlier state is over.
-            txn.remove(&parked);
+            release(txn, parked.as_ref());
             return txn.changed_since(point);
         }
         Ok(Verdict::Did { code, text }) => (code, text, true),
@@ -237,7 +240,7 @@ fn judge(
             (code, text, false)
         }
     };
-    txn.remove(&parked);
+    release(txn, parked.as_ref());
     let outcome = if did {
         Outcome::Did { code, text }
     } else {
@@ -245,6 +248,13 @@ fn judge(
     };
     done.decided(decision(rule.name, &before, &reads, outcome, txn));
     txn.changed_since(point)
+}
+
+/// It judged without a panic: what was parked for an earlier state is over.
+fn release(txn: &mut Txn<'_>, parked: Option<&Key>) {
+    if let Some(parked) = parked {
+        txn.remove(parked);
+    }
 }
 
 fn switched_off(txn: &Txn<'_>) -> BTreeSet<String> {

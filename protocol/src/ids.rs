@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -31,20 +32,23 @@ fn is_name(text: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-'))
 }
 
+// The text of most names lies in the name itself: a graph of a million has them in memory many times over, and compares
+// them all the time.
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident = $kind:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        #[serde(try_from = "SmolStr", into = "SmolStr")]
+        pub struct $name(SmolStr);
 
         impl $name {
             /// The text, checked against the one grammar of names.
-            pub fn new(text: impl Into<String>) -> Result<Self, BadName> {
+            pub fn new(text: impl Into<SmolStr>) -> Result<Self, BadName> {
                 let text = text.into();
                 if is_name(&text) {
                     Ok(Self(text))
                 } else {
+                    let text = text.into();
                     Err(BadName { kind: $kind, text })
                 }
             }
@@ -54,16 +58,22 @@ macro_rules! names {
             }
         }
 
-        impl TryFrom<String> for $name {
+        impl TryFrom<SmolStr> for $name {
             type Error = BadName;
-            fn try_from(text: String) -> Result<Self, BadName> {
+            fn try_from(text: SmolStr) -> Result<Self, BadName> {
                 Self::new(text)
+            }
+        }
+
+        impl From<$name> for SmolStr {
+            fn from(name: $name) -> SmolStr {
+                name.0
             }
         }
 
         impl From<$name> for String {
             fn from(name: $name) -> String {
-                name.0
+                name.0.into()
             }
         }
 

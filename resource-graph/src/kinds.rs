@@ -31,10 +31,6 @@ impl<V> ByKind<V> {
         self.of(key.kind()).get(key)
     }
 
-    pub(crate) fn contains(&self, key: &Key) -> bool {
-        self.of(key.kind()).contains_key(key)
-    }
-
     pub(crate) fn insert(&mut self, key: Key, value: V) -> Option<V> {
         self.maps[Self::place(key.kind())].insert(key, value)
     }

@@ -4,8 +4,10 @@
 //! configuration. Those edges are kept by position in two ordered sets instead; nobody outside sees a difference.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use hashbrown::{DefaultHashBuilder, HashTable};
 use mainstay_protocol::{Revision, Timestamp};
 use petgraph::Direction;
 use petgraph::stable_graph::{EdgeIndex, NodeIndex, StableDiGraph};
@@ -18,7 +20,12 @@ use crate::vertex::{Edge, Record, Relation};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Net {
     graph: StableDiGraph<Arc<Record>, Tie>,
+    /// In the order of the keys, for whoever walks.
     places: ByKind<NodeIndex>,
+    /// The same by the hash of the key, for whoever looks for one: in the order it would be compared with some forty keys, of
+    /// a million none of them in the processor's caches.
+    found: HashTable<NodeIndex>,
+    hasher: DefaultHashBuilder,
     /// (from, relation, to), of relations with shared targets.
     shared: BTreeMap<(NodeIndex, Relation, NodeIndex), Tie>,
     /// The same by where they lead: (to, relation, from).
@@ -47,11 +54,17 @@ fn has_shared_targets(relation: Relation) -> bool {
 
 impl Net {
     pub(crate) fn contains(&self, key: &Key) -> bool {
-        self.places.contains(key)
+        self.find(key).is_some()
     }
 
     pub(crate) fn record(&self, key: &Key) -> Option<&Arc<Record>> {
-        self.places.get(key).map(|place| &self.graph[*place])
+        self.find(key).map(|place| &self.graph[place])
+    }
+
+    fn find(&self, key: &Key) -> Option<NodeIndex> {
+        let hash = self.hasher.hash_one(key);
+        let is_it = |place: &NodeIndex| self.graph[*place].key == *key;
+        self.found.find(hash, is_it).copied()
     }
 
     pub(crate) fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
@@ -77,11 +90,19 @@ impl Net {
 
     /// Gives back what was there.
     pub(crate) fn put(&mut self, record: Arc<Record>) -> Option<Arc<Record>> {
-        match self.places.get(&record.key) {
-            Some(place) => Some(std::mem::replace(&mut self.graph[*place], record)),
+        match self.find(&record.key) {
+            Some(place) => Some(std::mem::replace(&mut self.graph[place], record)),
             None => {
                 let key = record.key.clone();
+                let hash = self.hasher.hash_one(&key);
                 let place = self.graph.add_node(record);
+                let Self {
+                    graph,
+                    found,
+                    hasher,
+                    ..
+                } = self;
+                found.insert_unique(hash, place, |place| hasher.hash_one(&graph[*place].key));
                 self.places.insert(key, place);
                 None
             }
@@ -94,16 +115,18 @@ impl Net {
             self.unlink(&edge.from, edge.relation, &edge.to);
         }
         let place = self.places.remove(key)?;
+        let hash = self.hasher.hash_one(key);
+        let entry = self.found.find_entry(hash, |found| *found == place);
+        entry.expect("what is in order is found").remove();
         self.graph.remove_node(place)
     }
 
     /// Both ends must be there.
     pub(crate) fn link(&mut self, edge: &Edge) {
-        let (Some(from), Some(to)) = (self.places.get(&edge.from), self.places.get(&edge.to))
-        else {
+        let (Some(from), Some(to)) = (self.find(&edge.from), self.find(&edge.to)) else {
             return;
         };
-        let (from, to, relation) = (*from, *to, edge.relation);
+        let relation = edge.relation;
         let tie = Tie {
             relation,
             since: edge.since,
@@ -123,10 +146,9 @@ impl Net {
     }
 
     pub(crate) fn unlink(&mut self, from: &Key, relation: Relation, to: &Key) {
-        let (Some(from), Some(to)) = (self.places.get(from), self.places.get(to)) else {
+        let (Some(from), Some(to)) = (self.find(from), self.find(to)) else {
             return;
         };
-        let (from, to) = (*from, *to);
         if has_shared_targets(relation) {
             self.shared.remove(&(from, relation, to));
             self.shared_in.remove(&(to, relation, from));
@@ -136,7 +158,7 @@ impl Net {
     }
 
     pub(crate) fn edge(&self, from: &Key, relation: Relation, to: &Key) -> Option<Edge> {
-        let (from, to) = (*self.places.get(from)?, *self.places.get(to)?);
+        let (from, to) = (self.find(from)?, self.find(to)?);
         let tie = if has_shared_targets(relation) {
             self.shared.get(&(from, relation, to))
         } else {
@@ -148,7 +170,7 @@ impl Net {
 
     /// In no order.
     pub(crate) fn edges_from(&self, from: &Key, relation: Relation) -> Vec<Edge> {
-        let Some(from) = self.places.get(from).copied() else {
+        let Some(from) = self.find(from) else {
             return Vec::new();
         };
         if has_shared_targets(relation) {
@@ -168,7 +190,7 @@ impl Net {
 
     /// In no order.
     pub(crate) fn edges_to(&self, to: &Key, relation: Relation) -> Vec<Edge> {
-        let Some(to) = self.places.get(to).copied() else {
+        let Some(to) = self.find(to) else {
             return Vec::new();
         };
         if has_shared_targets(relation) {

@@ -24,6 +24,11 @@ impl Txn<'_> {
         self.reads.borrow_mut().take().unwrap_or_default()
     }
 
+    /// Whether there may be any of a kind, at no cost: none that was committed, and none that was written.
+    pub fn may_have(&self, kind: Kind) -> bool {
+        self.base.count(kind) > 0 || self.overlay.records_of(kind).next().is_some()
+    }
+
     /// As `record`, without being noted as a read.
     pub(super) fn current(&self, key: &Key) -> Option<Arc<Record>> {
         match self.overlay.record(key) {
