@@ -396,7 +396,7 @@ fn for_instance(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<Str
             ]
         }
         InstanceState::Running | InstanceState::Degraded | InstanceState::Unresponsive { .. } => {
-            for_one_that_is_up(key, facts)
+            for_one_that_is_up(view, key, facts)
         }
     }
 }
@@ -413,7 +413,9 @@ fn waits_to_be_off(view: &dyn View, node: &Key) -> bool {
     })
 }
 
-fn for_one_that_is_up(key: &InstanceKey, facts: &Instance) -> Vec<String> {
+fn for_one_that_is_up(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<String> {
+    // Kept down it would end and not begin again.
+    let kept_down = verb::kept_down(view, key).and_then(|why| why.refs.into_iter().next());
     let check = format!("mainstay check {key}");
     match watching::is_unseen(facts) {
         // Where it runs it works: another incarnation there would be seen as little.
@@ -425,7 +427,10 @@ fn for_one_that_is_up(key: &InstanceKey, facts: &Instance) -> Vec<String> {
         false => vec![
             check,
             format!("mainstay ask-status {key}"),
-            format!("mainstay restart {key}"),
+            match kept_down {
+                Some(by) => format!("mainstay why {by}"),
+                None => format!("mainstay restart {key}"),
+            },
         ],
     }
 }

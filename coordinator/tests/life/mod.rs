@@ -217,6 +217,8 @@ told! {
     // acceptance: issue 5, line 6
     a_minimum_is_kept_by_drains_removals_and_updates = "minimum";
     // proves: S25
+    a_minimum_that_a_target_can_never_have_is_told = "below_minimum";
+    // proves: S25
     a_drain_keeps_a_minimum_also_where_successors_do_not_come_up = "drain_minimum";
     // proves: S25
     a_drain_counts_a_free_place_once = "drain_one_place";

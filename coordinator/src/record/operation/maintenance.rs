@@ -6,6 +6,7 @@ use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{NodeName, PlacementName, limits};
 use mainstay_resource_graph::{Kind, Maintenance, Said, Txn, View, ViewExt};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::{Result_, known_nodes, recorded, unknown, wish};
 use crate::env::Env;
@@ -147,7 +148,8 @@ fn for_how_long(on: &Maintenance) -> String {
     let Some(until) = on.until else {
         return " until somebody ends it".to_owned();
     };
-    let within = until.since(on.said.at);
+    // As long as another goes on, that is no whole second.
+    let within = Duration::from_secs(until.since(on.said.at).as_secs_f64().ceil() as u64);
     format!(" for {} at most", humantime::format_duration(within))
 }
 
