@@ -65,8 +65,7 @@ fn listen_address(text: OsString) -> Result<Address, String> {
 
 fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((key, value)) => label::name(key)
-            .and_then(|()| label::value(value))
+        Some((key, value)) => label::pair(key, value)
             .map(|()| (key.to_owned(), value.to_owned()))
             .map_err(|bad| bad.to_string()),
         None => Err("a label is KEY=VALUE".to_owned()),

@@ -32,6 +32,11 @@ pub fn value(text: &str) -> Result<(), BadLabel> {
     check("label's value", text)
 }
 
+/// Both of one label.
+pub fn pair(key: &str, text: &str) -> Result<(), BadLabel> {
+    name(key).and_then(|()| value(text))
+}
+
 fn check(what: &'static str, text: &str) -> Result<(), BadLabel> {
     let is_first = |byte: &u8| byte.is_ascii_alphanumeric();
     let is_of_one = |byte: &u8| is_first(byte) || b"-._/:".contains(byte);

@@ -143,8 +143,7 @@ pub fn label(text: &str) -> Result<(String, Option<String>), String> {
     match parsed {
         // Any can be taken away.
         Some((key, None)) if !key.is_empty() => Ok((key.to_owned(), None)),
-        Some((key, Some(value))) => label::name(key)
-            .and_then(|()| label::value(&value))
+        Some((key, Some(value))) => label::pair(key, &value)
             .map(|()| (key.to_owned(), Some(value)))
             .map_err(|bad| format!("{bad}; role- takes one away")),
         Some(_) | None => Err(format!(

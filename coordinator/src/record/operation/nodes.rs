@@ -73,7 +73,7 @@ fn sensible(act: &NodeAct) -> Result<(), Refusal> {
 /// Any can be taken away.
 fn is_label((name, value): (&String, &Option<String>)) -> Result<(), BadLabel> {
     let Some(value) = value else { return Ok(()) };
-    label::name(name).and_then(|()| label::value(value))
+    label::pair(name, value)
 }
 
 fn care(txn: &Txn<'_>, node: &NodeName) -> Care {
