@@ -83,8 +83,8 @@ fn counts(view: &dyn View, placement: &Placement, key: &InstanceKey, one: &Insta
 }
 
 pub fn is_of_so_many(view: &dyn View, name: &PlacementName) -> bool {
-    view.placement(name)
-        .is_some_and(|placement| placement.wish.target.count().is_some())
+    view.look_at_placement(name, |placement| placement.wish.target.count().is_some())
+        .unwrap_or(false)
 }
 
 /// One of so many, on a node that is to be empty: what takes its place elsewhere is not up yet, and on its way.

@@ -13,7 +13,7 @@ use mainstay_protocol::words::cut;
 use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName, limits};
 use mainstay_resource_graph::{
     CommandVertex, Desired, Failure, FailureCause, Instance, InstanceState, Key, Leased, Node,
-    NodeState, Relation, RestartBudget, Txn, Vertex, View, ViewExt, slot_of,
+    NodeState, Placement, Relation, RestartBudget, Txn, Vertex, View, ViewExt, slot_of,
 };
 
 use crate::env::Env;
@@ -48,27 +48,21 @@ pub fn answer_time(env: &Env) -> Duration {
 
 /// Whether the node's agent can take a Start now.
 pub fn is_online(txn: &Txn<'_>, key: &InstanceKey) -> bool {
-    txn.node(&key.node)
-        .is_some_and(|node| node_is_online(&node))
+    txn.look_at_node(&key.node, node_is_online).unwrap_or(false)
 }
 
 /// Whatever happens there is left as it is, as somebody said.
 pub fn in_maintenance(view: &dyn View, key: &InstanceKey) -> Option<Reason> {
-    let node = view.node(&key.node);
-    let of_node = node.and_then(|node| maintains(&key.node, &node));
-    of_node.or_else(|| maintained(view, &key.placement))
+    view.look_at_node(&key.node, |node| maintains(&key.node, node))
+        .flatten()
+        .or_else(|| maintained(view, &key.placement))
 }
 
 fn maintained(view: &dyn View, name: &PlacementName) -> Option<Reason> {
-    let key = Key::Placement(name.clone());
-    // Asked of every instance that is about to start: the vertex is looked at where it stands.
-    let record = view.record(&key)?;
-    let on = match &record.vertex {
-        Vertex::Placement(placement) => placement.maintenance.as_ref()?,
-        _ => return None,
-    };
-    let text = format!("{name} is in maintenance, {}", on.said);
-    Some(Reason::new(code::IN_MAINTENANCE, text).about(key))
+    let said = |one: &Placement| one.maintenance.as_ref().map(|on| on.said.to_string());
+    let said = view.look_at_placement(name, said)??;
+    let text = format!("{name} is in maintenance, {said}");
+    Some(Reason::new(code::IN_MAINTENANCE, text).about(Key::Placement(name.clone())))
 }
 
 pub fn maintains(key: &NodeName, node: &Node) -> Option<Reason> {
@@ -79,7 +73,7 @@ pub fn maintains(key: &NodeName, node: &Node) -> Option<Reason> {
 
 /// Nothing is to run there, as somebody said.
 pub fn drained(view: &dyn View, key: &InstanceKey) -> Option<Reason> {
-    drains(&key.node, &view.node(&key.node)?)
+    view.look_at_node(&key.node, |node| drains(&key.node, node))?
 }
 
 pub fn drains(key: &NodeName, node: &Node) -> Option<Reason> {
@@ -120,8 +114,10 @@ pub fn was_kept_down(instance: &Instance) -> bool {
 }
 
 pub fn provides(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> bool {
-    txn.node(&key.node)
-        .is_some_and(|node| node.provides.contains_key(&instance.service_type))
+    txn.look_at_node(&key.node, |node| {
+        node.provides.contains_key(&instance.service_type)
+    })
+    .unwrap_or(false)
 }
 
 /// What its restarts are measured against: what its placement says, over what its type and the settings say.

@@ -23,6 +23,11 @@ impl Marks {
         Self::of([b"open", b"", b""])
     }
 
+    /// Nothing is to run there, as people said.
+    pub fn of_drained() -> Self {
+        Self::of([b"drained", b"", b""])
+    }
+
     pub(crate) fn of_node(node: &Node) -> Self {
         let types = node.provides.keys().map(Self::of_type);
         let labels = node.labels.iter();
@@ -31,9 +36,11 @@ impl Marks {
             && node.care.cordon.is_none()
             && node.care.maintenance.is_none();
         let open = is_open.then(Self::of_open);
+        let drained = node.care.drains().map(|_| Self::of_drained());
         types
             .chain(labels)
             .chain(open)
+            .chain(drained)
             .fold(Self::default(), Self::with)
     }
 

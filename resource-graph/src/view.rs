@@ -167,6 +167,38 @@ pub trait ViewExt: View {
         }
     }
 
+    /// For rules that are asked about thousands at once: it is looked at where it stands, and not copied.
+    fn look_at_node<T>(&self, name: &NodeName, look: impl FnOnce(&Node) -> T) -> Option<T> {
+        match &self.record(&Key::Node(name.clone()))?.vertex {
+            Vertex::Node(node) => Some(look(node)),
+            _ => None,
+        }
+    }
+
+    /// As `look_at_node`.
+    fn look_at_placement<T>(
+        &self,
+        name: &PlacementName,
+        look: impl FnOnce(&Placement) -> T,
+    ) -> Option<T> {
+        match &self.record(&Key::Placement(name.clone()))?.vertex {
+            Vertex::Placement(placement) => Some(look(placement)),
+            _ => None,
+        }
+    }
+
+    /// As `look_at_node`.
+    fn look_at_instance<T>(
+        &self,
+        key: &InstanceKey,
+        look: impl FnOnce(&Instance) -> T,
+    ) -> Option<T> {
+        match &self.record(&Key::Instance(key.clone()))?.vertex {
+            Vertex::Instance(instance) => Some(look(instance)),
+            _ => None,
+        }
+    }
+
     fn supervisor(&self, node: &NodeName) -> Option<Supervisor> {
         match &self.record(&Key::Supervisor(node.clone()))?.vertex {
             Vertex::Supervisor(supervisor) => Some(supervisor.clone()),
@@ -176,7 +208,7 @@ pub trait ViewExt: View {
 
     /// The cordon that keeps an instance from coming to be; what is there already stays.
     fn cordon_against(&self, key: &InstanceKey) -> Option<Cordon> {
-        let cordon = self.node(&key.node)?.care.cordon?;
+        let cordon = self.look_at_node(&key.node, |node| node.care.cordon.clone())??;
         self.instance(key).is_none().then_some(cordon)
     }
 

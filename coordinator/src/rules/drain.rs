@@ -3,7 +3,7 @@
 use mainstay_protocol::command::StopWhy;
 use mainstay_protocol::{InstanceKey, NodeName, code};
 use mainstay_resource_graph::{
-    Desired, InstanceState, Key, Kind, NodeState, Txn, Vertex, View, ViewExt, traverse,
+    Desired, InstanceState, Key, Marks, NodeState, Placement, Txn, Vertex, View, ViewExt, traverse,
 };
 
 use crate::candidates;
@@ -109,24 +109,24 @@ pub fn needed(view: &dyn View, key: &InstanceKey) -> Option<String> {
 }
 
 fn drained(view: &dyn View) -> Vec<NodeName> {
-    let nodes = view.keys(Kind::Node).into_iter();
-    let drained = nodes.filter_map(|key| {
-        let record = view.record(&key)?;
-        match (key, &record.vertex) {
-            (Key::Node(name), Vertex::Node(node)) => node.care.drains().map(|_| name),
-            (_, _) => None,
+    let mut drained = Vec::new();
+    view.each_node(&mut |one| {
+        if !one.marks.may_have(&Marks::of_drained()) {
+            return;
+        }
+        if let (Key::Node(name), Vertex::Node(node)) = (&one.record.key, &one.record.vertex) {
+            drained.extend(node.care.drains().map(|_| name.clone()));
         }
     });
-    drained.collect()
+    drained
 }
 
 /// Its own node, and the nodes where another may take its place, or where one may be needed less.
 fn siblings(view: &dyn View, key: &InstanceKey) -> Vec<NodeName> {
-    let has_minimum = || {
-        let placement = view.placement(&key.placement);
-        placement.is_some_and(|placement| placement.wish.minimum > 0)
+    let counts = |placement: &Placement| {
+        placement.wish.target.count().is_some() || placement.wish.minimum > 0
     };
-    if !candidates::is_of_so_many(view, &key.placement) && !has_minimum() {
+    if view.look_at_placement(&key.placement, counts) != Some(true) {
         return vec![key.node.clone()];
     }
     let siblings = view.instances_of(&key.placement).into_iter();

@@ -15,7 +15,7 @@ use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Timestamp};
 use mainstay_resource_graph::{
     Desired, Instance, InstanceState, Key, Move, NodeRefusal, Placement, Standing, Target, Txn,
-    Vertex, View, ViewExt,
+    View, ViewExt,
 };
 
 use crate::candidates;
@@ -76,11 +76,8 @@ impl Rule for Moving {
 }
 
 fn moves(view: &dyn View, name: &PlacementName) -> bool {
-    let record = view.record(&Key::Placement(name.clone()));
-    record.is_some_and(|record| match &record.vertex {
-        Vertex::Placement(placement) => !placement.moves.is_empty(),
-        _ => false,
-    })
+    view.look_at_placement(name, |placement| !placement.moves.is_empty())
+        .unwrap_or(false)
 }
 
 struct Pair {

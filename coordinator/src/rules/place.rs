@@ -81,19 +81,16 @@ fn leaving(view: &dyn View) -> Vec<PlacementName> {
 /// One of so many that may go elsewhere: its node is to be left, it was given up, failed too often, or there is no room for
 /// it.
 fn is_moving(view: &dyn View, key: &InstanceKey) -> bool {
-    let leaves = || {
-        view.node(&key.node)
-            .is_some_and(|node| candidates::is_left(&node))
-    };
+    let leaves = || view.look_at_node(&key.node, candidates::is_left);
     let goes = || {
-        let one = view.instance(key);
-        one.is_some_and(|one| {
-            candidates::is_lost(&one)
+        view.look_at_instance(key, |one| {
+            candidates::is_lost(one)
                 || one.waits() == Some(Waits::Room)
                 || one.state == InstanceState::Quarantined
         })
     };
-    (leaves() || goes()) && candidates::is_of_so_many(view, &key.placement)
+    candidates::is_of_so_many(view, &key.placement)
+        && (leaves() == Some(true) || goes() == Some(true))
 }
 
 /// Placements that found too few nodes, where this instance may have been why: they are its own, or want to be near it, or
@@ -106,7 +103,10 @@ fn short_for(view: &dyn View, key: &InstanceKey) -> Vec<PlacementName> {
         };
         *name == key.placement || placement.wish.target.count().is_some_and(names)
     };
-    let frees = || view.instance(key).is_none_or(|one| one.may_free_room());
+    let frees = || {
+        view.look_at_instance(key, Instance::may_free_room)
+            .unwrap_or(true)
+    };
     short(view, |name, placement| {
         names_it(name, placement) || (frees() && takes(view, &key.node, (name, placement)))
     })
