@@ -34,9 +34,9 @@ fn main() -> ExitCode {
 fn wave(size: usize, rules: &Rules) -> f64 {
     let (mut graph, events) = cluster::wave(size);
     let (mut taken, mut steps, mut restarts) = (0, 0_u64, 0);
-    let mut rest = BTreeSet::new();
+    let mut left = BTreeSet::new();
     let begun = Instant::now();
-    while taken < events.len() || !rest.is_empty() {
+    while taken < events.len() || !left.is_empty() {
         let batch = &events[taken..events.len().min(taken + limits::BATCH_EVENTS_MAX)];
         let env = Env::new(
             Timestamp(steps),
@@ -44,9 +44,12 @@ fn wave(size: usize, rules: &Rules) -> f64 {
             cluster::settings(),
             graph.revision().next(),
         );
-        let stepped = step(&graph, rules, batch, std::mem::take(&mut rest), &env);
+        // As the leader takes them.
+        let first = std::iter::from_fn(|| left.pop_first());
+        let dirty = first.take(limits::STEP_SUBJECTS_MAX).collect();
+        let stepped = step(&graph, rules, batch, dirty, &env);
         taken += stepped.outcomes.len();
-        rest = stepped.rest;
+        left.extend(stepped.rest);
         // That some wait for their turn to start is a decision as well.
         let restarted = stepped.decisions.iter();
         restarts += restarted.filter(|one| one.rule == "restart").count();

@@ -20,6 +20,10 @@ use crate::hash;
 use crate::judging;
 use crate::rule::{RuleEntry, Rules, Verdict};
 
+/// What a step takes of those that are left, and what a full batch of events changes: the vertices of an event, and what
+/// follows from it. Without room for them the last in the order of keys would wait for as long as events come.
+const SUBJECTS_MAX: usize = limits::STEP_SUBJECTS_MAX + 4 * limits::BATCH_EVENTS_MAX;
+
 /// A step's decisions, and what it left for the next.
 #[derive(Debug, Default)]
 pub struct Converged {
@@ -64,7 +68,6 @@ pub fn converge(txn: &mut Txn<'_>, rules: &Rules, dirty: BTreeSet<Key>, env: &En
             };
             for subject in subjects(rule, &looked, txn) {
                 if done.is_full() {
-                    // One by one: `append` would build the whole set anew, and that of a wave is large.
                     done.rest.extend(current);
                     done.rest.extend(next);
                     return done;
@@ -130,8 +133,8 @@ fn is_out_of_sight(subject: &Record) -> bool {
 }
 
 fn hold_back(current: &mut BTreeSet<Key>, rest: &mut BTreeSet<Key>) {
-    if current.len() > limits::STEP_SUBJECTS_MAX {
-        let first_over = current.iter().nth(limits::STEP_SUBJECTS_MAX).cloned();
+    if current.len() > SUBJECTS_MAX {
+        let first_over = current.iter().nth(SUBJECTS_MAX).cloned();
         if let Some(first_over) = first_over {
             rest.append(&mut current.split_off(&first_over));
         }

@@ -159,12 +159,22 @@ pub fn holds_name(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> bool
     txn.holder(&slot_of(key, instance)).as_ref() == Some(key)
 }
 
-/// Who stands before this instance in the line for its name.
+/// Who stands before this instance in the line for its name, of those that could begin: the others keep their place, and are
+/// in nobody's way.
 pub fn waits_longer(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> Option<InstanceKey> {
-    txn.waiters(&slot_of(key, instance))
-        .into_iter()
-        .next()
-        .filter(|first| first != key)
+    let line = txn.waiters(&slot_of(key, instance)).into_iter();
+    let mut before = line.take_while(|first| first != key);
+    before.find(|first| !is_held_back(txn, first))
+}
+
+pub fn waits_for_lease(one: &Instance) -> bool {
+    let code = one.reason.as_ref().map(|reason| &reason.code);
+    one.state == InstanceState::Pending && code == Some(&code::LEASE_HELD)
+}
+
+/// It could not begin if its name were free: it is kept down, or waits for a lease.
+fn is_held_back(view: &dyn View, key: &InstanceKey) -> bool {
+    view.look_at_instance(key, waits_for_lease) == Some(true) || kept_down(view, key).is_some()
 }
 
 /// Takes the name, makes the next incarnation, and commands the Start. The caller has checked node, type, name and room.

@@ -87,7 +87,7 @@ pub const SESSION_QUEUE_MAX: usize = 1024;
 pub const BATCH_EVENTS_MAX: usize = 512;
 /// Events waiting for the leader core; beyond it callers are told to come back.
 pub const INBOX_EVENTS_MAX: usize = 8 * 1024;
-/// Subjects one step judges; the rest stays dirty for the next.
+/// Subjects one step takes of those that are left; what its own events change comes to them.
 pub const STEP_SUBJECTS_MAX: usize = 1024;
 /// Bytes of one step's output, after which it takes no further event and judges no further subject: what is left
 /// is for the next. An event, and a judgement, is recorded whole.

@@ -24,6 +24,7 @@ pub(crate) struct Net {
     places: ByKind<NodeIndex>,
     /// The same by the hash of the key, for whoever looks for one: in the order it would be compared with some forty keys, of
     /// a million none of them in the processor's caches.
+    /// Nobody walks over it, so that its order, and the hashes, reach nothing.
     found: HashTable<NodeIndex>,
     hasher: DefaultHashBuilder,
     /// (from, relation, to), of relations with shared targets.

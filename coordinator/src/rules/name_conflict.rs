@@ -3,7 +3,7 @@
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_resource_graph::{
-    Desired, Instance, InstanceState, Key, NodeState, Relation, Txn, View, ViewExt, slot_of,
+    Desired, Instance, InstanceState, Key, Relation, Txn, View, ViewExt, slot_of,
 };
 
 use crate::env::Env;
@@ -26,18 +26,21 @@ impl Rule for NameConflict {
         })
     }
 
-    /// Everybody in line hears when the holder changes; only the oldest moves. When a node comes back, several that
-    /// were not in line yet may want one name.
+    /// Everybody in line hears when the holder changes, or one before them is held back; only the oldest that could begin
+    /// moves. Who is kept down no longer, or on a node that is back, may not be in line yet.
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<InstanceKey> {
         match changed {
             Key::Name(name) => view.waiters(name),
-            Key::Node(node)
-                if view
-                    .node(node)
-                    .is_some_and(|node| node.state == NodeState::Online) =>
-            {
-                view.instances_on(node)
+            Key::Node(node) => view.instances_on(node),
+            Key::Placement(name) => {
+                let instances = view.instances_of(name);
+                let with_line = instances.into_iter().flat_map(|key| in_line(view, key));
+                with_line.collect()
             }
+            Key::Instance(key) => match view.look_at_instance(key, verb::waits_for_lease) {
+                Some(true) => in_line(view, key.clone()),
+                Some(false) | None => Vec::new(),
+            },
             _ => Vec::new(),
         }
     }
@@ -48,12 +51,10 @@ impl Rule for NameConflict {
         };
         // Who has no room, not the turn, a lease to wait for, or is kept down is in nobody's way: the line is for those that
         // could begin.
-        let for_lease = instance.state == InstanceState::Pending
-            && instance
-                .reason
-                .as_ref()
-                .is_some_and(|reason| reason.code == code::LEASE_HELD);
-        let stays_out = instance.waits().is_some() || for_lease || verb::was_kept_down(&instance);
+        let is_kept_down =
+            || instance.state == InstanceState::Pending && verb::kept_down(txn, &subject).is_some();
+        let stays_out =
+            instance.waits().is_some() || verb::waits_for_lease(&instance) || is_kept_down();
         if instance.desired != Desired::Running || stays_out {
             return Verdict::Nothing;
         }
@@ -85,6 +86,20 @@ impl Rule for NameConflict {
             (_, _) => Verdict::Nothing,
         }
     }
+}
+
+/// One that has not begun, and those that want its name.
+fn in_line(view: &dyn View, key: InstanceKey) -> Vec<InstanceKey> {
+    let name = |one: &Instance| {
+        let waits = matches!(one.state, InstanceState::Pending | InstanceState::Blocked);
+        waits.then(|| slot_of(&key, one))
+    };
+    let Some(Some(name)) = view.look_at_instance(&key, name) else {
+        return Vec::new();
+    };
+    let mut line = view.waiters(&name);
+    line.push(key);
+    line
 }
 
 fn waits(instance: &Instance) -> bool {

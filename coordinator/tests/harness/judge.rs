@@ -19,14 +19,21 @@ pub fn full_pass(graph: &Graph, rules: &Rules, entry: &Entry) -> Option<String> 
         settings,
         graph.revision().next(),
     );
-    let all: BTreeSet<Key> = Kind::ALL
+    let mut left: BTreeSet<Key> = Kind::ALL
         .into_iter()
         .flat_map(|kind| graph.keys(kind))
         .collect();
-    let again = step(graph, rules, &[], all, &env);
-    if again.delta.is_empty() && again.decisions.is_empty() {
-        return None;
-    }
+    let again = loop {
+        if left.is_empty() {
+            return None;
+        }
+        // More than one step takes, where there are very many.
+        let again = step(graph, rules, &[], left, &env);
+        if !again.delta.is_empty() || !again.decisions.is_empty() {
+            break again;
+        }
+        left = again.rest;
+    };
     let mut lines: Vec<String> = again.decisions.iter().take(20).map(decision_line).collect();
     lines.extend(
         again

@@ -120,6 +120,8 @@ told! {
     // case: services 14, 15
     a_newcomer_does_not_pass_those_who_wait = "name_queue";
     // proves: S4
+    who_is_kept_down_is_in_nobodys_way = "name_maintained";
+    // proves: S4
     a_name_taken_on_the_node_is_a_counted_attempt = "name_taken_on_node";
     // proves: B8
     what_does_not_fit_waits_and_begins_when_there_is_room = "room";

@@ -17,8 +17,10 @@ pub(super) fn entry(entry: &Entry) -> Held {
             || format!("{} saw {} things", decision.rule, decision.saw.len()),
         )?;
     }
+    // Of a full node each instance may change, and its command go; beside that what one step judges.
+    let most = 4 * limits::INSTANCES_PER_NODE_MAX + 16 * limits::STEP_SUBJECTS_MAX;
     let changes = entry.delta.changes.len();
-    demand(NAME, changes <= 16 * limits::STEP_SUBJECTS_MAX, || {
+    demand(NAME, changes <= most, || {
         format!("an entry of {changes} changes")
     })
 }
