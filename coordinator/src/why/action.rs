@@ -414,8 +414,6 @@ fn waits_to_be_off(view: &dyn View, node: &Key) -> bool {
 }
 
 fn for_one_that_is_up(view: &dyn View, key: &InstanceKey, facts: &Instance) -> Vec<String> {
-    // Kept down it would end and not begin again.
-    let kept_down = verb::kept_down(view, key).and_then(|why| why.refs.into_iter().next());
     let check = format!("mainstay check {key}");
     match watching::is_unseen(facts) {
         // Where it runs it works: another incarnation there would be seen as little.
@@ -427,7 +425,8 @@ fn for_one_that_is_up(view: &dyn View, key: &InstanceKey, facts: &Instance) -> V
         false => vec![
             check,
             format!("mainstay ask-status {key}"),
-            match kept_down {
+            // Kept down it would end and not begin again.
+            match verb::kept_down(view, key).and_then(|why| why.refs.into_iter().next()) {
                 Some(by) => format!("mainstay why {by}"),
                 None => format!("mainstay restart {key}"),
             },
