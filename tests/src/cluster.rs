@@ -166,10 +166,13 @@ impl Cluster {
             .collect()
     }
 
-    /// The agent process of a node.
+    /// The agent process of a node; when it is there again, if it is just being started.
     pub fn agent_pid(&self, node: &str) -> u32 {
-        let pids = self.agent_pids(node);
-        assert_eq!(pids.len(), 1, "one agent of {node}: {pids:?}");
+        let pids = crate::until(
+            &format!("one agent of {node}"),
+            || self.agent_pids(node),
+            |pids| pids.len() == 1,
+        );
         pids[0]
     }
 
