@@ -371,3 +371,9 @@ pub const SECRET_BYTES_MAX: usize = 32 * 1024;
 pub const SECRETS_WANTED_MAX: usize = 256;
 /// A clock that is further off than this is told of before anything is decided by it.
 pub const CLOCK_SKEW_MS_MAX: u64 = 3_600_000;
+/// Bytes of the name of an orchestration, an activity type, an activity.
+pub const WORK_NAME_BYTES_MAX: usize = 128;
+/// Activities of one section of an orchestration: who is before whom is known for each two of them.
+pub const ACTIVITIES_MAX: usize = 2_000;
+/// How deep values of JSON may be nested: they are taken apart level by level.
+pub const JSON_DEPTH_MAX: usize = 100;

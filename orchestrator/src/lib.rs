@@ -1,0 +1,47 @@
+//! # The orchestrator: durable work made of activities
+//!
+//! Pure. The coordinator keeps what is true in the graph, agents do the work; what a definition means, and what follows from
+//! what happened, is judged here.
+//!
+//! ```text
+//!   text --Json--> Definition --check(types)--> every fault at once, each with its pointer
+//!                      |                   \--> none: its canonical form
+//!                      v
+//!                    Dag: who waits for whom; tiers for display
+//!                      |
+//!   run's input -------+--> inputs of an activity: exactly what is mapped to it
+//!   outputs so far ----+
+//! ```
+//!
+//! What must hold:
+//! - Values go through as they were written: no number is ever parsed.
+//! - A definition that is taken has no circle, and no source that is known not to be there.
+//! - A canonical form read again is the same definition, and the same text.
+//! - Keys that this version does not know are kept and told of, never refused.
+#![forbid(unsafe_code)]
+
+mod json;
+
+mod fault;
+mod name;
+mod reader;
+
+mod activity_type;
+mod definition;
+mod mapping;
+mod retry;
+mod schema;
+
+mod check;
+mod dag;
+
+pub use activity_type::{ActivityType, Known};
+pub use check::{DISPOSE, definition, mapped};
+pub use dag::{Before, Dag};
+pub use definition::{Activity, Definition, OnFatal, Sections};
+pub use fault::{Fault, Found, Pointer};
+pub use json::{BadJson, Json, Shape};
+pub use mapping::{Mapped, Mapping, MissingInput, Source, inputs};
+pub use name::{BadWorkName, WorkName};
+pub use retry::{Retry, RetryPolicy};
+pub use schema::{Member, Schema};
