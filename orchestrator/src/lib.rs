@@ -11,12 +11,16 @@
 //!                      |
 //!   run's input -------+--> inputs of an activity: exactly what is mapped to it
 //!   outputs so far ----+
+//!
+//!   Run + Steps --Machine: taken, answered, lost, due, from outside, cancelled ..--> Run + Steps
 //! ```
 //!
 //! What must hold:
 //! - Values go through as they were written: no number is ever parsed.
 //! - A definition that is taken has no circle, and no source that is known not to be there.
 //! - A canonical form read again is the same definition, and the same text.
+//! - A step is complete once; who depends on it begins in the same entry; and a run that is open has something that brings it
+//!   on: a step that is due, is out, or has a time.
 //! - Keys that this version does not know are kept and told of, never refused.
 #![forbid(unsafe_code)]
 
@@ -35,13 +39,18 @@ mod schema;
 mod check;
 mod dag;
 
+mod machine;
+mod run;
+
 pub use activity_type::{ActivityType, Known};
 pub use check::{DISPOSE, definition, mapped};
 pub use dag::{Before, Dag};
 pub use definition::{Activity, Definition, OnFatal, Sections};
 pub use fault::{Fault, Found, Pointer};
 pub use json::{BadJson, Json, Shape};
+pub use machine::{Machine, No, Steps};
 pub use mapping::{Mapped, Mapping, MissingInput, Source, inputs};
 pub use name::{BadWorkName, WorkName};
 pub use retry::{Retry, RetryPolicy};
+pub use run::{Answer, Changes, Outside, Plan, Planned, Run, RunState, Step, StepState, Token};
 pub use schema::{Member, Schema};

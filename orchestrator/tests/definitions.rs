@@ -4,6 +4,7 @@ use std::path::Path;
 
 use mainstay_orchestrator::{ActivityType, Definition, Found, Json, Known, OnFatal, definition};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 fn json(text: &str) -> Json {
     Json::parse(text).unwrap_or_else(|bad| panic!("{bad}: {text}"))
@@ -369,7 +370,19 @@ fn ten_faults_are_ten_errors_in_one_answer() {
     );
 }
 
+/// Seeds that failed once are tried first.
+const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/definitions.seeds.txt");
+
+fn config() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(SEEDS))),
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
+    #![proptest_config(config())]
+
     /// What is taken reads back as itself; and its text does not change any more.
     #[test]
     fn the_canonical_form_is_stable(

@@ -1,0 +1,408 @@
+//! What follows for a run from what happened: writes to its steps and to itself, all of it one entry of the log.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mainstay_protocol::Timestamp;
+
+use crate::definition::OnFatal;
+use crate::json::Json;
+use crate::name::WorkName;
+use crate::run::{Answer, Outside, Plan, Planned, Run, RunState, Step, StepState, Token};
+
+/// Where a run's steps are: in a transaction over the graph, or in a test's map.
+pub trait Steps {
+    fn step(&self, id: &WorkName) -> Option<Step>;
+    fn put(&mut self, id: &WorkName, step: Step);
+}
+
+impl Steps for BTreeMap<WorkName, Step> {
+    fn step(&self, id: &WorkName) -> Option<Step> {
+        self.get(id).cloned()
+    }
+
+    fn put(&mut self, id: &WorkName, step: Step) {
+        self.insert(id.clone(), step);
+    }
+}
+
+/// Why something is not done; nothing is changed then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum No {
+    /// There is no such activity.
+    Unknown,
+    /// It names a token that is not the step's: what it says was said before, or by one that was given up.
+    Stale,
+    /// The run, or the step, is in a state in which this cannot be.
+    NotNow,
+}
+
+/// A run at one moment.
+pub struct Machine<'a, S> {
+    plan: &'a Plan,
+    run: &'a mut Run,
+    steps: &'a mut S,
+    now: Timestamp,
+    /// From 0 to 999: spreads what would be retried at one time.
+    spread: u32,
+}
+
+impl Run {
+    /// Writes its steps as well: what depends on nothing is due.
+    pub fn begin(plan: &Plan, input: Json, steps: &mut impl Steps, now: Timestamp) -> Self {
+        for (id, planned) in &plan.steps {
+            steps.put(id, Step::new(planned.waits_for.len(), now));
+        }
+        let mut run = Self {
+            state: RunState::Running,
+            input,
+            context: Json::empty_object(),
+            errors: BTreeMap::new(),
+            completed: Vec::new(),
+            left: plan.steps.len(),
+            ended: None,
+        };
+        // What undoes nothing is done at once.
+        if run.left == 0 {
+            run.state = RunState::Completed;
+            run.ended = Some(now);
+        }
+        run
+    }
+}
+
+impl<'a, S: Steps> Machine<'a, S> {
+    pub fn new(
+        plan: &'a Plan,
+        run: &'a mut Run,
+        steps: &'a mut S,
+        (now, spread): (Timestamp, u32),
+    ) -> Self {
+        Self {
+            plan,
+            run,
+            steps,
+            now,
+            spread,
+        }
+    }
+
+    /// A worker gets it.
+    pub fn take(&mut self, id: &WorkName, token: Token, worker: String) -> Result<(), No> {
+        let (planned, mut step) = self.look(id)?;
+        if self.run.state != RunState::Running || !matches!(step.state, StepState::Queued { .. }) {
+            return Err(No::NotNow);
+        }
+        step.attempt = step.attempt.max(1);
+        step.calls += 1;
+        step.first_try.get_or_insert(self.now);
+        step.state = StepState::Running {
+            token,
+            worker,
+            until: planned.attempt_timeout.map(|time| self.now + time),
+        };
+        self.steps.put(id, step);
+        Ok(())
+    }
+
+    /// The worker answers.
+    pub fn answered(&mut self, id: &WorkName, token: &Token, answer: Answer) -> Result<(), No> {
+        let (planned, mut step) = self.look(id)?;
+        if step.token() != Some(token) || !matches!(step.state, StepState::Running { .. }) {
+            return Err(No::Stale);
+        }
+        match answer {
+            Answer::Complete { output, context } => {
+                self.run.context = context.of(&self.run.context);
+                self.complete(id, step, output);
+            }
+            Answer::Wait => match step.early.take() {
+                Some(outside) => self.outside(id, step, outside),
+                None => {
+                    let waits = StepState::Waiting {
+                        token: token.clone(),
+                        until: planned.wait_timeout.map(|time| self.now + time),
+                    };
+                    self.again(id, step, waits);
+                }
+            },
+            Answer::Schedule { after, scratch } => {
+                step.scratch = scratch.of(&step.scratch);
+                let at = self.now + after;
+                self.again(id, step, StepState::Scheduled { at });
+            }
+            Answer::Retry {
+                error,
+                after,
+                scratch,
+            } => {
+                step.scratch = scratch.of(&step.scratch);
+                self.failed_once(id, step, (error, after));
+            }
+            Answer::Fatal { error } => self.fatal(id, step, error),
+        }
+        Ok(())
+    }
+
+    /// The worker is gone, or says that it panicked: an attempt that counts.
+    pub fn lost(&mut self, id: &WorkName, token: &Token, why: &str) -> Result<(), No> {
+        let (_, step) = self.look(id)?;
+        if step.token() != Some(token) || !matches!(step.state, StepState::Running { .. }) {
+            return Err(No::Stale);
+        }
+        self.failed_once(id, step, (why.to_owned(), None));
+        Ok(())
+    }
+
+    /// Somebody outside says what became of it; before the activity itself said that it waits, that is kept.
+    pub fn from_outside(&mut self, id: &WorkName, token: &Token, said: Outside) -> Result<(), No> {
+        let (_, mut step) = self.look(id)?;
+        if step.token() != Some(token) {
+            return Err(No::Stale);
+        }
+        match step.state {
+            StepState::Waiting { .. } => self.outside(id, step, said),
+            _ if step.early.is_some() => return Err(No::Stale),
+            _ => {
+                step.early = Some(said);
+                self.steps.put(id, step);
+            }
+        }
+        Ok(())
+    }
+
+    /// Its time has come.
+    pub fn due(&mut self, id: &WorkName) -> Result<(), No> {
+        let (_, mut step) = self.look(id)?;
+        if step.due().is_none_or(|at| at > self.now) {
+            return Err(No::NotNow);
+        }
+        match step.state {
+            StepState::Scheduled { .. } | StepState::Retrying { .. } => {
+                step.state = StepState::Queued { since: self.now };
+                self.steps.put(id, step);
+            }
+            StepState::Waiting { .. } => {
+                let text = "wait-timeout: nobody said in time that it is done";
+                self.fatal(id, step, text.to_owned());
+            }
+            _ => {
+                let text = "attempt-timeout: it did not answer in time";
+                self.failed_once(id, step, (text.to_owned(), None));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn pause(&mut self) -> Result<(), No> {
+        self.turn(RunState::Running, RunState::Paused)
+    }
+
+    pub fn resume(&mut self) -> Result<(), No> {
+        self.turn(RunState::Paused, RunState::Running)
+    }
+
+    fn turn(&mut self, from: RunState, to: RunState) -> Result<(), No> {
+        if self.run.state != from {
+            return Err(No::NotNow);
+        }
+        self.run.state = to;
+        Ok(())
+    }
+
+    /// What is out is told when it next says that it lives.
+    pub fn cancel(&mut self) -> Result<(), No> {
+        if !self.run.state.is_open() {
+            return Err(No::NotNow);
+        }
+        self.end(RunState::Cancelled);
+        self.each(|step| match step.state {
+            StepState::Completed | StepState::Failed => None,
+            _ => Some(StepState::Cancelled),
+        });
+        Ok(())
+    }
+
+    /// A run that failed goes on: what failed is tried anew, what was skipped waits again.
+    pub fn retry(&mut self) -> Result<(), No> {
+        if self.run.state != RunState::Errored {
+            return Err(No::NotNow);
+        }
+        self.run.state = RunState::Running;
+        self.run.ended = None;
+        self.run.errors.clear();
+        for (id, planned) in &self.plan.steps {
+            let Some(mut step) = self.steps.step(id) else {
+                continue;
+            };
+            let is_over = matches!(
+                step.state,
+                StepState::Failed | StepState::Skipped | StepState::Cancelled
+            );
+            if !is_over {
+                continue;
+            }
+            let is_complete = |on: &&WorkName| self.run.completed.contains(on);
+            let complete = planned.waits_for.iter().filter(is_complete).count();
+            let fresh = Step::new(planned.waits_for.len() - complete, self.now);
+            step.state = fresh.state;
+            (step.attempt, step.first_try, step.early) = (0, None, None);
+            self.steps.put(id, step);
+        }
+        Ok(())
+    }
+
+    /// What is to be undone, what was done last first; None as long as something is out, or nothing is to be undone.
+    pub fn to_undo(&self) -> Option<Vec<WorkName>> {
+        let is_wanted = self.run.state == RunState::Errored;
+        if !is_wanted || self.plan.on_fatal != OnFatal::Compensate {
+            return None;
+        }
+        let mut ran = Vec::new();
+        for id in self.plan.steps.keys() {
+            let step = self.steps.step(id)?;
+            match step.state {
+                StepState::Running { .. } => return None,
+                StepState::Completed => {}
+                _ if step.may_have_run() => ran.push(id.clone()),
+                _ => {}
+            }
+        }
+        // What did not come to its end may have begun after all that did.
+        ran.extend(self.run.completed.iter().rev().cloned());
+        Some(ran)
+    }
+
+    fn look(&self, id: &WorkName) -> Result<(&'a Planned, Step), No> {
+        let planned = self.plan.steps.get(id).ok_or(No::Unknown)?;
+        let step = self.steps.step(id).ok_or(No::Unknown)?;
+        Ok((planned, step))
+    }
+
+    fn outside(&mut self, id: &WorkName, step: Step, said: Outside) {
+        match said {
+            Outside::Complete { output } => self.complete(id, step, output),
+            Outside::Fail { error } => self.fatal(id, step, error),
+        }
+    }
+
+    fn complete(&mut self, id: &WorkName, mut step: Step, output: Json) {
+        step.state = StepState::Completed;
+        step.output = Some(output);
+        step.scratch = Json::empty_object();
+        (step.last_error, step.early) = (None, None);
+        self.steps.put(id, step);
+        self.run.completed.push(id.clone());
+        self.run.left -= 1;
+        if !self.run.state.is_open() {
+            return;
+        }
+        for waiting in &self.plan.steps[id].before {
+            let Some(mut step) = self.steps.step(waiting) else {
+                continue;
+            };
+            if let StepState::Pending { left } = step.state {
+                step.state = Step::new(left - 1, self.now).state;
+                self.steps.put(waiting, step);
+            }
+        }
+        if self.run.left == 0 {
+            self.end(RunState::Completed);
+        }
+    }
+
+    fn failed_once(
+        &mut self,
+        id: &WorkName,
+        mut step: Step,
+        (error, after): (String, Option<Duration>),
+    ) {
+        let planned = &self.plan.steps[id];
+        let first = step.first_try.unwrap_or(self.now);
+        let wait = planned.retry.wait_after(step.attempt);
+        let wait = wait.map(|wait| after.unwrap_or_else(|| self.spread_out(planned, wait)));
+        let in_time = |wait: &Duration| {
+            let total = planned.retry.total_timeout;
+            total.is_none_or(|total| self.now + *wait <= first + total)
+        };
+        match wait.filter(in_time) {
+            Some(wait) if self.run.state.is_open() => {
+                step.last_error = Some(error);
+                step.attempt += 1;
+                let at = self.now + wait;
+                self.again(id, step, StepState::Retrying { at });
+            }
+            // The run has failed already: nothing is tried any more.
+            Some(_) => self.fatal(id, step, error),
+            None => {
+                let attempts = step.attempt;
+                let text = format!("retries-exhausted: attempt {attempts} was the last: {error}");
+                self.fatal(id, step, text);
+            }
+        }
+    }
+
+    fn spread_out(&self, planned: &Planned, wait: Duration) -> Duration {
+        match planned.retry.jitter {
+            // At most a fifth more.
+            true => wait + wait * self.spread / 5_000,
+            false => wait,
+        }
+    }
+
+    /// It goes on later, unless the run has ended meanwhile.
+    fn again(&mut self, id: &WorkName, mut step: Step, state: StepState) {
+        step.early = None;
+        step.state = match self.run.state {
+            RunState::Running | RunState::Paused => state,
+            RunState::Completed
+            | RunState::Errored
+            | RunState::Compensating
+            | RunState::Compensated
+            | RunState::CompensationFailed
+            | RunState::Cancelled => StepState::Cancelled,
+        };
+        self.steps.put(id, step);
+    }
+
+    fn fatal(&mut self, id: &WorkName, mut step: Step, error: String) {
+        step.state = StepState::Failed;
+        step.last_error = Some(error.clone());
+        step.early = None;
+        self.steps.put(id, step);
+        self.run.errors.insert(id.clone(), error);
+        if !self.run.state.is_open() {
+            return;
+        }
+        self.end(RunState::Errored);
+        self.each(|step| match step.state {
+            // What is out settles: it is asked what came of it.
+            StepState::Running { .. } | StepState::Completed | StepState::Failed => None,
+            // Nobody is waited for that may never come.
+            StepState::Waiting { .. } => Some(StepState::Cancelled),
+            StepState::Pending { .. }
+            | StepState::Queued { .. }
+            | StepState::Scheduled { .. }
+            | StepState::Retrying { .. }
+            | StepState::Skipped
+            | StepState::Cancelled => Some(StepState::Skipped),
+        });
+    }
+
+    fn end(&mut self, state: RunState) {
+        self.run.state = state;
+        self.run.ended = Some(self.now);
+    }
+
+    fn each(&mut self, becomes: impl Fn(&Step) -> Option<StepState>) {
+        for id in self.plan.steps.keys() {
+            if let Some(mut step) = self.steps.step(id)
+                && let Some(state) = becomes(&step)
+            {
+                step.state = state;
+                step.early = None;
+                self.steps.put(id, step);
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! A run with its steps in a map.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use mainstay_orchestrator::{
+    ActivityType, Answer, Changes, Found, Json, Known, Machine, No, Plan, RetryPolicy, Run, Step,
+    StepState, Token, WorkName, definition,
+};
+use mainstay_protocol::Timestamp;
+
+pub fn name(text: &str) -> WorkName {
+    WorkName::new(text).unwrap()
+}
+
+pub fn json(text: &str) -> Json {
+    Json::parse(text).unwrap()
+}
+
+const POLICY: RetryPolicy = RetryPolicy {
+    max_attempts: 3,
+    first: Duration::from_millis(10),
+    max: Duration::from_millis(40),
+    factor: 2,
+    jitter: false,
+    total_timeout: None,
+};
+
+/// Activities with what they depend on, and more of their JSON.
+pub fn plan(activities: &[(&str, &[&str], &str)], on_fatal: &str) -> Plan {
+    let mut found = Found::default();
+    let of = ActivityType::read(&json(r#"{"type":"a","provider":"p"}"#), &mut found).unwrap();
+    let known: Known = [(of.name.clone(), of)].into();
+    let entries = activities.iter().map(|(id, on, more)| {
+        let on: Vec<String> = on.iter().map(|on| format!("\"{on}\"")).collect();
+        format!(
+            r#"{{"id":"{id}","type":"a","dependsOn":[{}]{more}}}"#,
+            on.join(",")
+        )
+    });
+    let entries: Vec<String> = entries.collect();
+    let text = format!(
+        r#"{{"type":"t","onFatal":"{on_fatal}","activities":[{}]}}"#,
+        entries.join(",")
+    );
+    let read = definition(&json(&text), &known, &mut found);
+    let read = read.unwrap_or_else(|| panic!("{:?}", found.faults));
+    let sections = read.activities.each();
+    Plan::of(sections[0].1, read.on_fatal, |_| POLICY)
+}
+
+/// One run, its steps, and a time that passes as the test says.
+pub struct World {
+    pub plan: Plan,
+    pub run: Run,
+    pub steps: BTreeMap<WorkName, Step>,
+    pub now: Timestamp,
+    pub taken: u32,
+}
+
+impl World {
+    pub fn new(plan: Plan) -> Self {
+        let (mut steps, now) = (BTreeMap::new(), Timestamp(1_000_000));
+        let run = Run::begin(&plan, Json::empty_object(), &mut steps, now);
+        Self {
+            plan,
+            run,
+            steps,
+            now,
+            taken: 0,
+        }
+    }
+
+    pub fn machine(&mut self) -> Machine<'_, BTreeMap<WorkName, Step>> {
+        Machine::new(&self.plan, &mut self.run, &mut self.steps, (self.now, 0))
+    }
+
+    pub fn take(&mut self, id: &str) -> Token {
+        self.taken += 1;
+        let token = Token(format!("token-{}", self.taken));
+        let taken = self
+            .machine()
+            .take(&name(id), token.clone(), "w@n1".to_owned());
+        taken.unwrap_or_else(|no| panic!("{id}: {no:?}"));
+        token
+    }
+
+    pub fn answer(&mut self, id: &str, token: &Token, answer: Answer) -> Result<(), No> {
+        self.machine().answered(&name(id), token, answer)
+    }
+
+    pub fn done(&mut self, id: &str) {
+        let token = self.take(id);
+        self.answer(id, &token, complete("{}")).unwrap();
+    }
+
+    pub fn state(&self, id: &str) -> &StepState {
+        &self.steps[&name(id)].state
+    }
+
+    pub fn queued(&self) -> Vec<&str> {
+        let queued = self.steps.iter();
+        let queued = queued.filter(|(_, step)| matches!(step.state, StepState::Queued { .. }));
+        queued.map(|(id, _)| id.as_str()).collect()
+    }
+
+    pub fn passes(&mut self, span: Duration) {
+        self.now = self.now + span;
+        let due = self.steps.iter();
+        let due = due.filter(|(_, step)| step.due().is_some_and(|at| at <= self.now));
+        let due: Vec<WorkName> = due.map(|(id, _)| id.clone()).collect();
+        for id in due {
+            // Another one that was due may have ended the run.
+            self.machine().due(&id).ok();
+        }
+    }
+}
+
+pub fn complete(output: &str) -> Answer {
+    Answer::Complete {
+        output: json(output),
+        context: Changes::default(),
+    }
+}
+
+pub fn retry(error: &str) -> Answer {
+    Answer::Retry {
+        error: error.to_owned(),
+        after: None,
+        scratch: Changes::default(),
+    }
+}
+
+pub fn fatal(error: &str) -> Answer {
+    Answer::Fatal {
+        error: error.to_owned(),
+    }
+}
+
+pub fn set(key: &str, value: &str) -> Changes {
+    Changes {
+        set: [(key.to_owned(), json(value))].into(),
+        delete: BTreeSet::new(),
+    }
+}
