@@ -42,6 +42,9 @@ mod dag;
 mod machine;
 mod run;
 
+mod parameter;
+mod substitute;
+
 pub use activity_type::{ActivityType, Known};
 pub use check::{DISPOSE, definition, mapped};
 pub use dag::{Before, Dag};
@@ -51,6 +54,8 @@ pub use json::{BadJson, Json, Shape};
 pub use machine::{Machine, No, Steps};
 pub use mapping::{Mapped, Mapping, MissingInput, Source, inputs};
 pub use name::{BadWorkName, WorkName};
+pub use parameter::{Misgiven, MisgivenWhat, Parameter, ParameterKind, declared, given};
 pub use retry::{Retry, RetryPolicy};
 pub use run::{Answer, Changes, Outside, Plan, Planned, Run, RunState, Step, StepState, Token};
 pub use schema::{Member, Schema};
+pub use substitute::{Reference, fill, references};
