@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::definition::Activity;
 use crate::name::WorkName;
 
-/// Activities by their place in a section. Dependencies that nobody has are left out.
+/// By places in a list. Dependencies that nobody has are left out.
 #[derive(Debug)]
 pub struct Dag {
     /// For each the places that it waits for.
@@ -16,16 +16,21 @@ pub struct Dag {
 
 impl Dag {
     pub fn of(activities: &[Activity]) -> Self {
-        let places: BTreeMap<&WorkName, usize> = activities
-            .iter()
-            .enumerate()
-            .map(|(place, activity)| (&activity.id, place))
-            .collect();
-        let waits_for = |activity: &Activity| {
-            let known = activity.depends_on.iter();
-            known.filter_map(|on| places.get(on).copied()).collect()
-        };
-        let waits_for: Vec<Vec<usize>> = activities.iter().map(waits_for).collect();
+        let all = activities.iter().map(|activity| {
+            let on = activity.depends_on.iter().map(WorkName::as_str);
+            (activity.id.as_str(), on.collect())
+        });
+        Self::named(&all.collect::<Vec<_>>())
+    }
+
+    /// Of anything that has names, and names what it waits for.
+    pub fn named(all: &[(&str, Vec<&str>)]) -> Self {
+        let places = all.iter().enumerate();
+        let places: BTreeMap<&str, usize> =
+            places.map(|(place, (name, _))| (*name, place)).collect();
+        let waits_for =
+            |on: &Vec<&str>| on.iter().filter_map(|on| places.get(on).copied()).collect();
+        let waits_for: Vec<Vec<usize>> = all.iter().map(|(_, on)| waits_for(on)).collect();
         let order = order(&waits_for);
         Self { waits_for, order }
     }

@@ -12,6 +12,8 @@
 //!   run's input -------+--> inputs of an activity: exactly what is mapped to it
 //!   outputs so far ----+
 //!
+//!   description --Models: the controller's schema selects who checks and plans--> Definition of an order
+//!
 //!   Run + Steps --Machine: taken, answered, lost, due, from outside, cancelled ..--> Run + Steps
 //! ```
 //!
@@ -45,6 +47,8 @@ mod run;
 mod parameter;
 mod substitute;
 
+mod models;
+
 pub use activity_type::{ActivityType, Known};
 pub use check::{DISPOSE, definition, mapped};
 pub use dag::{Before, Dag};
@@ -53,6 +57,10 @@ pub use fault::{Fault, Found, Pointer};
 pub use json::{BadJson, Json, Shape};
 pub use machine::{Machine, No, Steps};
 pub use mapping::{Mapped, Mapping, MissingInput, Source, inputs};
+pub use models::{
+    AppServer, ArgoWorkflow, Basic, DESCRIPTION, Description, ModelProvider, Models, NotOrdered,
+    Planner, Purpose, ServiceProxy, TwoForOne,
+};
 pub use name::{BadWorkName, WorkName};
 pub use parameter::{Misgiven, MisgivenWhat, Parameter, ParameterKind, declared, given};
 pub use retry::{Retry, RetryPolicy};

@@ -68,12 +68,12 @@ pub fn fill(
     }
 }
 
-enum Part<'t> {
+pub(crate) enum Part<'t> {
     Text(&'t str),
     Reference(Reference),
 }
 
-fn parts(text: &str) -> Vec<Part<'_>> {
+pub(crate) fn parts(text: &str) -> Vec<Part<'_>> {
     let (mut parts, mut rest) = (Vec::new(), text);
     while let Some(begins) = rest.find("{{") {
         let inner = &rest[begins + 2..];
@@ -149,7 +149,7 @@ fn filled(
 }
 
 /// A string without its quotes, anything else as it is written.
-fn as_text(value: &Json) -> String {
+pub(crate) fn as_text(value: &Json) -> String {
     value.as_text().unwrap_or_else(|| value.to_string())
 }
 

@@ -1,0 +1,279 @@
+//! Service models: what a description's controller says it is selects who checks it and plans what is ordered.
+//!
+//! A new model is a provider in the registry; nothing else changes. What can be ordered becomes a definition of an
+//! orchestration; the others host something, and say what to do instead.
+
+mod argo;
+mod basic;
+mod hosting;
+mod legacy;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use mainstay_protocol::words;
+use thiserror::Error;
+
+use crate::fault::{Found, Pointer};
+use crate::json::{Json, Shape};
+use crate::parameter::{self, Misgiven, Parameter};
+use crate::reader::{self, Reader};
+
+pub use self::argo::ArgoWorkflow;
+pub use self::basic::Basic;
+pub use self::hosting::{AppServer, ServiceProxy};
+
+pub const DESCRIPTION: &str = "urn:ivcap:schema:service.2";
+
+/// Who knows one model.
+pub trait ModelProvider {
+    /// Of the controller: with its version.
+    fn schema(&self) -> &str;
+
+    fn purpose(&self) -> Purpose<'_>;
+
+    /// Everything that is wrong with a controller, before anybody orders it.
+    fn check(&self, controller: &Json, parameters: &[Parameter], found: &mut Found);
+}
+
+/// What a model is for.
+pub enum Purpose<'p> {
+    /// Each order is a run.
+    Ordered(&'p dyn Planner),
+    /// It stays as long as it is wanted.
+    Hosted {
+        what_for: &'static str,
+        instead: &'static str,
+    },
+}
+
+pub trait Planner {
+    /// The definition of an orchestration that does what was ordered, of a description that was found right; or the parameters
+    /// that it needs and nobody gave.
+    fn plan(
+        &self,
+        description: &Description,
+        values: &BTreeMap<String, Json>,
+    ) -> Result<Json, Vec<Misgiven>>;
+}
+
+/// A service as it was registered, in the newest form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    pub id: String,
+    pub name: String,
+    pub description: String,
+    pub parameters: Vec<Parameter>,
+    pub controller: Json,
+    /// Of the controller, in the one spelling.
+    pub schema: String,
+    /// As somebody wrote it.
+    pub original: Json,
+}
+
+/// Why nothing was ordered; each is told differently, and has its own code.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NotOrdered {
+    #[error("nobody knows the model {schema}{}; known are {}", meant(.nearest), .known.join(", "))]
+    ControllerUnknown {
+        schema: String,
+        nearest: Option<String>,
+        known: Vec<String>,
+    },
+    #[error("{name} is not ordered: {what_for}; {instead}")]
+    NotOrderable {
+        name: String,
+        what_for: &'static str,
+        instead: &'static str,
+    },
+    #[error("{} of its parameters are wrong", .0.len())]
+    Parameters(Vec<Misgiven>),
+}
+
+impl NotOrdered {
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ControllerUnknown { .. } => "controller-unknown",
+            Self::NotOrderable { .. } => "controller-not-orderable",
+            Self::Parameters(_) => "parameter-invalid",
+        }
+    }
+}
+
+fn meant(near: &Option<String>) -> String {
+    near.as_ref()
+        .map_or(String::new(), |near| format!("; {near}?"))
+}
+
+/// All models, by their schema.
+pub struct Models {
+    providers: BTreeMap<String, Box<dyn ModelProvider>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("two providers are registered for {0}: a model has one")]
+pub struct TwoForOne(pub String);
+
+impl fmt::Debug for Models {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.providers.keys()).finish()
+    }
+}
+
+impl Models {
+    pub fn shipped() -> Vec<Box<dyn ModelProvider>> {
+        vec![
+            Box::new(Basic),
+            Box::new(ArgoWorkflow),
+            Box::new(AppServer),
+            Box::new(ServiceProxy),
+        ]
+    }
+
+    pub fn new(all: Vec<Box<dyn ModelProvider>>) -> Result<Self, TwoForOne> {
+        let mut providers = BTreeMap::new();
+        for provider in all {
+            let schema = one_spelling(provider.schema());
+            if providers.insert(schema.clone(), provider).is_some() {
+                return Err(TwoForOne(schema));
+            }
+        }
+        Ok(Self { providers })
+    }
+
+    /// A description with everything that is wrong with it; None where something is.
+    pub fn register(&self, value: &Json, found: &mut Found) -> Option<Description> {
+        let description = self.read(value, found);
+        match found.faults.is_empty() {
+            true => description,
+            false => None,
+        }
+    }
+
+    fn read(&self, value: &Json, found: &mut Found) -> Option<Description> {
+        let upgraded = legacy::upgraded(value, found)?;
+        let mut reader = Reader::new(Pointer::root(), &upgraded, found)?;
+        let form = reader.needed("$schema");
+        let id = needed_text(&mut reader, "id");
+        let name = needed_text(&mut reader, "name");
+        let description = reader.text("description").unwrap_or_default();
+        let parameters = reader.take("parameters");
+        let parameters =
+            parameters.map(|(at, value)| parameter::declared(&at, &value, reader.found));
+        let parameters = parameters.unwrap_or_default();
+        let controller = reader.object("controller");
+        let said = reader.text("controller-schema");
+        let at = reader.at.clone();
+        reader.take("policy");
+        reader.take("tags");
+        reader.others();
+        if let Some((at, form)) = form
+            && form.as_text().map(|form| one_spelling(&form)).as_deref() != Some(DESCRIPTION)
+        {
+            found.fault(&at, format!("write {DESCRIPTION}; it is {form}"));
+        }
+        let Some(controller) = controller else {
+            if upgraded.member("controller").is_none() {
+                found.fault(&at.key("controller"), "is missing");
+            }
+            return None;
+        };
+        let schema = self.controller(&at.key("controller"), &controller, said, found)?;
+        if let Some(provider) = self.providers.get(&schema) {
+            provider.check(&controller, &parameters, found);
+        }
+        Some(Description {
+            id: id?,
+            name: name?,
+            description,
+            parameters,
+            controller,
+            schema,
+            original: value.clone(),
+        })
+    }
+
+    fn controller(
+        &self,
+        at: &Pointer,
+        controller: &Json,
+        said: Option<String>,
+        found: &mut Found,
+    ) -> Option<String> {
+        let at = at.key("$schema");
+        let Some(schema) = controller.member("$schema") else {
+            found.fault(&at, "is missing: it selects who provides the service");
+            return None;
+        };
+        let schema = one_spelling(&reader::text(&at, &schema, found)?);
+        if let Some(said) = said.filter(|said| one_spelling(said) != schema) {
+            let text = format!("controller-schema says {said}, and the controller {schema}");
+            found.fault(&at, text);
+        }
+        if let Err(unknown) = self.provider(&schema) {
+            found.fault(&at, unknown.to_string());
+        }
+        Some(schema)
+    }
+
+    fn provider(&self, schema: &str) -> Result<&dyn ModelProvider, NotOrdered> {
+        let known = || self.providers.keys().cloned().collect();
+        let found = self.providers.get(schema).map(Box::as_ref);
+        found.ok_or_else(|| NotOrdered::ControllerUnknown {
+            schema: schema.to_owned(),
+            nearest: words::nearest(schema, self.providers.keys().map(String::as_str))
+                .into_iter()
+                .next(),
+            known: known(),
+        })
+    }
+
+    /// The definition of what somebody ordered, and what each parameter is.
+    pub fn order(
+        &self,
+        description: &Description,
+        given: &[(String, Json)],
+    ) -> Result<(Json, BTreeMap<String, Json>), NotOrdered> {
+        let provider = self.provider(&description.schema)?;
+        let planner = match provider.purpose() {
+            Purpose::Ordered(planner) => planner,
+            Purpose::Hosted { what_for, instead } => {
+                return Err(NotOrdered::NotOrderable {
+                    name: description.name.clone(),
+                    what_for,
+                    instead,
+                });
+            }
+        };
+        let values = parameter::given(&description.parameters, given);
+        let values = values.map_err(NotOrdered::Parameters)?;
+        let plan = planner.plan(description, &values);
+        Ok((plan.map_err(NotOrdered::Parameters)?, values))
+    }
+}
+
+/// `urn:ivcap:schema.service.x` is `urn:ivcap:schema:service.x`.
+fn one_spelling(schema: &str) -> String {
+    match schema.strip_prefix("urn:ivcap:schema.") {
+        Some(rest) => format!("urn:ivcap:schema:{rest}"),
+        None => schema.to_owned(),
+    }
+}
+
+fn needed_text(reader: &mut Reader<'_>, key: &'static str) -> Option<String> {
+    let (at, value) = reader.needed(key)?;
+    reader::text(&at, &value, reader.found)
+}
+
+/// Strings in an array: a command, its arguments.
+fn strings(reader: &mut Reader<'_>, key: &'static str) -> Option<Vec<String>> {
+    let (at, value) = reader.take(key)?;
+    if value.shape() != Shape::Array {
+        reader.expected(&at, "an array of strings", &value);
+        return None;
+    }
+    let items = value.items();
+    let read = items.iter().enumerate();
+    let read = read.map(|(place, item)| reader::text(&at.index(place), item, reader.found));
+    read.collect()
+}

@@ -1,0 +1,100 @@
+//! One container or command: a workflow of one task, handed to the workflow provider.
+
+use std::collections::BTreeMap;
+
+use crate::fault::{Found, Pointer};
+use crate::json::Json;
+use crate::models::{
+    ArgoWorkflow, Description, ModelProvider, Planner, Purpose, needed_text, strings,
+};
+use crate::parameter::{Misgiven, Parameter};
+use crate::reader::Reader;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Basic;
+
+/// What the one template of its workflow is called.
+const MAIN: &str = "main";
+const RESOURCES: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
+
+impl ModelProvider for Basic {
+    fn schema(&self) -> &str {
+        "urn:ivcap:schema:service.basic.1"
+    }
+
+    fn purpose(&self) -> Purpose<'_> {
+        Purpose::Ordered(self)
+    }
+
+    fn check(&self, controller: &Json, parameters: &[Parameter], found: &mut Found) {
+        let at = Pointer::root().key("controller");
+        let Some(mut reader) = Reader::new(at.clone(), controller, found) else {
+            return;
+        };
+        reader.take("$schema");
+        needed_text(&mut reader, "image");
+        strings(&mut reader, "command");
+        strings(&mut reader, "args");
+        let resources = RESOURCES.map(|key| reader.object(key).map(|value| (key, value)));
+        reader.others();
+        for (key, value) in resources.into_iter().flatten() {
+            if let Some(mut reader) = Reader::new(at.key(key), &value, found) {
+                // Nothing said is what the platform has for it.
+                reader.take("request");
+                reader.take("limit");
+                reader.others();
+            }
+        }
+        if found.faults.is_empty() {
+            ArgoWorkflow.check(&workflow(controller, parameters), parameters, found);
+        }
+    }
+}
+
+impl Planner for Basic {
+    fn plan(
+        &self,
+        description: &Description,
+        values: &BTreeMap<String, Json>,
+    ) -> Result<Json, Vec<Misgiven>> {
+        let controller = workflow(&description.controller, &description.parameters);
+        let description = Description {
+            controller,
+            ..description.clone()
+        };
+        ArgoWorkflow.plan(&description, values)
+    }
+}
+
+/// The workflow that somebody would write by hand for it. Every parameter of the order is one of its template.
+fn workflow(controller: &Json, parameters: &[Parameter]) -> Json {
+    let object = |members: &[(&str, Json)]| {
+        let members = members.iter();
+        Json::object(
+            &members
+                .map(|(key, value)| ((*key).to_owned(), value.clone()))
+                .collect(),
+        )
+    };
+    let mut container = controller.members();
+    container.remove("$schema");
+    let resources = RESOURCES.map(|key| Some((key, container.remove(key)?)));
+    let resources: Vec<(&str, Json)> = resources.into_iter().flatten().collect();
+    if !resources.is_empty() {
+        container.insert("resources".to_owned(), object(&resources));
+    }
+    let inputs = parameters.iter().filter(|one| !one.optional);
+    let inputs: Vec<Json> = inputs
+        .map(|one| object(&[("name", Json::text(&one.name))]))
+        .collect();
+    let template = object(&[
+        ("name", Json::text(MAIN)),
+        ("inputs", object(&[("parameters", Json::array(&inputs))])),
+        ("container", Json::object(&container)),
+    ]);
+    object(&[
+        ("$schema", Json::text(ArgoWorkflow.schema())),
+        ("entrypoint", Json::text(MAIN)),
+        ("templates", Json::array(&[template])),
+    ])
+}

@@ -1,0 +1,73 @@
+//! Models that host something for as long as it is wanted: nobody orders them.
+
+use crate::fault::{Found, Pointer};
+use crate::json::Json;
+use crate::models::{ModelProvider, Purpose, needed_text};
+use crate::parameter::Parameter;
+use crate::reader::Reader;
+
+/// A web user interface from an archive.
+#[derive(Debug, Clone, Copy)]
+pub struct AppServer;
+
+/// What stands before a service elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceProxy;
+
+const INSTEAD: &str = "place it with mainstay apply, or mainstay start";
+
+impl ModelProvider for AppServer {
+    fn schema(&self) -> &str {
+        "urn:ivcap:schema:service.app-server.1"
+    }
+
+    fn purpose(&self) -> Purpose<'_> {
+        Purpose::Hosted {
+            what_for: "it hosts a user interface for as long as it is wanted",
+            instead: INSTEAD,
+        }
+    }
+
+    fn check(&self, controller: &Json, _: &[Parameter], found: &mut Found) {
+        let at = Pointer::root().key("controller");
+        let Some(mut reader) = Reader::new(at, controller, found) else {
+            return;
+        };
+        reader.take("$schema");
+        let host = needed_text(&mut reader, "host");
+        if host.is_some_and(|host| host.is_empty() || host.contains(['/', ' ', ':'])) {
+            let at = reader.at.key("host");
+            reader
+                .found
+                .fault(&at, "write a host's public name, as in ui.example.org");
+        }
+        let artifact = needed_text(&mut reader, "artifact");
+        if artifact.is_some_and(|artifact| !artifact.starts_with("urn:ivcap:artifact:")) {
+            let at = reader.at.key("artifact");
+            reader.found.fault(&at, "write the URN of an artifact");
+        }
+        reader.text("404");
+        reader.others();
+    }
+}
+
+impl ModelProvider for ServiceProxy {
+    fn schema(&self) -> &str {
+        "urn:ivcap:schema:service.service-proxy.1"
+    }
+
+    fn purpose(&self) -> Purpose<'_> {
+        Purpose::Hosted {
+            what_for: "it stands before a service that is elsewhere",
+            instead: INSTEAD,
+        }
+    }
+
+    fn check(&self, controller: &Json, _: &[Parameter], found: &mut Found) {
+        let at = Pointer::root().key("controller");
+        // What a proxy needs beside where it leads is its own matter.
+        if let Some(mut reader) = Reader::new(at, controller, found) {
+            reader.take("$schema");
+        }
+    }
+}
