@@ -77,6 +77,12 @@ impl Json {
         Self(text.into())
     }
 
+    pub fn of(members: &[(&str, Self)]) -> Self {
+        let members = members.iter();
+        let members = members.map(|(key, value)| ((*key).to_owned(), value.clone()));
+        Self::object(&members.collect())
+    }
+
     pub fn array<'a>(items: impl IntoIterator<Item = &'a Self>) -> Self {
         let mut text = String::from("[");
         for item in items {

@@ -73,10 +73,10 @@ impl Mapping {
     }
 
     pub(crate) fn write(&self) -> Json {
-        Json::object(&BTreeMap::from([
-            ("source".to_owned(), Json::text(&self.source)),
-            ("target".to_owned(), Json::text(&self.target)),
-        ]))
+        Json::of(&[
+            ("source", Json::text(&self.source)),
+            ("target", Json::text(&self.target)),
+        ])
     }
 }
 

@@ -68,31 +68,23 @@ impl Planner for Basic {
 
 /// The workflow that somebody would write by hand for it. Every parameter of the order is one of its template.
 fn workflow(controller: &Json, parameters: &[Parameter]) -> Json {
-    let object = |members: &[(&str, Json)]| {
-        let members = members.iter();
-        Json::object(
-            &members
-                .map(|(key, value)| ((*key).to_owned(), value.clone()))
-                .collect(),
-        )
-    };
     let mut container = controller.members();
     container.remove("$schema");
     let resources = RESOURCES.map(|key| Some((key, container.remove(key)?)));
     let resources: Vec<(&str, Json)> = resources.into_iter().flatten().collect();
     if !resources.is_empty() {
-        container.insert("resources".to_owned(), object(&resources));
+        container.insert("resources".to_owned(), Json::of(&resources));
     }
     let inputs = parameters.iter().filter(|one| !one.optional);
     let inputs: Vec<Json> = inputs
-        .map(|one| object(&[("name", Json::text(&one.name))]))
+        .map(|one| Json::of(&[("name", Json::text(&one.name))]))
         .collect();
-    let template = object(&[
+    let template = Json::of(&[
         ("name", Json::text(MAIN)),
-        ("inputs", object(&[("parameters", Json::array(&inputs))])),
+        ("inputs", Json::of(&[("parameters", Json::array(&inputs))])),
         ("container", Json::object(&container)),
     ]);
-    object(&[
+    Json::of(&[
         ("$schema", Json::text(ArgoWorkflow.schema())),
         ("entrypoint", Json::text(MAIN)),
         ("templates", Json::array(&[template])),

@@ -53,7 +53,7 @@ pub(super) fn definition(
         });
         return Err(misgiven.collect());
     }
-    Ok(object(&[
+    Ok(Json::of(&[
         ("type", Json::text("order")),
         ("description", Json::text(&description.name)),
         ("input", Json::object(&planner.tasks)),
@@ -170,7 +170,7 @@ impl Planner<'_> {
         }
         let runs = leaf.members().into_keys().next().unwrap_or_default();
         let after: Vec<Json> = after.iter().map(|id| Json::text(id)).collect();
-        self.activities.push(object(&[
+        self.activities.push(Json::of(&[
             ("id", Json::text(id)),
             ("type", Json::text(&runs)),
             ("dependsOn", Json::array(&after)),
@@ -188,19 +188,10 @@ fn below(path: &str, name: &str) -> String {
 }
 
 fn mapping(source: &str, target: &str) -> Json {
-    object(&[
+    Json::of(&[
         ("source", Json::text(source)),
         ("target", Json::text(target)),
     ])
-}
-
-fn object(members: &[(&str, Json)]) -> Json {
-    let members = members.iter();
-    Json::object(
-        &members
-            .map(|(key, value)| ((*key).to_owned(), value.clone()))
-            .collect(),
-    )
 }
 
 fn pieces(text: &str, known: &impl Fn(&Reference) -> Option<Vec<Piece>>) -> Vec<Piece> {
@@ -246,7 +237,10 @@ fn written(pieces: Vec<Piece>, outputs: &mut Vec<(String, String)>) -> Json {
                     outputs.push(output);
                     outputs.len() - 1
                 });
-                parts.push(object(&[("input", Json::text(&format!("output{place}")))]));
+                parts.push(Json::of(&[(
+                    "input",
+                    Json::text(&format!("output{place}")),
+                )]));
             }
         }
     }
@@ -256,7 +250,7 @@ fn written(pieces: Vec<Piece>, outputs: &mut Vec<(String, String)>) -> Json {
     if !text.is_empty() {
         parts.push(Json::text(&text));
     }
-    object(&[("parts", Json::array(&parts))])
+    Json::of(&[("parts", Json::array(&parts))])
 }
 
 fn filled(value: &Json, string: &mut impl FnMut(&str) -> Json) -> Json {
