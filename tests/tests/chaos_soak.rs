@@ -46,20 +46,21 @@ impl Wanted {
             begun,
             mark,
         };
-        wanted.apply("web", &script, &json!({"nodes": NODES}));
-        wanted.apply("pool", &script, &json!({"count": 2}));
-        wanted.cluster.sh("start greeter --count 2").ok();
+        let process = json!({"command": ["/bin/bash", "-c", script]});
+        wanted.apply(("web", "process"), &process, &json!({"nodes": NODES}));
+        wanted.apply(("pool", "process"), &process, &json!({"count": 2}));
+        wanted.apply(("greeter", "greeter"), &json!({}), &json!({"count": 2}));
         wanted.is_fulfilled();
         wanted
     }
 
-    fn apply(&self, name: &str, script: &str, target: &Value) {
+    fn apply(&self, (name, of): (&str, &str), config: &Value, target: &Value) {
         let file = self.cluster.home().join(format!("{name}.json"));
         let spec = json!({
             "kind": "Placement",
             "name": name,
-            "type": "process",
-            "config": {"command": ["/bin/bash", "-c", script]},
+            "type": of,
+            "config": config,
             "target": target,
             // It is killed more often than what is left alone.
             "policy": {"attempts": 32, "window": "1m", "backoff": {"max": "1s"}},
