@@ -86,11 +86,17 @@ fn on_node(txn: &mut Txn<'_>, node: &NodeName, on: Option<Maintenance>, env: &En
 }
 
 /// What is said of the node and what is said of all nodes: neither ends before the other. What is said of the same anew
-/// counts alone.
-fn beside(before: Option<&Maintenance>, on: Maintenance) -> Maintenance {
-    let Some(before) = before.filter(|before| before.of_all != on.of_all) else {
+/// counts alone; its reason stays where no other is given.
+fn beside(before: Option<&Maintenance>, mut on: Maintenance) -> Maintenance {
+    let Some(before) = before else {
         return on;
     };
+    if before.of_all == on.of_all {
+        if on.said.why.is_empty() {
+            on.said.why.clone_from(&before.said.why);
+        }
+        return on;
+    }
     let until = before.until.zip(on.until);
     let until = until.map(|(one, other)| one.max(other));
     let own = if before.of_all { on } else { before.clone() };
@@ -179,7 +185,7 @@ fn on_placement(
         None if placement.maintenance.is_none() => {}
         None => verb::end_placement_maintenance(txn, name, env),
         Some(on) => {
-            placement.maintenance = Some(on);
+            placement.maintenance = Some(beside(placement.maintenance.as_ref(), on));
             wish::write(txn, name, placement);
         }
     }
