@@ -106,13 +106,6 @@ pub fn kept_down(view: &dyn View, key: &InstanceKey) -> Option<Reason> {
     drained(view, key).or_else(|| in_maintenance(view, key))
 }
 
-/// It did not begin for want of somebody's word, which may have come.
-pub fn was_kept_down(instance: &Instance) -> bool {
-    let code = instance.reason.as_ref().map(|reason| &reason.code);
-    instance.state == InstanceState::Pending
-        && code.is_some_and(|code| [code::NODE_DRAINED, code::IN_MAINTENANCE].contains(code))
-}
-
 pub fn provides(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> bool {
     txn.look_at_node(&key.node, |node| {
         node.provides.contains_key(&instance.service_type)

@@ -81,10 +81,6 @@ impl Dag {
         }
         tiers
     }
-
-    pub fn waits_for(&self, place: usize) -> &[usize] {
-        &self.waits_for[place]
-    }
 }
 
 /// For each place the set of those before it, a bit for each.

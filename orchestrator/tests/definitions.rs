@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use mainstay_orchestrator::{ActivityType, Definition, Found, Json, Known, OnFatal, definition};
+use mainstay_orchestrator::{
+    ActivityType, Dag, Definition, Found, Json, Known, OnFatal, definition, mapped,
+};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
@@ -336,6 +338,35 @@ fn sections_are_what_their_activities_do() {
             r#"/activities/deploy/0/discriminator: "dispose" is not its section, "deploy"; leave it out"#
         ]
     );
+}
+
+#[test]
+fn what_an_activity_is_given_says_what_it_can_do_without() {
+    let types = known(&[GIVES, TAKES]);
+    let inputs = r#"[{"source":"b.gone","target":"maybe"},{"source":"b.n","target":"n"}]"#;
+    let text = of(&format!(
+        r#"[{{"id":"b","type":"gives"}},{{"id":"c","type":"takes","dependsOn":"b","inputs":{inputs}}}]"#
+    ));
+    let read = taken(&text, &types);
+    let activities = read.activities.each()[0].1;
+    assert_eq!(mapped(activities, &activities[0], &types), None);
+    let given = mapped(activities, &activities[1], &types).unwrap();
+    let given: Vec<(&str, bool)> = given
+        .iter()
+        .map(|one| (one.target.as_str(), one.optional))
+        .collect();
+    assert_eq!(given, [("maybe", true), ("n", false)]);
+}
+
+#[test]
+fn a_tier_is_behind_everything_that_it_waits_for() {
+    let all = [
+        ("d", vec!["b", "c"]),
+        ("a", vec![]),
+        ("b", vec!["a"]),
+        ("c", vec![]),
+    ];
+    assert_eq!(Dag::named(&all).tiers(), [2, 0, 1, 0]);
 }
 
 // acceptance: issue 6, line 3

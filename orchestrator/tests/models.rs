@@ -236,6 +236,15 @@ fn a_workflow_that_cannot_run_is_refused_with_everything_that_is_wrong() {
 }
 
 #[test]
+fn a_step_that_is_none_is_told() {
+    let wrong = argo("a", r#"[{"name":"a","steps":["b"]}]"#);
+    assert_eq!(
+        faults(&service(&wrong, "[]")),
+        ["/controller/templates/0/steps/0: write a step, or an array of steps; it is a string"]
+    );
+}
+
+#[test]
 fn outputs_of_tasks_come_from_their_activities_and_templates_may_be_nested() {
     let nested = argo(
         "main",

@@ -40,7 +40,6 @@ impl Rule for SingletonLease {
         if instance.desired != Desired::Running || instance.state != InstanceState::Pending {
             return Verdict::Nothing;
         }
-        let waits = instance.reason.as_ref().map(|reason| &reason.code) == Some(&code::LEASE_HELD);
         match lease::in_the_way(txn, &subject, env.now) {
             Some(InTheWay { reason, until }) => {
                 let text = reason.text.clone();
@@ -55,7 +54,7 @@ impl Rule for SingletonLease {
                 }
                 Verdict::declined(code::LEASE_HELD, text)
             }
-            None if waits => {
+            None if verb::waits_for_lease(&instance) => {
                 let text = "nothing can be left of any other";
                 verb::change(txn, &subject, |instance| {
                     instance.next_try = None;

@@ -43,9 +43,7 @@ impl Rule for Start {
                 let mut waiting = view.instances_of(name);
                 waiting.retain(|key| {
                     let one = view.instance(key);
-                    one.is_some_and(|one| {
-                        one.waits() == Some(Waits::Room) || verb::was_kept_down(&one)
-                    })
+                    one.is_some_and(|one| one.waits() == Some(Waits::Room) || was_kept_down(&one))
                 });
                 waiting
             }
@@ -106,7 +104,7 @@ impl Rule for Start {
             .or_else(|| verb::waits_longer(txn, &subject, &instance));
         if taken.is_some() && !holds {
             // `name_conflict` has what is Pending, unless that waits for something else.
-            if instance.waits().is_some() || verb::was_kept_down(&instance) {
+            if instance.waits().is_some() || was_kept_down(&instance) {
                 to_pending(&subject, txn);
             }
             return Verdict::Nothing;
@@ -192,6 +190,13 @@ fn wait_for_node(
         });
     }
     Verdict::declined(code, text)
+}
+
+/// It did not begin for want of somebody's word, which may have come.
+fn was_kept_down(instance: &Instance) -> bool {
+    let code = instance.reason.as_ref().map(|reason| &reason.code);
+    instance.state == InstanceState::Pending
+        && code.is_some_and(|code| [code::NODE_DRAINED, code::IN_MAINTENANCE].contains(code))
 }
 
 fn block_for_type(subject: &InstanceKey, instance: &Instance, txn: &mut Txn<'_>) -> Verdict {

@@ -155,6 +155,13 @@ fn steps(at: &Pointer, value: &Json, found: &mut Found) -> Vec<Task> {
     for (place, group) in groups.iter().enumerate() {
         let at = at.index(place);
         let single = group.shape() == Shape::Object;
+        if !single && group.shape() != Shape::Array {
+            let is = group.shape().with_article();
+            found.fault(
+                &at,
+                format!("write a step, or an array of steps; it is {is}"),
+            );
+        }
         let items = if single {
             vec![group.clone()]
         } else {
