@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::step::{self, Tally};
-use crate::{layers, licences, tidy};
+use crate::{layers, licences, room, tidy};
 
 const CLIPPY: &str = "clippy --workspace --all-targets --quiet -- -D warnings";
 
@@ -50,6 +50,7 @@ fn steps(root: &Path, done: &mut Vec<Done>, tally: &mut Tally) -> anyhow::Result
     step("tidy", &mut || tidy::run(root))?;
     step("layers", &mut || layers::run(root))?;
     step("licences", &mut || licences::run(root))?;
+    step("room", &mut || room::run(root))?;
     step("clippy", &mut || step::run(&mut cargo(CLIPPY)))?;
     step("build", &mut || step::run(&mut cargo(BUILD)))?;
     step("tests", &mut || {

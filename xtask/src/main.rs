@@ -25,6 +25,7 @@ mod licences;
 mod metadata;
 mod problem;
 mod requirements;
+mod room;
 mod rust_source;
 mod soak;
 mod step;
