@@ -66,6 +66,35 @@ pub fn record(record: &Record) -> String {
         Vertex::Token(token) => format!("lets in {}: {}", token.admits, token_state(&token.state)),
         Vertex::Identity(identity) => identity_state(identity),
         Vertex::Secret(secret) => format!("set by {}", secret.by),
+        Vertex::Orchestration(_)
+        | Vertex::Activity(_)
+        | Vertex::Text(_)
+        | Vertex::Run(_)
+        | Vertex::Step(_) => work(&record.vertex),
+    }
+}
+
+/// Orchestrations, runs, and what they are made of.
+fn work(vertex: &Vertex) -> String {
+    match vertex {
+        Vertex::Orchestration(one) => format!("generation {}, set by {}", one.generation, one.by),
+        Vertex::Activity(one) => format!("set by {}", one.by),
+        Vertex::Text(text) => text.json.to_string(),
+        Vertex::Run(run) => format!(
+            "{} ({} of {} steps complete)",
+            run.state.as_str(),
+            run.done,
+            run.done + run.left
+        ),
+        Vertex::Step(step) => match &step.last_error {
+            Some(error) => format!(
+                "{} (attempt {}): {error}",
+                step.state.as_str(),
+                step.attempt
+            ),
+            None => format!("{} (attempt {})", step.state.as_str(), step.attempt),
+        },
+        _ => String::new(),
     }
 }
 

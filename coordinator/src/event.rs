@@ -19,6 +19,8 @@ use mainstay_resource_graph::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::orchestrate::Orchestrate;
+
 /// One event. The order of the variants is the order on disk: append only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
@@ -179,6 +181,11 @@ pub enum Operation {
         to: NodeName,
         by: String,
     },
+    /// Orchestrations and runs.
+    Orchestrate {
+        what: Orchestrate,
+        by: String,
+    },
     /// Whatever happens there is left as it is, as long as this says; none ends that.
     Maintenance {
         of: WorkedOn,
@@ -262,6 +269,7 @@ impl Operation {
             Self::RemoveGroup { .. } => "group remove",
             Self::Node { act, .. } => act.name(),
             Self::Move { .. } => "move",
+            Self::Orchestrate { what, .. } => what.name(),
             Self::Maintenance { on: Some(_), .. } => "maintenance on",
             Self::Maintenance { on: None, .. } => "maintenance off",
             Self::Apply(apply) => match apply.changes.as_slice() {

@@ -33,6 +33,7 @@ pub mod judging;
 pub mod lease;
 pub mod log;
 pub mod lookup;
+mod orchestrate;
 #[cfg(feature = "planted-bugs")]
 pub mod planted;
 pub mod procedure;
@@ -40,6 +41,7 @@ pub mod record;
 pub mod room;
 pub mod rule;
 mod rules;
+mod runs;
 pub mod schema;
 pub mod secrets;
 pub mod status;
@@ -61,6 +63,7 @@ pub use event::{
     StationLife, StationSeen, Ticket, UseToken, WorkedOn,
 };
 pub use log::{Log, LogEvent};
+pub use orchestrate::{Orchestrate, RunAct, StartRun};
 pub use procedure::{Next, Procedure, Turn};
 pub use record::known_token;
 pub use rule::{Rule, Rules, Subject, SupervisorOf, TheCluster, Verdict, Watch};

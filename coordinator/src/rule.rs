@@ -4,10 +4,10 @@
 //! it wrote is undone and it is parked for that subject alone.
 
 use mainstay_protocol::code::Code;
-use mainstay_protocol::{CommandId, InstanceKey, NodeName, PlacementName};
+use mainstay_protocol::{CommandId, InstanceKey, NodeName, PlacementName, RunId, StepKey};
 use mainstay_resource_graph::{
     Asked, AskedId, Collected, CollectedId, CommandVertex, Instance, Key, Kind, NameKey, Node,
-    Placement, ProcedureId, Record, Supervisor, Txn, Vertex, View,
+    Placement, ProcedureId, Record, Run, Step, Supervisor, Txn, Vertex, View,
 };
 
 use crate::env::Env;
@@ -73,6 +73,8 @@ subjects! {
     AskedId = Asked;
     CollectedId = Collected;
     ProcedureId = Procedure;
+    RunId = Run;
+    StepKey = Step;
 }
 
 /// The one vertex of the cluster as a whole.
@@ -122,6 +124,8 @@ enum Test {
     Asked(fn(&Asked) -> bool),
     Collected(fn(&Collected) -> bool),
     Supervisor(fn(&Supervisor) -> bool),
+    Run(fn(&Run) -> bool),
+    Step(fn(&Step) -> bool),
     Every,
 }
 
@@ -177,6 +181,21 @@ impl Watch {
         }
     }
 
+    pub fn runs(test: fn(&Run) -> bool) -> Self {
+        Self {
+            kind: Kind::Run,
+            test: Test::Run(test),
+        }
+    }
+
+    /// The steps of runs.
+    pub fn steps(test: fn(&Step) -> bool) -> Self {
+        Self {
+            kind: Kind::Step,
+            test: Test::Step(test),
+        }
+    }
+
     pub fn cluster() -> Self {
         Self::every(Kind::Cluster)
     }
@@ -202,6 +221,8 @@ impl Watch {
             (Test::Asked(test), Vertex::Asked(asked)) => test(asked),
             (Test::Collected(test), Vertex::Collected(record)) => test(record),
             (Test::Supervisor(test), Vertex::Supervisor(known)) => test(known),
+            (Test::Run(test), Vertex::Run(run)) => test(run),
+            (Test::Step(test), Vertex::Step(step)) => test(step),
             (Test::Every, vertex) => vertex.kind() == self.kind,
             (
                 Test::Instance(_)
@@ -210,7 +231,9 @@ impl Watch {
                 | Test::Command(_)
                 | Test::Asked(_)
                 | Test::Collected(_)
-                | Test::Supervisor(_),
+                | Test::Supervisor(_)
+                | Test::Run(_)
+                | Test::Step(_),
                 _,
             ) => false,
         }

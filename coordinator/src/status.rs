@@ -165,7 +165,13 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
         | Vertex::Resource(_)
         | Vertex::Asked(_)
         | Vertex::Procedure(_)
-        | Vertex::Collected(_) => {}
+        | Vertex::Collected(_)
+        | Vertex::Orchestration(_)
+        | Vertex::Activity(_)
+        | Vertex::Text(_)
+        // That work failed is no failure of the cluster.
+        | Vertex::Run(_)
+        | Vertex::Step(_) => {}
     }
 }
 

@@ -10,7 +10,7 @@ use mainstay_protocol::command::{Lease, Order, Start, Stop, StopManner, StopWhy}
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
 use mainstay_protocol::report::{Presence, RestartWhen};
 use mainstay_protocol::words::cut;
-use mainstay_protocol::{Incarnation, InstanceKey, NodeName, PlacementName, limits};
+use mainstay_protocol::{CommandId, Incarnation, InstanceKey, NodeName, PlacementName, limits};
 use mainstay_resource_graph::{
     CommandVertex, Desired, Failure, FailureCause, Instance, InstanceState, Key, Leased, Node,
     NodeState, Placement, Relation, RestartBudget, Txn, Vertex, View, ViewExt, slot_of,
@@ -301,7 +301,7 @@ pub fn order_stop(
     command(txn, key, Order::Stop(stop), env);
 }
 
-pub(crate) fn command(txn: &mut Txn<'_>, key: &InstanceKey, order: Order, env: &Env) {
+pub(crate) fn command(txn: &mut Txn<'_>, key: &InstanceKey, order: Order, env: &Env) -> CommandId {
     let vertex = CommandVertex {
         node: key.node.clone(),
         leadership: env.leadership,
@@ -309,16 +309,19 @@ pub(crate) fn command(txn: &mut Txn<'_>, key: &InstanceKey, order: Order, env: &
         sends: 1,
         deadline: Some(env.now + Duration::from_millis(env.settings.resend_ms)),
     };
-    txn.put(Key::Command(env.command_id()), Vertex::Command(vertex))
+    let id = env.command_id();
+    txn.put(Key::Command(id), Vertex::Command(vertex))
         .expect("a command's number is new, and commands have no transitions");
+    id
 }
 
-/// What was ordered about it and not answered is past.
+/// What was ordered about it and not answered is past; what it was given to do for runs is theirs.
 pub fn forget_orders(txn: &mut Txn<'_>, key: &InstanceKey) {
     for command in txn.commands_for(&key.node) {
         let about_it = txn
             .command(&command)
-            .is_some_and(|command| command.order.instance().0 == key);
+            .map(|command| command.order)
+            .is_some_and(|order| order.instance().0 == key && !matches!(order, Order::Work(_)));
         if about_it {
             txn.remove(&command);
         }

@@ -138,7 +138,12 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
         | Vertex::Collected(_)
         | Vertex::Token(_)
         | Vertex::Identity(_)
-        | Vertex::Secret(_) => plain(&record, &describe::record(&record)),
+        | Vertex::Secret(_)
+        | Vertex::Orchestration(_)
+        | Vertex::Activity(_)
+        | Vertex::Text(_)
+        | Vertex::Run(_)
+        | Vertex::Step(_) => plain(&record, &describe::record(&record)),
         Vertex::Asked(asked) => Cause {
             reason: Some(question(asked)),
             ..plain(&record, &describe::record(&record))
@@ -444,7 +449,12 @@ fn affects(view: &dyn View, key: &Key) -> Vec<Key> {
         | Key::Collected(_)
         | Key::Token(_)
         | Key::Identity(_)
-        | Key::Secret(_) => Vec::new(),
+        | Key::Secret(_)
+        | Key::Orchestration(_)
+        | Key::Activity(_)
+        | Key::Text(_)
+        | Key::Run(_)
+        | Key::Step(_) => Vec::new(),
         Key::Resource(resource) => view.users(resource),
     };
     instances.into_iter().map(Key::Instance).collect()

@@ -121,6 +121,7 @@ impl Driver {
                 // They need a session or a command, and there was none yet.
                 Action::Start(_)
                 | Action::Answer(_)
+                | Action::Work { .. }
                 | Action::TellAgain { .. }
                 | Action::Reconfigure { .. }
                 | Action::Renew
@@ -232,6 +233,7 @@ impl Driver {
             Action::Stop(stop) => self.instances.stop(&stop),
             Action::Reconfigure { command, change } => self.instances.reconfigure(command, change),
             Action::Answer(answer) => self.instances.answer(answer),
+            Action::Work { command, work } => self.instances.work(command, &work),
             Action::TellAgain {
                 command,
                 instance,

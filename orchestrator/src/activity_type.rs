@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::fault::{Found, Pointer};
-use crate::json::Json;
-use crate::name::WorkName;
 use crate::reader::Reader;
 use crate::retry::Retry;
 use crate::schema::Schema;
+use mainstay_protocol::Json;
+use mainstay_protocol::WorkName;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActivityType {

@@ -8,10 +8,10 @@ use crate::activity_type::{ActivityType, Known};
 use crate::dag::{Before, Dag};
 use crate::definition::{Activity, Definition, OnFatal, Sections};
 use crate::fault::{Found, Pointer};
-use crate::json::{Json, Shape};
-use crate::mapping::{Mapped, Mapping, Source};
-use crate::name::WorkName;
+use crate::mapping::{self, Mapped, Mapping, Source};
 use crate::schema::{Member, Schema};
+use mainstay_protocol::WorkName;
+use mainstay_protocol::json::{Json, Shape};
 
 /// The section whose activities undo what the others did.
 pub const DISPOSE: &str = "dispose";
@@ -49,6 +49,23 @@ pub fn mapped(activities: &[Activity], activity: &Activity, known: &Known) -> Op
         optional: takes.is_some_and(|takes| is_optional(takes, &mapping.target)),
     });
     Some(mapped.collect())
+}
+
+/// What a definition without faults maps out of a run that is complete; what has no value is left out.
+pub fn response(
+    definition: &Definition,
+    activities: &[Activity],
+    input: &Json,
+    outputs: &BTreeMap<WorkName, Json>,
+) -> Json {
+    let mapped = definition.output.iter().map(|mapping| Mapped {
+        source: source(activities, mapping),
+        target: mapping.target.clone(),
+        optional: true,
+    });
+    let mapped: Vec<Mapped> = mapped.collect();
+    mapping::inputs(&definition.name, &mapped, input, outputs)
+        .expect("whatever is optional may be missing")
 }
 
 fn source(activities: &[Activity], mapping: &Mapping) -> Source {

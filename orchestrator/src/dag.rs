@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::definition::Activity;
-use crate::name::WorkName;
+use mainstay_protocol::WorkName;
 
 /// By places in a list. Dependencies that nobody has are left out.
 #[derive(Debug)]

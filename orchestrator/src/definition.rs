@@ -6,11 +6,11 @@ use std::time::Duration;
 use mainstay_protocol::limits;
 
 use crate::fault::{Found, Pointer};
-use crate::json::{Json, Shape};
 use crate::mapping::Mapping;
-use crate::name::WorkName;
 use crate::reader::{self, Reader};
 use crate::retry::Retry;
+use mainstay_protocol::WorkName;
+use mainstay_protocol::json::{Json, Shape};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
@@ -69,6 +69,25 @@ impl Sections {
                     .map(|(key, activities)| (at.key(key), activities.as_slice()))
                     .collect()
             }
+        }
+    }
+}
+
+impl Sections {
+    /// The one of this name, or the only one.
+    pub fn section(&self, name: Option<&str>) -> Option<&[Activity]> {
+        match (self, name) {
+            (Self::One(activities), None) => Some(activities),
+            (Self::Named(sections), Some(name)) => sections.get(name).map(Vec::as_slice),
+            (Self::One(_), Some(_)) | (Self::Named(_), None) => None,
+        }
+    }
+
+    /// None of a definition that has only one.
+    pub fn names(&self) -> Vec<&str> {
+        match self {
+            Self::One(_) => Vec::new(),
+            Self::Named(sections) => sections.keys().map(String::as_str).collect(),
         }
     }
 }

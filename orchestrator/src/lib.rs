@@ -26,10 +26,7 @@
 //! - Keys that this version does not know are kept and told of, never refused.
 #![forbid(unsafe_code)]
 
-mod json;
-
 mod fault;
-mod name;
 mod reader;
 
 mod activity_type;
@@ -42,7 +39,7 @@ mod check;
 mod dag;
 
 mod machine;
-mod run;
+mod plan;
 
 mod parameter;
 mod substitute;
@@ -50,20 +47,18 @@ mod substitute;
 mod models;
 
 pub use activity_type::{ActivityType, Known};
-pub use check::{DISPOSE, definition, mapped};
+pub use check::{DISPOSE, definition, mapped, response};
 pub use dag::{Before, Dag};
 pub use definition::{Activity, Definition, OnFatal, Sections};
 pub use fault::{Fault, Found, Pointer};
-pub use json::{BadJson, Json, Shape};
 pub use machine::{Machine, No, Steps};
 pub use mapping::{Mapped, Mapping, MissingInput, Source, inputs};
 pub use models::{
     AppServer, ArgoWorkflow, Basic, DESCRIPTION, Description, ModelProvider, Models, NotOrdered,
     Planner, Purpose, ServiceProxy, TwoForOne,
 };
-pub use name::{BadWorkName, WorkName};
 pub use parameter::{Misgiven, MisgivenWhat, Parameter, ParameterKind, declared, given};
+pub use plan::{Plan, Planned};
 pub use retry::{Retry, RetryPolicy};
-pub use run::{Answer, Changes, Outside, Plan, Planned, Run, RunState, Step, StepState, Token};
 pub use schema::{Member, Schema};
 pub use substitute::{Reference, fill, references};

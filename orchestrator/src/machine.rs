@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mainstay_protocol::Timestamp;
+use mainstay_protocol::work::{Outside, WorkAnswer};
+use mainstay_protocol::{CommandId, Incarnation, InstanceKey, Json, Timestamp, WorkName, limits};
+use mainstay_resource_graph::{Run, RunState, Step, StepState};
 
 use crate::definition::OnFatal;
-use crate::json::Json;
-use crate::name::WorkName;
-use crate::run::{Answer, Outside, Plan, Planned, Run, RunState, Step, StepState, Token};
+use crate::plan::{Plan, Planned};
 
 /// Where a run's steps are: in a transaction over the graph, or in a test's map.
 pub trait Steps {
@@ -47,30 +47,6 @@ pub struct Machine<'a, S> {
     spread: u32,
 }
 
-impl Run {
-    /// Writes its steps as well: what depends on nothing is due.
-    pub fn begin(plan: &Plan, input: Json, steps: &mut impl Steps, now: Timestamp) -> Self {
-        for (id, planned) in &plan.steps {
-            steps.put(id, Step::new(planned.waits_for.len(), now));
-        }
-        let mut run = Self {
-            state: RunState::Running,
-            input,
-            context: Json::empty_object(),
-            errors: BTreeMap::new(),
-            completed: Vec::new(),
-            left: plan.steps.len(),
-            ended: None,
-        };
-        // What undoes nothing is done at once.
-        if run.left == 0 {
-            run.state = RunState::Completed;
-            run.ended = Some(now);
-        }
-        run
-    }
-}
-
 impl<'a, S: Steps> Machine<'a, S> {
     pub fn new(
         plan: &'a Plan,
@@ -87,8 +63,38 @@ impl<'a, S: Steps> Machine<'a, S> {
         }
     }
 
+    /// The first of its life: its steps are written, and what depends on nothing is due.
+    pub fn begin(&mut self) {
+        for (id, planned) in &self.plan.steps {
+            let state = self.waits_for(planned.waits_for.len());
+            let step = Step {
+                state,
+                ..Step::new(planned.skill.clone())
+            };
+            self.steps.put(id, step);
+        }
+        self.run.left = count(self.plan.steps.len());
+        // What undoes nothing is done at once.
+        if self.run.left == 0 {
+            self.end(RunState::Completed);
+        }
+    }
+
+    /// A step with so many dependencies that are not complete.
+    fn waits_for(&self, left: usize) -> StepState {
+        match (left, self.run.state) {
+            (0, RunState::Running) => StepState::Queued { since: self.now },
+            (left, _) => StepState::Pending { left: count(left) },
+        }
+    }
+
     /// A worker gets it.
-    pub fn take(&mut self, id: &WorkName, token: Token, worker: String) -> Result<(), No> {
+    pub fn take(
+        &mut self,
+        id: &WorkName,
+        token: CommandId,
+        (worker, incarnation): (InstanceKey, Incarnation),
+    ) -> Result<(), No> {
         let (planned, mut step) = self.look(id)?;
         if self.run.state != RunState::Running || !matches!(step.state, StepState::Queued { .. }) {
             return Err(No::NotNow);
@@ -96,42 +102,58 @@ impl<'a, S: Steps> Machine<'a, S> {
         step.attempt = step.attempt.max(1);
         step.calls += 1;
         step.first_try.get_or_insert(self.now);
+        step.worker = Some(worker);
         step.state = StepState::Running {
             token,
-            worker,
+            incarnation,
             until: planned.attempt_timeout.map(|time| self.now + time),
         };
         self.steps.put(id, step);
         Ok(())
     }
 
+    /// What it needs is not there, and no attempt will find it.
+    pub fn cannot(&mut self, id: &WorkName, error: String) -> Result<(), No> {
+        let (_, step) = self.look(id)?;
+        if !matches!(step.state, StepState::Queued { .. }) {
+            return Err(No::NotNow);
+        }
+        self.fatal(id, step, error);
+        Ok(())
+    }
+
     /// The worker answers.
-    pub fn answered(&mut self, id: &WorkName, token: &Token, answer: Answer) -> Result<(), No> {
+    pub fn answered(
+        &mut self,
+        id: &WorkName,
+        token: CommandId,
+        answer: WorkAnswer,
+    ) -> Result<(), No> {
         let (planned, mut step) = self.look(id)?;
         if step.token() != Some(token) || !matches!(step.state, StepState::Running { .. }) {
             return Err(No::Stale);
         }
         match answer {
-            Answer::Complete { output, context } => {
+            WorkAnswer::Complete { output, context } => {
                 self.run.context = context.of(&self.run.context);
                 self.complete(id, step, output);
             }
-            Answer::Wait => match step.early.take() {
+            WorkAnswer::Wait => match step.early.take() {
                 Some(outside) => self.outside(id, step, outside),
                 None => {
                     let waits = StepState::Waiting {
-                        token: token.clone(),
+                        token,
                         until: planned.wait_timeout.map(|time| self.now + time),
                     };
                     self.again(id, step, waits);
                 }
             },
-            Answer::Schedule { after, scratch } => {
+            WorkAnswer::Schedule { after, scratch } => {
                 step.scratch = scratch.of(&step.scratch);
-                let at = self.now + after;
+                let at = self.now + bounded(after);
                 self.again(id, step, StepState::Scheduled { at });
             }
-            Answer::Retry {
+            WorkAnswer::Retry {
                 error,
                 after,
                 scratch,
@@ -139,13 +161,13 @@ impl<'a, S: Steps> Machine<'a, S> {
                 step.scratch = scratch.of(&step.scratch);
                 self.failed_once(id, step, (error, after));
             }
-            Answer::Fatal { error } => self.fatal(id, step, error),
+            WorkAnswer::Fatal { error } => self.fatal(id, step, error),
         }
         Ok(())
     }
 
     /// The worker is gone, or says that it panicked: an attempt that counts.
-    pub fn lost(&mut self, id: &WorkName, token: &Token, why: &str) -> Result<(), No> {
+    pub fn lost(&mut self, id: &WorkName, token: CommandId, why: &str) -> Result<(), No> {
         let (_, step) = self.look(id)?;
         if step.token() != Some(token) || !matches!(step.state, StepState::Running { .. }) {
             return Err(No::Stale);
@@ -155,7 +177,12 @@ impl<'a, S: Steps> Machine<'a, S> {
     }
 
     /// Somebody outside says what became of it; before the activity itself said that it waits, that is kept.
-    pub fn from_outside(&mut self, id: &WorkName, token: &Token, said: Outside) -> Result<(), No> {
+    pub fn from_outside(
+        &mut self,
+        id: &WorkName,
+        token: CommandId,
+        said: Outside,
+    ) -> Result<(), No> {
         let (_, mut step) = self.look(id)?;
         if step.token() != Some(token) {
             return Err(No::Stale);
@@ -179,7 +206,7 @@ impl<'a, S: Steps> Machine<'a, S> {
         }
         match step.state {
             StepState::Scheduled { .. } | StepState::Retrying { .. } => {
-                step.state = StepState::Queued { since: self.now };
+                step.state = self.waits_for(0);
                 self.steps.put(id, step);
             }
             StepState::Waiting { .. } => {
@@ -194,12 +221,24 @@ impl<'a, S: Steps> Machine<'a, S> {
         Ok(())
     }
 
+    /// What is due waits, out of the line of those that are handed out.
     pub fn pause(&mut self) -> Result<(), No> {
-        self.turn(RunState::Running, RunState::Paused)
+        self.turn(RunState::Running, RunState::Paused)?;
+        self.each(|step| match step.state {
+            StepState::Queued { .. } => Some(StepState::Pending { left: 0 }),
+            _ => None,
+        });
+        Ok(())
     }
 
     pub fn resume(&mut self) -> Result<(), No> {
-        self.turn(RunState::Paused, RunState::Running)
+        self.turn(RunState::Paused, RunState::Running)?;
+        let since = self.now;
+        self.each(|step| match step.state {
+            StepState::Pending { left: 0 } => Some(StepState::Queued { since }),
+            _ => None,
+        });
+        Ok(())
     }
 
     fn turn(&mut self, from: RunState, to: RunState) -> Result<(), No> {
@@ -217,7 +256,7 @@ impl<'a, S: Steps> Machine<'a, S> {
         }
         self.end(RunState::Cancelled);
         self.each(|step| match step.state {
-            StepState::Completed | StepState::Failed => None,
+            StepState::Completed { .. } | StepState::Failed => None,
             _ => Some(StepState::Cancelled),
         });
         Ok(())
@@ -242,14 +281,31 @@ impl<'a, S: Steps> Machine<'a, S> {
             if !is_over {
                 continue;
             }
-            let is_complete = |on: &&WorkName| self.run.completed.contains(on);
+            let is_complete = |on: &&WorkName| {
+                let step = self.steps.step(on);
+                step.is_some_and(|step| matches!(step.state, StepState::Completed { .. }))
+            };
             let complete = planned.waits_for.iter().filter(is_complete).count();
-            let fresh = Step::new(planned.waits_for.len() - complete, self.now);
-            step.state = fresh.state;
-            (step.attempt, step.first_try, step.early) = (0, None, None);
+            step.state = self.waits_for(planned.waits_for.len() - complete);
+            (step.attempt, step.first_try) = (0, None);
+            (step.last_error, step.early) = (None, None);
             self.steps.put(id, step);
         }
         Ok(())
+    }
+
+    /// It is being undone by another run.
+    pub fn undoes(&mut self) -> Result<(), No> {
+        self.turn(RunState::Errored, RunState::Compensating)
+    }
+
+    /// The run that undoes it came to its end.
+    pub fn undone(&mut self, well: bool) -> Result<(), No> {
+        let to = match well {
+            true => RunState::Compensated,
+            false => RunState::CompensationFailed,
+        };
+        self.turn(RunState::Compensating, to)
     }
 
     /// What is to be undone, what was done last first; None as long as something is out, or nothing is to be undone.
@@ -258,18 +314,19 @@ impl<'a, S: Steps> Machine<'a, S> {
         if !is_wanted || self.plan.on_fatal != OnFatal::Compensate {
             return None;
         }
-        let mut ran = Vec::new();
+        let (mut ran, mut complete) = (Vec::new(), Vec::new());
         for id in self.plan.steps.keys() {
             let step = self.steps.step(id)?;
             match step.state {
                 StepState::Running { .. } => return None,
-                StepState::Completed => {}
+                StepState::Completed { place } => complete.push((place, id.clone())),
                 _ if step.may_have_run() => ran.push(id.clone()),
                 _ => {}
             }
         }
         // What did not come to its end may have begun after all that did.
-        ran.extend(self.run.completed.iter().rev().cloned());
+        complete.sort_unstable();
+        ran.extend(complete.into_iter().rev().map(|(_, id)| id));
         Some(ran)
     }
 
@@ -287,12 +344,14 @@ impl<'a, S: Steps> Machine<'a, S> {
     }
 
     fn complete(&mut self, id: &WorkName, mut step: Step, output: Json) {
-        step.state = StepState::Completed;
+        step.state = StepState::Completed {
+            place: self.run.done,
+        };
         step.output = Some(output);
         step.scratch = Json::empty_object();
         (step.last_error, step.early) = (None, None);
         self.steps.put(id, step);
-        self.run.completed.push(id.clone());
+        self.run.done += 1;
         self.run.left -= 1;
         if !self.run.state.is_open() {
             return;
@@ -302,7 +361,7 @@ impl<'a, S: Steps> Machine<'a, S> {
                 continue;
             };
             if let StepState::Pending { left } = step.state {
-                step.state = Step::new(left - 1, self.now).state;
+                step.state = self.waits_for(left as usize - 1);
                 self.steps.put(waiting, step);
             }
         }
@@ -320,7 +379,10 @@ impl<'a, S: Steps> Machine<'a, S> {
         let planned = &self.plan.steps[id];
         let first = step.first_try.unwrap_or(self.now);
         let wait = planned.retry.wait_after(step.attempt);
-        let wait = wait.map(|wait| after.unwrap_or_else(|| self.spread_out(planned, wait)));
+        let wait = wait.map(|wait| match after {
+            Some(after) => bounded(after),
+            None => self.spread_out(planned, wait),
+        });
         let in_time = |wait: &Duration| {
             let total = planned.retry.total_timeout;
             total.is_none_or(|total| self.now + *wait <= first + total)
@@ -377,7 +439,7 @@ impl<'a, S: Steps> Machine<'a, S> {
         self.end(RunState::Errored);
         self.each(|step| match step.state {
             // What is out settles: it is asked what came of it.
-            StepState::Running { .. } | StepState::Completed | StepState::Failed => None,
+            StepState::Running { .. } | StepState::Completed { .. } | StepState::Failed => None,
             // Nobody is waited for that may never come.
             StepState::Waiting { .. } => Some(StepState::Cancelled),
             StepState::Pending { .. }
@@ -405,4 +467,13 @@ impl<'a, S: Steps> Machine<'a, S> {
             }
         }
     }
+}
+
+fn count(steps: usize) -> u32 {
+    u32::try_from(steps).expect("activities are bounded")
+}
+
+/// What a processor asks for has no bound of its own.
+fn bounded(wait: Duration) -> Duration {
+    wait.min(Duration::from_millis(limits::WORK_WAIT_MS_MAX))
 }

@@ -6,9 +6,9 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::fault::{Found, Pointer};
-use crate::json::{Json, Shape};
-use crate::name::WorkName;
 use crate::reader::Reader;
+use mainstay_protocol::WorkName;
+use mainstay_protocol::json::{Json, Shape};
 
 /// One entry of `inputs`, as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]

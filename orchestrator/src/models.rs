@@ -15,9 +15,9 @@ use mainstay_protocol::words;
 use thiserror::Error;
 
 use crate::fault::{Found, Pointer};
-use crate::json::{Json, Shape};
 use crate::parameter::{self, Misgiven, Parameter};
 use crate::reader::{self, Reader};
+use mainstay_protocol::json::{Json, Shape};
 
 pub use self::argo::ArgoWorkflow;
 pub use self::basic::Basic;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use mainstay_protocol::words;
 
 use crate::fault::{Found, Pointer};
-use crate::json::{Json, Shape};
-use crate::name::WorkName;
+use mainstay_protocol::WorkName;
+use mainstay_protocol::json::{Json, Shape};
 
 /// An object that is being read.
 pub struct Reader<'f> {

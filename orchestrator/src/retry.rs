@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::fault::{Found, Pointer};
-use crate::json::Json;
 use crate::reader::Reader;
+use mainstay_protocol::Json;
 
 /// What a definition says of it; an activity's word counts before its type's, and that before the defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::json::{Json, Shape};
+use mainstay_protocol::json::{Json, Shape};
 
 /// What a schema says of one value. Where it says nothing, anything may be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::json::{Json, Shape};
+use mainstay_protocol::json::{Json, Shape};
 
 /// What stands between the braces.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use mainstay_orchestrator::{
-    ActivityType, Dag, Definition, Found, Json, Known, OnFatal, definition, mapped,
+    ActivityType, Dag, Definition, Found, Known, OnFatal, definition, mapped,
 };
+use mainstay_protocol::Json;
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mainstay_orchestrator::{
-    ActivityType, Basic, Description, Found, Json, Known, ModelProvider, Models, NotOrdered,
-    Parameter, Planner, Purpose, TwoForOne, definition,
+    ActivityType, Basic, Description, Found, Known, ModelProvider, Models, NotOrdered, Parameter,
+    Planner, Purpose, TwoForOne, definition,
 };
+use mainstay_protocol::Json;
 
 fn json(text: &str) -> Json {
     Json::parse(text).unwrap_or_else(|bad| panic!("{bad}: {text}"))

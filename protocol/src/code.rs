@@ -128,6 +128,22 @@ codes! {
     ASKED = "MS-ASKED": "The instance failed in a way of its own and waits for an answer.";
     ANSWERED = "MS-ANSWERED": "A rule or an operator answered what an instance asked.";
     NOT_ANSWERED = "MS-NOT-ANSWERED": "Nobody answered what the instance asked within its deadline.";
+    // Orchestrations and runs.
+    BAD_DEFINITION = "MS-BAD-DEFINITION": "A definition has faults; each is told with where it is.";
+    INACTIVE = "MS-INACTIVE": "The orchestration is not active: it begins no runs.";
+    IN_USE = "MS-IN-USE": "Something else uses it; it cannot be deleted.";
+    UNSERVED = "MS-UNSERVED": "No service type of the cluster does such work.";
+    RUN_DIFFERS = "MS-RUN-DIFFERS": "A run of this name exists and was begun with other content.";
+    NOT_NOW = "MS-NOT-NOW": "The run is in a state in which this cannot be done.";
+    STALE_TOKEN = "MS-STALE-TOKEN": "The step was handed out again since, or is over; what names an older token changes nothing.";
+    HANDED_OUT = "MS-HANDED-OUT": "A step was due and went to an instance.";
+    MISSING_INPUT = "MS-MISSING-INPUT": "A step needs an input that has no value; no attempt would find one.";
+    STEP_DUE = "MS-STEP-DUE": "The time of a step has come: another call, another attempt, or the end of a wait.";
+    WORKER_GONE = "MS-WORKER-GONE": "The instance that had a step is gone; the attempt counts.";
+    UNDOING = "MS-UNDOING": "A run failed, and another one undoes what it did.";
+    UNDONE = "MS-UNDONE": "What a failed run did is undone.";
+    NOT_UNDONE = "MS-NOT-UNDONE": "What a failed run did could not be undone.";
+    RUN_OVER = "MS-RUN-OVER": "A run ended a while ago and is forgotten.";
     // Calls between instances.
     NOT_REACHED = "MS-NOT-REACHED": "The agent of the instance that is called could not be reached; nothing was asked.";
     OTHER_INCARNATION = "MS-OTHER-INCARNATION": "Another incarnation runs than the one that is called.";

@@ -9,6 +9,7 @@ use crate::ids::{CommandId, InstanceKey, PlacementName, QuestionId, SlotName, Ty
 use crate::numbers::{Epoch, Incarnation, Leadership, Revision};
 use crate::room::Needs;
 use crate::versioned::{Evolving, nested};
+use crate::work::Work;
 
 /// A command as it travels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,8 @@ pub enum Order {
     Reconfigure(Reconfigure),
     Answer(Answer),
     Adopt(Adopt),
+    /// An activity of a run: done when the instance has it, which answers by `Worked`.
+    Work(Box<Work>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,6 +171,7 @@ impl Order {
             Self::Reconfigure(change) => (&change.instance, change.incarnation),
             Self::Answer(answer) => (&answer.instance, answer.incarnation),
             Self::Adopt(adopt) => (&adopt.instance, adopt.incarnation),
+            Self::Work(work) => (&work.instance, work.incarnation),
         }
     }
 
@@ -178,6 +182,7 @@ impl Order {
             Self::Reconfigure(_) => "reconfigure",
             Self::Answer(_) => "answer",
             Self::Adopt(_) => "adopt",
+            Self::Work(_) => "work",
         }
     }
 }

@@ -38,6 +38,7 @@ pub mod limits;
 pub mod code;
 pub mod health;
 pub mod host;
+pub mod json;
 pub mod words;
 
 pub mod command;
@@ -47,6 +48,7 @@ pub mod request;
 pub mod room;
 pub mod secret;
 pub mod sight;
+pub mod work;
 
 pub mod codec;
 pub mod versioned;
@@ -67,6 +69,8 @@ pub use ids::{
     NodeName, NotAStation, PeopleName, PersonName, PlacementName, QuestionId, ResourceKey,
     ResourceKind, ResourceName, SecretName, SlotName, StationId, StationRunId, TypeName,
 };
+pub use json::Json;
 pub use numbers::{
     Epoch, Generation, Incarnation, Leadership, NodeEpoch, Revision, Sequence, Term, Timestamp,
 };
+pub use work::{RunId, StepKey, WorkName};

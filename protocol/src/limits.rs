@@ -377,3 +377,15 @@ pub const WORK_NAME_BYTES_MAX: usize = 128;
 pub const ACTIVITIES_MAX: usize = 2_000;
 /// How deep values of JSON may be nested: they are taken apart level by level.
 pub const JSON_DEPTH_MAX: usize = 100;
+/// What a run is given, an activity's inputs, what it leaves behind, and what the activities of a run share: each of them.
+pub const WORK_BYTES_MAX: usize = 64 * 1024;
+/// The definition of an orchestration, and of a type of activity.
+pub const DEFINITION_BYTES_MAX: usize = 256 * 1024;
+/// Orchestrations, and types of activities: of each.
+pub const DEFINITIONS_MAX: usize = 10_000;
+/// Runs that are there at one time, over or not.
+pub const RUNS_MAX: usize = 200_000;
+/// How long a run that is over is there to be looked at.
+pub const RUN_KEPT_MS: u64 = 86_400_000;
+/// The longest time an activity may ask for before its next call.
+pub const WORK_WAIT_MS_MAX: u64 = 366 * 86_400_000;

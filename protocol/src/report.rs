@@ -14,6 +14,7 @@ use crate::numbers::{Epoch, Incarnation, NodeEpoch, Sequence};
 use crate::room::Room;
 use crate::sight::{InstanceSight, Sight};
 use crate::versioned::{Evolving, nested, nested_list};
+use crate::work::{Serves, StepKey, WorkAnswer};
 
 /// A report as it travels: numbered within its node's outbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,6 +161,15 @@ pub enum Report {
         instance: InstanceKey,
         incarnation: Incarnation,
         sight: InstanceSight,
+    },
+    /// What came of an activity that it was given.
+    Worked {
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        step: StepKey,
+        /// That brought it.
+        command: CommandId,
+        answer: WorkAnswer,
     },
 }
 
@@ -308,6 +318,8 @@ pub struct TypeDeclaration {
     pub in_place: bool,
     /// What it starts ends with the agent, or can be ended without it when its lease runs out.
     pub keeps_lease: bool,
+    /// Activities of runs that its instances do; none of most types.
+    pub serves: Serves,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -363,7 +375,7 @@ impl Report {
         }
         of_one_instance! {
             Started CouldNotStart NameTaken Ended Failed HealthChanged Unresponsive ConfigChanged
-            Adopted Acquired Released Asked Announced Recorded
+            Adopted Acquired Released Asked Announced Recorded Worked
         }
     }
 
@@ -411,6 +423,7 @@ impl Report {
             Self::Asked { .. } => "asked",
             Self::Announced { .. } => "announced",
             Self::Recorded { .. } => "recorded",
+            Self::Worked { .. } => "worked",
             Self::GuardSaw { .. } => "guard_saw",
             Self::WatcherSaw { .. } => "watcher_saw",
         }

@@ -3,12 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mainstay_protocol::{CommandId, InstanceKey, NodeName, PlacementName, Revision, Timestamp};
+use mainstay_protocol::work::Skill;
+use mainstay_protocol::{
+    CommandId, InstanceKey, NodeName, PlacementName, Revision, StepKey, Timestamp,
+};
 
 use crate::delta::{Change, Delta, Unfit};
 use crate::key::{Key, Kind};
 use crate::load::{InLine, Load, Loads, NodeLoad, Waits};
 use crate::net::Net;
+use crate::queue::Queue;
 use crate::txn::Txn;
 use crate::vertex::{Cause, Edge, Record, Relation, Vertex};
 use crate::view::View;
@@ -27,6 +31,7 @@ pub struct Graph {
     /// Of each placement the nodes that its target names; none where that may be any.
     by_target: BTreeSet<(Option<NodeName>, PlacementName)>,
     loads: Loads,
+    queue: Queue,
 }
 
 /// What came of applying a delta.
@@ -159,6 +164,10 @@ impl Graph {
         &self.loads
     }
 
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
     fn put(&mut self, record: Arc<Record>) {
         if let Some(old) = self.net.put(Arc::clone(&record)) {
             self.leave_indices(&old);
@@ -185,6 +194,7 @@ impl Graph {
         }
         self.by_target.extend(targets(record));
         self.loads.enter(record);
+        self.queue.enter(record);
     }
 
     fn leave_indices(&mut self, record: &Record) {
@@ -202,6 +212,7 @@ impl Graph {
             self.by_target.remove(&target);
         }
         self.loads.leave(record);
+        self.queue.leave(record);
     }
 }
 
@@ -275,6 +286,23 @@ impl View for Graph {
     fn waiting_on(&self, node: &NodeName, what: Waits, most: usize) -> Vec<InstanceKey> {
         let line = self.in_line(node, what).take(most);
         line.map(|(_, key)| key).collect()
+    }
+
+    fn skills_due(&self) -> Vec<Skill> {
+        self.queue.skills().cloned().collect()
+    }
+
+    fn steps_due(&self, skill: &Skill, most: usize) -> Vec<StepKey> {
+        let due = self.queue.due(skill).take(most);
+        due.map(|(_, key)| key.clone()).collect()
+    }
+
+    fn steps_at(&self, worker: &InstanceKey) -> Vec<StepKey> {
+        self.queue.at_work(worker).cloned().collect()
+    }
+
+    fn hands(&self) -> Vec<InstanceKey> {
+        self.queue.hands().cloned().collect()
     }
 }
 

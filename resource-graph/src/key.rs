@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use mainstay_protocol::{
     Bearer, CommandId, InstanceKey, NodeName, PlacementName, ResourceKey, ResourceKind,
-    ResourceName, SecretName, SlotName, StationId, TypeName,
+    ResourceName, RunId, SecretName, SlotName, StationId, StepKey, TypeName, WorkName,
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -53,6 +53,10 @@ pub struct CollectedId(pub u64);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TokenId(pub String);
 
+/// The hash of a text that runs read, in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TextHash(pub String);
+
 /// A vertex's key. The order of the variants is the order on disk and in snapshots: append only.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Key {
@@ -76,6 +80,12 @@ pub enum Key {
     Token(TokenId),
     Identity(Bearer),
     Secret(SecretName),
+    Orchestration(WorkName),
+    /// A type of activity.
+    Activity(WorkName),
+    Text(TextHash),
+    Run(RunId),
+    Step(StepKey),
 }
 
 /// A vertex's kind. Numbers are stable on disk.
@@ -100,10 +110,15 @@ pub enum Kind {
     Token = 17,
     Identity = 18,
     Secret = 19,
+    Orchestration = 20,
+    Activity = 21,
+    Text = 22,
+    Run = 23,
+    Step = 24,
 }
 
 impl Kind {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 24] = [
         Self::Cluster,
         Self::Station,
         Self::Node,
@@ -123,6 +138,11 @@ impl Kind {
         Self::Token,
         Self::Identity,
         Self::Secret,
+        Self::Orchestration,
+        Self::Activity,
+        Self::Text,
+        Self::Run,
+        Self::Step,
     ];
 
     /// "an instance".
@@ -157,6 +177,11 @@ impl Kind {
             Self::Token => "token",
             Self::Identity => "identity",
             Self::Secret => "secret",
+            Self::Orchestration => "orchestration",
+            Self::Activity => "activity",
+            Self::Text => "text",
+            Self::Run => "run",
+            Self::Step => "step",
         }
     }
 
@@ -173,6 +198,9 @@ impl Kind {
     pub fn parse(text: &str) -> Option<Self> {
         if matches!(text, "configuration" | "configurations") {
             return Some(Self::Configuration);
+        }
+        if text == "activities" {
+            return Some(Self::Activity);
         }
         Self::ALL
             .into_iter()
@@ -202,6 +230,11 @@ impl Key {
             Self::Token(_) => Kind::Token,
             Self::Identity(_) => Kind::Identity,
             Self::Secret(_) => Kind::Secret,
+            Self::Orchestration(_) => Kind::Orchestration,
+            Self::Activity(_) => Kind::Activity,
+            Self::Text(_) => Kind::Text,
+            Self::Run(_) => Kind::Run,
+            Self::Step(_) => Kind::Step,
         }
     }
 }
@@ -227,6 +260,10 @@ impl fmt::Display for Key {
             | Self::Token(TokenId(id)) => write!(f, "{kind}/{id}"),
             Self::Identity(bearer) => write!(f, "{kind}/{bearer}"),
             Self::Secret(name) => write!(f, "{kind}/{name}"),
+            Self::Orchestration(name) | Self::Activity(name) => write!(f, "{kind}/{name}"),
+            Self::Text(TextHash(hash)) => write!(f, "{kind}/{hash}"),
+            Self::Run(run) => write!(f, "{kind}/{run}"),
+            Self::Step(step) => write!(f, "{kind}/{step}"),
             Self::Resource(key) => write!(f, "{kind}/{key}"),
             Self::Asked(AskedId(id)) | Self::Collected(CollectedId(id)) => write!(f, "{kind}/{id}"),
         }
@@ -240,6 +277,8 @@ pub enum BadReference {
     UnknownKind { kind: String },
     #[error("{0}")]
     Name(#[from] mainstay_protocol::BadName),
+    #[error("{0}")]
+    Work(#[from] mainstay_protocol::work::BadWorkName),
     #[error("\"{text}\" is not a {kind}: {wanted}")]
     Shape {
         text: String,
@@ -324,6 +363,18 @@ fn of_kind(kind: Kind, name: &str) -> Result<Key, BadReference> {
             shape("write identity/agent/NODE, identity/station/s1 or identity/person/NAME/ROLE")
         })?),
         Kind::Secret => Key::Secret(SecretName::new(name)?),
+        Kind::Orchestration => Key::Orchestration(WorkName::new(name)?),
+        Kind::Activity => Key::Activity(WorkName::new(name)?),
+        Kind::Text => Key::Text(TextHash(
+            hexadecimal(name).ok_or_else(|| shape("a hash of hexadecimal digits is wanted"))?,
+        )),
+        Kind::Run => Key::Run(RunId::new(name)?),
+        Kind::Step => {
+            let (run, activity) = name
+                .split_once('/')
+                .ok_or_else(|| shape("write step/RUN/ACTIVITY"))?;
+            Key::Step(StepKey::new(RunId::new(run)?, WorkName::new(activity)?))
+        }
     })
 }
 

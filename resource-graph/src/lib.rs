@@ -22,6 +22,7 @@
 mod access;
 pub mod check;
 pub mod delta;
+mod edge;
 pub mod event;
 pub mod graph;
 mod host;
@@ -34,6 +35,7 @@ mod marks;
 mod net;
 mod node;
 pub mod policy;
+mod queue;
 pub mod relations;
 pub mod snapshot;
 mod states;
@@ -47,6 +49,7 @@ pub mod vertex;
 pub mod view;
 pub mod wish;
 mod words;
+mod work;
 
 pub use access::Digest;
 pub use check::{Problem, check};
@@ -56,7 +59,7 @@ pub use graph::{Applied, Graph};
 pub use host::{HostAct, HostEnded, HostEnding, HostOutcome, HostRestart, HostRun};
 pub use key::{
     AskedId, BadReference, CollectedId, ConfigHash, Key, Kind, NameKey, ParkedId, ProcedureId,
-    TokenId,
+    TextHash, TokenId,
 };
 pub use load::{Load, NodeLoad, Waits};
 pub use marks::Marks;
@@ -64,12 +67,13 @@ pub use policy::Settings;
 pub use transition::IllegalTransition;
 pub use txn::{Savepoint, Txn, WriteError};
 pub use vertex::{
-    Asked, Away, Brake, Care, Cause, Cluster, Collected, CommandVertex, Configuration, Cordon,
-    Desired, Edge, Failure, FailureCause, Finding, Identity, InPlace, Instance, InstanceState,
-    Leased, Maintenance, Name, Node, NodeState, Outbox, Parked, ParkedWhat, People, Procedure,
-    Record, Relation, Resource, Revoked, RuleOff, Said, SealedAuthority, Secret, Seen, SeenFrom,
-    ServiceType, Sightings, Station, StationBegan, StationState, Stray, Supervisor,
-    SupervisorState, Token, TokenState, Vertex, slot_of,
+    Activity, Asked, Away, Brake, Care, Cause, Cluster, Collected, CommandVertex, Configuration,
+    Cordon, Desired, Edge, Failure, FailureCause, Finding, Identity, InPlace, Instance,
+    InstanceState, Leased, Maintenance, Name, Node, NodeState, Orchestration, Outbox, Parked,
+    ParkedWhat, People, Procedure, Record, Relation, Resource, Revoked, RuleOff, Run, RunState,
+    Said, SealedAuthority, Secret, Seen, SeenFrom, ServiceType, Sightings, Station, StationBegan,
+    StationState, Step, StepState, Stray, Supervisor, SupervisorState, Text, Token, TokenState,
+    Vertex, slot_of,
 };
 pub use view::{View, ViewExt};
 pub use wish::{

@@ -44,7 +44,11 @@ struct Tie {
 /// Whether one of its ends may have very many: targets that are shared, or what one supervisor watches.
 fn has_shared_targets(relation: Relation) -> bool {
     match relation {
-        Relation::Configured | Relation::Wants | Relation::Uses | Relation::Watches => true,
+        Relation::Configured
+        | Relation::Wants
+        | Relation::Uses
+        | Relation::Watches
+        | Relation::Reads => true,
         Relation::Holds
         | Relation::Waits
         | Relation::Provides

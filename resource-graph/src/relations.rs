@@ -41,6 +41,11 @@ pub const CONFIGURES: &str = "Configures";
 pub const SENT_TO: &str = "SentTo";
 /// A command, a question and a record about their instance; what is parked, and a procedure, about their subject.
 pub const ABOUT: &str = "About";
+/// A run's orchestration, whatever that is by now.
+pub const RUN_OF: &str = "RunOf";
+pub const STEP_OF: &str = "StepOf";
+/// A step that is out, to the instance that has it.
+pub const WORKED_BY: &str = "WorkedBy";
 
 /// Whether a kind is for people: how far reports have taken effect is not.
 pub fn is_shown(kind: Kind) -> bool {
@@ -97,6 +102,13 @@ fn said(view: &(impl View + ?Sized), key: &Key) -> Vec<Related> {
         (_, Vertex::Asked(asked)) => vec![to(ABOUT, Key::Instance(asked.instance.clone()))],
         (_, Vertex::Procedure(procedure)) => vec![to(ABOUT, procedure.subject.clone())],
         (_, Vertex::Collected(record)) => vec![to(ABOUT, Key::Instance(record.instance.clone()))],
+        (_, Vertex::Run(run)) => vec![to(RUN_OF, Key::Orchestration(run.orchestration.clone()))],
+        (Key::Step(at), Vertex::Step(step)) => {
+            let worker = step.at_work().cloned();
+            let worker = worker.map(|worker| to(WORKED_BY, Key::Instance(worker)));
+            let run = to(STEP_OF, Key::Run(at.run.clone()));
+            worker.into_iter().chain([run]).collect()
+        }
         (_, Vertex::Parked(parked)) => match &parked.what {
             ParkedWhat::Rule { subject, .. } => vec![to(ABOUT, subject.clone())],
             ParkedWhat::Event { .. } => Vec::new(),
@@ -126,6 +138,12 @@ pub fn incoming(view: &(impl View + ?Sized), key: &Key) -> Vec<Related> {
             near.extend(view.commands_for(&instance.node));
             near.extend(view.keys(Kind::Asked));
             near.extend(view.keys(Kind::Collected));
+            near.extend(view.steps_at(instance).into_iter().map(Key::Step));
+        }
+        Key::Orchestration(_) => near.extend(view.keys(Kind::Run)),
+        Key::Run(run) => {
+            let steps = view.keys(Kind::Step).into_iter();
+            near.extend(steps.filter(|key| matches!(key, Key::Step(at) if at.run == *run)));
         }
         Key::Type(service_type) => near.extend(of_type(view, service_type)),
         Key::Configuration(hash) => near.extend(with_configuration(view, hash)),
@@ -141,7 +159,10 @@ pub fn incoming(view: &(impl View + ?Sized), key: &Key) -> Vec<Related> {
         | Key::Collected(_)
         | Key::Token(_)
         | Key::Identity(_)
-        | Key::Secret(_) => {}
+        | Key::Secret(_)
+        | Key::Activity(_)
+        | Key::Text(_)
+        | Key::Step(_) => {}
     }
     let mut found: Vec<Related> = near
         .iter()

@@ -12,9 +12,9 @@ use thiserror::Error;
 
 use crate::key::{Key, Kind};
 use crate::vertex::{
-    Asked, Cause, Cluster, Collected, CommandVertex, Configuration, Edge, Identity, Instance, Name,
-    Node, Outbox, Parked, Procedure, Record, Resource, Secret, ServiceType, Station, Supervisor,
-    Token, Vertex,
+    Activity, Asked, Cause, Cluster, Collected, CommandVertex, Configuration, Edge, Identity,
+    Instance, Name, Node, Orchestration, Outbox, Parked, Procedure, Record, Resource, Run, Secret,
+    ServiceType, Station, Step, Supervisor, Text, Token, Vertex,
 };
 use crate::wish::Placement;
 
@@ -53,6 +53,11 @@ pub fn encode(record: &Record) -> Vec<u8> {
         Vertex::Token(vertex) => encode_as(record, vertex),
         Vertex::Identity(vertex) => encode_as(record, vertex),
         Vertex::Secret(vertex) => encode_as(record, vertex),
+        Vertex::Orchestration(vertex) => encode_as(record, vertex),
+        Vertex::Activity(vertex) => encode_as(record, vertex),
+        Vertex::Text(vertex) => encode_as(record, vertex),
+        Vertex::Run(vertex) => encode_as(record, vertex),
+        Vertex::Step(vertex) => encode_as(record, vertex),
     }
 }
 
@@ -80,6 +85,11 @@ pub fn decode(bytes: &[u8]) -> Result<Record, StoredError> {
         Kind::Token => decode_as(bytes, Vertex::Token),
         Kind::Identity => decode_as(bytes, Vertex::Identity),
         Kind::Secret => decode_as(bytes, Vertex::Secret),
+        Kind::Orchestration => decode_as(bytes, Vertex::Orchestration),
+        Kind::Activity => decode_as(bytes, Vertex::Activity),
+        Kind::Text => decode_as(bytes, Vertex::Text),
+        Kind::Run => decode_as(bytes, Vertex::Run),
+        Kind::Step => decode_as(bytes, Vertex::Step),
     }?;
     if record.key.kind() == kind {
         Ok(record)
@@ -147,6 +157,11 @@ payloads! {
     Token: Token, 1, 1;
     Identity: Identity, 1, 1;
     Secret: Secret, 1, 1;
+    Orchestration: Orchestration, 1, 1;
+    Activity: Activity, 1, 1;
+    Text: Text, 1, 1;
+    Run: Run, 1, 1;
+    Step: Step, 1, 1;
 }
 
 impl<T: Payload> Evolving for Stored<'_, T> {

@@ -44,6 +44,13 @@ pub fn dependents(view: &(impl View + ?Sized), key: &Key) -> Vec<Key> {
                 );
             }
         }
+        Key::Instance(instance) => {
+            found.extend(view.steps_at(instance).into_iter().map(Key::Step));
+        }
+        Key::Text(_) => {
+            let readers = view.edges_to(key, Relation::Reads);
+            found.extend(readers.into_iter().map(|edge| edge.from));
+        }
         Key::Resource(_) => {
             let users = view.edges_to(key, Relation::Uses);
             found.extend(users.into_iter().map(|edge| edge.from));
@@ -51,7 +58,6 @@ pub fn dependents(view: &(impl View + ?Sized), key: &Key) -> Vec<Key> {
         Key::Cluster
         | Key::Station(_)
         | Key::Outbox(_)
-        | Key::Instance(_)
         | Key::Supervisor(_)
         | Key::Command(_)
         | Key::Parked(_)
@@ -60,7 +66,11 @@ pub fn dependents(view: &(impl View + ?Sized), key: &Key) -> Vec<Key> {
         | Key::Collected(_)
         | Key::Token(_)
         | Key::Identity(_)
-        | Key::Secret(_) => {}
+        | Key::Secret(_)
+        | Key::Orchestration(_)
+        | Key::Activity(_)
+        | Key::Run(_)
+        | Key::Step(_) => {}
     }
     found.into_iter().collect()
 }

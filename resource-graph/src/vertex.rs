@@ -18,11 +18,13 @@ use crate::policy::Settings;
 use crate::wish::Placement;
 
 pub use crate::access::{Identity, People, Revoked, SealedAuthority, Secret, Token, TokenState};
+pub use crate::edge::{Edge, Relation};
 pub use crate::lease::Leased;
 pub use crate::node::{Away, Care, Cordon, Finding, Maintenance, Node, NodeState, Said, Sightings};
 pub use crate::station::{Station, StationBegan, StationState};
 pub use crate::supervisor::{Seen, SeenFrom, Supervisor, SupervisorState};
 pub use crate::words::{Asked, Collected, Procedure, Resource, Stray};
+pub use crate::work::{Activity, Orchestration, Run, RunState, Step, StepState, Text};
 
 /// A vertex with its book-keeping, as it stands in the graph, in a delta and on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +95,11 @@ pub enum Vertex {
     Token(Token),
     Identity(Identity),
     Secret(Secret),
+    Orchestration(Orchestration),
+    Activity(Activity),
+    Text(Text),
+    Run(Run),
+    Step(Step),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,6 +196,8 @@ pub struct Instance {
     pub ports: BTreeMap<String, u16>,
     /// What nodes that watch it from elsewhere saw last of its newest incarnation.
     pub seen_from: BTreeMap<NodeName, SeenFrom>,
+    /// Steps of runs that its newest incarnation takes at once; none of most types.
+    pub hands: u32,
 }
 
 /// How far such a change is. Gone when the wish is fulfilled or another one.
@@ -358,88 +367,6 @@ pub enum ParkedWhat {
     Event { name: String, payload: Vec<u8> },
 }
 
-/// A relation that carries meaning. Relations that are part of a key are indices instead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Relation {
-    /// Instance -> Name; a name has at most one holder.
-    Holds = 1,
-    /// Instance -> Name; the oldest is next.
-    Waits = 2,
-    /// Instance -> Configuration that it runs with.
-    Configured = 3,
-    /// Instance -> Configuration that is wanted and not yet running.
-    Wants = 4,
-    /// Node -> ServiceType.
-    Provides = 5,
-    /// Placement -> Placement that must be up before it starts.
-    DependsOn = 6,
-    /// Instance -> Resource that it holds or shares.
-    Uses = 7,
-    /// Node -> Supervisor of another node that its own one watches over.
-    Guards = 8,
-    /// Supervisor -> Instance of another node that is Checked from there as well.
-    Watches = 9,
-}
-
-impl Relation {
-    /// The kinds it leads from and to.
-    pub fn ends(self) -> (Kind, Kind) {
-        match self {
-            Self::Holds | Self::Waits => (Kind::Instance, Kind::Name),
-            Self::Configured | Self::Wants => (Kind::Instance, Kind::Configuration),
-            Self::Provides => (Kind::Node, Kind::Type),
-            Self::DependsOn => (Kind::Placement, Kind::Placement),
-            Self::Uses => (Kind::Instance, Kind::Resource),
-            Self::Guards => (Kind::Node, Kind::Supervisor),
-            Self::Watches => (Kind::Supervisor, Kind::Instance),
-        }
-    }
-
-    /// Whether a vertex has at most one edge of this relation out of it.
-    pub fn at_most_one(self) -> bool {
-        match self {
-            Self::Holds | Self::Waits | Self::Configured | Self::Wants => true,
-            Self::Provides | Self::DependsOn | Self::Uses | Self::Guards | Self::Watches => false,
-        }
-    }
-
-    pub const ALL: [Self; 9] = [
-        Self::Holds,
-        Self::Waits,
-        Self::Configured,
-        Self::Wants,
-        Self::Provides,
-        Self::DependsOn,
-        Self::Uses,
-        Self::Guards,
-        Self::Watches,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Holds => "Holds",
-            Self::Waits => "Waits",
-            Self::Configured => "Configured",
-            Self::Wants => "Wants",
-            Self::Provides => "Provides",
-            Self::DependsOn => "DependsOn",
-            Self::Uses => "Uses",
-            Self::Guards => "Guards",
-            Self::Watches => "Watches",
-        }
-    }
-}
-
-/// An edge with its book-keeping. Ordered by from, relation, to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Edge {
-    pub from: Key,
-    pub relation: Relation,
-    pub to: Key,
-    pub since: Timestamp,
-    pub rev: Revision,
-}
-
 impl Vertex {
     pub fn kind(&self) -> Kind {
         match self {
@@ -462,6 +389,11 @@ impl Vertex {
             Self::Token(_) => Kind::Token,
             Self::Identity(_) => Kind::Identity,
             Self::Secret(_) => Kind::Secret,
+            Self::Orchestration(_) => Kind::Orchestration,
+            Self::Activity(_) => Kind::Activity,
+            Self::Text(_) => Kind::Text,
+            Self::Run(_) => Kind::Run,
+            Self::Step(_) => Kind::Step,
         }
     }
 
@@ -481,6 +413,8 @@ impl Vertex {
             Self::Asked(asked) => vec![asked.deadline],
             Self::Procedure(procedure) => procedure.deadline.into_iter().collect(),
             Self::Collected(collected) => vec![collected.until],
+            Self::Step(step) => step.due().into_iter().collect(),
+            Self::Run(run) => run.forgotten_at().into_iter().collect(),
             Self::Node(node) => {
                 let maintenance = node.care.maintenance.as_ref();
                 let restarted = node.restart.as_ref().and_then(|on| on.ended.as_ref());
@@ -504,7 +438,10 @@ impl Vertex {
             | Self::Resource(_)
             | Self::Token(_)
             | Self::Identity(_)
-            | Self::Secret(_) => Vec::new(),
+            | Self::Secret(_)
+            | Self::Orchestration(_)
+            | Self::Activity(_)
+            | Self::Text(_) => Vec::new(),
         }
     }
 
@@ -524,6 +461,10 @@ impl Vertex {
             (Self::Token(a), Self::Token(b)) => a.state == b.state,
             (Self::Identity(a), Self::Identity(b)) => a == b,
             (Self::Secret(a), Self::Secret(b)) => a == b,
+            (Self::Orchestration(a), Self::Orchestration(b)) => a.generation == b.generation,
+            (Self::Activity(a), Self::Activity(b)) => a == b,
+            (Self::Run(a), Self::Run(b)) => a.state == b.state,
+            (Self::Step(a), Self::Step(b)) => a.state == b.state,
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
         }
     }
@@ -560,7 +501,13 @@ impl Instance {
             has_room: true,
             ports: BTreeMap::new(),
             seen_from: BTreeMap::new(),
+            hands: 0,
         }
+    }
+
+    /// It takes steps of runs, and could do so now.
+    pub fn has_hands(&self) -> bool {
+        self.hands > 0 && self.state.is_serving()
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use mainstay_protocol::work::Skill;
 use mainstay_protocol::{
-    InstanceKey, NodeName, PlacementName, ResourceKey, Revision, StationId, Timestamp,
+    InstanceKey, NodeName, PlacementName, ResourceKey, Revision, RunId, StationId, StepKey,
+    Timestamp,
 };
 
 use crate::key::{AskedId, CollectedId, Key, Kind, NameKey, ProcedureId};
@@ -11,9 +13,10 @@ use crate::load::{self, Load, NodeLoad, Waits};
 use crate::marks::Marks;
 use crate::vertex::{
     Asked, Cluster, Collected, CommandVertex, Cordon, Edge, Instance, Node, Procedure, Record,
-    Relation, Resource, ServiceType, Station, Supervisor, Vertex,
+    Relation, Resource, Run, ServiceType, Station, Step, Supervisor, Vertex,
 };
 use crate::wish::Placement;
+use crate::work::StepState;
 
 /// What rules, `why` and the API read through. Every list is in key order.
 pub trait View {
@@ -109,6 +112,68 @@ pub trait View {
         line.sort_unstable();
         line.truncate(most);
         line.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// What the steps take that are due.
+    fn skills_due(&self) -> Vec<Skill> {
+        let mut skills = Vec::new();
+        each_step(self, &mut |_, step| {
+            if matches!(step.state, StepState::Queued { .. }) {
+                skills.push(step.skill.clone());
+            }
+        });
+        skills.sort_unstable();
+        skills.dedup();
+        skills
+    }
+
+    /// The first of those that are due and take this, who waits longest first.
+    fn steps_due(&self, skill: &Skill, most: usize) -> Vec<StepKey> {
+        let mut line = Vec::new();
+        each_step(self, &mut |key, step| {
+            if let StepState::Queued { since } = step.state
+                && step.skill == *skill
+            {
+                line.push((since, key.clone()));
+            }
+        });
+        line.sort_unstable();
+        line.truncate(most);
+        line.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// What an instance is at work on.
+    fn steps_at(&self, worker: &InstanceKey) -> Vec<StepKey> {
+        let mut steps = Vec::new();
+        each_step(self, &mut |key, step| {
+            if step.at_work() == Some(worker) {
+                steps.push(key.clone());
+            }
+        });
+        steps
+    }
+
+    /// Instances that could take steps, whether they are at work or not.
+    fn hands(&self) -> Vec<InstanceKey> {
+        let keys = self.keys(Kind::Instance).into_iter();
+        let has_hands = |key: &InstanceKey| {
+            let record = self.record(&Key::Instance(key.clone()));
+            record.is_some_and(
+                |record| matches!(&record.vertex, Vertex::Instance(one) if one.has_hands()),
+            )
+        };
+        keys.filter_map(instance_key).filter(has_hands).collect()
+    }
+}
+
+fn each_step(view: &(impl View + ?Sized), then: &mut dyn FnMut(&StepKey, &Step)) {
+    for key in view.keys(Kind::Step) {
+        if let Key::Step(at) = &key
+            && let Some(record) = view.record(&key)
+            && let Vertex::Step(step) = &record.vertex
+        {
+            then(at, step);
+        }
     }
 }
 
@@ -288,6 +353,20 @@ pub trait ViewExt: View {
                 _ => None,
             })
             .collect()
+    }
+
+    fn run(&self, id: &RunId) -> Option<Run> {
+        match &self.record(&Key::Run(id.clone()))?.vertex {
+            Vertex::Run(run) => Some(run.clone()),
+            _ => None,
+        }
+    }
+
+    fn step(&self, key: &StepKey) -> Option<Step> {
+        match &self.record(&Key::Step(key.clone()))?.vertex {
+            Vertex::Step(step) => Some(step.clone()),
+            _ => None,
+        }
     }
 
     /// Canonical JSON of a configuration.

@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::report::{LiveState, Presence};
-use mainstay_protocol::{InstanceKey, PlacementName, Timestamp};
+use mainstay_protocol::{CommandId, InstanceKey, PlacementName, Timestamp};
 use mainstay_resource_graph::{
     Change, Cordon, Delta, Desired, Graph, Instance, InstanceState, Key, Kind, Node, NodeState,
-    Relation, Said, Savepoint, Txn, Vertex, View, ViewExt, Waits, slot_of,
+    Relation, Said, Savepoint, StepState, Txn, Vertex, View, ViewExt, Waits, slot_of,
 };
 use proptest::prelude::*;
 
@@ -33,6 +33,8 @@ enum Act {
     /// So many find no node.
     Short(usize, u32),
     Command(u64, InstanceKey, u64),
+    /// A step that is due, or out, or neither.
+    Due(usize, u8, InstanceKey, u64),
     Link(InstanceKey, Relation, usize),
     Unlink(InstanceKey, Relation, usize),
     Remove(usize),
@@ -88,6 +90,8 @@ fn acts() -> impl Strategy<Value = Act> {
             .prop_map(|(at, what)| Act::Waits(at, what)),
         1 => (0..2usize, 0..3u32).prop_map(|(placement, count)| Act::Short(placement, count)),
         2 => (0..4u64, instances(), 0..9u64).prop_map(|(id, at, time)| Act::Command(id, at, time)),
+        3 => (0..4usize, 0..3u8, instances(), 0..9u64)
+            .prop_map(|(step, what, at, time)| Act::Due(step, what, at, time)),
         5 => (instances(), relations(), 0..2usize).prop_map(|(at, relation, to)| Act::Link(at, relation, to)),
         3 => (instances(), relations(), 0..2usize).prop_map(|(at, relation, to)| Act::Unlink(at, relation, to)),
         2 => (0..64usize).prop_map(Act::Remove),
@@ -110,7 +114,8 @@ fn target(view: &impl View, at: &InstanceKey, relation: Relation, which: usize) 
         | Relation::DependsOn
         | Relation::Uses
         | Relation::Guards
-        | Relation::Watches => None,
+        | Relation::Watches
+        | Relation::Reads => None,
     }
 }
 
@@ -160,9 +165,27 @@ fn remove(txn: &mut Txn<'_>, which: usize) -> bool {
         Kind::Configuration,
         Kind::Name,
         Kind::Node,
+        Kind::Step,
     ];
     let all: Vec<Key> = kinds.iter().flat_map(|kind| txn.keys(*kind)).collect();
     all.get(which).is_some_and(|key| txn.remove(key))
+}
+
+fn due(txn: &mut Txn<'_>, (which, what): (usize, u8), at: &InstanceKey, time: u64) -> bool {
+    let state = match what {
+        0 => StepState::Queued {
+            since: seconds(time),
+        },
+        1 => StepState::Running {
+            token: CommandId(time),
+            incarnation: incarnation(1),
+            until: None,
+        },
+        _ => StepState::Failed,
+    };
+    let key = key(["step/r1/a", "step/r1/b", "step/r2/a", "step/r2/b"][which]);
+    let step = world::step(which % 2, state, Some(at.clone()));
+    txn.put(key, Vertex::Step(step)).is_ok()
 }
 
 /// Carries out one act; a refused one must leave no trace.
@@ -184,10 +207,12 @@ fn act(txn: &mut Txn<'_>, points: &mut Vec<(Savepoint, Vec<String>)>, act: &Act)
                 instance.incarnation = incarnation(*count);
                 instance.started = (*count > 0).then(|| seconds(*count));
                 instance.needs.room.millicores = *count;
+                instance.hands = (*count % 2) as u32;
                 instance.needs.ports = (0..*count).map(|port| FIRST_PORT + port as u16).collect();
                 instance.reason = Some(Reason::new(code::WANTED, "random"));
             })
             .is_ok(),
+        Act::Due(which, what, at, time) => due(txn, (*which, *what), at, *time),
         Act::Time(at, time) => txn
             .update_instance(at, |instance| instance.next_try = time.map(seconds))
             .is_ok(),

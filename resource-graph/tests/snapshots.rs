@@ -10,18 +10,20 @@ use mainstay_protocol::health::{Evidence, FailureKind};
 use mainstay_protocol::record;
 use mainstay_protocol::report::{Manner, TypedFailure};
 use mainstay_protocol::sight::{InstanceSight, Sight};
+use mainstay_protocol::work::Outside;
 use mainstay_protocol::{
-    Admits, Bearer, ClusterId, ClusterName, Epoch, NodeEpoch, PeopleName, PersonName, QuestionId,
-    Revision, Role, Sequence, StationId, StationRunId, Timestamp,
+    Admits, Bearer, ClusterId, ClusterName, CommandId, Epoch, Generation, Json, NodeEpoch,
+    PeopleName, PersonName, QuestionId, Revision, Role, Sequence, StationId, StationRunId,
+    Timestamp, WorkName,
 };
 use mainstay_resource_graph::snapshot::SnapshotError;
 use mainstay_resource_graph::stored::{self, StoredError};
 use mainstay_resource_graph::{
-    Asked, Away, Brake, Cause, Cluster, Collected, Failure, FailureCause, Finding, Graph, Identity,
-    Key, Kind, Leased, NodeState, Outbox, Parked, ParkedWhat, People, Procedure, Record, Relation,
-    Resource, Revoked, RuleOff, SealedAuthority, Secret, Seen, SeenFrom, Settings, Sightings,
-    Station, StationBegan, StationState, Supervisor, SupervisorState, Token, TokenState, Txn,
-    Vertex, View,
+    Activity, Asked, Away, Brake, Cause, Cluster, Collected, Failure, FailureCause, Finding, Graph,
+    Identity, Key, Kind, Leased, NodeState, Orchestration, Outbox, Parked, ParkedWhat, People,
+    Procedure, Record, Relation, Resource, Revoked, RuleOff, Run, RunState, SealedAuthority,
+    Secret, Seen, SeenFrom, Settings, Sightings, Station, StationBegan, StationState, StepState,
+    Supervisor, SupervisorState, Text, TextHash, Token, TokenState, Txn, Vertex, View,
 };
 
 use world::{at, commit, incarnation, key, name_of, seconds, small, stop_command};
@@ -148,6 +150,7 @@ fn words(txn: &mut Txn<'_>) {
     txn.put(key("collected/5"), Vertex::Collected(record))
         .unwrap();
     access(txn);
+    work(txn);
 }
 
 /// Who may come.
@@ -178,6 +181,64 @@ fn access(txn: &mut Txn<'_>) {
         by: "ada".to_owned(),
     };
     txn.put(key("secret/db"), Vertex::Secret(secret)).unwrap();
+}
+
+/// A run with a step that is out.
+fn work(txn: &mut Txn<'_>) {
+    let json = |text: &str| Json::parse(text).unwrap();
+    let name = |text: &str| WorkName::new(text).unwrap();
+    let orchestration = Orchestration {
+        definition: json(r#"{"type":"deploy"}"#),
+        active: true,
+        generation: Generation(2),
+        by: "ada".to_owned(),
+    };
+    let activity = Activity {
+        definition: json(r#"{"type":"echo"}"#),
+        by: "ada".to_owned(),
+    };
+    let run = Run {
+        orchestration: name("deploy"),
+        section: Some("deploy".to_owned()),
+        correlation: Some("c1".to_owned()),
+        plan: TextHash("cc".to_owned()),
+        input: TextHash("dd".to_owned()),
+        line: Some(vec![name("a")]),
+        state: RunState::Paused,
+        context: json(r#"{"x":1}"#),
+        errors: [(name("b"), "no".to_owned())].into(),
+        done: 1,
+        left: 2,
+        began: seconds(2),
+        ended: None,
+        response: None,
+        by: "ada".to_owned(),
+    };
+    let running = StepState::Running {
+        token: CommandId(7),
+        incarnation: incarnation(1),
+        until: Some(seconds(9)),
+    };
+    let mut step = world::step(0, running, Some(at("web@n1")));
+    (step.attempt, step.calls, step.first_try) = (2, 3, Some(seconds(2)));
+    step.scratch = json(r#"{"seen":[1]}"#);
+    step.last_error = Some("busy".to_owned());
+    step.early = Some(Outside::Complete { output: json("{}") });
+    let texts = ["text/cc", "text/dd"];
+    let put: [(&str, Vertex); 6] = [
+        ("orchestration/deploy", Vertex::Orchestration(orchestration)),
+        ("activity/echo", Vertex::Activity(activity)),
+        (texts[0], Vertex::Text(Text { json: json("{}") })),
+        (texts[1], Vertex::Text(Text { json: json("[]") })),
+        ("run/r1", Vertex::Run(run)),
+        ("step/r1/a", Vertex::Step(step)),
+    ];
+    for (at, vertex) in put {
+        txn.put(key(at), vertex).unwrap();
+    }
+    for text in texts {
+        txn.link(key("run/r1"), Relation::Reads, key(text)).unwrap();
+    }
 }
 
 /// n2 is away, and somebody has seen it.

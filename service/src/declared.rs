@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_protocol::report::TypeDeclaration;
+use mainstay_protocol::work::Serves;
 use mainstay_protocol::{BadName, SlotName, TypeName};
 use schemars::SchemaGenerator;
 use thiserror::Error;
@@ -185,6 +186,7 @@ fn declare(
         may_use: info.may_use.iter().map(|kind| (*kind).to_owned()).collect(),
         in_place: info.in_place,
         keeps_lease: info.keeps_lease,
+        serves: Serves::default(),
     })
 }
 

@@ -5,6 +5,7 @@ use mainstay_protocol::command::Command;
 use mainstay_protocol::health::Health;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{AgentMessage, StationMessage};
+use mainstay_protocol::work::WorkAnswer;
 use mainstay_protocol::{CommandId, StationId};
 use mainstay_supervisor::Observation;
 
@@ -110,6 +111,8 @@ pub enum Happening {
     OperatorActs,
     /// Somebody works on a node.
     CarerActs,
+    /// Somebody wants something of a run.
+    ClientActs,
     OperatorTriesAgain {
         order: u64,
     },
@@ -156,6 +159,11 @@ pub enum Act {
     ChangeOver {
         command: CommandId,
         outcome: Option<Result<String, Refusal>>,
+    },
+    /// What came of an activity that it was given.
+    Works {
+        command: CommandId,
+        answer: WorkAnswer,
     },
     /// The kill did not end it either.
     KillOverdue,

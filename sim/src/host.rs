@@ -4,6 +4,7 @@
 mod changes;
 mod leases;
 mod words;
+mod works;
 
 use std::collections::BTreeMap;
 
@@ -365,6 +366,7 @@ impl World {
             Act::Misbehaves(fault) => self.misbehaves(at, id, fault),
             Act::Gone(observation) => self.gone(at, id, observation),
             Act::ChangeOver { command, outcome } => self.change_over(at, id, command, outcome),
+            Act::Works { command, answer } => self.works(at, id, command, answer),
             Act::KillOverdue => {
                 let start = &node.host.actors[&id].start;
                 let observation = Observation::WillNotEnd {

@@ -31,6 +31,7 @@
 
 pub mod care;
 pub mod changes;
+mod clients;
 pub mod count;
 pub mod dice;
 pub mod disk;

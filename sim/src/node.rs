@@ -429,6 +429,7 @@ impl World {
                 Action::Start(start) => self.host_starts(at, start)?,
                 Action::Stop(stop) => self.host_stops(at, &stop)?,
                 Action::Reconfigure { command, change } => self.host_changes(at, command, change),
+                Action::Work { command, work } => self.host_works(at, command, &work)?,
                 // No simulated service asks anything.
                 Action::Answer(_) => {}
                 Action::TellAgain {

@@ -93,6 +93,7 @@ fn wish(operation: &Operation) -> Option<Desired> {
         | Operation::RemoveGroup { .. }
         | Operation::Node { .. }
         | Operation::Move { .. }
+        | Operation::Orchestrate { .. }
         | Operation::Maintenance { .. } => None,
     }
 }
@@ -488,6 +489,7 @@ impl World {
             | Operation::RemoveGroup { .. }
             | Operation::Node { .. }
             | Operation::Move { .. }
+            | Operation::Orchestrate { .. }
             | Operation::Maintenance { .. } => Vec::new(),
         };
         let mut added = Vec::new();

@@ -2,6 +2,7 @@
 
 use mainstay_protocol::report::{MessageDeclaration, RestartWhen, TypeDeclaration};
 use mainstay_protocol::room::{Needs, Room};
+use mainstay_protocol::work::Serves;
 use mainstay_resource_graph::Settings;
 
 use crate::dice::Dice;
@@ -196,6 +197,13 @@ fn declaration(name: &str) -> TypeDeclaration {
         may_use: vec![RESOURCES.to_owned()],
         in_place: name == "flaky",
         keeps_lease: true,
+        serves: match name {
+            "daemon" | "flaky" => Serves {
+                skills: [("p".to_owned(), None)].into(),
+                hands: 2,
+            },
+            _ => Serves::default(),
+        },
     }
 }
 

@@ -93,6 +93,9 @@ fn course(world: &mut World) -> Held {
     if world.carers.wanted {
         world.queue.put(5000 * MS, Happening::CarerActs);
     }
+    if world.clients.wanted {
+        world.queue.put(3000 * MS, Happening::ClientActs);
+    }
     let calm_at = world.plan.storm_ms * MS;
     world.queue.put(calm_at, Happening::Calm);
     let last = calm_at + world.plan.healing_ms_max * MS;

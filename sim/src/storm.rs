@@ -54,6 +54,7 @@ impl World {
             | Happening::AgentStarts { .. }
             | Happening::OperatorActs
             | Happening::CarerActs
+            | Happening::ClientActs
             | Happening::OperatorTriesAgain { .. }
             | Happening::OrderPassedOn { .. }
             | Happening::ChangeWanted(_)
@@ -91,6 +92,7 @@ impl World {
             | Happening::AgentStarts { .. }
             | Happening::OperatorActs
             | Happening::CarerActs
+            | Happening::ClientActs
             | Happening::OperatorTriesAgain { .. }
             | Happening::ChangeWanted(_)
             | Happening::ChangeAsked { .. }

@@ -6,6 +6,7 @@ use mainstay_protocol::InstanceKey;
 
 use crate::care::Carers;
 use crate::changes::Changes;
+use crate::clients::Clients;
 use crate::count::Counts;
 use crate::dice::Dice;
 use crate::group::Cuts;
@@ -92,6 +93,7 @@ pub struct World {
     pub operators: Operators,
     pub changes: Changes,
     pub carers: Carers,
+    pub clients: Clients,
     pub oracle: Oracle,
     /// What was written so far, and the one death that is to come of it.
     pub writes: Writes,
@@ -123,6 +125,7 @@ impl World {
         let stations = station::group(&plan, dice.uuid());
         let changes = Changes::new(plan.seed);
         let carers = Carers::new(plan.seed);
+        let clients = Clients::new(plan.seed);
         let oracle = Oracle::of(stations[0].member.disk.group().clone());
         Self {
             plan,
@@ -143,6 +146,7 @@ impl World {
             operators: Operators::default(),
             changes,
             carers,
+            clients,
             oracle,
             writes: Writes::default(),
             kill: None,
@@ -244,6 +248,7 @@ impl World {
             Happening::SupervisorStarts { node, life } => self.supervisor_starts(node, life)?,
             Happening::OperatorActs => self.operator_acts()?,
             Happening::CarerActs => self.carer_acts()?,
+            Happening::ClientActs => self.client_acts()?,
             Happening::OperatorTriesAgain { order } => self.operator_tries_again(order)?,
             Happening::OrderPassedOn {
                 station,

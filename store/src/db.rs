@@ -64,6 +64,11 @@ pub(crate) fn state(kind: Kind) -> &'static str {
         Kind::Token => "state_token",
         Kind::Identity => "state_identity",
         Kind::Secret => "state_secret",
+        Kind::Orchestration => "state_orchestration",
+        Kind::Activity => "state_activity",
+        Kind::Text => "state_text",
+        Kind::Run => "state_run",
+        Kind::Step => "state_step",
     }
 }
 

@@ -4,10 +4,11 @@
 
 use mainstay_protocol::{
     CommandId, InstanceKey, NodeName, PlacementName, ResourceKey, ResourceKind, ResourceName,
-    Revision, SecretName, SlotName, StationId, TypeName,
+    Revision, RunId, SecretName, SlotName, StationId, StepKey, TypeName, WorkName,
 };
 use mainstay_resource_graph::{
-    AskedId, CollectedId, ConfigHash, Key, Kind, NameKey, ParkedId, ProcedureId, Relation, TokenId,
+    AskedId, CollectedId, ConfigHash, Key, Kind, NameKey, ParkedId, ProcedureId, Relation,
+    TextHash, TokenId,
 };
 
 const END: u8 = 0;
@@ -152,6 +153,13 @@ fn push_key(bytes: &mut Vec<u8>, key: &Key) {
         }
         Key::Identity(bearer) => push_text(bytes, &bearer.to_string()),
         Key::Secret(name) => push_text(bytes, name.as_str()),
+        Key::Orchestration(name) | Key::Activity(name) => push_text(bytes, name.as_str()),
+        Key::Text(TextHash(hash)) => push_text(bytes, hash),
+        Key::Run(run) => push_text(bytes, run.as_str()),
+        Key::Step(step) => {
+            push_text(bytes, step.run.as_str());
+            push_text(bytes, step.activity.as_str());
+        }
         Key::Resource(key) => {
             push_text(bytes, key.kind.as_str());
             push_text(bytes, key.name.as_str());
@@ -193,6 +201,14 @@ pub(crate) fn read_vertex(bytes: &[u8]) -> Option<Key> {
         Kind::Token => Key::Token(TokenId(text(rest)?)),
         Kind::Identity => Key::Identity(text(rest)?.parse().ok()?),
         Kind::Secret => Key::Secret(SecretName::new(text(rest)?).ok()?),
+        Kind::Orchestration => Key::Orchestration(WorkName::new(&text(rest)?).ok()?),
+        Kind::Activity => Key::Activity(WorkName::new(&text(rest)?).ok()?),
+        Kind::Text => Key::Text(TextHash(text(rest)?)),
+        Kind::Run => Key::Run(RunId::new(&text(rest)?).ok()?),
+        Kind::Step => {
+            let run = RunId::new(&text(rest)?).ok()?;
+            Key::Step(StepKey::new(run, WorkName::new(&text(rest)?).ok()?))
+        }
         Kind::Resource => {
             let kind = ResourceKind::new(text(rest)?).ok()?;
             Key::Resource(ResourceKey::new(kind, ResourceName::new(text(rest)?).ok()?))
@@ -249,6 +265,14 @@ mod tests {
             "command/1",
             "command/256",
             "parked/ab",
+            "orchestration/a.b",
+            "activity/A_b",
+            "text/00ff",
+            "run/r1",
+            "run/r1~dispose",
+            "step/r1/a",
+            "step/r1/b",
+            "step/r1~dispose/a",
         ];
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }

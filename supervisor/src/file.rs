@@ -7,7 +7,7 @@ use mainstay_protocol::room::Needs;
 use mainstay_protocol::versioned::Evolving;
 use mainstay_protocol::{
     BootId, CommandId, Incarnation, InstanceKey, Leadership, NodeEpoch, NodeId, NodeName, Sequence,
-    SlotName,
+    SlotName, StepKey,
 };
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +63,13 @@ pub enum FileRecord {
         incarnation: Incarnation,
     },
     Life(Life),
+    /// An instance has an activity of a run; until it is reported what came of it, or the instance is gone.
+    Took {
+        command: CommandId,
+        instance: InstanceKey,
+        incarnation: Incarnation,
+        step: StepKey,
+    },
 }
 
 /// What is said of a life of the agent. One that was killed says nothing at its end.

@@ -159,6 +159,7 @@ impl World {
             may_use: Vec::new(),
             in_place: false,
             keeps_lease: true,
+            serves: Default::default(),
         };
         let vertex = Vertex::Type(ServiceType { declaration });
         self.records.push((Key::Type(service_type(name)), vertex));

@@ -33,7 +33,7 @@ pub fn parse(reference: &str) -> Result<Key, Problem> {
                 let why = format!("there is no kind \"{}\"", shown(&kind));
                 Problem::new(code::UNKNOWN_KIND, what, why).near(kinds)
             }
-            bad @ (BadReference::Name(_) | BadReference::Shape { .. }) => {
+            bad @ (BadReference::Name(_) | BadReference::Work(_) | BadReference::Shape { .. }) => {
                 Problem::new(code::BAD_REQUEST, what, bad.to_string())
                     .to_do("mainstay get instances")
             }
@@ -109,7 +109,14 @@ fn list_command(kind: Kind) -> &'static str {
         Kind::Token => "mainstay token list",
         Kind::Identity => "mainstay identity list",
         Kind::Secret => "mainstay secret list",
-        Kind::Cluster | Kind::Outbox | Kind::Command => "mainstay status",
+        Kind::Cluster
+        | Kind::Outbox
+        | Kind::Command
+        | Kind::Orchestration
+        | Kind::Activity
+        | Kind::Text
+        | Kind::Run
+        | Kind::Step => "mainstay status",
     }
 }
 

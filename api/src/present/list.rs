@@ -87,7 +87,13 @@ impl Present<'_> {
             Key::Identity(bearer) => to_value(self.identity(bearer)?),
             Key::Secret(name) => to_value(self.secret(name)?),
             Key::Cluster => self.cluster_value(),
-            Key::Outbox(_) | Key::Command(_) => None,
+            Key::Outbox(_)
+            | Key::Command(_)
+            | Key::Orchestration(_)
+            | Key::Activity(_)
+            | Key::Text(_)
+            | Key::Run(_)
+            | Key::Step(_) => None,
         }
     }
 

@@ -368,5 +368,6 @@ fn declaration() -> TypeDeclaration {
         may_use: Vec::new(),
         in_place: false,
         keeps_lease: true,
+        serves: Default::default(),
     }
 }

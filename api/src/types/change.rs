@@ -303,7 +303,12 @@ pub fn states_of(kind: Kind) -> &'static [&'static str] {
         | Kind::Collected
         | Kind::Token
         | Kind::Identity
-        | Kind::Secret => &[],
+        | Kind::Secret
+        | Kind::Orchestration
+        | Kind::Activity
+        | Kind::Text
+        | Kind::Run
+        | Kind::Step => &[],
     }
 }
 

@@ -101,7 +101,10 @@ pub(super) fn started(
             .expect("both ends exist");
     }
     verb::confirm_config(txn, key);
+    let declared = txn.service_type(&instance.service_type);
+    let hands = declared.map_or(0, |found| found.declaration.serves.hands);
     verb::change(txn, key, |instance| {
+        instance.hands = hands;
         instance.state = InstanceState::Running;
         instance.reason = None;
         instance.version = Some(version.to_owned());

@@ -12,6 +12,7 @@ mod session;
 mod settings;
 mod wish;
 mod word;
+mod work;
 
 pub use operation::access::known_token;
 

@@ -7,6 +7,7 @@ mod maintenance;
 mod moving;
 mod nodes;
 mod switch;
+mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,6 +83,7 @@ pub fn operation(txn: &mut Txn<'_>, operation: &Operation, env: &Env) -> Result_
         Operation::Node { node, act, by } => nodes::act(txn, node, act, by, env),
         Operation::Maintenance { of, on, by } => maintenance::act(txn, of, on.as_ref(), by, env),
         Operation::Move { instance, to, by } => moving::instance(txn, instance, to, by, env),
+        Operation::Orchestrate { what, by } => work::orchestrate(txn, what, by, env),
     }?;
     recorded.changed = !txn.changed_since(point).is_empty();
     Ok(recorded)

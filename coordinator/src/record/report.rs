@@ -11,7 +11,7 @@ use mainstay_resource_graph::{
 };
 
 use super::word::{self, Speaker};
-use super::{adopted, room, seen, session};
+use super::{adopted, room, seen, session, work};
 use crate::config;
 use crate::env::Env;
 use crate::lease;
@@ -20,6 +20,16 @@ use crate::verb;
 /// Records one report of `node`.
 pub fn report(txn: &mut Txn<'_>, node: &NodeName, report: &Report, env: &Env) {
     txn.set_cause(Cause::Report(report.name().to_owned()));
+    // Which incarnation it is of does not matter: the command that it names says whether it counts.
+    if let Report::Worked {
+        step,
+        command,
+        answer,
+        ..
+    } = report
+    {
+        return work::worked(txn, node, (step, *command), answer, env);
+    }
     if let Some((key, incarnation)) = report.about() {
         // A node reports about itself only.
         if key.node != *node {
@@ -64,6 +74,7 @@ pub fn report(txn: &mut Txn<'_>, node: &NodeName, report: &Report, env: &Env) {
         | Report::Asked { .. }
         | Report::Announced { .. }
         | Report::Recorded { .. }
+        | Report::Worked { .. }
         | Report::ConfigChanged { .. } => {}
     }
 }
@@ -131,6 +142,7 @@ fn about_instance(
             word::said(txn, who, report, env);
         }
         Report::SupervisorChanged { .. }
+        | Report::Worked { .. }
         | Report::CommandDone { .. }
         | Report::GuardSaw { .. }
         | Report::WatcherSaw { .. } => {}
@@ -459,6 +471,9 @@ fn command_done(
         return;
     };
     txn.remove(&key);
+    if let Order::Work(given) = &command.order {
+        return work::taken(txn, id, given, outcome, env);
+    }
     let (instance_key, incarnation) = command.order.instance();
     let Some(instance) = current(txn, instance_key, incarnation) else {
         return;
@@ -470,6 +485,8 @@ fn command_done(
         // Who asked has it, or is gone.
         Order::Answer(_) => {}
         Order::Adopt(_) => adopted::answered(txn, instance_key, &instance, outcome, env),
+        // Looked at before.
+        Order::Work(_) => {}
     }
 }
 

@@ -371,7 +371,11 @@ pub fn stop_why(txn: &Txn<'_>, key: &InstanceKey, instance: &Instance) -> StopWh
 fn stop_among(orders: &[Order]) -> Option<StopWhy> {
     orders.iter().find_map(|order| match order {
         Order::Stop(stop) => Some(stop.why),
-        Order::Start(_) | Order::Reconfigure(_) | Order::Answer(_) | Order::Adopt(_) => None,
+        Order::Start(_)
+        | Order::Reconfigure(_)
+        | Order::Answer(_)
+        | Order::Adopt(_)
+        | Order::Work(_) => None,
     })
 }
 

@@ -9,6 +9,7 @@ pub mod dependency_gate;
 pub(crate) mod drain;
 pub mod fence;
 mod guard_spread;
+mod hand_out;
 mod isolation;
 mod maintenance;
 mod moving;
@@ -26,14 +27,18 @@ mod restart_group;
 pub(crate) mod restart_host;
 mod retire;
 pub mod rolling_update;
+mod run_over;
 mod singleton_lease;
 mod start;
 mod start_deadline;
+mod step_due;
+mod step_lost;
 mod stop;
 pub mod stop_escalate;
 mod storm_brake;
 pub(crate) mod stray;
 mod supervisor_lost;
+mod undo;
 mod unresponsive;
 mod unseen;
 mod watch_spread;
@@ -81,6 +86,12 @@ pub(crate) fn shipped() -> Vec<RuleEntry> {
         // Behind those that decide what becomes of an instance.
         RuleEntry::of::<watch_spread::WatchSpread>(),
         RuleEntry::of::<unseen::Unseen>(),
+        // Behind those too: who does the work is known by then.
+        RuleEntry::of::<step_lost::StepLost>(),
+        RuleEntry::of::<step_due::StepDue>(),
+        RuleEntry::of::<undo::Undo>(),
+        RuleEntry::of::<hand_out::HandOut>(),
+        RuleEntry::of::<run_over::RunOver>(),
         RuleEntry::of::<command_resend::CommandResend>(),
         RuleEntry::of::<procedure_over::ProcedureOver>(),
     ]

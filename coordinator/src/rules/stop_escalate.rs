@@ -79,6 +79,10 @@ pub fn kill_is_under_way(view: &dyn View, subject: &InstanceKey, instance: &Inst
                     && stop.incarnation == instance.incarnation
                     && stop.manner == StopManner::Kill
             }
-            Order::Start(_) | Order::Reconfigure(_) | Order::Answer(_) | Order::Adopt(_) => false,
+            Order::Start(_)
+            | Order::Reconfigure(_)
+            | Order::Answer(_)
+            | Order::Adopt(_)
+            | Order::Work(_) => false,
         })
 }

@@ -12,6 +12,7 @@ pub mod script;
 mod sights;
 mod types;
 pub mod wishes;
+pub mod work;
 mod world;
 
 pub use log::Mode;

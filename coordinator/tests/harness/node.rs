@@ -15,6 +15,8 @@ use mainstay_protocol::{
     Sequence, SlotName, TypeName, code,
 };
 
+use mainstay_protocol::work::Work;
+
 use super::types::{TYPES, declaration};
 
 #[derive(Debug, Clone)]
@@ -39,6 +41,8 @@ pub struct ScriptedNode {
     pub answers: bool,
     pub outbox: Vec<Numbered>,
     pub next: u64,
+    /// Taken, and what came of it is still to be said.
+    pub works: BTreeMap<CommandId, Work>,
     /// Received and not answered.
     pub open: BTreeMap<CommandId, Command>,
     pub digest: BTreeMap<InstanceKey, DigestEntry>,
@@ -76,6 +80,7 @@ impl ScriptedNode {
             answers: false,
             outbox: Vec::new(),
             next: 1,
+            works: BTreeMap::new(),
             open: BTreeMap::new(),
             digest: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -101,6 +106,7 @@ impl ScriptedNode {
         self.run += 1;
         self.connected = false;
         self.open.clear();
+        self.works.clear();
         self.names.clear();
         for entry in self.digest.values_mut() {
             entry.live = None;
@@ -252,6 +258,7 @@ impl ScriptedNode {
             | Report::GuardSaw { .. }
             | Report::WatcherSaw { .. }
             | Report::SupervisorChanged { .. } => {}
+            Report::Worked { command, .. } => _ = self.works.remove(command),
         }
     }
 
@@ -282,6 +289,7 @@ impl ScriptedNode {
         });
         if state.is_none() {
             self.strays.remove(key);
+            self.works.retain(|_, work| work.instance != *key);
             self.names.remove(key);
         }
     }
@@ -312,7 +320,29 @@ impl ScriptedNode {
             Order::Reconfigure(change) => self.receive_change(command, &change),
             Order::Answer(_) => self.answer(command.id, CommandOutcome::Done),
             Order::Adopt(adopt) => self.receive_adopt(&command, &adopt),
+            Order::Work(work) => self.receive_work(command, &work),
         }
+    }
+
+    /// Taken at once; the test says what comes of it.
+    fn receive_work(&mut self, command: Command, work: &Work) {
+        let live = self.live(&work.instance);
+        let takes = live.is_some_and(|live| live.incarnation == work.incarnation);
+        // One that comes again was taken, and perhaps answered.
+        let is_new = self
+            .received
+            .iter()
+            .filter(|one| one.id == command.id)
+            .count()
+            == 1;
+        if takes && is_new {
+            self.works.insert(command.id, work.clone());
+        }
+        let outcome = match takes {
+            true => CommandOutcome::Done,
+            false => CommandOutcome::NotRunning,
+        };
+        self.answer(command.id, outcome);
     }
 
     /// Nobody can know of a stray's name but the node.

@@ -49,6 +49,14 @@ fn command_line(command: &Command) -> String {
         Order::Adopt(adopt) => {
             format!("adopt {} incarnation {}", adopt.instance, adopt.incarnation)
         }
+        Order::Work(work) => {
+            let (instance, incarnation) = (&work.instance, work.incarnation);
+            let (step, attempt, call) = (&work.step, work.attempt, work.call);
+            format!(
+                "work {instance} incarnation {incarnation}: {step} attempt {attempt} call {call} {}",
+                work.inputs
+            )
+        }
         Order::Reconfigure(change) => {
             format!(
                 "reconfigure {} incarnation {} {}",

@@ -24,6 +24,7 @@ use super::print;
 use super::sights;
 use super::types::{at, key, node_name, slot};
 use super::wishes;
+use super::work;
 use super::world::{World, is_change, is_start, is_stop, start};
 
 /// Runs a script; fails with a diff, or rewrites it under `UPDATE=1`.
@@ -133,6 +134,7 @@ fn verb(world: &mut World, line: &str) -> Vec<String> {
     let known = looks(world, &words, name)
         .or_else(|| nodes(world, &words, name).then(Vec::new))
         .or_else(|| hosts::verb(world, &words.words).then(Vec::new))
+        .or_else(|| work::verb(world, &words.words).then(Vec::new))
         .or_else(|| people(world, &words, name).then(Vec::new))
         .or_else(|| reports(world, &words, name).then(Vec::new))
         .or_else(|| times(world, &words, name).then(Vec::new));
@@ -146,6 +148,7 @@ fn looks(world: &World, words: &Words<'_>, name: &str) -> Option<Vec<String>> {
         "commands" => print::commands(view),
         "why" => print::why(view, &key(words.get(1)), now),
         "status" => print::status(view),
+        "runs" => work::runs(world),
         "lookup" => print::lookup(view, words.get(1), words.get(3)),
         _ => return None,
     })

@@ -2,6 +2,7 @@
 
 use mainstay_coordinator::Rules;
 use mainstay_protocol::report::{RestartWhen, TypeDeclaration};
+use mainstay_protocol::work::Serves;
 use mainstay_protocol::{InstanceKey, NodeName, PlacementName, SlotName, TypeName};
 use mainstay_resource_graph::Key;
 
@@ -31,8 +32,8 @@ pub fn key(reference: &str) -> Key {
 }
 
 /// `greeter` and `twin` have one fixed name, the same; the others are generic.
-pub const TYPES: [&str; 8] = [
-    "always", "flaky", "greeter", "never", "noisy", "pliant", "strict", "twin",
+pub const TYPES: [&str; 9] = [
+    "always", "flaky", "greeter", "never", "noisy", "pliant", "strict", "twin", "worker",
 ];
 
 /// What `strict` takes; the others take anything.
@@ -59,6 +60,13 @@ pub fn declaration(name: &str) -> TypeDeclaration {
         },
         in_place: name == "pliant",
         keeps_lease: true,
+        serves: match name {
+            "worker" => Serves {
+                skills: [("p".to_owned(), None)].into(),
+                hands: 2,
+            },
+            _ => Serves::default(),
+        },
     }
 }
 

@@ -21,6 +21,19 @@ macro_rules! told {
 }
 
 told! {
+    // proves: O2, O3, O11
+    // case: orchestrations 29
+    a_run_goes_by_what_its_activities_depend_on_and_is_begun_once = "run";
+    // proves: O1, O2
+    every_fault_of_a_definition_is_told_at_once_and_nothing_is_changed = "run_faults";
+    // proves: O4, O5
+    attempts_wait_longer_each_time_and_end_with_the_last_error = "run_attempts";
+    // proves: O7
+    who_works_is_gone_and_another_takes_the_next_attempt = "run_lost";
+    // proves: O8
+    what_failed_is_undone_in_reverse_order_once_everything_has_come_back = "run_undone";
+    // proves: O11
+    a_paused_run_hands_nothing_out_and_a_cancelled_one_lets_go = "run_paused";
     // proves: S23
     // acceptance: issue 5, line 1
     what_others_see_of_a_node_says_what_has_become_of_it = "peers";

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 
 use super::sights::{SEEN, SIGHTS, guard_saw, host_ran, seen, watcher_saw};
 use super::words::{settles, word};
+use super::work::{self, WorkAct};
 use crate::harness::{Mode, World, at, care, node_name, start, wish};
 
 #[derive(Debug, Clone)]
@@ -87,6 +88,8 @@ pub enum Act {
         which: usize,
         what: usize,
     },
+    /// Of orchestrations and runs.
+    Work(WorkAct),
     /// A node comes back with something that nobody here started.
     Stray {
         node: usize,
@@ -95,9 +98,10 @@ pub enum Act {
     },
 }
 
-const TYPES: [&str; 7] = [
-    "greeter", "twin", "flaky", "noisy", "always", "never", "pliant",
+const TYPES: [&str; 9] = [
+    "greeter", "twin", "flaky", "noisy", "always", "never", "pliant", "worker", "worker",
 ];
+const PLACES: [&str; 6] = ["n1", "n2", "n1,n2", "all", "so-many:1", "so-many:2"];
 const NAMES: [&str; 4] = ["alpha", "mike", "web", "zulu"];
 pub const NODES: [&str; 2] = ["n1", "n2"];
 const WAITS_MS: [u64; 7] = [1, 700, 2100, 5000, 13_000, 40_000, 700_000];
@@ -138,6 +142,7 @@ pub fn act() -> impl Strategy<Value = Act> {
         3 => (number.clone(), number.clone(), number.clone())
             .prop_map(|(watcher, which, what)| Act::WatcherSaw { watcher, which, what }),
         9 => number.prop_map(Act::Wait),
+        12 => work::act().prop_map(Act::Work),
         1 => Just(Act::FailOver),
         2 => Just(Act::Hold),
         1 => Just(Act::Lose),
@@ -163,8 +168,7 @@ pub fn carry_out(world: &mut World, act: &Act) {
             name,
             on,
         } => {
-            let on = pick(&["n1", "n2", "n1,n2", "all", "so-many:1", "so-many:2"], on);
-            let service_type = pick(&TYPES, service_type);
+            let (service_type, on) = (pick(&TYPES, service_type), pick(&PLACES, on));
             let holds = (name % 5 == 0 && service_type == "noisy").then_some("greeter");
             world.ask(start(service_type, pick(&NAMES, name), on, holds, ""));
         }
@@ -223,6 +227,7 @@ pub fn carry_out(world: &mut World, act: &Act) {
         } => watcher_saw(world, pick(&NODES, watcher), which, pick(&SEEN, what)),
         Act::Care { node, what } => say(world, node, what),
         Act::HostRan { which, done } => host_ran(world, which, done),
+        Act::Work(ref act) => work::carry_out(world, act),
     }
     world.run();
 }
@@ -437,6 +442,7 @@ pub fn settle(world: &mut World) {
         for node in NODES {
             obey(world, node);
         }
+        work::finish(world);
         world.wait_ms(5000);
     }
 }

@@ -36,6 +36,7 @@ pub fn settles(report: &Report) -> bool {
         | Report::GuardSaw { .. }
         | Report::WatcherSaw { .. }
         | Report::SupervisorChanged { .. }
+        | Report::Worked { .. }
         | Report::CommandDone { .. } => false,
     }
 }

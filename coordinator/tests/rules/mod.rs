@@ -6,6 +6,7 @@ mod peers;
 mod stories;
 mod updates;
 mod words;
+mod work;
 
 use std::collections::BTreeSet;
 
@@ -248,6 +249,14 @@ rules! {
     release;
     restart_group;
     procedure_over;
+    hand_out;
+    hand_out_finds_no_input;
+    step_due;
+    step_lost;
+    undo;
+    undo_ends;
+    undo_fails;
+    run_over;
 }
 
 #[test]

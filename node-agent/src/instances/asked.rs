@@ -3,6 +3,7 @@
 use mainstay_protocol::command::Answer;
 use mainstay_protocol::health::{Health, ProcessIdentity};
 use mainstay_protocol::report::Report;
+use mainstay_protocol::work::{Work, WorkAnswer};
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey};
 use mainstay_service::hosting::{Hosted, Phase};
 use mainstay_supervisor::Observation;
@@ -19,6 +20,14 @@ impl Instances {
             let heard = hosted.answer_question(answer.question, answer.answered);
             tracing::debug!(instance = %answer.instance, heard, "is answered");
         }
+    }
+
+    /// An activity of a run for a living instance. No type of this build does any, so that what comes here was meant for
+    /// another build of its type.
+    pub(crate) fn work(&self, command: CommandId, work: &Work) {
+        let error = format!("{} does not do {} in this build", work.instance, work.skill);
+        let answer = WorkAnswer::Fatal { error };
+        self.refuse(Observation::Worked { command, answer });
     }
 
     /// Tells of a living incarnation as adopted: what it was started with, and what it is.

@@ -11,10 +11,10 @@ use mainstay_protocol::words;
 use self::read::{Body, Task, Template, Workflow};
 use crate::dag::Dag;
 use crate::fault::{Found, Pointer};
-use crate::json::Json;
 use crate::models::{Description, ModelProvider, Planner, Purpose};
 use crate::parameter::{Misgiven, Parameter};
 use crate::substitute::{Reference, references};
+use mainstay_protocol::Json;
 
 #[derive(Debug, Clone, Copy)]
 pub struct ArgoWorkflow;

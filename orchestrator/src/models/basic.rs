@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::fault::{Found, Pointer};
-use crate::json::Json;
 use crate::models::{
     ArgoWorkflow, Description, ModelProvider, Planner, Purpose, needed_text, strings,
 };
 use crate::parameter::{Misgiven, Parameter};
 use crate::reader::Reader;
+use mainstay_protocol::Json;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Basic;

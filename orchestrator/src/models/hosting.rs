@@ -1,10 +1,10 @@
 //! Models that host something for as long as it is wanted: nobody orders them.
 
 use crate::fault::{Found, Pointer};
-use crate::json::Json;
 use crate::models::{ModelProvider, Purpose, needed_text};
 use crate::parameter::Parameter;
 use crate::reader::Reader;
+use mainstay_protocol::Json;
 
 /// A web user interface from an archive.
 #[derive(Debug, Clone, Copy)]

@@ -1,15 +1,16 @@
 //! Anything may happen, in any order: what must hold is looked at after each act.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mainstay_orchestrator::{
-    Answer, Changes, Json, No, Outside, RunState, Step, StepState, Token, WorkName,
-};
+use mainstay_orchestrator::No;
+use mainstay_protocol::work::{Changes, Outside, WorkAnswer};
+use mainstay_protocol::{CommandId, Json, WorkName};
+use mainstay_resource_graph::{RunState, Step, StepState};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
-use crate::world::{World, complete, fatal, name, plan, retry};
+use crate::world::{self, World, complete, fatal, name, plan, retry};
 
 /// What may happen; steps and tokens by number.
 #[derive(Debug, Clone)]
@@ -52,11 +53,11 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-fn answer(with: u8) -> Answer {
+fn answer(with: u8) -> WorkAnswer {
     match with {
         0 | 1 => complete("{}"),
-        2 => Answer::Wait,
-        3 => Answer::Schedule {
+        2 => WorkAnswer::Wait,
+        3 => WorkAnswer::Schedule {
             after: Duration::from_millis(5),
             scratch: Changes::default(),
         },
@@ -65,14 +66,14 @@ fn answer(with: u8) -> Answer {
     }
 }
 
-fn carry_out(world: &mut World, act: &Act, old: &mut Vec<(usize, Token)>) {
+fn carry_out(world: &mut World, act: &Act, old: &mut Vec<(usize, CommandId)>) {
     let id = |of: usize| name(&format!("n{of}"));
-    let token = |world: &World, of: usize| world.steps[&id(of)].token().cloned();
+    let token = |world: &World, of: usize| world.steps[&id(of)].token();
     match act {
         Act::Take(of) => {
             world.taken += 1;
-            let token = Token(format!("token-{}", world.taken));
-            let taken = world.machine().take(&id(*of), token.clone(), String::new());
+            let token = CommandId(world.taken);
+            let taken = world.machine().take(&id(*of), token, world::worker());
             if taken.is_ok() {
                 old.push((*of, token));
             }
@@ -81,7 +82,7 @@ fn carry_out(world: &mut World, act: &Act, old: &mut Vec<(usize, Token)>) {
             if let Some(token) = token(world, *of) {
                 world
                     .machine()
-                    .answered(&id(*of), &token, answer(*with))
+                    .answered(&id(*of), token, answer(*with))
                     .ok();
             }
         }
@@ -89,16 +90,16 @@ fn carry_out(world: &mut World, act: &Act, old: &mut Vec<(usize, Token)>) {
             let Some((of, late)) = old.get(*of).cloned() else {
                 return;
             };
-            if token(world, of).as_ref() != Some(&late) {
+            if token(world, of) != Some(late) {
                 let before = (world.run.clone(), world.steps.clone());
-                let said = world.machine().answered(&id(of), &late, answer(*with));
+                let said = world.machine().answered(&id(of), late, answer(*with));
                 assert_eq!(said, Err(No::Stale));
                 assert_eq!(before, (world.run.clone(), world.steps.clone()));
             }
         }
         Act::Lost(of) => {
             if let Some(token) = token(world, *of) {
-                world.machine().lost(&id(*of), &token, "gone").ok();
+                world.machine().lost(&id(*of), token, "gone").ok();
             }
         }
         Act::Outside { of, well } => {
@@ -111,7 +112,7 @@ fn carry_out(world: &mut World, act: &Act, old: &mut Vec<(usize, Token)>) {
                         error: "no".to_owned(),
                     },
                 };
-                world.machine().from_outside(&id(*of), &token, said).ok();
+                world.machine().from_outside(&id(*of), token, said).ok();
             }
         }
         Act::Passes(millis) => world.passes(Duration::from_millis((*millis).into())),
@@ -123,24 +124,36 @@ fn carry_out(world: &mut World, act: &Act, old: &mut Vec<(usize, Token)>) {
 }
 
 fn sound(world: &World) {
-    let complete: BTreeSet<&WorkName> = world.run.completed.iter().collect();
-    assert_eq!(complete.len(), world.run.completed.len(), "done twice");
-    assert_eq!(world.run.left + complete.len(), world.steps.len());
+    let mut places = BTreeMap::new();
+    for (id, step) in &world.steps {
+        if let StepState::Completed { place } = step.state {
+            assert_eq!(places.insert(place, id), None, "{place} is of two");
+        }
+    }
+    let complete: BTreeSet<&WorkName> = places.values().copied().collect();
+    assert_eq!(world.run.done as usize, complete.len(), "done twice");
+    assert_eq!(
+        (world.run.left + world.run.done) as usize,
+        world.steps.len()
+    );
     for (id, step) in &world.steps {
         let on = &world.plan.steps[id].waits_for;
         let left = on.iter().filter(|on| !complete.contains(on)).count();
-        assert_eq!(step.state == StepState::Completed, complete.contains(id));
         assert_eq!(step.output.is_some(), complete.contains(id));
         match &step.state {
             StepState::Pending { left: told } => {
-                assert_eq!(*told, left);
+                assert_eq!(*told as usize, left);
+                // One that is due in a run that is paused waits for nothing but that.
                 assert!(
-                    left > 0 && world.run.state.is_open(),
+                    world.run.state == RunState::Paused || left > 0 && world.run.state.is_open(),
                     "{id}: {:?}",
                     world.run.state
                 );
             }
-            StepState::Queued { .. } | StepState::Scheduled { .. } | StepState::Retrying { .. } => {
+            StepState::Queued { .. } => {
+                assert!(left == 0 && world.run.state == RunState::Running, "{id}");
+            }
+            StepState::Scheduled { .. } | StepState::Retrying { .. } => {
                 assert!(
                     left == 0 && world.run.state.is_open(),
                     "{id}: {:?}",
@@ -150,7 +163,7 @@ fn sound(world: &World) {
             StepState::Running { .. } => assert_eq!(left, 0),
             StepState::Waiting { .. } => assert!(world.run.state.is_open()),
             StepState::Failed => assert!(world.run.errors.contains_key(id)),
-            StepState::Completed | StepState::Skipped | StepState::Cancelled => {}
+            StepState::Completed { .. } | StepState::Skipped | StepState::Cancelled => {}
         }
     }
     match world.run.state {
@@ -161,7 +174,10 @@ fn sound(world: &World) {
             let goes_on = |step: &Step| {
                 step.due().is_some()
                     || step.token().is_some()
-                    || matches!(step.state, StepState::Queued { .. })
+                    || matches!(
+                        step.state,
+                        StepState::Queued { .. } | StepState::Pending { left: 0 }
+                    )
             };
             assert!(
                 world.steps.values().any(goes_on),

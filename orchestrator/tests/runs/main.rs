@@ -7,9 +7,10 @@ mod world;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mainstay_orchestrator::{
-    Answer, Changes, Json, No, Outside, RunState, StepState, Token, WorkName,
-};
+use mainstay_orchestrator::No;
+use mainstay_protocol::work::{Changes, Outside, WorkAnswer};
+use mainstay_protocol::{CommandId, Json, WorkName};
+use mainstay_resource_graph::{RunState, StepState};
 
 use self::world::{World, complete, fatal, json, name, plan, retry, set};
 
@@ -43,12 +44,12 @@ fn a_join_begins_once_after_both_and_the_last_ends_the_run() {
     world.done("c");
     assert_eq!(world.queued(), ["d"]);
     let token = world.take("d");
-    world.answer("d", &token, complete(r#"{"ü":1}"#)).unwrap();
+    world.answer("d", token, complete(r#"{"ü":1}"#)).unwrap();
     assert_eq!(world.run.state, RunState::Completed);
     assert_eq!(world.steps[&name("d")].output, Some(json(r#"{"ü":1}"#)));
     // The same once more is stale.
-    assert_eq!(world.answer("d", &token, complete("{}")), Err(No::Stale));
-    assert_eq!(world.run.completed.len(), 4);
+    assert_eq!(world.answer("d", token, complete("{}")), Err(No::Stale));
+    assert_eq!(world.run.done, 4);
 }
 
 // case: orchestrations 25
@@ -77,7 +78,7 @@ fn what_is_scheduled_is_called_again_with_its_scratch_and_no_attempt_is_counted(
         let after = Duration::from_millis(10);
         let scratch = set("count", count);
         world
-            .answer("a", &token, Answer::Schedule { after, scratch })
+            .answer("a", token, WorkAnswer::Schedule { after, scratch })
             .unwrap();
         world.passes(Duration::from_millis(9));
         assert!(world.queued().is_empty(), "not early");
@@ -95,17 +96,17 @@ fn what_is_scheduled_is_called_again_with_its_scratch_and_no_attempt_is_counted(
 fn attempts_wait_longer_each_time_or_as_long_as_the_processor_says() {
     let mut world = World::new(plan(&[("a", &[], "")], "stop"));
     let token = world.take("a");
-    world.answer("a", &token, retry("busy")).unwrap();
+    world.answer("a", token, retry("busy")).unwrap();
     let at = world.now + Duration::from_millis(10);
     assert_eq!(world.state("a"), &StepState::Retrying { at });
     world.passes(Duration::from_millis(10));
     let token = world.take("a");
-    let own = Answer::Retry {
+    let own = WorkAnswer::Retry {
         error: "later".to_owned(),
         after: Some(Duration::from_secs(3)),
         scratch: set("seen", "true"),
     };
-    world.answer("a", &token, own).unwrap();
+    world.answer("a", token, own).unwrap();
     let at = world.now + Duration::from_secs(3);
     assert_eq!(world.state("a"), &StepState::Retrying { at });
     world.passes(Duration::from_secs(3));
@@ -123,7 +124,7 @@ fn attempts_end_with_the_last_error() {
         let token = world.take("a");
         let lost = world
             .machine()
-            .lost(&name("a"), &token, &format!("panic {attempt}"));
+            .lost(&name("a"), token, &format!("panic {attempt}"));
         lost.unwrap();
         world.passes(Duration::from_millis(40));
     }
@@ -141,11 +142,11 @@ fn no_attempt_follows_when_the_whole_time_is_over() {
     planned.retry.total_timeout = Some(Duration::from_millis(15));
     let mut world = World::new(plan);
     let token = world.take("a");
-    world.answer("a", &token, retry("busy")).unwrap();
+    world.answer("a", token, retry("busy")).unwrap();
     world.passes(Duration::from_millis(10));
     let token = world.take("a");
     // The next would begin 30 ms after the first.
-    world.answer("a", &token, retry("busy")).unwrap();
+    world.answer("a", token, retry("busy")).unwrap();
     assert_eq!(world.run.state, RunState::Errored);
 }
 
@@ -163,15 +164,15 @@ fn a_fatal_error_ends_the_run_once_and_what_is_out_settles() {
         "stop",
     ));
     let (a, b, c) = (world.take("a"), world.take("b"), world.take("c"));
-    world.answer("b", &b, fatal("no such disk")).unwrap();
+    world.answer("b", b, fatal("no such disk")).unwrap();
     let ended = world.run.ended;
     world.passes(Duration::from_millis(1));
-    world.answer("c", &c, fatal("no such host")).unwrap();
-    world.answer("a", &a, complete("{}")).unwrap();
+    world.answer("c", c, fatal("no such host")).unwrap();
+    world.answer("a", a, complete("{}")).unwrap();
     assert_eq!(world.run.state, RunState::Errored);
     assert_eq!(world.run.ended, ended);
     assert_eq!(world.run.errors.len(), 2);
-    assert_eq!(world.state("a"), &StepState::Completed);
+    assert_eq!(world.state("a"), &StepState::Completed { place: 0 });
     assert_eq!(world.state("d"), &StepState::Skipped);
     assert_eq!(world.state("e"), &StepState::Skipped);
 }
@@ -187,28 +188,25 @@ fn what_waits_is_ended_from_outside_also_before_it_says_that_it_waits() {
         let token = world.take("a");
         let id = name("a");
         if !early {
-            world.answer("a", &token, Answer::Wait).unwrap();
+            world.answer("a", token, WorkAnswer::Wait).unwrap();
         }
-        world
-            .machine()
-            .from_outside(&id, &token, outputs())
-            .unwrap();
+        world.machine().from_outside(&id, token, outputs()).unwrap();
         if early {
             assert!(matches!(world.state("a"), StepState::Running { .. }));
-            world.answer("a", &token, Answer::Wait).unwrap();
+            world.answer("a", token, WorkAnswer::Wait).unwrap();
         }
         assert_eq!(world.steps[&id].output, Some(json(r#"{"vm":7}"#)));
         assert_eq!(world.queued(), ["b"]);
-        let late = world.machine().from_outside(&id, &token, outputs());
+        let late = world.machine().from_outside(&id, token, outputs());
         assert_eq!(late, Err(No::Stale));
     }
     let mut world = World::new(plan(&[("a", &[], "")], "stop"));
     let token = world.take("a");
-    world.answer("a", &token, Answer::Wait).unwrap();
+    world.answer("a", token, WorkAnswer::Wait).unwrap();
     let error = "they said no".to_owned();
     world
         .machine()
-        .from_outside(&name("a"), &token, Outside::Fail { error })
+        .from_outside(&name("a"), token, Outside::Fail { error })
         .unwrap();
     assert_eq!(world.run.errors[&name("a")], "they said no");
 }
@@ -218,7 +216,7 @@ fn what_waits_is_ended_from_outside_also_before_it_says_that_it_waits() {
 fn a_wait_ends_by_its_time_and_what_comes_later_is_stale() {
     let mut world = World::new(plan(&[("a", &[], r#","waitTimeout":"30s""#)], "stop"));
     let token = world.take("a");
-    world.answer("a", &token, Answer::Wait).unwrap();
+    world.answer("a", token, WorkAnswer::Wait).unwrap();
     world.passes(Duration::from_secs(29));
     assert_eq!(world.run.state, RunState::Running);
     world.passes(Duration::from_secs(1));
@@ -226,7 +224,7 @@ fn a_wait_ends_by_its_time_and_what_comes_later_is_stale() {
     let output = Json::empty_object();
     let late = world
         .machine()
-        .from_outside(&name("a"), &token, Outside::Complete { output });
+        .from_outside(&name("a"), token, Outside::Complete { output });
     assert_eq!(late, Err(No::Stale));
 }
 
@@ -236,7 +234,7 @@ fn an_attempt_that_takes_too_long_counts_and_its_answer_is_stale() {
     let token = world.take("a");
     world.passes(Duration::from_secs(5));
     assert!(matches!(world.state("a"), StepState::Retrying { .. }));
-    assert_eq!(world.answer("a", &token, complete("{}")), Err(No::Stale));
+    assert_eq!(world.answer("a", token, complete("{}")), Err(No::Stale));
     world.passes(Duration::from_millis(10));
     world.done("a");
 }
@@ -251,12 +249,12 @@ fn what_is_shared_changes_by_what_each_says_of_it() {
         set: BTreeMap::new(),
         delete: ["x".to_owned()].into(),
     };
-    let completes = |context: Changes| Answer::Complete {
+    let completes = |context: Changes| WorkAnswer::Complete {
         output: Json::empty_object(),
         context,
     };
-    world.answer("a", &a, completes(without_x)).unwrap();
-    world.answer("b", &b, completes(set("z", "3"))).unwrap();
+    world.answer("a", a, completes(without_x)).unwrap();
+    world.answer("b", b, completes(set("z", "3"))).unwrap();
     assert_eq!(world.run.context, json(r#"{"y":2,"z":3}"#));
 }
 
@@ -274,9 +272,9 @@ fn what_was_done_is_undone_in_reverse_when_nothing_is_out_any_more() {
     ));
     world.done("a");
     let (b, sibling) = (world.take("b"), world.take("s"));
-    world.answer("b", &b, fatal("no")).unwrap();
+    world.answer("b", b, fatal("no")).unwrap();
     assert_eq!(world.machine().to_undo(), None, "its sibling is out");
-    world.answer("s", &sibling, complete("{}")).unwrap();
+    world.answer("s", sibling, complete("{}")).unwrap();
     let order = world.machine().to_undo().unwrap();
     let ids: Vec<&str> = order.iter().map(WorkName::as_str).collect();
     assert_eq!(ids, ["b", "s", "a"], "c never began");
@@ -299,7 +297,7 @@ fn a_cancelled_run_hands_out_nothing_and_takes_nothing() {
     world.machine().cancel().unwrap();
     assert_eq!(world.run.state, RunState::Cancelled);
     assert_eq!(world.machine().cancel(), Err(No::NotNow));
-    assert_eq!(world.answer("a", &token, complete("{}")), Err(No::Stale));
+    assert_eq!(world.answer("a", token, complete("{}")), Err(No::Stale));
     assert!(
         world
             .steps
@@ -313,10 +311,10 @@ fn a_paused_run_hands_out_nothing_and_takes_what_comes_back() {
     let mut world = World::new(plan(&[("a", &[], ""), ("b", &["a"], "")], "stop"));
     let token = world.take("a");
     world.machine().pause().unwrap();
-    world.answer("a", &token, complete("{}")).unwrap();
+    world.answer("a", token, complete("{}")).unwrap();
     let taken = world
         .machine()
-        .take(&name("b"), Token("t".to_owned()), String::new());
+        .take(&name("b"), CommandId(99), world::worker());
     assert_eq!(taken, Err(No::NotNow));
     world.machine().resume().unwrap();
     world.done("b");
@@ -336,12 +334,12 @@ fn a_failed_run_goes_on_where_it_failed() {
     ));
     world.done("a");
     let token = world.take("b");
-    world.answer("b", &token, fatal("no")).unwrap();
+    world.answer("b", token, fatal("no")).unwrap();
     world.machine().retry().unwrap();
     assert_eq!(world.queued(), ["b"]);
     for id in ["b", "c", "d"] {
         world.done(id);
     }
     assert_eq!(world.run.state, RunState::Completed);
-    assert_eq!(world.run.completed.len(), 4, "a was not done again");
+    assert_eq!(world.run.done, 4, "a was not done again");
 }

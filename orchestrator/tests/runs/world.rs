@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mainstay_orchestrator::{
-    ActivityType, Answer, Changes, Found, Json, Known, Machine, No, Plan, RetryPolicy, Run, Step,
-    StepState, Token, WorkName, definition,
+    ActivityType, Found, Known, Machine, No, Plan, RetryPolicy, definition,
 };
-use mainstay_protocol::Timestamp;
+use mainstay_protocol::work::{Changes, WorkAnswer};
+use mainstay_protocol::{
+    CommandId, Incarnation, InstanceKey, Json, NodeName, PlacementName, Timestamp, WorkName,
+};
+use mainstay_resource_graph::{Run, RunState, Step, StepState, TextHash};
 
 pub fn name(text: &str) -> WorkName {
     WorkName::new(text).unwrap()
@@ -46,7 +49,7 @@ pub fn plan(activities: &[(&str, &[&str], &str)], on_fatal: &str) -> Plan {
     let read = definition(&json(&text), &known, &mut found);
     let read = read.unwrap_or_else(|| panic!("{:?}", found.faults));
     let sections = read.activities.each();
-    Plan::of(sections[0].1, read.on_fatal, |_| POLICY)
+    Plan::of(sections[0].1, read.on_fatal, (&known, &POLICY))
 }
 
 /// One run, its steps, and a time that passes as the test says.
@@ -55,43 +58,41 @@ pub struct World {
     pub run: Run,
     pub steps: BTreeMap<WorkName, Step>,
     pub now: Timestamp,
-    pub taken: u32,
+    pub taken: u64,
 }
 
 impl World {
     pub fn new(plan: Plan) -> Self {
-        let (mut steps, now) = (BTreeMap::new(), Timestamp(1_000_000));
-        let run = Run::begin(&plan, Json::empty_object(), &mut steps, now);
-        Self {
+        let mut world = Self {
+            run: begins(Timestamp(1_000_000)),
+            now: Timestamp(1_000_000),
             plan,
-            run,
-            steps,
-            now,
+            steps: BTreeMap::new(),
             taken: 0,
-        }
+        };
+        world.machine().begin();
+        world
     }
 
     pub fn machine(&mut self) -> Machine<'_, BTreeMap<WorkName, Step>> {
         Machine::new(&self.plan, &mut self.run, &mut self.steps, (self.now, 0))
     }
 
-    pub fn take(&mut self, id: &str) -> Token {
+    pub fn take(&mut self, id: &str) -> CommandId {
         self.taken += 1;
-        let token = Token(format!("token-{}", self.taken));
-        let taken = self
-            .machine()
-            .take(&name(id), token.clone(), "w@n1".to_owned());
+        let token = CommandId(self.taken);
+        let taken = self.machine().take(&name(id), token, worker());
         taken.unwrap_or_else(|no| panic!("{id}: {no:?}"));
         token
     }
 
-    pub fn answer(&mut self, id: &str, token: &Token, answer: Answer) -> Result<(), No> {
+    pub fn answer(&mut self, id: &str, token: CommandId, answer: WorkAnswer) -> Result<(), No> {
         self.machine().answered(&name(id), token, answer)
     }
 
     pub fn done(&mut self, id: &str) {
         let token = self.take(id);
-        self.answer(id, &token, complete("{}")).unwrap();
+        self.answer(id, token, complete("{}")).unwrap();
     }
 
     pub fn state(&self, id: &str) -> &StepState {
@@ -116,23 +117,52 @@ impl World {
     }
 }
 
-pub fn complete(output: &str) -> Answer {
-    Answer::Complete {
+/// Somebody who works.
+pub fn worker() -> (InstanceKey, Incarnation) {
+    let at = InstanceKey::new(
+        NodeName::new("n1").unwrap(),
+        PlacementName::new("w").unwrap(),
+    );
+    (at, Incarnation::default())
+}
+
+fn begins(now: Timestamp) -> Run {
+    Run {
+        orchestration: name("t"),
+        section: None,
+        correlation: None,
+        plan: TextHash(String::new()),
+        input: TextHash(String::new()),
+        line: None,
+        state: RunState::Running,
+        context: Json::empty_object(),
+        errors: BTreeMap::new(),
+        done: 0,
+        left: 0,
+        began: now,
+        ended: None,
+        response: None,
+        by: "a test".to_owned(),
+    }
+}
+
+pub fn complete(output: &str) -> WorkAnswer {
+    WorkAnswer::Complete {
         output: json(output),
         context: Changes::default(),
     }
 }
 
-pub fn retry(error: &str) -> Answer {
-    Answer::Retry {
+pub fn retry(error: &str) -> WorkAnswer {
+    WorkAnswer::Retry {
         error: error.to_owned(),
         after: None,
         scratch: Changes::default(),
     }
 }
 
-pub fn fatal(error: &str) -> Answer {
-    Answer::Fatal {
+pub fn fatal(error: &str) -> WorkAnswer {
+    WorkAnswer::Fatal {
         error: error.to_owned(),
     }
 }

@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 use mainstay_protocol::code::{self, Code};
-use mainstay_protocol::command::{
-    Adopt, Answer as AnswerOrder, Answered, CheckSchedule, Command, Lease, Order, Reconfigure,
-    Start, Stop, StopManner, StopWhy,
-};
+use mainstay_protocol::command::{Command, Order};
 use mainstay_protocol::frame::{Channel, Frame, FrameDecoder, encode_frame};
 use mainstay_protocol::health::{FailureKind, Health, ProcessIdentity, RefusedStart};
 use mainstay_protocol::report::{
@@ -17,17 +14,18 @@ use mainstay_protocol::request::{
     Answer, Ask, ChaosAct, ChaosTarget, LogOf, LogPage, LogPlace, OutsideUsage, Refusal, Request,
     Usage,
 };
-use mainstay_protocol::room::Needs;
 use mainstay_protocol::session::{
     Acknowledged, AgentMessage, BulkReady, BulkUp, Certificate, Denied, Heartbeat, HeartbeatSeen,
     Received, Renew, StationMessage, Stations, Unsupported, Welcome,
 };
+use mainstay_protocol::work::{Serves, WorkName};
 use mainstay_protocol::{
     AgentRunId, BootId, CommandId, Epoch, Incarnation, Leadership, NodeEpoch, NodeId, NodeName,
-    QuestionId, Revision, Sequence, SlotName, StationId, Term, TypeName,
+    Revision, Sequence, SlotName, StationId, Term, TypeName,
 };
 use uuid::Uuid;
 
+pub use super::orders::orders;
 use super::{Sample, instance, lookups, room, secrets, sights, words};
 
 /// The names of an enum's variants, and which one a value is. Complete, or it does not compile.
@@ -43,9 +41,9 @@ macro_rules! variants {
 variants!(REPORTS, report_variant, Report:
     Started, CouldNotStart, NameTaken, Ended, Failed, HealthChanged, Unresponsive, ConfigChanged, SupervisorChanged, CommandDone,
     Adopted, Acquired, Released, Asked, Announced, Recorded, GuardSaw,
-    WatcherSaw);
+    WatcherSaw, Worked);
 variants!(OUTCOMES, outcome_variant, CommandOutcome: Done, NotRunning, Stale, WillNotEnd, Refused);
-variants!(ORDERS, order_variant, Order: Start, Stop, Reconfigure, Answer, Adopt);
+variants!(ORDERS, order_variant, Order: Start, Stop, Reconfigure, Answer, Adopt, Work);
 variants!(ASKS, ask_variant, Ask: Check, Status, Message, Chaos, Logs, SupervisorCheck, SupervisorStatus, Usage,
     RenewCertificate, Look, LookAt, Call, WatcherCheck, HostCommand);
 variants!(TARGETS, target_variant, ChaosTarget: Instance, Supervisor, Agent);
@@ -352,60 +350,6 @@ pub fn outcomes() -> Vec<CommandOutcome> {
     ]
 }
 
-pub fn orders() -> Vec<Order> {
-    vec![
-        Order::Start(Start {
-            instance: instance(1),
-            incarnation: incarnation(),
-            service_type: TypeName::new("greeter").unwrap(),
-            name: slot("front"),
-            config: "{}".to_owned(),
-            start_deadline_ms: 10_000,
-            stop_deadline_ms: 5_000,
-            checks: CheckSchedule {
-                first_ms: 1_000,
-                interval_ms: 30_000,
-                deadline_ms: 2_000,
-                misses_max: 3,
-            },
-            lease: Some(Lease {
-                ms: 5_000,
-                stop_ms: 4_000,
-                epoch: Epoch(2),
-                revision: Revision(70_000),
-            }),
-            needs: Needs {
-                room: room(),
-                ports: [80, 443].into(),
-            },
-            addresses: [("db".parse().unwrap(), "10.0.0.3:5432".to_owned())].into(),
-        }),
-        Order::Stop(Stop {
-            instance: instance(2),
-            incarnation: incarnation(),
-            deadline_ms: 4_000,
-            why: StopWhy::Restart,
-            manner: StopManner::Kill,
-        }),
-        Order::Reconfigure(Reconfigure {
-            instance: instance(3),
-            incarnation: incarnation(),
-            config: "{\"greeting\":\"Ahoy\"}".to_owned(),
-            deadline_ms: 30_000,
-        }),
-        Order::Answer(AnswerOrder {
-            instance: instance(4),
-            incarnation: incarnation(),
-            question: QuestionId(9),
-            answered: Answered::Said("{\"wait_ms\":5}".to_owned()),
-        }),
-        Order::Adopt(Adopt {
-            instance: instance(7),
-            incarnation: incarnation(),
-        }),
-    ]
-}
-
 pub fn asks() -> Vec<Ask> {
     let mut asks = vec![
         Ask::Check {
@@ -553,6 +497,16 @@ fn node_up() -> NodeUp {
             may_use: vec!["disk".to_owned()],
             in_place: true,
             keeps_lease: true,
+            serves: Serves {
+                skills: BTreeMap::from([
+                    ("builtin".to_owned(), None),
+                    (
+                        "p".to_owned(),
+                        Some([WorkName::new("echo").unwrap()].into()),
+                    ),
+                ]),
+                hands: 8,
+            },
         }],
         digest: BTreeMap::from([(
             instance(1),
@@ -595,6 +549,6 @@ pub fn incarnation() -> Incarnation {
     }
 }
 
-fn slot(text: &str) -> SlotName {
+pub fn slot(text: &str) -> SlotName {
     SlotName::new(text).unwrap()
 }

@@ -4,6 +4,7 @@
 pub mod enums;
 mod lookups;
 pub mod messages;
+mod orders;
 mod secrets;
 mod sights;
 mod words;

@@ -2,7 +2,10 @@
 
 use mainstay_protocol::health::{Evidence, Health};
 use mainstay_protocol::report::{Manner, Report, TypedFailure, Use};
-use mainstay_protocol::{QuestionId, ResourceKey, ResourceKind, ResourceName, TypeName};
+use mainstay_protocol::work::{Changes, RunId, Skill, StepKey, Work, WorkAnswer, WorkName};
+use mainstay_protocol::{
+    CommandId, Json, QuestionId, ResourceKey, ResourceKind, ResourceName, TypeName,
+};
 
 use super::instance;
 use super::messages::incarnation;
@@ -75,5 +78,49 @@ pub fn words() -> Vec<Report> {
             name: "smart".to_owned(),
             body: "{\"line\":\"x\"}".to_owned(),
         },
+        Report::Worked {
+            instance: instance(17),
+            incarnation,
+            step: step(),
+            command: CommandId(18),
+            answer: WorkAnswer::Complete {
+                output: json("{\"id\":12345678901234567890}"),
+                context: Changes {
+                    set: [("x".to_owned(), json("[1]"))].into(),
+                    delete: ["y".to_owned()].into(),
+                },
+            },
+        },
     ]
+}
+
+fn json(text: &str) -> Json {
+    Json::parse(text).unwrap()
+}
+
+fn step() -> StepKey {
+    StepKey::new(
+        RunId::new("r1~dispose").unwrap(),
+        WorkName::new("a.b").unwrap(),
+    )
+}
+
+/// An activity of a run.
+pub fn work() -> Work {
+    Work {
+        instance: instance(8),
+        incarnation: incarnation(),
+        step: step(),
+        skill: Skill {
+            provider: "p".to_owned(),
+            activity: WorkName::new("echo").unwrap(),
+        },
+        discriminator: Some("deploy".to_owned()),
+        attempt: 2,
+        call: 3,
+        inputs: json("{\"x\":1}"),
+        scratch: json("{\"seen\":true}"),
+        context: json("{}"),
+        time_ms: Some(60_000),
+    }
 }

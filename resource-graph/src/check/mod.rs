@@ -4,6 +4,7 @@
 mod edges;
 mod instances;
 mod placements;
+mod work;
 
 use std::fmt;
 use std::sync::Arc;
@@ -79,7 +80,16 @@ fn vertex(view: &(impl View + ?Sized), record: &Arc<Record>, problems: &mut Prob
         (Key::Placement(name), Vertex::Placement(vertex)) => {
             placements::check(view, name, vertex, problems);
         }
-        (Key::Command(_), Vertex::Command(vertex)) => command(view, key, vertex, problems),
+        (Key::Command(_), Vertex::Command(vertex)) => {
+            command(view, key, vertex, problems);
+            work::command(view, key, vertex, problems);
+        }
+        (Key::Run(_), Vertex::Run(vertex)) => work::run(view, key, vertex, problems),
+        (Key::Step(at), Vertex::Step(vertex)) => work::step(view, at, vertex, problems),
+        (Key::Text(_), _) => {
+            let is_read = !view.edges_to(key, Relation::Reads).is_empty();
+            problems.demand(is_read, key, || "is read by nobody".to_owned());
+        }
         (Key::Outbox(name) | Key::Supervisor(name), _) => {
             exists(view, key, &Key::Node(name.clone()), problems);
         }

@@ -4,6 +4,7 @@
 mod access;
 mod instance;
 mod parts;
+mod work;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -138,10 +139,16 @@ fn put(old: Option<&Record>, new: &Record, events: &mut Vec<Event>) {
         Vertex::Token(vertex) => access::token(old, new, vertex),
         Vertex::Identity(vertex) => access::identity(old, new, vertex),
         Vertex::Secret(vertex) => access::secret(old, new, vertex),
-        // Bookkeeping; names, resources and configurations are told of by their edges.
-        Vertex::Outbox(_) | Vertex::Name(_) | Vertex::Resource(_) | Vertex::Configuration(_) => {
-            None
-        }
+        Vertex::Orchestration(vertex) => work::orchestration(old, new, vertex),
+        Vertex::Activity(vertex) => work::activity(old, new, vertex),
+        Vertex::Run(vertex) => work::run(old, new, vertex),
+        Vertex::Step(vertex) => work::step(old, new, vertex),
+        // Bookkeeping; names, resources and configurations are told of by their edges, texts by the runs that read them.
+        Vertex::Outbox(_)
+        | Vertex::Name(_)
+        | Vertex::Resource(_)
+        | Vertex::Configuration(_)
+        | Vertex::Text(_) => None,
     };
     events.extend(told.map(|told| told.event));
 }
@@ -182,7 +189,8 @@ fn link(from: &Key, relation: Relation, to: &Key, causes: &Causes<'_>) -> Option
         | Relation::Provides
         | Relation::DependsOn
         | Relation::Guards
-        | Relation::Watches => return None,
+        | Relation::Watches
+        | Relation::Reads => return None,
     };
     Some(told.event)
 }
@@ -206,7 +214,8 @@ fn unlink(from: &Key, relation: Relation, to: &Key, causes: &Causes<'_>) -> Opti
         | Relation::Provides
         | Relation::DependsOn
         | Relation::Guards
-        | Relation::Watches => None,
+        | Relation::Watches
+        | Relation::Reads => None,
     }
 }
 
@@ -239,7 +248,9 @@ fn remove(old: &Record, causes: &Causes<'_>) -> Option<Event> {
         | Vertex::Procedure(_)
         | Vertex::Token(_)
         | Vertex::Identity(_)
-        | Vertex::Secret(_) => {
+        | Vertex::Secret(_)
+        | Vertex::Orchestration(_)
+        | Vertex::Activity(_) => {
             let kind = format!("{}.removed", key.kind().as_str());
             Told::new(key, kind, causes.near(key), format!("{key} is removed"))
         }
@@ -251,12 +262,15 @@ fn remove(old: &Record, causes: &Causes<'_>) -> Option<Event> {
                 .with("failure", name)
                 .with("instance", about)
         }
-        // A record goes when its time is up; that was known when it came.
+        // A record and a run go when their time is up; that was known when they came, or came to their end.
         Vertex::Outbox(_)
         | Vertex::Name(_)
         | Vertex::Resource(_)
         | Vertex::Collected(_)
-        | Vertex::Configuration(_) => return None,
+        | Vertex::Configuration(_)
+        | Vertex::Text(_)
+        | Vertex::Run(_)
+        | Vertex::Step(_) => return None,
     };
     Some(told.event)
 }

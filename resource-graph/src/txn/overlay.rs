@@ -9,6 +9,7 @@ use crate::graph::{commanded, first_instance_on, for_node, instance_on, of_place
 use crate::key::{Key, Kind};
 use crate::kinds::ByKind;
 use crate::load::{InLine, Load, Loads, Waits};
+use crate::queue::Queue;
 use crate::vertex::{Edge, Record, Relation};
 
 pub(super) type EdgeKey = (Key, Relation, Key);
@@ -25,6 +26,7 @@ pub(super) struct Overlay {
     by_placement: BTreeSet<(PlacementName, NodeName)>,
     by_commanded: BTreeSet<(NodeName, CommandId)>,
     loads: Loads,
+    queue: Queue,
     /// Those of the committed images of what was written.
     hidden: Loads,
     undo: Vec<Undo>,
@@ -78,6 +80,11 @@ impl Overlay {
     /// What is no longer as committed, and what is written in its place.
     pub(super) fn loads(&self) -> (&Loads, &Loads) {
         (&self.hidden, &self.loads)
+    }
+
+    /// Of what is written here.
+    pub(super) fn queue(&self) -> &Queue {
+        &self.queue
     }
 
     /// Of those written here.
@@ -210,6 +217,7 @@ impl Overlay {
     ) -> Option<Over<Arc<Record>>> {
         if let Some(Some(old)) = self.records.get(&key) {
             self.loads.leave(old);
+            self.queue.leave(old);
             if let Key::Instance(at) = &old.key {
                 self.by_placement
                     .remove(&(at.placement.clone(), at.node.clone()));
@@ -220,6 +228,7 @@ impl Overlay {
         }
         if let Some(Some(new)) = &entry {
             self.loads.enter(new);
+            self.queue.enter(new);
             if let Key::Instance(at) = &new.key {
                 self.by_placement
                     .insert((at.placement.clone(), at.node.clone()));

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use mainstay_protocol::{InstanceKey, NodeName, PlacementName, Revision, Timestamp, limits};
+use mainstay_protocol::work::Skill;
+use mainstay_protocol::{
+    InstanceKey, NodeName, PlacementName, Revision, StepKey, Timestamp, limits,
+};
 
 use super::Txn;
 use crate::graph::oldest_first;
@@ -69,6 +72,10 @@ impl Txn<'_> {
     fn overlaid(&self, edge: &Edge) -> bool {
         let key = (edge.from.clone(), edge.relation, edge.to.clone());
         self.overlay.edge(&key).is_some()
+    }
+
+    fn is_as_committed(&self, step: &StepKey) -> bool {
+        self.overlay.record(&Key::Step(step.clone())).is_none()
     }
 
     fn note(&self, key: &Key, revision: Revision) {
@@ -216,6 +223,48 @@ impl View for Txn<'_> {
         line.sort_unstable();
         line.truncate(most);
         line.into_iter().map(|(_, key)| key).collect()
+    }
+
+    fn skills_due(&self) -> Vec<Skill> {
+        let (committed, written) = (self.base.queue().skills(), self.overlay.queue().skills());
+        let mut all: BTreeSet<&Skill> = committed.chain(written).collect();
+        all.retain(|skill| !self.steps_due(skill, 1).is_empty());
+        all.into_iter().cloned().collect()
+    }
+
+    fn steps_due(&self, skill: &Skill, most: usize) -> Vec<StepKey> {
+        let committed = self.base.queue().due(skill);
+        let committed = committed.filter(|(_, key)| self.is_as_committed(key));
+        let written = self.overlay.queue().due(skill).take(most);
+        let mut line: Vec<_> = committed.take(most).chain(written).collect();
+        line.sort_unstable();
+        line.truncate(most);
+        line.into_iter().map(|(_, key)| key.clone()).collect()
+    }
+
+    fn steps_at(&self, worker: &InstanceKey) -> Vec<StepKey> {
+        let committed = self.base.queue().at_work(worker);
+        let committed = committed.filter(|key| self.is_as_committed(key));
+        let mut all: Vec<_> = committed
+            .chain(self.overlay.queue().at_work(worker))
+            .cloned()
+            .collect();
+        all.sort_unstable();
+        all
+    }
+
+    fn hands(&self) -> Vec<InstanceKey> {
+        let is_as_committed = |key: &&InstanceKey| {
+            let key = Key::Instance((*key).clone());
+            self.overlay.record(&key).is_none()
+        };
+        let committed = self.base.queue().hands().filter(is_as_committed);
+        let mut all: Vec<_> = committed
+            .chain(self.overlay.queue().hands())
+            .cloned()
+            .collect();
+        all.sort_unstable();
+        all
     }
 }
 

@@ -189,7 +189,7 @@ impl Txn<'_> {
                 self.unlink(&edge.from, relation, key);
             }
         }
-        // A name and a resource go with their last edge.
+        // A name, a resource and a text go with their last edge.
         if self.current(key).is_some() {
             self.overlay
                 .set_record(key.clone(), None, self.base.record(key));
@@ -202,6 +202,7 @@ impl Txn<'_> {
         let by: &[Relation] = match key.kind() {
             Kind::Name => &[Relation::Holds, Relation::Waits],
             Kind::Resource => &[Relation::Uses],
+            Kind::Text => &[Relation::Reads],
             _ => return,
         };
         let needed = by

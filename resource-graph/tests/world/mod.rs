@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::command::{Order, Stop, StopManner, StopWhy};
 use mainstay_protocol::report::{RestartWhen, SysInfo, TypeDeclaration};
+use mainstay_protocol::work::{Serves, Skill};
 use mainstay_protocol::{
     AgentRunId, BootId, CommandId, Epoch, Incarnation, InstanceKey, Leadership, NodeId, NodeName,
     PlacementName, Revision, SlotName, Term, Timestamp, TypeName,
@@ -14,7 +15,7 @@ use mainstay_protocol::{
 use mainstay_resource_graph::{
     Applied, Cause, CommandVertex, ConfigHash, Configuration, Desired, Edge, Graph, Instance,
     InstanceState, Key, Kind, Made, NameKey, Node, NodeState, Placement, Record, Relation,
-    ServiceType, Target, Txn, Vertex, View, Waits, Wish,
+    ServiceType, Step, StepState, Target, Txn, Vertex, View, Waits, Wish,
 };
 
 pub fn node_name(name: &str) -> NodeName {
@@ -94,6 +95,7 @@ pub fn service_type(name: &str) -> ServiceType {
             may_use: Vec::new(),
             in_place: false,
             keeps_lease: true,
+            serves: Serves::default(),
         },
     }
 }
@@ -143,6 +145,17 @@ pub fn stop_command(reference: &str, count: u64, deadline: Option<Timestamp>) ->
         sends: 1,
         deadline,
     }
+}
+
+/// A step that takes one of two skills.
+pub fn step(skill: usize, state: StepState, worker: Option<InstanceKey>) -> Step {
+    let skill = Skill {
+        provider: "builtin".to_owned(),
+        activity: ["echo", "sleep"][skill].parse().unwrap(),
+    };
+    let mut step = Step::new(skill);
+    (step.state, step.worker) = (state, worker);
+    step
 }
 
 pub fn command(id: u64) -> Key {
@@ -224,11 +237,19 @@ pub fn dump(view: &impl View) -> Vec<String> {
                 Key::Placement(placement) => {
                     lines.push(format!("  instances {:?}", view.instances_of(placement)));
                 }
+                Key::Instance(instance) => {
+                    lines.push(format!("  at work on {:?}", view.steps_at(instance)));
+                }
                 _ => {}
             }
         }
     }
     lines.push(format!("short {:?}", view.short_placements()));
+    lines.push(format!("hands {:?}", view.hands()));
+    for skill in view.skills_due() {
+        let (first, all) = (view.steps_due(&skill, 1), view.steps_due(&skill, 9));
+        lines.push(format!("due {skill}: {first:?} of {all:?}"));
+    }
     view.each_node(&mut |node| lines.push(format!("{node:?}")));
     lines
 }

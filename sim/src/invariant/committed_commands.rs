@@ -67,7 +67,11 @@ impl Oracle {
                 let memory = (node.name.clone(), node.memory);
                 self.taking = Some((memory, instance.clone(), incarnation));
             }
-            Order::Stop(_) | Order::Reconfigure(_) | Order::Answer(_) | Order::Adopt(_) => {}
+            Order::Stop(_)
+            | Order::Reconfigure(_)
+            | Order::Answer(_)
+            | Order::Adopt(_)
+            | Order::Work(_) => {}
         }
     }
 

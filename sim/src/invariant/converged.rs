@@ -50,6 +50,7 @@ impl World {
             }
             self.strays(graph, node, &mut missing);
         }
+        self.runs_missing(graph, &mut missing);
         for key in graph.keys(Kind::Command) {
             missing.push(format!("{key} is not answered"));
         }

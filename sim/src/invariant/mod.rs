@@ -4,6 +4,7 @@ mod bounds;
 mod committed_commands;
 mod converged;
 mod deadlines;
+mod done_once;
 mod exactly_once;
 mod full_pass;
 mod membership;
@@ -91,6 +92,7 @@ pub struct Oracle {
     /// The newest leadership that each agent has written that it knows.
     known: BTreeMap<Memory, Leadership>,
     committed: BTreeMap<CommandId, Order>,
+    done: done_once::Done,
     highest: Leadership,
     /// Starts that reached a life of an agent.
     received: BTreeSet<(NodeName, u64, InstanceKey, Incarnation)>,
@@ -130,6 +132,8 @@ impl Oracle {
     pub fn applied(&mut self, core: &LeaderCore, entry: &Entry, counts: &mut Counts) -> Held {
         let graph = core.graph();
         exactly_once::entry(entry)?;
+        let newest = self.committed.keys().next_back().copied();
+        self.done.entry(entry, newest.unwrap_or(CommandId(0)))?;
         bounds::entry(entry)?;
         reasons::graph(graph)?;
         unknown::graph(graph)?;

@@ -22,9 +22,11 @@ impl Oracle {
 
     pub fn refused(&self, node: &Node, output: &Output) -> Held {
         let obeys = output.actions.iter().find(|action| match action {
-            Action::Start(_) | Action::Stop(_) | Action::Reconfigure { .. } | Action::Answer(_) => {
-                true
-            }
+            Action::Start(_)
+            | Action::Stop(_)
+            | Action::Reconfigure { .. }
+            | Action::Answer(_)
+            | Action::Work { .. } => true,
             Action::Adopt { .. }
             | Action::TellAgain { .. }
             | Action::Renew

@@ -390,7 +390,7 @@ impl Life {
                 .await;
             }
             // This agent starts nothing by itself, and asks nothing.
-            Order::Answer(_) | Order::Adopt(_) => {}
+            Order::Answer(_) | Order::Adopt(_) | Order::Work(_) => {}
             Order::Reconfigure(change) => {
                 self.report(Report::ConfigChanged {
                     instance: change.instance.clone(),

@@ -61,5 +61,6 @@ fn service_type(name: &str, holds: Option<&str>) -> TypeDeclaration {
         may_use: Vec::new(),
         in_place: false,
         keeps_lease: true,
+        serves: Default::default(),
     }
 }

@@ -7,6 +7,7 @@ use mainstay_protocol::code;
 use mainstay_protocol::command::{Adopt, Answer, Command, Order, Reconfigure, Start, Stop};
 use mainstay_protocol::report::{CommandOutcome, LiveState, Report};
 use mainstay_protocol::room::Room;
+use mainstay_protocol::work::Work;
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey, limits};
 
 use super::AgentCore;
@@ -37,6 +38,7 @@ impl AgentCore {
             Order::Reconfigure(change) => self.reconfigure(command.id, change),
             Order::Answer(answer) => self.answer_question(command.id, answer),
             Order::Adopt(adopt) => self.adopt(command.id, adopt),
+            Order::Work(work) => self.work(command.id, work),
         }
         self.trim_floors();
     }
@@ -277,6 +279,32 @@ impl AgentCore {
             instance,
             incarnation,
         });
+    }
+
+    /// What has it answers when it is done, which may be hours later; that it has it is told at once.
+    fn work(&mut self, command: CommandId, work: Box<Work>) {
+        let has_room = self.state.works.len() < limits::COMMANDS_KEPT_MAX;
+        if self.outbox_is_full() || !has_room {
+            return;
+        }
+        let living = self.state.living.get(&work.instance);
+        let runs = living.is_some_and(|living| {
+            living.incarnation == work.incarnation && living.state == LiveState::Running
+        });
+        if !runs {
+            return self.answer(command, CommandOutcome::NotRunning);
+        }
+        // A repeat whose answer was committed before it came.
+        if !self.state.works.contains_key(&command) {
+            self.persist(FileRecord::Took {
+                command,
+                instance: work.instance.clone(),
+                incarnation: work.incarnation,
+                step: work.step.clone(),
+            });
+            self.output.actions.push(Action::Work { command, work });
+        }
+        self.answer(command, CommandOutcome::Done);
     }
 
     pub(super) fn lives(&self, instance: &InstanceKey, incarnation: Incarnation) -> bool {

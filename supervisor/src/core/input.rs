@@ -6,6 +6,7 @@ use mainstay_protocol::command::{Answer, Command, Reconfigure, Start, Stop};
 use mainstay_protocol::report::{Report, Reports, SysInfo, TypeDeclaration};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{Acknowledged, Welcome};
+use mainstay_protocol::work::{Work, WorkAnswer};
 use mainstay_protocol::{AgentRunId, BootId, CommandId, Epoch, Incarnation, InstanceKey, NodeName};
 
 use crate::file::{Came, FileRecord};
@@ -62,6 +63,11 @@ pub enum Observation {
         incarnation: Incarnation,
         outcome: Result<String, Refusal>,
     },
+    /// From the host: what came of an activity that an instance was given.
+    Worked {
+        command: CommandId,
+        answer: WorkAnswer,
+    },
     /// From the host: the living incarnation that an Adopt is about, told as `Adopted`; none where it has not started
     /// yet, and says so by itself.
     ToldAgain {
@@ -101,6 +107,8 @@ pub enum Action {
     },
     /// The host: this is what it asked.
     Answer(Answer),
+    /// The host: give it this activity of a run; the answer is Worked, whenever it comes.
+    Work { command: CommandId, work: Box<Work> },
     /// The host: tell of it anew, as adopted; the answer is ToldAgain.
     TellAgain {
         command: CommandId,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use mainstay_protocol::health::Health;
 use mainstay_protocol::report::{CommandOutcome, Presence, Report};
 use mainstay_protocol::request::Refusal;
+use mainstay_protocol::work::WorkAnswer;
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey, code, limits, words};
 
 use super::AgentCore;
@@ -31,6 +32,7 @@ impl AgentCore {
                 incarnation,
                 outcome,
             } => self.reconfigured(command, instance, incarnation, outcome),
+            Observation::Worked { command, answer } => self.worked(command, answer),
             Observation::ToldAgain {
                 command,
                 instance,
@@ -58,7 +60,10 @@ impl AgentCore {
             | Report::Recorded { .. } => self.said(report),
             Report::GuardSaw { .. } | Report::WatcherSaw { .. } => self.report(report),
             // Only the core says these, to commands; nobody observes one.
-            Report::ConfigChanged { .. } | Report::Adopted { .. } | Report::CommandDone { .. } => {}
+            Report::ConfigChanged { .. }
+            | Report::Adopted { .. }
+            | Report::Worked { .. }
+            | Report::CommandDone { .. } => {}
         }
     }
 
@@ -66,6 +71,19 @@ impl AgentCore {
     fn said(&mut self, report: Report) {
         if self.awaiting(&report).is_some() {
             self.report(report);
+        }
+    }
+
+    /// What it is the answer to may be past: another incarnation lives, or none.
+    pub(super) fn worked(&mut self, command: CommandId, answer: WorkAnswer) {
+        if let Some(taken) = self.state.works.get(&command).cloned() {
+            self.report(Report::Worked {
+                instance: taken.instance,
+                incarnation: taken.incarnation,
+                step: taken.step,
+                command,
+                answer,
+            });
         }
     }
 
@@ -168,6 +186,7 @@ impl AgentCore {
             | Report::Recorded { .. }
             | Report::GuardSaw { .. }
             | Report::WatcherSaw { .. }
+            | Report::Worked { .. }
             | Report::CommandDone { .. } => (CommandOutcome::Done, CommandOutcome::Done),
         };
         self.report(report);
@@ -384,6 +403,7 @@ fn fitted(mut report: Report) -> Report {
         | Report::Released { .. }
         | Report::GuardSaw { .. }
         | Report::WatcherSaw { .. }
+        | Report::Worked { .. }
         | Report::CommandDone { .. } => {}
     }
     report

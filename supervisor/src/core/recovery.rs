@@ -16,6 +16,7 @@ use mainstay_protocol::code;
 use mainstay_protocol::command::{Start, Stop, StopManner, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind};
 use mainstay_protocol::report::{CommandOutcome, Ending, LiveState, Presence, Report};
+use mainstay_protocol::work::{Changes, WorkAnswer};
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey};
 
 use super::AgentCore;
@@ -104,6 +105,19 @@ impl AgentCore {
             self.answer(start, CommandOutcome::Done);
         }
         self.conclude_commands();
+        self.conclude_works();
+    }
+
+    /// Whoever had them in the last life of the agent is not there to answer. The instance may be.
+    fn conclude_works(&mut self) {
+        for command in self.state.works.keys().copied().collect::<Vec<_>>() {
+            let lost = WorkAnswer::Retry {
+                error: "the agent ended before it was told what came of it".to_owned(),
+                after: None,
+                scratch: Changes::default(),
+            };
+            self.worked(command, lost);
+        }
     }
 
     /// After a farewell only somebody else can have asked a process to end, unless a Stop of ours was under way.

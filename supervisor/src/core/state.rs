@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use mainstay_protocol::report::{LiveState, Presence, Report};
 use mainstay_protocol::{
     BootId, CommandId, Incarnation, InstanceKey, Leadership, NodeEpoch, NodeId, NodeName, SlotName,
+    StepKey,
 };
 
 use super::floors::Floors;
@@ -29,6 +30,8 @@ pub struct State {
     /// What the living take of the node.
     pub(crate) room: mainstay_broker::Ledger,
     pub(crate) outbox: Outbox,
+    /// Activities of runs that instances have, by the commands that brought them.
+    pub(crate) works: BTreeMap<CommandId, Taken>,
     /// The last life of the agent was asked to end, and no new one has told yet what came of it.
     pub(crate) ended_in_order: bool,
 }
@@ -50,6 +53,14 @@ pub(crate) struct Living {
     pub started: bool,
     /// It said itself that it failed; once is enough.
     pub failed: bool,
+}
+
+/// Who has an activity of which step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub instance: InstanceKey,
+    pub incarnation: Incarnation,
+    pub step: StepKey,
 }
 
 impl State {
@@ -114,7 +125,28 @@ impl State {
                 incarnation,
             } => self.floors.raise(instance, *incarnation),
             FileRecord::Life(life) => self.ended_in_order = *life == Life::EndedInOrder,
+            FileRecord::Took {
+                command,
+                instance,
+                incarnation,
+                step,
+            } => self.took(*command, instance, *incarnation, step),
         }
+    }
+
+    fn took(
+        &mut self,
+        command: CommandId,
+        instance: &InstanceKey,
+        incarnation: Incarnation,
+        step: &StepKey,
+    ) {
+        let taken = Taken {
+            instance: instance.clone(),
+            incarnation,
+            step: step.clone(),
+        };
+        self.works.insert(command, taken);
     }
 
     /// A Stop raises the floor at once; a Start when it begins.
@@ -240,6 +272,7 @@ impl State {
             | Report::GuardSaw { .. }
             | Report::WatcherSaw { .. }
             | Report::CommandDone { .. } => {}
+            Report::Worked { command, .. } => _ = self.works.remove(command),
         }
     }
 
@@ -297,6 +330,13 @@ impl State {
                 incarnation,
             },
         ));
+        let works = self.works.iter().map(|(command, taken)| FileRecord::Took {
+            command: *command,
+            instance: taken.instance.clone(),
+            incarnation: taken.incarnation,
+            step: taken.step.clone(),
+        });
+        records.extend(works);
         if self.ended_in_order {
             records.push(FileRecord::Life(Life::EndedInOrder));
         }
@@ -307,6 +347,8 @@ impl State {
         if let Some(living) = self.living.remove(instance) {
             self.names.free(&living.name, instance);
             self.room.give_back(instance);
+            // The coordinator sees that it is gone.
+            self.works.retain(|_, taken| taken.instance != *instance);
         }
     }
 

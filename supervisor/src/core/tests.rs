@@ -6,6 +6,7 @@ mod outbox;
 mod recovery;
 mod room;
 mod words;
+mod work;
 
 use mainstay_protocol::command::{CheckSchedule, Command, Order, Start, Stop, StopManner, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
@@ -136,6 +137,7 @@ pub(super) fn said(report: &Report) -> String {
         Report::WatcherSaw {
             instance, sight, ..
         } => format!(" {instance} {sight}"),
+        Report::Worked { step, answer, .. } => format!(" {step} {}", answer.name()),
         Report::Started { .. } | Report::CouldNotStart { .. } => String::new(),
     };
     format!("{}{about}{more}", report.name())
@@ -290,6 +292,7 @@ pub(super) fn numbers(actions: &[Action]) -> Vec<u64> {
             | Action::Reconfigure { .. }
             | Action::Answer(_)
             | Action::TellAgain { .. }
+            | Action::Work { .. }
             | Action::Renew
             | Action::Renewed { .. }
             | Action::CloseSession { .. } => None,
@@ -330,6 +333,10 @@ pub(super) fn done(actions: &[Action]) -> Vec<String> {
             } => Some(format!(
                 "tell again {}:{incarnation} {command}",
                 instance.placement
+            )),
+            Action::Work { work, .. } => Some(format!(
+                "work {}:{} {}",
+                work.instance.placement, work.incarnation, work.step
             )),
             Action::Renew => Some("renew".to_owned()),
             Action::Renewed { from_ms, .. } => Some(format!("renewed {from_ms}")),

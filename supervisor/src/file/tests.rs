@@ -70,10 +70,11 @@ fn name_of(record: &FileRecord) -> &'static str {
         FileRecord::Floor { .. } => "floor",
         FileRecord::Life(Life::Began) => "life-began",
         FileRecord::Life(Life::EndedInOrder) => "life-ended",
+        FileRecord::Took { .. } => "took",
     }
 }
 
-fn one_of_each() -> [FileRecord; 10] {
+fn one_of_each() -> [FileRecord; 11] {
     let instance = InstanceKey::new(NodeName::new("n1").unwrap(), "web".parse().unwrap());
     let incarnation = Incarnation::default().next();
     let node_id = NodeId(uuid::Uuid::from_u128(7));
@@ -129,11 +130,17 @@ fn one_of_each() -> [FileRecord; 10] {
             up_to: Sequence(300),
         },
         FileRecord::Floor {
-            instance,
+            instance: instance.clone(),
             incarnation,
         },
         FileRecord::Life(Life::Began),
         FileRecord::Life(Life::EndedInOrder),
+        FileRecord::Took {
+            command: CommandId(300),
+            instance,
+            incarnation,
+            step: StepKey::new("r1".parse().unwrap(), "a".parse().unwrap()),
+        },
     ]
 }
 

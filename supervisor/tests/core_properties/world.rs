@@ -153,6 +153,7 @@ impl World {
                     unreachable!("this station grants no leases")
                 }
                 Action::TellAgain { .. } => unreachable!("this station adopts nothing"),
+                Action::Work { .. } => unreachable!("this station has no runs"),
                 Action::Send(reports) => {
                     assert!(self.station.connected, "nothing is sent without a session");
                     assert_eq!(reports.node_epoch, NodeEpoch(self.station.epoch));
@@ -497,6 +498,7 @@ impl World {
             | Report::Asked { .. }
             | Report::Announced { .. }
             | Report::Recorded { .. }
+            | Report::Worked { .. }
             | Report::GuardSaw { .. }
             | Report::WatcherSaw { .. }
             | Report::SupervisorChanged { .. } => {}

@@ -73,9 +73,11 @@ impl World {
             for command in open {
                 let outcome = match command.order {
                     Order::Start(_) => CommandOutcome::Done,
-                    Order::Stop(_) | Order::Reconfigure(_) | Order::Answer(_) | Order::Adopt(_) => {
-                        CommandOutcome::NotRunning
-                    }
+                    Order::Stop(_)
+                    | Order::Reconfigure(_)
+                    | Order::Answer(_)
+                    | Order::Adopt(_)
+                    | Order::Work(_) => CommandOutcome::NotRunning,
                 };
                 scripted.note(Report::CommandDone {
                     command: command.id,
@@ -117,7 +119,8 @@ impl World {
                 | Order::Stop(_)
                 | Order::Reconfigure(_)
                 | Order::Answer(_)
-                | Order::Adopt(_) => None,
+                | Order::Adopt(_)
+                | Order::Work(_) => None,
             });
         let report = Report::Started {
             instance: instance.clone(),

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::fault::{Found, Pointer};
-use crate::json::{Json, Shape};
 use crate::models::{needed_text, strings};
 use crate::reader::{self, Reader};
+use mainstay_protocol::json::{Json, Shape};
 
 pub(super) struct Workflow {
     pub entrypoint: String,

@@ -234,7 +234,11 @@ fn a_file_that_begins_with_anything_but_a_head_is_not_ours() {
 fn lives(placement: &str) -> (InstanceKey, Survivor) {
     match start(placement, placement, 1) {
         Order::Start(start) => (start.instance.clone(), Survivor::Lives(start)),
-        Order::Stop(_) | Order::Reconfigure(_) | Order::Answer(_) | Order::Adopt(_) => {
+        Order::Stop(_)
+        | Order::Reconfigure(_)
+        | Order::Answer(_)
+        | Order::Adopt(_)
+        | Order::Work(_) => {
             unreachable!("a start is asked for")
         }
     }

@@ -5,14 +5,31 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use mainstay_protocol::limits;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
+use crate::limits;
+
 /// One value in canonical form: without white space, the keys of an object in order and each once, strings with no escapes
-/// but the needed ones.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// but the needed ones. What comes out of the codec is read as strictly: it may come from another machine.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Json(Arc<str>);
+
+impl TryFrom<String> for Json {
+    type Error = BadJson;
+
+    fn try_from(text: String) -> Result<Self, BadJson> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Json> for String {
+    fn from(value: Json) -> Self {
+        value.as_str().to_owned()
+    }
+}
 
 /// What a value is, as far as JSON itself tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,0 +1,74 @@
+//! What people ask for of orchestrations and runs.
+
+use mainstay_protocol::work::Outside;
+use mainstay_protocol::{CommandId, Json, RunId, WorkName};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Orchestrate {
+    /// Makes a type of activity, or replaces it for runs that begin later.
+    PutActivity {
+        definition: Json,
+    },
+    DeleteActivity {
+        name: WorkName,
+    },
+    /// Makes an orchestration, or replaces it for runs that begin later.
+    PutOrchestration {
+        definition: Json,
+    },
+    DeleteOrchestration {
+        name: WorkName,
+    },
+    Start(StartRun),
+    Act {
+        run: RunId,
+        act: RunAct,
+    },
+}
+
+/// The same one again begins nothing: it is the run that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartRun {
+    pub id: RunId,
+    pub orchestration: WorkName,
+    /// Of a definition with several; `deploy` where none is said.
+    pub section: Option<String>,
+    pub correlation: Option<String>,
+    pub input: Json,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunAct {
+    Pause,
+    Resume,
+    Cancel,
+    /// One that failed goes on where it failed.
+    Retry,
+    /// Somebody outside says what became of a step.
+    Tell {
+        activity: WorkName,
+        token: CommandId,
+        said: Outside,
+    },
+}
+
+impl Orchestrate {
+    /// As logs and events show it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::PutActivity { .. } => "activity apply",
+            Self::DeleteActivity { .. } => "activity delete",
+            Self::PutOrchestration { .. } => "orchestration apply",
+            Self::DeleteOrchestration { .. } => "orchestration delete",
+            Self::Start(_) => "run start",
+            Self::Act { act, .. } => match act {
+                RunAct::Pause => "run pause",
+                RunAct::Resume => "run resume",
+                RunAct::Cancel => "run cancel",
+                RunAct::Retry => "run retry",
+                RunAct::Tell { .. } => "run complete",
+            },
+        }
+    }
+}

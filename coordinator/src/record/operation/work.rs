@@ -1,0 +1,398 @@
+//! Orchestrations, activities and runs: what people ask for of them.
+
+use mainstay_orchestrator::{
+    ActivityType, Definition, Fault, Found, Known, No, definition as check,
+};
+use mainstay_protocol::code;
+use mainstay_protocol::request::Refusal;
+use mainstay_protocol::work::{Outside, Skill};
+use mainstay_protocol::{Generation, Json, RunId, WorkName, limits};
+use mainstay_resource_graph::{
+    Activity, Key, Kind, Orchestration, Run, RunState, Txn, Vertex, View, ViewExt,
+};
+
+use super::super::unknown;
+use super::{Result_, recorded};
+use crate::env::Env;
+use crate::orchestrate::{Orchestrate, RunAct, StartRun};
+use crate::runs;
+
+pub(super) fn orchestrate(txn: &mut Txn<'_>, what: &Orchestrate, by: &str, env: &Env) -> Result_ {
+    match what {
+        Orchestrate::PutActivity { definition } => put_activity(txn, definition, by),
+        Orchestrate::DeleteActivity { name } => delete_activity(txn, name),
+        Orchestrate::PutOrchestration { definition } => put_orchestration(txn, definition, by),
+        Orchestrate::DeleteOrchestration { name } => {
+            let key = Key::Orchestration(name.clone());
+            match txn.remove(&key) {
+                true => Ok(recorded(
+                    Vec::new(),
+                    format!("{key} is deleted; runs of it go on"),
+                )),
+                false => Err(no_orchestration(txn, name)),
+            }
+        }
+        Orchestrate::Start(asked) => start(txn, asked, by, env),
+        Orchestrate::Act { run, act } => self::act(txn, run, act, env),
+    }
+}
+
+fn put_activity(txn: &mut Txn<'_>, definition: &Json, by: &str) -> Result_ {
+    fits_in("the definition", definition, limits::DEFINITION_BYTES_MAX)?;
+    let mut found = Found::default();
+    let Some(read) = ActivityType::read(definition, &mut found) else {
+        return Err(faults("the type of activity", &found.faults));
+    };
+    let key = Key::Activity(read.name.clone());
+    takes_one_more(txn, &key)?;
+    let vertex = Activity {
+        definition: read.text,
+        by: by.to_owned(),
+    };
+    let text = match activity_of(txn, &key) {
+        Some(before) if before.definition == vertex.definition => {
+            return Ok(recorded(Vec::new(), format!("{key} is so already")));
+        }
+        Some(_) => format!("{key} is changed for runs that begin from now on"),
+        None => format!("{key} is there"),
+    };
+    runs::put(txn, key, Vertex::Activity(vertex));
+    Ok(recorded(Vec::new(), with_warnings(text, &found.warnings)))
+}
+
+/// What an orchestration uses stays: its next run could not begin.
+fn delete_activity(txn: &mut Txn<'_>, name: &WorkName) -> Result_ {
+    let key = Key::Activity(name.clone());
+    if txn.record(&key).is_none() {
+        let (what, wrong) = ("the type of activity", name.as_str());
+        return Err(unknown(code::NOT_FOUND, what, wrong, txn, Kind::Activity));
+    }
+    let uses = |of: &Key| {
+        let definition = orchestration_of(txn, of)?.definition;
+        let read = Definition::read(&definition, &mut Found::default())?;
+        let sections = read.activities.each();
+        let mut all = sections.iter().flat_map(|(_, all)| all.iter());
+        all.any(|one| one.of == *name).then(|| of.to_string())
+    };
+    let users: Vec<String> = txn
+        .keys(Kind::Orchestration)
+        .iter()
+        .filter_map(uses)
+        .collect();
+    if !users.is_empty() {
+        let text = format!("{key} is used by {}", users.join(", "));
+        return Err(Refusal::new(code::IN_USE, text));
+    }
+    txn.remove(&key);
+    Ok(recorded(Vec::new(), format!("{key} is deleted")))
+}
+
+fn put_orchestration(txn: &mut Txn<'_>, definition: &Json, by: &str) -> Result_ {
+    fits_in("the definition", definition, limits::DEFINITION_BYTES_MAX)?;
+    let mut found = Found::default();
+    let Some(read) = check(definition, &known(txn), &mut found) else {
+        return Err(faults("the definition", &found.faults));
+    };
+    let key = Key::Orchestration(read.name.clone());
+    takes_one_more(txn, &key)?;
+    let before = orchestration_of(txn, &key);
+    let vertex = Orchestration {
+        definition: read.write(),
+        active: read.active,
+        generation: before
+            .as_ref()
+            .map_or(Generation(1), |before| Generation(before.generation.0 + 1)),
+        by: by.to_owned(),
+    };
+    let text = match before {
+        Some(before) if before.definition == vertex.definition => {
+            return Ok(recorded(Vec::new(), format!("{key} is so already")));
+        }
+        Some(_) => format!("{key} is changed for runs that begin from now on"),
+        None => format!("{key} is there"),
+    };
+    runs::put(txn, key, Vertex::Orchestration(vertex));
+    Ok(recorded(Vec::new(), with_warnings(text, &found.warnings)))
+}
+
+fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
+    let name = &asked.orchestration;
+    let Some(orchestration) = orchestration_of(txn, &Key::Orchestration(name.clone())) else {
+        return Err(no_orchestration(txn, name));
+    };
+    if asked.id.undone().is_some() {
+        let text = format!(
+            "{} is what undoes another run; choose another name",
+            asked.id
+        );
+        return Err(Refusal::new(code::BAD_REQUEST, text));
+    }
+    let known = known(txn);
+    let mut found = Found::default();
+    // Types may have changed since it was taken.
+    let Some(definition) = check(&orchestration.definition, &known, &mut found) else {
+        return Err(faults(&format!("orchestration/{name}"), &found.faults));
+    };
+    let input = asked.input.over(&definition.input);
+    fits_in("the input", &input, limits::WORK_BYTES_MAX)?;
+    let section = section(&definition, asked)?;
+    let plan = runs::plan_text(&definition, &known);
+    let run = Run {
+        orchestration: name.clone(),
+        section,
+        correlation: asked.correlation.clone(),
+        plan: runs::hash_of(&plan),
+        input: runs::hash_of(&input),
+        line: None,
+        state: RunState::Running,
+        context: Json::empty_object(),
+        errors: [].into(),
+        done: 0,
+        left: 0,
+        began: env.now,
+        ended: None,
+        response: None,
+        by: by.to_owned(),
+    };
+    let key = Key::Run(asked.id.clone());
+    if let Some(there) = txn.run(&asked.id) {
+        return again(&key, &there, &run);
+    }
+    if !orchestration.active {
+        let text = format!("orchestration/{name} is not active: it begins no runs");
+        return Err(Refusal::new(code::INACTIVE, text));
+    }
+    if txn.base().count(Kind::Run) >= limits::RUNS_MAX {
+        let most = limits::RUNS_MAX;
+        let text = format!("there are {most} runs; wait until some of them are forgotten");
+        return Err(Refusal::new(code::OVERLOADED, text));
+    }
+    served(txn, &definition, &known)?;
+    runs::begin(txn, &asked.id, run, (&plan, &input), env);
+    Ok(recorded(Vec::new(), format!("{key} of {name} begins")))
+}
+
+/// The same content is the same run, whatever became of the orchestration since.
+fn again(key: &Key, there: &Run, asked: &Run) -> Result_ {
+    let differs = [
+        (there.orchestration != asked.orchestration, "orchestration"),
+        (there.section != asked.section, "section"),
+        (there.correlation != asked.correlation, "correlation id"),
+        (there.input != asked.input, "input"),
+    ];
+    let differs: Vec<&str> = differs
+        .iter()
+        .filter(|(is, _)| *is)
+        .map(|(_, what)| *what)
+        .collect();
+    if differs.is_empty() {
+        let state = there.state.as_str();
+        return Ok(recorded(
+            Vec::new(),
+            format!("{key} is there already: {state}"),
+        ));
+    }
+    let text = format!(
+        "{key} exists with another {}",
+        differs.join(" and another ")
+    );
+    Err(Refusal::new(code::RUN_DIFFERS, text))
+}
+
+const DEPLOY: &str = "deploy";
+
+fn section(definition: &Definition, asked: &StartRun) -> Result<Option<String>, Refusal> {
+    let names = definition.activities.names();
+    let wanted = match (&asked.section, names.is_empty()) {
+        (None, true) => return Ok(None),
+        (None, false) => DEPLOY,
+        (Some(section), _) => section.as_str(),
+    };
+    if names.contains(&wanted) {
+        return Ok(Some(wanted.to_owned()));
+    }
+    let there = match names.is_empty() {
+        true => "it has no sections".to_owned(),
+        false => format!("there are: {}", names.join(", ")),
+    };
+    let text = format!(
+        "orchestration/{} has no section {wanted}; {there}",
+        definition.name
+    );
+    Err(Refusal::new(code::NOT_FOUND, text))
+}
+
+/// Whatever nobody can do would wait for ever: every activity has a type of service that does it, here or elsewhere.
+fn served(txn: &Txn<'_>, definition: &Definition, known: &Known) -> Result<(), Refusal> {
+    let types: Vec<_> = txn
+        .keys(Kind::Type)
+        .iter()
+        .filter_map(|key| match key {
+            Key::Type(name) => Some(txn.service_type(name)?.declaration.serves),
+            _ => None,
+        })
+        .collect();
+    let sections = definition.activities.each();
+    let all = sections.iter().flat_map(|(_, all)| all.iter());
+    let unserved = all.filter_map(|activity| {
+        let of = known.get(&activity.of)?;
+        let skill = Skill {
+            provider: of.provider.clone(),
+            activity: of.name.clone(),
+        };
+        let is_served = types.iter().any(|serves| serves.has(&skill));
+        (!is_served).then(|| format!("{} ({skill})", activity.id))
+    });
+    let unserved: Vec<String> = unserved.collect();
+    if unserved.is_empty() {
+        return Ok(());
+    }
+    let text = format!(
+        "no type of service does {}; see mainstay get types",
+        unserved.join(", ")
+    );
+    Err(Refusal::new(code::UNSERVED, text))
+}
+
+fn act(txn: &mut Txn<'_>, id: &RunId, act: &RunAct, env: &Env) -> Result_ {
+    let key = Key::Run(id.clone());
+    let Some(run) = txn.run(id) else {
+        return Err(unknown(
+            code::NOT_FOUND,
+            "the run",
+            id.as_str(),
+            txn,
+            Kind::Run,
+        ));
+    };
+    if let RunAct::Tell {
+        said: Outside::Complete { output },
+        ..
+    } = act
+    {
+        fits_in("the output", output, limits::WORK_BYTES_MAX)?;
+    }
+    let done = runs::change(txn, id, env, |machine| match act {
+        RunAct::Pause => machine.pause(),
+        RunAct::Resume => machine.resume(),
+        RunAct::Cancel => machine.cancel(),
+        RunAct::Retry => machine.retry(),
+        RunAct::Tell {
+            activity,
+            token,
+            said,
+        } => machine.from_outside(activity, *token, said.clone()),
+    });
+    let now = txn.run(id).map_or(run.state, |run| run.state);
+    match (done, act) {
+        (Ok(()), RunAct::Tell { activity, .. }) => Ok(recorded(
+            Vec::new(),
+            format!(
+                "{activity} of {key} is told of; the run is {}",
+                now.as_str()
+            ),
+        )),
+        (Ok(()), _) => Ok(recorded(Vec::new(), format!("{key} is {}", now.as_str()))),
+        (Err(No::Unknown), RunAct::Tell { activity, .. }) => {
+            let text = format!("{key} has no activity {activity}");
+            Err(Refusal::new(code::NOT_FOUND, text))
+        }
+        (
+            Err(No::Stale),
+            RunAct::Tell {
+                activity, token, ..
+            },
+        ) => {
+            let text = format!(
+                "{activity} of {key} is not out with the token {token} any more; nothing was changed"
+            );
+            Err(Refusal::new(code::STALE_TOKEN, text))
+        }
+        (Err(_), _) => {
+            let text = format!("{key} is {}: {}", run.state.as_str(), possible(run.state));
+            Err(Refusal::new(code::NOT_NOW, text))
+        }
+    }
+}
+
+/// What may be done with one in this state.
+fn possible(state: RunState) -> &'static str {
+    match state {
+        RunState::Running => "it can be paused and cancelled",
+        RunState::Paused => "it can be resumed and cancelled",
+        RunState::Errored => "it can be retried",
+        RunState::Compensating => "it is being undone",
+        RunState::Completed
+        | RunState::Compensated
+        | RunState::CompensationFailed
+        | RunState::Cancelled => "it is over",
+    }
+}
+
+pub(super) fn known(txn: &Txn<'_>) -> Known {
+    let keys = txn.keys(Kind::Activity).into_iter();
+    let read = |key: Key| {
+        let text = activity_of(txn, &key)?.definition;
+        ActivityType::read(&text, &mut Found::default())
+    };
+    keys.filter_map(read)
+        .map(|of| (of.name.clone(), of))
+        .collect()
+}
+
+fn activity_of(txn: &Txn<'_>, key: &Key) -> Option<Activity> {
+    match &txn.record(key)?.vertex {
+        Vertex::Activity(activity) => Some(activity.clone()),
+        _ => None,
+    }
+}
+
+fn orchestration_of(txn: &Txn<'_>, key: &Key) -> Option<Orchestration> {
+    match &txn.record(key)?.vertex {
+        Vertex::Orchestration(orchestration) => Some(orchestration.clone()),
+        _ => None,
+    }
+}
+
+fn no_orchestration(txn: &Txn<'_>, name: &WorkName) -> Refusal {
+    let what = "the orchestration";
+    unknown(
+        code::NOT_FOUND,
+        what,
+        name.as_str(),
+        txn,
+        Kind::Orchestration,
+    )
+}
+
+fn takes_one_more(txn: &Txn<'_>, key: &Key) -> Result<(), Refusal> {
+    let most = limits::DEFINITIONS_MAX;
+    if txn.record(key).is_some() || txn.keys(key.kind()).len() < most {
+        return Ok(());
+    }
+    let text = format!("there are {most} of its kind, and no more fit; delete some");
+    Err(Refusal::new(code::OVERLOADED, text))
+}
+
+fn fits_in(what: &str, value: &Json, most: usize) -> Result<(), Refusal> {
+    let bytes = value.as_str().len();
+    if bytes <= most {
+        return Ok(());
+    }
+    let text = format!("{what} has {bytes} bytes, and at most {most} are taken");
+    Err(Refusal::new(code::BAD_REQUEST, text))
+}
+
+/// All of them at once, each with where it is.
+fn faults(what: &str, faults: &[Fault]) -> Refusal {
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let text = format!("{what} is not right:\n{}", lines.join("\n"));
+    Refusal::new(code::BAD_DEFINITION, text)
+}
+
+fn with_warnings(text: String, warnings: &[Fault]) -> String {
+    let lines = warnings
+        .iter()
+        .map(|warning| format!("\nwarning: {warning}"));
+    lines.fold(text, |text, line| text + &line)
+}

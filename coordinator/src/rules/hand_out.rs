@@ -1,0 +1,166 @@
+//! `hand_out`: a step that is due goes to an instance that does such work and has a hand free.
+
+use mainstay_protocol::code;
+use mainstay_protocol::command::Order;
+use mainstay_protocol::work::{Skill, Work};
+use mainstay_protocol::{CommandId, InstanceKey, StepKey};
+use mainstay_resource_graph::{
+    Instance, Key, Run, RunState, Step, StepState, Txn, Vertex, View, ViewExt,
+};
+
+use crate::env::Env;
+use crate::rule::{Rule, Verdict, Watch};
+use crate::runs::{self, Program};
+use crate::verb;
+
+pub struct HandOut;
+
+impl Rule for HandOut {
+    const NAME: &'static str = "hand_out";
+    const ABOUT: &'static str =
+        "Gives a step of a run that is due to an instance that does such work.";
+    const SAFETY: Option<&'static str> = Some("no run would go on");
+    type Subject = StepKey;
+
+    fn watches() -> Watch {
+        Watch::steps(|step| matches!(step.state, StepState::Queued { .. }))
+    }
+
+    /// Hands became free, or there are more, or one that was first in line is not any more: whoever waits longest is next,
+    /// as many as there are free hands, wherever they are.
+    fn subjects_of(changed: &Key, view: &dyn View) -> Vec<StepKey> {
+        let (worker, skill) = match changed {
+            Key::Instance(worker) => (Some(worker.clone()), None),
+            Key::Step(step) => match view.step(step) {
+                Some(step) => (step.worker, Some(step.skill)),
+                None => return Vec::new(),
+            },
+            _ => return Vec::new(),
+        };
+        let worker = worker.and_then(|worker| view.instance(&worker));
+        let mut skills = view.skills_due();
+        skills.retain(|one| {
+            let does = |worker: &Instance| worker.has_hands() && serves(view, worker, one);
+            skill.as_ref() == Some(one) || worker.as_ref().is_some_and(does)
+        });
+        let due = skills
+            .iter()
+            .flat_map(|skill| view.steps_due(skill, free_for(view, skill)));
+        due.collect()
+    }
+
+    fn judge(subject: StepKey, txn: &mut Txn<'_>, env: &Env) -> Verdict {
+        let Some((step, run)) = txn.step(&subject).zip(txn.run(&subject.run)) else {
+            return Verdict::Nothing;
+        };
+        let is_due = matches!(step.state, StepState::Queued { .. });
+        if !is_due || run.state != RunState::Running {
+            return Verdict::Nothing;
+        }
+        let Some(worker) = least_busy(txn, &step.skill) else {
+            return Verdict::Nothing;
+        };
+        let Some(program) = runs::program(txn, &run) else {
+            return Verdict::Nothing;
+        };
+        match work(txn, (&subject, &step), &run, &program, &worker) {
+            Ok(work) => give(txn, work, env),
+            Err(missing) => {
+                // It is due, and its run goes on.
+                let _ = runs::change(txn, &subject.run, env, |machine| {
+                    machine.cannot(&subject.activity, missing.clone())
+                });
+                Verdict::did(code::MISSING_INPUT, missing)
+            }
+        }
+    }
+}
+
+/// Hands that are free for such work.
+fn free_for(view: &dyn View, skill: &Skill) -> usize {
+    let hands = view.hands().into_iter().filter_map(|worker| {
+        let instance = view.instance(&worker)?;
+        serves(view, &instance, skill).then(|| free(view, &worker, &instance))
+    });
+    hands.sum()
+}
+
+fn free(view: &dyn View, worker: &InstanceKey, instance: &Instance) -> usize {
+    let hands = instance.hands as usize;
+    hands.saturating_sub(view.steps_at(worker).len())
+}
+
+fn serves(view: &dyn View, instance: &Instance, skill: &Skill) -> bool {
+    let record = view.record(&Key::Type(instance.service_type.clone()));
+    record.is_some_and(|record| match &record.vertex {
+        Vertex::Type(found) => found.declaration.serves.has(skill),
+        _ => false,
+    })
+}
+
+/// Of those that do such work and have a hand free.
+fn least_busy(txn: &Txn<'_>, skill: &Skill) -> Option<(InstanceKey, Instance)> {
+    let able = txn.hands().into_iter().filter_map(|worker| {
+        let instance = txn.instance(&worker)?;
+        if !serves(txn, &instance, skill) || free(txn, &worker, &instance) == 0 {
+            return None;
+        }
+        Some((txn.steps_at(&worker).len(), (worker, instance)))
+    });
+    let least = able.min_by(|(a, (left, _)), (b, (right, _))| (a, left).cmp(&(b, right)));
+    least.map(|(_, worker)| worker)
+}
+
+fn work(
+    txn: &Txn<'_>,
+    (key, step): (&StepKey, &Step),
+    run: &Run,
+    program: &Program,
+    (worker, instance): &(InstanceKey, Instance),
+) -> Result<Work, String> {
+    let activity = program.activity(&key.activity).ok_or_else(|| {
+        let definition = &program.definition.name;
+        format!(
+            "its definition, {definition}, has no activity {}",
+            key.activity
+        )
+    })?;
+    let inputs = runs::inputs_of(txn, (&key.run, run), program, activity);
+    let discriminator = activity
+        .discriminator
+        .clone()
+        .or_else(|| run.section.clone());
+    Ok(Work {
+        instance: worker.clone(),
+        incarnation: instance.incarnation,
+        step: key.clone(),
+        skill: step.skill.clone(),
+        discriminator,
+        attempt: step.attempt.max(1),
+        call: step.calls + 1,
+        inputs: inputs.map_err(|missing| missing.to_string())?,
+        scratch: step.scratch.clone(),
+        context: run.context.clone(),
+        time_ms: activity
+            .attempt_timeout
+            .map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+    })
+}
+
+/// The command is the step's lease: whoever answers names it.
+fn give(txn: &mut Txn<'_>, work: Work, env: &Env) -> Verdict {
+    let (key, worker) = (work.step.clone(), work.instance.clone());
+    let incarnation = work.incarnation;
+    let text = format!("attempt {} goes to {worker}", work.attempt);
+    let token: CommandId = verb::command(txn, &worker, Order::Work(Box::new(work)), env);
+    let taken = runs::change(txn, &key.run, env, |machine| {
+        machine.take(&key.activity, token, (worker, incarnation))
+    });
+    match taken {
+        Ok(()) => Verdict::did(code::HANDED_OUT, text),
+        Err(_) => {
+            txn.remove(&Key::Command(token));
+            Verdict::Nothing
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Runs in the graph: what one goes by, its machine over a transaction, and what a call of an activity is given.
+//!
+//! A run reads two texts, kept once by their hashes: its plan (the definition and the types of its activities, as they
+//! were when it began) and its input. What is worked out of a plan is remembered: the same text means the same for ever.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use mainstay_orchestrator::{
+    Activity, ActivityType, Definition, Found, Known, Machine, MissingInput, No, Plan, RetryPolicy,
+    Source, Steps, definition as check, inputs, mapped, response,
+};
+use mainstay_protocol::{CommandId, Json, RunId, StepKey, WorkName};
+use mainstay_resource_graph::{
+    Key, Relation, Run, RunState, Step, StepState, Text, TextHash, Txn, Vertex, View, ViewExt,
+};
+use sha2::{Digest, Sha256};
+
+use crate::env::Env;
+use crate::hash;
+
+/// One section of a definition, as a run goes by it.
+pub(crate) struct Program {
+    pub definition: Definition,
+    pub known: Known,
+    pub activities: Vec<Activity>,
+    plan: Plan,
+}
+
+const DEFINITION: &str = "definition";
+const ACTIVITIES: &str = "activities";
+
+/// What a run that begins now goes by, as it is kept: the definition, and the types it uses.
+pub(crate) fn plan_text(definition: &Definition, known: &Known) -> Json {
+    let sections = definition.activities.each();
+    let used = sections
+        .iter()
+        .flat_map(|(_, activities)| activities.iter());
+    let types: BTreeMap<String, Json> = used
+        .filter_map(|activity| known.get(&activity.of))
+        .map(|of| (of.name.to_string(), of.text.clone()))
+        .collect();
+    Json::of(&[
+        (DEFINITION, definition.write()),
+        (ACTIVITIES, Json::object(&types)),
+    ])
+}
+
+impl Program {
+    fn read(text: &Json, section: Option<&str>) -> Option<Self> {
+        let mut found = Found::default();
+        let types = text.member(ACTIVITIES)?;
+        let types = types.members().into_values();
+        let types = types.filter_map(|text| ActivityType::read(&text, &mut Found::default()));
+        let known: Known = types.map(|of| (of.name.clone(), of)).collect();
+        let definition = check(&text.member(DEFINITION)?, &known, &mut found)?;
+        let activities = definition.activities.section(section)?.to_vec();
+        let retry = RetryPolicy::default();
+        let plan = Plan::of(&activities, definition.on_fatal, (&known, &retry));
+        Some(Self {
+            definition,
+            known,
+            activities,
+            plan,
+        })
+    }
+
+    /// The steps of a run: those of its section, or of a line of them.
+    pub(crate) fn plan(&self, run: &Run) -> Plan {
+        match &run.line {
+            Some(line) => self.plan.in_line(line),
+            None => self.plan.clone(),
+        }
+    }
+
+    pub(crate) fn activity(&self, id: &WorkName) -> Option<&Activity> {
+        self.activities.iter().find(|activity| activity.id == *id)
+    }
+}
+
+/// Plans that are worked out and kept; a cluster has few that run at one time.
+const PROGRAMS_KEPT: usize = 64;
+
+type Remembered = BTreeMap<(TextHash, Option<String>), Rc<Program>>;
+
+thread_local! {
+    static REMEMBERED: RefCell<Remembered> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// None where the graph is not whole: a run holds its texts.
+pub(crate) fn program(view: &dyn View, run: &Run) -> Option<Rc<Program>> {
+    let at = (run.plan.clone(), run.section.clone());
+    let known = REMEMBERED.with_borrow(|all| all.get(&at).map(Rc::clone));
+    if known.is_some() {
+        return known;
+    }
+    let read = Program::read(&text(view, &run.plan)?, run.section.as_deref())?;
+    let read = Rc::new(read);
+    REMEMBERED.with_borrow_mut(|all| {
+        if all.len() >= PROGRAMS_KEPT {
+            all.pop_first();
+        }
+        all.insert(at, Rc::clone(&read));
+    });
+    Some(read)
+}
+
+pub(crate) fn text(view: &dyn View, hash: &TextHash) -> Option<Json> {
+    match &view.record(&Key::Text(hash.clone()))?.vertex {
+        Vertex::Text(text) => Some(text.json.clone()),
+        _ => None,
+    }
+}
+
+pub(crate) fn hash_of(text: &Json) -> TextHash {
+    let digest = Sha256::digest(text.as_str());
+    TextHash(
+        digest
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+    )
+}
+
+/// A run that begins: its texts, its steps, and what is due.
+pub(crate) fn begin(
+    txn: &mut Txn<'_>,
+    id: &RunId,
+    run: Run,
+    (plan, input): (&Json, &Json),
+    env: &Env,
+) {
+    let key = Key::Run(id.clone());
+    let texts = [(&run.plan, plan), (&run.input, input)];
+    for (hash, json) in texts {
+        let json = json.clone();
+        put(txn, Key::Text(hash.clone()), Vertex::Text(Text { json }));
+    }
+    put(txn, key.clone(), Vertex::Run(run.clone()));
+    for (hash, _) in texts {
+        txn.link(key.clone(), Relation::Reads, Key::Text(hash.clone()))
+            .expect("both were just written");
+    }
+    // It is new, and its plan was read before.
+    let _ = change(txn, id, env, |machine| {
+        machine.begin();
+        Ok(())
+    });
+}
+
+/// Something happens to a run: what follows is written.
+pub(crate) fn change<T>(
+    txn: &mut Txn<'_>,
+    id: &RunId,
+    env: &Env,
+    act: impl FnOnce(&mut Machine<'_, InGraph<'_, '_>>) -> Result<T, No>,
+) -> Result<T, No> {
+    let mut run = txn.run(id).ok_or(No::Unknown)?;
+    let program = program(txn, &run).ok_or(No::Unknown)?;
+    let plan = program.plan(&run);
+    let spread = (hash::stable(&format!("{id} {}", env.revision)) % 1_000) as u32;
+    let mut steps = InGraph { txn, run: id };
+    let mut machine = Machine::new(&plan, &mut run, &mut steps, (env.now, spread));
+    let done = act(&mut machine)?;
+    if run.state == RunState::Completed && run.response.is_none() {
+        let outputs = outputs(txn, id, program.activities.iter().map(|one| &one.id));
+        let input = text(txn, &run.input).unwrap_or_else(Json::empty_object);
+        run.response = Some(response(
+            &program.definition,
+            &program.activities,
+            &input,
+            &outputs,
+        ));
+    }
+    put(txn, Key::Run(id.clone()), Vertex::Run(run));
+    Ok(done)
+}
+
+/// The steps of a run in a transaction. A step that is out no more takes the command that brought it out along.
+pub(crate) struct InGraph<'t, 'g> {
+    txn: &'t mut Txn<'g>,
+    run: &'t RunId,
+}
+
+impl Steps for InGraph<'_, '_> {
+    fn step(&self, id: &WorkName) -> Option<Step> {
+        self.txn.step(&StepKey::new(self.run.clone(), id.clone()))
+    }
+
+    fn put(&mut self, id: &WorkName, step: Step) {
+        let key = StepKey::new(self.run.clone(), id.clone());
+        if let Some(was) = self.txn.step(&key).as_ref().and_then(out_with)
+            && out_with(&step) != Some(was)
+        {
+            self.txn.remove(&Key::Command(was));
+        }
+        put(self.txn, Key::Step(key), Vertex::Step(step));
+    }
+}
+
+fn out_with(step: &Step) -> Option<CommandId> {
+    match step.state {
+        StepState::Running { token, .. } => Some(token),
+        _ => None,
+    }
+}
+
+/// What activities left behind, of those that are complete.
+fn outputs<'a>(
+    view: &dyn View,
+    run: &RunId,
+    of: impl Iterator<Item = &'a WorkName>,
+) -> BTreeMap<WorkName, Json> {
+    let output = |id: &WorkName| {
+        let step = view.step(&StepKey::new(run.clone(), id.clone()))?;
+        Some((id.clone(), step.output?))
+    };
+    of.filter_map(output).collect()
+}
+
+/// What an activity is called with.
+pub(crate) fn inputs_of(
+    view: &dyn View,
+    (id, run): (&RunId, &Run),
+    program: &Program,
+    activity: &Activity,
+) -> Result<Json, MissingInput> {
+    let input = text(view, &run.input).unwrap_or_else(Json::empty_object);
+    let Some(mapped) = mapped(&program.activities, activity, &program.known) else {
+        return Ok(input);
+    };
+    let sources = mapped.iter().filter_map(|one| match &one.source {
+        Source::Output { of, .. } => Some(of),
+        Source::Input(_) => None,
+    });
+    let outputs = outputs(view, id, sources);
+    inputs(&activity.id, &mapped, &input, &outputs)
+}
+
+pub(crate) fn put(txn: &mut Txn<'_>, key: Key, vertex: Vertex) {
+    txn.put(key, vertex).expect("work has no transitions");
+}

@@ -1,0 +1,214 @@
+//! Orchestrations and runs, as verbs of scripts:
+//!
+//! ```text
+//! activity {"type":"a","provider":"p"} | orchestration {..} | forget activity a | forget orchestration t
+//! run r1 t {"input":1} | pause r1 | resume r1 | cancel r1 | retry r1 | tell r1/a complete {} | tell r1/a fail no
+//! works r1/a complete {"output":1} | works r1/a wait | works r1/a again 5s | works r1/a fails no | works r1/a fatal no
+//! said-again r1/a | runs
+//! ```
+//! What has a step answers as a processor would; `said-again` says the last answer once more.
+
+use std::time::Duration;
+
+use mainstay_coordinator::{Answer, Operation, Orchestrate, RunAct, StartRun};
+use mainstay_protocol::command::Order;
+use mainstay_protocol::report::Report;
+use mainstay_protocol::work::{Changes, Outside, Work, WorkAnswer};
+use mainstay_protocol::{CommandId, Json, RunId, StepKey, WorkName};
+use mainstay_resource_graph::{Key, Kind, View, ViewExt};
+
+use super::world::World;
+
+pub fn json(text: &str) -> Json {
+    Json::parse(if text.is_empty() { "{}" } else { text }).unwrap()
+}
+
+pub fn work_name(text: &str) -> WorkName {
+    WorkName::new(text).unwrap()
+}
+
+pub fn step(text: &str) -> StepKey {
+    let (run, activity) = text.split_once('/').expect("run/activity");
+    StepKey::new(RunId::new(run).unwrap(), work_name(activity))
+}
+
+pub fn verb(world: &mut World, words: &[&str]) -> bool {
+    let tail = |from: usize| words.get(from..).unwrap_or_default().join(" ");
+    let what = match words {
+        ["activity", ..] => Orchestrate::PutActivity {
+            definition: json(&tail(1)),
+        },
+        ["orchestration", ..] => Orchestrate::PutOrchestration {
+            definition: json(&tail(1)),
+        },
+        ["forget", "activity", name] => Orchestrate::DeleteActivity {
+            name: work_name(name),
+        },
+        ["forget", "orchestration", name] => Orchestrate::DeleteOrchestration {
+            name: work_name(name),
+        },
+        ["run", id, of, ..] => begins(id, of, &tail(3)),
+        [act @ ("pause" | "resume" | "cancel" | "retry"), id] => Orchestrate::Act {
+            run: RunId::new(id).unwrap(),
+            act: match *act {
+                "pause" => RunAct::Pause,
+                "resume" => RunAct::Resume,
+                "cancel" => RunAct::Cancel,
+                _ => RunAct::Retry,
+            },
+        },
+        ["tell", at, how, ..] => told(world, &step(at), how, &tail(3)),
+        ["works", at, how, ..] => {
+            world.works(&step(at), answer(how, &tail(3)));
+            return true;
+        }
+        ["said-again", at] => {
+            world.works_again(&step(at));
+            return true;
+        }
+        _ => return false,
+    };
+    world.orchestrate(what).ok();
+    true
+}
+
+pub fn begins(id: &str, of: &str, input: &str) -> Orchestrate {
+    Orchestrate::Start(StartRun {
+        id: RunId::new(id).unwrap(),
+        orchestration: work_name(of),
+        section: None,
+        correlation: None,
+        input: json(input),
+    })
+}
+
+fn told(world: &World, at: &StepKey, how: &str, more: &str) -> Orchestrate {
+    let token = world.graph().step(at).and_then(|step| step.token());
+    Orchestrate::Act {
+        run: at.run.clone(),
+        act: RunAct::Tell {
+            activity: at.activity.clone(),
+            token: token.unwrap_or(CommandId(0)),
+            said: match how {
+                "complete" => Outside::Complete { output: json(more) },
+                _ => Outside::Fail {
+                    error: more.to_owned(),
+                },
+            },
+        },
+    }
+}
+
+fn answer(how: &str, more: &str) -> WorkAnswer {
+    match how {
+        "complete" => complete(more),
+        "wait" => WorkAnswer::Wait,
+        "again" => WorkAnswer::Schedule {
+            after: humantime::parse_duration(more).unwrap(),
+            scratch: set("seen", "true"),
+        },
+        "fails" => fails(more),
+        "fatal" => WorkAnswer::Fatal {
+            error: more.to_owned(),
+        },
+        _ => panic!("no such answer: {how}"),
+    }
+}
+
+pub fn complete(output: &str) -> WorkAnswer {
+    WorkAnswer::Complete {
+        output: json(output),
+        context: Changes::default(),
+    }
+}
+
+pub fn fails(error: &str) -> WorkAnswer {
+    WorkAnswer::Retry {
+        error: error.to_owned(),
+        after: None,
+        scratch: Changes::default(),
+    }
+}
+
+fn set(name: &str, value: &str) -> Changes {
+    Changes {
+        set: [(name.to_owned(), json(value))].into(),
+        delete: Default::default(),
+    }
+}
+
+impl World {
+    pub fn orchestrate(&mut self, what: Orchestrate) -> Answer {
+        let by = "ada".to_owned();
+        self.operate(Operation::Orchestrate { what, by })
+    }
+
+    /// What an instance was given for a step, the newest first.
+    pub fn given(&self, step: &StepKey) -> Option<(CommandId, Work)> {
+        let nodes = self.nodes.values();
+        let received = nodes.flat_map(|node| &node.received);
+        let of = received.filter_map(|command| match &command.order {
+            Order::Work(work) if work.step == *step => Some((command.id, (**work).clone())),
+            _ => None,
+        });
+        of.max_by_key(|(id, _)| *id)
+    }
+
+    /// Whoever has the step answers.
+    pub fn works(&mut self, step: &StepKey, answer: WorkAnswer) {
+        let (command, work) = self
+            .given(step)
+            .unwrap_or_else(|| panic!("nobody was given {step}"));
+        let node = work.instance.node.clone();
+        let report = Report::Worked {
+            instance: work.instance,
+            incarnation: work.incarnation,
+            step: work.step,
+            command,
+            answer,
+        };
+        self.report(report, node.as_str());
+    }
+
+    fn works_again(&mut self, step: &StepKey) {
+        self.works(step, complete("{}"));
+    }
+}
+
+/// Every run with its steps.
+pub fn runs(world: &World) -> Vec<String> {
+    let view = world.graph();
+    let (now, mut lines) = (world.log_now(), Vec::new());
+    for key in view.keys(Kind::Run) {
+        let Key::Run(id) = &key else { continue };
+        let run = view.run(id).unwrap();
+        let mut line = format!("{id}: {}", run.state.as_str());
+        for (activity, error) in &run.errors {
+            line += &format!("; {activity}: {error}");
+        }
+        if let Some(response) = &run.response {
+            line += &format!("; {response}");
+        }
+        lines.push(line);
+        for key in view.keys(Kind::Step) {
+            let Key::Step(at) = &key else { continue };
+            if at.run != *id {
+                continue;
+            }
+            let step = view.step(at).unwrap();
+            let mut line = format!("  {}: {}", at.activity, step.state.as_str());
+            if let Some(due) = step.due() {
+                let left = Duration::from_micros(due.0.saturating_sub(now.0));
+                line += &format!(" for {:.1} s", left.as_secs_f32());
+            }
+            if step.calls > 0 {
+                line += &format!(", attempt {} call {}", step.attempt, step.calls);
+            }
+            if let Some(error) = &step.last_error {
+                line += &format!(", {error}");
+            }
+            lines.push(line);
+        }
+    }
+    lines
+}

@@ -1,0 +1,95 @@
+//! Steps that are due, in line by what they take; who is at work on what; and whose hands there are: kept beside the graph,
+//! so that handing one out is no look at all there are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainstay_protocol::work::Skill;
+use mainstay_protocol::{InstanceKey, RunId, StepKey, Timestamp, WorkName};
+
+use crate::key::Key;
+use crate::vertex::{Record, Vertex};
+use crate::work::StepState;
+
+/// A step in line: who waits longest first.
+pub(crate) type Due = (Timestamp, StepKey);
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Queue {
+    due: BTreeMap<Skill, BTreeSet<Due>>,
+    at_work: BTreeSet<(InstanceKey, StepKey)>,
+    hands: BTreeSet<InstanceKey>,
+}
+
+impl Queue {
+    pub(crate) fn enter(&mut self, record: &Record) {
+        match (&record.key, &record.vertex) {
+            (Key::Step(key), Vertex::Step(step)) => {
+                if let StepState::Queued { since } = step.state {
+                    let line = self.due.entry(step.skill.clone()).or_default();
+                    line.insert((since, key.clone()));
+                }
+                if let Some(worker) = step.at_work() {
+                    self.at_work.insert((worker.clone(), key.clone()));
+                }
+            }
+            (Key::Instance(key), Vertex::Instance(instance)) if instance.has_hands() => {
+                self.hands.insert(key.clone());
+            }
+            (_, _) => {}
+        }
+    }
+
+    pub(crate) fn leave(&mut self, record: &Record) {
+        match (&record.key, &record.vertex) {
+            (Key::Step(key), Vertex::Step(step)) => {
+                if let StepState::Queued { since } = step.state
+                    && let Some(line) = self.due.get_mut(&step.skill)
+                {
+                    line.remove(&(since, key.clone()));
+                    if line.is_empty() {
+                        self.due.remove(&step.skill);
+                    }
+                }
+                if let Some(worker) = step.at_work() {
+                    self.at_work.remove(&(worker.clone(), key.clone()));
+                }
+            }
+            (Key::Instance(key), Vertex::Instance(instance)) if instance.has_hands() => {
+                self.hands.remove(key);
+            }
+            (_, _) => {}
+        }
+    }
+
+    /// What is asked for at all.
+    pub(crate) fn skills(&self) -> impl Iterator<Item = &Skill> {
+        self.due.keys()
+    }
+
+    pub(crate) fn due(&self, skill: &Skill) -> impl Iterator<Item = &Due> {
+        self.due.get(skill).into_iter().flatten()
+    }
+
+    pub(crate) fn at_work<'a>(
+        &'a self,
+        worker: &'a InstanceKey,
+    ) -> impl Iterator<Item = &'a StepKey> + 'a {
+        self.at_work
+            .range((worker.clone(), first_step())..)
+            .take_while(move |(of, _)| of == worker)
+            .map(|(_, step)| step)
+    }
+
+    pub(crate) fn hands(&self) -> impl Iterator<Item = &InstanceKey> {
+        self.hands.iter()
+    }
+}
+
+/// Nothing sorts before it: '-' is the lowest character of a name of work, and nothing is shorter.
+fn first_step() -> StepKey {
+    let first = "the first name is a name";
+    StepKey::new(
+        RunId::new("-").expect(first),
+        WorkName::new("-").expect(first),
+    )
+}
