@@ -45,7 +45,9 @@ pub fn reference(text: &str) -> Result<Key, String> {
             let like = like(&kind, KIND_WORDS);
             format!("there is no kind \"{kind}\"{like}")
         }
-        other @ (BadReference::Name(_) | BadReference::Shape { .. }) => other.to_string(),
+        other @ (BadReference::Name(_) | BadReference::Work(_) | BadReference::Shape { .. }) => {
+            other.to_string()
+        }
     })
 }
 
