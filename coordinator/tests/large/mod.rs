@@ -1,5 +1,7 @@
 //! Bounds in bytes: a batch is split, thousands of instances change in entries that can be read, what fits none is refused.
 
+mod runs;
+
 use mainstay_coordinator::{Effect, Env, Event, Rule, Rules, Verdict, Watch};
 use mainstay_protocol::health::{Evidence, FailureKind};
 use mainstay_protocol::report::LiveState;
