@@ -234,6 +234,8 @@ impl LeaderCore {
             Kind::Instance,
             Kind::Name,
             Kind::Command,
+            Kind::Run,
+            Kind::Step,
         ] {
             dirty.extend(self.graph.keys(kind));
         }

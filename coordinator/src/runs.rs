@@ -3,15 +3,16 @@
 //! A run reads two texts, kept once by their hashes: its plan (the definition and the types of its activities, as they
 //! were when it began) and its input. What is worked out of a plan is remembered: the same text means the same for ever.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use mainstay_orchestrator::{
-    Activity, ActivityType, Definition, Found, Known, Machine, MissingInput, No, Plan, RetryPolicy,
-    Source, Steps, definition as check, inputs, mapped, response,
+    Activity, ActivityType, DISPOSE, Definition, Found, Known, Machine, MissingInput, No, OnFatal,
+    Plan, RetryPolicy, Source, Steps, definition as check, inputs, mapped, response,
 };
-use mainstay_protocol::{CommandId, Json, RunId, StepKey, WorkName};
+use mainstay_protocol::{CommandId, Json, NodeName, RunId, StepKey, WorkName, limits};
 use mainstay_resource_graph::{
     Key, Relation, Run, RunState, Step, StepState, Text, TextHash, Txn, Vertex, View, ViewExt,
 };
@@ -67,10 +68,10 @@ impl Program {
     }
 
     /// The steps of a run: those of its section, or of a line of them.
-    pub(crate) fn plan(&self, run: &Run) -> Plan {
+    pub(crate) fn plan(&self, run: &Run) -> Cow<'_, Plan> {
         match &run.line {
-            Some(line) => self.plan.in_line(line),
-            None => self.plan.clone(),
+            Some(line) => Cow::Owned(self.plan.in_line(line)),
+            None => Cow::Borrowed(&self.plan),
         }
     }
 
@@ -80,7 +81,7 @@ impl Program {
 }
 
 /// Plans that are worked out and kept; a cluster has few that run at one time.
-const PROGRAMS_KEPT: usize = 64;
+const PROGRAMS_KEPT: usize = 256;
 
 type Remembered = BTreeMap<(TextHash, Option<String>), Rc<Program>>;
 
@@ -90,13 +91,14 @@ thread_local! {
 
 /// None where the graph is not whole: a run holds its texts.
 pub(crate) fn program(view: &dyn View, run: &Run) -> Option<Rc<Program>> {
+    // Looked at also where it is remembered: what a decision saw does not depend on that.
+    let text = text(view, &run.plan)?;
     let at = (run.plan.clone(), run.section.clone());
     let known = REMEMBERED.with_borrow(|all| all.get(&at).map(Rc::clone));
     if known.is_some() {
         return known;
     }
-    let read = Program::read(&text(view, &run.plan)?, run.section.as_deref())?;
-    let read = Rc::new(read);
+    let read = Rc::new(Program::read(&text, run.section.as_deref())?);
     REMEMBERED.with_borrow_mut(|all| {
         if all.len() >= PROGRAMS_KEPT {
             all.pop_first();
@@ -207,6 +209,35 @@ fn out_with(step: &Step) -> Option<CommandId> {
     }
 }
 
+/// What undoes is not undone, whoever began it.
+pub(crate) fn is_undone_when_it_fails(program: &Program, run: &Run) -> bool {
+    let definition = &program.definition;
+    definition.on_fatal == OnFatal::Compensate
+        && definition.activities.section(Some(DISPOSE)).is_some()
+        && run.section.as_deref() != Some(DISPOSE)
+}
+
+/// The steps of a run.
+pub(crate) fn steps(view: &dyn View, id: &RunId, run: &Run) -> Vec<Step> {
+    let ids = program(view, run).map(|program| program.plan(run).into_owned().steps);
+    let ids = ids.unwrap_or_default().into_keys();
+    ids.filter_map(|activity| view.step(&StepKey::new(id.clone(), activity)))
+        .collect()
+}
+
+/// A run with its steps, and whatever brings them.
+pub(crate) fn remove(txn: &mut Txn<'_>, id: &RunId, run: &Run) {
+    let steps = program(txn, run).map(|program| program.plan(run).into_owned().steps);
+    for activity in steps.unwrap_or_default().into_keys() {
+        let key = StepKey::new(id.clone(), activity);
+        if let Some(token) = txn.step(&key).and_then(|step| step.token()) {
+            txn.remove(&Key::Command(token));
+        }
+        txn.remove(&Key::Step(key));
+    }
+    txn.remove(&Key::Run(id.clone()));
+}
+
 /// What activities left behind, of those that are complete.
 fn outputs<'a>(
     view: &dyn View,
@@ -237,6 +268,38 @@ pub(crate) fn inputs_of(
     });
     let outputs = outputs(view, id, sources);
     inputs(&activity.id, &mapped, &input, &outputs)
+}
+
+/// Why a value is not kept, and passed on: what an activity is given travels in one frame.
+pub(crate) fn unkept(value: &Json) -> Option<String> {
+    let (bytes, most) = (value.as_str().len(), limits::WORK_BYTES_MAX);
+    if bytes > most {
+        return Some(format!(
+            "has {bytes} bytes, and at most {most} are kept; leave the data elsewhere and its place here"
+        ));
+    }
+    // One level is for the object that it may come to stand in.
+    let (depth, most) = (value.depth(), limits::JSON_DEPTH_MAX + 1);
+    (depth > most).then(|| format!("is nested {depth} levels deep, and at most {most} are kept"))
+}
+
+/// An agent is back that does not know what it was given: its file is new, or it is of an epoch that is past. What its
+/// instances took, nobody will answer for; what is still on its way to them is sent again.
+pub(crate) fn forsaken(txn: &mut Txn<'_>, node: &NodeName, env: &Env) {
+    for worker in txn.instances_on(node) {
+        for key in txn.steps_at(&worker) {
+            let token = txn.step(&key).and_then(|step| step.token());
+            let Some(token) = token.filter(|token| txn.command(&Key::Command(*token)).is_none())
+            else {
+                continue;
+            };
+            let why = format!("the agent of {node} came back and does not know of it");
+            // It is out with this token.
+            let _ = change(txn, &key.run, env, |machine| {
+                machine.lost(&key.activity, token, &why)
+            });
+        }
+    }
 }
 
 pub(crate) fn put(txn: &mut Txn<'_>, key: Key, vertex: Vertex) {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mainstay_protocol::work::{Outside, WorkAnswer};
-use mainstay_protocol::{CommandId, Incarnation, InstanceKey, Json, Timestamp, WorkName, limits};
+use mainstay_protocol::{
+    CommandId, Incarnation, InstanceKey, Json, Timestamp, WorkName, limits, words,
+};
 use mainstay_resource_graph::{Run, RunState, Step, StepState};
 
 use crate::definition::OnFatal;
@@ -249,7 +251,7 @@ impl<'a, S: Steps> Machine<'a, S> {
         Ok(())
     }
 
-    /// What is out is told when it next says that it lives.
+    /// What is out goes on where it is, and what it says is not heard any more.
     pub fn cancel(&mut self) -> Result<(), No> {
         if !self.run.state.is_open() {
             return Err(No::NotNow);
@@ -305,10 +307,17 @@ impl<'a, S: Steps> Machine<'a, S> {
             true => RunState::Compensated,
             false => RunState::CompensationFailed,
         };
-        self.turn(RunState::Compensating, to)
+        self.turn(RunState::Compensating, to)?;
+        self.run.ended = Some(self.now);
+        Ok(())
     }
 
-    /// What is to be undone, what was done last first; None as long as something is out, or nothing is to be undone.
+    /// The run that undoes it failed, and is tried again.
+    pub fn undoes_again(&mut self) -> Result<(), No> {
+        self.turn(RunState::CompensationFailed, RunState::Compensating)
+    }
+
+    /// What is to be undone, what was done last first; None as long as something is out, or where it is to be left.
     pub fn to_undo(&self) -> Option<Vec<WorkName>> {
         let is_wanted = self.run.state == RunState::Errored;
         if !is_wanted || self.plan.on_fatal != OnFatal::Compensate {
@@ -374,8 +383,9 @@ impl<'a, S: Steps> Machine<'a, S> {
         &mut self,
         id: &WorkName,
         mut step: Step,
-        (error, after): (String, Option<Duration>),
+        (mut error, after): (String, Option<Duration>),
     ) {
+        words::cut(&mut error, limits::EVIDENCE_BYTES_MAX);
         let planned = &self.plan.steps[id];
         let first = step.first_try.unwrap_or(self.now);
         let wait = planned.retry.wait_after(step.attempt);
@@ -427,12 +437,15 @@ impl<'a, S: Steps> Machine<'a, S> {
         self.steps.put(id, step);
     }
 
-    fn fatal(&mut self, id: &WorkName, mut step: Step, error: String) {
+    fn fatal(&mut self, id: &WorkName, mut step: Step, mut error: String) {
+        words::cut(&mut error, limits::EVIDENCE_BYTES_MAX);
         step.state = StepState::Failed;
         step.last_error = Some(error.clone());
         step.early = None;
         self.steps.put(id, step);
-        self.run.errors.insert(id.clone(), error);
+        if self.run.errors.len() < limits::RUN_ERRORS_MAX {
+            self.run.errors.insert(id.clone(), error);
+        }
         if !self.run.state.is_open() {
             return;
         }
@@ -463,10 +476,17 @@ impl<'a, S: Steps> Machine<'a, S> {
             {
                 step.state = state;
                 step.early = None;
+                if !goes_on(&step.state) {
+                    step.scratch = Json::empty_object();
+                }
                 self.steps.put(id, step);
             }
         }
     }
+}
+
+fn goes_on(state: &StepState) -> bool {
+    matches!(state, StepState::Pending { .. } | StepState::Queued { .. })
 }
 
 fn count(steps: usize) -> u32 {

@@ -20,8 +20,9 @@ pub struct Json(Arc<str>);
 impl TryFrom<String> for Json {
     type Error = BadJson;
 
+    /// Deeper than what people write: values are put into others, and what was written is always read.
     fn try_from(text: String) -> Result<Self, BadJson> {
-        Self::parse(&text)
+        Self::parse_within(&text, limits::JSON_DEPTH_KEPT_MAX)
     }
 }
 
@@ -67,10 +68,34 @@ pub enum BadJson {
 
 impl Json {
     pub fn parse(text: &str) -> Result<Self, BadJson> {
+        Self::parse_within(text, limits::JSON_DEPTH_MAX)
+    }
+
+    fn parse_within(text: &str, depth: usize) -> Result<Self, BadJson> {
         let raw: &RawValue = serde_json::from_str(text).map_err(syntax)?;
         let mut canonical = String::with_capacity(text.len());
-        write(raw.get(), limits::JSON_DEPTH_MAX, &mut canonical)?;
+        write(raw.get(), depth, &mut canonical)?;
         Ok(Self(canonical.into()))
+    }
+
+    /// How many arrays and objects are in one another.
+    pub fn depth(&self) -> usize {
+        let (mut depth, mut deepest) = (0_usize, 0);
+        let (mut in_text, mut escaped) = (false, false);
+        for byte in self.0.bytes() {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = in_text,
+                b'"' => in_text = !in_text,
+                b'[' | b'{' if !in_text => {
+                    depth += 1;
+                    deepest = deepest.max(depth);
+                }
+                b']' | b'}' if !in_text => depth -= 1,
+                _ => {}
+            }
+        }
+        deepest
     }
 
     pub fn text(text: &str) -> Self {
@@ -342,6 +367,19 @@ mod tests {
             Err(BadJson::TooDeep)
         );
         assert!(Json::parse(&deep(1_000_000)).is_err());
+    }
+
+    #[test]
+    fn what_is_put_into_others_is_read_back() {
+        let deep = "[".repeat(limits::JSON_DEPTH_MAX) + &"]".repeat(limits::JSON_DEPTH_MAX);
+        let value = Json::parse(&deep).unwrap();
+        assert_eq!(value.depth(), limits::JSON_DEPTH_MAX);
+        let inside = Json::of(&[("a", Json::of(&[("b", value)]))]);
+        assert_eq!(inside.depth(), limits::JSON_DEPTH_MAX + 2);
+        let bytes = crate::codec::encode(&inside);
+        let again: Json = crate::codec::decode(&bytes, limits::DECODE_BYTES_MAX).unwrap();
+        assert_eq!(again, inside);
+        assert_eq!(Json::parse(r#"{"[":"\\\"{[","b":[1]}"#).unwrap().depth(), 2);
     }
 
     #[test]

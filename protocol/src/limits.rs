@@ -377,8 +377,15 @@ pub const WORK_NAME_BYTES_MAX: usize = 128;
 pub const ACTIVITIES_MAX: usize = 2_000;
 /// How deep values of JSON may be nested: they are taken apart level by level.
 pub const JSON_DEPTH_MAX: usize = 100;
-/// What a run is given, an activity's inputs, what it leaves behind, and what the activities of a run share: each of them.
-pub const WORK_BYTES_MAX: usize = 64 * 1024;
+/// How deep a value may be that is kept or travels: some levels more than what is written, since values stand in others.
+pub const JSON_DEPTH_KEPT_MAX: usize = 120;
+/// What a run is given, an activity's inputs, its scratch, what it leaves behind, and what the activities of a run share:
+/// each of them. Three of them travel in one frame.
+pub const WORK_BYTES_MAX: usize = 16 * 1024;
+/// What instances of a type may say that they take at once.
+pub const HANDS_MAX: u32 = 1_024;
+/// Of the activities of a run that failed, so many are told with it.
+pub const RUN_ERRORS_MAX: usize = 32;
 /// The definition of an orchestration, and of a type of activity.
 pub const DEFINITION_BYTES_MAX: usize = 256 * 1024;
 /// Orchestrations, and types of activities: of each.

@@ -94,6 +94,8 @@ pub struct Run {
     /// What it goes by, whatever becomes of the orchestration: the definition, and the types of its activities.
     pub plan: TextHash,
     pub input: TextHash,
+    /// What was asked for when it began: the same again is the same run.
+    pub asked: TextHash,
     /// It undoes another run: these, one after the other.
     pub line: Option<Vec<WorkName>>,
     pub state: RunState,

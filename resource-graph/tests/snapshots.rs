@@ -203,6 +203,7 @@ fn work(txn: &mut Txn<'_>) {
         correlation: Some("c1".to_owned()),
         plan: TextHash("cc".to_owned()),
         input: TextHash("dd".to_owned()),
+        asked: TextHash("ee".to_owned()),
         line: Some(vec![name("a")]),
         state: RunState::Paused,
         context: json(r#"{"x":1}"#),

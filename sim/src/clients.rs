@@ -117,6 +117,8 @@ impl World {
             let undoing = graph.run(&id.undoing()).map(|run| run.state);
             let stuck =
                 run.state == RunState::Compensating && !undoing.is_some_and(RunState::is_open);
+            let is_saga = run.orchestration.as_str() == "saga" && id.undone().is_none();
+            let stuck = stuck || is_saga && run.state == RunState::Errored;
             if stuck {
                 missing.push(format!(
                     "{key} is {}, and nobody undoes it",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::health::{Evidence, FailureKind, ProcessIdentity};
+use mainstay_protocol::limits::HANDS_MAX;
 use mainstay_protocol::report::{CommandOutcome, Presence, Report};
 use mainstay_resource_graph::{FailureCause, Instance, InstanceState, Key, Relation, Txn, ViewExt};
 
@@ -102,7 +103,7 @@ pub(super) fn started(
     }
     verb::confirm_config(txn, key);
     let declared = txn.service_type(&instance.service_type);
-    let hands = declared.map_or(0, |found| found.declaration.serves.hands);
+    let hands = declared.map_or(0, |found| found.declaration.serves.hands.min(HANDS_MAX));
     verb::change(txn, key, |instance| {
         instance.hands = hands;
         instance.state = InstanceState::Running;

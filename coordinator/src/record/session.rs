@@ -21,6 +21,7 @@ use super::{Outcome, epoch, outbox, report, word};
 use crate::env::Env;
 use crate::event::GoneWhy;
 use crate::lease;
+use crate::runs;
 use crate::verb;
 use crate::watching;
 
@@ -79,6 +80,7 @@ pub fn node_up(txn: &mut Txn<'_>, up: &NodeUp, minted: NodeId, env: &Env) -> Out
     }
     if !file_goes_on {
         drop_past_starts(txn, &up.node);
+        runs::forsaken(txn, &up.node, env);
     }
     note_strays(txn, up);
     Outcome::Welcome {

@@ -1,13 +1,12 @@
 //! What came of an activity that an instance was given.
 
-use mainstay_orchestrator::{Machine, No};
 use mainstay_protocol::report::CommandOutcome;
 use mainstay_protocol::work::{Changes, Work, WorkAnswer};
-use mainstay_protocol::{CommandId, Json, NodeName, StepKey, limits, words};
-use mainstay_resource_graph::{Key, Txn, ViewExt};
+use mainstay_protocol::{CommandId, Json, NodeName, StepKey};
+use mainstay_resource_graph::{Txn, ViewExt};
 
 use crate::env::Env;
-use crate::runs::{self, InGraph};
+use crate::runs;
 
 /// Whoever names a command that is not the step's any more changes nothing.
 pub(super) fn worked(
@@ -29,8 +28,9 @@ pub(super) fn worked(
         Some(error) => WorkAnswer::Fatal { error },
         None => answer.clone(),
     };
-    settle(txn, command, step, env, |machine| {
-        machine.answered(&step.activity, command, with_cut_words(answer))
+    // Stale: it was said before, or by one that was given up.
+    let _ = runs::change(txn, &step.run, env, |machine| {
+        machine.answered(&step.activity, command, answer)
     });
 }
 
@@ -51,57 +51,33 @@ pub(super) fn taken(
         }
     };
     let step = &work.step;
-    settle(txn, command, step, env, |machine| {
+    let _ = runs::change(txn, &step.run, env, |machine| {
         machine.lost(&step.activity, command, &why)
     });
 }
 
-/// What its step does not know any more is no longer sent.
-fn settle(
-    txn: &mut Txn<'_>,
-    command: CommandId,
-    step: &StepKey,
-    env: &Env,
-    act: impl FnOnce(&mut Machine<'_, InGraph<'_, '_>>) -> Result<(), No>,
-) {
-    if runs::change(txn, &step.run, env, act).is_err() {
-        txn.remove(&Key::Command(command));
-    }
-}
-
 /// What it leaves behind is bounded; another attempt would leave as much.
 fn too_large(txn: &Txn<'_>, step: &StepKey, answer: &WorkAnswer) -> Option<String> {
-    let context = || txn.run(&step.run).map(|run| run.context);
-    let scratch = || txn.step(step).map(|step| step.scratch);
-    let empty = Json::empty_object;
-    let sizes = match answer {
+    let (context, scratch) = (
+        || txn.run(&step.run).map(|run| run.context),
+        || txn.step(step).map(|step| step.scratch),
+    );
+    let of = |changes: &Changes, before: Option<Json>| {
+        changes.of(&before.unwrap_or_else(Json::empty_object))
+    };
+    let values = match answer {
         WorkAnswer::Complete {
             output,
             context: to,
-        } => vec![
-            ("output", output.as_str().len()),
-            ("context", size(to, context().unwrap_or_else(empty))),
-        ],
+        } => vec![("output", output.clone()), ("context", of(to, context()))],
         WorkAnswer::Schedule { scratch: to, .. } | WorkAnswer::Retry { scratch: to, .. } => {
-            vec![("scratch", size(to, scratch().unwrap_or_else(empty)))]
+            vec![("scratch", of(to, scratch()))]
         }
         WorkAnswer::Wait | WorkAnswer::Fatal { .. } => Vec::new(),
     };
-    let most = limits::WORK_BYTES_MAX;
-    let (what, bytes) = sizes.into_iter().find(|(_, bytes)| *bytes > most)?;
-    Some(format!(
-        "too-large: its {what} would have {bytes} bytes, and at most {most} are kept; leave the data elsewhere and its \
-         place here"
-    ))
-}
-
-fn size(changes: &Changes, of: Json) -> usize {
-    changes.of(&of).as_str().len()
-}
-
-fn with_cut_words(mut answer: WorkAnswer) -> WorkAnswer {
-    if let WorkAnswer::Retry { error, .. } | WorkAnswer::Fatal { error } = &mut answer {
-        words::cut(error, limits::EVIDENCE_BYTES_MAX);
-    }
-    answer
+    let faults = values.into_iter().filter_map(|(what, value)| {
+        let why = runs::unkept(&value)?;
+        Some(format!("too-large: its {what} {why}"))
+    });
+    faults.last()
 }

@@ -26,21 +26,20 @@ impl Rule for HandOut {
         Watch::steps(|step| matches!(step.state, StepState::Queued { .. }))
     }
 
-    /// Hands became free, or there are more, or one that was first in line is not any more: whoever waits longest is next,
-    /// as many as there are free hands, wherever they are.
+    /// Hands became free, or there are more: whoever waits longest is next, as many as there are free hands, wherever
+    /// they are. A step that is due is asked about by itself, and one that was just taken frees nothing.
     fn subjects_of(changed: &Key, view: &dyn View) -> Vec<StepKey> {
         let (worker, skill) = match changed {
             Key::Instance(worker) => (Some(worker.clone()), None),
-            Key::Step(step) => match view.step(step) {
-                Some(step) => (step.worker, Some(step.skill)),
-                None => return Vec::new(),
+            Key::Step(key) => match view.step(key) {
+                Some(step) if frees(&step.state) => (step.worker, Some(step.skill)),
+                Some(_) | None => return Vec::new(),
             },
             _ => return Vec::new(),
         };
-        let worker = worker.and_then(|worker| view.instance(&worker));
         let mut skills = view.skills_due();
         skills.retain(|one| {
-            let does = |worker: &Instance| worker.has_hands() && serves(view, worker, one);
+            let does = |worker: &InstanceKey| free_of(view, worker, one) > 0;
             skill.as_ref() == Some(one) || worker.as_ref().is_some_and(does)
         });
         let due = skills
@@ -76,18 +75,36 @@ impl Rule for HandOut {
     }
 }
 
-/// Hands that are free for such work.
-fn free_for(view: &dyn View, skill: &Skill) -> usize {
-    let hands = view.hands().into_iter().filter_map(|worker| {
-        let instance = view.instance(&worker)?;
-        serves(view, &instance, skill).then(|| free(view, &worker, &instance))
-    });
-    hands.sum()
+fn frees(state: &StepState) -> bool {
+    match state {
+        StepState::Pending { .. } | StepState::Queued { .. } | StepState::Running { .. } => false,
+        StepState::Waiting { .. }
+        | StepState::Scheduled { .. }
+        | StepState::Retrying { .. }
+        | StepState::Completed { .. }
+        | StepState::Failed
+        | StepState::Skipped
+        | StepState::Cancelled => true,
+    }
 }
 
-fn free(view: &dyn View, worker: &InstanceKey, instance: &Instance) -> usize {
-    let hands = instance.hands as usize;
-    hands.saturating_sub(view.steps_at(worker).len())
+/// Hands that are free for such work.
+fn free_for(view: &dyn View, skill: &Skill) -> usize {
+    let hands = view.hands();
+    hands
+        .iter()
+        .map(|worker| free_of(view, worker, skill))
+        .sum()
+}
+
+/// Of one, if it does such work.
+fn free_of(view: &dyn View, worker: &InstanceKey, skill: &Skill) -> usize {
+    let does = |instance: &Instance| {
+        let does = instance.has_hands() && serves(view, instance, skill);
+        does.then_some(instance.hands as usize)
+    };
+    let hands = view.look_at_instance(worker, does).flatten();
+    hands.map_or(0, |hands| hands.saturating_sub(view.steps_at(worker).len()))
 }
 
 fn serves(view: &dyn View, instance: &Instance, skill: &Skill) -> bool {
@@ -101,14 +118,12 @@ fn serves(view: &dyn View, instance: &Instance, skill: &Skill) -> bool {
 /// Of those that do such work and have a hand free.
 fn least_busy(txn: &Txn<'_>, skill: &Skill) -> Option<(InstanceKey, Instance)> {
     let able = txn.hands().into_iter().filter_map(|worker| {
-        let instance = txn.instance(&worker)?;
-        if !serves(txn, &instance, skill) || free(txn, &worker, &instance) == 0 {
-            return None;
-        }
-        Some((txn.steps_at(&worker).len(), (worker, instance)))
+        let is_free = free_of(txn, &worker, skill) > 0;
+        is_free.then(|| (txn.steps_at(&worker).len(), worker))
     });
-    let least = able.min_by(|(a, (left, _)), (b, (right, _))| (a, left).cmp(&(b, right)));
-    least.map(|(_, worker)| worker)
+    let (_, worker) = able.min()?;
+    let instance = txn.instance(&worker)?;
+    Some((worker, instance))
 }
 
 fn work(
@@ -130,6 +145,10 @@ fn work(
         .discriminator
         .clone()
         .or_else(|| run.section.clone());
+    let inputs = inputs.map_err(|missing| missing.to_string())?;
+    if let Some(why) = runs::unkept(&inputs) {
+        return Err(format!("too-large: what is mapped to it {why}"));
+    }
     Ok(Work {
         instance: worker.clone(),
         incarnation: instance.incarnation,
@@ -138,7 +157,7 @@ fn work(
         discriminator,
         attempt: step.attempt.max(1),
         call: step.calls + 1,
-        inputs: inputs.map_err(|missing| missing.to_string())?,
+        inputs,
         scratch: step.scratch.clone(),
         context: run.context.clone(),
         time_ms: activity

@@ -1,8 +1,8 @@
-//! `run_over`: a run that ended a while ago is forgotten, with its steps.
+//! `run_over`: a run that ended a while ago is forgotten, with its steps and with the run that undid it.
 
+use mainstay_protocol::RunId;
 use mainstay_protocol::code;
-use mainstay_protocol::{RunId, StepKey};
-use mainstay_resource_graph::{Key, Run, Txn, ViewExt};
+use mainstay_resource_graph::{Key, Run, RunState, StepState, Txn, View, ViewExt};
 
 use crate::env::Env;
 use crate::rule::{Rule, Verdict, Watch};
@@ -19,25 +19,44 @@ impl Rule for RunOver {
         Watch::runs(|run| run.forgotten_at().is_some())
     }
 
+    /// The last of what was out has settled.
+    fn subjects_of(changed: &Key, _view: &dyn View) -> Vec<RunId> {
+        match changed {
+            Key::Step(step) => vec![step.run.clone()],
+            _ => Vec::new(),
+        }
+    }
+
     fn judge(subject: RunId, txn: &mut Txn<'_>, env: &Env) -> Verdict {
         let Some(run) = txn.run(&subject) else {
             return Verdict::Nothing;
         };
-        if Run::forgotten_at(&run).is_none_or(|at| at > env.now) {
+        if run.forgotten_at().is_none_or(|at| at > env.now) || is_needed(txn, &subject, &run) {
             return Verdict::Nothing;
         }
-        let Some(program) = runs::program(txn, &run) else {
-            return Verdict::Nothing;
-        };
-        for activity in program.plan(&run).steps.into_keys() {
-            let key = StepKey::new(subject.clone(), activity);
-            // One that is still out is not answered for any more.
-            if let Some(token) = txn.step(&key).and_then(|step| step.token()) {
-                txn.remove(&Key::Command(token));
+        let by = subject.undoing();
+        if let Some(undoing) = txn.run(&by) {
+            if undoing.state.is_open() || is_out(txn, &by, &undoing) {
+                return Verdict::Nothing;
             }
-            txn.remove(&Key::Step(key));
+            runs::remove(txn, &by, &undoing);
         }
-        txn.remove(&Key::Run(subject));
+        runs::remove(txn, &subject, &run);
         Verdict::did(code::RUN_OVER, "it ended a day ago and is forgotten")
     }
+}
+
+/// What undid another goes with that one; what is to be undone is undone first.
+fn is_needed(txn: &Txn<'_>, id: &RunId, run: &Run) -> bool {
+    let goes_with_another = id.undone().is_some_and(|undone| txn.run(&undone).is_some());
+    let program = runs::program(txn, run);
+    let waits = run.state == RunState::Errored
+        && program.is_some_and(|program| runs::is_undone_when_it_fails(&program, run));
+    goes_with_another || waits || is_out(txn, id, run)
+}
+
+fn is_out(txn: &Txn<'_>, id: &RunId, run: &Run) -> bool {
+    runs::steps(txn, id, run)
+        .iter()
+        .any(|step| matches!(step.state, StepState::Running { .. }))
 }

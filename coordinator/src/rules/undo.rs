@@ -53,6 +53,7 @@ fn begin(txn: &mut Txn<'_>, id: &RunId, run: &Run, env: &Env) -> Verdict {
     {
         return Verdict::Nothing;
     }
+    // Something may still be out.
     let order = runs::change(txn, id, env, |machine| Ok(machine.to_undo()));
     let (Ok(Some(order)), Some(plan), Some(input)) = (
         order,

@@ -3,7 +3,7 @@
 //! ```text
 //! activity {"type":"a","provider":"p"} | orchestration {..} | forget activity a | forget orchestration t
 //! run r1 t {"input":1} | pause r1 | resume r1 | cancel r1 | retry r1 | tell r1/a complete {} | tell r1/a fail no
-//! works r1/a complete {"output":1} | works r1/a wait | works r1/a again 5s | works r1/a fails no | works r1/a fatal no
+//! works r1/a complete {"output":1} | works r1/a wait | works r1/a again 5s | works r1/a fails no | works r1/a fatal no | works r1/a large
 //! said-again r1/a | runs
 //! ```
 //! What has a step answers as a processor would; `said-again` says the last answer once more.
@@ -14,7 +14,7 @@ use mainstay_coordinator::{Answer, Operation, Orchestrate, RunAct, StartRun};
 use mainstay_protocol::command::Order;
 use mainstay_protocol::report::Report;
 use mainstay_protocol::work::{Changes, Outside, Work, WorkAnswer};
-use mainstay_protocol::{CommandId, Json, RunId, StepKey, WorkName};
+use mainstay_protocol::{CommandId, Json, RunId, StepKey, WorkName, limits};
 use mainstay_resource_graph::{Key, Kind, View, ViewExt};
 
 use super::world::World;
@@ -102,6 +102,10 @@ fn told(world: &World, at: &StepKey, how: &str, more: &str) -> Orchestrate {
 fn answer(how: &str, more: &str) -> WorkAnswer {
     match how {
         "complete" => complete(more),
+        "large" => complete(&format!(
+            "{{\"x\":\"{}\"}}",
+            "x".repeat(limits::WORK_BYTES_MAX)
+        )),
         "wait" => WorkAnswer::Wait,
         "again" => WorkAnswer::Schedule {
             after: humantime::parse_duration(more).unwrap(),

@@ -1,12 +1,15 @@
 //! Runs of very many steps, and very many runs: what one completion writes does not grow with either.
 
+use std::time::Duration;
+
 use mainstay_coordinator::{Operation, Orchestrate};
 use mainstay_protocol::command::Order;
+use mainstay_protocol::work::{Changes, WorkAnswer};
 use mainstay_protocol::{StepKey, codec};
 use mainstay_resource_graph::{Key, Kind, RunState, StepState, View, ViewExt};
 
-use crate::harness::World;
 use crate::harness::work::{begins, complete, json, work_name};
+use crate::harness::{Death, World};
 
 /// Some that work, two steps at a time each; the world looks at nothing between entries.
 fn with_workers(count: usize) -> World {
@@ -131,4 +134,51 @@ fn a_backlog_of_ten_thousand_runs_is_there_after_a_change_of_leader_and_is_worke
         matches!(step.state, StepState::Completed { .. })
     });
     assert_eq!(complete.count(), 200);
+}
+
+/// What one step of the rules leaves is in the leader's memory alone: the next one finds it by itself.
+// proves: O7
+#[test]
+fn many_steps_whose_time_comes_at_once_go_on_when_the_leader_dies_among_them() {
+    let mut world = with_workers(350);
+    let ids = (0..700).map(|number| format!(r#"{{"id":"n{number}","type":"a"}}"#));
+    define(&mut world, "t", &ids.collect::<Vec<_>>());
+    world.orchestrate(begins("r1", "t", "{}")).unwrap();
+    let all = out(&world);
+    assert_eq!(all.len(), 700);
+    for step in &all {
+        let again = WorkAnswer::Schedule {
+            after: Duration::from_secs(600),
+            scratch: Changes::default(),
+        };
+        world.works(step, again);
+    }
+    // All of them are found at once, more than one entry decides.
+    let rule = "step_due".to_owned();
+    let (by, why) = ("ada".to_owned(), String::new());
+    let off = Operation::DisableRule {
+        rule: rule.clone(),
+        by,
+        why,
+    };
+    world.operate(off).unwrap();
+    world.wait_ms(700_000);
+    world.dies(Some((0, Death::AfterCommit)));
+    world.ask(Operation::EnableRule { rule });
+    world.run();
+    world.wait_ms(5_000);
+    let waits = |key: &Key| match key {
+        Key::Step(at) => world
+            .graph()
+            .step(at)
+            .is_some_and(|step| step.due().is_some()),
+        _ => false,
+    };
+    let waiting = world
+        .graph()
+        .keys(Kind::Step)
+        .iter()
+        .filter(|key| waits(key))
+        .count();
+    assert_eq!(waiting, 0, "their time has come");
 }

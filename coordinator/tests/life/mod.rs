@@ -21,6 +21,10 @@ macro_rules! told {
 }
 
 told! {
+    // proves: O7
+    what_a_restored_graph_had_out_is_tried_again = "run_restored";
+    // proves: O6
+    what_is_too_large_to_be_kept_is_told_with_its_size = "run_bounds";
     // proves: O2, O3, O11
     // case: orchestrations 29
     a_run_goes_by_what_its_activities_depend_on_and_is_begun_once = "run";

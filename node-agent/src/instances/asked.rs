@@ -3,7 +3,7 @@
 use mainstay_protocol::command::Answer;
 use mainstay_protocol::health::{Health, ProcessIdentity};
 use mainstay_protocol::report::Report;
-use mainstay_protocol::work::{Work, WorkAnswer};
+use mainstay_protocol::work::{Changes, Work, WorkAnswer};
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey};
 use mainstay_service::hosting::{Hosted, Phase};
 use mainstay_supervisor::Observation;
@@ -25,8 +25,11 @@ impl Instances {
     /// An activity of a run for a living instance. No type of this build does any, so that what comes here was meant for
     /// another build of its type.
     pub(crate) fn work(&self, command: CommandId, work: &Work) {
-        let error = format!("{} does not do {} in this build", work.instance, work.skill);
-        let answer = WorkAnswer::Fatal { error };
+        let answer = WorkAnswer::Retry {
+            error: format!("{} does not do {} in this build", work.instance, work.skill),
+            after: None,
+            scratch: Changes::default(),
+        };
         self.refuse(Observation::Worked { command, answer });
     }
 

@@ -133,6 +133,7 @@ fn begins(now: Timestamp) -> Run {
         correlation: None,
         plan: TextHash(String::new()),
         input: TextHash(String::new()),
+        asked: TextHash(String::new()),
         line: None,
         state: RunState::Running,
         context: Json::empty_object(),

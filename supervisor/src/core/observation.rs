@@ -6,7 +6,7 @@ use mainstay_protocol::health::Health;
 use mainstay_protocol::report::{CommandOutcome, Presence, Report};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::work::WorkAnswer;
-use mainstay_protocol::{CommandId, Incarnation, InstanceKey, code, limits, words};
+use mainstay_protocol::{CommandId, Incarnation, InstanceKey, code, codec, limits, words};
 
 use super::AgentCore;
 use super::input::Observation;
@@ -77,6 +77,7 @@ impl AgentCore {
     /// What it is the answer to may be past: another incarnation lives, or none.
     pub(super) fn worked(&mut self, command: CommandId, answer: WorkAnswer) {
         if let Some(taken) = self.state.works.get(&command).cloned() {
+            let answer = fitting(answer);
             self.report(Report::Worked {
                 instance: taken.instance,
                 incarnation: taken.incarnation,
@@ -407,4 +408,18 @@ fn fitted(mut report: Report) -> Report {
         | Report::CommandDone { .. } => {}
     }
     report
+}
+
+/// What does not fit a frame would never arrive, and another attempt would say as much.
+fn fitting(answer: WorkAnswer) -> WorkAnswer {
+    let bytes = codec::encoded_len(&answer);
+    if bytes <= 2 * limits::WORK_BYTES_MAX + limits::EVIDENCE_BYTES_MAX {
+        return answer;
+    }
+    WorkAnswer::Fatal {
+        error: format!(
+            "too-large: its answer has {bytes} bytes, and of output, context and scratch at most {} are kept each",
+            limits::WORK_BYTES_MAX
+        ),
+    }
 }

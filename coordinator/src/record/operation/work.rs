@@ -5,10 +5,10 @@ use mainstay_orchestrator::{
 };
 use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
-use mainstay_protocol::work::{Outside, Skill};
+use mainstay_protocol::work::{Outside, Serves, Skill};
 use mainstay_protocol::{Generation, Json, RunId, WorkName, limits};
 use mainstay_resource_graph::{
-    Activity, Key, Kind, Orchestration, Run, RunState, Txn, Vertex, View, ViewExt,
+    Activity, Key, Kind, Orchestration, Run, RunState, TextHash, Txn, Vertex, View, ViewExt,
 };
 
 use super::super::unknown;
@@ -117,6 +117,10 @@ fn put_orchestration(txn: &mut Txn<'_>, definition: &Json, by: &str) -> Result_ 
 
 fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
     let name = &asked.orchestration;
+    let key = Key::Run(asked.id.clone());
+    if let Some(there) = txn.run(&asked.id) {
+        return again(&key, &there, asked);
+    }
     let Some(orchestration) = orchestration_of(txn, &Key::Orchestration(name.clone())) else {
         return Err(no_orchestration(txn, name));
     };
@@ -134,7 +138,7 @@ fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
         return Err(faults(&format!("orchestration/{name}"), &found.faults));
     };
     let input = asked.input.over(&definition.input);
-    fits_in("the input", &input, limits::WORK_BYTES_MAX)?;
+    kept("the input", &input)?;
     let section = section(&definition, asked)?;
     let plan = runs::plan_text(&definition, &known);
     let run = Run {
@@ -143,6 +147,7 @@ fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
         correlation: asked.correlation.clone(),
         plan: runs::hash_of(&plan),
         input: runs::hash_of(&input),
+        asked: content(asked),
         line: None,
         state: RunState::Running,
         context: Json::empty_object(),
@@ -154,10 +159,6 @@ fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
         response: None,
         by: by.to_owned(),
     };
-    let key = Key::Run(asked.id.clone());
-    if let Some(there) = txn.run(&asked.id) {
-        return again(&key, &there, &run);
-    }
     if !orchestration.active {
         let text = format!("orchestration/{name} is not active: it begins no runs");
         return Err(Refusal::new(code::INACTIVE, text));
@@ -173,30 +174,32 @@ fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
 }
 
 /// The same content is the same run, whatever became of the orchestration since.
-fn again(key: &Key, there: &Run, asked: &Run) -> Result_ {
-    let differs = [
-        (there.orchestration != asked.orchestration, "orchestration"),
-        (there.section != asked.section, "section"),
-        (there.correlation != asked.correlation, "correlation id"),
-        (there.input != asked.input, "input"),
-    ];
-    let differs: Vec<&str> = differs
-        .iter()
-        .filter(|(is, _)| *is)
-        .map(|(_, what)| *what)
-        .collect();
-    if differs.is_empty() {
+fn again(key: &Key, there: &Run, asked: &StartRun) -> Result_ {
+    if there.asked == content(asked) {
         let state = there.state.as_str();
         return Ok(recorded(
             Vec::new(),
             format!("{key} is there already: {state}"),
         ));
     }
-    let text = format!(
-        "{key} exists with another {}",
-        differs.join(" and another ")
-    );
+    let what = match there.orchestration == asked.orchestration {
+        true => "input, section or correlation id",
+        false => "orchestration",
+    };
+    let text = format!("{key} exists with another {what}");
     Err(Refusal::new(code::RUN_DIFFERS, text))
+}
+
+/// What was asked for, by a hash: what is made of it may change.
+fn content(asked: &StartRun) -> TextHash {
+    let text =
+        |text: Option<&String>| text.map_or_else(Json::empty_object, |text| Json::text(text));
+    runs::hash_of(&Json::array(&[
+        Json::text(asked.orchestration.as_str()),
+        text(asked.section.as_ref()),
+        text(asked.correlation.as_ref()),
+        asked.input.clone(),
+    ]))
 }
 
 const DEPLOY: &str = "deploy";
@@ -240,7 +243,8 @@ fn served(txn: &Txn<'_>, definition: &Definition, known: &Known) -> Result<(), R
             provider: of.provider.clone(),
             activity: of.name.clone(),
         };
-        let is_served = types.iter().any(|serves| serves.has(&skill));
+        let does = |serves: &Serves| serves.hands > 0 && serves.has(&skill);
+        let is_served = types.iter().any(does);
         (!is_served).then(|| format!("{} ({skill})", activity.id))
     });
     let unserved: Vec<String> = unserved.collect();
@@ -270,7 +274,7 @@ fn act(txn: &mut Txn<'_>, id: &RunId, act: &RunAct, env: &Env) -> Result_ {
         ..
     } = act
     {
-        fits_in("the output", output, limits::WORK_BYTES_MAX)?;
+        kept("the output", output)?;
     }
     let done = runs::change(txn, id, env, |machine| match act {
         RunAct::Pause => machine.pause(),
@@ -283,6 +287,10 @@ fn act(txn: &mut Txn<'_>, id: &RunId, act: &RunAct, env: &Env) -> Result_ {
             said,
         } => machine.from_outside(activity, *token, said.clone()),
     });
+    // What undoes another and is tried again undoes it again.
+    if let (Ok(()), RunAct::Retry, Some(undone)) = (&done, act, id.undone()) {
+        let _ = runs::change(txn, &undone, env, |machine| machine.undoes_again());
+    }
     let now = txn.run(id).map_or(run.state, |run| run.state);
     match (done, act) {
         (Ok(()), RunAct::Tell { activity, .. }) => Ok(recorded(
@@ -322,10 +330,8 @@ fn possible(state: RunState) -> &'static str {
         RunState::Paused => "it can be resumed and cancelled",
         RunState::Errored => "it can be retried",
         RunState::Compensating => "it is being undone",
-        RunState::Completed
-        | RunState::Compensated
-        | RunState::CompensationFailed
-        | RunState::Cancelled => "it is over",
+        RunState::CompensationFailed => "what undoes it can be retried",
+        RunState::Completed | RunState::Compensated | RunState::Cancelled => "it is over",
     }
 }
 
@@ -381,6 +387,13 @@ fn fits_in(what: &str, value: &Json, most: usize) -> Result<(), Refusal> {
     }
     let text = format!("{what} has {bytes} bytes, and at most {most} are taken");
     Err(Refusal::new(code::BAD_REQUEST, text))
+}
+
+fn kept(what: &str, value: &Json) -> Result<(), Refusal> {
+    match runs::unkept(value) {
+        Some(why) => Err(Refusal::new(code::BAD_REQUEST, format!("{what} {why}"))),
+        None => Ok(()),
+    }
 }
 
 /// All of them at once, each with where it is.
