@@ -152,6 +152,33 @@ pub(crate) fn begin(
     });
 }
 
+/// Begins the run that undoes another, which is over: what that did, in this order.
+pub(crate) fn undo(
+    txn: &mut Txn<'_>,
+    id: &RunId,
+    run: Run,
+    order: Vec<WorkName>,
+    env: &Env,
+) -> Result<(), No> {
+    let texts = text(txn, &run.plan).zip(text(txn, &run.input));
+    let (plan, input) = texts.ok_or(No::Unknown)?;
+    change(txn, id, env, |machine| machine.undoes())?;
+    let undoing = Run {
+        section: Some(DISPOSE.to_owned()),
+        line: Some(order),
+        state: RunState::Running,
+        context: run.context,
+        done: 0,
+        left: 0,
+        began: env.now,
+        ended: None,
+        response: None,
+        ..run
+    };
+    begin(txn, &id.undoing(), undoing, (&plan, &input), env);
+    Ok(())
+}
+
 /// Something happens to a run: what follows is written.
 pub(crate) fn change<T>(
     txn: &mut Txn<'_>,
@@ -211,10 +238,13 @@ fn out_with(step: &Step) -> Option<CommandId> {
 
 /// What undoes is not undone, whoever began it.
 pub(crate) fn is_undone_when_it_fails(program: &Program, run: &Run) -> bool {
-    let definition = &program.definition;
-    definition.on_fatal == OnFatal::Compensate
-        && definition.activities.section(Some(DISPOSE)).is_some()
-        && run.section.as_deref() != Some(DISPOSE)
+    program.definition.on_fatal == OnFatal::Compensate && can_be_undone(program, run)
+}
+
+/// There is a section that does, and this is no run of it.
+pub(crate) fn can_be_undone(program: &Program, run: &Run) -> bool {
+    let disposes = program.definition.activities.section(Some(DISPOSE));
+    disposes.is_some() && run.section.as_deref() != Some(DISPOSE)
 }
 
 /// The steps of a run.
@@ -259,14 +289,24 @@ pub(crate) fn inputs_of(
     activity: &Activity,
 ) -> Result<Json, MissingInput> {
     let input = text(view, &run.input).unwrap_or_else(Json::empty_object);
-    let Some(mapped) = mapped(&program.activities, activity, &program.known) else {
+    let Some(mapped) = mapped(
+        &program.definition,
+        run.section.as_deref(),
+        activity,
+        &program.known,
+    ) else {
         return Ok(input);
     };
     let sources = mapped.iter().filter_map(|one| match &one.source {
         Source::Output { of, .. } => Some(of),
         Source::Input(_) => None,
     });
-    let outputs = outputs(view, id, sources);
+    let mut found = outputs(view, id, sources.clone());
+    // What undoes a run is given what that one left behind.
+    if let Some(undone) = id.undone() {
+        found.extend(outputs(view, &undone, sources));
+    }
+    let outputs = found;
     inputs(&activity.id, &mapped, &input, &outputs)
 }
 

@@ -22,7 +22,13 @@ pub fn definition(value: &Json, known: &Known, found: &mut Found) -> Option<Defi
     dispose(&read, found);
     output(&read, found);
     for (at, activities) in read.activities.each() {
+        let name = read.activities.names().into_iter();
+        let name = name.into_iter().find(|name| {
+            let own = read.activities.section(Some(name));
+            own.is_some_and(|own| std::ptr::eq(own, activities))
+        });
         let section = Section {
+            undone: read.activities.undone_by(name),
             at,
             activities,
             definition: &read,
@@ -40,13 +46,29 @@ pub fn definition(value: &Json, known: &Known, found: &mut Found) -> Option<Defi
 
 /// What an activity of a definition without faults is called with. Where no `inputs` are written it is all of the run's
 /// input, and this is None.
-pub fn mapped(activities: &[Activity], activity: &Activity, known: &Known) -> Option<Vec<Mapped>> {
+pub fn mapped(
+    definition: &Definition,
+    section: Option<&str>,
+    activity: &Activity,
+    known: &Known,
+) -> Option<Vec<Mapped>> {
     let mappings = activity.inputs.as_ref()?;
     let takes = known.get(&activity.of).map(|of| &of.input);
-    let mapped = mappings.iter().map(|mapping| Mapped {
-        source: source(activities, mapping),
-        target: mapping.target.clone(),
-        optional: takes.is_some_and(|takes| is_optional(takes, &mapping.target)),
+    let own = definition.activities.section(section).unwrap_or_default();
+    let undone = definition.activities.undone_by(section);
+    let mapped = mappings.iter().map(|mapping| {
+        let source = source(own.iter().chain(undone.iter().copied()), mapping);
+        // What is undone may not have come to its end.
+        let is_undone = match &source {
+            Source::Output { of, .. } => undone.iter().any(|one| one.id == *of),
+            Source::Input(_) => false,
+        };
+        let optional = takes.is_some_and(|takes| is_optional(takes, &mapping.target));
+        Mapped {
+            source,
+            target: mapping.target.clone(),
+            optional: optional || is_undone,
+        }
     });
     Some(mapped.collect())
 }
@@ -59,7 +81,7 @@ pub fn response(
     outputs: &BTreeMap<WorkName, Json>,
 ) -> Json {
     let mapped = definition.output.iter().map(|mapping| Mapped {
-        source: source(activities, mapping),
+        source: source(activities.iter(), mapping),
         target: mapping.target.clone(),
         optional: true,
     });
@@ -68,8 +90,8 @@ pub fn response(
         .expect("whatever is optional may be missing")
 }
 
-fn source(activities: &[Activity], mapping: &Mapping) -> Source {
-    let is_activity = |text: &str| activities.iter().any(|one| one.id.as_str() == text);
+fn source<'a>(activities: impl Iterator<Item = &'a Activity> + Clone, mapping: &Mapping) -> Source {
+    let is_activity = |text: &str| activities.clone().any(|one| one.id.as_str() == text);
     Source::of(&mapping.source, is_activity)
 }
 
@@ -114,6 +136,8 @@ fn output(read: &Definition, found: &mut Found) {
 struct Section<'a> {
     at: Pointer,
     activities: &'a [Activity],
+    /// What the run did that is undone by it: outputs of these are there before it begins.
+    undone: Vec<&'a Activity>,
     definition: &'a Definition,
     known: &'a Known,
     value: &'a Json,
@@ -251,9 +275,11 @@ impl Section<'_> {
                 let text = format!("{} is the target of another as well", mapping.target);
                 found.fault(&at, text);
             }
-            match source(self.activities, mapping) {
+            let undone = self.undone.iter().copied();
+            match source(self.activities.iter().chain(undone), mapping) {
                 Source::Output { of, path } => {
-                    if before.is_before(places[&of], place) {
+                    let is_undone = self.undone.iter().any(|one| one.id == of);
+                    if is_undone || before.is_before(places[&of], place) {
                         let one = (&at, mapping, takes);
                         self.given_by(&of, &path, one, found);
                     } else {
@@ -293,7 +319,8 @@ impl Section<'_> {
             );
             found.warn(at, text);
         }
-        let giver = self.activities.iter().find(|one| one.id == *of);
+        let undone = self.undone.iter().copied();
+        let giver = undone.chain(self.activities).find(|one| one.id == *of);
         let Some(gives) = giver.and_then(|one| self.known.get(&one.of)) else {
             return;
         };
@@ -391,7 +418,7 @@ fn name_sources(read: &mut Definition, known: &Known) {
             let ancestors = ancestors.filter(|(other, _)| before.is_before(*other, place));
             let ancestors: Vec<&Activity> = ancestors.map(|(_, one)| one).collect();
             for mapping in activity.inputs.iter_mut().flatten() {
-                let Source::Input(name) = source(&all, mapping) else {
+                let Source::Input(name) = source(all.iter(), mapping) else {
                     continue;
                 };
                 let declared = matches!(schema.member(&name), Member::Declared(_));

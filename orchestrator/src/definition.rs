@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mainstay_protocol::limits;
 
+use crate::check::DISPOSE;
 use crate::fault::{Found, Pointer};
 use crate::mapping::Mapping;
 use crate::reader::{self, Reader};
@@ -80,6 +81,17 @@ impl Sections {
             (Self::One(activities), None) => Some(activities),
             (Self::Named(sections), Some(name)) => sections.get(name).map(Vec::as_slice),
             (Self::One(_), Some(_)) | (Self::Named(_), None) => None,
+        }
+    }
+
+    /// What the runs that a section undoes did: all of the other sections. None of any section but `dispose`.
+    pub fn undone_by(&self, section: Option<&str>) -> Vec<&Activity> {
+        match self {
+            Self::Named(sections) if section == Some(DISPOSE) => {
+                let others = sections.iter().filter(|(name, _)| *name != DISPOSE);
+                others.flat_map(|(_, activities)| activities).collect()
+            }
+            Self::Named(_) | Self::One(_) => Vec::new(),
         }
     }
 

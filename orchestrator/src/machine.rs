@@ -298,7 +298,17 @@ impl<'a, S: Steps> Machine<'a, S> {
 
     /// It is being undone by another run.
     pub fn undoes(&mut self) -> Result<(), No> {
-        self.turn(RunState::Errored, RunState::Compensating)
+        match self.run.state {
+            RunState::Completed | RunState::Errored | RunState::Cancelled => {
+                self.run.state = RunState::Compensating;
+                Ok(())
+            }
+            RunState::Running
+            | RunState::Paused
+            | RunState::Compensating
+            | RunState::Compensated
+            | RunState::CompensationFailed => Err(No::NotNow),
+        }
     }
 
     /// The run that undoes it came to its end.
@@ -323,6 +333,11 @@ impl<'a, S: Steps> Machine<'a, S> {
         if !is_wanted || self.plan.on_fatal != OnFatal::Compensate {
             return None;
         }
+        self.done()
+    }
+
+    /// What did something, the last first; None as long as something is out.
+    pub fn done(&self) -> Option<Vec<WorkName>> {
         let (mut ran, mut complete) = (Vec::new(), Vec::new());
         for id in self.plan.steps.keys() {
             let step = self.steps.step(id)?;

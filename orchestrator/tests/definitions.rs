@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use mainstay_orchestrator::{
-    ActivityType, Dag, Definition, Found, Known, OnFatal, definition, mapped,
+    ActivityType, Dag, Definition, Found, Known, OnFatal, Source, definition, mapped,
 };
-use mainstay_protocol::Json;
+use mainstay_protocol::{Json, WorkName};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
@@ -341,6 +341,31 @@ fn sections_are_what_their_activities_do() {
     );
 }
 
+// case: orchestrations 60
+#[test]
+fn what_undoes_a_run_reads_what_that_one_left_behind_and_nothing_else_does() {
+    let types = known(&[GIVES, TAKES]);
+    let sections = |reads: &str| {
+        of(&format!(
+            r#"{{"{reads}":[{{"id":"y","type":"takes","inputs":[{{"source":"x.n","target":"n"}}]}}],"deploy":[{{"id":"x","type":"gives"}}]}}"#
+        ))
+    };
+    let read = taken(&sections("dispose"), &types);
+    let activity = &read.activities.section(Some("dispose")).unwrap()[0];
+    let given = mapped(&read, Some("dispose"), activity, &types).unwrap();
+    // It may not have come to its end.
+    assert!(given.iter().all(|one| one.optional), "{given:?}");
+    let output = Source::Output {
+        of: WorkName::new("x").unwrap(),
+        path: vec!["n".to_owned()],
+    };
+    assert_eq!(given[0].source, output);
+    let other = taken(&sections("update"), &types);
+    let activity = &other.activities.section(Some("update")).unwrap()[0];
+    let given = mapped(&other, Some("update"), activity, &types).unwrap();
+    assert_eq!(given[0].source, Source::Input("x.n".to_owned()));
+}
+
 #[test]
 fn what_an_activity_is_given_says_what_it_can_do_without() {
     let types = known(&[GIVES, TAKES]);
@@ -350,8 +375,8 @@ fn what_an_activity_is_given_says_what_it_can_do_without() {
     ));
     let read = taken(&text, &types);
     let activities = read.activities.each()[0].1;
-    assert_eq!(mapped(activities, &activities[0], &types), None);
-    let given = mapped(activities, &activities[1], &types).unwrap();
+    assert_eq!(mapped(&read, None, &activities[0], &types), None);
+    let given = mapped(&read, None, &activities[1], &types).unwrap();
     let given: Vec<(&str, bool)> = given
         .iter()
         .map(|one| (one.target.as_str(), one.optional))

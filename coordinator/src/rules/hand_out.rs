@@ -35,6 +35,8 @@ impl Rule for HandOut {
                 Some(step) if frees(&step.state) => (step.worker, Some(step.skill)),
                 Some(_) | None => return Vec::new(),
             },
+            // It may do more by now.
+            Key::Type(_) => return first_due(view, &view.skills_due()),
             _ => return Vec::new(),
         };
         let mut skills = view.skills_due();
@@ -42,10 +44,7 @@ impl Rule for HandOut {
             let does = |worker: &InstanceKey| free_of(view, worker, one) > 0;
             skill.as_ref() == Some(one) || worker.as_ref().is_some_and(does)
         });
-        let due = skills
-            .iter()
-            .flat_map(|skill| view.steps_due(skill, free_for(view, skill)));
-        due.collect()
+        first_due(view, &skills)
     }
 
     fn judge(subject: StepKey, txn: &mut Txn<'_>, env: &Env) -> Verdict {
@@ -73,6 +72,14 @@ impl Rule for HandOut {
             }
         }
     }
+}
+
+/// As many of each as there are free hands for it.
+fn first_due(view: &dyn View, skills: &[Skill]) -> Vec<StepKey> {
+    let due = skills
+        .iter()
+        .flat_map(|skill| view.steps_due(skill, free_for(view, skill)));
+    due.collect()
 }
 
 fn frees(state: &StepState) -> bool {

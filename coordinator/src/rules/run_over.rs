@@ -50,8 +50,12 @@ impl Rule for RunOver {
 fn is_needed(txn: &Txn<'_>, id: &RunId, run: &Run) -> bool {
     let goes_with_another = id.undone().is_some_and(|undone| txn.run(&undone).is_some());
     let program = runs::program(txn, run);
-    let waits = run.state == RunState::Errored
-        && program.is_some_and(|program| runs::is_undone_when_it_fails(&program, run));
+    let waits = program.is_some_and(|program| match run.state {
+        RunState::Errored => runs::is_undone_when_it_fails(&program, run),
+        // What it made is there, until somebody wants it undone.
+        RunState::Completed => runs::can_be_undone(&program, run),
+        _ => false,
+    });
     goes_with_another || waits || is_out(txn, id, run)
 }
 

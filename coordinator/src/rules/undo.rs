@@ -55,28 +55,18 @@ fn begin(txn: &mut Txn<'_>, id: &RunId, run: &Run, env: &Env) -> Verdict {
     }
     // Something may still be out.
     let order = runs::change(txn, id, env, |machine| Ok(machine.to_undo()));
-    let (Ok(Some(order)), Some(plan), Some(input)) = (
-        order,
-        runs::text(txn, &run.plan),
-        runs::text(txn, &run.input),
-    ) else {
+    let Ok(Some(order)) = order else {
         return Verdict::Nothing;
     };
+    let by = id.undoing();
+    let errors = Default::default();
     let undoing = Run {
-        section: Some(DISPOSE.to_owned()),
-        line: Some(order),
-        state: RunState::Running,
-        errors: [].into(),
-        done: 0,
-        left: 0,
-        began: env.now,
-        ended: None,
+        errors,
         ..run.clone()
     };
-    let by = id.undoing();
-    runs::begin(txn, &by, undoing, (&plan, &input), env);
-    // It failed, or there were nothing to undo.
-    let _ = runs::change(txn, id, env, |machine| machine.undoes());
+    if runs::undo(txn, id, undoing, order, env).is_err() {
+        return Verdict::Nothing;
+    }
     Verdict::did(code::UNDOING, format!("it is undone by {}", Key::Run(by)))
 }
 

@@ -21,6 +21,9 @@ macro_rules! told {
 }
 
 told! {
+    // proves: O8
+    // case: orchestrations 60
+    what_undoes_a_run_is_given_what_that_one_left_behind = "run_disposed";
     // proves: O7
     what_a_restored_graph_had_out_is_tried_again = "run_restored";
     // proves: O6

@@ -1,7 +1,7 @@
 //! Orchestrations, activities and runs: what people ask for of them.
 
 use mainstay_orchestrator::{
-    ActivityType, Definition, Fault, Found, Known, No, definition as check,
+    ActivityType, DISPOSE, Definition, Fault, Found, Known, No, definition as check,
 };
 use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
@@ -121,16 +121,12 @@ fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
     if let Some(there) = txn.run(&asked.id) {
         return again(&key, &there, asked);
     }
+    if let Some(undone) = asked.id.undone() {
+        return dispose(txn, &undone, asked, by, env);
+    }
     let Some(orchestration) = orchestration_of(txn, &Key::Orchestration(name.clone())) else {
         return Err(no_orchestration(txn, name));
     };
-    if asked.id.undone().is_some() {
-        let text = format!(
-            "{} is what undoes another run; choose another name",
-            asked.id
-        );
-        return Err(Refusal::new(code::BAD_REQUEST, text));
-    }
     let known = known(txn);
     let mut found = Found::default();
     // Types may have changed since it was taken.
@@ -171,6 +167,54 @@ fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
     served(txn, &definition, &known)?;
     runs::begin(txn, &asked.id, run, (&plan, &input), env);
     Ok(recorded(Vec::new(), format!("{key} of {name} begins")))
+}
+
+/// A run that is called after another undoes that one: with what it left behind, by what it went by.
+fn dispose(txn: &mut Txn<'_>, of: &RunId, asked: &StartRun, by: &str, env: &Env) -> Result_ {
+    let key = Key::Run(of.clone());
+    let Some(run) = txn.run(of) else {
+        return Err(unknown(
+            code::NOT_FOUND,
+            "the run",
+            of.as_str(),
+            txn,
+            Kind::Run,
+        ));
+    };
+    if run.orchestration != asked.orchestration {
+        let text = format!(
+            "{key} is of {}, not of {}",
+            run.orchestration, asked.orchestration
+        );
+        return Err(Refusal::new(code::RUN_DIFFERS, text));
+    }
+    let program = runs::program(txn, &run);
+    if !program.is_some_and(|program| runs::can_be_undone(&program, &run)) {
+        let text = format!("{key} is of no definition with a section {DISPOSE}: nothing undoes it");
+        return Err(Refusal::new(code::NOT_FOUND, text));
+    }
+    let order = runs::change(txn, of, env, |machine| Ok(machine.done()));
+    let Ok(Some(order)) = order else {
+        let text = format!("{key} has something out that is not over; wait for it");
+        return Err(Refusal::new(code::NOT_NOW, text));
+    };
+    let undoing = Run {
+        asked: content(asked),
+        correlation: asked.correlation.clone(),
+        errors: Default::default(),
+        by: by.to_owned(),
+        ..run.clone()
+    };
+    match runs::undo(txn, of, undoing, order, env) {
+        Ok(()) => Ok(recorded(
+            Vec::new(),
+            format!("{} begins: it undoes {key}", Key::Run(asked.id.clone())),
+        )),
+        Err(_) => {
+            let text = format!("{key} is {}: {}", run.state.as_str(), possible(run.state));
+            Err(Refusal::new(code::NOT_NOW, text))
+        }
+    }
 }
 
 /// The same content is the same run, whatever became of the orchestration since.
