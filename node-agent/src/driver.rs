@@ -233,7 +233,7 @@ impl Driver {
             Action::Stop(stop) => self.instances.stop(&stop),
             Action::Reconfigure { command, change } => self.instances.reconfigure(command, change),
             Action::Answer(answer) => self.instances.answer(answer),
-            Action::Work { command, work } => self.instances.work(command, &work),
+            Action::Work { command, work } => self.instances.work(command, *work),
             Action::TellAgain {
                 command,
                 instance,

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_protocol::report::TypeDeclaration;
-use mainstay_protocol::work::Serves;
+use mainstay_protocol::work::{BadWorkName, Serves};
 use mainstay_protocol::{BadName, SlotName, TypeName};
 use schemars::SchemaGenerator;
 use thiserror::Error;
 
 use crate::hosting::launch::{self, Starter};
 use crate::message_list::{MessageError, MessageList};
+use crate::processor::Activities;
 use crate::service::Service;
 use crate::type_info::{Holds, TypeInfo};
 
@@ -26,6 +27,14 @@ pub enum TypesClash {
         name: &'static str,
         version: &'static str,
         cause: BadName,
+    },
+    #[error(
+        "the service type {name} {version} does an activity whose type cannot be named: {cause}"
+    )]
+    BadActivity {
+        name: &'static str,
+        version: &'static str,
+        cause: BadWorkName,
     },
     #[error(
         "two service types are named {name}: versions {first} and {second}; an agent provides one version of a type"
@@ -73,6 +82,7 @@ pub struct Declared {
     keeps_log: bool,
     may_use: &'static [&'static str],
     factory: Arc<dyn Factory>,
+    activities: Activities,
 }
 
 /// What is done with a type by its name alone.
@@ -109,7 +119,15 @@ impl Declared {
         let messages = MessageList::of::<S::Message>();
         let info = S::TYPE;
         let config = SchemaGenerator::default().into_root_schema_for::<S::Config>();
-        let declaration =
+        let activities = S::activities();
+        let serves = activities
+            .serves()
+            .map_err(|cause| TypesClash::BadActivity {
+                name: info.name,
+                version: info.version,
+                cause,
+            })?;
+        let mut declaration =
             declare(&info, config.to_value().to_string(), &messages).map_err(|cause| {
                 TypesClash::BadName {
                     name: info.name,
@@ -117,7 +135,9 @@ impl Declared {
                     cause,
                 }
             })?;
+        declaration.serves = serves;
         Ok(Self {
+            activities,
             declaration,
             blocking: info.blocking,
             outside: info.outside,
@@ -150,6 +170,10 @@ impl Declared {
 
     pub(crate) fn may_use(&self) -> &'static [&'static str] {
         self.may_use
+    }
+
+    pub(crate) fn activities(&self) -> &Activities {
+        &self.activities
     }
 
     pub(crate) fn factory(&self) -> &Arc<dyn Factory> {

@@ -15,6 +15,7 @@
 //!   ctx.secret(..)           what a field of its configuration refers to, and nobody else is to see
 //!   ctx.ask(..)              it has failed in a way that a rule knows what to do about
 //!   ctx.record(..)           something it follows for others, for rules
+//!   activities()             what its instances do for runs, each call by a Processor, several at once
 //!   ctx.end()                it ends cleanly, by itself
 //!   ctx.fail(..)             what it stood for has ended; so does it
 //!        v
@@ -41,6 +42,7 @@ mod others;
 mod outcome;
 mod outside;
 mod probe;
+mod processor;
 mod secret;
 mod service;
 mod type_info;
@@ -55,6 +57,7 @@ pub use context::{Context, Identity};
 pub use declared::{Declared, TypeSet, TypesClash};
 pub use lease::HeldLease;
 pub use mainstay_protocol as protocol;
+pub use mainstay_protocol::json::Json;
 pub use mainstay_protocol::lookup::{FoundInstance, Sought};
 pub use mainstay_protocol::report::RestartWhen;
 pub use mainstay_protocol::request::Refusal;
@@ -64,6 +67,7 @@ pub use others::{Callee, Lookup, Monitor, Watch};
 pub use outcome::{CannotStart, Failure, Reconfigure, Reply, StatusText, StopReason};
 pub use outside::{Beginning, BoxFuture, Outside, Place};
 pub use probe::{Busy, Health, Probe};
+pub use processor::{Activities, Call, Processed, Processor};
 pub use secret::Secret;
 pub use serde_json::{Value, json};
 pub use service::{NoConfig, NoMessage, Service};

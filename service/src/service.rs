@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::context::Context;
 use crate::outcome::{CannotStart, Failure, Reconfigure, Reply, StatusText, StopReason};
 use crate::probe::Probe;
+use crate::processor::Activities;
 use crate::type_info::TypeInfo;
 
 /// A kind of service. Write its functions as `async fn`.
@@ -49,6 +50,11 @@ pub trait Service: Sized + Send + 'static {
         _ctx: &Context,
     ) -> impl Future<Output = Reconfigure> + Send {
         async { Reconfigure::Restart }
+    }
+
+    /// Activities of runs that its instances do, beside their messages; of most services none.
+    fn activities() -> Activities {
+        Activities::default()
     }
 
     /// What it would say of itself; also written to the log.

@@ -27,10 +27,12 @@ use mainstay_protocol::health::Health as State;
 use mainstay_protocol::report::Report;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::secret::SecretBytes;
+use mainstay_protocol::work::{Skill, Work};
 use mainstay_protocol::{
-    Incarnation, InstanceKey, NodeName, PlacementName, QuestionId, SlotName, limits,
+    Incarnation, InstanceKey, Json, NodeName, PlacementName, QuestionId, RunId, SlotName, StepKey,
+    WorkName, limits,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
@@ -43,6 +45,7 @@ use crate::hosting::{
 };
 use crate::outcome::StopReason;
 use crate::outside::{Beginning, Place};
+use crate::processor::Processed;
 use crate::service::Service;
 
 pub use self::others::Answering;
@@ -190,6 +193,40 @@ impl<S: Service> TestService<S> {
         let body = body.to_string();
         let answer = self.wait("an answer", self.hosted.message(message, &body))?;
         Ok(serde_json::from_str(&answer).expect("answers are JSON"))
+    }
+
+    /// Has it do an activity as the first call of a run would, with these inputs.
+    pub fn does(&self, provider: &str, activity: &str, inputs: Value) -> Processed {
+        self.does_again((provider, activity), inputs, json!({}))
+    }
+
+    /// The same, with what an earlier call left for this one.
+    pub fn does_again(
+        &self,
+        (provider, activity): (&str, &str),
+        inputs: Value,
+        scratch: Value,
+    ) -> Processed {
+        let name = |text: &str| WorkName::new(text).expect("it is a name of work");
+        let value = |value: Value| Json::parse(&value.to_string()).expect("it is JSON");
+        let identity = self.hosted.identity();
+        let work = Work {
+            instance: identity.instance.clone(),
+            incarnation: identity.incarnation,
+            step: StepKey::new(RunId::new("test").expect("it is a name"), name(activity)),
+            skill: Skill {
+                provider: provider.to_owned(),
+                activity: name(activity),
+            },
+            discriminator: None,
+            attempt: 1,
+            call: 1,
+            inputs: value(inputs),
+            scratch: value(scratch),
+            context: Json::empty_object(),
+            time_ms: None,
+        };
+        Processed::said(self.wait("what came of it", self.hosted.work(work)))
     }
 
     /// Sends a message and does not wait for what becomes of it.

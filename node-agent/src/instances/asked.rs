@@ -3,7 +3,7 @@
 use mainstay_protocol::command::Answer;
 use mainstay_protocol::health::{Health, ProcessIdentity};
 use mainstay_protocol::report::Report;
-use mainstay_protocol::work::{Changes, Work, WorkAnswer};
+use mainstay_protocol::work::Work;
 use mainstay_protocol::{CommandId, Incarnation, InstanceKey};
 use mainstay_service::hosting::{Hosted, Phase};
 use mainstay_supervisor::Observation;
@@ -22,15 +22,20 @@ impl Instances {
         }
     }
 
-    /// An activity of a run for a living instance. No type of this build does any, so that what comes here was meant for
-    /// another build of its type.
-    pub(crate) fn work(&self, command: CommandId, work: &Work) {
-        let answer = WorkAnswer::Retry {
-            error: format!("{} does not do {} in this build", work.instance, work.skill),
-            after: None,
-            scratch: Changes::default(),
-        };
-        self.refuse(Observation::Worked { command, answer });
+    /// An activity of a run for a living instance. Where it is not any more, its end is on its way and answers this.
+    pub(crate) fn work(&self, command: CommandId, work: Work) {
+        let found = self.get(&work.instance);
+        let found = found.filter(|hosted| hosted.identity().incarnation == work.incarnation);
+        let Some(hosted) = found else { return };
+        let instances = self.clone();
+        tokio::spawn(async move {
+            let (step, skill) = (work.step.clone(), work.skill.clone());
+            tracing::debug!(instance = %work.instance, %step, %skill, attempt = work.attempt, "works");
+            let answer = hosted.work(work).await;
+            tracing::debug!(%step, answer = answer.name(), "has worked");
+            let observation = Observation::Worked { command, answer };
+            instances.observe(observation).await;
+        });
     }
 
     /// Tells of a living incarnation as adopted: what it was started with, and what it is.

@@ -18,3 +18,4 @@ mod several;
 mod starting;
 mod station;
 mod stuck;
+mod working;

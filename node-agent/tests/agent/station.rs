@@ -166,7 +166,11 @@ impl Cluster {
             hold: Some(hold()),
             memory_groups: None,
         };
-        self.agent = Some(thread::spawn(move || Agent::new().run_with(options)));
+        self.agent = Some(thread::spawn(move || {
+            Agent::new()
+                .service::<crate::working::Worker>()
+                .run_with(options)
+        }));
     }
 
     pub fn with_station(self) -> Self {

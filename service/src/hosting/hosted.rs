@@ -10,19 +10,23 @@ use mainstay_protocol::command::{Answered, StopManner};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity};
 use mainstay_protocol::report::{Ending, Use};
 use mainstay_protocol::request::Refusal;
+use mainstay_protocol::work::{Changes, Work, WorkAnswer};
 use mainstay_protocol::{QuestionId, code};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, oneshot, watch};
 use tokio::time::{Instant, timeout};
+use tracing::Instrument;
 
 use super::actor::{Answer, Letter, What};
 use super::life::{BreakOff, Life, NotStarted, Phase, Running};
+use super::panics::guarded;
 use super::runtimes::Stage;
 use super::words::Spoken;
-use crate::context::Identity;
+use crate::context::{Context, Identity};
 use crate::declared::Factory;
 use crate::message_list::MessageError;
 use crate::outcome::StopReason;
+use crate::processor::{Activities, Call};
 use mainstay_supervisor::{ExitFact, ExitHow};
 
 /// After a kill, a task that yields at all is gone within this; one that is not will not end.
@@ -82,6 +86,7 @@ pub enum Breakage {
 pub struct Hosted {
     life: Arc<Life>,
     factory: Arc<dyn Factory>,
+    activities: Activities,
     services: Handle,
     probes: Handle,
     /// At most one Check at a time.
@@ -89,10 +94,15 @@ pub struct Hosted {
 }
 
 impl Hosted {
-    pub(crate) fn new(life: Arc<Life>, factory: Arc<dyn Factory>, stage: &Stage) -> Self {
+    pub(crate) fn new(
+        life: Arc<Life>,
+        (factory, activities): (Arc<dyn Factory>, Activities),
+        stage: &Stage,
+    ) -> Self {
         Self {
             life,
             factory,
+            activities,
             services: stage.services.clone(),
             probes: stage.probes.clone(),
             checking: Arc::new(Mutex::new(())),
@@ -254,6 +264,36 @@ impl Hosted {
             .await
             .map_err(|error| Refusal::new(code::BAD_CONFIG, format!("reading it: {error}")))?;
         decoded.map_err(|why| Refusal::new(code::BAD_CONFIG, why))
+    }
+
+    /// Does an activity of a run, to its end or the instance's. Beside its messages, on the threads of services.
+    pub async fn work(&self, work: Work) -> WorkAnswer {
+        let lost = |error: String| WorkAnswer::Retry {
+            error,
+            after: None,
+            scratch: Changes::default(),
+        };
+        if let Err(refusal) = self.running() {
+            return lost(refusal.text);
+        }
+        let skill = work.skill.clone();
+        let call = Call::new(work, Context::new(Arc::clone(&self.life)));
+        let Some(doing) = self.activities.process(call) else {
+            return lost(format!("{} does not do {skill}", self.identity()));
+        };
+        let span = self.life.span().clone();
+        let mut doing = self.services.spawn(guarded(doing).instrument(span));
+        tokio::select! {
+            done = &mut doing => match done {
+                Ok(Ok(processed)) => processed.into_answer(),
+                Ok(Err(panic)) => lost(format!("it panicked: {}", panic.text)),
+                Err(error) => lost(format!("it was broken off: {error}")),
+            },
+            _ = self.gone() => {
+                doing.abort();
+                lost(format!("{} ended meanwhile", self.identity()))
+            }
+        }
     }
 
     /// Asks for the status; the instance also writes it to the log.

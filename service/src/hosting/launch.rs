@@ -96,7 +96,8 @@ pub fn launch(declared: &Declared, stage: &Stage, launch: Launch) -> Hosted {
         stage.services.spawn(to_the_end(life, whole_life));
     }
     tokio::spawn(keep_start_deadline(Arc::clone(&life), deadline));
-    Hosted::new(life, Arc::clone(declared.factory()), stage)
+    let factory = Arc::clone(declared.factory());
+    Hosted::new(life, (factory, declared.activities().clone()), stage)
 }
 
 /// A type marked as blocking: a thread of its own, with a runtime that ends with it.

@@ -1,0 +1,325 @@
+//! Activities of runs: what does them, and what it says at the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_protocol::json::BadJson;
+use mainstay_protocol::work::{BadWorkName, Changes, Serves, Skill, Work, WorkAnswer, WorkName};
+use mainstay_protocol::{Json, RunId, limits};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::context::Context;
+use crate::outside::BoxFuture;
+
+/// Does activities of one type. Write its function as an `async fn`; several calls may be under way at once, on the threads
+/// of services: what computes for long belongs into `spawn_blocking`.
+///
+/// It may be asked to do again what it has done, since who asked may not have heard of it:
+/// [`Call::idempotency_key`] is the same then.
+pub trait Processor: Send + Sync + 'static {
+    fn process(&self, call: Call) -> impl Future<Output = Processed> + Send;
+}
+
+/// One call of an activity.
+pub struct Call {
+    work: Work,
+    ctx: Context,
+}
+
+impl Call {
+    pub(crate) fn new(work: Work, ctx: Context) -> Self {
+        Self { work, ctx }
+    }
+
+    pub fn run(&self) -> &RunId {
+        &self.work.step.run
+    }
+
+    /// Its id in the definition of the run.
+    pub fn activity(&self) -> &WorkName {
+        &self.work.step.activity
+    }
+
+    /// Its type, and who provides that.
+    pub fn skill(&self) -> &Skill {
+        &self.work.skill
+    }
+
+    /// What of it is to be done, where one processor does several things: `deploy`, `dispose`.
+    pub fn discriminator(&self) -> Option<&str> {
+        self.work.discriminator.as_deref()
+    }
+
+    /// From 1; greater, if an earlier one failed or was lost.
+    pub fn attempt(&self) -> u32 {
+        self.work.attempt
+    }
+
+    /// The same for every attempt: an outside system that has seen it does nothing again.
+    pub fn idempotency_key(&self) -> String {
+        self.work.idempotency_key()
+    }
+
+    /// Exactly what is mapped to it, as JSON as it was written.
+    pub fn inputs(&self) -> &Json {
+        &self.work.inputs
+    }
+
+    /// The same as a type of its own. What does not fit is fatal: `let inputs: Wanted = match call.read() { .. }`.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Processed> {
+        serde_json::from_str(self.work.inputs.as_str())
+            .map_err(|error| Processed::fatal(format!("its inputs are not what it takes: {error}")))
+    }
+
+    /// What earlier calls of it left for this one.
+    pub fn scratch(&self) -> &Json {
+        &self.work.scratch
+    }
+
+    /// What the activities of its run share, as it was when this call was given out.
+    pub fn context(&self) -> &Json {
+        &self.work.context
+    }
+
+    /// How long it may take altogether; then the attempt has failed, whatever comes of it.
+    pub fn time(&self) -> Option<Duration> {
+        self.work.time_ms.map(Duration::from_millis)
+    }
+
+    /// The instance that does it: its secrets, its directory, others it may ask.
+    pub fn ctx(&self) -> &Context {
+        &self.ctx
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.work.fmt(f)
+    }
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Processed(Result<WorkAnswer, String>);
+
+impl Processed {
+    /// It is done, and this is left behind for what follows: an object, or `()`.
+    pub fn complete(output: impl Serialize) -> Self {
+        let output = json(&output);
+        let output = output.map(|output| match output.as_str() {
+            "null" => Json::empty_object(),
+            _ => output,
+        });
+        Self::of(output.map(|output| WorkAnswer::Complete {
+            output,
+            context: Changes::default(),
+        }))
+    }
+
+    /// Somebody outside says when it is done, and what it leaves behind.
+    pub fn wait() -> Self {
+        Self(Ok(WorkAnswer::Wait))
+    }
+
+    /// Another call after this time: it is not done, and nothing failed.
+    pub fn again_after(after: Duration) -> Self {
+        let scratch = Changes::default();
+        Self(Ok(WorkAnswer::Schedule { after, scratch }))
+    }
+
+    /// This attempt failed; another may not. When that is, the definition says.
+    pub fn retry(error: impl Into<String>) -> Self {
+        Self(Ok(WorkAnswer::Retry {
+            error: error.into(),
+            after: None,
+            scratch: Changes::default(),
+        }))
+    }
+
+    /// The same, and the outside system said when.
+    pub fn retry_after(error: impl Into<String>, after: Duration) -> Self {
+        Self(Ok(WorkAnswer::Retry {
+            error: error.into(),
+            after: Some(after),
+            scratch: Changes::default(),
+        }))
+    }
+
+    /// No attempt will do, and it left no effect. What may have had one is [`Processed::retry`].
+    pub fn fatal(error: impl Into<String>) -> Self {
+        let error = error.into();
+        Self(Ok(WorkAnswer::Fatal { error }))
+    }
+
+    /// Of what the activities of the run share, with a completion. Of anything else it is left as it is.
+    #[must_use]
+    pub fn set_context(self, key: impl Into<String>, value: impl Serialize) -> Self {
+        self.change(true, key.into(), Some(json(&value)))
+    }
+
+    #[must_use]
+    pub fn delete_context(self, key: impl Into<String>) -> Self {
+        self.change(true, key.into(), None)
+    }
+
+    /// For the next call of the same activity, where there is one.
+    #[must_use]
+    pub fn set_scratch(self, key: impl Into<String>, value: impl Serialize) -> Self {
+        self.change(false, key.into(), Some(json(&value)))
+    }
+
+    #[must_use]
+    pub fn delete_scratch(self, key: impl Into<String>) -> Self {
+        self.change(false, key.into(), None)
+    }
+
+    fn change(
+        mut self,
+        of_context: bool,
+        key: String,
+        value: Option<Result<Json, BadJson>>,
+    ) -> Self {
+        let changes = match &mut self.0 {
+            Ok(WorkAnswer::Complete { context, .. }) if of_context => context,
+            Ok(WorkAnswer::Schedule { scratch, .. } | WorkAnswer::Retry { scratch, .. })
+                if !of_context =>
+            {
+                scratch
+            }
+            Ok(_) | Err(_) => return self,
+        };
+        match value {
+            Some(Ok(value)) => _ = changes.set.insert(key, value),
+            Some(Err(bad)) => return Self::of(Err(bad)),
+            None => _ = changes.delete.insert(key),
+        }
+        self
+    }
+
+    fn of(answer: Result<WorkAnswer, BadJson>) -> Self {
+        Self(answer.map_err(|bad| bad.to_string()))
+    }
+
+    pub(crate) fn said(answer: WorkAnswer) -> Self {
+        Self(Ok(answer))
+    }
+
+    /// As it travels. What cannot be written as JSON would not be in another attempt either.
+    pub(crate) fn into_answer(self) -> WorkAnswer {
+        self.0.unwrap_or_else(|bad| WorkAnswer::Fatal {
+            error: format!("what it said is no JSON that is taken: {bad}"),
+        })
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<Json, BadJson> {
+    let text = serde_json::to_string(value).map_err(|error| BadJson::Syntax(error.to_string()))?;
+    Json::parse(&text)
+}
+
+/// A processor without its type.
+trait AnyProcessor: Send + Sync {
+    fn process(&self, call: Call) -> BoxFuture<Processed>;
+}
+
+struct Of<P>(Arc<P>);
+
+impl<P: Processor> AnyProcessor for Of<P> {
+    fn process(&self, call: Call) -> BoxFuture<Processed> {
+        let processor = Arc::clone(&self.0);
+        Box::pin(async move { processor.process(call).await })
+    }
+}
+
+/// What instances of a service do for runs.
+///
+/// ```
+/// use mainstay_service::{Activities, Call, Processed, Processor};
+/// struct Greet;
+/// impl Processor for Greet {
+///     async fn process(&self, call: Call) -> Processed {
+///         Processed::complete(serde_json::json!({ "said": call.inputs().as_str() }))
+///     }
+/// }
+/// let activities = Activities::at_once(8).does("example.com", "greet", Greet);
+/// ```
+#[derive(Clone, Default)]
+pub struct Activities {
+    hands: u32,
+    all: BTreeMap<(String, Option<WorkName>), Arc<dyn AnyProcessor>>,
+    bad: Option<BadWorkName>,
+}
+
+impl Activities {
+    /// So many calls at once, of all that it does.
+    pub fn at_once(hands: u32) -> Self {
+        Self {
+            hands: hands.min(limits::HANDS_MAX),
+            ..Self::default()
+        }
+    }
+
+    /// Does activities of this type of this provider.
+    #[must_use]
+    pub fn does(mut self, provider: &str, activity: &str, processor: impl Processor) -> Self {
+        match WorkName::new(activity) {
+            Ok(activity) => self.add(provider, Some(activity), processor),
+            Err(bad) => self.bad = Some(bad),
+        }
+        self
+    }
+
+    /// Does all activities of this provider that nothing else of it does.
+    #[must_use]
+    pub fn does_all(mut self, provider: &str, processor: impl Processor) -> Self {
+        self.add(provider, None, processor);
+        self
+    }
+
+    fn add(&mut self, provider: &str, activity: Option<WorkName>, processor: impl Processor) {
+        let processor = Arc::new(Of(Arc::new(processor)));
+        self.all.insert((provider.to_owned(), activity), processor);
+    }
+
+    pub(crate) fn serves(&self) -> Result<Serves, BadWorkName> {
+        if let Some(bad) = &self.bad {
+            return Err(bad.clone());
+        }
+        let mut skills: BTreeMap<String, Option<BTreeSet<WorkName>>> = BTreeMap::new();
+        for (provider, activity) in self.all.keys() {
+            let known = skills
+                .entry(provider.clone())
+                .or_insert_with(|| Some(BTreeSet::new()));
+            match (known, activity) {
+                (Some(known), Some(activity)) => _ = known.insert(activity.clone()),
+                (all, None) => *all = None,
+                (None, Some(_)) => {}
+            }
+        }
+        let hands = self.hands;
+        Ok(Serves { skills, hands })
+    }
+
+    fn find(&self, skill: &Skill) -> Option<&Arc<dyn AnyProcessor>> {
+        let provider = skill.provider.clone();
+        let named = (provider.clone(), Some(skill.activity.clone()));
+        self.all
+            .get(&named)
+            .or_else(|| self.all.get(&(provider, None)))
+    }
+
+    /// None: it does no such thing.
+    pub(crate) fn process(&self, call: Call) -> Option<BoxFuture<Processed>> {
+        Some(self.find(call.skill())?.process(call))
+    }
+}
+
+impl fmt::Debug for Activities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.all.keys()).finish()
+    }
+}
