@@ -25,6 +25,7 @@ struct Count;
 impl Processor for Count {
     async fn process(&self, call: Call) -> Processed {
         if call.inputs().member("waits").is_some() {
+            // tidy: waits because it never ends by itself
             tokio::time::sleep(Duration::from_secs(600)).await;
         }
         Processed::complete(vec![CALLS.fetch_add(1, Ordering::Relaxed)])
