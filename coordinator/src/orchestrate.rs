@@ -45,6 +45,8 @@ pub enum RunAct {
     Cancel,
     /// One that failed goes on where it failed.
     Retry,
+    /// One that is over is removed, whatever it may have left behind.
+    Forget,
     /// Somebody outside says what became of a step.
     Tell {
         activity: WorkName,
@@ -67,6 +69,7 @@ impl Orchestrate {
                 RunAct::Resume => "run resume",
                 RunAct::Cancel => "run cancel",
                 RunAct::Retry => "run retry",
+                RunAct::Forget => "run forget",
                 RunAct::Tell { .. } => "run complete",
             },
         }

@@ -248,15 +248,36 @@ pub(crate) fn can_be_undone(program: &Program, run: &Run) -> bool {
 }
 
 /// The steps of a run.
-pub(crate) fn steps(view: &dyn View, id: &RunId, run: &Run) -> Vec<Step> {
+fn steps(view: &dyn View, id: &RunId, run: &Run) -> Vec<Step> {
     let ids = program(view, run).map(|program| program.plan(run).into_owned().steps);
     let ids = ids.unwrap_or_default().into_keys();
     ids.filter_map(|activity| view.step(&StepKey::new(id.clone(), activity)))
         .collect()
 }
 
+/// A run that is over is removed, with the one that undid it. False: something of them is still out.
+pub(crate) fn forget(txn: &mut Txn<'_>, id: &RunId, run: &Run) -> bool {
+    let by = id.undoing();
+    let both = [
+        Some((id.clone(), run.clone())),
+        txn.run(&by).map(|run| (by, run)),
+    ];
+    let both: Vec<(RunId, Run)> = both.into_iter().flatten().collect();
+    let is_out = |(id, run): &(RunId, Run)| {
+        let mut steps = steps(txn, id, run).into_iter();
+        run.state.is_open() || steps.any(|step| matches!(step.state, StepState::Running { .. }))
+    };
+    if both.iter().any(is_out) {
+        return false;
+    }
+    for (id, run) in &both {
+        remove(txn, id, run);
+    }
+    true
+}
+
 /// A run with its steps, and whatever brings them.
-pub(crate) fn remove(txn: &mut Txn<'_>, id: &RunId, run: &Run) {
+fn remove(txn: &mut Txn<'_>, id: &RunId, run: &Run) {
     let steps = program(txn, run).map(|program| program.plan(run).into_owned().steps);
     for activity in steps.unwrap_or_default().into_keys() {
         let key = StepKey::new(id.clone(), activity);
@@ -289,24 +310,31 @@ pub(crate) fn inputs_of(
     activity: &Activity,
 ) -> Result<Json, MissingInput> {
     let input = text(view, &run.input).unwrap_or_else(Json::empty_object);
-    let Some(mapped) = mapped(
+    let mapped = mapped(
         &program.definition,
         run.section.as_deref(),
         activity,
         &program.known,
-    ) else {
+    );
+    let Some(mut mapped) = mapped else {
         return Ok(input);
     };
     let sources = mapped.iter().filter_map(|one| match &one.source {
-        Source::Output { of, .. } => Some(of),
+        Source::Output { of, .. } => Some(of.clone()),
         Source::Input(_) => None,
     });
-    let mut found = outputs(view, id, sources.clone());
-    // What undoes a run is given what that one left behind.
+    let sources: Vec<WorkName> = sources.collect();
+    let mut outputs = outputs(view, id, sources.iter());
+    // What undoes a run is given what that one left behind; where that did not come to its end, there is nothing.
     if let Some(undone) = id.undone() {
-        found.extend(outputs(view, &undone, sources));
+        let left = self::outputs(view, &undone, sources.iter());
+        for one in &mut mapped {
+            if let Source::Output { of, .. } = &one.source {
+                one.optional |= !left.contains_key(of);
+            }
+        }
+        outputs.extend(left);
     }
-    let outputs = found;
     inputs(&activity.id, &mapped, &input, &outputs)
 }
 

@@ -56,19 +56,10 @@ pub fn mapped(
     let takes = known.get(&activity.of).map(|of| &of.input);
     let own = definition.activities.section(section).unwrap_or_default();
     let undone = definition.activities.undone_by(section);
-    let mapped = mappings.iter().map(|mapping| {
-        let source = source(own.iter().chain(undone.iter().copied()), mapping);
-        // What is undone may not have come to its end.
-        let is_undone = match &source {
-            Source::Output { of, .. } => undone.iter().any(|one| one.id == *of),
-            Source::Input(_) => false,
-        };
-        let optional = takes.is_some_and(|takes| is_optional(takes, &mapping.target));
-        Mapped {
-            source,
-            target: mapping.target.clone(),
-            optional: optional || is_undone,
-        }
+    let mapped = mappings.iter().map(|mapping| Mapped {
+        source: source(own.iter().chain(undone.iter().copied()), mapping),
+        target: mapping.target.clone(),
+        optional: takes.is_some_and(|takes| is_optional(takes, &mapping.target)),
     });
     Some(mapped.collect())
 }
@@ -279,6 +270,15 @@ impl Section<'_> {
             match source(self.activities.iter().chain(undone), mapping) {
                 Source::Output { of, path } => {
                     let is_undone = self.undone.iter().any(|one| one.id == of);
+                    if is_undone
+                        && places
+                            .get(&of)
+                            .is_some_and(|at| before.is_before(*at, place))
+                    {
+                        let text =
+                            format!("it is read from what {of} did, not from what undid that");
+                        found.warn(&at, text);
+                    }
                     if is_undone || before.is_before(places[&of], place) {
                         let one = (&at, mapping, takes);
                         self.given_by(&of, &path, one, found);
@@ -294,6 +294,8 @@ impl Section<'_> {
                         .iter()
                         .enumerate()
                         .filter(|(other, _)| before.is_before(*other, place))
+                        // What undoes stands in a line: only what was done is there for sure.
+                        .filter(|_| self.undone.is_empty())
                         .map(|(_, activity)| activity)
                         .collect();
                     self.given(&name, &ancestors, (&at, mapping, takes), found);
@@ -407,7 +409,10 @@ fn name_sources(read: &mut Definition, known: &Known) {
     let (schema, input) = (Schema::of(&read.schema), read.input.clone());
     let sections: Vec<&mut Vec<Activity>> = match &mut read.activities {
         Sections::One(activities) => vec![activities],
-        Sections::Named(sections) => sections.values_mut().collect(),
+        Sections::Named(sections) => {
+            let sections = sections.iter_mut().filter(|(name, _)| *name != DISPOSE);
+            sections.map(|(_, activities)| activities).collect()
+        }
     };
     for activities in sections {
         let dag = Dag::of(activities);

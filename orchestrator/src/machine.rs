@@ -264,9 +264,11 @@ impl<'a, S: Steps> Machine<'a, S> {
         Ok(())
     }
 
-    /// A run that failed goes on: what failed is tried anew, what was skipped waits again.
+    /// A run that failed goes on: what failed is tried anew, what was skipped waits again. One that undoes another also
+    /// after it was cancelled: somebody has to.
     pub fn retry(&mut self) -> Result<(), No> {
-        if self.run.state != RunState::Errored {
+        let undoes = self.run.line.is_some() && self.run.state == RunState::Cancelled;
+        if self.run.state != RunState::Errored && !undoes {
             return Err(No::NotNow);
         }
         self.run.state = RunState::Running;
@@ -299,11 +301,13 @@ impl<'a, S: Steps> Machine<'a, S> {
     /// It is being undone by another run.
     pub fn undoes(&mut self) -> Result<(), No> {
         match self.run.state {
-            RunState::Completed | RunState::Errored | RunState::Cancelled => {
+            RunState::Completed | RunState::Errored => {
                 self.run.state = RunState::Compensating;
                 Ok(())
             }
-            RunState::Running
+            // What was out when it was cancelled goes on where it is: nobody knows yet what there is to undo.
+            RunState::Cancelled
+            | RunState::Running
             | RunState::Paused
             | RunState::Compensating
             | RunState::Compensated

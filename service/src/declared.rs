@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_protocol::report::TypeDeclaration;
-use mainstay_protocol::work::{BadWorkName, Serves};
+use mainstay_protocol::work::Serves;
 use mainstay_protocol::{BadName, SlotName, TypeName};
 use schemars::SchemaGenerator;
 use thiserror::Error;
@@ -28,13 +28,11 @@ pub enum TypesClash {
         version: &'static str,
         cause: BadName,
     },
-    #[error(
-        "the service type {name} {version} does an activity whose type cannot be named: {cause}"
-    )]
-    BadActivity {
+    #[error("the service type {name} {version} says wrongly which activities it does: {cause}")]
+    BadActivities {
         name: &'static str,
         version: &'static str,
-        cause: BadWorkName,
+        cause: String,
     },
     #[error(
         "two service types are named {name}: versions {first} and {second}; an agent provides one version of a type"
@@ -122,7 +120,7 @@ impl Declared {
         let activities = S::activities();
         let serves = activities
             .serves()
-            .map_err(|cause| TypesClash::BadActivity {
+            .map_err(|cause| TypesClash::BadActivities {
                 name: info.name,
                 version: info.version,
                 cause,

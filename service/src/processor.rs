@@ -6,7 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_protocol::json::BadJson;
+use mainstay_protocol::json::{BadJson, Shape};
 use mainstay_protocol::work::{BadWorkName, Changes, Serves, Skill, Work, WorkAnswer, WorkName};
 use mainstay_protocol::{Json, RunId, limits};
 use serde::Serialize;
@@ -114,10 +114,35 @@ impl Processed {
             "null" => Json::empty_object(),
             _ => output,
         });
-        Self::of(output.map(|output| WorkAnswer::Complete {
-            output,
-            context: Changes::default(),
-        }))
+        match output {
+            Ok(output) if output.shape() == Shape::Object => Self(Ok(WorkAnswer::Complete {
+                output,
+                context: Changes::default(),
+            })),
+            Ok(output) => Self(Err(format!(
+                "what it leaves behind is an object, or nothing, and it said {}",
+                output.shape().with_article()
+            ))),
+            Err(bad) => Self::of(Err(bad)),
+        }
+    }
+
+    /// What a completion leaves behind.
+    pub fn output(&self) -> Option<&Json> {
+        match &self.0 {
+            Ok(WorkAnswer::Complete { output, .. }) => Some(output),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    /// What went wrong, for good or for this attempt.
+    pub fn error(&self) -> Option<&str> {
+        match &self.0 {
+            Ok(WorkAnswer::Retry { error, .. } | WorkAnswer::Fatal { error }) | Err(error) => {
+                Some(error)
+            }
+            Ok(_) => None,
+        }
     }
 
     /// Somebody outside says when it is done, and what it leaves behind.
@@ -193,9 +218,15 @@ impl Processed {
             Ok(_) | Err(_) => return self,
         };
         match value {
-            Some(Ok(value)) => _ = changes.set.insert(key, value),
+            Some(Ok(value)) => {
+                changes.delete.remove(&key);
+                changes.set.insert(key, value);
+            }
             Some(Err(bad)) => return Self::of(Err(bad)),
-            None => _ = changes.delete.insert(key),
+            None => {
+                changes.set.remove(&key);
+                changes.delete.insert(key);
+            }
         }
         self
     }
@@ -211,7 +242,7 @@ impl Processed {
     /// As it travels. What cannot be written as JSON would not be in another attempt either.
     pub(crate) fn into_answer(self) -> WorkAnswer {
         self.0.unwrap_or_else(|bad| WorkAnswer::Fatal {
-            error: format!("what it said is no JSON that is taken: {bad}"),
+            error: format!("invalid-output: {bad}"),
         })
     }
 }
@@ -235,7 +266,8 @@ impl<P: Processor> AnyProcessor for Of<P> {
     }
 }
 
-/// What instances of a service do for runs.
+/// What instances of a service do for runs. Each processor is made once, and shared by all instances of the type in one agent:
+/// what differs between them it finds in [`Call::ctx`].
 ///
 /// ```
 /// use mainstay_service::{Activities, Call, Processed, Processor};
@@ -285,9 +317,14 @@ impl Activities {
         self.all.insert((provider.to_owned(), activity), processor);
     }
 
-    pub(crate) fn serves(&self) -> Result<Serves, BadWorkName> {
+    pub(crate) fn serves(&self) -> Result<Serves, String> {
         if let Some(bad) = &self.bad {
-            return Err(bad.clone());
+            return Err(bad.to_string());
+        }
+        if self.hands == 0 && !self.all.is_empty() {
+            return Err(
+                "it does none of them at once: begin with Activities::at_once(4)".to_owned(),
+            );
         }
         let mut skills: BTreeMap<String, Option<BTreeSet<WorkName>>> = BTreeMap::new();
         for (provider, activity) in self.all.keys() {

@@ -226,7 +226,8 @@ impl<S: Service> TestService<S> {
             context: Json::empty_object(),
             time_ms: None,
         };
-        Processed::said(self.wait("what came of it", self.hosted.work(work)))
+        let said = self.wait("what came of it", self.hosted.work(work));
+        said.map_or_else(|| Processed::retry("its instance ended"), Processed::said)
     }
 
     /// Sends a message and does not wait for what becomes of it.

@@ -1,5 +1,6 @@
 //! What came of an activity that an instance was given.
 
+use mainstay_protocol::json::Shape;
 use mainstay_protocol::report::CommandOutcome;
 use mainstay_protocol::work::{Changes, Work, WorkAnswer};
 use mainstay_protocol::{CommandId, Json, NodeName, StepKey};
@@ -24,7 +25,7 @@ pub(super) fn worked(
     if !has_it {
         return;
     }
-    let answer = match too_large(txn, step, answer) {
+    let answer = match no_object(answer).or_else(|| too_large(txn, step, answer)) {
         Some(error) => WorkAnswer::Fatal { error },
         None => answer.clone(),
     };
@@ -54,6 +55,17 @@ pub(super) fn taken(
     let _ = runs::change(txn, &step.run, env, |machine| {
         machine.lost(&step.activity, command, &why)
     });
+}
+
+/// Others name what they want of it.
+fn no_object(answer: &WorkAnswer) -> Option<String> {
+    match answer {
+        WorkAnswer::Complete { output, .. } if output.shape() != Shape::Object => Some(format!(
+            "invalid-output: it left {} behind; write an object",
+            output.shape().with_article()
+        )),
+        _ => None,
+    }
 }
 
 /// What it leaves behind is bounded; another attempt would leave as much.

@@ -2,7 +2,7 @@
 
 use mainstay_protocol::RunId;
 use mainstay_protocol::code;
-use mainstay_resource_graph::{Key, Run, RunState, StepState, Txn, View, ViewExt};
+use mainstay_resource_graph::{Key, Run, RunState, Txn, View, ViewExt};
 
 use crate::env::Env;
 use crate::rule::{Rule, Verdict, Watch};
@@ -34,15 +34,10 @@ impl Rule for RunOver {
         if run.forgotten_at().is_none_or(|at| at > env.now) || is_needed(txn, &subject, &run) {
             return Verdict::Nothing;
         }
-        let by = subject.undoing();
-        if let Some(undoing) = txn.run(&by) {
-            if undoing.state.is_open() || is_out(txn, &by, &undoing) {
-                return Verdict::Nothing;
-            }
-            runs::remove(txn, &by, &undoing);
+        match runs::forget(txn, &subject, &run) {
+            true => Verdict::did(code::RUN_OVER, "it ended a day ago and is forgotten"),
+            false => Verdict::Nothing,
         }
-        runs::remove(txn, &subject, &run);
-        Verdict::did(code::RUN_OVER, "it ended a day ago and is forgotten")
     }
 }
 
@@ -50,17 +45,16 @@ impl Rule for RunOver {
 fn is_needed(txn: &Txn<'_>, id: &RunId, run: &Run) -> bool {
     let goes_with_another = id.undone().is_some_and(|undone| txn.run(&undone).is_some());
     let program = runs::program(txn, run);
-    let waits = program.is_some_and(|program| match run.state {
-        RunState::Errored => runs::is_undone_when_it_fails(&program, run),
-        // What it made is there, until somebody wants it undone.
-        RunState::Completed => runs::can_be_undone(&program, run),
-        _ => false,
-    });
-    goes_with_another || waits || is_out(txn, id, run)
-}
-
-fn is_out(txn: &Txn<'_>, id: &RunId, run: &Run) -> bool {
-    runs::steps(txn, id, run)
-        .iter()
-        .any(|step| matches!(step.state, StepState::Running { .. }))
+    let waits = match run.state {
+        // What it made is there, until somebody wants it undone, or the run forgotten.
+        RunState::Completed | RunState::Errored | RunState::CompensationFailed => {
+            program.is_some_and(|program| runs::can_be_undone(&program, run))
+        }
+        RunState::Running
+        | RunState::Paused
+        | RunState::Compensating
+        | RunState::Compensated
+        | RunState::Cancelled => false,
+    };
+    goes_with_another || waits
 }

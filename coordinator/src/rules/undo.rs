@@ -1,6 +1,5 @@
 //! `undo`: a run that failed and is to be undone: another run does that, in the reverse order of what was done.
 
-use mainstay_orchestrator::DISPOSE;
 use mainstay_protocol::RunId;
 use mainstay_protocol::code;
 use mainstay_resource_graph::{Key, Run, RunState, Txn, View, ViewExt};
@@ -44,13 +43,7 @@ fn begin(txn: &mut Txn<'_>, id: &RunId, run: &Run, env: &Env) -> Verdict {
     let Some(program) = runs::program(txn, run) else {
         return Verdict::Nothing;
     };
-    if program
-        .definition
-        .activities
-        .section(Some(DISPOSE))
-        .is_none()
-        || run.line.is_some()
-    {
+    if !runs::is_undone_when_it_fails(&program, run) {
         return Verdict::Nothing;
     }
     // Something may still be out.

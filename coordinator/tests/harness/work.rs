@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! activity {"type":"a","provider":"p"} | orchestration {..} | forget activity a | forget orchestration t
-//! run r1 t {"input":1} | pause r1 | resume r1 | cancel r1 | retry r1 | tell r1/a complete {} | tell r1/a fail no
+//! run r1 t {"input":1} | pause r1 | resume r1 | cancel r1 | retry r1 | forget-run r1 | tell r1/a complete {} | tell r1/a fail no
 //! works r1/a complete {"output":1} | works r1/a wait | works r1/a again 5s | works r1/a fails no | works r1/a fatal no | works r1/a large
 //! said-again r1/a | runs
 //! ```
@@ -48,12 +48,16 @@ pub fn verb(world: &mut World, words: &[&str]) -> bool {
             name: work_name(name),
         },
         ["run", id, of, ..] => begins(id, of, &tail(3)),
-        [act @ ("pause" | "resume" | "cancel" | "retry"), id] => Orchestrate::Act {
+        [
+            act @ ("pause" | "resume" | "cancel" | "retry" | "forget-run"),
+            id,
+        ] => Orchestrate::Act {
             run: RunId::new(id).unwrap(),
             act: match *act {
                 "pause" => RunAct::Pause,
                 "resume" => RunAct::Resume,
                 "cancel" => RunAct::Cancel,
+                "forget-run" => RunAct::Forget,
                 _ => RunAct::Retry,
             },
         },

@@ -31,10 +31,11 @@ impl Instances {
         tokio::spawn(async move {
             let (step, skill) = (work.step.clone(), work.skill.clone());
             tracing::debug!(instance = %work.instance, %step, %skill, attempt = work.attempt, "works");
-            let answer = hosted.work(work).await;
-            tracing::debug!(%step, answer = answer.name(), "has worked");
-            let observation = Observation::Worked { command, answer };
-            instances.observe(observation).await;
+            if let Some(answer) = hosted.work(work).await {
+                tracing::debug!(%step, answer = answer.name(), "has worked");
+                let observation = Observation::Worked { command, answer };
+                instances.observe(observation).await;
+            }
         });
     }
 

@@ -266,32 +266,33 @@ impl Hosted {
         decoded.map_err(|why| Refusal::new(code::BAD_CONFIG, why))
     }
 
-    /// Does an activity of a run, to its end or the instance's. Beside its messages, on the threads of services.
-    pub async fn work(&self, work: Work) -> WorkAnswer {
+    /// Does an activity of a run, beside its messages, on the threads of services. None: the instance ended meanwhile, and
+    /// that answers for it.
+    pub async fn work(&self, work: Work) -> Option<WorkAnswer> {
         let lost = |error: String| WorkAnswer::Retry {
             error,
             after: None,
             scratch: Changes::default(),
         };
         if let Err(refusal) = self.running() {
-            return lost(refusal.text);
+            return Some(lost(refusal.text));
         }
         let skill = work.skill.clone();
         let call = Call::new(work, Context::new(Arc::clone(&self.life)));
         let Some(doing) = self.activities.process(call) else {
-            return lost(format!("{} does not do {skill}", self.identity()));
+            return Some(lost(format!("{} does not do {skill}", self.identity())));
         };
         let span = self.life.span().clone();
         let mut doing = self.services.spawn(guarded(doing).instrument(span));
         tokio::select! {
-            done = &mut doing => match done {
+            done = &mut doing => Some(match done {
                 Ok(Ok(processed)) => processed.into_answer(),
                 Ok(Err(panic)) => lost(format!("it panicked: {}", panic.text)),
                 Err(error) => lost(format!("it was broken off: {error}")),
-            },
+            }),
             _ = self.gone() => {
                 doing.abort();
-                lost(format!("{} ended meanwhile", self.identity()))
+                None
             }
         }
     }

@@ -136,6 +136,12 @@ fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
     let input = asked.input.over(&definition.input);
     kept("the input", &input)?;
     let section = section(&definition, asked)?;
+    if section.as_deref() == Some(DISPOSE) {
+        let text = format!(
+            "{DISPOSE} undoes a run: begin one that is called RUN~{DISPOSE}, after the run to be undone"
+        );
+        return Err(Refusal::new(code::BAD_REQUEST, text));
+    }
     let plan = runs::plan_text(&definition, &known);
     let run = Run {
         orchestration: name.clone(),
@@ -161,7 +167,8 @@ fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
     }
     if txn.base().count(Kind::Run) >= limits::RUNS_MAX {
         let most = limits::RUNS_MAX;
-        let text = format!("there are {most} runs; wait until some of them are forgotten");
+        let text =
+            format!("there are {most} runs, and no more fit; forget some of those that are over");
         return Err(Refusal::new(code::OVERLOADED, text));
     }
     served(txn, &definition, &known)?;
@@ -193,6 +200,21 @@ fn dispose(txn: &mut Txn<'_>, of: &RunId, asked: &StartRun, by: &str, env: &Env)
         let text = format!("{key} is of no definition with a section {DISPOSE}: nothing undoes it");
         return Err(Refusal::new(code::NOT_FOUND, text));
     }
+    let said_more = asked.input != Json::empty_object();
+    if said_more
+        || asked
+            .section
+            .as_deref()
+            .is_some_and(|section| section != DISPOSE)
+    {
+        let text = format!(
+            "what undoes {key} goes by what that run was given; leave input and section out"
+        );
+        return Err(Refusal::new(code::BAD_REQUEST, text));
+    }
+    if let Some(program) = runs::program(txn, &run) {
+        served(txn, &program.definition, &program.known)?;
+    }
     let order = runs::change(txn, of, env, |machine| Ok(machine.done()));
     let Ok(Some(order)) = order else {
         let text = format!("{key} has something out that is not over; wait for it");
@@ -219,7 +241,9 @@ fn dispose(txn: &mut Txn<'_>, of: &RunId, asked: &StartRun, by: &str, env: &Env)
 
 /// The same content is the same run, whatever became of the orchestration since.
 fn again(key: &Key, there: &Run, asked: &StartRun) -> Result_ {
-    if there.asked == content(asked) {
+    // What undoes another is begun by that one's name alone.
+    let undoes = asked.id.undone().is_some() && there.orchestration == asked.orchestration;
+    if undoes || there.asked == content(asked) {
         let state = there.state.as_str();
         return Ok(recorded(
             Vec::new(),
@@ -320,7 +344,11 @@ fn act(txn: &mut Txn<'_>, id: &RunId, act: &RunAct, env: &Env) -> Result_ {
     {
         kept("the output", output)?;
     }
+    if *act == RunAct::Forget {
+        return forget(txn, &key, id, &run);
+    }
     let done = runs::change(txn, id, env, |machine| match act {
+        RunAct::Forget => Ok(()),
         RunAct::Pause => machine.pause(),
         RunAct::Resume => machine.resume(),
         RunAct::Cancel => machine.cancel(),
@@ -362,6 +390,22 @@ fn act(txn: &mut Txn<'_>, id: &RunId, act: &RunAct, env: &Env) -> Result_ {
         }
         (Err(_), _) => {
             let text = format!("{key} is {}: {}", run.state.as_str(), possible(run.state));
+            Err(Refusal::new(code::NOT_NOW, text))
+        }
+    }
+}
+
+/// It goes with the run that it undid.
+fn forget(txn: &mut Txn<'_>, key: &Key, id: &RunId, run: &Run) -> Result_ {
+    if let Some(undone) = id.undone().filter(|undone| txn.run(undone).is_some()) {
+        let text = format!("{key} goes with run/{undone}: forget that one");
+        return Err(Refusal::new(code::NOT_NOW, text));
+    }
+    match runs::forget(txn, id, run) {
+        true => Ok(recorded(Vec::new(), format!("{key} is forgotten"))),
+        false => {
+            let state = run.state.as_str();
+            let text = format!("{key} is {state}, and something of it is still out");
             Err(Refusal::new(code::NOT_NOW, text))
         }
     }
