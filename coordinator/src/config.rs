@@ -3,7 +3,6 @@
 use mainstay_protocol::limits;
 use mainstay_resource_graph::ConfigHash;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -56,14 +55,7 @@ fn sorted(value: Value) -> Value {
 
 /// 16 hexadecimal digits: readable in a table, and collisions would need billions of configurations.
 fn hash(json: &str) -> ConfigHash {
-    let digest = Sha256::digest(json.as_bytes());
-    ConfigHash(
-        digest
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-    )
+    ConfigHash(crate::hash::digest(json, 8))
 }
 
 /// What differs between two canonical objects, in words, for a conflict's message.

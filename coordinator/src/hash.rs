@@ -1,6 +1,15 @@
-//! A hash that is the same on every build and machine: for jitter and for stable ids. Not for secrets.
+//! Hashes that are the same on every build and machine: for jitter, for stable ids, for texts that are kept once.
 
-/// FNV-1a, then a finisher, so that texts that differ in their last byte differ everywhere.
+use sha2::{Digest, Sha256};
+
+/// The first bytes of a text's SHA-256, in hexadecimal.
+pub fn digest(text: &str, bytes: usize) -> String {
+    let digest = Sha256::digest(text);
+    let first = digest.iter().take(bytes);
+    first.map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Not for secrets: FNV-1a, then a finisher, so that texts that differ in their last byte differ everywhere.
 pub fn stable(text: &str) -> u64 {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for byte in text.bytes() {

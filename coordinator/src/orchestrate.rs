@@ -25,6 +25,10 @@ pub enum Orchestrate {
         run: RunId,
         act: RunAct,
     },
+    /// A run that is over is removed, whatever it may have left behind.
+    Forget {
+        run: RunId,
+    },
 }
 
 /// The same one again begins nothing: it is the run that is there.
@@ -45,8 +49,6 @@ pub enum RunAct {
     Cancel,
     /// One that failed goes on where it failed.
     Retry,
-    /// One that is over is removed, whatever it may have left behind.
-    Forget,
     /// Somebody outside says what became of a step.
     Tell {
         activity: WorkName,
@@ -64,12 +66,12 @@ impl Orchestrate {
             Self::PutOrchestration { .. } => "orchestration apply",
             Self::DeleteOrchestration { .. } => "orchestration delete",
             Self::Start(_) => "run start",
+            Self::Forget { .. } => "run forget",
             Self::Act { act, .. } => match act {
                 RunAct::Pause => "run pause",
                 RunAct::Resume => "run resume",
                 RunAct::Cancel => "run cancel",
                 RunAct::Retry => "run retry",
-                RunAct::Forget => "run forget",
                 RunAct::Tell { .. } => "run complete",
             },
         }

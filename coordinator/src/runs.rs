@@ -16,7 +16,6 @@ use mainstay_protocol::{CommandId, Json, NodeName, RunId, StepKey, WorkName, lim
 use mainstay_resource_graph::{
     Key, Relation, Run, RunState, Step, StepState, Text, TextHash, Txn, Vertex, View, ViewExt,
 };
-use sha2::{Digest, Sha256};
 
 use crate::env::Env;
 use crate::hash;
@@ -34,10 +33,7 @@ const ACTIVITIES: &str = "activities";
 
 /// What a run that begins now goes by, as it is kept: the definition, and the types it uses.
 pub(crate) fn plan_text(definition: &Definition, known: &Known) -> Json {
-    let sections = definition.activities.each();
-    let used = sections
-        .iter()
-        .flat_map(|(_, activities)| activities.iter());
+    let used = definition.activities.all();
     let types: BTreeMap<String, Json> = used
         .filter_map(|activity| known.get(&activity.of))
         .map(|of| (of.name.to_string(), of.text.clone()))
@@ -116,14 +112,7 @@ pub(crate) fn text(view: &dyn View, hash: &TextHash) -> Option<Json> {
 }
 
 pub(crate) fn hash_of(text: &Json) -> TextHash {
-    let digest = Sha256::digest(text.as_str());
-    TextHash(
-        digest
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-    )
+    TextHash(hash::digest(text.as_str(), 16))
 }
 
 /// A run that begins: its texts, its steps, and what is due.
@@ -167,7 +156,7 @@ pub(crate) fn undo(
         section: Some(DISPOSE.to_owned()),
         line: Some(order),
         state: RunState::Running,
-        context: run.context,
+        errors: BTreeMap::new(),
         done: 0,
         left: 0,
         began: env.now,
@@ -248,10 +237,14 @@ pub(crate) fn can_be_undone(program: &Program, run: &Run) -> bool {
 }
 
 /// The steps of a run.
-fn steps(view: &dyn View, id: &RunId, run: &Run) -> Vec<Step> {
-    let ids = program(view, run).map(|program| program.plan(run).into_owned().steps);
-    let ids = ids.unwrap_or_default().into_keys();
-    ids.filter_map(|activity| view.step(&StepKey::new(id.clone(), activity)))
+fn steps(view: &dyn View, id: &RunId, run: &Run) -> Vec<StepKey> {
+    let Some(program) = program(view, run) else {
+        return Vec::new();
+    };
+    let plan = program.plan(run);
+    let activities = plan.steps.keys().cloned();
+    activities
+        .map(|activity| StepKey::new(id.clone(), activity))
         .collect()
 }
 
@@ -265,7 +258,7 @@ pub(crate) fn forget(txn: &mut Txn<'_>, id: &RunId, run: &Run) -> bool {
     let both: Vec<(RunId, Run)> = both.into_iter().flatten().collect();
     let is_out = |(id, run): &(RunId, Run)| {
         let mut steps = steps(txn, id, run).into_iter();
-        run.state.is_open() || steps.any(|step| matches!(step.state, StepState::Running { .. }))
+        run.state.is_open() || steps.any(|key| txn.step(&key).as_ref().and_then(out_with).is_some())
     };
     if both.iter().any(is_out) {
         return false;
@@ -278,9 +271,7 @@ pub(crate) fn forget(txn: &mut Txn<'_>, id: &RunId, run: &Run) -> bool {
 
 /// A run with its steps, and whatever brings them.
 fn remove(txn: &mut Txn<'_>, id: &RunId, run: &Run) {
-    let steps = program(txn, run).map(|program| program.plan(run).into_owned().steps);
-    for activity in steps.unwrap_or_default().into_keys() {
-        let key = StepKey::new(id.clone(), activity);
+    for key in steps(txn, id, run) {
         if let Some(token) = txn.step(&key).and_then(|step| step.token()) {
             txn.remove(&Key::Command(token));
         }

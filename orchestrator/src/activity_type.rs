@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use mainstay_protocol::Json;
+use mainstay_protocol::WorkName;
+
 use crate::fault::{Found, Pointer};
 use crate::reader::Reader;
 use crate::retry::Retry;
 use crate::schema::Schema;
-use mainstay_protocol::Json;
-use mainstay_protocol::WorkName;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActivityType {

@@ -2,33 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mainstay_protocol::WorkName;
+use mainstay_protocol::json::{Json, Shape};
 use mainstay_protocol::words;
 
 use crate::activity_type::{ActivityType, Known};
 use crate::dag::{Before, Dag};
-use crate::definition::{Activity, Definition, OnFatal, Sections};
+use crate::definition::{Activity, DISPOSE, Definition, OnFatal, Sections};
 use crate::fault::{Found, Pointer};
 use crate::mapping::{self, Mapped, Mapping, Source};
 use crate::schema::{Member, Schema};
-use mainstay_protocol::WorkName;
-use mainstay_protocol::json::{Json, Shape};
-
-/// The section whose activities undo what the others did.
-pub const DISPOSE: &str = "dispose";
 
 /// Reads and judges a definition: there is one if nothing is wrong with it. `value` is what somebody wrote.
 pub fn definition(value: &Json, known: &Known, found: &mut Found) -> Option<Definition> {
     let mut read = Definition::read(value, found)?;
     dispose(&read, found);
     output(&read, found);
-    for (at, activities) in read.activities.each() {
-        let name = read.activities.names().into_iter();
-        let name = name.into_iter().find(|name| {
-            let own = read.activities.section(Some(name));
-            own.is_some_and(|own| std::ptr::eq(own, activities))
-        });
+    for (name, at, activities) in read.activities.each() {
         let section = Section {
             undone: read.activities.undone_by(name),
+            name,
             at,
             activities,
             definition: &read,
@@ -91,9 +84,8 @@ fn is_optional(takes: &Schema, target: &str) -> bool {
 }
 
 fn dispose(read: &Definition, found: &mut Found) {
-    let undoes =
-        matches!(&read.activities, Sections::Named(sections) if sections.contains_key(DISPOSE));
-    if read.on_fatal == OnFatal::Compensate && !undoes {
+    let undoes = read.activities.section(Some(DISPOSE));
+    if read.on_fatal == OnFatal::Compensate && undoes.is_none() {
         let at = Pointer::root().key("onFatal");
         let text = format!("there is no section {DISPOSE}: a run that fails is left as it is");
         found.warn(&at, text);
@@ -102,9 +94,7 @@ fn dispose(read: &Definition, found: &mut Found) {
 
 /// Of an activity of any section, or of the input.
 fn output(read: &Definition, found: &mut Found) {
-    let sections = read.activities.each();
-    let all: Vec<&Activity> = sections.iter().flat_map(|(_, all)| all.iter()).collect();
-    let is_activity = |text: &str| all.iter().any(|one| one.id.as_str() == text);
+    let is_activity = |text: &str| read.activities.all().any(|one| one.id.as_str() == text);
     let at = Pointer::root().key("output");
     let mut targets = BTreeSet::new();
     for (place, mapping) in read.output.iter().enumerate() {
@@ -125,6 +115,7 @@ fn output(read: &Definition, found: &mut Found) {
 }
 
 struct Section<'a> {
+    name: Option<&'a str>,
     at: Pointer,
     activities: &'a [Activity],
     /// What the run did that is undone by it: outputs of these are there before it begins.
@@ -176,14 +167,8 @@ impl Section<'_> {
 
     /// In a section it is the section's.
     fn discriminators(&self, found: &mut Found) {
-        let Sections::Named(sections) = &self.definition.activities else {
-            return;
-        };
-        let own = sections
-            .keys()
-            .find(|key| Pointer::root().key("activities").key(key) == self.at);
         for (place, activity) in self.activities.iter().enumerate() {
-            if let (Some(said), Some(own)) = (&activity.discriminator, own)
+            if let (Some(said), Some(own)) = (&activity.discriminator, self.name)
                 && said != own
             {
                 let at = self.at(place).key("discriminator");

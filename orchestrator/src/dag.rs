@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::definition::Activity;
 use mainstay_protocol::WorkName;
+
+use crate::definition::Activity;
 
 /// By places in a list. Dependencies that nobody has are left out.
 #[derive(Debug)]

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mainstay_protocol::WorkName;
+use mainstay_protocol::json::{Json, Shape};
 use mainstay_protocol::limits;
 
-use crate::check::DISPOSE;
 use crate::fault::{Found, Pointer};
 use crate::mapping::Mapping;
 use crate::reader::{self, Reader};
 use crate::retry::Retry;
-use mainstay_protocol::WorkName;
-use mainstay_protocol::json::{Json, Shape};
+
+/// The section whose activities undo what the others did.
+pub const DISPOSE: &str = "dispose";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
@@ -59,22 +61,27 @@ pub struct Activity {
 }
 
 impl Sections {
-    /// Each section with its place.
-    pub fn each(&self) -> Vec<(Pointer, &[Activity])> {
+    /// Each section with its name, if it has one, and its place.
+    pub fn each(&self) -> Vec<(Option<&str>, Pointer, &[Activity])> {
         let at = Pointer::root().key("activities");
         match self {
-            Self::One(activities) => vec![(at, activities)],
-            Self::Named(sections) => {
-                let sections = sections.iter();
-                sections
-                    .map(|(key, activities)| (at.key(key), activities.as_slice()))
-                    .collect()
-            }
+            Self::One(activities) => vec![(None, at, activities)],
+            Self::Named(sections) => sections
+                .iter()
+                .map(|(name, all)| (Some(name.as_str()), at.key(name), all.as_slice()))
+                .collect(),
         }
     }
-}
 
-impl Sections {
+    /// The activities of all sections.
+    pub fn all(&self) -> impl Iterator<Item = &Activity> {
+        let sections: Vec<&Vec<Activity>> = match self {
+            Self::One(activities) => vec![activities],
+            Self::Named(sections) => sections.values().collect(),
+        };
+        sections.into_iter().flatten()
+    }
+
     /// The one of this name, or the only one.
     pub fn section(&self, name: Option<&str>) -> Option<&[Activity]> {
         match (self, name) {

@@ -47,9 +47,9 @@ mod substitute;
 mod models;
 
 pub use activity_type::{ActivityType, Known};
-pub use check::{DISPOSE, definition, mapped, response};
+pub use check::{definition, mapped, response};
 pub use dag::{Before, Dag};
-pub use definition::{Activity, Definition, OnFatal, Sections};
+pub use definition::{Activity, DISPOSE, Definition, OnFatal, Sections};
 pub use fault::{Fault, Found, Pointer};
 pub use machine::{Machine, No, Steps};
 pub use mapping::{Mapped, Mapping, MissingInput, Source, inputs};

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use mainstay_protocol::WorkName;
+use mainstay_protocol::json::{Json, Shape};
 use thiserror::Error;
 
 use crate::fault::{Found, Pointer};
 use crate::reader::Reader;
-use mainstay_protocol::WorkName;
-use mainstay_protocol::json::{Json, Shape};
 
 /// One entry of `inputs`, as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mainstay_protocol::json::{Json, Shape};
 use mainstay_protocol::words;
 
 use crate::fault::{Found, Pointer};
 use crate::reader::{self, Reader};
-use mainstay_protocol::json::{Json, Shape};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameter {

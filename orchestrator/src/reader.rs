@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use mainstay_protocol::WorkName;
+use mainstay_protocol::json::{Json, Shape};
 use mainstay_protocol::words;
 
 use crate::fault::{Found, Pointer};
-use mainstay_protocol::WorkName;
-use mainstay_protocol::json::{Json, Shape};
 
 /// An object that is being read.
 pub struct Reader<'f> {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use mainstay_protocol::Json;
+
 use crate::fault::{Found, Pointer};
 use crate::reader::Reader;
-use mainstay_protocol::Json;
 
 /// What a definition says of it; an activity's word counts before its type's, and that before the defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

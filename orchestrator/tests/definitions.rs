@@ -1,5 +1,7 @@
 //! Definitions as people write them, and everything that can be wrong with them.
 
+mod seeded;
+
 use std::path::Path;
 
 use mainstay_orchestrator::{
@@ -7,7 +9,7 @@ use mainstay_orchestrator::{
 };
 use mainstay_protocol::{Json, WorkName};
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
+use seeded::config;
 
 fn json(text: &str) -> Json {
     Json::parse(text).unwrap_or_else(|bad| panic!("{bad}: {text}"))
@@ -372,7 +374,7 @@ fn what_an_activity_is_given_says_what_it_can_do_without() {
         r#"[{{"id":"b","type":"gives"}},{{"id":"c","type":"takes","dependsOn":"b","inputs":{inputs}}}]"#
     ));
     let read = taken(&text, &types);
-    let activities = read.activities.each()[0].1;
+    let activities = read.activities.section(None).unwrap();
     assert_eq!(mapped(&read, None, &activities[0], &types), None);
     let given = mapped(&read, None, &activities[1], &types).unwrap();
     let given: Vec<(&str, bool)> = given
@@ -425,18 +427,10 @@ fn ten_faults_are_ten_errors_in_one_answer() {
     );
 }
 
-/// Seeds that failed once are tried first.
 const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/definitions.seeds.txt");
 
-fn config() -> ProptestConfig {
-    ProptestConfig {
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(SEEDS))),
-        ..ProptestConfig::default()
-    }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(SEEDS))]
 
     /// What is taken reads back as itself; and its text does not change any more.
     #[test]

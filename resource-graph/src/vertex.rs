@@ -414,7 +414,7 @@ impl Vertex {
             Self::Procedure(procedure) => procedure.deadline.into_iter().collect(),
             Self::Collected(collected) => vec![collected.until],
             Self::Step(step) => step.due().into_iter().collect(),
-            Self::Run(run) => run.forgotten_at().into_iter().collect(),
+            Self::Run(run) => run.may_be_forgotten_at().into_iter().collect(),
             Self::Node(node) => {
                 let maintenance = node.care.maintenance.as_ref();
                 let restarted = node.restart.as_ref().and_then(|on| on.ended.as_ref());

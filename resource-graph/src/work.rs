@@ -31,8 +31,6 @@ use crate::key::TextHash;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orchestration {
     pub definition: Json,
-    /// Inactive ones begin no runs.
-    pub active: bool,
     pub generation: Generation,
     pub by: String,
 }
@@ -115,8 +113,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// One that is over is there for so long to be looked at.
-    pub fn forgotten_at(&self) -> Option<Timestamp> {
+    /// One that is over is there until then to be looked at, and longer where somebody may want it undone.
+    pub fn may_be_forgotten_at(&self) -> Option<Timestamp> {
         let kept = Duration::from_millis(limits::RUN_KEPT_MS);
         let is_over = !self.state.is_open() && self.state != RunState::Compensating;
         self.ended.filter(|_| is_over).map(|ended| ended + kept)

@@ -189,7 +189,6 @@ fn work(txn: &mut Txn<'_>) {
     let name = |text: &str| WorkName::new(text).unwrap();
     let orchestration = Orchestration {
         definition: json(r#"{"type":"deploy"}"#),
-        active: true,
         generation: Generation(2),
         by: "ada".to_owned(),
     };

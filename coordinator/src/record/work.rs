@@ -70,26 +70,22 @@ fn no_object(answer: &WorkAnswer) -> Option<String> {
 
 /// What it leaves behind is bounded; another attempt would leave as much.
 fn too_large(txn: &Txn<'_>, step: &StepKey, answer: &WorkAnswer) -> Option<String> {
-    let (context, scratch) = (
-        || txn.run(&step.run).map(|run| run.context),
-        || txn.step(step).map(|step| step.scratch),
-    );
     let of = |changes: &Changes, before: Option<Json>| {
         changes.of(&before.unwrap_or_else(Json::empty_object))
     };
     let values = match answer {
-        WorkAnswer::Complete {
-            output,
-            context: to,
-        } => vec![("output", output.clone()), ("context", of(to, context()))],
-        WorkAnswer::Schedule { scratch: to, .. } | WorkAnswer::Retry { scratch: to, .. } => {
-            vec![("scratch", of(to, scratch()))]
+        WorkAnswer::Complete { output, context } => {
+            let before = txn.run(&step.run).map(|run| run.context);
+            vec![("output", output.clone()), ("context", of(context, before))]
+        }
+        WorkAnswer::Schedule { scratch, .. } | WorkAnswer::Retry { scratch, .. } => {
+            let before = txn.step(step).map(|step| step.scratch);
+            vec![("scratch", of(scratch, before))]
         }
         WorkAnswer::Wait | WorkAnswer::Fatal { .. } => Vec::new(),
     };
-    let faults = values.into_iter().filter_map(|(what, value)| {
+    values.into_iter().find_map(|(what, value)| {
         let why = runs::unkept(&value)?;
         Some(format!("too-large: its {what} {why}"))
-    });
-    faults.last()
+    })
 }

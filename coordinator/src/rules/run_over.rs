@@ -16,7 +16,7 @@ impl Rule for RunOver {
     type Subject = RunId;
 
     fn watches() -> Watch {
-        Watch::runs(|run| run.forgotten_at().is_some())
+        Watch::runs(|run| run.may_be_forgotten_at().is_some())
     }
 
     /// The last of what was out has settled.
@@ -31,7 +31,8 @@ impl Rule for RunOver {
         let Some(run) = txn.run(&subject) else {
             return Verdict::Nothing;
         };
-        if run.forgotten_at().is_none_or(|at| at > env.now) || is_needed(txn, &subject, &run) {
+        if run.may_be_forgotten_at().is_none_or(|at| at > env.now) || is_needed(txn, &subject, &run)
+        {
             return Verdict::Nothing;
         }
         match runs::forget(txn, &subject, &run) {

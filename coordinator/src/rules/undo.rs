@@ -52,12 +52,7 @@ fn begin(txn: &mut Txn<'_>, id: &RunId, run: &Run, env: &Env) -> Verdict {
         return Verdict::Nothing;
     };
     let by = id.undoing();
-    let errors = Default::default();
-    let undoing = Run {
-        errors,
-        ..run.clone()
-    };
-    if runs::undo(txn, id, undoing, order, env).is_err() {
+    if runs::undo(txn, id, run.clone(), order, env).is_err() {
         return Verdict::Nothing;
     }
     Verdict::did(code::UNDOING, format!("it is undone by {}", Key::Run(by)))

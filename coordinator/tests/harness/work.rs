@@ -6,7 +6,7 @@
 //! works r1/a complete {"output":1} | works r1/a wait | works r1/a again 5s | works r1/a fails no | works r1/a fatal no | works r1/a large
 //! said-again r1/a | runs
 //! ```
-//! What has a step answers as a processor would; `said-again` says the last answer once more.
+//! What has a step answers as a processor would; `said-again` says once more that it is complete.
 
 use std::time::Duration;
 
@@ -48,18 +48,17 @@ pub fn verb(world: &mut World, words: &[&str]) -> bool {
             name: work_name(name),
         },
         ["run", id, of, ..] => begins(id, of, &tail(3)),
-        [
-            act @ ("pause" | "resume" | "cancel" | "retry" | "forget-run"),
-            id,
-        ] => Orchestrate::Act {
+        [act @ ("pause" | "resume" | "cancel" | "retry"), id] => Orchestrate::Act {
             run: RunId::new(id).unwrap(),
             act: match *act {
                 "pause" => RunAct::Pause,
                 "resume" => RunAct::Resume,
                 "cancel" => RunAct::Cancel,
-                "forget-run" => RunAct::Forget,
                 _ => RunAct::Retry,
             },
+        },
+        ["forget-run", id] => Orchestrate::Forget {
+            run: RunId::new(id).unwrap(),
         },
         ["tell", at, how, ..] => told(world, &step(at), how, &tail(3)),
         ["works", at, how, ..] => {

@@ -182,14 +182,7 @@ pub fn finish(world: &mut World) {
 /// What is not over waits for somebody who does such work, and there is nobody.
 pub fn is_over(world: &World) {
     let graph = world.graph();
-    let hands = graph
-        .keys(Kind::Instance)
-        .into_iter()
-        .filter(|key| match key {
-            Key::Instance(at) => graph.instance(at).is_some_and(|one| one.has_hands()),
-            _ => false,
-        });
-    let hands = hands.count();
+    let hands = graph.hands().len();
     for key in graph.keys(Kind::Step) {
         let Key::Step(at) = key else { continue };
         let (step, run) = (graph.step(&at).unwrap(), graph.run(&at.run).unwrap());

@@ -1,4 +1,5 @@
-//! What the coordinator has to say to a living instance, and wants to hear of it: answers, and what a stray is.
+//! What the coordinator has to say to a living instance, and wants to hear of it: answers, activities of runs, what a stray
+//! is.
 
 use mainstay_protocol::command::Answer;
 use mainstay_protocol::health::{Health, ProcessIdentity};

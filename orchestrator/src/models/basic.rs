@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use mainstay_protocol::Json;
+
 use crate::fault::{Found, Pointer};
 use crate::models::{
     ArgoWorkflow, Description, ModelProvider, Planner, Purpose, needed_text, strings,
 };
 use crate::parameter::{Misgiven, Parameter};
 use crate::reader::Reader;
-use mainstay_protocol::Json;
 
 #[derive(Debug, Clone, Copy)]
 pub struct Basic;

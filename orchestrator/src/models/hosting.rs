@@ -1,10 +1,11 @@
 //! Models that host something for as long as it is wanted: nobody orders them.
 
+use mainstay_protocol::Json;
+
 use crate::fault::{Found, Pointer};
 use crate::models::{ModelProvider, Purpose, needed_text};
 use crate::parameter::Parameter;
 use crate::reader::Reader;
-use mainstay_protocol::Json;
 
 /// A web user interface from an archive.
 #[derive(Debug, Clone, Copy)]

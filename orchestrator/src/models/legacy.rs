@@ -1,8 +1,9 @@
 //! Descriptions of before: read as what they would be written as now. The original is kept as it is.
 
+use mainstay_protocol::Json;
+
 use crate::fault::{Found, Pointer};
 use crate::models::{DESCRIPTION, one_spelling};
-use mainstay_protocol::Json;
 
 const FIRST: &str = "urn:ivcap:schema:service.1";
 const BASIC: &str = "urn:ivcap:schema:service.basic.1";

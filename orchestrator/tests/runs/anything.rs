@@ -8,8 +8,8 @@ use mainstay_protocol::work::{Changes, Outside, WorkAnswer};
 use mainstay_protocol::{CommandId, Json, WorkName};
 use mainstay_resource_graph::{RunState, Step, StepState};
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 
+use crate::seeded::config;
 use crate::world::{self, World, complete, fatal, name, plan, retry};
 
 /// What may happen; steps and tokens by number.
@@ -189,18 +189,10 @@ fn sound(world: &World) {
     }
 }
 
-/// Seeds that failed once are tried first.
 const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runs/seeds.txt");
 
-fn config() -> ProptestConfig {
-    ProptestConfig {
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(SEEDS))),
-        ..ProptestConfig::default()
-    }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(SEEDS))]
 
     /// Nothing is done twice, nothing begins before its time, and no run is left where nothing brings it on.
     #[test]

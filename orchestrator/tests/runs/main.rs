@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics fails")]
 
 mod anything;
+#[path = "../seeded/mod.rs"]
+mod seeded;
 mod world;
 
 use std::collections::BTreeMap;

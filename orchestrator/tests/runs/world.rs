@@ -48,8 +48,8 @@ pub fn plan(activities: &[(&str, &[&str], &str)], on_fatal: &str) -> Plan {
     );
     let read = definition(&json(&text), &known, &mut found);
     let read = read.unwrap_or_else(|| panic!("{:?}", found.faults));
-    let sections = read.activities.each();
-    Plan::of(sections[0].1, read.on_fatal, (&known, &POLICY))
+    let activities = read.activities.section(None).unwrap();
+    Plan::of(activities, read.on_fatal, (&known, &POLICY))
 }
 
 /// One run, its steps, and a time that passes as the test says.

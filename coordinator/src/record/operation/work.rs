@@ -12,7 +12,7 @@ use mainstay_resource_graph::{
 };
 
 use super::super::unknown;
-use super::{Result_, recorded};
+use super::{Recorded, Result_, recorded};
 use crate::env::Env;
 use crate::orchestrate::{Orchestrate, RunAct, StartRun};
 use crate::runs;
@@ -34,6 +34,7 @@ pub(super) fn orchestrate(txn: &mut Txn<'_>, what: &Orchestrate, by: &str, env: 
         }
         Orchestrate::Start(asked) => start(txn, asked, by, env),
         Orchestrate::Act { run, act } => self::act(txn, run, act, env),
+        Orchestrate::Forget { run } => forget(txn, run),
     }
 }
 
@@ -49,15 +50,15 @@ fn put_activity(txn: &mut Txn<'_>, definition: &Json, by: &str) -> Result_ {
         definition: read.text,
         by: by.to_owned(),
     };
-    let text = match activity_of(txn, &key) {
-        Some(before) if before.definition == vertex.definition => {
-            return Ok(recorded(Vec::new(), format!("{key} is so already")));
-        }
-        Some(_) => format!("{key} is changed for runs that begin from now on"),
-        None => format!("{key} is there"),
-    };
-    runs::put(txn, key, Vertex::Activity(vertex));
-    Ok(recorded(Vec::new(), with_warnings(text, &found.warnings)))
+    let before = activity_of(txn, &key).map(|before| before.definition);
+    let now = vertex.definition.clone();
+    Ok(set(
+        txn,
+        key,
+        (before, &now),
+        Vertex::Activity(vertex),
+        &found,
+    ))
 }
 
 /// What an orchestration uses stays: its next run could not begin.
@@ -70,8 +71,7 @@ fn delete_activity(txn: &mut Txn<'_>, name: &WorkName) -> Result_ {
     let uses = |of: &Key| {
         let definition = orchestration_of(txn, of)?.definition;
         let read = Definition::read(&definition, &mut Found::default())?;
-        let sections = read.activities.each();
-        let mut all = sections.iter().flat_map(|(_, all)| all.iter());
+        let mut all = read.activities.all();
         all.any(|one| one.of == *name).then(|| of.to_string())
     };
     let users: Vec<String> = txn
@@ -98,21 +98,39 @@ fn put_orchestration(txn: &mut Txn<'_>, definition: &Json, by: &str) -> Result_ 
     let before = orchestration_of(txn, &key);
     let vertex = Orchestration {
         definition: read.write(),
-        active: read.active,
         generation: before
             .as_ref()
             .map_or(Generation(1), |before| Generation(before.generation.0 + 1)),
         by: by.to_owned(),
     };
+    let before = before.map(|before| before.definition);
+    let now = vertex.definition.clone();
+    Ok(set(
+        txn,
+        key,
+        (before, &now),
+        Vertex::Orchestration(vertex),
+        &found,
+    ))
+}
+
+/// A definition in the place of what was there before. The same again changes nothing, nor its generation.
+fn set(
+    txn: &mut Txn<'_>,
+    key: Key,
+    (before, now): (Option<Json>, &Json),
+    vertex: Vertex,
+    found: &Found,
+) -> Recorded {
     let text = match before {
-        Some(before) if before.definition == vertex.definition => {
-            return Ok(recorded(Vec::new(), format!("{key} is so already")));
+        Some(before) if before == *now => {
+            return recorded(Vec::new(), format!("{key} is so already"));
         }
         Some(_) => format!("{key} is changed for runs that begin from now on"),
         None => format!("{key} is there"),
     };
-    runs::put(txn, key, Vertex::Orchestration(vertex));
-    Ok(recorded(Vec::new(), with_warnings(text, &found.warnings)))
+    runs::put(txn, key, vertex);
+    recorded(Vec::new(), with_warnings(text, &found.warnings))
 }
 
 fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
@@ -161,7 +179,7 @@ fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
         response: None,
         by: by.to_owned(),
     };
-    if !orchestration.active {
+    if !definition.active {
         let text = format!("orchestration/{name} is not active: it begins no runs");
         return Err(Refusal::new(code::INACTIVE, text));
     }
@@ -179,15 +197,7 @@ fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
 /// A run that is called after another undoes that one: with what it left behind, by what it went by.
 fn dispose(txn: &mut Txn<'_>, of: &RunId, asked: &StartRun, by: &str, env: &Env) -> Result_ {
     let key = Key::Run(of.clone());
-    let Some(run) = txn.run(of) else {
-        return Err(unknown(
-            code::NOT_FOUND,
-            "the run",
-            of.as_str(),
-            txn,
-            Kind::Run,
-        ));
-    };
+    let run = known_run(txn, of)?;
     if run.orchestration != asked.orchestration {
         let text = format!(
             "{key} is of {}, not of {}",
@@ -196,10 +206,10 @@ fn dispose(txn: &mut Txn<'_>, of: &RunId, asked: &StartRun, by: &str, env: &Env)
         return Err(Refusal::new(code::RUN_DIFFERS, text));
     }
     let program = runs::program(txn, &run);
-    if !program.is_some_and(|program| runs::can_be_undone(&program, &run)) {
+    let Some(program) = program.filter(|program| runs::can_be_undone(program, &run)) else {
         let text = format!("{key} is of no definition with a section {DISPOSE}: nothing undoes it");
         return Err(Refusal::new(code::NOT_FOUND, text));
-    }
+    };
     let said_more = asked.input != Json::empty_object();
     if said_more
         || asked
@@ -212,9 +222,7 @@ fn dispose(txn: &mut Txn<'_>, of: &RunId, asked: &StartRun, by: &str, env: &Env)
         );
         return Err(Refusal::new(code::BAD_REQUEST, text));
     }
-    if let Some(program) = runs::program(txn, &run) {
-        served(txn, &program.definition, &program.known)?;
-    }
+    served(txn, &program.definition, &program.known)?;
     let order = runs::change(txn, of, env, |machine| Ok(machine.done()));
     let Ok(Some(order)) = order else {
         let text = format!("{key} has something out that is not over; wait for it");
@@ -223,7 +231,6 @@ fn dispose(txn: &mut Txn<'_>, of: &RunId, asked: &StartRun, by: &str, env: &Env)
     let undoing = Run {
         asked: content(asked),
         correlation: asked.correlation.clone(),
-        errors: Default::default(),
         by: by.to_owned(),
         ..run.clone()
     };
@@ -303,9 +310,7 @@ fn served(txn: &Txn<'_>, definition: &Definition, known: &Known) -> Result<(), R
             _ => None,
         })
         .collect();
-    let sections = definition.activities.each();
-    let all = sections.iter().flat_map(|(_, all)| all.iter());
-    let unserved = all.filter_map(|activity| {
+    let unserved = definition.activities.all().filter_map(|activity| {
         let of = known.get(&activity.of)?;
         let skill = Skill {
             provider: of.provider.clone(),
@@ -328,15 +333,7 @@ fn served(txn: &Txn<'_>, definition: &Definition, known: &Known) -> Result<(), R
 
 fn act(txn: &mut Txn<'_>, id: &RunId, act: &RunAct, env: &Env) -> Result_ {
     let key = Key::Run(id.clone());
-    let Some(run) = txn.run(id) else {
-        return Err(unknown(
-            code::NOT_FOUND,
-            "the run",
-            id.as_str(),
-            txn,
-            Kind::Run,
-        ));
-    };
+    let run = known_run(txn, id)?;
     if let RunAct::Tell {
         said: Outside::Complete { output },
         ..
@@ -344,11 +341,7 @@ fn act(txn: &mut Txn<'_>, id: &RunId, act: &RunAct, env: &Env) -> Result_ {
     {
         kept("the output", output)?;
     }
-    if *act == RunAct::Forget {
-        return forget(txn, &key, id, &run);
-    }
     let done = runs::change(txn, id, env, |machine| match act {
-        RunAct::Forget => Ok(()),
         RunAct::Pause => machine.pause(),
         RunAct::Resume => machine.resume(),
         RunAct::Cancel => machine.cancel(),
@@ -396,12 +389,14 @@ fn act(txn: &mut Txn<'_>, id: &RunId, act: &RunAct, env: &Env) -> Result_ {
 }
 
 /// It goes with the run that it undid.
-fn forget(txn: &mut Txn<'_>, key: &Key, id: &RunId, run: &Run) -> Result_ {
+fn forget(txn: &mut Txn<'_>, id: &RunId) -> Result_ {
+    let key = Key::Run(id.clone());
+    let run = known_run(txn, id)?;
     if let Some(undone) = id.undone().filter(|undone| txn.run(undone).is_some()) {
         let text = format!("{key} goes with run/{undone}: forget that one");
         return Err(Refusal::new(code::NOT_NOW, text));
     }
-    match runs::forget(txn, id, run) {
+    match runs::forget(txn, id, &run) {
         true => Ok(recorded(Vec::new(), format!("{key} is forgotten"))),
         false => {
             let state = run.state.as_str();
@@ -446,6 +441,11 @@ fn orchestration_of(txn: &Txn<'_>, key: &Key) -> Option<Orchestration> {
         Vertex::Orchestration(orchestration) => Some(orchestration.clone()),
         _ => None,
     }
+}
+
+fn known_run(txn: &Txn<'_>, id: &RunId) -> Result<Run, Refusal> {
+    let unknown = || unknown(code::NOT_FOUND, "the run", id.as_str(), txn, Kind::Run);
+    txn.run(id).ok_or_else(unknown)
 }
 
 fn no_orchestration(txn: &Txn<'_>, name: &WorkName) -> Refusal {

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mainstay_protocol::json::{Json, Shape};
+
 use crate::models::Description;
 use crate::models::argo::read::{Body, Task, Template, Workflow};
 use crate::parameter::{Misgiven, MisgivenWhat};
 use crate::substitute::{Part, Reference, as_text, parts};
-use mainstay_protocol::json::{Json, Shape};
 
 /// What becomes of a string: what is known now, and what activities before it will have put out. It is put together once, and
 /// never read for more.

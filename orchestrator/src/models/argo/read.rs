@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use mainstay_protocol::json::{Json, Shape};
+
 use crate::fault::{Found, Pointer};
 use crate::models::{needed_text, strings};
 use crate::reader::{self, Reader};
-use mainstay_protocol::json::{Json, Shape};
 
 pub(super) struct Workflow {
     pub entrypoint: String,
