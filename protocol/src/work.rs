@@ -152,22 +152,58 @@ impl fmt::Display for Skill {
     }
 }
 
-/// What instances of a type do for runs.
+/// By provider, types of activities; none: whatever of it there is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Serves {
-    /// By provider, types of activities; none: whatever it is given.
-    pub skills: BTreeMap<String, Option<BTreeSet<WorkName>>>,
-    /// So many at once.
-    pub hands: u32,
-}
+pub struct Skills(pub BTreeMap<String, Option<BTreeSet<WorkName>>>);
 
-impl Serves {
+impl Skills {
     pub fn has(&self, skill: &Skill) -> bool {
-        match self.skills.get(&skill.provider) {
+        match self.0.get(&skill.provider) {
             Some(Some(activities)) => activities.contains(&skill.activity),
             Some(None) => true,
             None => false,
         }
+    }
+
+    /// Those that a configuration names: `activities: { PROVIDER: { TYPE: .. } }`, where the type `*` is any.
+    pub fn of_config(config: &Json) -> Self {
+        let providers = config.member(ACTIVITIES).map(|said| said.members());
+        let skills = providers.into_iter().flatten().map(|(provider, types)| {
+            let types = types.members();
+            let named = types.keys().filter_map(|name| WorkName::new(name).ok());
+            let named = (!types.contains_key(ANY)).then(|| named.collect());
+            (provider, named)
+        });
+        Self(skills.collect())
+    }
+}
+
+/// What a configuration names them by.
+const ACTIVITIES: &str = "activities";
+/// Whatever there is of a provider.
+pub const ANY: &str = "*";
+
+/// What instances of a type do for runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Serves {
+    pub skills: Skills,
+    /// So many at once.
+    pub hands: u32,
+    /// Each also does what its configuration names, and has the `hands` that it says there.
+    pub by_config: bool,
+}
+
+impl Serves {
+    /// What an instance with this configuration does beside what all of its type do.
+    pub fn configured(&self, config: &str) -> (u32, Skills) {
+        let config = self.by_config.then(|| Json::parse(config).ok()).flatten();
+        let Some(config) = config else {
+            return (self.hands.min(limits::HANDS_MAX), Skills::default());
+        };
+        let hands = config.member("hands").and_then(|hands| hands.as_count());
+        let hands = hands.and_then(|hands| u32::try_from(hands).ok());
+        let hands = hands.unwrap_or(self.hands).min(limits::HANDS_MAX);
+        (hands, Skills::of_config(&config))
     }
 }
 
@@ -306,11 +342,26 @@ mod tests {
             activity: WorkName::new(activity).unwrap(),
         };
         let only = [WorkName::new("a.b").unwrap()].into();
+        let skills = Skills([("p".to_owned(), Some(only)), ("q".to_owned(), None)].into());
+        assert!(skills.has(&skill("p", "a.b")));
+        assert!(!skills.has(&skill("p", "a-b")));
+        assert!(skills.has(&skill("q", "anything")));
+        assert!(!skills.has(&skill("r", "a.b")));
+    }
+
+    #[test]
+    fn a_configuration_says_what_its_instance_does_where_the_type_lets_it() {
+        let config = r#"{"hands":2,"activities":{"p":{"a.b":{}},"q":{"*":{},"c":{}}}}"#;
+        let mut serves = Serves {
+            hands: 8,
+            ..Serves::default()
+        };
+        assert_eq!(serves.configured(config), (8, Skills::default()));
+        serves.by_config = true;
+        let only = [WorkName::new("a.b").unwrap()].into();
         let skills = [("p".to_owned(), Some(only)), ("q".to_owned(), None)].into();
-        let serves = Serves { skills, hands: 1 };
-        assert!(serves.has(&skill("p", "a.b")));
-        assert!(!serves.has(&skill("p", "a-b")));
-        assert!(serves.has(&skill("q", "anything")));
-        assert!(!serves.has(&skill("r", "a.b")));
+        assert_eq!(serves.configured(config), (2, Skills(skills)));
+        assert_eq!(serves.configured("{}"), (8, Skills::default()));
+        assert_eq!(serves.configured("{").0, 8);
     }
 }

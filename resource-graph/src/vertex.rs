@@ -7,6 +7,7 @@ use mainstay_protocol::command::{Order, StopWhy};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity, RefusedStart};
 use mainstay_protocol::report::{LiveState, Presence, TypeDeclaration};
 use mainstay_protocol::room::Needs;
+use mainstay_protocol::work::Skills;
 use mainstay_protocol::{
     ClusterId, ClusterName, Epoch, Incarnation, InstanceKey, Leadership, NodeEpoch, NodeName,
     PeopleName, Revision, Sequence, SlotName, Timestamp, TypeName,
@@ -198,6 +199,8 @@ pub struct Instance {
     pub seen_from: BTreeMap<NodeName, SeenFrom>,
     /// Steps of runs that its newest incarnation takes at once; none of most types.
     pub hands: u32,
+    /// What its configuration says that it takes, beside what all of its type do.
+    pub skills: Skills,
 }
 
 /// How far such a change is. Gone when the wish is fulfilled or another one.
@@ -502,6 +505,7 @@ impl Instance {
             ports: BTreeMap::new(),
             seen_from: BTreeMap::new(),
             hands: 0,
+            skills: Skills::default(),
         }
     }
 

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_protocol::json::{BadJson, Shape};
-use mainstay_protocol::work::{BadWorkName, Changes, Serves, Skill, Work, WorkAnswer, WorkName};
-use mainstay_protocol::{Json, RunId, limits};
+use mainstay_protocol::work::{
+    BadWorkName, Changes, Serves, Skill, Skills, Work, WorkAnswer, WorkName,
+};
+use mainstay_protocol::{CommandId, Json, RunId, limits};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -27,12 +29,19 @@ pub trait Processor: Send + Sync + 'static {
 /// One call of an activity.
 pub struct Call {
     work: Work,
+    token: CommandId,
+    config: String,
     ctx: Context,
 }
 
 impl Call {
-    pub(crate) fn new(work: Work, ctx: Context) -> Self {
-        Self { work, ctx }
+    pub(crate) fn new((token, work): (CommandId, Work), config: String, ctx: Context) -> Self {
+        Self {
+            work,
+            token,
+            config,
+            ctx,
+        }
     }
 
     pub fn run(&self) -> &RunId {
@@ -64,6 +73,11 @@ impl Call {
         self.work.idempotency_key()
     }
 
+    /// Of this call alone: who says from outside that it is done, after [`Processed::wait`], names it.
+    pub fn token(&self) -> CommandId {
+        self.token
+    }
+
     /// Exactly what is mapped to it, as JSON as it was written.
     pub fn inputs(&self) -> &Json {
         &self.work.inputs
@@ -88,6 +102,12 @@ impl Call {
     /// How long it may take altogether; then the attempt has failed, whatever comes of it.
     pub fn time(&self) -> Option<Duration> {
         self.work.time_ms.map(Duration::from_millis)
+    }
+
+    /// The configuration of the instance that does it, as its service took it.
+    pub fn config<T: DeserializeOwned>(&self) -> Result<T, Processed> {
+        serde_json::from_str(&self.config)
+            .map_err(|error| Processed::retry(format!("its configuration cannot be read: {error}")))
     }
 
     /// The instance that does it: its secrets, its directory, others it may ask.
@@ -283,6 +303,7 @@ impl<P: Processor> AnyProcessor for Of<P> {
 pub struct Activities {
     hands: u32,
     all: BTreeMap<(String, Option<WorkName>), Arc<dyn AnyProcessor>>,
+    configured: Option<Arc<dyn AnyProcessor>>,
     bad: Option<BadWorkName>,
 }
 
@@ -312,6 +333,14 @@ impl Activities {
         self
     }
 
+    /// Each instance also does what its configuration names, `activities: { PROVIDER: { TYPE: .. } }`, where the type `*` is any;
+    /// and has the `hands` that it says there. This does whatever of that nothing else of it does.
+    #[must_use]
+    pub fn as_configured(mut self, processor: impl Processor) -> Self {
+        self.configured = Some(Arc::new(Of(Arc::new(processor))));
+        self
+    }
+
     fn add(&mut self, provider: &str, activity: Option<WorkName>, processor: impl Processor) {
         let processor = Arc::new(Of(Arc::new(processor)));
         self.all.insert((provider.to_owned(), activity), processor);
@@ -321,7 +350,7 @@ impl Activities {
         if let Some(bad) = &self.bad {
             return Err(bad.to_string());
         }
-        if self.hands == 0 && !self.all.is_empty() {
+        if self.hands == 0 && !(self.all.is_empty() && self.configured.is_none()) {
             return Err(
                 "it does none of them at once: begin with Activities::at_once(4)".to_owned(),
             );
@@ -337,8 +366,11 @@ impl Activities {
                 (None, Some(_)) => {}
             }
         }
-        let hands = self.hands;
-        Ok(Serves { skills, hands })
+        Ok(Serves {
+            skills: Skills(skills),
+            hands: self.hands,
+            by_config: self.configured.is_some(),
+        })
     }
 
     fn find(&self, skill: &Skill) -> Option<&Arc<dyn AnyProcessor>> {
@@ -347,6 +379,7 @@ impl Activities {
         self.all
             .get(&named)
             .or_else(|| self.all.get(&(provider, None)))
+            .or(self.configured.as_ref())
     }
 
     /// None: it does no such thing.

@@ -29,8 +29,8 @@ use mainstay_protocol::request::Refusal;
 use mainstay_protocol::secret::SecretBytes;
 use mainstay_protocol::work::{Skill, Work};
 use mainstay_protocol::{
-    Incarnation, InstanceKey, Json, NodeName, PlacementName, QuestionId, RunId, SlotName, StepKey,
-    WorkName, limits,
+    CommandId, Incarnation, InstanceKey, Json, NodeName, PlacementName, QuestionId, RunId,
+    SlotName, StepKey, WorkName, limits,
 };
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
@@ -226,7 +226,7 @@ impl<S: Service> TestService<S> {
             context: Json::empty_object(),
             time_ms: None,
         };
-        let said = self.wait("what came of it", self.hosted.work(work));
+        let said = self.wait("what came of it", self.hosted.work(CommandId(1), work));
         said.map_or_else(|| Processed::retry("its instance ended"), Processed::said)
     }
 

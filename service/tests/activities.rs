@@ -139,8 +139,8 @@ fn a_type_declares_what_it_does_and_a_name_that_is_none_is_told_at_the_start() {
     types.add::<Worker>().expect("its names are names");
     let serves = &types.declarations()[0].serves;
     assert_eq!(serves.hands, 4);
-    assert_eq!(serves.skills["any"], None);
-    let named: Vec<&str> = serves.skills["example.com"]
+    assert_eq!(serves.skills.0["any"], None);
+    let named: Vec<&str> = serves.skills.0["example.com"]
         .iter()
         .flatten()
         .map(|name| name.as_str())

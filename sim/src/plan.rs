@@ -2,7 +2,7 @@
 
 use mainstay_protocol::report::{MessageDeclaration, RestartWhen, TypeDeclaration};
 use mainstay_protocol::room::{Needs, Room};
-use mainstay_protocol::work::Serves;
+use mainstay_protocol::work::{Serves, Skills};
 use mainstay_resource_graph::Settings;
 
 use crate::dice::Dice;
@@ -199,8 +199,9 @@ fn declaration(name: &str) -> TypeDeclaration {
         keeps_lease: true,
         serves: match name {
             "daemon" | "flaky" => Serves {
-                skills: [("p".to_owned(), None)].into(),
+                skills: Skills([("p".to_owned(), None)].into()),
                 hands: 2,
+                by_config: false,
             },
             _ => Serves::default(),
         },

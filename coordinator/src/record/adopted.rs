@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use mainstay_protocol::InstanceKey;
 use mainstay_protocol::health::{Evidence, FailureKind, ProcessIdentity};
-use mainstay_protocol::limits::HANDS_MAX;
 use mainstay_protocol::report::{CommandOutcome, Presence, Report};
-use mainstay_resource_graph::{FailureCause, Instance, InstanceState, Key, Relation, Txn, ViewExt};
+use mainstay_resource_graph::{FailureCause, Instance, InstanceState, Txn, ViewExt};
 
-use super::report::{configuration, start_failed};
+use super::report::{runs_with, start_failed};
 use super::session::running_again;
 use super::word;
 use crate::config;
@@ -96,16 +95,8 @@ pub(super) fn started(
     if !instance.state.awaits_started() {
         return;
     }
-    let subject = Key::Instance(key.clone());
-    if let Some(configuration) = configuration(txn, instance, config) {
-        txn.relink(subject, Relation::Configured, configuration)
-            .expect("both ends exist");
-    }
-    verb::confirm_config(txn, key);
-    let declared = txn.service_type(&instance.service_type);
-    let hands = declared.map_or(0, |found| found.declaration.serves.hands.min(HANDS_MAX));
+    runs_with(txn, key, instance, config);
     verb::change(txn, key, |instance| {
-        instance.hands = hands;
         instance.state = InstanceState::Running;
         instance.reason = None;
         instance.version = Some(version.to_owned());

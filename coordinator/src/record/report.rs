@@ -162,16 +162,36 @@ fn config_changed(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, con
     if !instance.state.may_be_live() {
         return;
     }
-    if let Some(configuration) = configuration(txn, instance, config) {
-        txn.relink(
-            Key::Instance(key.clone()),
-            Relation::Configured,
-            configuration,
-        )
-        .expect("both ends exist");
+    runs_with(txn, key, instance, config);
+    verb::change(txn, key, |instance| instance.in_place = None);
+}
+
+/// Its configuration is this one by now, and what it takes of runs goes by it.
+pub(super) fn runs_with(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, config: &str) {
+    let configuration = configuration(txn, instance, config);
+    let text = configuration.as_ref().and_then(|key| config_text(txn, key));
+    if let Some(configuration) = configuration {
+        let subject = Key::Instance(key.clone());
+        txn.relink(subject, Relation::Configured, configuration)
+            .expect("both ends exist");
     }
     verb::confirm_config(txn, key);
-    verb::change(txn, key, |instance| instance.in_place = None);
+    let Some(declared) = txn.service_type(&instance.service_type) else {
+        return;
+    };
+    let text = text.unwrap_or_default();
+    let (hands, skills) = declared.declaration.serves.configured(&text);
+    verb::change(txn, key, |instance| {
+        instance.hands = hands;
+        instance.skills = skills;
+    });
+}
+
+fn config_text(txn: &Txn<'_>, key: &Key) -> Option<String> {
+    match &txn.record(key)?.vertex {
+        Vertex::Configuration(configuration) => Some(configuration.json.clone()),
+        _ => None,
+    }
 }
 
 /// The configuration it says it has; the one it was given if what it says cannot be kept (an agent leaves one out that

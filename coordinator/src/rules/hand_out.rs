@@ -115,11 +115,14 @@ fn free_of(view: &dyn View, worker: &InstanceKey, skill: &Skill) -> usize {
 }
 
 fn serves(view: &dyn View, instance: &Instance, skill: &Skill) -> bool {
-    let record = view.record(&Key::Type(instance.service_type.clone()));
-    record.is_some_and(|record| match &record.vertex {
-        Vertex::Type(found) => found.declaration.serves.has(skill),
-        _ => false,
-    })
+    let of_type = || {
+        let record = view.record(&Key::Type(instance.service_type.clone()));
+        record.is_some_and(|record| match &record.vertex {
+            Vertex::Type(found) => found.declaration.serves.skills.has(skill),
+            _ => false,
+        })
+    };
+    instance.skills.has(skill) || of_type()
 }
 
 /// Of those that do such work and have a hand free.

@@ -2,7 +2,7 @@
 
 use mainstay_coordinator::Rules;
 use mainstay_protocol::report::{RestartWhen, TypeDeclaration};
-use mainstay_protocol::work::Serves;
+use mainstay_protocol::work::{Serves, Skills};
 use mainstay_protocol::{InstanceKey, NodeName, PlacementName, SlotName, TypeName};
 use mainstay_resource_graph::Key;
 
@@ -62,8 +62,9 @@ pub fn declaration(name: &str) -> TypeDeclaration {
         keeps_lease: true,
         serves: match name {
             "worker" => Serves {
-                skills: [("p".to_owned(), None)].into(),
+                skills: Skills([("p".to_owned(), None)].into()),
                 hands: 2,
+                by_config: false,
             },
             _ => Serves::default(),
         },

@@ -32,7 +32,7 @@ impl Instances {
         tokio::spawn(async move {
             let (step, skill) = (work.step.clone(), work.skill.clone());
             tracing::debug!(instance = %work.instance, %step, %skill, attempt = work.attempt, "works");
-            if let Some(answer) = hosted.work(work).await {
+            if let Some(answer) = hosted.work(command, work).await {
                 tracing::debug!(%step, answer = answer.name(), "has worked");
                 let observation = Observation::Worked { command, answer };
                 instances.observe(observation).await;

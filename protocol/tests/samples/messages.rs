@@ -18,7 +18,7 @@ use mainstay_protocol::session::{
     Acknowledged, AgentMessage, BulkReady, BulkUp, Certificate, Denied, Heartbeat, HeartbeatSeen,
     Received, Renew, StationMessage, Stations, Unsupported, Welcome,
 };
-use mainstay_protocol::work::{Serves, WorkName};
+use mainstay_protocol::work::{Serves, Skills, WorkName};
 use mainstay_protocol::{
     AgentRunId, BootId, CommandId, Epoch, Incarnation, Leadership, NodeEpoch, NodeId, NodeName,
     Revision, Sequence, SlotName, StationId, Term, TypeName,
@@ -498,14 +498,15 @@ fn node_up() -> NodeUp {
             in_place: true,
             keeps_lease: true,
             serves: Serves {
-                skills: BTreeMap::from([
+                skills: Skills(BTreeMap::from([
                     ("builtin".to_owned(), None),
                     (
                         "p".to_owned(),
                         Some([WorkName::new("echo").unwrap()].into()),
                     ),
-                ]),
+                ])),
                 hands: 8,
+                by_config: true,
             },
         }],
         digest: BTreeMap::from([(

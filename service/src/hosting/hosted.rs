@@ -11,7 +11,7 @@ use mainstay_protocol::health::{Evidence, FailureKind, Health, ProcessIdentity};
 use mainstay_protocol::report::{Ending, Use};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::work::{Changes, Work, WorkAnswer};
-use mainstay_protocol::{QuestionId, code};
+use mainstay_protocol::{CommandId, QuestionId, code};
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, oneshot, watch};
 use tokio::time::{Instant, timeout};
@@ -268,17 +268,22 @@ impl Hosted {
 
     /// Does an activity of a run, beside its messages, on the threads of services. None: the instance ended meanwhile, and
     /// that answers for it.
-    pub async fn work(&self, work: Work) -> Option<WorkAnswer> {
+    pub async fn work(&self, token: CommandId, work: Work) -> Option<WorkAnswer> {
         let lost = |error: String| WorkAnswer::Retry {
             error,
             after: None,
             scratch: Changes::default(),
         };
-        if let Err(refusal) = self.running() {
-            return Some(lost(refusal.text));
-        }
+        let running = match self.running() {
+            Ok(running) => running,
+            Err(refusal) => return Some(lost(refusal.text)),
+        };
         let skill = work.skill.clone();
-        let call = Call::new(work, Context::new(Arc::clone(&self.life)));
+        let call = Call::new(
+            (token, work),
+            running.config,
+            Context::new(Arc::clone(&self.life)),
+        );
         let Some(doing) = self.activities.process(call) else {
             return Some(lost(format!("{} does not do {skill}", self.identity())));
         };

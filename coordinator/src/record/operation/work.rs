@@ -5,10 +5,11 @@ use mainstay_orchestrator::{
 };
 use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
-use mainstay_protocol::work::{Outside, Serves, Skill};
-use mainstay_protocol::{Generation, Json, RunId, WorkName, limits};
+use mainstay_protocol::work::{Outside, Serves, Skill, Skills};
+use mainstay_protocol::{Generation, Json, RunId, TypeName, WorkName, limits};
 use mainstay_resource_graph::{
-    Activity, Key, Kind, Orchestration, Run, RunState, TextHash, Txn, Vertex, View, ViewExt,
+    Activity, ConfigHash, Key, Kind, Orchestration, Run, RunState, TextHash, Txn, Vertex, View,
+    ViewExt,
 };
 
 use super::super::unknown;
@@ -302,22 +303,14 @@ fn section(definition: &Definition, asked: &StartRun) -> Result<Option<String>, 
 
 /// Whatever nobody can do would wait for ever: every activity has a type of service that does it, here or elsewhere.
 fn served(txn: &Txn<'_>, definition: &Definition, known: &Known) -> Result<(), Refusal> {
-    let types: Vec<_> = txn
-        .keys(Kind::Type)
-        .iter()
-        .filter_map(|key| match key {
-            Key::Type(name) => Some(txn.service_type(name)?.declaration.serves),
-            _ => None,
-        })
-        .collect();
+    let skills = skills(txn);
     let unserved = definition.activities.all().filter_map(|activity| {
         let of = known.get(&activity.of)?;
         let skill = Skill {
             provider: of.provider.clone(),
             activity: of.name.clone(),
         };
-        let does = |serves: &Serves| serves.hands > 0 && serves.has(&skill);
-        let is_served = types.iter().any(does);
+        let is_served = skills.iter().any(|skills| skills.has(&skill));
         (!is_served).then(|| format!("{} ({skill})", activity.id))
     });
     let unserved: Vec<String> = unserved.collect();
@@ -325,10 +318,42 @@ fn served(txn: &Txn<'_>, definition: &Definition, known: &Known) -> Result<(), R
         return Ok(());
     }
     let text = format!(
-        "no type of service does {}; see mainstay get types",
+        "no type of service does {}, and no placement says that it does; see mainstay get types",
         unserved.join(", ")
     );
     Err(Refusal::new(code::UNSERVED, text))
+}
+
+/// What types of services do, and what placements of those that go by their configuration say there.
+fn skills(txn: &Txn<'_>) -> Vec<Skills> {
+    let types = txn.keys(Kind::Type).into_iter().filter_map(|key| {
+        let Key::Type(name) = key else { return None };
+        Some((txn.service_type(&name)?.declaration.serves, name))
+    });
+    let types: Vec<(Serves, TypeName)> = types.collect();
+    let placements = txn.keys(Kind::Placement).into_iter().filter_map(|key| {
+        let Key::Placement(name) = key else {
+            return None;
+        };
+        let placement = txn.placement(&name)?;
+        let (serves, _) = types
+            .iter()
+            .find(|(_, name)| *name == placement.service_type)?;
+        let text = configuration(txn, &placement.wish.config).filter(|_| serves.by_config)?;
+        Some(serves.configured(&text).1)
+    });
+    let configured: Vec<Skills> = placements.collect();
+    let does = types.into_iter().filter(|(serves, _)| serves.hands > 0);
+    does.map(|(serves, _)| serves.skills)
+        .chain(configured)
+        .collect()
+}
+
+fn configuration(txn: &Txn<'_>, hash: &ConfigHash) -> Option<String> {
+    match &txn.record(&Key::Configuration(hash.clone()))?.vertex {
+        Vertex::Configuration(configuration) => Some(configuration.json.clone()),
+        _ => None,
+    }
 }
 
 fn act(txn: &mut Txn<'_>, id: &RunId, act: &RunAct, env: &Env) -> Result_ {
