@@ -4,11 +4,14 @@ use mainstay_protocol::work::Outside;
 use mainstay_protocol::{CommandId, Json, RunId, WorkName};
 use serde::{Deserialize, Serialize};
 
+use crate::event::BasedOn;
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Orchestrate {
     /// Makes a type of activity, or replaces it for runs that begin later.
     PutActivity {
         definition: Json,
+        based_on: BasedOn,
     },
     DeleteActivity {
         name: WorkName,
@@ -16,6 +19,7 @@ pub enum Orchestrate {
     /// Makes an orchestration, or replaces it for runs that begin later.
     PutOrchestration {
         definition: Json,
+        based_on: BasedOn,
     },
     DeleteOrchestration {
         name: WorkName,

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use mainstay_orchestrator::{
     Activity, ActivityType, DISPOSE, Definition, Found, Known, Machine, MissingInput, No, OnFatal,
-    Plan, RetryPolicy, Source, Steps, definition as check, inputs, mapped, response,
+    Plan, RetryPolicy, Schema, Source, Steps, definition as check, inputs, mapped, response,
 };
 use mainstay_protocol::{CommandId, Json, NodeName, RunId, StepKey, WorkName, limits};
 use mainstay_resource_graph::{
@@ -18,7 +18,7 @@ use mainstay_resource_graph::{
 };
 
 use crate::env::Env;
-use crate::hash;
+use crate::{hash, schema};
 
 /// One section of a definition, as a run goes by it.
 pub(crate) struct Program {
@@ -340,6 +340,29 @@ pub(crate) fn unkept(value: &Json) -> Option<String> {
     // One level is for the object that it may come to stand in.
     let (depth, most) = (value.depth(), limits::JSON_DEPTH_MAX + 1);
     (depth > most).then(|| format!("is nested {depth} levels deep, and at most {most} are kept"))
+}
+
+/// In what a value is not as a schema says, also one that stands in `openAPIV3Schema`: each with its pointer.
+pub(crate) fn unlike(schema: &Json, value: &Json) -> Vec<String> {
+    let schema = Schema::of(schema);
+    let wrong = schema::check(schema.text().as_str(), value.as_str()).into_iter();
+    wrong
+        .map(|wrong| match wrong.pointer.as_str() {
+            "" => wrong.text,
+            pointer => format!("{pointer}: {}", wrong.text),
+        })
+        .collect()
+}
+
+/// In what the output of an activity is not as its type says, as that was when the run began.
+pub(crate) fn unlike_output(view: &dyn View, step: &StepKey, output: &Json) -> Vec<String> {
+    let program = view.run(&step.run).and_then(|run| program(view, &run));
+    let of = program.as_ref().and_then(|program| {
+        let activity = program.activity(&step.activity)?;
+        program.known.get(&activity.of)
+    });
+    of.map(|of| unlike(of.output.text(), output))
+        .unwrap_or_default()
 }
 
 /// An agent is back that does not know what it was given: its file is new, or it is of an epoch that is past. What its

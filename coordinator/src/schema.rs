@@ -15,6 +15,8 @@ use serde_json::{Map, Value};
 pub struct Wrong {
     /// The field from the top, as in `check.http`; empty for the configuration itself.
     pub path: String,
+    /// The same place as an RFC 6901 pointer: `/check/http`.
+    pub pointer: String,
     pub text: String,
     /// The nearest valid names, where a name was wrong.
     pub nearest: Vec<String>,
@@ -55,9 +57,15 @@ pub(crate) fn field(path: &str, name: &str) -> String {
     }
 }
 
+/// The pointer to a field of what this one points to.
+pub(crate) fn pointer_to(pointer: &str, name: &str) -> String {
+    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
 /// The field being looked at.
 struct Place {
     path: String,
+    pointer: String,
     depth: usize,
 }
 
@@ -65,6 +73,7 @@ impl Place {
     fn top() -> Self {
         Self {
             path: String::new(),
+            pointer: String::new(),
             depth: 0,
         }
     }
@@ -72,6 +81,7 @@ impl Place {
     fn field(&self, name: &str) -> Self {
         Self {
             path: field(&self.path, name),
+            pointer: pointer_to(&self.pointer, name),
             depth: self.depth + 1,
         }
     }
@@ -80,6 +90,7 @@ impl Place {
     fn same(&self) -> Self {
         Self {
             path: self.path.clone(),
+            pointer: self.pointer.clone(),
             depth: self.depth + 1,
         }
     }
@@ -87,6 +98,7 @@ impl Place {
     fn wrong(&self, text: impl Into<String>) -> Wrong {
         Wrong {
             path: self.path.clone(),
+            pointer: self.pointer.clone(),
             text: text.into(),
             nearest: Vec::new(),
         }
@@ -258,6 +270,7 @@ impl Checker<'_> {
                 if all.len() == schemas.len() {
                     wrong.truncate(1);
                     wrong[0].path.clone_from(&at.path);
+                    wrong[0].pointer.clone_from(&at.pointer);
                     wrong[0].text = format!("{} is none of {}", shown(value), all.join(", "));
                 }
                 wrong

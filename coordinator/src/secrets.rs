@@ -10,7 +10,7 @@ use mainstay_protocol::{InstanceKey, NodeName, SecretName};
 use mainstay_resource_graph::{Desired, Key, Kind, Relation, Secret, Vertex, View, ViewExt};
 use serde_json::Value;
 
-use crate::schema::{Wrong, field};
+use crate::schema::{Wrong, field, pointer_to};
 
 /// Every text of a configuration that refers to a secret, or tries to, with the field it stands in.
 fn texts(json: &str) -> Vec<(String, String)> {
@@ -73,7 +73,9 @@ pub fn wrong_references(view: &dyn View, json: &str) -> Vec<Wrong> {
                 (not_there(&name), near)
             }
         };
+        let pointer = path.split('.').filter(|name| !name.is_empty());
         wrong.push(Wrong {
+            pointer: pointer.fold(String::new(), |at, name| pointer_to(&at, name)),
             path,
             text,
             nearest: near,

@@ -27,6 +27,11 @@ impl Schema {
         Self(wrapped.unwrap_or_else(|| value.clone()))
     }
 
+    /// As it was written.
+    pub fn text(&self) -> &Json {
+        &self.0
+    }
+
     pub fn member(&self, name: &str) -> Member {
         let Some(properties) = self.0.member("properties") else {
             return Member::MayBe;

@@ -130,6 +130,8 @@ codes! {
     NOT_ANSWERED = "MS-NOT-ANSWERED": "Nobody answered what the instance asked within its deadline.";
     // Orchestrations and runs.
     BAD_DEFINITION = "MS-BAD-DEFINITION": "A definition has faults; each is told with where it is.";
+    BAD_INPUT = "MS-BAD-INPUT": "What a run was given, or an activity was said to have left behind, is not as its schema says.";
+    EXISTS = "MS-EXISTS": "There is one of this name already; nothing was changed.";
     INACTIVE = "MS-INACTIVE": "The orchestration is not active: it begins no runs.";
     IN_USE = "MS-IN-USE": "Something else uses it; it cannot be deleted.";
     UNSERVED = "MS-UNSERVED": "No service type of the cluster does such work.";

@@ -39,6 +39,7 @@ pub struct Orchestration {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Activity {
     pub definition: Json,
+    pub generation: Generation,
     pub by: String,
 }
 

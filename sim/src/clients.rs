@@ -2,7 +2,7 @@
 //!
 //! Their dice are their own, as those of the carers are: in six of seven storms there are none.
 
-use mainstay_coordinator::{Operation, Orchestrate, RunAct, StartRun};
+use mainstay_coordinator::{BasedOn, Operation, Orchestrate, RunAct, StartRun};
 use mainstay_protocol::{Json, RunId, WorkName};
 use mainstay_resource_graph::{Graph, Key, Kind, RunState, StepState, View, ViewExt};
 
@@ -60,9 +60,11 @@ impl World {
         let what = match self.clients.begun {
             0 | 10 => Orchestrate::PutActivity {
                 definition: json(ACTIVITY),
+                based_on: BasedOn::Anything,
             },
             1 | 2 | 11 | 12 => Orchestrate::PutOrchestration {
                 definition: json(ORCHESTRATIONS[self.clients.begun as usize % 10 - 1]),
+                based_on: BasedOn::Anything,
             },
             number => self.client_wants(number),
         };

@@ -25,7 +25,10 @@ pub(super) fn worked(
     if !has_it {
         return;
     }
-    let answer = match no_object(answer).or_else(|| too_large(txn, step, answer)) {
+    let wrong = no_object(answer)
+        .or_else(|| too_large(txn, step, answer))
+        .or_else(|| unlike(txn, step, answer));
+    let answer = match wrong {
         Some(error) => WorkAnswer::Fatal { error },
         None => answer.clone(),
     };
@@ -66,6 +69,18 @@ fn no_object(answer: &WorkAnswer) -> Option<String> {
         )),
         _ => None,
     }
+}
+
+/// What follows reads it by its schema. What was left is told with the error, since it is kept nowhere else.
+fn unlike(txn: &Txn<'_>, step: &StepKey, answer: &WorkAnswer) -> Option<String> {
+    const SHOWN_CHARS_MAX: usize = 1000;
+    let WorkAnswer::Complete { output, .. } = answer else {
+        return None;
+    };
+    let wrong = runs::unlike_output(txn, step, output);
+    let left: String = output.as_str().chars().take(SHOWN_CHARS_MAX).collect();
+    let all = wrong.join("; ");
+    (!wrong.is_empty()).then(|| format!("invalid-output: {all}; it left {left}"))
 }
 
 /// What it leaves behind is bounded; another attempt would leave as much.

@@ -66,6 +66,11 @@ pub fn declaration(name: &str) -> TypeDeclaration {
                 hands: 2,
                 by_config: false,
             },
+            "pliant" => Serves {
+                hands: 1,
+                by_config: true,
+                ..Serves::default()
+            },
             _ => Serves::default(),
         },
     }

@@ -10,11 +10,11 @@
 
 use std::time::Duration;
 
-use mainstay_coordinator::{Answer, Operation, Orchestrate, RunAct, StartRun};
+use mainstay_coordinator::{Answer, BasedOn, Operation, Orchestrate, RunAct, StartRun};
 use mainstay_protocol::command::Order;
 use mainstay_protocol::report::Report;
 use mainstay_protocol::work::{Changes, Outside, Work, WorkAnswer};
-use mainstay_protocol::{CommandId, Json, RunId, StepKey, WorkName, limits};
+use mainstay_protocol::{CommandId, Generation, Json, RunId, StepKey, WorkName, limits};
 use mainstay_resource_graph::{Key, Kind, View, ViewExt};
 
 use super::world::World;
@@ -37,9 +37,22 @@ pub fn verb(world: &mut World, words: &[&str]) -> bool {
     let what = match words {
         ["activity", ..] => Orchestrate::PutActivity {
             definition: json(&tail(1)),
+            based_on: BasedOn::Anything,
+        },
+        ["new", "activity", ..] => Orchestrate::PutActivity {
+            definition: json(&tail(2)),
+            based_on: BasedOn::Nothing,
         },
         ["orchestration", ..] => Orchestrate::PutOrchestration {
             definition: json(&tail(1)),
+            based_on: BasedOn::Anything,
+        },
+        ["orchestration-at", generation, ..] => Orchestrate::PutOrchestration {
+            definition: json(&tail(2)),
+            based_on: match *generation {
+                "0" => BasedOn::Nothing,
+                generation => BasedOn::Generation(Generation(generation.parse().unwrap())),
+            },
         },
         ["forget", "activity", name] => Orchestrate::DeleteActivity {
             name: work_name(name),

@@ -1,6 +1,6 @@
 //! Runs of very many steps, and very many runs: what one completion writes does not grow with either.
 
-use mainstay_coordinator::{Operation, Orchestrate};
+use mainstay_coordinator::{BasedOn, Operation, Orchestrate};
 use mainstay_protocol::command::Order;
 use mainstay_protocol::work::WorkAnswer;
 use mainstay_protocol::{StepKey, codec};
@@ -21,7 +21,10 @@ fn with_workers(count: usize) -> World {
     }
     let definition = json(r#"{"type":"a","provider":"p"}"#);
     world
-        .orchestrate(Orchestrate::PutActivity { definition })
+        .orchestrate(Orchestrate::PutActivity {
+            definition,
+            based_on: BasedOn::Anything,
+        })
         .unwrap();
     world
 }
@@ -33,7 +36,10 @@ fn define(world: &mut World, name: &str, activities: &[String]) {
     );
     let definition = json(&text);
     world
-        .orchestrate(Orchestrate::PutOrchestration { definition })
+        .orchestrate(Orchestrate::PutOrchestration {
+            definition,
+            based_on: BasedOn::Anything,
+        })
         .unwrap();
 }
 
@@ -142,7 +148,10 @@ fn failed_runs_that_one_entry_does_not_decide_are_undone_by_the_next_leader() {
     let definition = json(
         r#"{"type":"t","onFatal":"compensate","activities":{"deploy":[{"id":"a","type":"a"}],"dispose":[{"id":"a","type":"a"}]}}"#,
     );
-    let what = Orchestrate::PutOrchestration { definition };
+    let what = Orchestrate::PutOrchestration {
+        definition,
+        based_on: BasedOn::Anything,
+    };
     world.orchestrate(what).unwrap();
     for number in 0..600 {
         let run = begins(&format!("r{number}"), "t", "{}");

@@ -25,6 +25,8 @@ told! {
     // case: orchestrations 60
     what_undoes_a_run_is_given_what_that_one_left_behind = "run_disposed";
     // proves: O7
+    what_a_run_is_given_and_leaves_behind_is_as_schemas_say = "run_schemas";
+    what_an_instance_takes_of_runs_can_stand_in_its_configuration = "run_configured";
     what_a_restored_graph_had_out_is_tried_again = "run_restored";
     // proves: O6
     what_is_too_large_to_be_kept_is_told_with_its_size = "run_bounds";

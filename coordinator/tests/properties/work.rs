@@ -1,6 +1,6 @@
 //! Orchestrations in random stories: runs begin, whoever has a step answers, and people say something of a run.
 
-use mainstay_coordinator::{Operation, Orchestrate, RunAct};
+use mainstay_coordinator::{BasedOn, Operation, Orchestrate, RunAct};
 use mainstay_protocol::report::Report;
 use mainstay_protocol::work::{Changes, Outside, Work, WorkAnswer};
 use mainstay_protocol::{CommandId, Json, RunId};
@@ -27,10 +27,22 @@ fn ask(world: &mut World, what: Orchestrate) {
 
 pub fn prepare(world: &mut World) {
     let definition = json(ACTIVITY);
-    ask(world, Orchestrate::PutActivity { definition });
+    ask(
+        world,
+        Orchestrate::PutActivity {
+            definition,
+            based_on: BasedOn::Anything,
+        },
+    );
     for text in ORCHESTRATIONS {
         let definition = json(text);
-        ask(world, Orchestrate::PutOrchestration { definition });
+        ask(
+            world,
+            Orchestrate::PutOrchestration {
+                definition,
+                based_on: BasedOn::Anything,
+            },
+        );
     }
 }
 
@@ -182,7 +194,12 @@ pub fn finish(world: &mut World) {
 /// What is not over waits for somebody who does such work, and there is nobody.
 pub fn is_over(world: &World) {
     let graph = world.graph();
-    let hands = graph.hands().len();
+    let workers = graph.hands().into_iter();
+    let workers = workers.filter(|key| {
+        let worker = graph.instance(key).expect("it has hands");
+        worker.service_type.as_str() == "worker"
+    });
+    let hands = workers.count();
     for key in graph.keys(Kind::Step) {
         let Key::Step(at) = key else { continue };
         let (step, run) = (graph.step(&at).unwrap(), graph.run(&at.run).unwrap());

@@ -1,12 +1,13 @@
 //! Orchestrations, activities and runs: what people ask for of them.
 
 use mainstay_orchestrator::{
-    ActivityType, DISPOSE, Definition, Fault, Found, Known, No, definition as check,
+    ActivityType, DISPOSE, Definition, Fault, Found, Known, No, Pointer, definition as check,
 };
 use mainstay_protocol::code;
+use mainstay_protocol::json::Shape;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::work::{Outside, Serves, Skill, Skills};
-use mainstay_protocol::{Generation, Json, RunId, TypeName, WorkName, limits};
+use mainstay_protocol::{Generation, Json, RunId, StepKey, TypeName, WorkName, limits};
 use mainstay_resource_graph::{
     Activity, ConfigHash, Key, Kind, Orchestration, Run, RunState, TextHash, Txn, Vertex, View,
     ViewExt,
@@ -15,14 +16,21 @@ use mainstay_resource_graph::{
 use super::super::unknown;
 use super::{Recorded, Result_, recorded};
 use crate::env::Env;
+use crate::event::BasedOn;
 use crate::orchestrate::{Orchestrate, RunAct, StartRun};
 use crate::runs;
 
 pub(super) fn orchestrate(txn: &mut Txn<'_>, what: &Orchestrate, by: &str, env: &Env) -> Result_ {
     match what {
-        Orchestrate::PutActivity { definition } => put_activity(txn, definition, by),
+        Orchestrate::PutActivity {
+            definition,
+            based_on,
+        } => put_activity(txn, definition, *based_on, by),
         Orchestrate::DeleteActivity { name } => delete_activity(txn, name),
-        Orchestrate::PutOrchestration { definition } => put_orchestration(txn, definition, by),
+        Orchestrate::PutOrchestration {
+            definition,
+            based_on,
+        } => put_orchestration(txn, definition, *based_on, by),
         Orchestrate::DeleteOrchestration { name } => {
             let key = Key::Orchestration(name.clone());
             match txn.remove(&key) {
@@ -39,7 +47,7 @@ pub(super) fn orchestrate(txn: &mut Txn<'_>, what: &Orchestrate, by: &str, env: 
     }
 }
 
-fn put_activity(txn: &mut Txn<'_>, definition: &Json, by: &str) -> Result_ {
+fn put_activity(txn: &mut Txn<'_>, definition: &Json, based_on: BasedOn, by: &str) -> Result_ {
     fits_in("the definition", definition, limits::DEFINITION_BYTES_MAX)?;
     let mut found = Found::default();
     let Some(read) = ActivityType::read(definition, &mut found) else {
@@ -47,11 +55,14 @@ fn put_activity(txn: &mut Txn<'_>, definition: &Json, by: &str) -> Result_ {
     };
     let key = Key::Activity(read.name.clone());
     takes_one_more(txn, &key)?;
+    let before = activity_of(txn, &key).map(|before| (before.definition, before.generation));
+    let generation = next(&key, before.as_ref().map(|(_, known)| *known), based_on)?;
     let vertex = Activity {
         definition: read.text,
+        generation,
         by: by.to_owned(),
     };
-    let before = activity_of(txn, &key).map(|before| before.definition);
+    let before = before.map(|(definition, _)| definition);
     let now = vertex.definition.clone();
     Ok(set(
         txn,
@@ -60,6 +71,28 @@ fn put_activity(txn: &mut Txn<'_>, definition: &Json, by: &str) -> Result_ {
         Vertex::Activity(vertex),
         &found,
     ))
+}
+
+/// Of two changes that know the same one, the second is refused.
+fn next(key: &Key, there: Option<Generation>, based_on: BasedOn) -> Result<Generation, Refusal> {
+    match (based_on, there) {
+        (BasedOn::Anything | BasedOn::Nothing, None) => Ok(Generation(1)),
+        (BasedOn::Anything, Some(there)) => Ok(Generation(there.0 + 1)),
+        (BasedOn::Generation(known), Some(there)) if known == there => Ok(Generation(there.0 + 1)),
+        (BasedOn::Nothing, Some(there)) => {
+            let text =
+                format!("{key} is there already, at generation {there}; nothing was changed");
+            Err(Refusal::new(code::EXISTS, text))
+        }
+        (BasedOn::Generation(known), there) => {
+            let there = there.map_or_else(
+                || "is not there any more".to_owned(),
+                |there| format!("is at generation {there}"),
+            );
+            let text = format!("{key} {there}, and this change is based on generation {known}");
+            Err(Refusal::new(code::GENERATION_PAST, text))
+        }
+    }
 }
 
 /// What an orchestration uses stays: its next run could not begin.
@@ -88,20 +121,24 @@ fn delete_activity(txn: &mut Txn<'_>, name: &WorkName) -> Result_ {
     Ok(recorded(Vec::new(), format!("{key} is deleted")))
 }
 
-fn put_orchestration(txn: &mut Txn<'_>, definition: &Json, by: &str) -> Result_ {
+fn put_orchestration(txn: &mut Txn<'_>, definition: &Json, based_on: BasedOn, by: &str) -> Result_ {
     fits_in("the definition", definition, limits::DEFINITION_BYTES_MAX)?;
     let mut found = Found::default();
-    let Some(read) = check(definition, &known(txn), &mut found) else {
+    let known = known(txn);
+    let Some(read) = check(definition, &known, &mut found) else {
         return Err(faults("the definition", &found.faults));
     };
+    if let Some(text) = unserved(txn, &read, &known) {
+        let at = Pointer::root().key("activities");
+        found.warn(&at, format!("{text}: runs are refused until one does"));
+    }
     let key = Key::Orchestration(read.name.clone());
     takes_one_more(txn, &key)?;
     let before = orchestration_of(txn, &key);
+    let generation = before.as_ref().map(|before| before.generation);
     let vertex = Orchestration {
         definition: read.write(),
-        generation: before
-            .as_ref()
-            .map_or(Generation(1), |before| Generation(before.generation.0 + 1)),
+        generation: next(&key, generation, based_on)?,
         by: by.to_owned(),
     };
     let before = before.map(|before| before.definition);
@@ -154,6 +191,14 @@ fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
     };
     let input = asked.input.over(&definition.input);
     kept("the input", &input)?;
+    let wrong = runs::unlike(&definition.schema, &input);
+    if !wrong.is_empty() {
+        let text = format!(
+            "the input is not what orchestration/{name} takes:\n{}",
+            wrong.join("\n")
+        );
+        return Err(Refusal::new(code::BAD_INPUT, text));
+    }
     let section = section(&definition, asked)?;
     if section.as_deref() == Some(DISPOSE) {
         let text = format!(
@@ -303,6 +348,16 @@ fn section(definition: &Definition, asked: &StartRun) -> Result<Option<String>, 
 
 /// Whatever nobody can do would wait for ever: every activity has a type of service that does it, here or elsewhere.
 fn served(txn: &Txn<'_>, definition: &Definition, known: &Known) -> Result<(), Refusal> {
+    match unserved(txn, definition, known) {
+        None => Ok(()),
+        Some(text) => Err(Refusal::new(
+            code::UNSERVED,
+            format!("{text}; see mainstay get types"),
+        )),
+    }
+}
+
+fn unserved(txn: &Txn<'_>, definition: &Definition, known: &Known) -> Option<String> {
     let skills = skills(txn);
     let unserved = definition.activities.all().filter_map(|activity| {
         let of = known.get(&activity.of)?;
@@ -314,14 +369,12 @@ fn served(txn: &Txn<'_>, definition: &Definition, known: &Known) -> Result<(), R
         (!is_served).then(|| format!("{} ({skill})", activity.id))
     });
     let unserved: Vec<String> = unserved.collect();
-    if unserved.is_empty() {
-        return Ok(());
-    }
-    let text = format!(
-        "no type of service does {}, and no placement says that it does; see mainstay get types",
-        unserved.join(", ")
-    );
-    Err(Refusal::new(code::UNSERVED, text))
+    (!unserved.is_empty()).then(|| {
+        format!(
+            "no type of service does {}, and no placement says that it does",
+            unserved.join(", ")
+        )
+    })
 }
 
 /// What types of services do, and what placements of those that go by their configuration say there.
@@ -360,11 +413,26 @@ fn act(txn: &mut Txn<'_>, id: &RunId, act: &RunAct, env: &Env) -> Result_ {
     let key = Key::Run(id.clone());
     let run = known_run(txn, id)?;
     if let RunAct::Tell {
+        activity,
         said: Outside::Complete { output },
         ..
     } = act
     {
         kept("the output", output)?;
+        if output.shape() != Shape::Object {
+            let text = format!(
+                "the output is an object; it is {}",
+                output.shape().with_article()
+            );
+            return Err(Refusal::new(code::BAD_REQUEST, text));
+        }
+        let step = StepKey::new(id.clone(), activity.clone());
+        let wrong = runs::unlike_output(txn, &step, output);
+        if !wrong.is_empty() {
+            let all = wrong.join("\n");
+            let text = format!("the output is not what {activity} leaves behind:\n{all}");
+            return Err(Refusal::new(code::BAD_INPUT, text));
+        }
     }
     let done = runs::change(txn, id, env, |machine| match act {
         RunAct::Pause => machine.pause(),
