@@ -12,6 +12,7 @@ mod connection;
 mod nodes;
 mod stations;
 mod stream;
+mod work;
 
 use std::path::PathBuf;
 use std::pin::pin;
@@ -36,6 +37,7 @@ pub use bytes::ByteStream;
 pub use calls::{DecisionFilter, EventFilter, InstanceFilter, LogsFrom, STATION_ADD_TIMEOUT};
 pub use nodes::WorkedOn;
 pub use stream::{ChangeStream, EventStream};
+pub use work::{RunFilter, RunVerb};
 
 /// Speaks to the stations of one cluster.
 #[derive(Debug, Clone)]

@@ -69,6 +69,10 @@ entries! {
     "certificate": types::Certificate;
     "secret": types::Secret;
     "group": types::Group;
+    "orchestration": types::Orchestration;
+    "activity": types::Activity;
+    "run": types::Run;
+    "step": types::Step;
     "rule": types::Rule;
     "status": types::Status;
     "why": types::Why;
@@ -242,6 +246,9 @@ mod tests {
             "settings",
             "labels",
             "all",
+            "definition",
+            "outputs",
+            "scratch",
         ];
         if free.iter().any(|key| path.ends_with(&format!(".{key}"))) {
             return;

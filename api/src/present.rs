@@ -20,6 +20,7 @@ mod status;
 mod supervisor;
 mod why;
 mod words;
+mod work;
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -35,6 +35,9 @@ pub struct Problem {
     /// What is wrong with specifications that were sent, each with its path; empty where none were.
     #[serde(default)]
     pub flaws: Vec<WishFlaw>,
+    /// What is wrong with JSON that was sent, each with the pointer to it; empty where none was.
+    #[serde(default)]
+    pub faults: Vec<JsonFault>,
     /// It was made by the client, of a request without a whole answer: `what` names a route, not what was done.
     #[serde(skip)]
     pub is_of_route: bool,
@@ -53,6 +56,7 @@ impl Problem {
             exit,
             nearest: Vec::new(),
             flaws: Vec::new(),
+            faults: Vec::new(),
             is_of_route: false,
         }
     }
@@ -67,7 +71,20 @@ impl Problem {
 
     /// A refusal of the coordinator or of a node's agent.
     pub fn refused(what: impl Into<String>, refusal: Refusal) -> Self {
-        Self::new(refusal.code, what, refusal.text).near(refusal.nearest)
+        let faults = match [code::BAD_DEFINITION, code::BAD_INPUT].contains(&refusal.code) {
+            // The coordinator writes them a line each, behind a first one that says of what.
+            true => refusal
+                .text
+                .lines()
+                .skip(1)
+                .map(JsonFault::of_line)
+                .collect(),
+            false => Vec::new(),
+        };
+        Self {
+            faults,
+            ..Self::new(refusal.code, what, refusal.text).near(refusal.nearest)
+        }
     }
 
     #[must_use]
@@ -94,11 +111,33 @@ impl Problem {
     }
 }
 
-/// The four lines.
+/// One thing that is wrong with JSON that was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JsonFault {
+    /// Where: an RFC 6901 pointer, empty for all of it.
+    pub pointer: String,
+    /// What is wrong there.
+    pub text: String,
+}
+
+impl JsonFault {
+    fn of_line(line: &str) -> Self {
+        let pointed = line.split_once(": ");
+        let (pointer, text) = pointed
+            .filter(|(pointer, _)| pointer.starts_with('/'))
+            .unwrap_or(("", line));
+        Self {
+            pointer: pointer.to_owned(),
+            text: text.to_owned(),
+        }
+    }
+}
+
+/// The four lines; a why that lists several things has a line for each.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "error: {}", self.what)?;
-        write!(f, "  why: {}", self.why)?;
+        write!(f, "  why: {}", self.why.replace('\n', "\n       "))?;
         if !self.nearest.is_empty() {
             write!(f, " (nearest: {})", self.nearest.join(", "))?;
         }
@@ -120,6 +159,15 @@ const MEANINGS: &[(Code, u16, Exit)] = &[
     (code::BAD_CONFIG, 422, Exit::Usage),
     (code::UNKNOWN_KIND, 400, Exit::Usage),
     (code::BAD_SPEC, 422, Exit::Usage),
+    (code::BAD_DEFINITION, 400, Exit::Usage),
+    (code::BAD_INPUT, 422, Exit::Usage),
+    (code::EXISTS, 409, Exit::Conflict),
+    (code::IN_USE, 409, Exit::Refused),
+    (code::INACTIVE, 409, Exit::Refused),
+    (code::UNSERVED, 409, Exit::Refused),
+    (code::RUN_DIFFERS, 409, Exit::Conflict),
+    (code::NOT_NOW, 409, Exit::Refused),
+    (code::STALE_TOKEN, 409, Exit::Conflict),
     (code::STALE_PLAN, 409, Exit::Conflict),
     (code::NAME_IS_FIXED, 400, Exit::Usage),
     (code::NO_CONTEXT, 400, Exit::Usage),
@@ -195,6 +243,15 @@ fn remedy(code: &Code) -> Option<&'static str> {
         (code::NAME_IS_FIXED, "mainstay get types"),
         (code::BAD_SPEC, "mainstay explain MS-BAD-SPEC"),
         (code::STALE_PLAN, "mainstay explain MS-STALE-PLAN"),
+        (code::BAD_DEFINITION, "mainstay explain MS-BAD-DEFINITION"),
+        (code::BAD_INPUT, "mainstay orchestration list"),
+        (code::EXISTS, "mainstay orchestration list"),
+        (code::IN_USE, "mainstay orchestration list"),
+        (code::INACTIVE, "mainstay orchestration list"),
+        (code::UNSERVED, "mainstay get types"),
+        (code::RUN_DIFFERS, "mainstay run list"),
+        (code::NOT_NOW, "mainstay run list"),
+        (code::STALE_TOKEN, "mainstay run list"),
         (code::GENERATION_PAST, "mainstay get placements"),
         (code::LEAVING, "mainstay get placements"),
         (code::DEPENDED_ON, "mainstay get placements"),

@@ -362,6 +362,46 @@ routes! {
     PARKED_REQUEUE: Post Operator "/v1/parked/{name}/requeue";
     /// Drops what is set aside.
     PARKED_DROP: Delete Operator "/v1/parked/{name}";
+    /// Every type of activity.
+    ACTIVITIES: Get Reader "/v1/activities";
+    /// One type of activity. `etag` is its generation.
+    ACTIVITY: Get Reader "/v1/activities/{name}";
+    /// Makes a type of activity, where there is none of that name. The body is its definition.
+    ACTIVITY_CREATE: Post Operator "/v1/activities";
+    /// Makes a type of activity, or replaces it for runs that begin later. `if-match: "GENERATION"` says what it is based on.
+    ACTIVITY_PUT: Put Operator "/v1/activities/{name}";
+    /// Deletes a type of activity that no orchestration has.
+    ACTIVITY_DELETE: Delete Operator "/v1/activities/{name}";
+    /// Every orchestration.
+    ORCHESTRATIONS: Get Reader "/v1/orchestrations";
+    /// One orchestration. `etag` is its generation.
+    ORCHESTRATION: Get Reader "/v1/orchestrations/{name}";
+    /// Makes an orchestration, where there is none of that name. The body is its definition.
+    ORCHESTRATION_CREATE: Post Operator "/v1/orchestrations";
+    /// Makes an orchestration, or replaces it for runs that begin later. `if-match: "GENERATION"` says what it is based on.
+    ORCHESTRATION_PUT: Put Operator "/v1/orchestrations/{name}";
+    /// Deletes an orchestration. Runs of it go on.
+    ORCHESTRATION_DELETE: Delete Operator "/v1/orchestrations/{name}";
+    /// Every run.
+    RUNS: Get Reader "/v1/runs";
+    /// One run, with its steps.
+    RUN: Get Reader "/v1/runs/{name}";
+    /// Begins a run. The same one again is the run that is there.
+    RUN_START: Post Operator "/v1/runs";
+    /// Forgets a run that is over, whatever it may have left behind.
+    RUN_FORGET: Delete Operator "/v1/runs/{name}";
+    /// Nothing more of a run is given out.
+    RUN_PAUSE: Post Operator "/v1/runs/{name}/pause";
+    /// A run that was paused goes on.
+    RUN_RESUME: Post Operator "/v1/runs/{name}/resume";
+    /// Ends a run. What has not begun never does.
+    RUN_CANCEL: Post Operator "/v1/runs/{name}/cancel";
+    /// A run that failed goes on where it failed.
+    RUN_RETRY: Post Operator "/v1/runs/{name}/retry";
+    /// Undoes what a run did, by another one.
+    RUN_DISPOSE: Post Operator "/v1/runs/{name}/dispose";
+    /// Says from outside what became of a step: that it is done, or why it failed.
+    STEP_DONE: Post Operator "/v1/runs/{run}/steps/{activity}/done";
     /// What peers of the session socket sent that could not be read, by peer.
     BAD_FRAMES: Get Reader "/v1/bad-frames";
     /// The whole state as one file that can be restored. From any station.

@@ -16,6 +16,7 @@ mod spec;
 mod status;
 mod why;
 mod words;
+mod work;
 
 pub use access::{
     Certificate, Group, GroupRequest, Hidden, Identity, JoinRequest, Joined, RevokeRequest,
@@ -52,6 +53,9 @@ pub use spec::{
 pub use status::{OnPurpose, Status, StatusProblem, Verdict, Work};
 pub use why::{SystemWill, Why, WhyNode};
 pub use words::{Asked, Collected, Procedure, Resource, Stray};
+pub use work::{
+    Activity, Exact, Orchestration, Run, RunDetail, RunError, RunRequest, Step, StepDone,
+};
 
 pub use mainstay_protocol::code::{Code, Reason};
 pub use mainstay_protocol::health::Health;

@@ -14,7 +14,7 @@ use mainstay_orchestrator::{
 };
 use mainstay_protocol::{CommandId, Json, NodeName, RunId, StepKey, WorkName, limits};
 use mainstay_resource_graph::{
-    Key, Relation, Run, RunState, Step, StepState, Text, TextHash, Txn, Vertex, View, ViewExt,
+    Key, Kind, Relation, Run, RunState, Step, StepState, Text, TextHash, Txn, Vertex, View, ViewExt,
 };
 
 use crate::env::Env;
@@ -83,6 +83,43 @@ type Remembered = BTreeMap<(TextHash, Option<String>), Rc<Program>>;
 
 thread_local! {
     static REMEMBERED: RefCell<Remembered> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// The activities of a run, in the order of its definition; of one that undoes another, as it goes through them.
+pub fn activities_of(view: &dyn View, run: &Run) -> Vec<Activity> {
+    let Some(program) = program(view, run) else {
+        return Vec::new();
+    };
+    let Some(line) = &run.line else {
+        return program.activities.clone();
+    };
+    let mut before: Option<WorkName> = None;
+    let mut all = Vec::new();
+    for id in line {
+        let Some(activity) = program.activity(id) else {
+            continue;
+        };
+        let depends_on = before.replace(id.clone()).into_iter().collect();
+        all.push(Activity {
+            depends_on,
+            ..activity.clone()
+        });
+    }
+    all
+}
+
+/// The types of activities that there are.
+pub fn known(view: &dyn View) -> Known {
+    let keys = view.keys(Kind::Activity).into_iter();
+    let read = |key: Key| match &view.record(&key)?.vertex {
+        Vertex::Activity(activity) => {
+            ActivityType::read(&activity.definition, &mut Found::default())
+        }
+        _ => None,
+    };
+    keys.filter_map(read)
+        .map(|of| (of.name.clone(), of))
+        .collect()
 }
 
 /// None where the graph is not whole: a run holds its texts.

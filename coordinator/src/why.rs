@@ -7,9 +7,11 @@ mod action;
 mod instance;
 mod node;
 mod switched_off;
+mod work;
 
 pub use action::FENCES_AGAIN;
 pub use node::reason as node_reason;
+pub use work::{does, run_reason, step_reason};
 
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::{InstanceKey, PlacementName, Timestamp, limits};
@@ -74,6 +76,7 @@ pub fn why(view: &dyn View, key: &Key) -> Option<Why> {
     .or_else(|| action::fences(view, key).filter(is_on))
     .or_else(|| action::ends_later(view, key).filter(is_on))
     .or_else(|| action::of_placement(view, key).filter(is_on))
+    .or_else(|| work::system_will(view, key).filter(is_on))
     .or_else(|| action::goes_on(view, key).into_iter().find(is_on));
     let mut you_can = action::you_can(view, key);
     you_can.extend(tree.because.iter().filter_map(|cause| match cause.key {
@@ -141,9 +144,15 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
         | Vertex::Secret(_)
         | Vertex::Orchestration(_)
         | Vertex::Activity(_)
-        | Vertex::Text(_)
-        | Vertex::Run(_)
-        | Vertex::Step(_) => plain(&record, &describe::record(&record)),
+        | Vertex::Text(_) => plain(&record, &describe::record(&record)),
+        Vertex::Run(run) => match key {
+            Key::Run(id) => work::of_run(view, id, run, &record, depth),
+            _ => return None,
+        },
+        Vertex::Step(step) => match key {
+            Key::Step(key) => work::of_step(view, key, step, &record, depth),
+            _ => return None,
+        },
         Vertex::Asked(asked) => Cause {
             reason: Some(question(asked)),
             ..plain(&record, &describe::record(&record))

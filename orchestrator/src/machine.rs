@@ -193,7 +193,13 @@ impl<'a, S: Steps> Machine<'a, S> {
             StepState::Waiting { .. } => self.outside(id, step, said),
             _ if step.early.is_some() => return Err(No::Stale),
             _ => {
-                step.early = Some(said);
+                step.early = Some(match said {
+                    Outside::Fail { mut error } => {
+                        words::cut(&mut error, limits::EVIDENCE_BYTES_MAX);
+                        Outside::Fail { error }
+                    }
+                    complete @ Outside::Complete { .. } => complete,
+                });
                 self.steps.put(id, step);
             }
         }

@@ -140,6 +140,11 @@ codes! {
     STALE_TOKEN = "MS-STALE-TOKEN": "The step was handed out again since, or is over; what names an older token changes nothing.";
     HANDED_OUT = "MS-HANDED-OUT": "A step was due and went to an instance.";
     MISSING_INPUT = "MS-MISSING-INPUT": "A step needs an input that has no value; no attempt would find one.";
+    NO_HANDS = "MS-NO-HANDS": "A step is due, and all who do such work have their hands full.";
+    STEP_WAITS = "MS-STEP-WAITS": "A step waits: for somebody outside, or for the time of its next call.";
+    STEP_FAILED = "MS-STEP-FAILED": "An attempt of a step failed, or the step for good.";
+    RUN_PAUSED = "MS-RUN-PAUSED": "Somebody paused the run: nothing of it is handed out.";
+    RUN_FAILED = "MS-RUN-FAILED": "A step of the run failed for good.";
     STEP_DUE = "MS-STEP-DUE": "The time of a step has come: another call, another attempt, or the end of a wait.";
     WORKER_GONE = "MS-WORKER-GONE": "The instance that had a step is gone; the attempt counts.";
     UNDOING = "MS-UNDOING": "A run failed, and another one undoes what it did.";

@@ -193,6 +193,7 @@ fn work(txn: &mut Txn<'_>) {
         by: "ada".to_owned(),
     };
     let activity = Activity {
+        generation: Generation(1),
         definition: json(r#"{"type":"echo"}"#),
         by: "ada".to_owned(),
     };

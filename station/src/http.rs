@@ -25,6 +25,7 @@ mod stations;
 mod stream;
 mod usage;
 mod wait;
+mod work;
 
 use std::convert::Infallible;
 use std::future::IntoFuture;
@@ -220,6 +221,7 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
     handlers.extend(access::handlers());
     handlers.extend(certificates::handlers());
     handlers.extend(nodes::handlers());
+    handlers.extend(work::handlers());
     debug_assert!(handlers.iter().all(|(route, _)| {
         matches!(
             route.method,

@@ -48,8 +48,13 @@ const USES: Word = word(
 pub const LIST: &[Word] = &[
     word("node", Shape::Text, "Those on this node."),
     word("placement", Shape::Text, "Those of this placement."),
-    word("type", Shape::Text, "Those of this service type."),
+    word(
+        "type",
+        Shape::Text,
+        "Those of this service type; of runs, of this orchestration.",
+    ),
     word("state", Shape::Text, "Those in this state."),
+    word("correlation", Shape::Text, "Runs with this correlation id."),
     CURSOR,
     LIMIT,
     USES,

@@ -8,15 +8,15 @@ use super::schemas::{Of, of};
 use crate::routes::{self, Route};
 use crate::types::shapes::{NothingShape, WhyShape};
 use crate::types::{
-    Accepted, ApplyRequest, Asked, BadPeer, CallAnswer, Certificate, Changed, ChaosRequest,
-    CheckAnswer, Collected, Configuration, CordonRequest, Decision, Described, Done, DrainRequest,
-    Event, Graph, GraphProblem, Group, GroupRequest, Identity, Impact, Instance, JoinRequest,
-    Joined, LabelsRequest, LogPage, MaintenanceRequest, MoveRequest, Name, Node, Parked, Placement,
-    PlacementSpec, PlacementVersion, Plan, PlanRequest, Procedure, Ready, ReconfigureRequest,
-    Resource, RevokeRequest, RollbackRequest, Rule, RuleSwitch, Secret, SecretRequest, ServiceType,
-    Settings, SettingsRequest, StartRequest, Station, StationRequest, StationStops, Status,
-    StatusAnswer, Supervisor, Token, TokenMade, TokenRequest, Version, WaitAnswer, WaitRequest,
-    Whoami,
+    Accepted, Activity, ApplyRequest, Asked, BadPeer, CallAnswer, Certificate, Changed,
+    ChaosRequest, CheckAnswer, Collected, Configuration, CordonRequest, Decision, Described, Done,
+    DrainRequest, Event, Exact, Graph, GraphProblem, Group, GroupRequest, Identity, Impact,
+    Instance, JoinRequest, Joined, LabelsRequest, LogPage, MaintenanceRequest, MoveRequest, Name,
+    Node, Orchestration, Parked, Placement, PlacementSpec, PlacementVersion, Plan, PlanRequest,
+    Procedure, Ready, ReconfigureRequest, Resource, RevokeRequest, RollbackRequest, Rule,
+    RuleSwitch, Run, RunDetail, RunRequest, Secret, SecretRequest, ServiceType, Settings,
+    SettingsRequest, StartRequest, Station, StationRequest, StationStops, Status, StatusAnswer,
+    StepDone, Supervisor, Token, TokenMade, TokenRequest, Version, WaitAnswer, WaitRequest, Whoami,
 };
 
 /// A route, with what goes over it.
@@ -153,6 +153,26 @@ spoken! {
     PARKED_ONE => One Parked;
     PARKED_REQUEUE => One Accepted;
     PARKED_DROP => One Accepted;
+    ACTIVITIES by LIST => Page Activity;
+    ACTIVITY => One Activity;
+    ACTIVITY_CREATE (Exact) => One Accepted;
+    ACTIVITY_PUT (Exact) => One Accepted;
+    ACTIVITY_DELETE => One Accepted;
+    ORCHESTRATIONS by LIST => Page Orchestration;
+    ORCHESTRATION => One Orchestration;
+    ORCHESTRATION_CREATE (Exact) => One Accepted;
+    ORCHESTRATION_PUT (Exact) => One Accepted;
+    ORCHESTRATION_DELETE => One Accepted;
+    RUNS by LIST => Page Run;
+    RUN => One RunDetail;
+    RUN_START (RunRequest) => One Accepted;
+    RUN_FORGET => One Accepted;
+    RUN_PAUSE => One Accepted;
+    RUN_RESUME => One Accepted;
+    RUN_CANCEL => One Accepted;
+    RUN_RETRY => One Accepted;
+    RUN_DISPOSE => One Accepted;
+    STEP_DONE (StepDone) => One Accepted;
     BAD_FRAMES => List BadPeer;
     BACKUP => Backup ();
     OPENAPI => One Map<String, Value>;

@@ -8,7 +8,7 @@ use super::Present;
 use crate::problem::Problem;
 
 /// Kinds a person can ask for.
-pub const KINDS: [Kind; 12] = [
+pub const KINDS: [Kind; 16] = [
     Kind::Node,
     Kind::Station,
     Kind::Type,
@@ -21,6 +21,10 @@ pub const KINDS: [Kind; 12] = [
     Kind::Asked,
     Kind::Procedure,
     Kind::Collected,
+    Kind::Orchestration,
+    Kind::Activity,
+    Kind::Run,
+    Kind::Step,
 ];
 
 /// What a text means, whether or not it exists.
@@ -109,14 +113,10 @@ fn list_command(kind: Kind) -> &'static str {
         Kind::Token => "mainstay token list",
         Kind::Identity => "mainstay identity list",
         Kind::Secret => "mainstay secret list",
-        Kind::Cluster
-        | Kind::Outbox
-        | Kind::Command
-        | Kind::Orchestration
-        | Kind::Activity
-        | Kind::Text
-        | Kind::Run
-        | Kind::Step => "mainstay status",
+        Kind::Orchestration => "mainstay orchestration list",
+        Kind::Activity => "mainstay activity list",
+        Kind::Run | Kind::Step => "mainstay run list",
+        Kind::Cluster | Kind::Outbox | Kind::Command | Kind::Text => "mainstay status",
     }
 }
 

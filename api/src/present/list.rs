@@ -16,6 +16,8 @@ pub struct ListQuery {
     pub placement: Option<String>,
     pub service_type: Option<String>,
     pub state: Option<String>,
+    /// Of runs.
+    pub correlation: Option<String>,
     /// The reference the last page ended with.
     pub cursor: Option<String>,
     pub rows_max: usize,
@@ -87,13 +89,11 @@ impl Present<'_> {
             Key::Identity(bearer) => to_value(self.identity(bearer)?),
             Key::Secret(name) => to_value(self.secret(name)?),
             Key::Cluster => self.cluster_value(),
-            Key::Outbox(_)
-            | Key::Command(_)
-            | Key::Orchestration(_)
-            | Key::Activity(_)
-            | Key::Text(_)
-            | Key::Run(_)
-            | Key::Step(_) => None,
+            Key::Orchestration(name) => to_value(self.orchestration(name)?),
+            Key::Activity(name) => to_value(self.activity(name)?),
+            Key::Run(id) => to_value(self.run(id)?),
+            Key::Step(key) => to_value(self.step(key)?),
+            Key::Outbox(_) | Key::Command(_) | Key::Text(_) => None,
         }
     }
 
@@ -142,6 +142,7 @@ fn matches(row: &Value, query: &ListQuery) -> bool {
         ("placement", &query.placement),
         ("type", &query.service_type),
         ("state", &query.state),
+        ("correlation_id", &query.correlation),
     ];
     wanted
         .iter()

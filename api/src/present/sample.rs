@@ -1,5 +1,7 @@
 //! A small cluster for the tests: web@n1 runs and holds the name that rival@n1 waits for.
 
+mod durable;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_protocol::code::{self, Reason};
@@ -80,6 +82,7 @@ impl Sample {
         let records = vertices()
             .into_iter()
             .chain(words())
+            .chain(durable::vertices())
             .map(|(key, vertex)| Record {
                 key,
                 vertex,
@@ -87,7 +90,8 @@ impl Sample {
                 rev: REV,
                 cause: Cause::Start,
             });
-        let graph = Graph::from_parts(REV, records, edges()).unwrap();
+        let graph =
+            Graph::from_parts(REV, records, edges().into_iter().chain(durable::edges())).unwrap();
         Self {
             graph,
             live: Overlay,

@@ -281,6 +281,16 @@ const OF_INSTANCES: [&str; 13] = [
 ];
 const OF_NODES: [&str; 3] = ["Online", "AgentDown", "Lost"];
 const OF_SUPERVISORS: [&str; 2] = ["Running", "Unknown"];
+const OF_RUNS: [&str; 8] = [
+    "Running",
+    "Paused",
+    "Completed",
+    "Errored",
+    "Compensating",
+    "Compensated",
+    "CompensationFailed",
+    "Cancelled",
+];
 const OF_STATIONS: [&str; 5] = ["Joining", "Running", "Stopped", "Away", "Removed"];
 
 /// The states something of a kind can be waited into, as they are written; none where it has no state.
@@ -290,6 +300,7 @@ pub fn states_of(kind: Kind) -> &'static [&'static str] {
         Kind::Node => &OF_NODES,
         Kind::Supervisor => &OF_SUPERVISORS,
         Kind::Station => &OF_STATIONS,
+        Kind::Run => &OF_RUNS,
         Kind::Cluster
         | Kind::Outbox
         | Kind::Type
@@ -307,7 +318,6 @@ pub fn states_of(kind: Kind) -> &'static [&'static str] {
         | Kind::Orchestration
         | Kind::Activity
         | Kind::Text
-        | Kind::Run
         | Kind::Step => &[],
     }
 }
@@ -316,6 +326,7 @@ pub fn states_of(kind: Kind) -> &'static [&'static str] {
 pub fn states() -> impl Iterator<Item = &'static str> {
     let more = OF_STATIONS
         .into_iter()
+        .chain(OF_RUNS)
         .filter(|state| !OF_INSTANCES.contains(state));
     OF_INSTANCES.into_iter().chain(OF_NODES).chain(more)
 }

@@ -12,6 +12,7 @@ use super::parts::{Cluster, Configuration, Name, ServiceType, Station, Superviso
 use super::placement::Placement;
 use super::why::Why;
 use super::words::{Asked, Collected, Procedure, Resource};
+use super::work::{Activity, Orchestration, Run, Step};
 
 /// Why something is as it is: a stable code, and words.
 #[derive(JsonSchema)]
@@ -59,6 +60,10 @@ pub enum AnyShape {
     Token(Token),
     Identity(Identity),
     Secret(Secret),
+    Orchestration(Orchestration),
+    Activity(Activity),
+    Run(Box<Run>),
+    Step(Box<Step>),
 }
 
 /// One tree, or one for each root problem.

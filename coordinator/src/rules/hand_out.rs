@@ -105,7 +105,7 @@ fn free_for(view: &dyn View, skill: &Skill) -> usize {
 }
 
 /// Of one, if it does such work.
-fn free_of(view: &dyn View, worker: &InstanceKey, skill: &Skill) -> usize {
+pub(crate) fn free_of(view: &dyn View, worker: &InstanceKey, skill: &Skill) -> usize {
     let does = |instance: &Instance| {
         let does = instance.has_hands() && serves(view, instance, skill);
         does.then_some(instance.hands as usize)
@@ -114,7 +114,7 @@ fn free_of(view: &dyn View, worker: &InstanceKey, skill: &Skill) -> usize {
     hands.map_or(0, |hands| hands.saturating_sub(view.steps_at(worker).len()))
 }
 
-fn serves(view: &dyn View, instance: &Instance, skill: &Skill) -> bool {
+pub(crate) fn serves(view: &dyn View, instance: &Instance, skill: &Skill) -> bool {
     let of_type = || {
         let record = view.record(&Key::Type(instance.service_type.clone()));
         record.is_some_and(|record| match &record.vertex {

@@ -9,7 +9,7 @@ pub mod dependency_gate;
 pub(crate) mod drain;
 pub mod fence;
 mod guard_spread;
-mod hand_out;
+pub(crate) mod hand_out;
 mod isolation;
 mod maintenance;
 mod moving;

@@ -7,7 +7,7 @@ use mainstay_resource_graph::{
     slot_of,
 };
 
-use super::{SystemWill, wants_running};
+use super::{SystemWill, wants_running, work};
 use crate::rules::{drain, fence, stop_escalate};
 use crate::{candidates, verb, watching};
 
@@ -253,6 +253,14 @@ pub fn you_can(view: &dyn View, key: &Key) -> Vec<String> {
         },
         Some(Vertex::Asked(_)) => match key {
             Key::Asked(id) => vec![answer(id.0)],
+            _ => Vec::new(),
+        },
+        Some(Vertex::Run(run)) => match key {
+            Key::Run(id) => work::for_run(id, &run),
+            _ => Vec::new(),
+        },
+        Some(Vertex::Step(step)) => match key {
+            Key::Step(key) => work::for_step(key, &step),
             _ => Vec::new(),
         },
         Some(_) => vec![format!("mainstay describe {key}")],

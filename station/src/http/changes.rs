@@ -242,9 +242,13 @@ async fn parked(api: &Api, verb: &str, id: &str) -> Result<ParkedId, Failure> {
 }
 
 pub async fn operate(api: &Api, what: String, operation: Operation) -> Reply {
+    json(&accepted(api, what, operation).await?)
+}
+
+pub async fn accepted(api: &Api, what: String, operation: Operation) -> Result<Accepted, Failure> {
     let answer = api.shared.operate(operation, api.asker.to_string()).await;
     let accepted = answer.map_err(|refusal| Problem::refused(what, refusal))?;
-    json(&Accepted {
+    Ok(Accepted {
         revision: accepted.revision.0,
         instances: accepted.instances.iter().map(ToString::to_string).collect(),
         text: accepted.text,

@@ -49,6 +49,9 @@ pub fn lists() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::SECRETS, list(Kind::Secret)),
         (routes::SECRET, one("secret")),
         (routes::COLLECTED_ONE, one("collected")),
+        (routes::ACTIVITIES, list(Kind::Activity)),
+        (routes::ORCHESTRATIONS, list(Kind::Orchestration)),
+        (routes::RUNS, list(Kind::Run)),
     ]
 }
 
@@ -59,6 +62,7 @@ fn list(kind: Kind) -> MethodRouter<Api> {
             "placement",
             "type",
             "state",
+            "correlation",
             "cursor",
             "limit",
             usage::WORD,
@@ -69,6 +73,7 @@ fn list(kind: Kind) -> MethodRouter<Api> {
             placement: pairs.text("placement"),
             service_type: pairs.text("type"),
             state: pairs.text("state"),
+            correlation: pairs.text("correlation"),
             cursor: pairs.text("cursor"),
             rows_max: pairs.limit(limits::PAGE_ROWS_MAX)?,
         };

@@ -170,9 +170,14 @@ fn known(generation: u64) -> BasedOn {
     }
 }
 
+/// Whether somebody says what a change is based on.
+pub fn is_conditional(headers: &HeaderMap) -> bool {
+    headers.contains_key(IF_MATCH) || headers.contains_key(IF_NONE_MATCH)
+}
+
 /// `if-match: "3"`, `if-match: *`, `if-none-match: *`. Without either the change is taken for one of a placement that
 /// is not there yet: whoever changes one that is says what the change is based on.
-fn based_on(what: &str, headers: &HeaderMap) -> Result<BasedOn, Failure> {
+pub fn based_on(what: &str, headers: &HeaderMap) -> Result<BasedOn, Failure> {
     let wrong = |name: HeaderName, text: &str| {
         let why = format!("{name}: {text} is no generation; write {name}: \"3\"");
         Err(Problem::new(code::BAD_REQUEST, what, why).into())

@@ -124,7 +124,7 @@ fn delete_activity(txn: &mut Txn<'_>, name: &WorkName) -> Result_ {
 fn put_orchestration(txn: &mut Txn<'_>, definition: &Json, based_on: BasedOn, by: &str) -> Result_ {
     fits_in("the definition", definition, limits::DEFINITION_BYTES_MAX)?;
     let mut found = Found::default();
-    let known = known(txn);
+    let known = runs::known(txn);
     let Some(read) = check(definition, &known, &mut found) else {
         return Err(faults("the definition", &found.faults));
     };
@@ -183,7 +183,7 @@ fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
     let Some(orchestration) = orchestration_of(txn, &Key::Orchestration(name.clone())) else {
         return Err(no_orchestration(txn, name));
     };
-    let known = known(txn);
+    let known = runs::known(txn);
     let mut found = Found::default();
     // Types may have changed since it was taken.
     let Some(definition) = check(&orchestration.definition, &known, &mut found) else {
@@ -191,6 +191,13 @@ fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
     };
     let input = asked.input.over(&definition.input);
     kept("the input", &input)?;
+    if let Some(correlation) = &asked.correlation
+        && correlation.len() > limits::CORRELATION_BYTES_MAX
+    {
+        let most = limits::CORRELATION_BYTES_MAX;
+        let text = format!("a correlation id has at most {most} bytes");
+        return Err(Refusal::new(code::BAD_REQUEST, text));
+    }
     let wrong = runs::unlike(&definition.schema, &input);
     if !wrong.is_empty() {
         let text = format!(
@@ -509,17 +516,6 @@ fn possible(state: RunState) -> &'static str {
         RunState::CompensationFailed => "what undoes it can be retried",
         RunState::Completed | RunState::Compensated | RunState::Cancelled => "it is over",
     }
-}
-
-pub(super) fn known(txn: &Txn<'_>) -> Known {
-    let keys = txn.keys(Kind::Activity).into_iter();
-    let read = |key: Key| {
-        let text = activity_of(txn, &key)?.definition;
-        ActivityType::read(&text, &mut Found::default())
-    };
-    keys.filter_map(read)
-        .map(|of| (of.name.clone(), of))
-        .collect()
 }
 
 fn activity_of(txn: &Txn<'_>, key: &Key) -> Option<Activity> {
