@@ -35,5 +35,5 @@ pub use client::Client;
 pub use exit::Exit;
 /// What a configuration must fit; the same check as the coordinator's.
 pub use mainstay_coordinator::schema;
-pub use problem::Problem;
+pub use problem::{JsonFault, Problem};
 pub use time::Time;

@@ -13,6 +13,7 @@ mod rules;
 mod stations;
 mod support;
 mod values;
+mod work;
 
 use std::time::Duration;
 
@@ -55,6 +56,11 @@ pub use support::{DebugArguments, DebugBundleArguments, DebugCommand, DoctorArgu
 #[cfg(test)]
 pub use values::config_pair;
 pub use values::{ConfigPair, Since, Table, TokenFrom, parsed_token, reference};
+pub use work::{
+    ActivityArguments, DefinitionApplyArguments, DefinitionCommand, OrchestrationArguments,
+    RunArguments, RunCommand, RunCompleteArguments, RunListArguments, RunStartArguments,
+    RunWaitArguments,
+};
 
 /// Runs services on a set of machines, keeps them running, and says why.
 #[derive(Debug, Parser)]
@@ -190,6 +196,12 @@ pub enum Command {
     /// Forget an instance's failures and let it start again
     #[command(after_help = "Example:\n  mainstay clear flaky@n2")]
     Clear(ChangeArguments),
+    /// Work of several steps that comes to its end whatever fails meanwhile
+    Orchestration(OrchestrationArguments),
+    /// The types of activities that orchestrations are made of
+    Activity(ActivityArguments),
+    /// Executions of orchestrations: begun, followed, tried again, undone
+    Run(RunArguments),
     /// What people say of nodes: cordon, drain, label, remove
     Node(NodeArguments),
     /// Work on something without its being told as a problem
@@ -268,6 +280,9 @@ impl Command {
             | Self::Wait(_)
             | Self::Parked(_)
             | Self::Rule(_)
+            | Self::Orchestration(_)
+            | Self::Activity(_)
+            | Self::Run(_)
             | Self::Node(_)
             | Self::Maintenance(_)
             | Self::Plan(_)
@@ -359,6 +374,9 @@ impl Command {
             Self::Join(join) => join.told(),
             Self::Bootstrap(bootstrap) => bootstrap.told(),
             Self::Token(token) => token.command.told(),
+            Self::Orchestration(one) => one.command.told("orchestration"),
+            Self::Activity(one) => one.command.told("activity"),
+            Self::Run(run) => run.command.told(),
             Self::Node(node) => node.command.told(),
             Self::Maintenance(maintenance) => maintenance.command.told(),
             Self::Identity(identity) => identity.command.told(),

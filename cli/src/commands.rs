@@ -14,6 +14,7 @@ mod completion;
 mod confirm;
 mod debug;
 mod decisions;
+mod definitions;
 mod delete;
 mod describe;
 mod doctor;
@@ -31,6 +32,7 @@ mod rebuilt;
 mod reconfigure;
 mod recover;
 mod rule;
+mod run;
 mod settings;
 mod several;
 mod start;
@@ -85,6 +87,13 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Wait(arguments) => wait::run(app, &arguments).await,
         Command::Parked(arguments) => parked::run(app, arguments).await,
         Command::Rule(arguments) => rule::run(app, arguments).await,
+        Command::Orchestration(arguments) => {
+            definitions::run(app, definitions::What::Orchestrations, arguments.command).await
+        }
+        Command::Activity(arguments) => {
+            definitions::run(app, definitions::What::Activities, arguments.command).await
+        }
+        Command::Run(arguments) => run::run(app, arguments.command).await,
         Command::Node(arguments) => node::run(app, arguments).await,
         Command::Maintenance(arguments) => node::maintenance(app, arguments).await,
         Command::Chaos(arguments) => chaos::run(app, arguments).await,

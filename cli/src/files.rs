@@ -14,6 +14,7 @@
 //! Nothing here but `sources` touches the machine. What the station finds wrong (a type nobody provides, a field a
 //! type does not know) comes back with its path, and `Wish::place` turns that into a place again.
 
+mod definitions;
 mod documents;
 mod fault;
 mod json;
@@ -24,6 +25,7 @@ mod toml;
 mod tree;
 mod yaml;
 
+pub use definitions::{Definition, definitions, payload};
 pub use documents::{Wish, documents};
 pub use fault::Fault;
 pub use sources::sources;

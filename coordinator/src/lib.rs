@@ -69,5 +69,5 @@ pub use record::known_token;
 pub use rule::{Rule, Rules, Subject, SupervisorOf, TheCluster, Verdict, Watch};
 pub use rules::dependency_gate::unmet as unmet_dependencies;
 pub use rules::restart_host::RestartHost;
-pub use runs::{activities_of, known as activity_types};
+pub use runs::{activities_of, is_over as is_run_over, known as activity_types};
 pub use step::{Stepped, step};

@@ -108,6 +108,26 @@ pub fn activities_of(view: &dyn View, run: &Run) -> Vec<Activity> {
     all
 }
 
+/// It has come to its end: nothing of it is out, and nothing undoes it by itself.
+pub fn is_over(view: &dyn View, id: &RunId, run: &Run) -> bool {
+    let goes_on = match run.state {
+        RunState::Running | RunState::Paused | RunState::Compensating => true,
+        RunState::Errored => {
+            program(view, run).is_some_and(|program| is_undone_when_it_fails(&program, run))
+        }
+        RunState::Completed
+        | RunState::Compensated
+        | RunState::CompensationFailed
+        | RunState::Cancelled => false,
+    };
+    let is_out = |activity: &Activity| {
+        let key = StepKey::new(id.clone(), activity.id.clone());
+        let step = view.step(&key);
+        step.is_some_and(|step| matches!(step.state, StepState::Running { .. }))
+    };
+    !goes_on && !activities_of(view, run).iter().any(is_out)
+}
+
 /// The types of activities that there are.
 pub fn known(view: &dyn View) -> Known {
     let keys = view.keys(Kind::Activity).into_iter();

@@ -1,6 +1,6 @@
 //! Orchestrations, types of activities, runs and their steps.
 
-use mainstay_coordinator::{activities_of, why};
+use mainstay_coordinator::{activities_of, is_run_over, why};
 use mainstay_orchestrator::{Activity, ActivityType, Dag, Definition, Found};
 use mainstay_protocol::work::Skill;
 use mainstay_protocol::{Json, RunId, StepKey, WorkName};
@@ -90,6 +90,7 @@ impl Present<'_> {
             section: run.section.clone(),
             correlation_id: run.correlation.clone(),
             state: run.state.as_str().to_owned(),
+            over: is_run_over(self.view, id, run),
             reason: why::run_reason(self.view, id, run),
             done: run.done,
             steps: run.done + run.left,

@@ -113,6 +113,8 @@ pub struct Run {
     pub correlation_id: Option<String>,
     /// Running, Paused, Completed, Errored, Compensating, Compensated, CompensationFailed, Cancelled.
     pub state: String,
+    /// It has come to its end: nothing of it is out, and nothing undoes it by itself.
+    pub over: bool,
     /// Why it is in this state; null where nothing is to be said.
     #[schemars(with = "Option<ReasonShape>")]
     pub reason: Option<Reason>,

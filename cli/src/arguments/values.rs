@@ -7,11 +7,12 @@ use clap::ValueEnum;
 use mainstay_api::types::{self, BadUntil, Until};
 use mainstay_identity::JoinToken;
 use mainstay_protocol::Address;
+use mainstay_protocol::json::Shape;
 use mainstay_protocol::label;
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{
-    ClusterName, NodeName, NotAStation, PersonName, PlacementName, SlotName, StationId, TypeName,
-    limits,
+    ClusterName, Json, NodeName, NotAStation, PersonName, PlacementName, RunId, SlotName,
+    StationId, TypeName, WorkName, limits,
 };
 use mainstay_resource_graph::{BadReference, Key, Kind};
 use serde_json::Value;
@@ -347,6 +348,40 @@ pub fn since(text: &str) -> Result<Since, String> {
 pub struct ConfigPair {
     pub path: Vec<String>,
     pub value: Value,
+}
+
+/// An orchestration, a type of activity, or an activity.
+pub fn work_name(text: &str) -> Result<WorkName, String> {
+    WorkName::new(text).map_err(|bad| bad.to_string())
+}
+
+/// A run, also as it is shown: `run/r1`.
+pub fn run_id(text: &str) -> Result<RunId, String> {
+    RunId::new(text.strip_prefix("run/").unwrap_or(text)).map_err(|bad| bad.to_string())
+}
+
+pub fn run_state(text: &str) -> Result<String, String> {
+    let known = types::states_of(Kind::Run);
+    let found = known.iter().find(|state| state.eq_ignore_ascii_case(text));
+    found.map(|state| (*state).to_owned()).ok_or_else(|| {
+        let like = like(text, known.iter().copied());
+        format!(
+            "a run is never \"{text}\"{like}; there are {}",
+            known.join(", ")
+        )
+    })
+}
+
+/// JSON as it is written.
+pub fn json_object(text: &str) -> Result<Json, String> {
+    let json = Json::parse(text).map_err(|bad| bad.to_string())?;
+    match json.shape() {
+        Shape::Object => Ok(json),
+        other => Err(format!(
+            "write an object, as in {{\"by\":\"ada\"}}; it is {}",
+            other.with_article()
+        )),
+    }
 }
 
 /// The value is JSON if it reads as JSON, else it is the text itself.

@@ -59,7 +59,7 @@ pub async fn plan(
 }
 
 /// One line for each fault, and what is to be done about all of them.
-fn told(console: &mut Console<'_>, faults: &[Fault], more: usize) -> Problem {
+pub fn told(console: &mut Console<'_>, faults: &[Fault], more: usize) -> Problem {
     for fault in faults {
         console.complain(&crate::text::one_line(&fault.to_string()));
     }

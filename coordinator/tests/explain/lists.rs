@@ -9,7 +9,7 @@ use mainstay_resource_graph::{Key, Kind, View, ViewExt};
 use crate::harness::{World, rules_of};
 
 /// The commands there are, with how many words stand before their reference.
-const COMMANDS: [(&str, usize); 23] = [
+const COMMANDS: [(&str, usize); 24] = [
     ("node", 2),
     ("maintenance", 2),
     ("status", 1),
@@ -33,6 +33,7 @@ const COMMANDS: [(&str, usize); 23] = [
     ("version", 1),
     ("station", 2),
     ("agent", 2),
+    ("run", 2),
 ];
 
 /// Everything in the graph is explained, everything not as wanted has a reason, and every command printed can be typed.
@@ -122,6 +123,7 @@ fn typed(world: &World, line: &str) {
         "parked" => format!("parked/{reference}").parse().unwrap(),
         "answer" => format!("asked/{reference}").parse().unwrap(),
         "start" => format!("type/{reference}").parse().unwrap(),
+        "run" => format!("run/{reference}").parse().unwrap(),
         _ => reference
             .parse()
             .unwrap_or_else(|error| panic!("{line}: {error}")),

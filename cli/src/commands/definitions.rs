@@ -1,0 +1,206 @@
+//! `orchestration` and `activity`: definitions, applied from files, shown, deleted.
+
+use mainstay_api::types::{Accepted, Activity, Orchestration};
+use mainstay_api::{Client, Exit, Problem};
+use mainstay_protocol::code;
+
+use super::wishes;
+use crate::app::App;
+use crate::arguments::{DefinitionApplyArguments, DefinitionCommand};
+use crate::files::{self, Definition, Fault};
+use crate::outcome::Outcome;
+use crate::table::{Cell, Table};
+use crate::text::{age_of, one_line};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    Orchestrations,
+    Activities,
+}
+
+impl What {
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Orchestrations => "orchestration",
+            Self::Activities => "activity",
+        }
+    }
+
+    async fn put(self, client: &Client, one: &Definition) -> Result<Accepted, Problem> {
+        match self {
+            Self::Orchestrations => client.put_orchestration(&one.name, &one.exact).await,
+            Self::Activities => client.put_activity(&one.name, &one.exact).await,
+        }
+    }
+
+    async fn delete(self, client: &Client, name: &str) -> Result<Accepted, Problem> {
+        match self {
+            Self::Orchestrations => client.delete_orchestration(name).await,
+            Self::Activities => client.delete_activity(name).await,
+        }
+    }
+}
+
+pub async fn run(app: &mut App<'_>, what: What, command: DefinitionCommand) -> Outcome {
+    match command {
+        DefinitionCommand::Apply(arguments) => apply(app, what, &arguments).await,
+        DefinitionCommand::List => list(app, what).await,
+        DefinitionCommand::Show(one) => show(app, what, one.name.as_str()).await,
+        DefinitionCommand::Delete(one) => {
+            let client = app.client().await?;
+            let accepted = what.delete(&client, one.name.as_str()).await?;
+            let references = [format!("{}/{}", what.kind(), one.name)];
+            app.console.done(&accepted, &references, &accepted.text)?;
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+/// One after the other, in the order of the files: what went before stays where one is refused.
+async fn apply(app: &mut App<'_>, what: What, arguments: &DefinitionApplyArguments) -> Outcome {
+    let read = files::sources(&arguments.files, &mut std::io::stdin().lock())
+        .map_err(|faults| (faults, 0))
+        .and_then(|sources| files::definitions(&sources));
+    let definitions =
+        read.map_err(|(faults, more)| wishes::told(&mut app.console, &faults, more))?;
+    let client = app.client().await?;
+    for one in &definitions {
+        match what.put(&client, one).await {
+            Ok(accepted) => {
+                let references = [format!("{}/{}", what.kind(), one.name)];
+                app.console.done(&accepted, &references, &accepted.text)?;
+            }
+            Err(problem) => return Err(placed(app, one, problem)),
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// What the station found wrong, at its place in the file.
+fn placed(app: &mut App<'_>, one: &Definition, problem: Problem) -> Problem {
+    if problem.code != code::BAD_DEFINITION || problem.faults.is_empty() {
+        return problem;
+    }
+    let faults: Vec<Fault> = problem
+        .faults
+        .iter()
+        .map(|fault| one.fault(fault))
+        .collect();
+    let told = wishes::told(&mut app.console, &faults, 0);
+    Problem {
+        why: told.why,
+        ..problem
+    }
+}
+
+async fn list(app: &mut App<'_>, what: What) -> Outcome {
+    let client = app.client().await?;
+    match what {
+        What::Orchestrations => {
+            let all = client.orchestrations().await?;
+            let reference = |one: &Orchestration| format!("orchestration/{}", one.name);
+            app.console.list(
+                &all,
+                reference,
+                &orchestrations(&all),
+                "there is no orchestration",
+            )?;
+        }
+        What::Activities => {
+            let all = client.activities().await?;
+            let reference = |one: &Activity| format!("activity/{}", one.name);
+            app.console.list(
+                &all,
+                reference,
+                &activities(&all),
+                "there is no type of activity",
+            )?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn orchestrations(all: &[Orchestration]) -> Table {
+    let headings = [
+        "TYPE",
+        "ACTIVE",
+        "GENERATION",
+        "ACTIVITIES",
+        "SECTIONS",
+        "BY",
+        "SINCE",
+        "DESCRIPTION",
+    ];
+    let mut table = Table::new(&headings).wide_only(&["BY", "DESCRIPTION"]);
+    for one in all {
+        table.row(vec![
+            Cell::new(&one.name),
+            Cell::new(if one.active { "yes" } else { "no" }),
+            Cell::new(one.generation.to_string()),
+            Cell::new(one.activities.to_string()),
+            Cell::new(one.sections.join(", ")),
+            Cell::new(&one.by),
+            Cell::new(age_of(one.since)),
+            Cell::new(one_line(one.description.as_deref().unwrap_or_default())),
+        ]);
+    }
+    table
+}
+
+fn activities(all: &[Activity]) -> Table {
+    let headings = [
+        "TYPE",
+        "PROVIDER",
+        "SERVED BY",
+        "USED BY",
+        "GENERATION",
+        "BY",
+        "SINCE",
+        "DESCRIPTION",
+    ];
+    let mut table = Table::new(&headings).wide_only(&["GENERATION", "BY", "DESCRIPTION"]);
+    for one in all {
+        let served = match one.served_by.is_empty() {
+            true => "nobody".to_owned(),
+            false => one.served_by.join(", "),
+        };
+        table.row(vec![
+            Cell::new(&one.name),
+            Cell::new(&one.provider),
+            Cell::new(served),
+            Cell::new(one.used_by.join(", ")),
+            Cell::new(one.generation.to_string()),
+            Cell::new(&one.by),
+            Cell::new(age_of(one.since)),
+            Cell::new(one_line(one.description.as_deref().unwrap_or_default())),
+        ]);
+    }
+    table
+}
+
+async fn show(app: &mut App<'_>, what: What, name: &str) -> Outcome {
+    let client = app.client().await?;
+    let references = [format!("{}/{name}", what.kind())];
+    match what {
+        What::Orchestrations => {
+            let one = client.orchestration(name).await?;
+            app.console.answer(&one, &references, |look| {
+                let table = orchestrations(std::slice::from_ref(&one));
+                shown(table.render(look), one.definition.0.as_str())
+            })?;
+        }
+        What::Activities => {
+            let one = client.activity(name).await?;
+            app.console.answer(&one, &references, |look| {
+                let table = activities(std::slice::from_ref(&one));
+                shown(table.render(look), one.definition.0.as_str())
+            })?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// The row, and the definition as it can be written into a file again.
+fn shown(row: String, definition: &str) -> String {
+    format!("{row}\n{}\n", super::run::laid_out(definition))
+}
