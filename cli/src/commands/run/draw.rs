@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use mainstay_api::Time;
+use mainstay_api::time::span;
 use mainstay_api::types::{RunDetail, Step};
 use serde_json::value::RawValue;
 

@@ -94,8 +94,11 @@ async fn until_over(
     loop {
         match timeout(patience.left(), changes.newest()).await {
             Err(_) => return Ok(None),
-            Ok(newest) if newest?.is_none() => return Ok(None),
-            Ok(_) => {}
+            Ok(newest) => {
+                if newest?.is_none() {
+                    return Ok(None);
+                }
+            }
         }
         let detail = client.run(id.as_str()).await?;
         if away.take().is_some() {
