@@ -12,6 +12,7 @@
 //! action's: so no later action ends it.
 
 mod crowd;
+mod lines;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -19,19 +20,21 @@ use std::fmt;
 use std::future::pending;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use mainstay_protocol::limits;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
+use tracing::Span;
 
 use crowd::{Cleared, Crowd, Guard};
+use lines::Lines;
 
 /// Where outside programs look for others.
 pub(crate) const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -56,8 +59,22 @@ pub(crate) struct Action {
     pub(crate) arguments: Vec<OsString>,
     /// All of it: nothing is inherited.
     pub(crate) environment: BTreeMap<String, String>,
-    pub(crate) deadline: Duration,
+    /// The root directory, unless it is said.
+    pub(crate) directory: Option<PathBuf>,
+    /// What it reads from its standard input; it need not.
+    pub(crate) input: Option<Vec<u8>>,
+    /// None: it may take as long as somebody waits for it.
+    pub(crate) deadline: Option<Duration>,
     pub(crate) leftovers: Leftovers,
+    /// Where the lines of its standard error are told as they come, beside being kept for its end.
+    pub(crate) log: Option<Heard>,
+}
+
+/// The span that lines belong to, and whose they are.
+#[derive(Debug, Clone)]
+pub(crate) struct Heard {
+    pub(crate) within: Span,
+    pub(crate) by: String,
 }
 
 /// What becomes of processes that outlive the action.
@@ -159,7 +176,7 @@ async fn carry_out(action: Action, abandoned: oneshot::Receiver<()>) -> Ran {
     };
     let crowd = crowd.led_by(child.id());
     let guard = Guard::over(&crowd);
-    let mut output = Output::of(&mut child);
+    let mut output = Output::of(&mut child, action.log.clone());
     let how = watch(&action, &mut child, &mut output, &crowd, abandoned).await;
     let succeeded = matches!(how, How::Exited(0));
     let cleared = if succeeded && action.leftovers == Leftovers::KeptAfterSuccess {
@@ -187,8 +204,11 @@ async fn begin(action: &Action, crowd: &Crowd) -> io::Result<Child> {
         .env_clear()
         .envs(&action.environment)
         .env(crowd::VARIABLE, crowd.mark())
-        .current_dir("/")
-        .stdin(Stdio::null())
+        .current_dir(action.directory.as_deref().unwrap_or(Path::new("/")))
+        .stdin(match action.input {
+            Some(_) => Stdio::piped(),
+            None => Stdio::null(),
+        })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
@@ -233,7 +253,10 @@ async fn watch(
     crowd: &Crowd,
     mut abandoned: oneshot::Receiver<()>,
 ) -> How {
-    let deadline = Instant::now() + action.deadline;
+    let late = late(action.deadline);
+    let feeding = feed(child.stdin.take(), action.input.as_deref());
+    tokio::pin!(late, feeding);
+    let mut fed = false;
     let mut census = interval_at(Instant::now() + CENSUS, CENSUS);
     census.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let must_end = loop {
@@ -244,7 +267,9 @@ async fn watch(
                     break How::Flood;
                 }
             }
-            () = sleep_until(deadline) => break How::Deadline(action.deadline),
+            // Beside the reading: one that writes before it reads would wait for us, and we for it.
+            () = &mut feeding, if !fed => fed = true,
+            deadline = &mut late => break How::Deadline(deadline),
             _ = census.tick() => {
                 let looked_at = crowd.clone();
                 let count = spawn_blocking(move || looked_at.count()).await.unwrap_or_default();
@@ -257,6 +282,21 @@ async fn watch(
     };
     end(child, output).await;
     must_end
+}
+
+async fn late(deadline: Option<Duration>) -> Duration {
+    let Some(deadline) = deadline else {
+        return pending().await;
+    };
+    sleep_until(Instant::now() + deadline).await;
+    deadline
+}
+
+/// Closed behind what it is given. One that does not read it, or not to its end, is none the worse for it.
+async fn feed(to: Option<ChildStdin>, input: Option<&[u8]>) {
+    if let (Some(mut to), Some(input)) = (to, input) {
+        let _ = to.write_all(input).await;
+    }
 }
 
 fn exited(status: ExitStatus) -> How {
@@ -304,21 +344,26 @@ struct Stream {
     bytes_max: usize,
     /// The end is kept instead of the beginning.
     tail: bool,
+    lines: Option<Lines>,
 }
 
 impl Output {
-    fn of(child: &mut Child) -> Self {
+    fn of(child: &mut Child, log: Option<Heard>) -> Self {
         let stream = |from: Option<Box<dyn AsyncRead + Send + Unpin>>, bytes_max, tail| Stream {
             from,
             bytes: Vec::new(),
             bytes_max,
             tail,
+            lines: None,
         };
         let out = child.stdout.take().map(|from| Box::new(from) as _);
         let err = child.stderr.take().map(|from| Box::new(from) as _);
         Self {
             out: stream(out, OUTPUT_BYTES_MAX, false),
-            err: stream(err, limits::EVIDENCE_BYTES_MAX, true),
+            err: Stream {
+                lines: log.map(Lines::told),
+                ..stream(err, limits::EVIDENCE_BYTES_MAX, true)
+            },
             bytes_read: 0,
         }
     }
@@ -355,6 +400,9 @@ impl Stream {
         let count = from.read(&mut piece).await.unwrap_or_default();
         if count == 0 {
             self.from = None;
+        }
+        if let Some(lines) = &mut self.lines {
+            lines.hear(&piece[..count]);
         }
         self.bytes.extend_from_slice(&piece[..count]);
         let surplus = self.bytes.len().saturating_sub(self.bytes_max);

@@ -100,8 +100,11 @@ async fn carry_out(command: HostCommand) -> Result<String, String> {
             program: PathBuf::from(&program),
             arguments: words.map(Into::into).collect(),
             environment,
-            deadline: Duration::from_millis(within_ms),
+            directory: None,
+            input: None,
+            deadline: Some(Duration::from_millis(within_ms)),
             leftovers: Leftovers::KeptAfterSuccess,
+            log: None,
         },
         (),
     )

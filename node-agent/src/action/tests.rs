@@ -44,8 +44,11 @@ impl Bench {
             program: path,
             arguments: Vec::new(),
             environment: variables.map(|(key, value)| (key.to_owned(), value)).into(),
-            deadline: PATIENCE,
+            directory: None,
+            input: None,
+            deadline: Some(PATIENCE),
             leftovers: Leftovers::Killed,
+            log: None,
         }
     }
 
@@ -120,7 +123,7 @@ fn an_action_that_hangs_is_killed_with_all_that_it_forked() {
          setsid sh -c 'trap \"\" TERM; echo $$ >>$D/pids; while :; do sleep 1000; done' &\n\
          while :; do sleep 1000; done",
     );
-    action.deadline = Duration::from_millis(400);
+    action.deadline = Some(Duration::from_millis(400));
     let ran = bench.run(action);
     assert!(matches!(ran.how, How::Deadline(_)), "{ran:?}");
     assert!(ran.how.to_string().contains("within 400 ms"), "{}", ran.how);
@@ -137,7 +140,7 @@ fn an_action_that_hangs_is_killed_with_all_that_it_forked() {
 fn an_action_that_is_asked_to_end_may_clean_up() {
     let bench = Bench::new();
     let mut action = bench.script("trap 'echo bye >$D/bye; exit 1' TERM; sleep 1000 & wait");
-    action.deadline = Duration::from_millis(300);
+    action.deadline = Some(Duration::from_millis(300));
     let ran = bench.run(action);
     assert!(matches!(ran.how, How::Deadline(_)), "{ran:?}");
     assert_eq!(
@@ -219,6 +222,45 @@ fn an_action_that_nobody_waits_for_is_ended_before_what_it_holds_is_let_go() {
         let _ = timeout(PATIENCE, let_go).await.expect("it is let go");
     });
     assert!(!lives(pid) && !lives(child));
+}
+
+#[test]
+fn an_action_is_given_its_input_and_its_directory() {
+    let bench = Bench::new();
+    let mut action = bench.script("pwd; wc -c");
+    action.directory = Some(fs::canonicalize(bench.dir.path()).unwrap());
+    // More than a pipe holds.
+    action.input = Some(vec![b'x'; 300_000]);
+    let wanted = format!("{}\n300000\n", action.directory.as_ref().unwrap().display());
+    let ran = bench.run(action);
+    assert_eq!(String::from_utf8(ran.stdout).unwrap(), wanted);
+}
+
+#[test]
+fn an_action_that_does_not_read_its_input_is_none_the_worse_for_it() {
+    let bench = Bench::new();
+    let mut action = bench.script("exec <&-; echo done");
+    action.input = Some(vec![b'x'; 300_000]);
+    let ran = bench.run(action);
+    assert!(matches!(ran.how, How::Exited(0)), "{ran:?}");
+    assert_eq!(ran.stdout, b"done\n");
+    // And one that writes as much as it reads does not wait for us while we wait for it.
+    let mut action = bench.script("cat");
+    action.input = Some(vec![b'y'; 300_000]);
+    let ran = bench.run(action);
+    assert_eq!(ran.stdout.len(), 300_000, "{:?}", ran.how);
+}
+
+#[test]
+fn an_action_without_a_deadline_goes_on_until_it_ends() {
+    let bench = Bench::new();
+    let mut action = bench.script("while [ ! -e $D/go ]; do sleep 0.01; done; echo went");
+    action.deadline = None;
+    let go = bench.dir.path().join("go");
+    let running = bench.runtime.spawn(run(action, ()));
+    fs::write(go, "").unwrap();
+    let ran = bench.runtime.block_on(running).unwrap();
+    assert_eq!(ran.stdout, b"went\n", "{:?}", ran.how);
 }
 
 #[test]

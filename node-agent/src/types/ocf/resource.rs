@@ -182,8 +182,11 @@ impl Resource {
             program: program.clone(),
             arguments: vec![name.into()],
             environment,
-            deadline,
+            directory: None,
+            input: None,
+            deadline: Some(deadline),
             leftovers,
+            log: None,
         };
         let ran = action::run(action, alone).await;
         let acted = self.read(name, &program, &ran);
