@@ -1,5 +1,6 @@
 //! What an instance can ask and say while it lives.
 
+use std::any::Any;
 use std::fmt;
 use std::fs::DirBuilder;
 use std::io;
@@ -259,6 +260,17 @@ impl Context {
     /// are. To be said before there are any; the first word counts.
     pub fn stands_for(&self, outside: Arc<dyn Outside>) {
         self.life.stands_for(outside);
+    }
+
+    /// From `start`, for its processors: those are made once for all instances of a type, and find what one of them has made
+    /// ready with [`Context::kept`]. The first counts.
+    pub fn keep<T: Any + Send + Sync>(&self, what: Arc<T>) {
+        self.life.keep(what);
+    }
+
+    /// None: it kept nothing of this type.
+    pub fn kept<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        Arc::clone(self.life.kept()?).downcast().ok()
     }
 
     /// Whether `start` begins something, or finds what an earlier life of the agent began.

@@ -110,7 +110,7 @@ impl Call {
             .map_err(|error| Processed::retry(format!("its configuration cannot be read: {error}")))
     }
 
-    /// The instance that does it: its secrets, its directory, others it may ask.
+    /// The instance that does it: its secrets, its directory, others it may ask, what it kept ([`Context::keep`]).
     pub fn ctx(&self) -> &Context {
         &self.ctx
     }

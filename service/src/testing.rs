@@ -201,16 +201,21 @@ impl<S: Service> TestService<S> {
     }
 
     /// The same, with what an earlier call left for this one.
-    pub fn does_again(
+    pub fn does_again(&self, skill: (&str, &str), inputs: Value, scratch: Value) -> Processed {
+        let scratch = Json::parse(&scratch.to_string()).expect("it is JSON");
+        self.does_work(skill, inputs, |work| work.scratch = scratch)
+    }
+
+    /// The same, with whatever else of the call is to be different.
+    pub fn does_work(
         &self,
         (provider, activity): (&str, &str),
         inputs: Value,
-        scratch: Value,
+        change: impl FnOnce(&mut Work),
     ) -> Processed {
         let name = |text: &str| WorkName::new(text).expect("it is a name of work");
-        let value = |value: Value| Json::parse(&value.to_string()).expect("it is JSON");
         let identity = self.hosted.identity();
-        let work = Work {
+        let mut work = Work {
             instance: identity.instance.clone(),
             incarnation: identity.incarnation,
             step: StepKey::new(RunId::new("test").expect("it is a name"), name(activity)),
@@ -221,11 +226,12 @@ impl<S: Service> TestService<S> {
             discriminator: None,
             attempt: 1,
             call: 1,
-            inputs: value(inputs),
-            scratch: value(scratch),
+            inputs: Json::parse(&inputs.to_string()).expect("it is JSON"),
+            scratch: Json::empty_object(),
             context: Json::empty_object(),
             time_ms: None,
         };
+        change(&mut work);
         let said = self.wait("what came of it", self.hosted.work(CommandId(1), work));
         said.map_or_else(|| Processed::retry("its instance ended"), Processed::said)
     }

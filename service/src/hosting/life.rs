@@ -1,5 +1,6 @@
 //! What is known of one incarnation, shared by its task, its context and those who ask about it.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
@@ -125,6 +126,7 @@ pub(crate) struct Life {
     /// Why it did not come to be; told when nothing is left of what it had begun.
     refusal: Mutex<Option<NotStarted>>,
     outside: OnceLock<Arc<dyn Outside>>,
+    kept: OnceLock<Arc<dyn Any + Send + Sync>>,
     /// The agent ends: what is outside goes on without it.
     left: AtomicBool,
     cell: OnceLock<ActorCell>,
@@ -155,6 +157,7 @@ impl Life {
             exit: Mutex::new(None),
             refusal: Mutex::new(None),
             outside: OnceLock::new(),
+            kept: OnceLock::new(),
             left: AtomicBool::new(false),
             cell: OnceLock::new(),
             queued: AtomicUsize::new(0),
@@ -199,6 +202,14 @@ impl Life {
 
     pub(crate) fn outside(&self) -> Option<&Arc<dyn Outside>> {
         self.outside.get()
+    }
+
+    pub(crate) fn keep(&self, what: Arc<dyn Any + Send + Sync>) {
+        let _ = self.kept.set(what);
+    }
+
+    pub(crate) fn kept(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
+        self.kept.get()
     }
 
     pub(crate) fn leave(&self) {
