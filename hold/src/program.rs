@@ -5,6 +5,7 @@
 //!     exec                its second stage, in the process to be: limits, user, directory, then the program
 //!   ask --slot DIR WORD   one request on the socket, for people and scripts
 //!   clear --slot DIR      kills what a hold that was killed has left behind
+//!   guard --mark TEXT     kills what carries the mark, once whoever started it is gone; has no slot
 //! ```
 
 mod alarm;
@@ -12,6 +13,7 @@ mod arguments;
 mod ask;
 mod clients;
 mod end;
+mod guard;
 mod hold;
 mod ladder;
 mod lease;
@@ -33,6 +35,7 @@ pub fn main() -> ExitCode {
         Ok(Command::Exec { parent }) => stage::run(parent),
         Ok(Command::Ask { slot, request }) => ask::run(&slot, &request),
         Ok(Command::Clear { slot }) => ask::clear(&slot),
+        Ok(Command::Guard { mark }) => guard::run(&mark),
         Ok(Command::Version) => {
             println!("mainstay-hold {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS

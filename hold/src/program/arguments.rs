@@ -10,6 +10,7 @@ pub const USAGE: &str = "usage: mainstay-hold run --slot DIR [-- COMMAND [ARGUME
        mainstay-hold ask --slot DIR stop step=SIGNAL:MILLISECONDS..
        mainstay-hold ask --slot DIR lease until-ms=MILLISECONDS
        mainstay-hold clear --slot DIR
+       mainstay-hold guard --mark TEXT
        mainstay-hold version";
 
 #[derive(Debug, PartialEq, Eq)]
@@ -25,6 +26,9 @@ pub enum Command {
     },
     Clear {
         slot: PathBuf,
+    },
+    Guard {
+        mark: String,
     },
     Version,
 }
@@ -67,6 +71,10 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
             Ok(Command::Ask { slot, request })
         }
         Some("clear") => slot(&mut words).map(|slot| Command::Clear { slot }),
+        Some("guard") => match (words.next().as_deref(), words.next()) {
+            (Some("--mark"), Some(mark)) if !mark.is_empty() => Ok(Command::Guard { mark }),
+            _ => Err("--mark TEXT is missing".to_owned()),
+        },
         Some("version" | "--version") => Ok(Command::Version),
         Some(other) => Err(format!("\"{other}\" is no command")),
         None => Err("no command".to_owned()),
@@ -112,8 +120,11 @@ mod tests {
                 request: Request::Lease { until_ms: 5 }
             })
         );
+        let mark = "m".to_owned();
+        assert_eq!(parsed("guard --mark m"), Ok(Command::Guard { mark }));
         for (line, word) in [
             ("", "no command"),
+            ("guard m", "--mark"),
             ("run", "--slot"),
             ("run --slot /s sleep", "--"),
             ("ask --slot /s dance", "dance"),

@@ -7,6 +7,7 @@
 
 mod asking;
 mod ending;
+mod guarding;
 mod held;
 mod lease;
 mod output;

@@ -1,0 +1,60 @@
+//! `guard`: outlives whoever started it by a moment, and kills what carries a mark. Who is killed cannot end what he began,
+//! so this one waits beside him: the other end of its input is his alone, and the kernel closes it with his end, whatever
+//! that was.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use mainstay_hold::{GUARD_VARIABLE, exit_code, processes};
+use rustix::process::Signal;
+
+/// What was on its way when its parent ended does not carry the mark yet: it has that with its program.
+const QUIET: Duration = Duration::from_secs(1);
+/// Killed processes are gone within moments, unless the kernel cannot let them go.
+const CLEARED_WITHIN: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(10);
+
+pub fn run(mark: &str) -> ExitCode {
+    if let Err(error) = until_alone() {
+        eprintln!("error: nobody can be told that it guards: {error}");
+        return ExitCode::from(exit_code::BROKEN);
+    }
+    match cleared(mark) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(exit_code::BROKEN),
+    }
+}
+
+/// Says that it is there, and waits for the end of its input.
+fn until_alone() -> io::Result<()> {
+    println!("guards");
+    io::stdout().flush()?;
+    let mut input = io::stdin().lock();
+    let mut bytes = [0; 64];
+    // One that cannot be read any more has no other end either.
+    while input.read(&mut bytes).is_ok_and(|count| count > 0) {}
+    Ok(())
+}
+
+/// False: something hangs in the kernel.
+fn cleared(mark: &str) -> bool {
+    let began = Instant::now();
+    let mut last_seen = began;
+    while last_seen.elapsed() < QUIET {
+        let left = processes::marked(GUARD_VARIABLE, Path::new(mark));
+        if !left.is_empty() {
+            last_seen = Instant::now();
+        }
+        for id in left {
+            processes::signal(id, Signal::KILL);
+        }
+        if began.elapsed() > CLEARED_WITHIN {
+            return false;
+        }
+        sleep(PAUSE);
+    }
+    true
+}
