@@ -30,7 +30,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::Span;
 
 use crowd::{Cleared, Crowd, Guard};
@@ -44,8 +44,10 @@ pub(crate) const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) const PROCESSES_MAX: usize = 256;
 /// Between the request to end and the kill: time to remove temporary files and locks.
 const GRACE: Duration = Duration::from_millis(500);
-/// How often its processes are counted; an action that is quicker is not counted at all.
+/// When its processes are counted first; an action that is quicker is not counted at all. Then after twice that, and so on,
+/// up to: to count is to look at all processes of the machine, and an action may take hours, beside others.
 const CENSUS: Duration = Duration::from_millis(250);
+const CENSUS_MAX: Duration = Duration::from_secs(4);
 /// For what is still in the pipes after its end. Only one that left something behind, with its pipes, uses it up.
 const DRAIN: Duration = Duration::from_millis(100);
 /// A program that was just written may still be open for writing in another thread's child, for a moment.
@@ -255,10 +257,10 @@ async fn watch(
 ) -> How {
     let late = late(action.deadline);
     let feeding = feed(child.stdin.take(), action.input.as_deref());
-    tokio::pin!(late, feeding);
+    let census = sleep(CENSUS);
+    tokio::pin!(late, feeding, census);
     let mut fed = false;
-    let mut census = interval_at(Instant::now() + CENSUS, CENSUS);
-    census.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pause = CENSUS;
     let must_end = loop {
         tokio::select! {
             exit = child.wait() => return exit.map_or_else(How::CannotRun, exited),
@@ -270,12 +272,14 @@ async fn watch(
             // Beside the reading: one that writes before it reads would wait for us, and we for it.
             () = &mut feeding, if !fed => fed = true,
             deadline = &mut late => break How::Deadline(deadline),
-            _ = census.tick() => {
+            () = &mut census => {
                 let looked_at = crowd.clone();
                 let count = spawn_blocking(move || looked_at.count()).await.unwrap_or_default();
                 if count > PROCESSES_MAX {
                     break How::Swarm(count);
                 }
+                pause = (pause * 2).min(CENSUS_MAX);
+                census.as_mut().reset(Instant::now() + pause);
             }
             _ = &mut abandoned => break How::Abandoned,
         }

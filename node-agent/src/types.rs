@@ -1,5 +1,6 @@
 //! The service types that every agent has.
 
+pub mod activity_agent;
 pub mod app_server;
 pub mod collector;
 pub mod flaky;
@@ -32,5 +33,6 @@ pub(crate) fn add_to(types: &mut TypeSet) -> Result<(), TypesClash> {
     types.add::<collector::Collector>()?;
     types.add::<service_proxy::ServiceProxy>()?;
     types.add::<app_server::AppServer>()?;
+    types.add::<activity_agent::ActivityAgent>()?;
     types.add::<systemd::Systemd>()
 }

@@ -1,13 +1,14 @@
-//! Outside `http` URLs, and asking them: one question on a connection of its own, within a deadline and a bound.
+//! Outside `http` URLs, and asking them: one question on a connection of its own, within a deadline and a bound. Redirects
+//! are answers like any other.
 
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, CONNECTION, HOST, USER_AGENT};
-use hyper::{Request, Uri};
+use hyper::header::{ACCEPT, CONNECTION, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::net::TcpStream;
@@ -26,6 +27,7 @@ pub(super) struct Url {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
+    pub(super) headers: HeaderMap,
     /// At most what was asked for.
     pub(super) body: Vec<u8>,
 }
@@ -117,31 +119,67 @@ pub(super) async fn get(
     body_bytes_max: usize,
     within: Duration,
 ) -> Result<Answer, NoAnswer> {
+    let question = Question {
+        method: Method::GET,
+        headers: HeaderMap::new(),
+        body: String::new(),
+    };
+    ask(url, question, body_bytes_max, within).await
+}
+
+/// What is asked.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) method: Method,
+    /// Beside those that every question has.
+    pub(super) headers: HeaderMap,
+    pub(super) body: String,
+}
+
+pub(super) async fn ask(
+    url: &Url,
+    question: Question,
+    body_bytes_max: usize,
+    within: Duration,
+) -> Result<Answer, NoAnswer> {
     let late = |_| NoAnswer::Late(within);
-    timeout(within, ask(url, body_bytes_max))
+    timeout(within, converse(url, question, body_bytes_max))
         .await
         .map_err(late)?
 }
 
-async fn ask(url: &Url, body_bytes_max: usize) -> Result<Answer, NoAnswer> {
+/// One that has a body says how long it is; hyper adds that.
+fn request(url: &Url, question: Question) -> Result<Request<Full<Bytes>>, io::Error> {
+    let mut request = Request::new(Full::from(question.body));
+    *request.method_mut() = question.method;
+    *request.uri_mut() = url.path().parse().map_err(io::Error::other)?;
+    let agent = concat!("mainstay/", env!("CARGO_PKG_VERSION"));
+    let host = HeaderValue::try_from(url.authority()).map_err(io::Error::other)?;
+    let headers = request.headers_mut();
+    headers.insert(HOST, host);
+    headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    headers.extend(question.headers);
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    Ok(request)
+}
+
+async fn converse(
+    url: &Url,
+    question: Question,
+    body_bytes_max: usize,
+) -> Result<Answer, NoAnswer> {
+    let request = request(url, question).map_err(NoAnswer::Unreachable)?;
     let stream = url.connect().await.map_err(NoAnswer::Unreachable)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(NoAnswer::NotHttp)?;
-    let request = Request::get(url.path())
-        .header(HOST, url.authority())
-        .header(USER_AGENT, concat!("mainstay/", env!("CARGO_PKG_VERSION")))
-        .header(ACCEPT, "*/*")
-        .header(CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .expect("its parts were parsed");
     let asking = async {
         let answer = sender
             .send_request(request)
             .await
             .map_err(NoAnswer::NotHttp)?;
-        let status = answer.status().as_u16();
-        let mut from = answer.into_body();
+        let (head, mut from) = answer.into_parts();
         let mut body = Vec::new();
         while body.len() < body_bytes_max {
             let Some(frame) = from.frame().await else {
@@ -152,7 +190,11 @@ async fn ask(url: &Url, body_bytes_max: usize) -> Result<Answer, NoAnswer> {
             }
         }
         body.truncate(body_bytes_max);
-        Ok(Answer { status, body })
+        Ok(Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+        })
     };
     // The connection is driven here and not in a task: whoever gives up ends both.
     tokio::pin!(asking);

@@ -6,6 +6,7 @@
     reason = "in a test the failing line is the explanation"
 )]
 
+mod activities;
 mod asking;
 mod bulk;
 mod calls;

@@ -45,6 +45,7 @@ fn an_agent_says_what_it_provides() {
         ("http-watch", false),
         ("service-proxy", false),
         ("app-server", false),
+        ("activity-agent", false),
         ("systemd", false),
     ] {
         assert!(

@@ -1,0 +1,135 @@
+//! `activity-agent`: does activities of runs through providers in any language. Generic in its name.
+//!
+//! ```text
+//!   call --> builtin    sleep, echo, fail
+//!        --> process    a program: JSON on its standard input, its result on its standard output
+//!        --> http       a POST of the same JSON, its result in the answer
+//! ```
+//! Which it does its configuration says, by provider and type. What must hold:
+//! - It has ended only when nothing of its programs runs any more: the run may give the same activity to another then.
+//! - A program does not outlive its agent either, should that be killed: a guard ends it.
+//! - What a provider answers goes on as it was written; what nobody understands is a failed attempt, and never fatal.
+
+mod answer;
+mod builtin;
+mod calls;
+mod config;
+mod guard;
+mod http;
+mod plan;
+mod program;
+mod question;
+
+use std::future::pending;
+use std::sync::Arc;
+
+use mainstay_service::{
+    Activities, Busy, Call, CannotStart, Context, NoMessage, Processed, Processor, Service,
+    StatusText, StopReason, TypeInfo,
+};
+
+use calls::Calls;
+use config::HANDS;
+pub use config::{ActivityAgentConfig, HttpWay, ProcessWay, Way};
+use plan::Plan;
+
+#[derive(Debug)]
+pub struct ActivityAgent {
+    calls: Arc<Calls>,
+}
+
+/// What its processors find.
+#[derive(Debug)]
+struct Ready {
+    plan: Plan,
+    calls: Arc<Calls>,
+}
+
+impl Service for ActivityAgent {
+    type Config = ActivityAgentConfig;
+    type Message = NoMessage;
+    type Probe = Busy;
+    const TYPE: TypeInfo = TypeInfo::new("activity-agent", "1.0.0").generic();
+
+    async fn start(
+        config: ActivityAgentConfig,
+        ctx: &Context,
+    ) -> Result<(Self, Busy), CannotStart> {
+        config.check().map_err(CannotStart::config)?;
+        let plan = Plan::made(&config, ctx).await?;
+        let calls = Arc::new(Calls::default());
+        ctx.keep(Arc::new(Ready {
+            plan,
+            calls: Arc::clone(&calls),
+        }));
+        Ok((Self { calls }, ctx.busy()))
+    }
+
+    fn activities() -> Activities {
+        let own = config::BUILTIN;
+        Activities::at_once(HANDS)
+            .does(own, "sleep", Counted(builtin::Sleep))
+            .does(own, "echo", Counted(builtin::Echo))
+            .does(own, "fail", Counted(builtin::Fail))
+            .as_configured(Counted(Configured))
+    }
+
+    async fn status(&mut self, _: &Context) -> StatusText {
+        self.calls.in_words().into()
+    }
+
+    async fn stop(self, _: &Context, _: StopReason) {
+        self.calls.end().await;
+    }
+}
+
+impl Drop for ActivityAgent {
+    /// It was killed, or failed: what is under way is ended all the same.
+    fn drop(&mut self) {
+        self.calls.end_soon();
+    }
+}
+
+fn ready(call: &Call) -> Result<Arc<Ready>, Processed> {
+    let ready = call.ctx().kept::<Ready>();
+    ready.ok_or_else(|| Processed::retry("its instance is not ready"))
+}
+
+/// Any of its processors, broken off when its instance ends.
+struct Counted<P>(P);
+
+impl<P: Processor> Processor for Counted<P> {
+    async fn process(&self, call: Call) -> Processed {
+        let calls = match ready(&call) {
+            Ok(ready) => Arc::clone(&ready.calls),
+            Err(no) => return no,
+        };
+        let mut one = Calls::begin(calls);
+        tokio::select! {
+            biased;
+            () = one.is_to_end() => {}
+            processed = self.0.process(call) => {
+                one.came_to(&processed);
+                return processed;
+            }
+        }
+        drop(one);
+        // The end of the instance answers for it.
+        pending().await
+    }
+}
+
+/// What its configuration names.
+struct Configured;
+
+impl Processor for Configured {
+    async fn process(&self, call: Call) -> Processed {
+        match ready(&call) {
+            Ok(ready) => ready.plan.process(&call, ready.calls.hold()).await,
+            Err(no) => no,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
