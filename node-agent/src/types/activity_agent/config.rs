@@ -249,97 +249,114 @@ mod tests {
         checked(whole).unwrap();
     }
 
-    #[test]
-    fn what_can_never_work_is_refused_with_its_field() {
-        let process = |of: Value| way(json!({ "process": of }));
-        let http = |of: Value| way(json!({ "http": of }));
-        for (config, word) in [
-            (json!({ "hands": 0 }), "hands: can be 1 to 1024"),
-            (json!({ "hands": 1025 }), "hands: can be 1 to 1024"),
-            (json!({ "hand": 1 }), "unknown field `hand`"),
-            (
-                json!({ "activities": { "builtin": { "x": {} } } }),
-                "of its own",
-            ),
-            (
-                json!({ "activities": { "": { "x": {} } } }),
-                "no provider's name",
-            ),
-            (
-                json!({ "activities": { "a b": { "x": {} } } }),
-                "\"a b\" is no provider",
-            ),
-            (
-                json!({ "activities": { "*": { "x": {} } } }),
-                "\"*\" is no provider",
-            ),
-            (json!({ "activities": { "p": {} } }), "p has no type"),
-            (
-                json!({ "activities": { "p": { "a b": {} } } }),
-                "a b of p: \"a b\" is no name",
-            ),
-            (way(json!({})), "copy of example.com: it has neither"),
-            (
-                way(json!({ "process": { "command": ["a"] }, "http": { "url": "http://a/" } })),
-                "it has both",
-            ),
-            (way(json!({ "shell": "ls" })), "unknown field `shell`"),
-            (process(json!({})), "missing field `command`"),
-            (
-                process(json!({ "command": [] })),
-                "process.command: is empty",
-            ),
-            (
-                process(json!({ "command": [""] })),
-                "process.command: is empty",
-            ),
-            (process(json!({ "command": ["./x"] })), "relative path"),
-            (process(json!({ "command": ["x", "a\u{0}"] })), "zero byte"),
-            (
-                process(json!({ "command": ["x", "secret://no name"] })),
-                "process.command: \"secret://no name\" refers to no secret",
-            ),
-            (
-                process(json!({ "command": ["x"], "env": { "A=B": "" } })),
-                "no variable's name",
-            ),
-            (
-                process(json!({ "command": ["x"], "env": { "MAINSTAY_RUN": "" } })),
-                "MAINSTAY_RUN is not yours",
-            ),
-            (
-                process(json!({ "command": ["x"], "directory": "tmp" })),
-                "process.directory: \"tmp\" is no absolute path",
-            ),
-            (
-                process(json!({ "command": ["x"], "cwd": "/" })),
-                "unknown field `cwd`",
-            ),
-            (http(json!({})), "missing field `url`"),
-            (
-                http(json!({ "url": "https://a/" })),
-                "http.url: \"https://a/\" needs TLS",
-            ),
-            (http(json!({ "url": "a" })), "http.url: "),
-            (
-                http(json!({ "url": "http://a/", "headers": { "a b": "" } })),
-                "no name of a header",
-            ),
-            (
-                http(json!({ "url": "http://a/", "headers": { "A": "x\ny" } })),
-                "cannot stand in a header",
-            ),
-            (
-                http(json!({ "url": "http://a/", "headers": { "content-type": "x" } })),
-                "content-type is not yours",
-            ),
-            (
-                http(json!({ "url": "http://a/", "headers": { "Idempotency-Key": "x" } })),
-                "Idempotency-Key is not yours",
-            ),
-        ] {
-            let told = checked(config.clone()).unwrap_err();
+    fn refused(of: impl Fn(Value) -> Value, cases: &[(Value, &str)]) {
+        for (config, word) in cases {
+            let told = checked(of(config.clone())).unwrap_err();
             assert!(told.contains(word), "{config}: {told}");
         }
+    }
+
+    #[test]
+    fn what_can_never_work_is_refused_with_its_field() {
+        refused(
+            |whole| whole,
+            &[
+                (json!({ "hands": 0 }), "hands: can be 1 to 1024"),
+                (json!({ "hands": 1025 }), "hands: can be 1 to 1024"),
+                (json!({ "hand": 1 }), "unknown field `hand`"),
+                (
+                    json!({ "activities": { "builtin": { "x": {} } } }),
+                    "of its own",
+                ),
+                (
+                    json!({ "activities": { "": { "x": {} } } }),
+                    "no provider's name",
+                ),
+                (
+                    json!({ "activities": { "a b": { "x": {} } } }),
+                    "\"a b\" is no provider",
+                ),
+                (
+                    json!({ "activities": { "*": { "x": {} } } }),
+                    "\"*\" is no provider",
+                ),
+                (json!({ "activities": { "p": {} } }), "p has no type"),
+                (
+                    json!({ "activities": { "p": { "a b": {} } } }),
+                    "a b of p: \"a b\" is no name",
+                ),
+                (way(json!({})), "copy of example.com: it has neither"),
+                (
+                    way(json!({ "process": { "command": ["a"] }, "http": { "url": "http://a/" } })),
+                    "it has both",
+                ),
+                (way(json!({ "shell": "ls" })), "unknown field `shell`"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_program_that_can_never_work_is_refused_with_its_field() {
+        refused(
+            |of| way(json!({ "process": of })),
+            &[
+                (json!({}), "missing field `command`"),
+                (json!({ "command": [] }), "process.command: is empty"),
+                (json!({ "command": [""] }), "process.command: is empty"),
+                (json!({ "command": ["./x"] }), "relative path"),
+                (json!({ "command": ["x", "a\u{0}"] }), "zero byte"),
+                (
+                    json!({ "command": ["x", "secret://no name"] }),
+                    "process.command: \"secret://no name\" refers to no secret",
+                ),
+                (
+                    json!({ "command": ["x"], "env": { "A=B": "" } }),
+                    "no variable's name",
+                ),
+                (
+                    json!({ "command": ["x"], "env": { "MAINSTAY_RUN": "" } }),
+                    "MAINSTAY_RUN is not yours",
+                ),
+                (
+                    json!({ "command": ["x"], "directory": "tmp" }),
+                    "process.directory: \"tmp\" is no absolute path",
+                ),
+                (
+                    json!({ "command": ["x"], "cwd": "/" }),
+                    "unknown field `cwd`",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn an_endpoint_that_can_never_work_is_refused_with_its_field() {
+        refused(
+            |of| way(json!({ "http": of })),
+            &[
+                (json!({}), "missing field `url`"),
+                (
+                    json!({ "url": "https://a/" }),
+                    "http.url: \"https://a/\" needs TLS",
+                ),
+                (json!({ "url": "a" }), "http.url: "),
+                (
+                    json!({ "url": "http://a/", "headers": { "a b": "" } }),
+                    "no name of a header",
+                ),
+                (
+                    json!({ "url": "http://a/", "headers": { "A": "x\ny" } }),
+                    "cannot stand in a header",
+                ),
+                (
+                    json!({ "url": "http://a/", "headers": { "content-type": "x" } }),
+                    "content-type is not yours",
+                ),
+                (
+                    json!({ "url": "http://a/", "headers": { "Idempotency-Key": "x" } }),
+                    "Idempotency-Key is not yours",
+                ),
+            ],
+        );
     }
 }

@@ -64,27 +64,34 @@ fn did(answer: String) -> (Processed, String) {
     (said, same.site.url("/do"))
 }
 
+/// Answered so, this comes of a call; `URL` is where it was posted to.
+fn comes_to(cases: &[(&str, &str, Processed)]) {
+    for (status, body, wanted) in cases {
+        let (said, url) = did(answer(status, body));
+        let shown = format!("{said:?}").replace(&url, "URL");
+        assert_eq!(shown, format!("{wanted:?}"), "{status} {body}");
+    }
+}
+
 // proves: O4, O5
 #[test]
 fn each_answer_is_a_result() {
     let ms = Duration::from_millis;
-    let retry = |why: &str| Processed::retry(format!("URL {why}"));
-    let fatal = |why: &str| Processed::fatal(format!("URL {why}"));
     let complete = Processed::complete(());
-    for (status, body, wanted) in [
-        ("200 OK", "", complete.clone()),
+    comes_to(&[
         ("201 Made", "fine", complete.clone()),
+        (
+            "201 Made",
+            r#"{"result":1,"outputs":{"x":1},"delta":{"set":{"k":2}}}"#,
+            Processed::complete(json!({ "x": 1 })).set_context("k", 2),
+        ),
+        ("200 OK", "", complete.clone()),
         (
             "200 OK",
             r#"{"x":1}"#,
             Processed::complete(json!({ "x": 1 })),
         ),
         ("200 OK", r#"{"result":"wait"}"#, Processed::wait()),
-        (
-            "201 Made",
-            r#"{"result":1,"outputs":{"x":1},"delta":{"set":{"k":2}}}"#,
-            Processed::complete(json!({ "x": 1 })).set_context("k", 2),
-        ),
         (
             "200 OK",
             r#"{"result":"schedule","waitMillis":70,"delta":{"set":{"n":1}}}"#,
@@ -103,6 +110,17 @@ fn each_answer_is_a_result() {
             r#"{"result":2,"waitMillis":70}"#,
             Processed::again_after(ms(70)),
         ),
+    ]);
+    let (said, _) = did("HTTP/1.1 204 Fine\r\n\r\n".to_owned());
+    assert_eq!(said, complete);
+}
+
+// proves: O5
+#[test]
+fn each_answer_that_is_a_failure_is_one_for_good_or_for_now() {
+    let retry = |why: &str| Processed::retry(format!("URL {why}"));
+    let fatal = |why: &str| Processed::fatal(format!("URL {why}"));
+    comes_to(&[
         (
             "409 No",
             "",
@@ -148,13 +166,7 @@ fn each_answer_is_a_result() {
             r#"{"result":1}"#,
             retry(r#"answered 500: and yet it said complete: {"result":1}"#),
         ),
-    ] {
-        let (said, url) = did(answer(status, body));
-        let shown = format!("{said:?}").replace(&url, "URL");
-        assert_eq!(shown, format!("{wanted:?}"), "{status} {body}");
-    }
-    let (said, _) = did("HTTP/1.1 204 Fine\r\n\r\n".to_owned());
-    assert_eq!(said, complete);
+    ]);
 }
 
 #[test]
