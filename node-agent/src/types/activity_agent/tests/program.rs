@@ -271,8 +271,8 @@ fn a_program_that_takes_too_long_is_ended_with_all_that_it_began() {
     let dir = tempfile::tempdir().unwrap();
     let script = "echo $$ >>$D/pids; setsid sleep 1000 & echo $! >>$D/pids; wait";
     let agent = agent(&[("x", in_directory(&dir, script))]);
-    let said = agent.does_work((WHO, "x"), json!({}), |work| work.time_ms = Some(400));
-    let wanted = Processed::retry("/bin/sh: did not finish within 400 ms and was killed");
+    let said = agent.does_work((WHO, "x"), json!({}), |work| work.time_ms = Some(1_500));
+    let wanted = Processed::retry("/bin/sh: did not finish within 1500 ms and was killed");
     assert_eq!(said, wanted);
     for pid in pids(&dir.path().join("pids"), 1) {
         assert!(!lives(pid), "{pid} goes on");
