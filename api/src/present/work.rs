@@ -164,7 +164,7 @@ impl Present<'_> {
             attempt: step.attempt,
             calls: step.calls,
             worker: step.worker.as_ref().map(ToString::to_string),
-            token: step.token().map(|token| token.0),
+            token: step.token().map(|token| token.to_string()),
             began: step.first_try.map(|began| self.live.time(began)),
             since: self.live.time(record.since),
             due: step.due().map(|due| self.live.time(due)),
@@ -194,7 +194,7 @@ mod tests {
             .map(|step| (step.activity.as_str(), step.tier))
             .collect();
         assert_eq!(steps, [("make", 0), ("use", 1)]);
-        assert_eq!(shown.steps[1].token, Some(9));
+        assert_eq!(shown.steps[1].token.as_deref(), Some("9"));
         let why = shown.run.reason.unwrap();
         assert_eq!(why.code.as_str(), "MS-STEP-WAITS");
         let written = serde_json::to_string(&shown.input).unwrap();

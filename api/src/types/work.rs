@@ -188,7 +188,7 @@ pub struct Step {
     /// The instance that had it last; null before that.
     pub worker: Option<String>,
     /// Who says from outside that it is done names this; null where it is not out.
-    pub token: Option<u64>,
+    pub token: Option<String>,
     /// When its first attempt began; null before that.
     pub began: Option<Time>,
     /// Since when it is in this state.
@@ -228,7 +228,7 @@ pub struct RunRequest {
 #[serde(deny_unknown_fields)]
 pub struct StepDone {
     /// As the activity was told, and as the step shows.
-    pub token: u64,
+    pub token: String,
     /// What it leaves behind, where it is done: an object.
     #[serde(default)]
     pub outputs: Option<Exact>,

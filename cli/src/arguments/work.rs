@@ -188,7 +188,7 @@ pub struct RunCompleteArguments {
     pub activity: WorkName,
     /// Of the call that is meant
     #[arg(long, value_name = "TOKEN")]
-    pub token: u64,
+    pub token: String,
     /// What it leaves behind: a JSON object
     #[arg(long, value_name = "JSON", value_parser = values::json_object)]
     pub outputs: Option<Json>,

@@ -236,7 +236,7 @@ async fn step_done(api: Api, Path((run, activity)): Path<(String, String)>, byte
         run: run_id(&what, &run)?,
         act: RunAct::Tell {
             activity: work_name(&what, &activity)?,
-            token: CommandId(done.token),
+            token: token(&what, &done.token)?,
             said,
         },
     };
@@ -259,6 +259,13 @@ fn created(accepted: Result<Accepted, Failure>) -> Reply {
     Ok(match accepted.changed {
         true => (StatusCode::CREATED, response).into_response(),
         false => response,
+    })
+}
+
+fn token(what: &str, text: &str) -> Result<CommandId, Failure> {
+    text.parse().map(CommandId).map_err(|_| {
+        let why = format!("\"{text}\" is no token; it is a number, as the step shows it");
+        Problem::new(code::BAD_REQUEST, what, why).into()
     })
 }
 

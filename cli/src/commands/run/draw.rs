@@ -83,11 +83,7 @@ fn steps(steps: &[Step]) -> Table {
             Cell::new(step.depends_on.join(", ")),
             Cell::new(step.worker.as_deref().unwrap_or_default()),
             Cell::new(&step.of),
-            Cell::new(
-                step.token
-                    .map(|token| token.to_string())
-                    .unwrap_or_default(),
-            ),
+            Cell::new(step.token.as_deref().unwrap_or_default()),
             Cell::new(reason.unwrap_or_default()),
         ]);
     }
