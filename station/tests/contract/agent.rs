@@ -21,6 +21,7 @@ use mainstay_protocol::session::{
     AgentMessage, Denied, Heartbeat, Received, StationMessage, Welcome,
 };
 use mainstay_protocol::sight::Sight;
+use mainstay_protocol::work::{Changes, Work, WorkAnswer};
 use mainstay_protocol::{
     BootId, Epoch, Incarnation, InstanceKey, NodeEpoch, NodeName, Sequence, code, revision,
 };
@@ -55,6 +56,8 @@ pub struct Agent {
 pub struct Seen {
     pub starts: u64,
     pub stops: u64,
+    /// Steps of runs.
+    pub works: u64,
     pub acknowledged: Sequence,
     pub unsupported: u64,
     /// Requests of chaos.
@@ -250,6 +253,21 @@ impl Wire {
     }
 }
 
+/// By the type of the activity; none: it goes on for ever.
+fn worked(work: &Work) -> Option<WorkAnswer> {
+    match work.skill.activity.as_str() {
+        "holds" => None,
+        "waits" => Some(WorkAnswer::Wait),
+        "fails" => Some(WorkAnswer::Fatal {
+            error: "as it was told to".to_owned(),
+        }),
+        _ => Some(WorkAnswer::Complete {
+            output: work.inputs.clone(),
+            context: Changes::default(),
+        }),
+    }
+}
+
 struct Life {
     config: AgentConfig,
     wire: Wire,
@@ -390,7 +408,22 @@ impl Life {
                 .await;
             }
             // This agent starts nothing by itself, and asks nothing.
-            Order::Answer(_) | Order::Adopt(_) | Order::Work(_) => {}
+            Order::Answer(_) | Order::Adopt(_) => {}
+            Order::Work(work) => {
+                self.tell.send_modify(|seen| seen.works += 1);
+                self.done(&command, CommandOutcome::Done).await;
+                if let Some(answer) = worked(work) {
+                    self.report(Report::Worked {
+                        instance: work.instance.clone(),
+                        incarnation: work.incarnation,
+                        step: work.step.clone(),
+                        command: command.id,
+                        answer,
+                    })
+                    .await;
+                }
+                return;
+            }
             Order::Reconfigure(change) => {
                 self.report(Report::ConfigChanged {
                     instance: change.instance.clone(),

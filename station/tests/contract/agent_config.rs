@@ -1,6 +1,7 @@
 //! What an agent of these tests is.
 
 use mainstay_protocol::report::{MessageDeclaration, RestartWhen, TypeDeclaration};
+use mainstay_protocol::work::{Serves, Skills};
 use mainstay_protocol::{AgentRunId, ClusterId, NodeEpoch, NodeId, NodeName, SlotName, TypeName};
 use uuid::Uuid;
 
@@ -61,6 +62,13 @@ fn service_type(name: &str, holds: Option<&str>) -> TypeDeclaration {
         may_use: Vec::new(),
         in_place: false,
         keeps_lease: true,
-        serves: Default::default(),
+        serves: match name {
+            "generic" => Serves {
+                skills: Skills([("p".to_owned(), None)].into()),
+                hands: 4,
+                by_config: false,
+            },
+            _ => Serves::default(),
+        },
     }
 }

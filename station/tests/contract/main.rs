@@ -24,3 +24,4 @@ mod restart;
 mod rules;
 mod sessions;
 mod wait;
+mod work;
