@@ -28,7 +28,7 @@ pub(crate) mod sample;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use mainstay_protocol::{InstanceKey, NodeName, SecretName, StationId, Timestamp};
+use mainstay_protocol::{InstanceKey, NodeName, SecretName, StationId, Timestamp, WorkName};
 use mainstay_resource_graph::{Key, Record, View};
 
 use crate::time::Time;
@@ -68,6 +68,7 @@ pub struct Present<'a> {
     pub view: &'a dyn View,
     pub live: &'a dyn Live,
     secret_users: OnceLock<BTreeMap<SecretName, BTreeSet<InstanceKey>>>,
+    activity_users: OnceLock<BTreeMap<WorkName, Vec<String>>>,
 }
 
 impl<'a> Present<'a> {
@@ -76,6 +77,7 @@ impl<'a> Present<'a> {
             view,
             live,
             secret_users: OnceLock::new(),
+            activity_users: OnceLock::new(),
         }
     }
 

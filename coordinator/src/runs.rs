@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use mainstay_orchestrator::{
@@ -14,7 +14,7 @@ use mainstay_orchestrator::{
 };
 use mainstay_protocol::{CommandId, Json, NodeName, RunId, StepKey, WorkName, limits};
 use mainstay_resource_graph::{
-    Key, Kind, Relation, Run, RunState, Step, StepState, Text, TextHash, Txn, Vertex, View, ViewExt,
+    Key, Relation, Run, RunState, Step, StepState, Text, TextHash, Txn, Vertex, View, ViewExt,
 };
 
 use crate::env::Env;
@@ -120,26 +120,32 @@ pub fn is_over(view: &dyn View, id: &RunId, run: &Run) -> bool {
         | RunState::CompensationFailed
         | RunState::Cancelled => false,
     };
-    let is_out = |activity: &Activity| {
-        let key = StepKey::new(id.clone(), activity.id.clone());
-        let step = view.step(&key);
-        step.is_some_and(|step| matches!(step.state, StepState::Running { .. }))
+    if goes_on || run.left == 0 {
+        return !goes_on;
+    }
+    let is_out = |id: &StepKey| {
+        let record = view.record(&Key::Step(id.clone()));
+        record.is_some_and(|record| match &record.vertex {
+            Vertex::Step(step) => matches!(step.state, StepState::Running { .. }),
+            _ => false,
+        })
     };
-    !goes_on && !activities_of(view, run).iter().any(is_out)
+    !steps(view, id, run).iter().any(is_out)
 }
 
-/// The types of activities that there are.
-pub fn known(view: &dyn View) -> Known {
-    let keys = view.keys(Kind::Activity).into_iter();
-    let read = |key: Key| match &view.record(&key)?.vertex {
+/// Of the types of activities that a definition names, those that there are.
+pub(crate) fn types_of(view: &dyn View, definition: &Json) -> Known {
+    let read = Definition::read(definition, &mut Found::default());
+    let activities = read.iter().flat_map(|read| read.activities.all());
+    let names: BTreeSet<WorkName> = activities.map(|activity| activity.of.clone()).collect();
+    let read = |name: WorkName| match &view.record(&Key::Activity(name))?.vertex {
         Vertex::Activity(activity) => {
             ActivityType::read(&activity.definition, &mut Found::default())
         }
         _ => None,
     };
-    keys.filter_map(read)
-        .map(|of| (of.name.clone(), of))
-        .collect()
+    let known = names.into_iter().filter_map(read);
+    known.map(|of| (of.name.clone(), of)).collect()
 }
 
 /// None where the graph is not whole: a run holds its texts.

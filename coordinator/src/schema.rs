@@ -5,6 +5,7 @@
 //! configuration with the type's own code. A whole library of the standard would bring thirty crates into a pure one,
 //! hash seeds among them, and its messages name schemas and not fields.
 
+use std::cell::Cell;
 use std::fmt;
 
 use mainstay_protocol::words::nearest;
@@ -33,20 +34,97 @@ impl fmt::Display for Wrong {
 
 /// References to references end here, and so does a configuration nested deeper than any we keep.
 const DEPTH_MAX: usize = 128;
+/// So often a schema is held against a value, in one check: what refers to itself twice would otherwise never end.
+const LOOKS_MAX: u32 = 200_000;
+/// What is wrong beyond this is not told.
+const WRONG_MAX: usize = 64;
+/// References to references, where a schema is put into words.
+const WORDS_DEPTH_MAX: usize = 8;
 
 /// Everything that is wrong, in the order of the fields; nothing when it fits, or when the schema is none.
 pub fn check(schema: &str, config: &str) -> Vec<Wrong> {
-    match (serde_json::from_str(schema), serde_json::from_str(config)) {
-        (Ok(schema), Ok(config)) => check_values(&schema, &config),
-        (Err(_), _) | (_, Err(_)) => Vec::new(),
+    let Ok(schema) = serde_json::from_str::<Value>(schema) else {
+        return Vec::new();
+    };
+    match serde_json::from_str(config) {
+        Ok(config) => check_values(&schema, &config),
+        // A number beyond all that are compared: whoever sent it is told, not let through.
+        Err(error) => vec![Place::top().wrong(format!("it cannot be checked: {error}"))],
     }
 }
 
 pub fn check_values(schema: &Value, config: &Value) -> Vec<Wrong> {
-    let checker = Checker { root: schema };
+    let checker = Checker {
+        root: schema,
+        looks_left: Cell::new(LOOKS_MAX),
+    };
     let mut found = Vec::new();
     checker.value(schema, config, &Place::top(), &mut found);
+    if checker.looks_left.get() == 0 {
+        let text = "there is more to check than is checked: it, or its schema, refers to too much";
+        return vec![Place::top().wrong(text)];
+    }
+    found.truncate(WRONG_MAX);
     found
+}
+
+/// Keywords of the standard that are not looked at here, each with its place: whoever writes a schema of their own should
+/// know.
+pub fn not_held(schema: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    if let Ok(schema) = serde_json::from_str::<Value>(schema) {
+        not_held_in(&schema, "", &mut found);
+    }
+    found
+}
+
+const NOT_HELD: [&str; 13] = [
+    "contains",
+    "dependentRequired",
+    "dependentSchemas",
+    "else",
+    "if",
+    "multipleOf",
+    "not",
+    "pattern",
+    "patternProperties",
+    "propertyNames",
+    "then",
+    "unevaluatedProperties",
+    "uniqueItems",
+];
+/// Data, not schemas.
+const DATA: [&str; 5] = ["const", "default", "enum", "example", "examples"];
+/// By names that people choose.
+const BY_NAME: [&str; 3] = ["properties", "$defs", "definitions"];
+
+fn not_held_in(schema: &Value, at: &str, found: &mut Vec<(String, String)>) {
+    match schema {
+        Value::Object(rules) => {
+            for (keyword, below) in rules {
+                let place = pointer_to(at, keyword);
+                match below {
+                    _ if found.len() >= WRONG_MAX => return,
+                    _ if NOT_HELD.contains(&keyword.as_str()) => {
+                        found.push((keyword.clone(), place));
+                    }
+                    _ if DATA.contains(&keyword.as_str()) => {}
+                    Value::Object(named) if BY_NAME.contains(&keyword.as_str()) => {
+                        for (name, below) in named {
+                            not_held_in(below, &pointer_to(&place, name), found);
+                        }
+                    }
+                    below => not_held_in(below, &place, found),
+                }
+            }
+        }
+        Value::Array(schemas) => {
+            for (number, below) in schemas.iter().enumerate() {
+                not_held_in(below, &pointer_to(at, &number.to_string()), found);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// A field of what stands at this path.
@@ -108,10 +186,15 @@ impl Place {
 struct Checker<'a> {
     /// References lead from here.
     root: &'a Value,
+    looks_left: Cell<u32>,
 }
 
 impl Checker<'_> {
     fn value(&self, schema: &Value, value: &Value, at: &Place, found: &mut Vec<Wrong>) {
+        let Some(left) = self.looks_left.get().checked_sub(1) else {
+            return;
+        };
+        self.looks_left.set(left);
         let rules = match schema {
             Value::Bool(false) => return found.push(at.wrong("nothing may be here")),
             Value::Object(rules) if at.depth < DEPTH_MAX => rules,
@@ -122,6 +205,10 @@ impl Checker<'_> {
             | Value::String(_)
             | Value::Array(_) => return,
         };
+        let nullable = rules.get("nullable").and_then(Value::as_bool) == Some(true);
+        if nullable && value.is_null() {
+            return;
+        }
         if let Some(target) = rules.get("$ref").and_then(|name| self.target(name)) {
             self.value(target, value, &at.same(), found);
         }
@@ -265,7 +352,7 @@ impl Checker<'_> {
             Some(mut wrong) if wrong.len() == 1 || no_way_begun(schemas, value) => {
                 let all: Vec<String> = schemas
                     .iter()
-                    .filter_map(|one| self.in_words(one))
+                    .filter_map(|one| self.in_words(one, 0))
                     .collect();
                 if all.len() == schemas.len() {
                     wrong.truncate(1);
@@ -281,9 +368,12 @@ impl Checker<'_> {
     }
 
     /// What a schema takes, in a word or two.
-    fn in_words(&self, schema: &Value) -> Option<String> {
+    fn in_words(&self, schema: &Value, depth: usize) -> Option<String> {
+        if depth > WORDS_DEPTH_MAX {
+            return None;
+        }
         if let Some(target) = schema.get("$ref").and_then(|name| self.target(name)) {
-            return self.in_words(target);
+            return self.in_words(target, depth + 1);
         }
         if let Some(only) = schema.get("const") {
             return Some(shown(only));
@@ -349,7 +439,11 @@ fn is_of_type(name: &str, value: &Value) -> bool {
         "array" => value.is_array(),
         "object" => value.is_object(),
         "number" => value.is_number(),
-        "integer" => value.is_i64() || value.is_u64(),
+        // Beyond these two all that floats tell apart are whole.
+        "integer" => {
+            let is_larger = |number: f64| number.abs() >= i64::MAX as f64;
+            value.is_i64() || value.is_u64() || value.as_f64().is_some_and(is_larger)
+        }
         _ => true,
     }
 }
@@ -383,6 +477,10 @@ fn bounds(rules: &Map<String, Value>, value: &Value, at: &Place, found: &mut Vec
         Sized::List => ("minItems", "maxItems", " items"),
         Sized::Object => ("minProperties", "maxProperties", " fields"),
     };
+    if let Some(exact) = exact_bounds(rules, value) {
+        found.extend(exact.into_iter().map(|text| at.wrong(text)));
+        return;
+    }
     if let Some(least) = limit(least).filter(|least| size < *least) {
         found.push(at.wrong(format!("{size}{unit} is less than {least}")));
     }
@@ -397,6 +495,38 @@ fn bounds(rules: &Map<String, Value>, value: &Value, at: &Place, found: &mut Vec
             found.push(at.wrong(format!("{size} is not less than {high}")));
         }
     }
+}
+
+/// Of a whole number among whole numbers: beyond 2^53 others are no longer told apart.
+fn exact_bounds(rules: &Map<String, Value>, value: &Value) -> Option<Vec<String>> {
+    let whole = |value: &Value| {
+        let signed = value.as_i64().map(i128::from);
+        signed.or_else(|| value.as_u64().map(i128::from))
+    };
+    let number = whole(value)?;
+    let mut wrong = Vec::new();
+    let words = [
+        ("minimum", "is less than"),
+        ("maximum", "is more than"),
+        ("exclusiveMinimum", "is not more than"),
+        ("exclusiveMaximum", "is not less than"),
+    ];
+    for (keyword, words) in words {
+        let Some(limit) = rules.get(keyword) else {
+            continue;
+        };
+        let limit = whole(limit)?;
+        let is_wrong = match keyword {
+            "minimum" => number < limit,
+            "maximum" => number > limit,
+            "exclusiveMinimum" => number <= limit,
+            _ => number >= limit,
+        };
+        if is_wrong {
+            wrong.push(format!("{number} {words} {limit}"));
+        }
+    }
+    Some(wrong)
 }
 
 #[derive(Clone, Copy)]
@@ -541,5 +671,35 @@ mod tests {
         assert_eq!(check("true", "{}"), []);
         let circle = json!({"$ref": "#/$defs/A", "$defs": {"A": {"$ref": "#/$defs/A"}}});
         assert_eq!(check_values(&circle, &json!({"a": 1})), []);
+    }
+
+    #[test]
+    fn a_schema_that_refers_to_itself_comes_to_an_end_and_lets_nothing_through() {
+        let twice = json!({"allOf": [{"$ref": "#"}, {"$ref": "#"}]});
+        let told_of = told(&twice, &json!({}));
+        assert!(told_of[0].contains("more to check"), "{told_of:?}");
+        let in_a_circle = json!({
+            "anyOf": [{"$ref": "#/$defs/A", "required": ["x"]}],
+            "$defs": {"A": {"$ref": "#/$defs/A"}},
+        });
+        assert_eq!(told(&in_a_circle, &json!({})).len(), 1);
+    }
+
+    #[test]
+    fn numbers_beyond_what_floats_tell_apart_are_compared_as_they_are() {
+        let schema = json!({"type": "integer", "maximum": 9_007_199_254_740_992_u64});
+        assert!(told(&schema, &json!(9_007_199_254_740_992_u64)).is_empty());
+        assert_eq!(told(&schema, &json!(9_007_199_254_740_993_u64)).len(), 1);
+        assert!(check(r#"{"type":"integer"}"#, "18446744073709551616").is_empty());
+        assert_eq!(check(r#"{"type":"object"}"#, r#"{"n":1e400}"#).len(), 1);
+        assert!(told(&json!({"type": "string", "nullable": true}), &json!(null)).is_empty());
+    }
+
+    #[test]
+    fn what_is_not_looked_at_is_named() {
+        let schema = r#"{"properties":{"pattern":{"type":"string","pattern":"a+"}},"not":{},"default":{"not":1}}"#;
+        let found = not_held(schema);
+        let places: Vec<&str> = found.iter().map(|(_, place)| place.as_str()).collect();
+        assert_eq!(places, ["/not", "/properties/pattern/pattern"]);
     }
 }

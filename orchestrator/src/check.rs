@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_protocol::WorkName;
 use mainstay_protocol::json::{Json, Shape};
-use mainstay_protocol::words;
+use mainstay_protocol::{limits, words};
 
 use crate::activity_type::{ActivityType, Known};
 use crate::dag::{Before, Dag};
@@ -96,6 +96,10 @@ fn dispose(read: &Definition, found: &mut Found) {
 fn output(read: &Definition, found: &mut Found) {
     let is_activity = |text: &str| read.activities.all().any(|one| one.id.as_str() == text);
     let at = Pointer::root().key("output");
+    let (many, most) = (read.output.len(), limits::RUN_OUTPUTS_MAX);
+    if many > most {
+        found.fault(&at, format!("{many} are more than {most}"));
+    }
     let mut targets = BTreeSet::new();
     for (place, mapping) in read.output.iter().enumerate() {
         let at = at.index(place);

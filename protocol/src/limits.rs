@@ -386,6 +386,8 @@ pub const WORK_BYTES_MAX: usize = 16 * 1024;
 pub const HANDS_MAX: u32 = 1_024;
 /// Of the activities of a run that failed, so many are told with it.
 pub const RUN_ERRORS_MAX: usize = 32;
+/// What a run leaves behind is mapped out of so many: each may be as large as what an activity leaves.
+pub const RUN_OUTPUTS_MAX: usize = 64;
 /// What whoever began a run knows it by.
 pub const CORRELATION_BYTES_MAX: usize = 256;
 /// The definition of an orchestration, and of a type of activity.

@@ -1,7 +1,7 @@
 //! Lists of one kind, in pages, filtered; and one resource of any kind.
 
 use mainstay_protocol::code;
-use mainstay_resource_graph::{Key, Kind, StationState, ViewExt};
+use mainstay_resource_graph::{Key, Kind, StationState, Vertex, ViewExt};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -46,6 +46,9 @@ impl Present<'_> {
                     next: last.map(|key: Key| key.to_string()),
                 });
             }
+            if !self.may_match(&key, query) {
+                continue;
+            }
             // What vanished between the list of keys and this read is not there.
             if let Some(row) = self.value(&key).filter(|row| matches(row, query)) {
                 rows.push(row);
@@ -89,12 +92,36 @@ impl Present<'_> {
             Key::Identity(bearer) => to_value(self.identity(bearer)?),
             Key::Secret(name) => to_value(self.secret(name)?),
             Key::Cluster => self.cluster_value(),
-            Key::Orchestration(name) => to_value(self.orchestration(name)?),
-            Key::Activity(name) => to_value(self.activity(name)?),
+            // Definitions are shown one at a time: a page of them would not fit.
+            Key::Orchestration(name) => to_value(types::Orchestration {
+                definition: None,
+                ..self.orchestration(name)?
+            }),
+            Key::Activity(name) => to_value(types::Activity {
+                definition: None,
+                ..self.activity(name)?
+            }),
             Key::Run(id) => to_value(self.run(id)?),
             Key::Step(key) => to_value(self.step(key)?),
             Key::Outbox(_) | Key::Command(_) | Key::Text(_) => None,
         }
+    }
+
+    /// Of runs there may be hundreds of thousands: a row is made of those alone that are wanted.
+    fn may_match(&self, key: &Key, query: &ListQuery) -> bool {
+        let record = matches!(key, Key::Run(_)).then(|| self.view.record(key));
+        let Some(record) = record.flatten() else {
+            return true;
+        };
+        let Vertex::Run(run) = &record.vertex else {
+            return true;
+        };
+        let state = query.state.as_deref();
+        let orchestration = query.service_type.as_deref();
+        let correlation = query.correlation.as_deref();
+        state.is_none_or(|state| state.eq_ignore_ascii_case(run.state.as_str()))
+            && orchestration.is_none_or(|name| name == run.orchestration.as_str())
+            && correlation.is_none_or(|text| run.correlation.as_deref() == Some(text))
     }
 
     fn cluster_value(&self) -> Option<Value> {
@@ -147,7 +174,12 @@ fn matches(row: &Value, query: &ListQuery) -> bool {
     wanted
         .iter()
         .all(|(key, wanted)| match (wanted, row.get(key)) {
-            (Some(wanted), Some(Value::String(found))) => wanted.eq_ignore_ascii_case(found),
+            (Some(wanted), Some(Value::String(found))) if *key == "state" => {
+                wanted.eq_ignore_ascii_case(found)
+            }
+            (Some(wanted), Some(Value::String(found))) => wanted == found,
+            // It has none of this.
+            (Some(_), Some(Value::Null)) => false,
             _ => true,
         })
 }

@@ -1,9 +1,11 @@
 //! Orchestrations, types of activities, runs and their steps.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use mainstay_coordinator::{activities_of, is_run_over, why};
 use mainstay_orchestrator::{Activity, ActivityType, Dag, Definition, Found};
 use mainstay_protocol::work::Skill;
-use mainstay_protocol::{Json, RunId, StepKey, WorkName};
+use mainstay_protocol::{Json, RunId, StepKey, WorkName, limits, words};
 use mainstay_resource_graph::{Key, Kind, Record, Run, RunState, Vertex, ViewExt};
 
 use super::{Present, known};
@@ -26,7 +28,7 @@ impl Present<'_> {
             activities: activities.all().count(),
             by: one.by.clone(),
             since: self.live.time(record.since),
-            definition: Exact(one.definition.clone()),
+            definition: Some(Exact(one.definition.clone())),
         })
     }
 
@@ -48,26 +50,32 @@ impl Present<'_> {
             description: known(&of.description),
             generation: one.generation.0,
             served_by: serving.map(|worker| worker.to_string()).collect(),
-            used_by: self.users_of(name),
+            used_by: self.users().get(name).cloned().unwrap_or_default(),
             by: one.by.clone(),
             since: self.live.time(record.since),
-            definition: Exact(one.definition.clone()),
+            definition: Some(Exact(one.definition.clone())),
         })
     }
 
-    fn users_of(&self, name: &WorkName) -> Vec<String> {
-        let uses = |key: Key| {
-            let record = self.record(&key)?;
-            let Vertex::Orchestration(one) = &record.vertex else {
-                return None;
-            };
-            let read = Definition::read(&one.definition, &mut Found::default())?;
-            let mut all = read.activities.all();
-            all.any(|activity| activity.of == *name)
-                .then(|| key.to_string())
-        };
-        let all = self.view.keys(Kind::Orchestration).into_iter();
-        all.filter_map(uses).collect()
+    /// By type of activity the orchestrations that have it: looked for once, however many are shown.
+    fn users(&self) -> &BTreeMap<WorkName, Vec<String>> {
+        self.activity_users.get_or_init(|| {
+            let mut users: BTreeMap<WorkName, Vec<String>> = BTreeMap::new();
+            for key in self.view.keys(Kind::Orchestration) {
+                let record = self.record(&key);
+                let Some(Vertex::Orchestration(one)) = record.map(|record| record.vertex.clone())
+                else {
+                    continue;
+                };
+                let read = Definition::read(&one.definition, &mut Found::default());
+                let activities = read.iter().flat_map(|read| read.activities.all());
+                let names: BTreeSet<WorkName> = activities.map(|one| one.of.clone()).collect();
+                for name in names {
+                    users.entry(name).or_default().push(key.to_string());
+                }
+            }
+            users
+        })
     }
 
     pub fn run(&self, id: &RunId) -> Option<types::Run> {
@@ -81,7 +89,7 @@ impl Present<'_> {
     fn run_row(&self, id: &RunId, run: &Run, record: &Record) -> types::Run {
         let errors = run.errors.iter().map(|(activity, error)| types::RunError {
             activity: activity.to_string(),
-            error: error.clone(),
+            error: short(error),
         });
         let is_undone = || id.undone().is_none() && self.view.run(&id.undoing()).is_some();
         types::Run {
@@ -91,7 +99,10 @@ impl Present<'_> {
             correlation_id: run.correlation.clone(),
             state: run.state.as_str().to_owned(),
             over: is_run_over(self.view, id, run),
-            reason: why::run_reason(self.view, id, run),
+            reason: why::run_reason(self.view, id, run).map(|mut reason| {
+                reason.text = short(&reason.text);
+                reason
+            }),
             done: run.done,
             steps: run.done + run.left,
             errors: errors.collect(),
@@ -173,6 +184,13 @@ impl Present<'_> {
             scratch: Exact(step.scratch.clone()),
         })
     }
+}
+
+/// What went wrong in whole is with the step.
+fn short(text: &str) -> String {
+    let mut text = text.to_owned();
+    words::cut(&mut text, limits::EVIDENCE_SHORT_BYTES);
+    text
 }
 
 #[cfg(test)]

@@ -71,8 +71,8 @@ pub struct Orchestration {
     pub by: String,
     /// Since when it is this one.
     pub since: Time,
-    /// The definition in its canonical form.
-    pub definition: Exact,
+    /// The definition in its canonical form; null in lists.
+    pub definition: Option<Exact>,
 }
 
 /// A type of activity.
@@ -95,8 +95,8 @@ pub struct Activity {
     pub by: String,
     /// Since when it is this one.
     pub since: Time,
-    /// The definition as it was written.
-    pub definition: Exact,
+    /// The definition as it was written; null in lists.
+    pub definition: Option<Exact>,
 }
 
 /// One execution of an orchestration.

@@ -350,6 +350,20 @@ pub struct ConfigPair {
     pub value: Value,
 }
 
+/// A part of what a run is given, as it is written.
+#[derive(Debug, Clone)]
+pub struct PayloadPair {
+    pub path: Vec<String>,
+    pub value: Json,
+}
+
+pub fn payload_pair(text: &str) -> Result<PayloadPair, String> {
+    let ConfigPair { path, .. } = config_pair(text)?;
+    let value = text.split_once('=').map_or("", |(_, value)| value);
+    let value = Json::parse(value).unwrap_or_else(|_| Json::text(value));
+    Ok(PayloadPair { path, value })
+}
+
 /// An orchestration, a type of activity, or an activity.
 pub fn work_name(text: &str) -> Result<WorkName, String> {
     WorkName::new(text).map_err(|bad| bad.to_string())

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use mainstay_protocol::{Json, RunId, WorkName};
 
-use super::values::{self, ConfigPair};
+use super::values::{self, PayloadPair};
 
 #[derive(Debug, Args)]
 #[command(
@@ -120,8 +120,8 @@ pub struct RunStartArguments {
     #[arg(value_name = "TYPE", value_parser = values::work_name)]
     pub orchestration: WorkName,
     /// What it is given, over what --payload says
-    #[arg(value_name = "KEY=VALUE", value_parser = values::config_pair)]
-    pub pairs: Vec<ConfigPair>,
+    #[arg(value_name = "KEY=VALUE", value_parser = values::payload_pair)]
+    pub pairs: Vec<PayloadPair>,
     /// A JSON or YAML file of what it is given, or - for standard input
     #[arg(long, value_name = "PATH")]
     pub payload: Option<String>,

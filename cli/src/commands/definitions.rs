@@ -1,6 +1,6 @@
 //! `orchestration` and `activity`: definitions, applied from files, shown, deleted.
 
-use mainstay_api::types::{Accepted, Activity, Orchestration};
+use mainstay_api::types::{Accepted, Activity, Exact, Orchestration};
 use mainstay_api::{Client, Exit, Problem};
 use mainstay_protocol::code;
 
@@ -186,14 +186,14 @@ async fn show(app: &mut App<'_>, what: What, name: &str) -> Outcome {
             let one = client.orchestration(name).await?;
             app.console.answer(&one, &references, |look| {
                 let table = orchestrations(std::slice::from_ref(&one));
-                shown(table.render(look), one.definition.0.as_str())
+                shown(table.render(look), one.definition.as_ref())
             })?;
         }
         What::Activities => {
             let one = client.activity(name).await?;
             app.console.answer(&one, &references, |look| {
                 let table = activities(std::slice::from_ref(&one));
-                shown(table.render(look), one.definition.0.as_str())
+                shown(table.render(look), one.definition.as_ref())
             })?;
         }
     }
@@ -201,6 +201,9 @@ async fn show(app: &mut App<'_>, what: What, name: &str) -> Outcome {
 }
 
 /// The row, and the definition as it can be written into a file again.
-fn shown(row: String, definition: &str) -> String {
-    format!("{row}\n{}\n", super::run::laid_out(definition))
+fn shown(row: String, definition: Option<&Exact>) -> String {
+    match definition {
+        None => row,
+        Some(Exact(json)) => format!("{row}\n{}\n", super::run::laid_out(json.as_str())),
+    }
 }

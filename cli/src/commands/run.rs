@@ -3,23 +3,23 @@
 mod draw;
 mod follow;
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use mainstay_api::client::{RunFilter, RunVerb};
 use mainstay_api::types::{Accepted, Exact, Run, RunDetail, RunRequest, StepDone};
 use mainstay_api::{Client, Exit, Problem};
+use mainstay_protocol::json::Shape;
 use mainstay_protocol::{Json, RunId, code};
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::wishes;
 use crate::app::App;
 use crate::arguments::{
-    ConfigPair, RunCommand, RunCompleteArguments, RunListArguments, RunStartArguments,
-    RunWaitArguments,
+    RunCommand, RunCompleteArguments, RunListArguments, RunStartArguments, RunWaitArguments,
 };
 use crate::files;
-use crate::outcome::{Outcome, usage};
+use crate::outcome::Outcome;
 use crate::table::{Cell, Table};
 use crate::text::{age_of, one_line};
 
@@ -38,7 +38,10 @@ pub async fn run(app: &mut App<'_>, command: RunCommand) -> Outcome {
         RunCommand::Follow(one) => {
             let client = app.client().await?;
             let patience = Patience::of(app.global.timeout);
-            let detail = follow::to_its_end(app, &client, &one.id, patience).await?;
+            let detail = follow::to_its_end(app, &client, (&one.id, None), patience).await?;
+            if !app.console.style.is_text() {
+                shown(app, &detail)?;
+            }
             came_to(&detail.run)
         }
         RunCommand::Pause(one) => act(app, &one.id, RunVerb::Pause).await,
@@ -83,7 +86,7 @@ async fn act_and_wait(
         return done(app, awaited, Ok(accepted));
     }
     app.console.say(&accepted.text);
-    await_end(app, &client, awaited).await
+    await_end(app, &client, (awaited, Some(accepted.revision))).await
 }
 
 async fn start(app: &mut App<'_>, arguments: RunStartArguments) -> Outcome {
@@ -105,7 +108,7 @@ async fn start(app: &mut App<'_>, arguments: RunStartArguments) -> Outcome {
         return done(app, &id, Ok(accepted));
     }
     app.console.say(&accepted.text);
-    await_end(app, &client, &id).await
+    await_end(app, &client, (&id, Some(accepted.revision))).await
 }
 
 /// When it was made, so that lists are in that order, and something that nobody else has made in the same second.
@@ -116,9 +119,9 @@ fn made_up() -> RunId {
     RunId::new(&format!("{when}-{}", &more[..8])).expect("letters and digits are a name")
 }
 
-async fn await_end(app: &mut App<'_>, client: &Client, id: &RunId) -> Outcome {
+async fn await_end(app: &mut App<'_>, client: &Client, of: (&RunId, Option<u64>)) -> Outcome {
     let patience = Patience::of(Some(app.wait_timeout()));
-    let detail = follow::to_its_end(app, client, id, patience).await?;
+    let detail = follow::to_its_end(app, client, of, patience).await?;
     if app.console.style.is_text() {
         if let Some(outputs) = &detail.outputs {
             app.console.data(&format!("{}\n", outputs.0))?;
@@ -165,27 +168,24 @@ fn payload(app: &mut App<'_>, arguments: &RunStartArguments) -> Result<Exact, Pr
             read.map_err(|(faults, more)| wishes::told(&mut app.console, &faults, more))?
         }
     };
-    if arguments.pairs.is_empty() {
-        return Ok(Exact(under));
-    }
-    let said = pairs(&arguments.pairs).to_string();
-    let said = Json::parse(&said).map_err(|bad| usage("start a run", bad.to_string()))?;
-    Ok(Exact(said.over(&under)))
+    let pairs = arguments.pairs.iter();
+    let payload = pairs.fold(under, |under, pair| put(&under, &pair.path, &pair.value));
+    Ok(Exact(payload))
 }
 
-fn pairs(pairs: &[ConfigPair]) -> Value {
-    let mut said = Value::Object(serde_json::Map::new());
-    for pair in pairs {
-        let mut at = &mut said;
-        for key in &pair.path {
-            if !at.is_object() {
-                *at = Value::Object(serde_json::Map::new());
-            }
-            at = &mut at[key.as_str()];
-        }
-        *at = pair.value.clone();
-    }
-    said
+/// A value at its place, with all that stands beside it as it was.
+fn put(under: &Json, path: &[String], value: &Json) -> Json {
+    let Some((key, rest)) = path.split_first() else {
+        return value.clone();
+    };
+    let mut members = match under.shape() {
+        Shape::Object => under.members(),
+        _ => BTreeMap::new(),
+    };
+    let below = members.get(key).cloned();
+    let below = below.unwrap_or_else(Json::empty_object);
+    members.insert(key.clone(), put(&below, rest, value));
+    Json::object(&members)
 }
 
 async fn complete(app: &mut App<'_>, arguments: RunCompleteArguments) -> Outcome {

@@ -109,6 +109,11 @@ fn exact(source: &Source, tree: &Node, faults: &mut Faults) -> Option<Json> {
         return None;
     }
     let text = match source.format {
+        Format::Json if source.text.trim_start().starts_with('[') => {
+            let why = "a JSON file holds one object; several are documents of a YAML file, or files of a directory";
+            faults.add(Place::START, why);
+            return None;
+        }
         Format::Json => source.text.clone(),
         Format::Yaml | Format::Toml => tree.json().to_string(),
     };
@@ -209,6 +214,7 @@ mod tests {
     fn what_is_no_definition_is_told() {
         for (format, text) in [
             (Format::Json, "[]"),
+            (Format::Json, "[{\"type\": \"t\"}]"),
             (Format::Json, "{\"type\": 7}"),
             (Format::Json, "{"),
             (Format::Yaml, ""),

@@ -80,7 +80,7 @@ fn unlike(txn: &Txn<'_>, step: &StepKey, answer: &WorkAnswer) -> Option<String> 
     let wrong = runs::unlike_output(txn, step, output);
     let left: String = output.as_str().chars().take(SHOWN_CHARS_MAX).collect();
     let all = wrong.join("; ");
-    (!wrong.is_empty()).then(|| format!("invalid-output: {all}; it left {left}"))
+    (!wrong.is_empty()).then(|| format!("invalid-output: it left {left}: {all}"))
 }
 
 /// What it leaves behind is bounded; another attempt would leave as much.

@@ -7,7 +7,7 @@ use mainstay_api::Problem;
 use mainstay_api::present::{Present, find};
 use mainstay_api::time::span;
 use mainstay_api::types::{self, Until, WaitAnswer, WaitRequest};
-use mainstay_coordinator::candidates;
+use mainstay_coordinator::{candidates, is_run_over};
 use mainstay_protocol::code::{self, Code, Reason};
 use mainstay_protocol::report::Presence;
 use mainstay_protocol::{InstanceKey, PlacementName, limits};
@@ -89,7 +89,7 @@ fn possible(key: &Key, request: &WaitRequest) -> Result<(), Failure> {
             states.join(", ")
         ),
         Until::Running | Until::Healthy | Until::Gone | Until::Settled(_) | Until::State(_) => {
-            "instances and placements can be waited for; nodes, stations and supervisors with state=STATE"
+            "instances and placements can be waited for; nodes, stations, supervisors and runs with state=STATE"
                 .to_owned()
         }
     };
@@ -322,6 +322,7 @@ fn judge_other(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Seen 
         Vertex::Node(node) => node.state.as_str(),
         Vertex::Supervisor(supervisor) => supervisor.state.as_str(),
         Vertex::Station(station) => station.state.as_str(),
+        Vertex::Run(run) => run.state.as_str(),
         _ => "there",
     });
     let reached = match (&request.until, state) {
@@ -331,14 +332,25 @@ fn judge_other(present: &Present<'_>, key: &Key, request: &WaitRequest) -> Seen 
             _,
         ) => false,
     };
+    let now = format!("{} is {}", request.reference, state.unwrap_or("not there"));
     match reached {
         true => there(present, &[], request),
-        false => Seen::NotYet(format!(
-            "{} is {}",
-            request.reference,
-            state.unwrap_or("not there")
-        )),
+        false if is_over(present, key) => {
+            let why = format!("{now}, and that is its end");
+            let problem = Problem::new(code::TARGET_FAILED, what(request), why);
+            Seen::Never(Box::new(
+                problem.to_do(format!("mainstay why {}", request.reference)),
+            ))
+        }
+        false => Seen::NotYet(now),
     }
+}
+
+/// Of a run: nothing becomes of it any more, unless somebody tries it again.
+fn is_over(present: &Present<'_>, key: &Key) -> bool {
+    let Key::Run(id) = key else { return false };
+    let run = present.view.run(id);
+    run.is_some_and(|run| is_run_over(present.view, id, &run))
 }
 
 fn there(present: &Present<'_>, found: &[(InstanceKey, Instance)], request: &WaitRequest) -> Seen {

@@ -124,9 +124,10 @@ async fn a_definition_is_created_once_and_read_back_in_its_canonical_form() {
         .unwrap();
     assert_eq!(still, shown);
     // To put it replaces it, for whoever knows the generation.
+    let exactly = exact(&changed);
     let put = cluster
         .client
-        .put_orchestration("tenant.example.com", &exact(&changed));
+        .put_orchestration("tenant.example.com", &exactly);
     assert!(put.await.unwrap().changed);
     let now = cluster
         .client
@@ -213,10 +214,8 @@ async fn ten_faults_are_ten_pointers_in_one_answer_and_nothing_is_stored() {
     assert_eq!(none.faults[0].pointer, "/activities");
     // case: orchestrations 12
     for name in ["a b", "a@b", "a#b", ""] {
-        let bad = refused(
-            &cluster,
-            &json!({"type": name, "activities": [{"id": "a", "type": "echo"}]}),
-        );
+        let definition = json!({"type": name, "activities": [{"id": "a", "type": "echo"}]});
+        let bad = refused(&cluster, &definition);
         assert_eq!(bad.await.faults[0].pointer, "/type", "{name}");
     }
 }
@@ -259,7 +258,8 @@ async fn a_run_that_may_not_begin_is_refused_with_what_is_wrong() {
     let inactive = start(json!({"size": 1})).await.unwrap_err();
     assert_eq!(told(&inactive), (409, Exit::Refused, code::INACTIVE));
     definition["active"] = json!(true);
-    let put = cluster.client.put_orchestration("t", &exact(&definition));
+    let exactly = exact(&definition);
+    let put = cluster.client.put_orchestration("t", &exactly);
     put.await.unwrap();
 
     let wrong = start(json!({"size": "big", "who": 7})).await.unwrap_err();
@@ -293,6 +293,8 @@ async fn a_run_that_may_not_begin_is_refused_with_what_is_wrong() {
         assert_eq!(told(&missing), (400, Exit::Usage, code::BAD_REQUEST));
         assert!(missing.why.contains(&format!("`{field}`")), "{missing}");
     }
+    let listed = start(json!([{"size": 1}])).await.unwrap_err();
+    assert_eq!(told(&listed), (400, Exit::Usage, code::BAD_REQUEST));
     start(json!({"size": 1})).await.unwrap();
     assert_eq!(over(&cluster, "r1").await.run.state, "Completed");
 }
@@ -319,9 +321,8 @@ async fn fifty_who_begin_one_run_begin_one() {
     assert_eq!(begun.count(), 1);
     over(&cluster, "r1").await;
     assert_eq!(agents[0].seen().works, 1);
-    let other = cluster
-        .client
-        .start_run(&begins("r1", "of-echo", &json!({"n": 2})));
+    let others = begins("r1", "of-echo", &json!({"n": 2}));
+    let other = cluster.client.start_run(&others);
     let other = other.await.unwrap_err();
     assert_eq!(told(&other), (409, Exit::Conflict, code::RUN_DIFFERS));
     let body = json!({"id": "r2", "type": "of-echo"});
@@ -471,6 +472,19 @@ async fn runs_are_listed_in_pages_and_by_what_they_are_and_say_what_they_wait_fo
         ..RunFilter::default()
     };
     assert_eq!(ids(known).await, ["r3"]);
+    let more = RunRequest {
+        correlation_id: None,
+        ..begins("r7", "of-echo", &json!({}))
+    };
+    client.start_run(&more).await.unwrap();
+    assert_eq!(
+        ids(RunFilter {
+            correlation: Some("order r9".to_owned()),
+            ..RunFilter::default()
+        })
+        .await,
+        Vec::<String>::new()
+    );
     let page = cluster.raw("/v1/runs?type=of-holds&limit=2").await;
     assert!(page.contains("mainstay-next: run/r1"), "{page}");
     let bad = cluster.raw("/v1/runs?typ=x").await;

@@ -11,12 +11,12 @@ use crate::text::{age_of, one_line};
 
 pub fn text(detail: &RunDetail, look: Look) -> String {
     let run = &detail.run;
-    let mut text = format!("run:      {} of {}", run.id, run.orchestration);
+    let mut text = format!("run:       {} of {}", run.id, run.orchestration);
     if let Some(section) = &run.section {
         text.push_str(&format!(", section {section}"));
     }
     text.push_str(&format!(
-        "\nstate:    {} for {}, {} of {} steps done",
+        "\nstate:     {} for {}, {} of {} steps done",
         run.state,
         age_of(run.since),
         run.done,
@@ -24,7 +24,7 @@ pub fn text(detail: &RunDetail, look: Look) -> String {
     ));
     let mut more = |name: &str, value: Option<String>| {
         if let Some(value) = value {
-            text.push_str(&format!("\n{name:<10}{}", one_line(&value)));
+            text.push_str(&format!("\n{name:<11}{}", one_line(&value)));
         }
     };
     more(
@@ -56,6 +56,9 @@ pub fn text(detail: &RunDetail, look: Look) -> String {
     format!("{text}\n\n{}", steps(&detail.steps).render(look))
 }
 
+/// Behind so many, steps stand below each other: what each waits for is said anyway.
+const TIERS_DRAWN: usize = 8;
+
 fn steps(steps: &[Step]) -> Table {
     let headings = [
         "STEP", "STATE", "ATTEMPT", "TOOK", "AFTER", "WORKER", "TYPE", "TOKEN", "REASON",
@@ -67,7 +70,7 @@ fn steps(steps: &[Step]) -> Table {
     for step in ordered {
         let indent = match step.tier {
             0 => String::new(),
-            tier => format!("{}└ ", "  ".repeat(tier - 1)),
+            tier => format!("{}└ ", "  ".repeat((tier - 1).min(TIERS_DRAWN))),
         };
         let reason = step.reason.as_ref();
         let reason = reason.map(|reason| one_line(&reason.text));

@@ -15,7 +15,9 @@ use crate::text::one_line;
 /// Between two tries to reach a station that went away.
 const RETRY: Duration = Duration::from_millis(200);
 /// What changes within this time is one look.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(100);
+/// Longer than a station that lives is silent.
+const SILENT_MAX: Duration = Duration::from_secs(30);
 /// A station that is away longer is told as such, where nobody said how long to wait.
 const AWAY_MAX: Duration = Duration::from_secs(60);
 
@@ -47,23 +49,40 @@ impl Patience {
 /// What was told of it last.
 #[derive(Default)]
 struct Told {
+    /// What a station knew before that is old news: another one may be behind.
+    not_before: Option<u64>,
     run: String,
     steps: BTreeMap<String, (String, u32, u32)>,
+}
+
+impl Told {
+    /// That it is there is known: it was seen, or has just been begun.
+    fn is_known(&self) -> bool {
+        self.not_before.is_some() || !self.run.is_empty()
+    }
+}
+
+/// Another station may be asked, or the same a little later.
+fn goes_on(problem: &Problem) -> bool {
+    problem.is_retryable() || [code::TIMEOUT, code::ANSWER_LOST].contains(&problem.code)
 }
 
 pub async fn to_its_end(
     app: &mut App<'_>,
     client: &Client,
-    id: &RunId,
+    (id, since): (&RunId, Option<u64>),
     patience: Patience,
 ) -> Result<RunDetail, Problem> {
-    let mut told = Told::default();
+    let mut told = Told {
+        not_before: since,
+        ..Told::default()
+    };
     let mut away: Option<Instant> = None;
     loop {
         match until_over(app, client, id, (&mut told, &mut away), patience).await {
             Ok(Some(detail)) => return Ok(detail),
             Ok(None) => {}
-            Err(problem) if problem.is_retryable() && !told.run.is_empty() => {
+            Err(problem) if goes_on(&problem) && told.is_known() => {
                 let since = *away.get_or_insert_with(|| {
                     app.console
                         .say("the station went away; going on when it is back");
@@ -92,13 +111,15 @@ async fn until_over(
 ) -> Result<Option<RunDetail>, Problem> {
     let mut changes = client.changes().await?;
     loop {
-        match timeout(patience.left(), changes.newest()).await {
-            Err(_) => return Ok(None),
-            Ok(newest) => {
-                if newest?.is_none() {
-                    return Ok(None);
-                }
-            }
+        // A station without a sign of life is asked anew, in case it has gone without a word.
+        let Ok(newest) = timeout(patience.left().min(SILENT_MAX), changes.newest()).await else {
+            return Ok(None);
+        };
+        let Some(newest) = newest? else {
+            return Ok(None);
+        };
+        if told.not_before.is_some_and(|since| newest.revision < since) {
+            continue;
         }
         let detail = client.run(id.as_str()).await?;
         if away.take().is_some() {
