@@ -55,7 +55,7 @@ pub use stations::{StationAddArguments, StationArguments, StationCommand, Statio
 pub use support::{DebugArguments, DebugBundleArguments, DebugCommand, DoctorArguments};
 #[cfg(test)]
 pub use values::config_pair;
-pub use values::{ConfigPair, PayloadPair, Since, Table, TokenFrom, parsed_token, reference};
+pub use values::{ConfigPair, Since, Table, TokenFrom, parsed_token, reference};
 pub use work::{
     ActivityArguments, DefinitionApplyArguments, DefinitionCommand, OrchestrationArguments,
     RunArguments, RunCommand, RunCompleteArguments, RunListArguments, RunStartArguments,

@@ -105,7 +105,8 @@ async fn a_definition_is_created_once_and_read_back_in_its_canonical_form() {
         .orchestration("tenant.example.com")
         .await
         .unwrap();
-    let read: Value = serde_json::from_str(shown.definition.0.as_str()).unwrap();
+    let definition_now = shown.definition.clone().unwrap();
+    let read: Value = serde_json::from_str(definition_now.0.as_str()).unwrap();
     assert_eq!(read["activities"][1]["dependsOn"], json!(["one"]));
     // Of a newer version: kept, and warned about.
     assert_eq!(read["activities"][1]["newer"], 7);
