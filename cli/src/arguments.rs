@@ -339,9 +339,7 @@ impl Command {
             Self::Move(change) => format!("move {} to {}", change.instance, change.to),
             Self::Reconfigure(change) => one("reconfigure", &change.reference),
             Self::Placement(placement) => placement.command.told(),
-            Self::Delete(delete) => {
-                about("delete", delete.placement.as_ref().map(ToString::to_string))
-            }
+            Self::Delete(delete) => about("delete", delete.named()),
             Self::Clear(change) => one("clear", &change.reference),
             Self::Check(check) => one("check", &check.reference),
             Self::AskStatus(check) => one("ask-status", &check.reference),

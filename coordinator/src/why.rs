@@ -145,14 +145,7 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
         | Vertex::Orchestration(_)
         | Vertex::Activity(_)
         | Vertex::Text(_) => plain(&record, &describe::record(&record)),
-        Vertex::Run(run) => match key {
-            Key::Run(id) => work::of_run(view, id, run, &record, depth),
-            _ => return None,
-        },
-        Vertex::Step(step) => match key {
-            Key::Step(key) => work::of_step(view, key, step, &record, depth),
-            _ => return None,
-        },
+        Vertex::Run(_) | Vertex::Step(_) => work::cause(view, &record, depth)?,
         Vertex::Asked(asked) => Cause {
             reason: Some(question(asked)),
             ..plain(&record, &describe::record(&record))

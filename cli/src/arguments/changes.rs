@@ -171,6 +171,12 @@ pub struct DeleteArguments {
     pub no_wait: bool,
 }
 
+impl DeleteArguments {
+    pub fn named(&self) -> Option<String> {
+        self.placement.as_ref().map(ToString::to_string)
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(
     after_help = "`mainstay describe type/TYPE` lists a type's messages.\n\n\

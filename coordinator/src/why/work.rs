@@ -4,14 +4,22 @@ use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::work::Skill;
 use mainstay_protocol::{InstanceKey, RunId, StepKey, limits};
 use mainstay_resource_graph::{
-    Instance, Key, Record, Run, RunState, Step, StepState, View, ViewExt,
+    Instance, Key, Record, Run, RunState, Step, StepState, Vertex, View, ViewExt,
 };
 
 use super::{Cause, SystemWill, behind, describe, plain};
 use crate::rules::hand_out;
 use crate::runs;
 
-pub fn of_run(view: &dyn View, id: &RunId, run: &Run, record: &Record, depth: usize) -> Cause {
+pub fn cause(view: &dyn View, record: &Record, depth: usize) -> Option<Cause> {
+    match (&record.key, &record.vertex) {
+        (Key::Run(id), Vertex::Run(run)) => Some(of_run(view, id, run, record, depth)),
+        (Key::Step(key), Vertex::Step(step)) => Some(of_step(view, key, step, record, depth)),
+        _ => None,
+    }
+}
+
+fn of_run(view: &dyn View, id: &RunId, run: &Run, record: &Record, depth: usize) -> Cause {
     let stops_it = |step: &Step| match run.state {
         RunState::Errored | RunState::CompensationFailed => step.state == StepState::Failed,
         RunState::Running | RunState::Paused => is_under_way(&step.state),
@@ -98,13 +106,7 @@ pub fn run_reason(view: &dyn View, id: &RunId, run: &Run) -> Option<Reason> {
     }
 }
 
-pub fn of_step(
-    view: &dyn View,
-    key: &StepKey,
-    step: &Step,
-    record: &Record,
-    depth: usize,
-) -> Cause {
+fn of_step(view: &dyn View, key: &StepKey, step: &Step, record: &Record, depth: usize) -> Cause {
     let worker = step.at_work().filter(|worker| {
         let worker = view.instance(worker);
         worker.is_none_or(|worker| !worker.is_as_wanted())

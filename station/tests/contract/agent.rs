@@ -409,21 +409,7 @@ impl Life {
             }
             // This agent starts nothing by itself, and asks nothing.
             Order::Answer(_) | Order::Adopt(_) => {}
-            Order::Work(work) => {
-                self.tell.send_modify(|seen| seen.works += 1);
-                self.done(&command, CommandOutcome::Done).await;
-                if let Some(answer) = worked(work) {
-                    self.report(Report::Worked {
-                        instance: work.instance.clone(),
-                        incarnation: work.incarnation,
-                        step: work.step.clone(),
-                        command: command.id,
-                        answer,
-                    })
-                    .await;
-                }
-                return;
-            }
+            Order::Work(work) => return self.work(&command, work).await,
             Order::Reconfigure(change) => {
                 self.report(Report::ConfigChanged {
                     instance: change.instance.clone(),
@@ -448,6 +434,21 @@ impl Life {
             }
         }
         self.done(&command, CommandOutcome::Done).await;
+    }
+
+    async fn work(&mut self, command: &Command, work: &Work) {
+        self.tell.send_modify(|seen| seen.works += 1);
+        self.done(command, CommandOutcome::Done).await;
+        if let Some(answer) = worked(work) {
+            self.report(Report::Worked {
+                instance: work.instance.clone(),
+                incarnation: work.incarnation,
+                step: work.step.clone(),
+                command: command.id,
+                answer,
+            })
+            .await;
+        }
     }
 
     async fn done(&mut self, command: &Command, outcome: CommandOutcome) {

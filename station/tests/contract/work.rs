@@ -366,81 +366,88 @@ async fn a_run_leaves_what_its_definition_says_with_numbers_as_they_were() {
     assert_eq!(tiers, [0, 1]);
 }
 
-// case: orchestrations 40, 61
-// proves: O5, O11
-#[tokio::test(flavor = "multi_thread")]
-async fn a_step_is_said_to_be_done_from_outside_and_a_run_is_cancelled_once() {
-    let (cluster, _agents) = cluster().await;
+/// Runs that wait for somebody outside.
+async fn waiting(ids: &[&str]) -> (Cluster, Vec<Agent>) {
+    let (cluster, agents) = cluster().await;
     create(&cluster, &one("waits")).await.unwrap();
-    for id in ["r1", "r2", "r3"] {
+    for id in ids {
         let begins = begins(id, "of-waits", &json!({}));
         cluster.client.start_run(&begins).await.unwrap();
     }
-    let client = &cluster.client;
-    let token = |id: &'static str| async move {
-        until("it waits", || async {
-            let detail = client.run(id).await.unwrap();
-            detail.steps[0].state == "Waiting"
-        })
-        .await;
-        client.run(id).await.unwrap().steps[0]
-            .token
-            .clone()
-            .unwrap()
-    };
-    let done = |token: &str, outputs: Option<Value>, error: Option<&str>| StepDone {
+    (cluster, agents)
+}
+
+async fn token(cluster: &Cluster, id: &str) -> String {
+    until("it waits", || async {
+        let detail = cluster.client.run(id).await.unwrap();
+        detail.steps[0].state == "Waiting"
+    })
+    .await;
+    let detail = cluster.client.run(id).await.unwrap();
+    detail.steps[0].token.clone().unwrap()
+}
+
+fn done(token: &str, outputs: Option<Value>, error: Option<&str>) -> StepDone {
+    StepDone {
         token: token.to_owned(),
         outputs: outputs.as_ref().map(exact),
         error: error.map(str::to_owned),
-    };
-    let right = token("r1").await;
-    let stale = client
-        .step_done("r1", "a", &done("999999", None, None))
-        .await
-        .unwrap_err();
+    }
+}
+
+// case: orchestrations 40
+// proves: O5, O11
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_is_said_to_be_done_or_failed_from_outside() {
+    let (cluster, _agents) = waiting(&["r1", "r2"]).await;
+    let client = &cluster.client;
+    let right = token(&cluster, "r1").await;
+    let refused =
+        |said: StepDone| async move { client.step_done("r1", "a", &said).await.unwrap_err() };
+    let stale = refused(done("999999", None, None)).await;
     assert_eq!(told(&stale), (409, Exit::Conflict, code::STALE_TOKEN));
-    let both = client
-        .step_done("r1", "a", &done(&right, Some(json!({})), Some("no")))
-        .await
-        .unwrap_err();
+    let both = refused(done(&right, Some(json!({})), Some("no"))).await;
     assert_eq!(told(&both), (400, Exit::Usage, code::BAD_REQUEST));
-    let absent = client
-        .step_done("r1", "b", &done(&right, None, None))
-        .await
-        .unwrap_err();
+    let absent = client.step_done("r1", "b", &done(&right, None, None)).await;
+    let absent = absent.unwrap_err();
     assert_eq!(told(&absent), (404, Exit::NotFound, code::NOT_FOUND));
-    client
-        .step_done("r1", "a", &done(&right, Some(json!({"by": "ada"})), None))
-        .await
-        .unwrap();
+
+    let said = done(&right, Some(json!({"by": "ada"})), None);
+    client.step_done("r1", "a", &said).await.unwrap();
     let detail = over(&cluster, "r1").await;
     assert_eq!(detail.run.state, "Completed");
-    assert_eq!(
-        detail.steps[0].outputs.as_ref().unwrap().0.as_str(),
-        r#"{"by":"ada"}"#
-    );
-    client
-        .step_done("r1", "a", &done(&right, None, None))
-        .await
-        .unwrap_err();
+    let left = detail.steps[0].outputs.as_ref().unwrap();
+    assert_eq!(left.0.as_str(), r#"{"by":"ada"}"#);
+    refused(done(&right, None, None)).await;
 
-    let right = token("r2").await;
-    client
-        .step_done("r2", "a", &done(&right, None, Some("nobody wants it")))
-        .await
-        .unwrap();
+    let right = token(&cluster, "r2").await;
+    let said = done(&right, None, Some("nobody wants it"));
+    client.step_done("r2", "a", &said).await.unwrap();
     let detail = over(&cluster, "r2").await;
     assert_eq!(detail.run.state, "Errored");
     assert_eq!(detail.run.errors[0].error, "nobody wants it");
     assert_eq!(detail.run.reason.unwrap().code, code::RUN_FAILED);
+}
 
-    token("r3").await;
-    client.run_act("r3", RunVerb::Cancel).await.unwrap();
-    assert_eq!(over(&cluster, "r3").await.run.state, "Cancelled");
-    let again = client.run_act("r3", RunVerb::Cancel).await.unwrap_err();
+// case: orchestrations 61
+// proves: O11
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_cancelled_once() {
+    let (cluster, _agents) = waiting(&["r1"]).await;
+    let client = &cluster.client;
+    token(&cluster, "r1").await;
+    client.run_act("r1", RunVerb::Cancel).await.unwrap();
+    assert_eq!(over(&cluster, "r1").await.run.state, "Cancelled");
+    let again = client.run_act("r1", RunVerb::Cancel).await.unwrap_err();
     assert_eq!(told(&again), (409, Exit::Refused, code::NOT_NOW));
     let unknown = client.run_act("r9", RunVerb::Cancel).await.unwrap_err();
     assert_eq!(told(&unknown), (404, Exit::NotFound, code::NOT_FOUND));
+    // Who waits for another end is told at once that there will be none.
+    let waits = cluster.wait("run/r1", Until::State("Completed".to_owned()));
+    let never = waits.await.unwrap_err();
+    assert_eq!(told(&never), (409, Exit::TargetFailed, code::TARGET_FAILED));
+    let waits = cluster.wait("run/r1", Until::State("Cancelled".to_owned()));
+    waits.await.unwrap();
 }
 
 // case: orchestrations 52, 62

@@ -5,7 +5,7 @@ use mainstay_protocol::code;
 use mainstay_protocol::json::Shape;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::work::Outside;
-use mainstay_protocol::{Json, RunId, StepKey, WorkName, limits};
+use mainstay_protocol::{CommandId, Json, RunId, StepKey, WorkName, limits};
 use mainstay_resource_graph::{
     Key, Kind, Orchestration, Run, RunState, TextHash, Txn, Vertex, View, ViewExt,
 };
@@ -254,26 +254,8 @@ fn act(txn: &mut Txn<'_>, id: &RunId, act: &RunAct, env: &Env) -> Result_ {
         said: Outside::Complete { output },
     } = act
     {
-        kept("the output", output)?;
-        if output.shape() != Shape::Object {
-            let text = format!(
-                "the output is an object; it is {}",
-                output.shape().with_article()
-            );
-            return Err(Refusal::new(code::BAD_REQUEST, text));
-        }
         let step = StepKey::new(id.clone(), activity.clone());
-        // What comes too late is told so, whatever it says.
-        let is_meant = txn.step(&step).and_then(|step| step.token()) == Some(*token);
-        let wrong = match is_meant {
-            true => runs::unlike_output(txn, &step, output),
-            false => Vec::new(),
-        };
-        if !wrong.is_empty() {
-            let all = wrong.join("\n");
-            let text = format!("the output is not what {activity} leaves behind:\n{all}");
-            return Err(Refusal::new(code::BAD_INPUT, text));
-        }
+        as_it_may_be(txn, &step, *token, output)?;
     }
     let done = runs::change(txn, id, env, |machine| match act {
         RunAct::Pause => machine.pause(),
@@ -320,6 +302,33 @@ fn act(txn: &mut Txn<'_>, id: &RunId, act: &RunAct, env: &Env) -> Result_ {
             Err(Refusal::new(code::NOT_NOW, text))
         }
     }
+}
+
+/// What somebody outside says that an activity left behind.
+fn as_it_may_be(
+    txn: &Txn<'_>,
+    step: &StepKey,
+    token: CommandId,
+    output: &Json,
+) -> Result<(), Refusal> {
+    kept("the output", output)?;
+    if output.shape() != Shape::Object {
+        let is = output.shape().with_article();
+        let text = format!("the output is an object; it is {is}");
+        return Err(Refusal::new(code::BAD_REQUEST, text));
+    }
+    // What comes too late is told so, whatever it says.
+    let is_meant = txn.step(step).and_then(|step| step.token()) == Some(token);
+    let wrong = match is_meant {
+        true => runs::unlike_output(txn, step, output),
+        false => Vec::new(),
+    };
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let (activity, all) = (&step.activity, wrong.join("\n"));
+    let text = format!("the output is not what {activity} leaves behind:\n{all}");
+    Err(Refusal::new(code::BAD_INPUT, text))
 }
 
 /// It goes with the run that it undid.
