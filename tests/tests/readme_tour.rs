@@ -1,4 +1,4 @@
-//! The tour of the README, typed as it is written there: every command ends as it says, and shows what its comment
+//! The tours of the READMEs, typed as they are written there: every command ends as it says, and shows what its comment
 //! names. A line that no longer works fails here before anybody stumbles over it.
 
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use mainstay_tests::{Cluster, DevOptions};
 const TOUR: &str = "## A tour in five minutes";
 /// Fewer would mean that the tour was not found, not that it is short.
 const COMMANDS_MIN: usize = 25;
+const EXAMPLES_MIN: usize = 15;
 /// What goes on until it is interrupted is looked at for so long.
 const GOES_ON: &str = "3";
 /// What a comment promises comes true within this, as far as looking again can tell.
@@ -39,25 +40,56 @@ fn the_tour_of_the_readme_works_as_it_is_written() {
     let readme = std::fs::read_to_string(root().join("README.md")).expect("there is a README");
     let lines = commands(section(&readme, TOUR));
     assert!(lines.len() >= COMMANDS_MIN, "{lines:#?}");
+    walked(&lines, "", true);
+}
+
+// acceptance: issue 6, line 8
+// proves: O4, O5, O8
+#[test]
+fn the_examples_work_as_their_readme_says() {
+    let examples = root().join("examples");
+    let readme = std::fs::read_to_string(examples.join("README.md")).expect("there is a README");
+    let lines = commands(section(&readme, "## Orchestrations"));
+    assert!(lines.len() >= EXAMPLES_MIN, "{lines:#?}");
+    walked(&lines, "orchestrations", false);
+}
+
+/// In a copy of a folder of the examples, where one is said; else where the cluster is at home.
+fn walked(lines: &[Line], folder: &str, demo: bool) {
     let cluster = Cluster::with(&DevOptions {
-        demo: true,
+        demo,
         ..DevOptions::default()
     });
+    let here = cluster.home().join(folder);
+    if !folder.is_empty() {
+        copied(&root().join("examples").join(folder), &here);
+    }
     let mut wrong = Vec::new();
-    for line in &lines {
+    for line in lines {
         let began = Instant::now();
-        if let Err(why) = walk(&cluster, line) {
+        if let Err(why) = walk((&cluster, &here), line) {
             wrong.push(why);
         }
         println!("{:>7.1?}  {}", began.elapsed(), line.text);
     }
     assert!(
         wrong.is_empty(),
-        "{} of {} commands of the README's tour are not as it says:\n\n{}",
+        "{} of {} commands of the tour are not as it says:\n\n{}",
         wrong.len(),
         lines.len(),
         wrong.join("\n\n")
     );
+}
+
+/// The files of a folder that has no others in it; what an earlier use left there is left out.
+fn copied(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory of its own");
+    for entry in std::fs::read_dir(from).expect("the folder is there") {
+        let path = entry.expect("an entry").path();
+        if let Some(name) = path.file_name().filter(|_| path.is_file()) {
+            std::fs::copy(&path, to.join(name)).expect("a directory of its own");
+        }
+    }
 }
 
 fn root() -> PathBuf {
@@ -66,10 +98,10 @@ fn root() -> PathBuf {
 
 /// Runs it once; what only looks is asked again until it shows what it should, and what finds its agent just coming back
 /// is tried again: people type more slowly than this.
-fn walk(cluster: &Cluster, line: &Line) -> Result<(), String> {
+fn walk(at: (&Cluster, &Path), line: &Line) -> Result<(), String> {
     let began = Instant::now();
     loop {
-        let why = match typed(cluster, line) {
+        let why = match typed(at, line) {
             Ok(()) => return Ok(()),
             Err(why) => why,
         };
@@ -82,7 +114,7 @@ fn walk(cluster: &Cluster, line: &Line) -> Result<(), String> {
     }
 }
 
-fn typed(cluster: &Cluster, line: &Line) -> Result<(), String> {
+fn typed((cluster, here): (&Cluster, &Path), line: &Line) -> Result<(), String> {
     let path = std::env::var("PATH").unwrap_or_default();
     let shell = match goes_on(&line.text) {
         true => "exec timeout --signal=INT \"$0\" bash -c \"$1\"",
@@ -92,7 +124,7 @@ fn typed(cluster: &Cluster, line: &Line) -> Result<(), String> {
     bash.args(["-c", shell, GOES_ON, &line.text])
         .env("PATH", format!("{}:{path}", programs().display()))
         // What it writes goes with the cluster.
-        .current_dir(cluster.home())
+        .current_dir(here)
         .stdin(Stdio::null());
     let output = bash.output().expect("bash runs");
     let shown = [output.stdout, output.stderr]
@@ -151,7 +183,8 @@ fn goes_on(text: &str) -> bool {
     // There `-f` names a file.
     let of_files = ["plan", "apply", "delete"];
     let mut words = command.split_whitespace();
-    if words.nth(1).is_some_and(|verb| of_files.contains(&verb)) {
+    let mut verbs = command.split_whitespace().skip(1).take(2);
+    if verbs.any(|verb| of_files.contains(&verb)) {
         return false;
     }
     words.any(|word| ["-w", "-f", "--watch", "--follow"].contains(&word))
@@ -224,7 +257,9 @@ fn promise(comment: &str) -> Promise {
 
 /// `HEALTHY`, `SIGKILL`, `MS-...`, `n2`, `greeter@n1`, `Backoff`.
 fn is_shown(word: &str) -> bool {
-    const STATES: [&str; 9] = [
+    const STATES: [&str; 11] = [
+        "Completed",
+        "Compensated",
         "Pending",
         "Blocked",
         "Starting",

@@ -116,7 +116,7 @@ fn a_run_goes_from_files_to_its_end_by_scripts_and_is_shown_on_the_way() {
         .collect();
     assert_eq!(states, ["Completed"; 3]);
     let drawn = cluster.sh("run show o1").ok().stdout;
-    let order: Vec<usize> = ["\nreserve", "\n└ pay", "\n  └ ship"]
+    let order: Vec<usize> = ["\nreserve", "\n└ pay", "\n└─ ship"]
         .iter()
         .filter_map(|step| drawn.find(step))
         .collect();

@@ -70,7 +70,7 @@ fn steps(steps: &[Step]) -> Table {
     for step in ordered {
         let indent = match step.tier {
             0 => String::new(),
-            tier => format!("{}└ ", "  ".repeat((tier - 1).min(TIERS_DRAWN))),
+            tier => format!("└{} ", "─".repeat((tier - 1).min(TIERS_DRAWN))),
         };
         let reason = step.reason.as_ref();
         let reason = reason.map(|reason| one_line(&reason.text));
