@@ -170,6 +170,7 @@ fn only_the_commands_of_this_version_appear() {
         .map(|(path, _)| path[1].clone())
         .collect();
     let expected = [
+        "activity",
         "agent",
         "answer",
         "apply",
@@ -202,6 +203,7 @@ fn only_the_commands_of_this_version_appear() {
         "move",
         "new",
         "node",
+        "orchestration",
         "parked",
         "placement",
         "plan",
@@ -209,6 +211,7 @@ fn only_the_commands_of_this_version_appear() {
         "restart",
         "restore",
         "rule",
+        "run",
         "secret",
         "settings",
         "start",

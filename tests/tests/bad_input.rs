@@ -55,6 +55,7 @@ fn good(name: &str) -> &'static str {
         "SHELL" => "bash",
         "TOPIC" => "MS-NAME-HELD",
         "RULE" => "restart",
+        "ORCHESTRATION" | "RUN" | "ACTIVITY" => "no-such",
         "STATION" => "s1",
         "HOST:PORT" => "10.0.0.1:7600",
         "IDENTITY" => "agent/n1",
@@ -65,7 +66,7 @@ fn good(name: &str) -> &'static str {
 }
 
 /// Values that nothing of this name can be, between bars.
-const BAD: [(&str, &str); 40] = [
+const BAD: [(&str, &str); 43] = [
     ("COUNT", "|-1|three|1.5|10001|💥"),
     ("LABEL-NAME", "|rack=a|ra ck"),
     (
@@ -118,6 +119,9 @@ const BAD: [(&str, &str); 40] = [
         "|MS-NAME-HOLD|NAME HELD|💥|../../x|instences|instance.no-such",
     ),
     ("RULE", "|RESTART|no-such|a b|💥"),
+    ("RUN", "|a b|💥|a/b|~dispose|no-such"),
+    ("ACTIVITY", "|a b|💥|a/b|no-such"),
+    ("STATE", "|Runing|no-such|💥"),
     (
         "STATION",
         "|S1|s|s0|s01|s-1|sx|1|station/|node/n1|s99999999999999999999|💥",
@@ -142,6 +146,8 @@ fn bad(name: &str) -> Vec<String> {
         "DIR" | "SOCKET" | "PROGRAM" | "PATH" | "FILE" => return vec![NOWHERE.to_owned()],
         // Any filter is one, and so is any text.
         "FILTER" | "TEXT" => return Vec::new(),
+        // Of one that is not there, there are no runs.
+        "ORCHESTRATION" => return ["", "a b", "💥", "a/b"].map(str::to_owned).to_vec(),
         _ => {}
     }
     let known = BAD.iter().find(|(known, _)| *known == name);
@@ -158,7 +164,8 @@ fn well_formed(leaf: &Leaf) -> Vec<OsString> {
     match leaf.text().as_str() {
         "start" => words.extend(["--on".into(), "n1".into()]),
         "delete" => words.push("greeter".into()),
-        "plan" | "apply" => {
+        "run complete" => words.extend(["--token", "1"].map(OsString::from)),
+        "plan" | "apply" | "orchestration apply" | "activity apply" => {
             let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/grammar/hi.yaml");
             words.extend(["-f".into(), file.into()]);
         }

@@ -61,8 +61,8 @@ pub struct DefinitionApplyArguments {
 
 #[derive(Debug, Args)]
 pub struct DefinitionOneArguments {
-    /// Its type
-    #[arg(value_name = "TYPE", value_parser = values::work_name)]
+    /// Its type, as the list says
+    #[arg(value_name = "NAME", value_parser = values::work_name)]
     pub name: WorkName,
 }
 
@@ -117,7 +117,7 @@ pub enum RunCommand {
 )]
 pub struct RunStartArguments {
     /// Its orchestration
-    #[arg(value_name = "TYPE", value_parser = values::work_name)]
+    #[arg(value_name = "ORCHESTRATION", value_parser = values::work_name)]
     pub orchestration: WorkName,
     /// What it is given, over what --payload says
     #[arg(value_name = "KEY=VALUE", value_parser = values::payload_pair)]
@@ -145,7 +145,7 @@ pub struct RunStartArguments {
 )]
 pub struct RunListArguments {
     /// Those of one orchestration
-    #[arg(long, value_name = "TYPE", value_parser = values::work_name)]
+    #[arg(long, value_name = "ORCHESTRATION", value_parser = values::work_name)]
     pub of: Option<WorkName>,
     /// Those in one state
     #[arg(long, value_name = "STATE", value_parser = values::run_state)]

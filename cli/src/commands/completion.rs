@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Arg, CommandFactory};
 use clap_complete::{Shell, generate};
-use mainstay_api::client::InstanceFilter;
+use mainstay_api::client::{InstanceFilter, RunFilter};
 use mainstay_api::types::Resource;
 use mainstay_api::{Client, Exit, Problem};
 
@@ -129,6 +129,10 @@ fn named(value: &str, path: &[&str], said: &[&str]) -> Option<Wanted> {
         "RULE" => Some(Wanted::Rules),
         "ID" => Some(Wanted::Parked),
         "ASKED" => Some(Wanted::Asked),
+        "ORCHESTRATION" => Some(Wanted::Names("orchestrations")),
+        "NAME" if path.first() == Some(&"orchestration") => Some(Wanted::Names("orchestrations")),
+        "NAME" if path.first() == Some(&"activity") => Some(Wanted::Names("activities")),
+        "RUN" if path != ["run", "start"] => Some(Wanted::Names("runs")),
         _ => None,
     }
 }
@@ -184,6 +188,18 @@ async fn ask(client: &Client, wanted: Wanted) -> Result<Vec<String>, Problem> {
         Wanted::Names("resources") => resources(client).await?,
         Wanted::Names("procedures") => procedures(client).await?,
         Wanted::Names("collected") => collected(client).await?,
+        Wanted::Names("orchestrations") => {
+            let found = client.orchestrations().await?;
+            found.into_iter().map(|one| one.name).collect()
+        }
+        Wanted::Names("activities") => {
+            let found = client.activities().await?;
+            found.into_iter().map(|one| one.name).collect()
+        }
+        Wanted::Names("runs") => {
+            let found = client.runs(&RunFilter::default()).await?;
+            found.into_iter().map(|one| one.id).collect()
+        }
         Wanted::Asked | Wanted::Names("asked") => asked(client).await?,
         // One on each node, and called like it.
         Wanted::Names(_) => nodes(client).await?,
