@@ -273,6 +273,12 @@ impl Context {
         Arc::clone(self.life.kept()?).downcast().ok()
     }
 
+    /// From `start`, for what is not over yet when the service itself is gone, as when that was killed: the instance is told to
+    /// be over when this has returned, or when [`ENDING_WITHIN`](crate::hosting::ENDING_WITHIN) is over. The first counts.
+    pub fn ends_with(&self, ending: impl Future<Output = ()> + Send + 'static) {
+        self.life.ends_with(Box::pin(ending));
+    }
+
     /// Whether `start` begins something, or finds what an earlier life of the agent began.
     pub fn beginning(&self) -> Beginning {
         self.life.beginning()

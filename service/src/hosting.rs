@@ -22,7 +22,7 @@ mod words;
 pub use crate::others::{Answered, Heard, Others, other_incarnation};
 pub use host::spawn_host;
 pub use hosted::{Breakage, Checked, Hosted, StopOrder, StopOutcome, WorkDone};
-pub use launch::{Launch, launch, span};
+pub use launch::{ENDING_WITHIN, Launch, launch, span};
 pub use life::{NotStarted, Phase, Running};
 pub use mainstay_supervisor::{ExitFact, ExitHow};
 pub use panics::install_hook;

@@ -58,6 +58,9 @@ impl Service for ActivityAgent {
         config.check().map_err(CannotStart::config)?;
         let plan = Plan::made(&config, ctx).await?;
         let calls = Arc::new(Calls::default());
+        let ending = Arc::clone(&calls);
+        // However it came to its end: the same work may be given to another as soon as that is told.
+        ctx.ends_with(async move { ending.end().await });
         ctx.keep(Arc::new(Ready {
             plan,
             calls: Arc::clone(&calls),
@@ -84,7 +87,7 @@ impl Service for ActivityAgent {
 }
 
 impl Drop for ActivityAgent {
-    /// It was killed, or failed: what is under way is ended all the same.
+    /// It was killed, or failed: what is under way is ended all the same, and its life waits for that.
     fn drop(&mut self) {
         self.calls.end_soon();
     }

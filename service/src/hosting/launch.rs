@@ -10,6 +10,7 @@ use mainstay_protocol::health::{FailureKind, RefusedStart};
 use mainstay_protocol::report::Ending;
 use ractor::{Actor, ActorCell};
 use tokio::runtime::Builder;
+use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
 use super::actor::{InstanceActor, Kept};
@@ -26,6 +27,9 @@ use crate::outside::{Beginning, BoxFuture, Place};
 use crate::probe::{Health, Probe};
 use crate::service::Service;
 use mainstay_supervisor::ExitHow;
+
+/// For what an instance ends with: several times what killing and clearing an outside program takes on a busy machine.
+pub const ENDING_WITHIN: Duration = Duration::from_secs(15);
 
 /// One incarnation to be started.
 #[derive(Debug, Clone)]
@@ -145,13 +149,24 @@ async fn to_the_end(life: Arc<Life>, whole_life: BoxFuture<()>) {
             tracing::error!(instance = %life.identity(), panic = %panic.text, "clearing what it left panicked");
         }
     }
+    if let Some(ending) = life.take_ending() {
+        match timeout(ENDING_WITHIN, guarded(ending)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(panic)) => {
+                tracing::error!(instance = %life.identity(), panic = %panic.text, "what it ends with panicked");
+            }
+            Err(_) => {
+                tracing::error!(instance = %life.identity(), "something of it is left: its end took too long");
+            }
+        }
+    }
     life.over();
 }
 
 async fn keep_start_deadline(life: Arc<Life>, deadline: Duration) {
     let mut phase = life.phase();
     let left_starting = phase.wait_for(|phase| !matches!(phase, Phase::Starting));
-    if tokio::time::timeout(deadline, left_starting).await.is_err() {
+    if timeout(deadline, left_starting).await.is_err() {
         life.break_off(BreakOff::Deadline(deadline));
     }
 }

@@ -23,7 +23,7 @@ use super::words::Words;
 use crate::context::Identity;
 use crate::others::Others;
 use crate::outcome::StopReason;
-use crate::outside::{Beginning, Outside, Place};
+use crate::outside::{Beginning, BoxFuture, Outside, Place};
 use crate::probe::{Activity, Work};
 use mainstay_supervisor::{ExitFact, ExitHow};
 
@@ -127,6 +127,8 @@ pub(crate) struct Life {
     refusal: Mutex<Option<NotStarted>>,
     outside: OnceLock<Arc<dyn Outside>>,
     kept: OnceLock<Arc<dyn Any + Send + Sync>>,
+    /// What is waited for before it is told to be over.
+    ending: Mutex<Option<BoxFuture<()>>>,
     /// The agent ends: what is outside goes on without it.
     left: AtomicBool,
     cell: OnceLock<ActorCell>,
@@ -158,6 +160,7 @@ impl Life {
             refusal: Mutex::new(None),
             outside: OnceLock::new(),
             kept: OnceLock::new(),
+            ending: Mutex::new(None),
             left: AtomicBool::new(false),
             cell: OnceLock::new(),
             queued: AtomicUsize::new(0),
@@ -210,6 +213,19 @@ impl Life {
 
     pub(crate) fn kept(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
         self.kept.get()
+    }
+
+    /// The first word counts, as with what it keeps.
+    pub(crate) fn ends_with(&self, ending: BoxFuture<()>) {
+        self.ending().get_or_insert(ending);
+    }
+
+    pub(crate) fn take_ending(&self) -> Option<BoxFuture<()>> {
+        self.ending().take()
+    }
+
+    fn ending(&self) -> MutexGuard<'_, Option<BoxFuture<()>>> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn leave(&self) {

@@ -304,44 +304,50 @@ fn what_cannot_be_run_is_an_attempt_that_says_why() {
     assert_eq!(said, Processed::complete(()));
 }
 
-/// Begins a script that does not let itself be ended, does this to its instance, and returns what it came to with the pids.
-fn ends_amid_a_call(end: impl FnOnce(&Agent)) -> (TempDir, Vec<u32>) {
+/// Begins a script that does not let itself be ended, and does this to its instance: when that is told to be over, nothing
+/// of the script is left.
+fn ends_amid_a_call(end: impl FnOnce(&Agent)) {
     let dir = tempfile::tempdir().unwrap();
     let script = "trap '' TERM; setsid sleep 1000 & echo $! >>$D/pids; echo $$ >>$D/pids
         while :; do sleep 1000; done";
     let agent = agent(&[("x", in_directory(&dir, script))]);
     let file: PathBuf = dir.path().join("pids");
-    let begun = thread::scope(|scope| {
+    thread::scope(|scope| {
         let call = scope.spawn(|| agent.does(WHO, "x", json!({})));
         let begun = pids(&file, 2);
         assert!(begun.iter().all(|pid| lives(*pid)));
         assert!(agent.status().unwrap().starts_with("1 calls under way"));
         end(&agent);
+        // At this moment, and not some time later: the run gives the activity to another.
+        for pid in begun {
+            assert!(!lives(pid), "{pid} outlived its instance");
+        }
         // It is over when the instance is, and the instance answers for it.
         let said = call.join().unwrap();
         assert_eq!(said, Processed::retry("its instance ended"));
-        begun
     });
-    (dir, begun)
 }
 
 // proves: O7
 #[test]
 fn an_instance_has_stopped_when_nothing_of_its_programs_is_left() {
-    let (_dir, left) = ends_amid_a_call(|agent| {
+    ends_amid_a_call(|agent| {
         agent.stop();
     });
-    for pid in left {
-        assert!(!lives(pid), "{pid} outlived its instance");
-    }
 }
 
+// proves: O7
 #[test]
-fn a_killed_instance_takes_its_programs_with_it() {
-    let (_dir, left) = ends_amid_a_call(|agent| {
+fn a_killed_instance_is_over_when_nothing_of_its_programs_is_left() {
+    ends_amid_a_call(|agent| {
         agent.kill();
     });
-    for pid in left {
-        until(|| (!lives(pid)).then_some(()));
-    }
+}
+
+// proves: O7
+#[test]
+fn a_failed_instance_is_over_when_nothing_of_its_programs_is_left() {
+    ends_amid_a_call(|agent| {
+        agent.panic("as it was told to");
+    });
 }
