@@ -1,6 +1,7 @@
 //! Outside `http` URLs, and asking them: one question on a connection of its own, within a deadline and a bound. Redirects
 //! are answers like any other.
 
+use std::error::Error as _;
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -38,11 +39,28 @@ pub(super) enum NoAnswer {
     #[error("cannot be reached: {0}")]
     Unreachable(io::Error),
     #[error("does not speak HTTP: {0}")]
-    NotHttp(hyper::Error),
+    NotHttp(String),
     #[error("broke off its answer: {0}")]
-    BrokenOff(hyper::Error),
+    BrokenOff(String),
     #[error("did not answer within {} ms", .0.as_millis())]
     Late(Duration),
+}
+
+impl NoAnswer {
+    /// hyper tells the cause of an error apart from it.
+    fn of(error: hyper::Error) -> Self {
+        let mut why = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            why.push_str(": ");
+            why.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        match error.is_parse() {
+            true => Self::NotHttp(why),
+            false => Self::BrokenOff(why),
+        }
+    }
 }
 
 impl Url {
@@ -68,10 +86,12 @@ impl Url {
         let host = uri.host().filter(|host| !host.is_empty());
         let host = host.ok_or_else(|| format!("\"{text}\" names no host"))?;
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        // `http://HOST?query` is a URL, and what is asked for begins with a slash.
+        let slash = if path.starts_with('/') { "" } else { "/" };
         Ok(Self {
             host: host.trim_matches(['[', ']']).to_owned(),
             port: uri.port_u16().unwrap_or(80),
-            path: path.to_owned(),
+            path: format!("{slash}{path}"),
         })
     }
 
@@ -173,19 +193,16 @@ async fn converse(
     let stream = url.connect().await.map_err(NoAnswer::Unreachable)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
-        .map_err(NoAnswer::NotHttp)?;
+        .map_err(NoAnswer::of)?;
     let asking = async {
-        let answer = sender
-            .send_request(request)
-            .await
-            .map_err(NoAnswer::NotHttp)?;
+        let answer = sender.send_request(request).await.map_err(NoAnswer::of)?;
         let (head, mut from) = answer.into_parts();
         let mut body = Vec::new();
         while body.len() < body_bytes_max {
             let Some(frame) = from.frame().await else {
                 break;
             };
-            if let Ok(data) = frame.map_err(NoAnswer::BrokenOff)?.into_data() {
+            if let Ok(data) = frame.map_err(NoAnswer::of)?.into_data() {
                 body.extend_from_slice(&data);
             }
         }
@@ -218,6 +235,7 @@ mod tests {
         for (text, authority, path) in [
             ("http://a.example", "a.example", "/"),
             ("http://a.example:8080/x?y=1", "a.example:8080", "/x?y=1"),
+            ("http://a.example?y=1", "a.example", "/?y=1"),
             ("http://[::1]:99/", "[::1]:99", "/"),
             ("http://127.0.0.1:80/a", "127.0.0.1", "/a"),
         ] {

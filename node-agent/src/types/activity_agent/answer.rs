@@ -13,6 +13,7 @@ use super::question::as_written;
 
 /// Before another call, where who asks for one does not say when.
 const SCHEDULE: Duration = Duration::from_millis(1_000);
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// Of a text that is not what it should be, so much is told.
 const QUOTED_BYTES_MAX: usize = 200;
 /// Of members that nobody reads, so many are named.
@@ -22,12 +23,13 @@ const MEMBERS: [&str; 5] = ["result", "waitMillis", "error", "outputs", "delta"]
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// It is no JSON object: how it came counts alone.
+    /// It says nothing in JSON: how it came counts alone.
     Nothing,
     /// An object that does not say what it is: what the activity leaves behind.
     Outputs(Json),
     Said(Said),
-    /// It begins like an answer and cannot be understood, for this reason. Its effects are unknown.
+    /// Something in it begins like an answer, or may have, and it cannot be understood, for this reason. Its effects are
+    /// unknown.
     Bad(String),
 }
 
@@ -81,16 +83,27 @@ impl What {
 }
 
 pub(super) fn read(bytes: &[u8]) -> Answer {
+    // Some systems write the mark before all that they write.
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let Ok(text) = str::from_utf8(bytes) else {
-        return Answer::Nothing;
+        return Answer::Bad("its answer is not UTF-8".to_owned());
     };
     let text = text.trim();
-    // Half an answer is not none: it may have said anything.
-    let is_meant = text.starts_with('{');
-    match Json::parse(text) {
-        Ok(object) if object.shape() == Shape::Object => of_object(object),
-        Err(bad) if is_meant => Answer::Bad(format!("its answer is no JSON: {bad}")),
-        Ok(_) | Err(_) => Answer::Nothing,
+    let bad = match Json::parse(text) {
+        Ok(object) if object.shape() == Shape::Object => return of_object(object),
+        Ok(other) => format!("it is {}", other.shape().with_article()),
+        Err(bad) => bad.to_string(),
+    };
+    // Half an answer is not none, nor is one amid other words: it may have said anything.
+    if text.starts_with('{') {
+        return Answer::Bad(format!("its answer is no JSON: {bad}"));
+    }
+    let is_meant = |line: &str| line.trim_start().starts_with('{');
+    match text.lines().any(is_meant) {
+        true => Answer::Bad(format!(
+            "its answer has a line that begins with {{, and as a whole it is not one JSON object: {bad}"
+        )),
+        false => Answer::Nothing,
     }
 }
 
@@ -196,12 +209,22 @@ pub(super) fn quoted(text: &str) -> String {
     text
 }
 
-/// What it leaves behind, an object.
+/// What it leaves behind, an object. The coordinator would refuse one that is too long too, and not know the name of it here.
 pub(super) fn completed(outputs: &Json) -> Processed {
+    let (bytes, most) = (outputs.as_str().len(), limits::WORK_BYTES_MAX);
+    if bytes > most {
+        return Processed::fatal(format!("its outputs have {bytes} bytes, more than {most}"));
+    }
     Processed::complete(as_written(outputs))
 }
 
 impl Said {
+    /// For a failure that does not say itself when another attempt is due.
+    pub(super) fn or_after(mut self, wait: Option<Duration>) -> Self {
+        self.wait = self.wait.or(wait);
+        self
+    }
+
     /// `why`: what else is known of a failure.
     pub(super) fn processed(self, why: Option<String>) -> Processed {
         let what = self.what.name();
@@ -367,10 +390,56 @@ mod tests {
 
     #[test]
     fn what_is_no_object_says_nothing() {
-        for text in ["", " \n", "done", "5", "[1]", "\"a\"", "null", "done {}"] {
+        for text in [
+            "",
+            " \n",
+            "done",
+            "5",
+            "[1]",
+            "\"a\"",
+            "null",
+            "done {}",
+            "\u{feff}",
+            "a\n}\n[{}]",
+        ] {
             assert_eq!(read(text.as_bytes()), Answer::Nothing, "{text}");
         }
-        assert_eq!(read(b"\xff{}"), Answer::Nothing);
+    }
+
+    // case: orchestrations 44
+    #[test]
+    fn an_answer_that_is_not_alone_or_not_readable_is_not_taken_for_none() {
+        let amid = "a line that begins with {";
+        for (bytes, word) in [
+            (&b"\xff{}"[..], "not UTF-8"),
+            (b"caf\xe9", "not UTF-8"),
+            (b"{\"result\":\"fatal\",\"error\":\"\xe9\"}", "not UTF-8"),
+            // UTF-16.
+            (b"\xff\xfe{\0}\0", "not UTF-8"),
+            (b"copying ..\n{\"result\":\"fatal\"}", amid),
+            (b"copying ..\n  {\"result\":\"fatal\"}\ndone", amid),
+            (b"[\n{}\n]", amid),
+            (b"{\"result\":1}\ndone", "no JSON"),
+            // Two marks are no mark of anything.
+            (b"\xef\xbb\xbf\xef\xbb\xbfx\n{}", amid),
+        ] {
+            match read(bytes) {
+                Answer::Bad(why) => assert!(why.contains(word), "{why}"),
+                other => panic!("{}: {other:?}", bytes.escape_ascii()),
+            }
+        }
+        let marked = processed("\u{feff}{\"result\":\"fatal\",\"error\":\"no\"}\r\n");
+        assert_eq!(marked, Processed::fatal("no"));
+    }
+
+    #[test]
+    fn outputs_that_are_too_long_are_named() {
+        let outputs = |bytes: usize| format!(r#"{{"x":"{}"}}"#, "y".repeat(bytes - 8));
+        let most = limits::WORK_BYTES_MAX;
+        let said = |outputs: String| processed(&format!(r#"{{"result":1,"outputs":{outputs}}}"#));
+        assert!(said(outputs(most)).output().is_some());
+        let why = format!("its outputs have {} bytes, more than {most}", most + 1);
+        assert_eq!(said(outputs(most + 1)), Processed::fatal(why));
     }
 
     // case: orchestrations 30

@@ -143,6 +143,11 @@ impl ProcessWay {
                     .to_owned(),
             );
         }
+        if SecretReference::of(program).is_some() {
+            return Err(format!(
+                "command: \"{program}\" is a secret, which is no program; the first word is what is run"
+            ));
+        }
         if program.contains('/') && !program.starts_with('/') {
             return Err(format!(
                 "command: \"{program}\" is a relative path; write its whole path, or a name that is found in PATH"
@@ -191,6 +196,7 @@ fn refers_well(field: &str, text: &str) -> Result<(), String> {
 impl HttpWay {
     fn check(&self) -> Result<(), String> {
         Url::parse(&self.url).map_err(|why| format!("url: {why}"))?;
+        let mut seen = BTreeSet::new();
         for (name, value) in &self.headers {
             let parsed = HeaderName::try_from(name.as_str());
             let parsed = parsed.map_err(|_| {
@@ -199,6 +205,11 @@ impl HttpWay {
             })?;
             if is_ours(&parsed) {
                 return Err(format!("headers: {name} is not yours to set"));
+            }
+            if !seen.insert(parsed.as_str().to_owned()) {
+                return Err(format!(
+                    "headers: {name} is there twice; upper and lower case are the same in a header's name"
+                ));
             }
             HeaderValue::try_from(value.as_str())
                 .map_err(|_| format!("headers: what {name} says cannot stand in a header"))?;
@@ -304,6 +315,11 @@ mod tests {
                 (json!({ "command": [] }), "process.command: is empty"),
                 (json!({ "command": [""] }), "process.command: is empty"),
                 (json!({ "command": ["./x"] }), "relative path"),
+                (
+                    json!({ "command": ["secret://x"] }),
+                    "process.command: \"secret://x\" is a secret, which is no program",
+                ),
+                (json!({ "command": ["file:///x"] }), "which is no program"),
                 (json!({ "command": ["x", "a\u{0}"] }), "zero byte"),
                 (
                     json!({ "command": ["x", "secret://no name"] }),
@@ -347,6 +363,10 @@ mod tests {
                 (
                     json!({ "url": "http://a/", "headers": { "A": "x\ny" } }),
                     "cannot stand in a header",
+                ),
+                (
+                    json!({ "url": "http://a/", "headers": { "X-Team": "a", "x-team": "b" } }),
+                    "http.headers: x-team is there twice",
                 ),
                 (
                     json!({ "url": "http://a/", "headers": { "content-type": "x" } }),

@@ -73,10 +73,13 @@ impl Endpoint {
             (200 | 201 | 204, Answer::Outputs(outputs)) => answer::completed(&outputs),
             (202, Answer::Nothing | Answer::Outputs(_)) => Processed::wait(),
             (200 | 201 | 202 | 204, Answer::Said(said)) => said.processed(None),
-            (300..=399, _) => Processed::fatal(self.moved(answered)),
+            // For good, and nothing was done. 302 and 303 are what many answer after they have done it.
+            (301 | 307 | 308, _) => Processed::fatal(self.moved(answered)),
+            (300..=399, _) => Processed::retry(self.moved(answered)),
             // An outcome that is not known is an attempt.
-            (_, Answer::Bad(why)) => Processed::retry(self.why(answered, &why)),
+            (_, Answer::Bad(why)) => retry(self.why(answered, &why), later(answered)),
             (_, Answer::Said(said)) if said.what.is_failure() => {
+                let said = said.or_after(later(answered));
                 said.processed(Some(self.why(answered, "")))
             }
             (_, Answer::Said(said)) => self.contradicts(answered, said.what),
@@ -89,14 +92,12 @@ impl Endpoint {
         let why = |odd: &str| self.why(answered, odd);
         match answered.status {
             409 => Processed::retry(why("it is being done already")),
-            429 | 503 => match later(&answered.headers) {
-                Some(after) => Processed::retry_after(why(""), after),
-                None => Processed::retry(why("")),
-            },
-            // It did not hear all of the question in time, which is no fault of that.
-            408 => Processed::retry(why("")),
+            // What a proxy says too, while the service behind it is exchanged.
+            401 | 403 | 404 => Processed::retry(why("")),
+            // None of these is a fault of the question: heard too slowly, by another, of something locked, or too early.
+            408 | 421 | 423 | 425 => Processed::retry(why("")),
+            429 | 500..=599 => retry(why(""), later(answered)),
             400..=499 => Processed::fatal(why("")),
-            500..=599 => Processed::retry(why("")),
             _ => Processed::retry(why("which says nothing of an activity")),
         }
     }
@@ -133,9 +134,20 @@ impl Endpoint {
     }
 }
 
-/// In seconds; the other form, a date, counts on clocks that agree, and is left to the definition's own times.
-fn later(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+fn retry(why: String, after: Option<Duration>) -> Processed {
+    match after {
+        Some(after) => Processed::retry_after(why, after),
+        None => Processed::retry(why),
+    }
+}
+
+/// What 429 and 503 say of another attempt, in seconds; the other form, a date, counts on clocks that agree, and is left to
+/// the definition's own times.
+fn later(answered: &http_url::Answer) -> Option<Duration> {
+    if !matches!(answered.status, 429 | 503) {
+        return None;
+    }
+    let seconds = answered.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let seconds = seconds.parse::<u64>().ok()?;
     let ms = seconds.saturating_mul(1_000);
     Some(Duration::from_millis(ms.min(limits::WORK_WAIT_MS_MAX)))

@@ -128,7 +128,13 @@ fn each_answer_that_is_a_failure_is_one_for_good_or_for_now() {
         ),
         ("429 No", "", retry("answered 429")),
         ("503 No", "", retry("answered 503")),
+        ("401 No", "", retry("answered 401")),
+        ("403 No", "", retry("answered 403")),
+        ("404 No", "not yet", retry("answered 404: not yet")),
         ("408 No", "", retry("answered 408")),
+        ("421 No", "", retry("answered 421")),
+        ("423 No", "", retry("answered 423")),
+        ("425 No", "", retry("answered 425")),
         ("500 No", "boom", retry("answered 500: boom")),
         ("502 No", "", retry("answered 502")),
         (
@@ -137,14 +143,29 @@ fn each_answer_that_is_a_failure_is_one_for_good_or_for_now() {
             fatal(r#"answered 400: {"detail":"no such cell"}"#),
         ),
         (
-            "404 No",
-            "nothing here",
-            fatal("answered 404: nothing here"),
+            "422 No",
+            "no such cell",
+            fatal("answered 422: no such cell"),
         ),
         (
             "301 Gone",
             "",
             fatal("answered 301, and redirects are not followed"),
+        ),
+        (
+            "308 Gone",
+            "",
+            fatal("answered 308, and redirects are not followed"),
+        ),
+        (
+            "302 Found",
+            "",
+            retry("answered 302, and redirects are not followed"),
+        ),
+        (
+            "303 Other",
+            "",
+            retry("answered 303, and redirects are not followed"),
         ),
         (
             "206 Part",
@@ -177,6 +198,16 @@ fn a_server_that_says_when_is_asked_then() {
         let why = format!("{url} answered {status}");
         assert_eq!(said, Processed::retry_after(why, Duration::from_secs(7)));
     }
+    // A body that says retry, and not when, leaves that to the header; one that says when, does not.
+    for (wait, after) in [("", 7_000), (r#","waitMillis":70"#, 70)] {
+        let body = format!(r#"{{"result":"retry","error":"e"{wait}}}"#);
+        let length = body.len();
+        let (said, _) = did(format!(
+            "HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Length: {length}\r\n\r\n{body}"
+        ));
+        let wanted = Processed::retry_after("e", Duration::from_millis(after));
+        assert_eq!(said, wanted);
+    }
     // A date is no number of seconds.
     let date = "HTTP/1.1 503 No\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\nContent-Length: 0\r\n\r\n";
     let (said, url) = did(date.to_owned());
@@ -199,7 +230,12 @@ fn what_nobody_understands_is_an_attempt() {
         (answer("404 No", r#"{"result":9}"#), "the result 9"),
         (answer("200 OK", r#"{"result"#), "no JSON"),
         (answer("200 OK", &body), "with more than 262144 bytes"),
+        (answer("200 OK", "done\n{}"), "a line that begins with {"),
         ("hello\r\n\r\n".to_owned(), "does not speak HTTP"),
+        (
+            "HTTP/1.1 200 OK\r\n".to_owned(),
+            "broke off its answer: connection closed",
+        ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{".to_owned(),
             "broke off its answer",
