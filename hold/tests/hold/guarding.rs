@@ -1,5 +1,6 @@
 //! The guard: what carries its mark ends with whoever started it, and nothing else.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
@@ -46,4 +47,26 @@ fn what_carries_a_mark_ends_with_whoever_started_its_guard() {
     for id in processes::marked(GUARD_VARIABLE, format!("{mark}0").as_ref()) {
         processes::signal(id, rustix::process::Signal::KILL);
     }
+}
+
+#[test]
+fn a_guard_that_nobody_can_hear_is_alone_already() {
+    let mark = format!("unheard-{}", std::process::id());
+    let mut ours = sleeper(&mark);
+    let is_ours = |id: &&processes::ProcessId| id.pid == ours.id();
+    until("the mark", || {
+        let marked = processes::marked(GUARD_VARIABLE, mark.as_ref());
+        marked.iter().find(is_ours).copied()
+    });
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut guard = Command::new(env!("CARGO_BIN_EXE_mainstay-hold"))
+        .args(["guard", "--mark", &mark])
+        .stdin(Stdio::piped())
+        .stdout(full)
+        .spawn()
+        .unwrap();
+    // Its input stays open: to wait for it in the ordinary way would close that.
+    let ended = until("its end", || guard.try_wait().unwrap());
+    assert!(ended.success(), "{ended}");
+    assert!(ours.try_wait().unwrap().is_some(), "it goes on");
 }
