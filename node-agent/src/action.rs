@@ -43,9 +43,10 @@ pub(crate) const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 /// Processes that one action may have at a time; a shell script has a handful.
 pub(crate) const PROCESSES_MAX: usize = 256;
 /// Between the request to end and the kill: time to remove temporary files and locks.
-const GRACE: Duration = Duration::from_millis(500);
-/// When its processes are counted first; an action that is quicker is not counted at all. Then after twice that, and so on,
-/// up to: to count is to look at all processes of the machine, and an action may take hours, beside others.
+pub(crate) const GRACE: Duration = Duration::from_millis(500);
+/// When its processes are counted first, and again; an action that is quicker is not counted at all. After twice that, and so on,
+/// up to, where it has no deadline: to count is to look at all processes of the machine, and such an action may take hours,
+/// beside others.
 const CENSUS: Duration = Duration::from_millis(250);
 const CENSUS_MAX: Duration = Duration::from_secs(4);
 /// For what is still in the pipes after its end. Only one that left something behind, with its pipes, uses it up.
@@ -68,7 +69,8 @@ pub(crate) struct Action {
     /// None: it may take as long as somebody waits for it.
     pub(crate) deadline: Option<Duration>,
     pub(crate) leftovers: Leftovers,
-    /// Where the lines of its standard error are told as they come, beside being kept for its end.
+    /// Where the lines of its standard error are told as they come, beside being kept for its end. Of these there may be any
+    /// number.
     pub(crate) log: Option<Heard>,
 }
 
@@ -179,7 +181,7 @@ async fn carry_out(action: Action, abandoned: oneshot::Receiver<()>) -> Ran {
     let crowd = crowd.led_by(child.id());
     let guard = Guard::over(&crowd);
     let mut output = Output::of(&mut child, action.log.clone());
-    let how = watch(&action, &mut child, &mut output, &crowd, abandoned).await;
+    let mut how = watch(&action, &mut child, &mut output, &crowd, abandoned).await;
     let succeeded = matches!(how, How::Exited(0));
     let cleared = if succeeded && action.leftovers == Leftovers::KeptAfterSuccess {
         Cleared::default()
@@ -189,6 +191,12 @@ async fn carry_out(action: Action, abandoned: oneshot::Receiver<()>) -> Ran {
     };
     guard.let_go();
     output.drain().await;
+    // Some of what it said is lost, also where it ended before that was seen. What may leave something behind may find that
+    // in its pipes.
+    let ended = matches!(how, How::Exited(_) | How::Signalled(_));
+    if output.bytes_read > OUTPUT_BYTES_MAX && ended && action.leftovers == Leftovers::Killed {
+        how = How::Flood;
+    }
     Ran {
         how,
         stdout: output.out.bytes,
@@ -278,7 +286,9 @@ async fn watch(
                 if count > PROCESSES_MAX {
                     break How::Swarm(count);
                 }
-                pause = (pause * 2).min(CENSUS_MAX);
+                if action.deadline.is_none() {
+                    pause = (pause * 2).min(CENSUS_MAX);
+                }
                 census.as_mut().reset(Instant::now() + pause);
             }
             _ = &mut abandoned => break How::Abandoned,
@@ -339,6 +349,7 @@ async fn end(child: &mut Child, output: &mut Output) {
 struct Output {
     out: Stream,
     err: Stream,
+    /// Without what is told to a log, which bounds itself.
     bytes_read: usize,
 }
 
@@ -376,7 +387,10 @@ impl Output {
     async fn read(&mut self) {
         let count = tokio::select! {
             count = self.out.read() => count,
-            count = self.err.read() => count,
+            count = self.err.read() => match self.err.lines {
+                Some(_) => 0,
+                None => count,
+            },
         };
         self.bytes_read = self.bytes_read.saturating_add(count);
     }

@@ -254,13 +254,51 @@ fn an_action_that_does_not_read_its_input_is_none_the_worse_for_it() {
 #[test]
 fn an_action_without_a_deadline_goes_on_until_it_ends() {
     let bench = Bench::new();
-    let mut action = bench.script("while [ ! -e $D/go ]; do sleep 0.01; done; echo went");
-    action.deadline = None;
+    let waits = bench.script("while [ ! -e $D/go ]; do sleep 0.01; done; echo went");
     let go = bench.dir.path().join("go");
-    let running = bench.runtime.spawn(run(action, ()));
+    let endless = Action {
+        deadline: None,
+        ..waits.clone()
+    };
+    // The same with a deadline, begun later, is over before it may end: that is longer than several censuses.
+    let timed = Action {
+        deadline: Some(Duration::from_millis(1_500)),
+        ..waits
+    };
+    let running = bench.runtime.spawn(run(endless, ()));
+    let ran = bench.run(timed);
+    assert!(matches!(ran.how, How::Deadline(_)), "{ran:?}");
+    assert!(!running.is_finished());
     fs::write(go, "").unwrap();
     let ran = bench.runtime.block_on(running).unwrap();
-    assert_eq!(ran.stdout, b"went\n", "{:?}", ran.how);
+    assert!(matches!(ran.how, How::Exited(0)), "{ran:?}");
+    assert_eq!(ran.stdout, b"went\n");
+}
+
+#[test]
+fn what_an_action_tells_a_log_is_no_flood() {
+    let bench = Bench::new();
+    let much = "head -c 3000000 /dev/zero | tr '\\0' x >&2; echo done";
+    let mut action = bench.script(much);
+    action.log = Some(Heard {
+        within: Span::none(),
+        by: "test".to_owned(),
+    });
+    let ran = bench.run(action);
+    assert!(matches!(ran.how, How::Exited(0)), "{:?}", ran.how);
+    assert_eq!(ran.stdout, b"done\n");
+    assert!(ran.stderr.len() <= limits::EVIDENCE_BYTES_MAX);
+}
+
+#[test]
+fn what_is_written_last_counts_too() {
+    let bench = Bench::new();
+    // So much may still be in the pipe when it has ended.
+    let ran = bench.run(bench.script(&format!("head -c {} /dev/zero", OUTPUT_BYTES_MAX + 1)));
+    assert!(matches!(ran.how, How::Flood), "{:?}", ran.how);
+    let ran = bench.run(bench.script(&format!("head -c {OUTPUT_BYTES_MAX} /dev/zero")));
+    assert!(matches!(ran.how, How::Exited(0)), "{:?}", ran.how);
+    assert_eq!(ran.stdout.len(), OUTPUT_BYTES_MAX);
 }
 
 #[test]
