@@ -2,9 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use mainstay_service::Processed;
+use mainstay_service::{Call, Processed};
 use tokio::sync::watch;
+
+use crate::action::GRACE;
+
+/// Before the time of a call is over: to end what does it, and for the answer to arrive.
+const MARGIN: Duration = GRACE.saturating_add(Duration::from_millis(500));
 
 /// Shared by an instance with its processors.
 #[derive(Debug)]
@@ -33,12 +39,31 @@ pub(super) struct Hold {
     _under_way: watch::Receiver<bool>,
 }
 
+/// What became of a call.
+#[derive(Debug, Clone, Copy)]
+enum Outcome {
+    Done,
+    Failed,
+    /// It waits, or comes again: the activity is not done.
+    Neither,
+}
+
 /// One call. It has failed, unless it came to something else.
 #[derive(Debug)]
 pub(super) struct One {
     calls: Arc<Calls>,
     ending: watch::Receiver<bool>,
-    failed: bool,
+    outcome: Outcome,
+}
+
+/// How long a call may take here. The coordinator counts from when it gave it out, and hears of what comes of it later still:
+/// who took all the time would never be heard.
+pub(super) fn own_time(call: &Call) -> Option<Duration> {
+    call.time().map(of_time)
+}
+
+fn of_time(time: Duration) -> Duration {
+    time.saturating_sub(MARGIN).max(time / 2)
 }
 
 impl Calls {
@@ -47,7 +72,7 @@ impl Calls {
         One {
             ending: calls.ending.subscribe(),
             calls,
-            failed: true,
+            outcome: Outcome::Failed,
         }
     }
 
@@ -85,17 +110,41 @@ impl One {
     }
 
     pub(super) fn came_to(&mut self, processed: &Processed) {
-        self.failed = processed.error().is_some();
+        self.outcome = match (processed.error(), processed.output()) {
+            (Some(_), _) => Outcome::Failed,
+            (None, Some(_)) => Outcome::Done,
+            (None, None) => Outcome::Neither,
+        };
     }
 }
 
 impl Drop for One {
     fn drop(&mut self) {
         self.calls.under_way.fetch_sub(1, Ordering::Relaxed);
-        let count = match self.failed {
-            true => &self.calls.failed,
-            false => &self.calls.done,
+        let count = match self.outcome {
+            Outcome::Failed => &self.calls.failed,
+            Outcome::Done => &self.calls.done,
+            Outcome::Neither => return,
         };
         count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_ends_before_the_coordinator_gives_it_up_and_has_half_of_its_time_at_least() {
+        let ms = Duration::from_millis;
+        for (time, own) in [
+            (0, 0),
+            (200, 100),
+            (2_000, 1_000),
+            (2_001, 1_001),
+            (60_000, 59_000),
+        ] {
+            assert_eq!(of_time(ms(time)).as_millis(), own, "{time}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use mainstay_protocol::secret::SecretReference;
 use mainstay_service::{Call, CannotStart, Context, Processed};
 
 use super::answer::{self, Answer, What};
+use super::calls;
 use super::config::HttpWay;
 use super::question;
 use crate::types::http_url::{self, Question, Url};
@@ -54,7 +55,7 @@ impl Endpoint {
             headers,
             body: question::document(call),
         };
-        let within = call.time().unwrap_or(WITHIN);
+        let within = calls::own_time(call).unwrap_or(WITHIN);
         // One byte more tells that there is more.
         match http_url::ask(&self.url, question, ANSWER_BYTES_MAX + 1, within).await {
             Ok(answer) if answer.body.len() > ANSWER_BYTES_MAX => Processed::retry(format!(

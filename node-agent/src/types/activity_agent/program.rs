@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mainstay_service::{Call, Processed};
+use tokio::time::Instant;
 
 use super::answer::{self, Answer, What};
-use super::calls::Hold;
+use super::calls::{self, Hold};
 use super::guard::Guard;
 use super::question;
 use crate::action::{self, Action, Heard, How, Leftovers, Ran};
@@ -28,6 +29,7 @@ pub(super) struct Program {
 
 impl Program {
     pub(super) async fn process(&self, call: &Call, hold: Hold) -> Processed {
+        let began = Instant::now();
         if let Some(guard) = &self.guard
             && let Err(why) = guard.is_there().await
         {
@@ -42,7 +44,7 @@ impl Program {
             directory: self.directory.clone(),
             input: Some(question::document(call).into_bytes()),
             // Without one it may take hours; what it writes and how many processes it has is bounded all the same.
-            deadline: call.time(),
+            deadline: calls::own_time(call).map(|time| time.saturating_sub(began.elapsed())),
             leftovers: Leftovers::Killed,
             log: Some(Heard {
                 within: call.ctx().span().clone(),
@@ -50,6 +52,10 @@ impl Program {
             }),
         };
         let ran = action::run(action, hold).await;
+        if ran.stuck > 0 {
+            let (program, how) = (&self.command[0], &ran.how);
+            tracing::warn!("{program}: {how}; {}", stuck(&ran));
+        }
         self.concluded(&ran)
     }
 
@@ -116,6 +122,10 @@ impl Program {
         if let (How::CannotRun(_), Some(path)) = (&ran.how, lost) {
             why.push_str(&format!("; its directory {} is not there", path.display()));
         }
+        if ran.stuck > 0 {
+            why.push_str("; ");
+            why.push_str(&stuck(ran));
+        }
         for more in [Some(odd.to_owned()), last_words(&ran.stderr)] {
             if let Some(more) = more.filter(|more| !more.is_empty()) {
                 why.push_str(": ");
@@ -126,6 +136,11 @@ impl Program {
     }
 }
 
+fn stuck(ran: &Ran) -> String {
+    let count = ran.stuck;
+    format!("{count} of its processes cannot be killed: they hang in the kernel")
+}
+
 fn last_words(stderr: &str) -> Option<String> {
     let lines = stderr.lines().rev().map(str::trim);
     let mut last: Vec<&str> = lines
@@ -134,4 +149,32 @@ fn last_words(stderr: &str) -> Option<String> {
         .collect();
     last.reverse();
     (!last.is_empty()).then(|| last.join(" | "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_killed_is_named() {
+        let program = Program {
+            command: vec!["/x".to_owned()],
+            environment: BTreeMap::new(),
+            directory: None,
+            guard: None,
+        };
+        let said = program.concluded(&Ran {
+            how: How::Exited(1),
+            stdout: Vec::new(),
+            stderr: "oh".to_owned(),
+            took: Duration::ZERO,
+            cleared: 2,
+            stuck: 2,
+        });
+        let stuck = "2 of its processes cannot be killed: they hang in the kernel";
+        let why = format!("/x: exit code 1; {stuck}: oh");
+        assert_eq!(said, Processed::retry(why));
+    }
 }

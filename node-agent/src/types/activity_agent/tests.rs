@@ -68,6 +68,8 @@ fn a_status_says_what_its_calls_came_to() {
     agent.does("builtin", "echo", json!({}));
     said("fatal");
     said("panic");
+    // It is not done yet, and nothing failed.
+    agent.does("builtin", "sleep", json!({ "seconds": 5 }));
     let status = agent.status().unwrap();
     assert_eq!(
         status,

@@ -271,7 +271,7 @@ fn who_does_not_answer_or_is_not_there_is_asked_again() {
     let agent = silent.agent();
     let said = agent.does_work((WHO, "x"), json!({}), |work| work.time_ms = Some(200));
     let url = silent.site.url("/do");
-    let late = Processed::retry(format!("{url} did not answer within 200 ms"));
+    let late = Processed::retry(format!("{url} did not answer within 100 ms"));
     assert_eq!(said, late);
 
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
