@@ -372,6 +372,7 @@ fn a_killed_instance_failed() {
 struct Lingers;
 
 static LET_GO: AtomicBool = AtomicBool::new(false);
+static ENDED: AtomicBool = AtomicBool::new(false);
 
 impl Drop for Lingers {
     fn drop(&mut self) {
@@ -388,6 +389,12 @@ impl Service for Lingers {
     const TYPE: TypeInfo = TypeInfo::new("lingers", "1.0.0");
 
     async fn start(_: Config, ctx: &Context) -> Result<(Self, Busy), CannotStart> {
+        ctx.ends_with(async {
+            let let_go = LET_GO.load(Ordering::SeqCst);
+            // tidy: waits because whoever says too early that nothing is left is to be caught
+            tokio::time::sleep(Duration::from_millis(1_200)).await;
+            ENDED.store(let_go, Ordering::SeqCst);
+        });
         Ok((Self, ctx.busy()))
     }
 
@@ -409,6 +416,8 @@ fn a_killed_instance_is_gone_once_it_has_let_go_of_what_it_had() {
     let (kind, _, _) = failed(lingers.kill());
     assert_eq!(kind, FailureKind::Killed);
     assert!(LET_GO.load(Ordering::SeqCst));
+    // And then with what it said that it ends with.
+    assert!(ENDED.load(Ordering::SeqCst));
 }
 
 #[test]

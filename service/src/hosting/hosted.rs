@@ -389,9 +389,9 @@ impl Hosted {
             StopManner::Kill => self.life.break_off(BreakOff::Stop),
         }
         self.life.kill(ExitHow::Ended(Ending::Killed));
-        let confirm = match self.life.outside() {
-            Some(_) => KILL_CONFIRM_OUTSIDE,
-            None => KILL_CONFIRM,
+        let confirm = match self.life.outside().is_some() || self.life.has_ending() {
+            true => KILL_CONFIRM_OUTSIDE,
+            false => KILL_CONFIRM,
         };
         timeout(confirm, self.gone())
             .await

@@ -28,8 +28,9 @@ use crate::probe::{Health, Probe};
 use crate::service::Service;
 use mainstay_supervisor::ExitHow;
 
-/// For what an instance ends with: several times what killing and clearing an outside program takes on a busy machine.
-pub const ENDING_WITHIN: Duration = Duration::from_secs(15);
+/// For what an instance ends with: twice what an outside program takes to be asked, killed and cleared at most, and less than
+/// a kill waits for it.
+pub const ENDING_WITHIN: Duration = Duration::from_secs(8);
 
 /// One incarnation to be started.
 #[derive(Debug, Clone)]

@@ -127,8 +127,8 @@ pub(crate) struct Life {
     refusal: Mutex<Option<NotStarted>>,
     outside: OnceLock<Arc<dyn Outside>>,
     kept: OnceLock<Arc<dyn Any + Send + Sync>>,
-    /// What is waited for before it is told to be over.
-    ending: Mutex<Option<BoxFuture<()>>>,
+    /// What is waited for before it is told to be over; none inside, once it is.
+    ending: OnceLock<Mutex<Option<BoxFuture<()>>>>,
     /// The agent ends: what is outside goes on without it.
     left: AtomicBool,
     cell: OnceLock<ActorCell>,
@@ -160,7 +160,7 @@ impl Life {
             refusal: Mutex::new(None),
             outside: OnceLock::new(),
             kept: OnceLock::new(),
-            ending: Mutex::new(None),
+            ending: OnceLock::new(),
             left: AtomicBool::new(false),
             cell: OnceLock::new(),
             queued: AtomicUsize::new(0),
@@ -217,15 +217,16 @@ impl Life {
 
     /// The first word counts, as with what it keeps.
     pub(crate) fn ends_with(&self, ending: BoxFuture<()>) {
-        self.ending().get_or_insert(ending);
+        let _ = self.ending.set(Mutex::new(Some(ending)));
+    }
+
+    pub(crate) fn has_ending(&self) -> bool {
+        self.ending.get().is_some()
     }
 
     pub(crate) fn take_ending(&self) -> Option<BoxFuture<()>> {
-        self.ending().take()
-    }
-
-    fn ending(&self) -> MutexGuard<'_, Option<BoxFuture<()>>> {
-        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
+        let ending = self.ending.get()?.lock();
+        ending.unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(crate) fn leave(&self) {
