@@ -98,7 +98,8 @@ impl Asked {
             let text = |key: &str| row[key].as_str().map(str::to_owned);
             let found = parts.next().and_then(Value::as_str).map(str::to_owned);
             let found = found.or_else(|| text(name)).or_else(|| text("id"));
-            *segment = found.or_else(|| text("hash"))?;
+            let found = found.or_else(|| text("hash"));
+            *segment = found.or_else(|| text("type"))?;
         }
         Some(segments.join("/"))
     }
@@ -207,6 +208,25 @@ impl Drop for Feeder {
     }
 }
 
+/// A run of one step, which is done.
+fn durable_work(cluster: &Cluster) {
+    cluster.sh("start activity-agent --on n1").ok();
+    for (command, text) in [
+        ("activity", "type: echo\nprovider: builtin\n"),
+        (
+            "orchestration",
+            "type: hi\nactivities: [{id: one, type: echo}]\n",
+        ),
+    ] {
+        let file = cluster.home().join("definition.yaml");
+        std::fs::write(&file, text).expect("a directory of its own");
+        cluster
+            .sh(&format!("{command} apply -f {}", file.display()))
+            .ok();
+    }
+    cluster.sh("run start hi --id r1").ok();
+}
+
 /// Something of every kind there is on one machine.
 fn of_every_kind(cluster: &Arc<Cluster>) -> (Feeder, JoinHandle<()>) {
     for name in ["holder", "asker", "cursed", "patient"] {
@@ -223,6 +243,7 @@ fn of_every_kind(cluster: &Arc<Cluster>) -> (Feeder, JoinHandle<()>) {
             r#"call asker@n1 ask '{"failure":"disk-full","within_ms":600000}' --timeout 120s"#;
         asks.sh(line).ok();
     });
+    durable_work(cluster);
     let log = cluster.home().join("followed.log");
     cluster
         .sh(&format!(

@@ -231,7 +231,7 @@ fn a_run_waits_for_somebody_outside() {
             "pay",
             "--token",
             &token,
-            "--outputs",
+            "--result",
             r#"{"of":"paid"}"#,
         ])
         .ok();

@@ -176,7 +176,7 @@ pub struct RunWaitArguments {
 #[derive(Debug, Args)]
 #[command(
     after_help = "The token is what the activity was told, and what `run show` says.\n\n\
-                  Examples:\n  mainstay run complete r1 approve --token 7 --outputs '{\"by\":\"ada\"}'\n  \
+                  Examples:\n  mainstay run complete r1 approve --token 7 --result '{\"by\":\"ada\"}'\n  \
                   mainstay run complete r1 approve --token 7 --error 'nobody wants it'"
 )]
 pub struct RunCompleteArguments {
@@ -191,9 +191,9 @@ pub struct RunCompleteArguments {
     pub token: String,
     /// What it leaves behind: a JSON object
     #[arg(long, value_name = "JSON", value_parser = values::json_object)]
-    pub outputs: Option<Json>,
+    pub result: Option<Json>,
     /// It failed for good, and why
-    #[arg(long, value_name = "TEXT", conflicts_with = "outputs")]
+    #[arg(long, value_name = "TEXT", conflicts_with = "result")]
     pub error: Option<String>,
 }
 

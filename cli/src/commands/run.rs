@@ -191,7 +191,7 @@ fn put(under: &Json, path: &[String], value: &Json) -> Json {
 async fn complete(app: &mut App<'_>, arguments: RunCompleteArguments) -> Outcome {
     let said = StepDone {
         token: arguments.token,
-        outputs: arguments.outputs.map(Exact),
+        outputs: arguments.result.map(Exact),
         error: arguments.error,
     };
     let client = app.client().await?;

@@ -169,9 +169,9 @@ async fn ten_faults_are_ten_pointers_in_one_answer_and_nothing_is_stored() {
     let problem = refused(
         &cluster,
         &json!({
-            "type": "bad", "onFatal": "maybe", "schema": 7,
+            "type": "bad", "onFatal": "maybe", "schema": 7, "active": "yes",
             "activities": [
-                {"id": "x", "type": "echo", "dependsOn": "z"},
+                {"id": "x", "type": "echo"},
                 {"id": "y", "type": "none", "dependsOn": ["x", "absent"]},
                 {"id": "z", "type": "echo", "dependsOn": "y", "inputs": [7]},
                 {"id": "z", "type": "other", "attemptTimeout": "soon"},
@@ -187,6 +187,7 @@ async fn ten_faults_are_ten_pointers_in_one_answer_and_nothing_is_stored() {
         .map(|fault| fault.pointer.as_str())
         .collect();
     for wanted in [
+        "/active",
         "/onFatal",
         "/schema",
         "/activities/1/type",
@@ -202,13 +203,14 @@ async fn ten_faults_are_ten_pointers_in_one_answer_and_nothing_is_stored() {
             "{wanted} is not told: {pointers:?}"
         );
     }
-    // case: orchestrations 2, 3, 4, 5
+    // case: orchestrations 2, 3, 5
     assert!(pointers.len() >= 10, "{pointers:?}");
-    assert!(
-        problem.why.contains("x -> z -> y -> x") || problem.why.contains("x, z, y, x"),
-        "{}",
-        problem.why
-    );
+    // case: orchestrations 4
+    let waits = |id: &str, on: &str| json!({"id": id, "type": "echo", "dependsOn": on});
+    let round =
+        json!({"type": "round", "activities": [waits("x", "y"), waits("y", "z"), waits("z", "x")]});
+    let round = refused(&cluster, &round).await;
+    assert!(round.why.contains("x -> y -> z -> x"), "{}", round.why);
 
     // case: orchestrations 6
     let none = refused(&cluster, &json!({"type": "empty", "activities": []})).await;
@@ -458,14 +460,18 @@ async fn runs_are_listed_in_pages_and_by_what_they_are_and_say_what_they_wait_fo
     create(&cluster, &one("echo")).await.unwrap();
     create(&cluster, &one("holds")).await.unwrap();
     let client = &cluster.client;
-    for number in 0..7 {
+    // Those that hold their hands for ever come last.
+    for number in [5, 6, 0, 1, 2, 3, 4] {
         let of = if number < 5 { "of-holds" } else { "of-echo" };
+        if number == 0 {
+            over(&cluster, "r5").await;
+            over(&cluster, "r6").await;
+        }
         client
             .start_run(&begins(&format!("r{number}"), of, &json!({})))
             .await
             .unwrap();
     }
-    over(&cluster, "r6").await;
     let ids = |filter: RunFilter| async move {
         let runs = client.runs(&filter).await.unwrap();
         runs.into_iter().map(|run| run.id).collect::<Vec<_>>()

@@ -17,7 +17,7 @@ document=$(cat)
 if [ -s "$here/faults/$flat" ]; then . "$here/faults/$flat"; fi
 sleep 0.05
 mkdir -p "$here/effects/$flat"
-printf '%s\n' "$document" | sed -n 's/.*"inputs":{"item":\(.*\)},"scratch":.*/{"outputs":{"of":\1}}/p'
+printf '%s\n' "$document" | sed -n 's/.*"inputs":{"item":\(.*\)},"scratch":.*/{"result":"complete","outputs":{"of":\1}}/p'
 "#;
 
 pub struct Ledger {
