@@ -98,6 +98,16 @@ fn operation(spoken: &Spoken, schemas: &mut Schemas) -> Value {
     if let Some(more) = more {
         operation["description"] = more.into();
     }
+    let makes = [
+        routes::ACTIVITY_CREATE,
+        routes::ORCHESTRATION_CREATE,
+        routes::RUN_START,
+        routes::RUN_DISPOSE,
+    ];
+    if makes.contains(route) {
+        // There was none; 200 says that it was there already.
+        operation["responses"]["201"] = answer(spoken, schemas);
+    }
     if let Some(body) = spoken.body {
         operation["requestBody"] = json!({
             // A message without content has no body either.
@@ -157,7 +167,9 @@ fn parameters(spoken: &Spoken) -> Value {
     });
     let of_query = spoken.query.iter().map(query_parameter);
     let based_on: &[(&str, &str)] = match *route {
-        routes::PLACEMENT_PUT => &[IF_MATCH, IF_NONE_MATCH],
+        routes::PLACEMENT_PUT | routes::ACTIVITY_PUT | routes::ORCHESTRATION_PUT => {
+            &[IF_MATCH, IF_NONE_MATCH]
+        }
         routes::PLACEMENT_DELETE => &[IF_MATCH],
         _ => &[],
     };
@@ -241,7 +253,8 @@ fn answer(spoken: &Spoken, schemas: &mut Schemas) -> Value {
     if matches!(spoken.form, Form::Page | Form::PageOrStream) {
         headers.push(NEXT_CURSOR_HEADER);
     }
-    if spoken.route == routes::PLACEMENT {
+    let with_generation = [routes::PLACEMENT, routes::ACTIVITY, routes::ORCHESTRATION];
+    if with_generation.contains(&spoken.route) {
         headers.push(ETAG);
     }
     json!({ "description": about, "content": content, "headers": referred(&headers) })

@@ -512,7 +512,7 @@ async fn runs_are_listed_in_pages_and_by_what_they_are_and_say_what_they_wait_fo
     assert_eq!(step.reason.as_ref().unwrap().code, code::NO_HANDS);
     assert_eq!(waits.run.reason.unwrap().code, code::NO_HANDS);
     let why = cluster.json("/v1/why?ref=run/r4").await;
-    assert_eq!(why["tree"]["because"][0]["ref"], "step/r4/a", "{why}");
+    assert_eq!(why["because"][0]["ref"], "step/r4/a", "{why}");
     let stops = cluster.client.stop("n1", "w").await;
     stops.unwrap();
     until("nobody does it", || async {
