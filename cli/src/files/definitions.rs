@@ -47,14 +47,7 @@ pub fn definitions(sources: &[Source]) -> Result<Vec<Definition>, (Vec<Fault>, u
     let (mut all, mut more) = (Vec::new(), 0);
     for (index, source) in sources.iter().enumerate() {
         let mut faults = Faults::new(index, &source.file);
-        let trees = match source.format {
-            Format::Json => json::read(&source.text, &mut faults),
-            Format::Yaml => yaml::read(&source.text, &mut faults),
-            Format::Toml => {
-                faults.add(Place::START, "definitions are written in JSON or YAML");
-                Vec::new()
-            }
-        };
+        let trees = trees(source, &mut faults);
         if trees.is_empty() && faults.is_empty() {
             faults.add(Place::START, "there is no definition in it");
         }
@@ -71,19 +64,24 @@ pub fn definitions(sources: &[Source]) -> Result<Vec<Definition>, (Vec<Fault>, u
     }
 }
 
+/// Of TOML, which has no text for `null`, nothing is read.
+fn trees(source: &Source, faults: &mut Faults) -> Vec<Node> {
+    match source.format {
+        Format::Json => json::read(&source.text, faults),
+        Format::Yaml => yaml::read(&source.text, faults),
+        Format::Toml => {
+            faults.add(Place::START, "write it in JSON or YAML");
+            Vec::new()
+        }
+    }
+}
+
 /// What a run is given: one object, of one text.
 pub fn payload(sources: &[Source]) -> Result<Json, (Vec<Fault>, usize)> {
     let mut all = Vec::new();
     for (index, source) in sources.iter().enumerate() {
         let mut faults = Faults::new(index, &source.file);
-        let trees = match source.format {
-            Format::Json => json::read(&source.text, &mut faults),
-            Format::Yaml => yaml::read(&source.text, &mut faults),
-            Format::Toml => {
-                faults.add(Place::START, "a payload is written in JSON or YAML");
-                Vec::new()
-            }
-        };
+        let trees = trees(source, &mut faults);
         let read = match trees.as_slice() {
             [tree] if matches!(tree.value, Value::Fields(_)) => exact(source, tree, &mut faults),
             _ => {
