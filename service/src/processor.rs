@@ -30,18 +30,12 @@ pub trait Processor: Send + Sync + 'static {
 pub struct Call {
     work: Work,
     token: CommandId,
-    config: String,
     ctx: Context,
 }
 
 impl Call {
-    pub(crate) fn new((token, work): (CommandId, Work), config: String, ctx: Context) -> Self {
-        Self {
-            work,
-            token,
-            config,
-            ctx,
-        }
+    pub(crate) fn new(token: CommandId, work: Work, ctx: Context) -> Self {
+        Self { work, token, ctx }
     }
 
     pub fn run(&self) -> &RunId {
@@ -102,12 +96,6 @@ impl Call {
     /// How long it may take altogether; then the attempt has failed, whatever comes of it.
     pub fn time(&self) -> Option<Duration> {
         self.work.time_ms.map(Duration::from_millis)
-    }
-
-    /// The configuration of the instance that does it, as its service took it.
-    pub fn config<T: DeserializeOwned>(&self) -> Result<T, Processed> {
-        serde_json::from_str(&self.config)
-            .map_err(|error| Processed::retry(format!("its configuration cannot be read: {error}")))
     }
 
     /// The instance that does it: its secrets, its directory, others it may ask, what it kept ([`Context::keep`]).

@@ -274,16 +274,11 @@ impl Hosted {
             after: None,
             scratch: Changes::default(),
         };
-        let running = match self.running() {
-            Ok(running) => running,
-            Err(refusal) => return Some(lost(refusal.text)),
-        };
+        if let Err(refusal) = self.running() {
+            return Some(lost(refusal.text));
+        }
         let skill = work.skill.clone();
-        let call = Call::new(
-            (token, work),
-            running.config,
-            Context::new(Arc::clone(&self.life)),
-        );
+        let call = Call::new(token, work, Context::new(Arc::clone(&self.life)));
         let Some(doing) = self.activities.process(call) else {
             return Some(lost(format!("{} does not do {skill}", self.identity())));
         };
