@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use mainstay_api::Time;
 pub use mainstay_api::time::span;
+use mainstay_protocol::Json;
+use mainstay_protocol::json::Shape;
 
 /// On one line, without control characters: evidence and replies must not steer the terminal.
 pub fn one_line(text: &str) -> String {
@@ -64,6 +66,32 @@ pub fn bytes(count: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
+/// JSON with a member on each line, its numbers as they were written.
+pub fn laid_out(json: &Json) -> String {
+    fn below(json: &Json, indent: &str) -> String {
+        let deeper = format!("{indent}  ");
+        let (open, parts, close) = match json.shape() {
+            Shape::Object => {
+                let members = json.members().into_iter();
+                let part =
+                    |(key, value)| format!("{}: {}", Json::text(&key), below(&value, &deeper));
+                ('{', members.map(part).collect::<Vec<_>>(), '}')
+            }
+            Shape::Array => {
+                let items = json.items().into_iter();
+                ('[', items.map(|item| below(&item, &deeper)).collect(), ']')
+            }
+            Shape::Null | Shape::Bool | Shape::Number | Shape::Text => return json.to_string(),
+        };
+        if parts.is_empty() {
+            return json.to_string();
+        }
+        let parts = parts.join(&format!(",\n{deeper}"));
+        format!("{open}\n{deeper}{parts}\n{indent}{close}")
+    }
+    below(json, "")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,5 +119,19 @@ mod tests {
             [shown(59), shown(250), shown(7260), shown(90_000)],
             ["59s", "4m10s", "2h01m", "1d01h"]
         );
+    }
+
+    #[test]
+    fn what_is_laid_out_is_the_same_json() {
+        for text in [
+            "{}",
+            "[]",
+            r#"{"a":[1,{"b":"x{,\"}:["},[]],"big":123456789012345678901234567890}"#,
+        ] {
+            let json = Json::parse(text).unwrap();
+            assert_eq!(Json::parse(&laid_out(&json)), Ok(json));
+        }
+        let json = Json::parse(r#"{"a":[1,{}]}"#).unwrap();
+        assert_eq!(laid_out(&json), "{\n  \"a\": [\n    1,\n    {}\n  ]\n}");
     }
 }

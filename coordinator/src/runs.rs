@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use mainstay_orchestrator::{
-    Activity, ActivityType, DISPOSE, Definition, Found, Known, Machine, MissingInput, No, OnFatal,
-    Plan, RetryPolicy, Schema, Source, Steps, definition as check, inputs, mapped, response,
+    Activity, ActivityType, DISPOSE, Definition, Fault, Found, Known, Machine, MissingInput, No,
+    OnFatal, Plan, RetryPolicy, Schema, Source, Steps, definition as check, inputs, mapped,
+    response,
 };
 use mainstay_protocol::{CommandId, Json, NodeName, RunId, StepKey, WorkName, limits};
 use mainstay_resource_graph::{
@@ -18,6 +19,7 @@ use mainstay_resource_graph::{
 };
 
 use crate::env::Env;
+use crate::schema::Wrong;
 use crate::{hash, schema};
 
 /// One section of a definition, as a run goes by it.
@@ -120,17 +122,19 @@ pub fn is_over(view: &dyn View, id: &RunId, run: &Run) -> bool {
         | RunState::CompensationFailed
         | RunState::Cancelled => false,
     };
-    if goes_on || run.left == 0 {
-        return !goes_on;
-    }
-    let is_out = |id: &StepKey| {
-        let record = view.record(&Key::Step(id.clone()));
+    // Where all is complete nothing is out: of a long list of runs most are such.
+    !goes_on && (run.left == 0 || !is_anything_out(view, id, run))
+}
+
+fn is_anything_out(view: &dyn View, id: &RunId, run: &Run) -> bool {
+    let is_out = |key: StepKey| {
+        let record = view.record(&Key::Step(key));
         record.is_some_and(|record| match &record.vertex {
-            Vertex::Step(step) => matches!(step.state, StepState::Running { .. }),
+            Vertex::Step(step) => out_with(step).is_some(),
             _ => false,
         })
     };
-    !steps(view, id, run).iter().any(is_out)
+    steps(view, id, run).into_iter().any(is_out)
 }
 
 /// Of the types of activities that a definition names, those that there are.
@@ -319,10 +323,7 @@ pub(crate) fn forget(txn: &mut Txn<'_>, id: &RunId, run: &Run) -> bool {
         txn.run(&by).map(|run| (by, run)),
     ];
     let both: Vec<(RunId, Run)> = both.into_iter().flatten().collect();
-    let is_out = |(id, run): &(RunId, Run)| {
-        let mut steps = steps(txn, id, run).into_iter();
-        run.state.is_open() || steps.any(|key| txn.step(&key).as_ref().and_then(out_with).is_some())
-    };
+    let is_out = |(id, run): &(RunId, Run)| run.state.is_open() || is_anything_out(txn, id, run);
     if both.iter().any(is_out) {
         return false;
     }
@@ -409,12 +410,11 @@ pub(crate) fn unkept(value: &Json) -> Option<String> {
 pub(crate) fn unlike(schema: &Json, value: &Json) -> Vec<String> {
     let schema = Schema::of(schema);
     let wrong = schema::check(schema.text().as_str(), value.as_str()).into_iter();
-    wrong
-        .map(|wrong| match wrong.pointer.as_str() {
-            "" => wrong.text,
-            pointer => format!("{pointer}: {}", wrong.text),
-        })
-        .collect()
+    let fault = |wrong: Wrong| Fault {
+        pointer: wrong.pointer,
+        text: wrong.text,
+    };
+    wrong.map(|wrong| fault(wrong).to_string()).collect()
 }
 
 /// In what the output of an activity is not as its type says, as that was when the run began.

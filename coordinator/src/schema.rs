@@ -11,6 +11,7 @@ mod tests;
 use std::cell::Cell;
 use std::fmt;
 
+use mainstay_orchestrator::Pointer;
 use mainstay_protocol::words::nearest;
 use serde_json::{Map, Value};
 
@@ -20,7 +21,7 @@ pub struct Wrong {
     /// The field from the top, as in `check.http`; empty for the configuration itself.
     pub path: String,
     /// The same place as an RFC 6901 pointer: `/check/http`.
-    pub pointer: String,
+    pub pointer: Pointer,
     pub text: String,
     /// The nearest valid names, where a name was wrong.
     pub nearest: Vec<String>,
@@ -73,10 +74,10 @@ pub fn check_values(schema: &Value, config: &Value) -> Vec<Wrong> {
 
 /// Keywords of the standard that are not looked at here, each with its place: whoever writes a schema of their own should
 /// know.
-pub fn not_held(schema: &str) -> Vec<(String, String)> {
+pub fn not_held(schema: &str) -> Vec<(String, Pointer)> {
     let mut found = Vec::new();
     if let Ok(schema) = serde_json::from_str::<Value>(schema) {
-        not_held_in(&schema, "", &mut found);
+        not_held_in(&schema, &Pointer::root(), &mut found);
     }
     found
 }
@@ -101,11 +102,11 @@ const DATA: [&str; 5] = ["const", "default", "enum", "example", "examples"];
 /// By names that people choose.
 const BY_NAME: [&str; 3] = ["properties", "$defs", "definitions"];
 
-fn not_held_in(schema: &Value, at: &str, found: &mut Vec<(String, String)>) {
+fn not_held_in(schema: &Value, at: &Pointer, found: &mut Vec<(String, Pointer)>) {
     match schema {
         Value::Object(rules) => {
             for (keyword, below) in rules {
-                let place = pointer_to(at, keyword);
+                let place = at.key(keyword);
                 match below {
                     _ if found.len() >= WRONG_MAX => return,
                     _ if NOT_HELD.contains(&keyword.as_str()) => {
@@ -114,7 +115,7 @@ fn not_held_in(schema: &Value, at: &str, found: &mut Vec<(String, String)>) {
                     _ if DATA.contains(&keyword.as_str()) => {}
                     Value::Object(named) if BY_NAME.contains(&keyword.as_str()) => {
                         for (name, below) in named {
-                            not_held_in(below, &pointer_to(&place, name), found);
+                            not_held_in(below, &place.key(name), found);
                         }
                     }
                     below => not_held_in(below, &place, found),
@@ -123,7 +124,7 @@ fn not_held_in(schema: &Value, at: &str, found: &mut Vec<(String, String)>) {
         }
         Value::Array(schemas) => {
             for (number, below) in schemas.iter().enumerate() {
-                not_held_in(below, &pointer_to(at, &number.to_string()), found);
+                not_held_in(below, &at.index(number), found);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
@@ -138,15 +139,10 @@ pub(crate) fn field(path: &str, name: &str) -> String {
     }
 }
 
-/// The pointer to a field of what this one points to.
-pub(crate) fn pointer_to(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
-}
-
 /// The field being looked at.
 struct Place {
     path: String,
-    pointer: String,
+    pointer: Pointer,
     depth: usize,
 }
 
@@ -154,7 +150,7 @@ impl Place {
     fn top() -> Self {
         Self {
             path: String::new(),
-            pointer: String::new(),
+            pointer: Pointer::root(),
             depth: 0,
         }
     }
@@ -162,7 +158,7 @@ impl Place {
     fn field(&self, name: &str) -> Self {
         Self {
             path: field(&self.path, name),
-            pointer: pointer_to(&self.pointer, name),
+            pointer: self.pointer.key(name),
             depth: self.depth + 1,
         }
     }

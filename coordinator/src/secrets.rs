@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mainstay_orchestrator::Pointer;
 use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::secret::{SecretReference, SecretWanted};
@@ -10,7 +11,7 @@ use mainstay_protocol::{InstanceKey, NodeName, SecretName};
 use mainstay_resource_graph::{Desired, Key, Kind, Relation, Secret, Vertex, View, ViewExt};
 use serde_json::Value;
 
-use crate::schema::{Wrong, field, pointer_to};
+use crate::schema::{Wrong, field};
 
 /// Every text of a configuration that refers to a secret, or tries to, with the field it stands in.
 fn texts(json: &str) -> Vec<(String, String)> {
@@ -75,7 +76,7 @@ pub fn wrong_references(view: &dyn View, json: &str) -> Vec<Wrong> {
         };
         let pointer = path.split('.').filter(|name| !name.is_empty());
         wrong.push(Wrong {
-            pointer: pointer.fold(String::new(), |at, name| pointer_to(&at, name)),
+            pointer: pointer.fold(Pointer::root(), |at, name| at.key(name)),
             path,
             text,
             nearest: near,

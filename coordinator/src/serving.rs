@@ -3,7 +3,7 @@
 use mainstay_orchestrator::{Definition, Known};
 use mainstay_protocol::TypeName;
 use mainstay_protocol::work::{Serves, Skill, Skills};
-use mainstay_resource_graph::{ConfigHash, Key, Kind, Vertex, View, ViewExt};
+use mainstay_resource_graph::{Key, Kind, View, ViewExt};
 
 /// Activities that nobody would do, in words.
 pub fn unserved(view: &dyn View, definition: &Definition, known: &Known) -> Option<String> {
@@ -41,7 +41,8 @@ fn skills(view: &dyn View) -> Vec<Skills> {
         let (serves, _) = types
             .iter()
             .find(|(_, name)| *name == placement.service_type)?;
-        let text = configuration(view, &placement.wish.config).filter(|_| serves.by_config)?;
+        let config = Key::Configuration(placement.wish.config.clone());
+        let text = serves.by_config.then(|| view.configuration(&config))??;
         Some(serves.configured(&text).1)
     });
     let configured: Vec<Skills> = placements.collect();
@@ -49,11 +50,4 @@ fn skills(view: &dyn View) -> Vec<Skills> {
     does.map(|(serves, _)| serves.skills)
         .chain(configured)
         .collect()
-}
-
-fn configuration(view: &dyn View, hash: &ConfigHash) -> Option<String> {
-    match &view.record(&Key::Configuration(hash.clone()))?.vertex {
-        Vertex::Configuration(configuration) => Some(configuration.json.clone()),
-        _ => None,
-    }
 }

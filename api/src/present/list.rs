@@ -169,7 +169,6 @@ fn matches(row: &Value, query: &ListQuery) -> bool {
         ("placement", &query.placement),
         ("type", &query.service_type),
         ("state", &query.state),
-        ("correlation_id", &query.correlation),
     ];
     wanted
         .iter()

@@ -10,7 +10,7 @@ use crate::arguments::{DefinitionApplyArguments, DefinitionCommand};
 use crate::files::{self, Definition, Fault};
 use crate::outcome::Outcome;
 use crate::table::{Cell, Table};
-use crate::text::{age_of, one_line};
+use crate::text::{age_of, laid_out, one_line};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
@@ -204,6 +204,6 @@ async fn show(app: &mut App<'_>, what: What, name: &str) -> Outcome {
 fn shown(row: String, definition: Option<&Exact>) -> String {
     match definition {
         None => row,
-        Some(Exact(json)) => format!("{row}\n{}\n", super::run::laid_out(json.as_str())),
+        Some(Exact(json)) => format!("{row}\n{}\n", laid_out(json)),
     }
 }

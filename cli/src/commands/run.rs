@@ -249,11 +249,3 @@ fn shown(app: &mut App<'_>, detail: &RunDetail) -> Result<(), Problem> {
     app.console
         .answer(detail, &references, |look| draw::text(detail, look))
 }
-
-/// JSON with a member on each line, its numbers as they were written.
-pub fn laid_out(json: &str) -> String {
-    serde_json::value::RawValue::from_string(json.to_owned())
-        .ok()
-        .and_then(|raw| draw::indented(&raw))
-        .unwrap_or_else(|| json.to_owned())
-}

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use mainstay_api::JsonFault;
-use mainstay_api::shapes::{Flaw, On, Path};
+use mainstay_api::shapes::{On, Path};
 use mainstay_api::types::Exact;
 use mainstay_protocol::Json;
 
@@ -28,14 +28,8 @@ impl Definition {
     pub fn fault(&self, fault: &JsonFault) -> Fault {
         let mut faults = Faults::new(self.source, &self.file);
         let path = path(&self.tree, &fault.pointer);
-        let flaw = Flaw {
-            path,
-            on: On::Value,
-            why: fault.text.clone(),
-            nearest: Vec::new(),
-        };
-        let at = self.tree.place(&flaw.path.0, flaw.on);
-        faults.full(at, fault.pointer.clone(), flaw.why, flaw.nearest);
+        let at = self.tree.place(&path.0, On::Value);
+        faults.full(at, fault.pointer.clone(), fault.text.clone(), Vec::new());
         let (mut list, _) = faults.done();
         list.remove(0)
     }

@@ -169,7 +169,9 @@ fn config_changed(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, con
 /// Its configuration is this one by now, and what it takes of runs goes by it.
 pub(super) fn runs_with(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instance, config: &str) {
     let configuration = configuration(txn, instance, config);
-    let text = configuration.as_ref().and_then(|key| config_text(txn, key));
+    let text = configuration
+        .as_ref()
+        .and_then(|key| txn.configuration(key));
     if let Some(configuration) = configuration {
         let subject = Key::Instance(key.clone());
         txn.relink(subject, Relation::Configured, configuration)
@@ -185,13 +187,6 @@ pub(super) fn runs_with(txn: &mut Txn<'_>, key: &InstanceKey, instance: &Instanc
         instance.hands = hands;
         instance.skills = skills;
     });
-}
-
-fn config_text(txn: &Txn<'_>, key: &Key) -> Option<String> {
-    match &txn.record(key)?.vertex {
-        Vertex::Configuration(configuration) => Some(configuration.json.clone()),
-        _ => None,
-    }
 }
 
 /// The configuration it says it has; the one it was given if what it says cannot be kept (an agent leaves one out that

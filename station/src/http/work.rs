@@ -24,12 +24,21 @@ use super::reply::{Failure, Reply, body, json};
 pub fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
     vec![
         (routes::ACTIVITY, get(activity)),
-        (routes::ACTIVITY_CREATE, post(create_activity)),
-        (routes::ACTIVITY_PUT, put(put_activity)),
+        (
+            routes::ACTIVITY_CREATE,
+            create("create an activity", an_activity),
+        ),
+        (routes::ACTIVITY_PUT, replace("activity", an_activity)),
         (routes::ACTIVITY_DELETE, delete(delete_activity)),
         (routes::ORCHESTRATION, get(orchestration)),
-        (routes::ORCHESTRATION_CREATE, post(create_orchestration)),
-        (routes::ORCHESTRATION_PUT, put(put_orchestration)),
+        (
+            routes::ORCHESTRATION_CREATE,
+            create("create an orchestration", an_orchestration),
+        ),
+        (
+            routes::ORCHESTRATION_PUT,
+            replace("orchestration", an_orchestration),
+        ),
         (routes::ORCHESTRATION_DELETE, delete(delete_orchestration)),
         (routes::RUN, get(run)),
         (routes::RUN_START, post(start)),
@@ -81,54 +90,40 @@ fn with_etag(shown: &impl Serialize, generation: u64) -> Reply {
     Ok(response)
 }
 
-async fn create_activity(api: Api, bytes: Bytes) -> Reply {
-    let what = "create an activity";
-    let definition = definition(what, &bytes)?;
-    let based_on = BasedOn::Nothing;
-    let wanted = Orchestrate::PutActivity {
+/// What a definition is of.
+type Put = fn(Json, BasedOn) -> Orchestrate;
+
+fn an_activity(definition: Json, based_on: BasedOn) -> Orchestrate {
+    Orchestrate::PutActivity {
         definition,
         based_on,
-    };
-    created(orchestrate(&api, what.to_owned(), wanted).await)
+    }
 }
 
-async fn create_orchestration(api: Api, bytes: Bytes) -> Reply {
-    let what = "create an orchestration";
-    let definition = definition(what, &bytes)?;
-    let based_on = BasedOn::Nothing;
-    let wanted = Orchestrate::PutOrchestration {
+fn an_orchestration(definition: Json, based_on: BasedOn) -> Orchestrate {
+    Orchestrate::PutOrchestration {
         definition,
         based_on,
-    };
-    created(orchestrate(&api, what.to_owned(), wanted).await)
+    }
 }
 
-async fn put_activity(
-    api: Api,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Reply {
-    let what = format!("apply activity/{name}");
-    let wanted = Orchestrate::PutActivity {
-        definition: definition_of(&what, &name, &bytes)?,
-        based_on: known(&what, &headers)?,
-    };
-    answered(orchestrate(&api, what, wanted).await)
+fn create(what: &'static str, wanted: Put) -> MethodRouter<Api> {
+    post(move |api: Api, bytes: Bytes| async move {
+        let definition = definition(what, &bytes)?;
+        let wanted = wanted(definition, BasedOn::Nothing);
+        created(orchestrate(&api, what.to_owned(), wanted).await)
+    })
 }
 
-async fn put_orchestration(
-    api: Api,
-    Path(name): Path<String>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Reply {
-    let what = format!("apply orchestration/{name}");
-    let wanted = Orchestrate::PutOrchestration {
-        definition: definition_of(&what, &name, &bytes)?,
-        based_on: known(&what, &headers)?,
-    };
-    answered(orchestrate(&api, what, wanted).await)
+fn replace(kind: &'static str, wanted: Put) -> MethodRouter<Api> {
+    put(
+        move |api: Api, Path(name): Path<String>, headers: HeaderMap, bytes: Bytes| async move {
+            let what = format!("apply {kind}/{name}");
+            let definition = definition_of(&what, &name, &bytes)?;
+            let wanted = wanted(definition, known(&what, &headers)?);
+            answered(orchestrate(&api, what, wanted).await)
+        },
+    )
 }
 
 /// Whatever there is by now, unless somebody says what they know.

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use mainstay_tests::random::Random;
-use mainstay_tests::{Cluster, outside, signal};
+use mainstay_tests::{Cluster, outside, signal, until};
 use rustix::process::Signal;
 
 /// Its effects are links: made once, whoever tries again.
@@ -72,12 +72,17 @@ impl Ledger {
 
     /// A station, the one that leads, an agent, or a script, killed -9; which, the dice say.
     pub fn kill_one(&self, cluster: &Cluster, dice: &mut Random) {
-        let stations: Vec<u32> = cluster.station_pids().into_values().collect();
+        let stations = until(
+            "a station",
+            || cluster.station_pids(),
+            |pids| !pids.is_empty(),
+        );
+        let stations: Vec<u32> = stations.into_values().collect();
         let script = self.script().display().to_string();
         let scripts = outside::processes().into_iter();
         let scripts = scripts.filter(|one| one.arguments.contains(&script));
         let victims: Vec<u32> = match dice.below(4) {
-            0 => stations,
+            0 => stations.clone(),
             1 => {
                 let status = cluster.sh("status -o json");
                 let leader = (status.code == Some(0)).then(|| status.json()["leader"].clone());
@@ -95,8 +100,14 @@ impl Ledger {
                 .collect(),
             _ => scripts.map(|one| one.pid).collect(),
         };
-        if let Some(victim) = victims.get(dice.below(victims.len().max(1) as u64) as usize) {
-            signal(*victim, Signal::KILL);
-        }
+        // Some of them are not there at this moment; a station always is.
+        let victims = match victims.is_empty() {
+            true => stations,
+            false => victims,
+        };
+        signal(
+            victims[dice.below(victims.len() as u64) as usize],
+            Signal::KILL,
+        );
     }
 }

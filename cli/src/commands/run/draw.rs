@@ -4,7 +4,6 @@ use std::time::SystemTime;
 
 use mainstay_api::time::span;
 use mainstay_api::types::{RunDetail, Step};
-use serde_json::value::RawValue;
 
 use crate::table::{Cell, Look, Table};
 use crate::text::{age_of, one_line};
@@ -105,74 +104,4 @@ pub fn took(step: &Step) -> String {
     };
     let took = until.duration_since(began.system()).unwrap_or_default();
     span(took)
-}
-
-/// A member on each line.
-pub fn indented(raw: &RawValue) -> Option<String> {
-    let mut text = String::new();
-    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
-    let new_line = |text: &mut String, depth: usize| {
-        text.push('\n');
-        text.extend(std::iter::repeat_n("  ", depth));
-    };
-    let mut letters = raw.get().chars().peekable();
-    while let Some(letter) = letters.next() {
-        if in_text {
-            text.push(letter);
-            in_text = letter != '"' || escaped;
-            escaped = letter == '\\' && !escaped;
-            continue;
-        }
-        match letter {
-            '"' => {
-                in_text = true;
-                text.push(letter);
-            }
-            '{' | '[' => {
-                text.push(letter);
-                let closes = letters.peek().is_some_and(|next| ['}', ']'].contains(next));
-                if !closes {
-                    depth += 1;
-                    new_line(&mut text, depth);
-                }
-            }
-            '}' | ']' => {
-                if !text.ends_with(['{', '[']) {
-                    depth = depth.checked_sub(1)?;
-                    new_line(&mut text, depth);
-                }
-                text.push(letter);
-            }
-            ',' => {
-                text.push(letter);
-                new_line(&mut text, depth);
-            }
-            ':' => text.push_str(": "),
-            other => text.push(other),
-        }
-    }
-    Some(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_laid_out_is_the_same_json() {
-        for text in [
-            "{}",
-            "[]",
-            r#"{"a":[1,{"b":"x{,\"}:["},[]],"big":123456789012345678901234567890}"#,
-        ] {
-            let raw = RawValue::from_string(text.to_owned()).unwrap();
-            let laid = indented(&raw).unwrap();
-            let read: serde_json::Value = serde_json::from_str(&laid).unwrap();
-            assert_eq!(
-                read,
-                serde_json::from_str::<serde_json::Value>(text).unwrap()
-            );
-            assert!(!text.contains("big") || laid.contains("123456789012345678901234567890"));
-        }
-    }
 }

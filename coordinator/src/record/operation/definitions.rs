@@ -8,7 +8,7 @@ use mainstay_resource_graph::{Activity, Key, Kind, Orchestration, Txn, Vertex, V
 
 use super::super::unknown;
 use super::work::{faults, orchestration_of};
-use super::{Recorded, Result_, recorded};
+use super::{Result_, recorded};
 use crate::event::BasedOn;
 use crate::{runs, schema, serving};
 
@@ -28,23 +28,19 @@ pub(super) fn put_activity(
         not_held(&Pointer::root().key(name), schema.text(), &mut found);
     }
     let key = Key::Activity(read.name.clone());
-    takes_one_more(txn, &key)?;
-    let before = activity_of(txn, &key).map(|before| (before.definition, before.generation));
-    let generation = next(&key, before.as_ref().map(|(_, known)| *known), based_on)?;
-    let vertex = Activity {
-        definition: read.text,
-        generation,
-        by: by.to_owned(),
-    };
-    let before = before.map(|(definition, _)| definition);
-    let now = vertex.definition.clone();
-    Ok(set(
+    set(
         txn,
         key,
-        (before, &now),
-        Vertex::Activity(vertex),
-        &found,
-    ))
+        based_on,
+        (read.text, &found),
+        |definition, generation| {
+            Vertex::Activity(Activity {
+                definition,
+                generation,
+                by: by.to_owned(),
+            })
+        },
+    )
 }
 
 /// Of two changes that know the same one, the second is refused.
@@ -71,13 +67,12 @@ fn next(key: &Key, there: Option<Generation>, based_on: BasedOn) -> Result<Gener
 
 /// Values go through as they were written, and a schema's numbers are compared: those have to be ones that can be.
 fn readable(definition: &Json) -> Result<(), Refusal> {
-    match serde_json::from_str::<serde_json::Value>(definition.as_str()) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let text = format!("the definition is not right:\nit cannot be read: {error}");
-            Err(Refusal::new(code::BAD_DEFINITION, text))
-        }
-    }
+    let read = serde_json::from_str::<serde_json::Value>(definition.as_str());
+    read.map(|_| ()).map_err(|error| {
+        let mut found = Found::default();
+        found.fault(&Pointer::root(), format!("it cannot be read: {error}"));
+        faults("the definition", &found.faults)
+    })
 }
 
 /// Nothing else looks at what these say: whoever wrote them should know.
@@ -127,11 +122,9 @@ pub(super) fn put_orchestration(
     let Some(read) = check(definition, &known, &mut found) else {
         return Err(faults("the definition", &found.faults));
     };
-    fits_in(
-        "the definition, written out,",
-        &read.write(),
-        limits::DEFINITION_BYTES_MAX,
-    )?;
+    let written = read.write();
+    let what = "the definition, written out,";
+    fits_in(what, &written, limits::DEFINITION_BYTES_MAX)?;
     let at = Pointer::root().key("schema");
     not_held(&at, &read.schema, &mut found);
     if let Some(text) = serving::unserved(txn, &read, &known) {
@@ -139,47 +132,47 @@ pub(super) fn put_orchestration(
         found.warn(&at, format!("{text}: runs are refused until one does"));
     }
     let key = Key::Orchestration(read.name.clone());
-    takes_one_more(txn, &key)?;
-    let before = orchestration_of(txn, &key);
-    let generation = before.as_ref().map(|before| before.generation);
-    let vertex = Orchestration {
-        definition: read.write(),
-        generation: next(&key, generation, based_on)?,
-        by: by.to_owned(),
-    };
-    let before = before.map(|before| before.definition);
-    let now = vertex.definition.clone();
-    Ok(set(
+    set(
         txn,
         key,
-        (before, &now),
-        Vertex::Orchestration(vertex),
-        &found,
-    ))
+        based_on,
+        (written, &found),
+        |definition, generation| {
+            Vertex::Orchestration(Orchestration {
+                definition,
+                generation,
+                by: by.to_owned(),
+            })
+        },
+    )
 }
 
 /// A definition in the place of what was there before. The same again changes nothing, nor its generation.
 fn set(
     txn: &mut Txn<'_>,
     key: Key,
-    (before, now): (Option<Json>, &Json),
-    vertex: Vertex,
-    found: &Found,
-) -> Recorded {
+    based_on: BasedOn,
+    (definition, found): (Json, &Found),
+    vertex: impl FnOnce(Json, Generation) -> Vertex,
+) -> Result_ {
+    takes_one_more(txn, &key)?;
+    let (before, there) = definition_of(txn, &key).unzip();
+    let generation = next(&key, there, based_on)?;
     let text = match before {
-        Some(before) if before == *now => {
-            return recorded(Vec::new(), format!("{key} is so already"));
+        Some(before) if before == definition => {
+            return Ok(recorded(Vec::new(), format!("{key} is so already")));
         }
         Some(_) => format!("{key} is changed for runs that begin from now on"),
         None => format!("{key} is there"),
     };
-    runs::put(txn, key, vertex);
-    recorded(Vec::new(), with_warnings(text, &found.warnings))
+    runs::put(txn, key, vertex(definition, generation));
+    Ok(recorded(Vec::new(), with_warnings(text, &found.warnings)))
 }
 
-fn activity_of(txn: &Txn<'_>, key: &Key) -> Option<Activity> {
+fn definition_of(txn: &Txn<'_>, key: &Key) -> Option<(Json, Generation)> {
     match &txn.record(key)?.vertex {
-        Vertex::Activity(activity) => Some(activity.clone()),
+        Vertex::Activity(one) => Some((one.definition.clone(), one.generation)),
+        Vertex::Orchestration(one) => Some((one.definition.clone(), one.generation)),
         _ => None,
     }
 }
