@@ -73,8 +73,9 @@ pub fn laid_out(json: &Json) -> String {
         let (open, parts, close) = match json.shape() {
             Shape::Object => {
                 let members = json.members().into_iter();
-                let part =
-                    |(key, value)| format!("{}: {}", Json::text(&key), below(&value, &deeper));
+                let part = |(key, value): (String, Json)| {
+                    format!("{}: {}", Json::text(&key), below(&value, &deeper))
+                };
                 ('{', members.map(part).collect::<Vec<_>>(), '}')
             }
             Shape::Array => {
