@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use mainstay_orchestrator::Models;
 use mainstay_protocol::code;
 use mainstay_protocol::command::Command;
 use mainstay_protocol::request::Refusal;
@@ -69,6 +70,19 @@ impl Monotonic {
 pub struct CoreConfig {
     pub found: Found,
     pub epoch: Epoch,
+    /// What services may be.
+    pub models: Arc<Models>,
+}
+
+impl CoreConfig {
+    /// With the models that come along.
+    pub fn new(found: Found, epoch: Epoch) -> Self {
+        Self {
+            found,
+            epoch,
+            models: Arc::new(Models::shipped()),
+        }
+    }
 }
 
 /// The state of one coordinator.
@@ -346,7 +360,8 @@ impl LeaderCore {
             office.leadership,
             settings,
             self.graph.revision().next(),
-        );
+        )
+        .with_models(Arc::clone(&self.config.models));
         let stepped = step::step(&self.graph, &self.rules, &events, dirty.clone(), &env);
         let Stepped {
             delta,

@@ -68,6 +68,7 @@ pub fn record(record: &Record) -> String {
         Vertex::Secret(secret) => format!("set by {}", secret.by),
         Vertex::Orchestration(_)
         | Vertex::Activity(_)
+        | Vertex::Service(_)
         | Vertex::Text(_)
         | Vertex::Run(_)
         | Vertex::Step(_) => work(&record.vertex),
@@ -79,6 +80,7 @@ fn work(vertex: &Vertex) -> String {
     match vertex {
         Vertex::Orchestration(one) => format!("generation {}, set by {}", one.generation, one.by),
         Vertex::Activity(one) => format!("set by {}", one.by),
+        Vertex::Service(one) => format!("generation {}, registered by {}", one.generation, one.by),
         Vertex::Text(text) => text.json.to_string(),
         Vertex::Run(run) => format!(
             "{} ({} of {} steps complete)",

@@ -1,7 +1,9 @@
 //! What a rule may know besides the graph: the time, the settings, who leads.
 
 use std::cell::Cell;
+use std::sync::{Arc, LazyLock};
 
+use mainstay_orchestrator::Models;
 use mainstay_protocol::{CommandId, Leadership, Revision, Timestamp};
 use mainstay_resource_graph::Settings;
 
@@ -13,7 +15,15 @@ pub struct Env {
     pub settings: Settings,
     /// The revision this step's delta will make.
     pub revision: Revision,
+    /// Of services, by what their controllers say they are.
+    pub models: Arc<Models>,
     commands: Cell<u64>,
+}
+
+/// Made once: it is asked for with each step.
+fn shipped() -> Arc<Models> {
+    static SHIPPED: LazyLock<Arc<Models>> = LazyLock::new(|| Arc::new(Models::shipped()));
+    Arc::clone(&SHIPPED)
 }
 
 /// Commands one step can number; far above what `limits::STEP_SUBJECTS_MAX` lets it decide.
@@ -31,8 +41,15 @@ impl Env {
             leadership,
             settings,
             revision,
+            models: shipped(),
             commands: Cell::new(0),
         }
+    }
+
+    /// With models that somebody added.
+    #[must_use]
+    pub fn with_models(self, models: Arc<Models>) -> Self {
+        Self { models, ..self }
     }
 
     /// The next command's number: unique, because revisions are.

@@ -64,7 +64,7 @@ pub use event::{
     StationLife, StationSeen, Ticket, UseToken, WorkedOn,
 };
 pub use log::{Log, LogEvent};
-pub use orchestrate::{Orchestrate, RunAct, StartRun};
+pub use orchestrate::{Orchestrate, PlaceOrder, RunAct, StartRun};
 pub use procedure::{Next, Procedure, Turn};
 pub use record::known_token;
 pub use rule::{Rule, Rules, Subject, SupervisorOf, TheCluster, Verdict, Watch};

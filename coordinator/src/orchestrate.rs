@@ -1,7 +1,7 @@
 //! What people ask for of orchestrations and runs.
 
 use mainstay_protocol::work::Outside;
-use mainstay_protocol::{CommandId, Json, RunId, WorkName};
+use mainstay_protocol::{CommandId, Json, RunId, ServiceId, WorkName};
 use serde::{Deserialize, Serialize};
 
 use crate::event::BasedOn;
@@ -25,6 +25,16 @@ pub enum Orchestrate {
         name: WorkName,
     },
     Start(StartRun),
+    /// Registers a service, or replaces it for orders that follow.
+    PutService {
+        description: Json,
+        based_on: BasedOn,
+    },
+    DeleteService {
+        id: ServiceId,
+    },
+    /// Begins a run of what a service is for.
+    Order(PlaceOrder),
     Act {
         run: RunId,
         act: RunAct,
@@ -44,6 +54,16 @@ pub struct StartRun {
     pub section: Option<String>,
     pub correlation: Option<String>,
     pub input: Json,
+}
+
+/// The same one again orders nothing more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlaceOrder {
+    pub id: RunId,
+    /// The service's id, or its name if no other has it.
+    pub service: String,
+    pub name: Option<String>,
+    pub parameters: Vec<(String, Json)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +89,10 @@ impl Orchestrate {
             Self::DeleteActivity { .. } => "activity delete",
             Self::PutOrchestration { .. } => "orchestration apply",
             Self::DeleteOrchestration { .. } => "orchestration delete",
+            Self::PutService { .. } => "service register",
+            Self::DeleteService { .. } => "service delete",
             Self::Start(_) => "run start",
+            Self::Order(_) => "order",
             Self::Forget { .. } => "run forget",
             Self::Act { act, .. } => match act {
                 RunAct::Pause => "run pause",

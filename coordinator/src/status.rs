@@ -168,6 +168,7 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
         | Vertex::Collected(_)
         | Vertex::Orchestration(_)
         | Vertex::Activity(_)
+        | Vertex::Service(_)
         | Vertex::Text(_)
         // That work failed is no failure of the cluster.
         | Vertex::Run(_)

@@ -144,6 +144,7 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
         | Vertex::Secret(_)
         | Vertex::Orchestration(_)
         | Vertex::Activity(_)
+        | Vertex::Service(_)
         | Vertex::Text(_) => plain(&record, &describe::record(&record)),
         Vertex::Run(_) | Vertex::Step(_) => work::cause(view, &record, depth)?,
         Vertex::Asked(asked) => Cause {
@@ -454,6 +455,7 @@ fn affects(view: &dyn View, key: &Key) -> Vec<Key> {
         | Key::Secret(_)
         | Key::Orchestration(_)
         | Key::Activity(_)
+        | Key::Service(_)
         | Key::Text(_)
         | Key::Run(_)
         | Key::Step(_) => Vec::new(),

@@ -54,11 +54,11 @@ pub use fault::{Fault, Found, Pointer};
 pub use machine::{Machine, No, Steps};
 pub use mapping::{Mapped, Mapping, MissingInput, Source, inputs};
 pub use models::{
-    AppServer, ArgoWorkflow, Basic, DESCRIPTION, Description, ModelProvider, Models, NotOrdered,
-    Planner, Purpose, ServiceProxy, TwoForOne,
+    AppServer, ArgoWorkflow, Basic, DESCRIPTION, Description, MODEL, ModelProvider, Models,
+    NotOrdered, Planner, Purpose, ServiceProxy, TwoForOne, types_of_models,
 };
 pub use parameter::{Misgiven, MisgivenWhat, Parameter, ParameterKind, declared, given};
 pub use plan::{Plan, Planned};
 pub use retry::{Retry, RetryPolicy};
 pub use schema::{Member, Schema};
-pub use substitute::{Reference, fill, references};
+pub use substitute::{Output, Reference, fill, references};

@@ -7,13 +7,16 @@ mod argo;
 mod basic;
 mod hosting;
 mod legacy;
+mod resources;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use mainstay_protocol::words;
 use thiserror::Error;
 
+use crate::activity_type::{ActivityType, Known};
 use crate::fault::{Found, Pointer};
 use crate::parameter::{self, Misgiven, Parameter};
 use crate::reader::{self, Reader};
@@ -23,10 +26,26 @@ pub use self::argo::ArgoWorkflow;
 pub use self::basic::Basic;
 pub use self::hosting::{AppServer, ServiceProxy};
 
+/// Who does what orders are made of: `container` and `script`, activities whose `task` is what the template says.
+pub const MODEL: &str = "model";
+/// What a template runs, and the type of activity that it becomes.
+pub(crate) const RUNS: [&str; 2] = ["container", "script"];
+
+/// The types of activities that the shipped models are made of.
+pub fn types_of_models() -> Known {
+    let types = RUNS.map(|name| {
+        let text = Json::of(&[("type", Json::text(name)), ("provider", Json::text(MODEL))]);
+        let read = ActivityType::read(&text, &mut Found::default());
+        let of = read.expect("a name and a provider are all that a type needs");
+        (of.name.clone(), of)
+    });
+    types.into()
+}
+
 pub const DESCRIPTION: &str = "urn:ivcap:schema:service.2";
 
 /// Who knows one model.
-pub trait ModelProvider {
+pub trait ModelProvider: Send + Sync {
     /// Of the controller: with its version.
     fn schema(&self) -> &str;
 
@@ -121,24 +140,29 @@ impl fmt::Debug for Models {
 }
 
 impl Models {
-    pub fn shipped() -> Vec<Box<dyn ModelProvider>> {
-        vec![
+    pub fn shipped() -> Self {
+        let all: [Box<dyn ModelProvider>; 4] = [
             Box::new(Basic),
             Box::new(ArgoWorkflow),
             Box::new(AppServer),
             Box::new(ServiceProxy),
-        ]
+        ];
+        let by_schema = all.map(|provider| (one_spelling(provider.schema()), provider));
+        Self {
+            providers: by_schema.into(),
+        }
     }
 
-    pub fn new(all: Vec<Box<dyn ModelProvider>>) -> Result<Self, TwoForOne> {
-        let mut providers = BTreeMap::new();
-        for provider in all {
-            let schema = one_spelling(provider.schema());
-            if providers.insert(schema.clone(), provider).is_some() {
-                return Err(TwoForOne(schema));
+    /// A model that somebody adds.
+    pub fn with(mut self, provider: impl ModelProvider + 'static) -> Result<Self, TwoForOne> {
+        let schema = one_spelling(provider.schema());
+        match self.providers.entry(schema) {
+            Entry::Vacant(free) => {
+                free.insert(Box::new(provider));
+                Ok(self)
             }
+            Entry::Occupied(taken) => Err(TwoForOne(taken.key().clone())),
         }
-        Ok(Self { providers })
     }
 
     /// A description with everything that is wrong with it; None where something is.
@@ -150,7 +174,8 @@ impl Models {
         }
     }
 
-    fn read(&self, value: &Json, found: &mut Found) -> Option<Description> {
+    /// One that was registered before, whatever is wrong with it by now.
+    pub fn read(&self, value: &Json, found: &mut Found) -> Option<Description> {
         let upgraded = legacy::upgraded(value, found)?;
         let mut reader = Reader::new(Pointer::root(), &upgraded, found)?;
         let form = reader.needed("$schema");
@@ -226,6 +251,16 @@ impl Models {
                 .next(),
             known: known(),
         })
+    }
+
+    /// Why nobody can do anything with it: its provider is not, or no longer, here.
+    pub fn unknown(&self, description: &Description) -> Option<NotOrdered> {
+        self.provider(&description.schema).err()
+    }
+
+    pub fn is_ordered(&self, description: &Description) -> bool {
+        let provider = self.provider(&description.schema);
+        provider.is_ok_and(|provider| matches!(provider.purpose(), Purpose::Ordered(_)))
     }
 
     /// The definition of what somebody ordered, and what each parameter is.

@@ -12,8 +12,26 @@ pub enum Reference {
     Input(String),
     /// `workflow.parameters.x`: of the order.
     Workflow(String),
-    /// `tasks.t.outputs.parameters.y`: of a task before it.
-    Task { task: String, output: String },
+    /// Of a task before it.
+    Task { task: String, output: Output },
+}
+
+/// What a task leaves behind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Output {
+    /// `tasks.t.outputs.parameters.y`: a file that it wrote.
+    Parameter(String),
+    /// `tasks.t.outputs.result`: what it said on its standard output.
+    Result,
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parameter(name) => write!(f, "parameters.{name}"),
+            Self::Result => f.write_str("result"),
+        }
+    }
 }
 
 impl Reference {
@@ -23,9 +41,13 @@ impl Reference {
         match parts.as_slice() {
             ["inputs", "parameters", name] => Some(Self::Input((*name).to_owned())),
             ["workflow", "parameters", name] => Some(Self::Workflow((*name).to_owned())),
-            ["tasks" | "steps", task, "outputs", "parameters", output] => Some(Self::Task {
+            ["tasks" | "steps", task, "outputs", "parameters", name] => Some(Self::Task {
                 task: (*task).to_owned(),
-                output: (*output).to_owned(),
+                output: Output::Parameter((*name).to_owned()),
+            }),
+            ["tasks" | "steps", task, "outputs", "result"] => Some(Self::Task {
+                task: (*task).to_owned(),
+                output: Output::Result,
             }),
             _ => None,
         }
@@ -37,7 +59,7 @@ impl fmt::Display for Reference {
         match self {
             Self::Input(name) => write!(f, "inputs.parameters.{name}"),
             Self::Workflow(name) => write!(f, "workflow.parameters.{name}"),
-            Self::Task { task, output } => write!(f, "tasks.{task}.outputs.parameters.{output}"),
+            Self::Task { task, output } => write!(f, "tasks.{task}.outputs.{output}"),
         }
     }
 }
@@ -176,7 +198,7 @@ mod tests {
     #[test]
     fn every_kind_of_reference_is_found_with_spaces_and_beside_other_braces() {
         let template = json(
-            r#"["{{ workflow.parameters.a }}{{{inputs.parameters.b}}}","{{.Names}} {{tasks.t.outputs.parameters.y}}",{"k":"{{steps.s.outputs.parameters.z}}"},7]"#,
+            r#"["{{ workflow.parameters.a }}{{{inputs.parameters.b}}}","{{.Names}} {{tasks.t.outputs.parameters.y}}",{"k":"{{steps.s.outputs.result}}"},7]"#,
         );
         let found: Vec<String> = references(&template)
             .iter()
@@ -188,7 +210,7 @@ mod tests {
                 "workflow.parameters.a",
                 "inputs.parameters.b",
                 "tasks.t.outputs.parameters.y",
-                "tasks.s.outputs.parameters.z",
+                "tasks.s.outputs.result",
             ]
         );
         let filled = fill(&template, &|_| Some(json("12"))).unwrap();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mainstay_orchestrator::{
-    ActivityType, Basic, Description, Found, Known, ModelProvider, Models, NotOrdered, Parameter,
-    Planner, Purpose, TwoForOne, definition,
+    Basic, Description, Found, ModelProvider, Models, NotOrdered, Parameter, Planner, Purpose,
+    TwoForOne, definition, types_of_models,
 };
 use mainstay_protocol::Json;
 
@@ -20,7 +20,7 @@ fn example(name: &str) -> Json {
 }
 
 fn models() -> Models {
-    Models::new(Models::shipped()).unwrap()
+    Models::shipped()
 }
 
 fn registered(value: &Json) -> Description {
@@ -48,14 +48,8 @@ fn ordered(value: &Json, given: &[(&str, &str)]) -> Result<Json, NotOrdered> {
 /// A plan is a definition that is taken.
 fn taken(plan: &Json) {
     let mut found = Found::default();
-    let types = ["container", "script"].map(|name| {
-        let text = format!(r#"{{"type":"{name}","provider":"p"}}"#);
-        let of = ActivityType::read(&json(&text), &mut found).unwrap();
-        (of.name.clone(), of)
-    });
-    let known: Known = types.into();
     assert!(
-        definition(plan, &known, &mut found).is_some(),
+        definition(plan, &types_of_models(), &mut found).is_some(),
         "{:#?}",
         found.faults
     );
@@ -129,19 +123,15 @@ impl Planner for Own {
 // case: orchestrations 64
 #[test]
 fn a_provider_is_all_that_a_new_model_takes_and_a_model_has_one() {
-    let mut all = Models::shipped();
-    all.push(Box::new(Own));
-    let models = Models::new(all).unwrap();
+    let models = models().with(Own).unwrap();
     let own = service(r#"{"$schema":"urn:example:own.1"}"#, "[]");
     let description = models.register(&own, &mut Found::default()).unwrap();
     assert_eq!(
         models.order(&description, &[]).unwrap().0,
         json(r#"{"own":true}"#)
     );
-    let mut twice = Models::shipped();
-    twice.push(Box::new(Basic));
     let two = "urn:ivcap:schema:service.basic.1".to_owned();
-    assert_eq!(Models::new(twice).err(), Some(TwoForOne(two)));
+    assert_eq!(Models::shipped().with(Basic).err(), Some(TwoForOne(two)));
 }
 
 // case: orchestrations 65
@@ -255,7 +245,7 @@ fn outputs_of_tasks_come_from_their_activities_and_templates_may_be_nested() {
             {"name":"inner","inputs":{"parameters":[{"name":"id"}]},"dag":{"tasks":[
                {"name":"use","template":"use","arguments":{"parameters":[{"name":"id","value":"{{inputs.parameters.id}}!"}]}},
                {"name":"too","template":"make"}]}},
-            {"name":"make","script":{"image":"i","source":"s"}},
+            {"name":"make","script":{"image":"i","source":"s"},"outputs":{"parameters":[{"name":"id","valueFrom":{"path":"/tmp/id","default":"0"}}]}},
             {"name":"use","inputs":{"parameters":[{"name":"id"},{"name":"mode","value":"fast"}]},
                "container":{"image":"i","args":["{{inputs.parameters.mode}} {{inputs.parameters.id}}"]}}]"#,
     );

@@ -135,6 +135,10 @@ codes! {
     INACTIVE = "MS-INACTIVE": "The orchestration is not active: it begins no runs.";
     IN_USE = "MS-IN-USE": "Something else uses it; it cannot be deleted.";
     UNSERVED = "MS-UNSERVED": "No service type of the cluster does such work.";
+    SERVICE_UNKNOWN = "MS-SERVICE-UNKNOWN": "No service of this id or name is registered.";
+    CONTROLLER_UNKNOWN = "MS-CONTROLLER-UNKNOWN": "Nobody knows the model that the controller of a service names.";
+    CONTROLLER_NOT_ORDERABLE = "MS-CONTROLLER-NOT-ORDERABLE": "The service is of a model that nobody orders: it hosts something for as long as it is wanted.";
+    BAD_PARAMETERS = "MS-BAD-PARAMETERS": "Parameters of an order are missing, unknown or of another kind; each is told.";
     RUN_DIFFERS = "MS-RUN-DIFFERS": "A run of this name exists and was begun with other content.";
     NOT_NOW = "MS-NOT-NOW": "The run is in a state in which this cannot be done.";
     STALE_TOKEN = "MS-STALE-TOKEN": "The step was handed out again since, or is over; what names an older token changes nothing.";

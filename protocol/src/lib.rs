@@ -73,4 +73,4 @@ pub use json::Json;
 pub use numbers::{
     Epoch, Generation, Incarnation, Leadership, NodeEpoch, Revision, Sequence, Term, Timestamp,
 };
-pub use work::{RunId, StepKey, WorkName};
+pub use work::{RunId, ServiceId, StepKey, WorkName};

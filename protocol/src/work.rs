@@ -88,11 +88,39 @@ impl RunId {
     }
 }
 
+/// A service that can be ordered, or is hosted: what its description says it is called by, a URN for most.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "SmolStr", into = "SmolStr")]
+pub struct ServiceId(SmolStr);
+
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error(
+    "{text:?} is no service's id: write 1 to {most} of A to Z, a to z, 0 to 9, '.', '_', ':' and '-', as in urn:ivcap:service:UUID",
+    text = .0,
+    most = limits::WORK_NAME_BYTES_MAX
+)]
+pub struct BadServiceId(String);
+
+impl ServiceId {
+    pub fn new(text: &str) -> Result<Self, BadServiceId> {
+        let is_of_one = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
+        let fits = (1..=limits::WORK_NAME_BYTES_MAX).contains(&text.len());
+        match fits && text.bytes().all(is_of_one) {
+            true => Ok(Self(text.into())),
+            false => Err(BadServiceId(text.to_owned())),
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 macro_rules! texts {
-    ($($name:ident)*) => {$(
+    ($($name:ident: $bad:ident)*) => {$(
         impl TryFrom<SmolStr> for $name {
-            type Error = BadWorkName;
-            fn try_from(text: SmolStr) -> Result<Self, BadWorkName> {
+            type Error = $bad;
+            fn try_from(text: SmolStr) -> Result<Self, $bad> {
                 Self::new(&text)
             }
         }
@@ -104,8 +132,8 @@ macro_rules! texts {
         }
 
         impl FromStr for $name {
-            type Err = BadWorkName;
-            fn from_str(text: &str) -> Result<Self, BadWorkName> {
+            type Err = $bad;
+            fn from_str(text: &str) -> Result<Self, $bad> {
                 Self::new(text)
             }
         }
@@ -118,7 +146,11 @@ macro_rules! texts {
     )*};
 }
 
-texts! { WorkName RunId }
+texts! {
+    WorkName: BadWorkName
+    RunId: BadWorkName
+    ServiceId: BadServiceId
+}
 
 /// An activity's execution in a run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use mainstay_protocol::{
     Bearer, CommandId, InstanceKey, NodeName, PlacementName, ResourceKey, ResourceKind,
-    ResourceName, RunId, SecretName, SlotName, StationId, StepKey, TypeName, WorkName,
+    ResourceName, RunId, SecretName, ServiceId, SlotName, StationId, StepKey, TypeName, WorkName,
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -86,6 +86,7 @@ pub enum Key {
     Text(TextHash),
     Run(RunId),
     Step(StepKey),
+    Service(ServiceId),
 }
 
 /// A vertex's kind. Numbers are stable on disk.
@@ -115,10 +116,12 @@ pub enum Kind {
     Text = 22,
     Run = 23,
     Step = 24,
+    /// One that is registered to be ordered, or hosted.
+    Service = 25,
 }
 
 impl Kind {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Cluster,
         Self::Station,
         Self::Node,
@@ -143,6 +146,7 @@ impl Kind {
         Self::Text,
         Self::Run,
         Self::Step,
+        Self::Service,
     ];
 
     /// "an instance".
@@ -182,6 +186,7 @@ impl Kind {
             Self::Text => "text",
             Self::Run => "run",
             Self::Step => "step",
+            Self::Service => "service",
         }
     }
 
@@ -235,6 +240,7 @@ impl Key {
             Self::Text(_) => Kind::Text,
             Self::Run(_) => Kind::Run,
             Self::Step(_) => Kind::Step,
+            Self::Service(_) => Kind::Service,
         }
     }
 }
@@ -264,6 +270,7 @@ impl fmt::Display for Key {
             Self::Text(TextHash(hash)) => write!(f, "{kind}/{hash}"),
             Self::Run(run) => write!(f, "{kind}/{run}"),
             Self::Step(step) => write!(f, "{kind}/{step}"),
+            Self::Service(id) => write!(f, "{kind}/{id}"),
             Self::Resource(key) => write!(f, "{kind}/{key}"),
             Self::Asked(AskedId(id)) | Self::Collected(CollectedId(id)) => write!(f, "{kind}/{id}"),
         }
@@ -279,6 +286,8 @@ pub enum BadReference {
     Name(#[from] mainstay_protocol::BadName),
     #[error("{0}")]
     Work(#[from] mainstay_protocol::work::BadWorkName),
+    #[error(transparent)]
+    Service(#[from] mainstay_protocol::work::BadServiceId),
     #[error("\"{text}\" is not a {kind}: {wanted}")]
     Shape {
         text: String,
@@ -375,6 +384,7 @@ fn of_kind(kind: Kind, name: &str) -> Result<Key, BadReference> {
                 .ok_or_else(|| shape("write step/RUN/ACTIVITY"))?;
             Key::Step(StepKey::new(RunId::new(run)?, WorkName::new(activity)?))
         }
+        Kind::Service => Key::Service(ServiceId::new(name)?),
     })
 }
 

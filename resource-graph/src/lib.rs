@@ -69,11 +69,11 @@ pub use txn::{Savepoint, Txn, WriteError};
 pub use vertex::{
     Activity, Asked, Away, Brake, Care, Cause, Cluster, Collected, CommandVertex, Configuration,
     Cordon, Desired, Edge, Failure, FailureCause, Finding, Identity, InPlace, Instance,
-    InstanceState, Leased, Maintenance, Name, Node, NodeState, Orchestration, Outbox, Parked,
-    ParkedWhat, People, Procedure, Record, Relation, Resource, Revoked, RuleOff, Run, RunState,
-    Said, SealedAuthority, Secret, Seen, SeenFrom, ServiceType, Sightings, Station, StationBegan,
-    StationState, Step, StepState, Stray, Supervisor, SupervisorState, Text, Token, TokenState,
-    Vertex, slot_of,
+    InstanceState, Leased, Maintenance, Name, Node, NodeState, Orchestration, Ordered, Outbox,
+    Parked, ParkedWhat, People, Procedure, Record, Relation, Resource, Revoked, RuleOff, Run,
+    RunState, Said, SealedAuthority, Secret, Seen, SeenFrom, Service, ServiceType, Sightings,
+    Station, StationBegan, StationState, Step, StepState, Stray, Supervisor, SupervisorState, Text,
+    Token, TokenState, Vertex, slot_of,
 };
 pub use view::{View, ViewExt};
 pub use wish::{

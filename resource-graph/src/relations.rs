@@ -43,6 +43,8 @@ pub const SENT_TO: &str = "SentTo";
 pub const ABOUT: &str = "About";
 /// A run's orchestration, whatever that is by now.
 pub const RUN_OF: &str = "RunOf";
+/// The service that a run was ordered of.
+pub const ORDER_OF: &str = "OrderOf";
 pub const STEP_OF: &str = "StepOf";
 /// A step that is out, to the instance that has it.
 pub const WORKED_BY: &str = "WorkedBy";
@@ -102,7 +104,10 @@ fn said(view: &(impl View + ?Sized), key: &Key) -> Vec<Related> {
         (_, Vertex::Asked(asked)) => vec![to(ABOUT, Key::Instance(asked.instance.clone()))],
         (_, Vertex::Procedure(procedure)) => vec![to(ABOUT, procedure.subject.clone())],
         (_, Vertex::Collected(record)) => vec![to(ABOUT, Key::Instance(record.instance.clone()))],
-        (_, Vertex::Run(run)) => vec![to(RUN_OF, Key::Orchestration(run.orchestration.clone()))],
+        (_, Vertex::Run(run)) => vec![match &run.ordered {
+            Some(order) => to(ORDER_OF, Key::Service(order.service.clone())),
+            None => to(RUN_OF, Key::Orchestration(run.orchestration.clone())),
+        }],
         (Key::Step(at), Vertex::Step(step)) => {
             let worker = step.at_work().cloned();
             let worker = worker.map(|worker| to(WORKED_BY, Key::Instance(worker)));
@@ -140,7 +145,7 @@ pub fn incoming(view: &(impl View + ?Sized), key: &Key) -> Vec<Related> {
             near.extend(view.keys(Kind::Collected));
             near.extend(view.steps_at(instance).into_iter().map(Key::Step));
         }
-        Key::Orchestration(_) => near.extend(view.keys(Kind::Run)),
+        Key::Orchestration(_) | Key::Service(_) => near.extend(view.keys(Kind::Run)),
         Key::Run(run) => {
             let steps = view.keys(Kind::Step).into_iter();
             near.extend(steps.filter(|key| matches!(key, Key::Step(at) if at.run == *run)));

@@ -14,7 +14,7 @@ use crate::key::{Key, Kind};
 use crate::vertex::{
     Activity, Asked, Cause, Cluster, Collected, CommandVertex, Configuration, Edge, Identity,
     Instance, Name, Node, Orchestration, Outbox, Parked, Procedure, Record, Resource, Run, Secret,
-    ServiceType, Station, Step, Supervisor, Text, Token, Vertex,
+    Service, ServiceType, Station, Step, Supervisor, Text, Token, Vertex,
 };
 use crate::wish::Placement;
 
@@ -55,6 +55,7 @@ pub fn encode(record: &Record) -> Vec<u8> {
         Vertex::Secret(vertex) => encode_as(record, vertex),
         Vertex::Orchestration(vertex) => encode_as(record, vertex),
         Vertex::Activity(vertex) => encode_as(record, vertex),
+        Vertex::Service(vertex) => encode_as(record, vertex),
         Vertex::Text(vertex) => encode_as(record, vertex),
         Vertex::Run(vertex) => encode_as(record, vertex),
         Vertex::Step(vertex) => encode_as(record, vertex),
@@ -87,6 +88,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, StoredError> {
         Kind::Secret => decode_as(bytes, Vertex::Secret),
         Kind::Orchestration => decode_as(bytes, Vertex::Orchestration),
         Kind::Activity => decode_as(bytes, Vertex::Activity),
+        Kind::Service => decode_as(bytes, Vertex::Service),
         Kind::Text => decode_as(bytes, Vertex::Text),
         Kind::Run => decode_as(bytes, Vertex::Run),
         Kind::Step => decode_as(bytes, Vertex::Step),
@@ -162,6 +164,7 @@ payloads! {
     Text: Text, 1, 1;
     Run: Run, 1, 1;
     Step: Step, 1, 1;
+    Service: Service, 1, 1;
 }
 
 impl<T: Payload> Evolving for Stored<'_, T> {

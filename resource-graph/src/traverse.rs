@@ -69,6 +69,7 @@ pub fn dependents(view: &(impl View + ?Sized), key: &Key) -> Vec<Key> {
         | Key::Secret(_)
         | Key::Orchestration(_)
         | Key::Activity(_)
+        | Key::Service(_)
         | Key::Run(_)
         | Key::Step(_) => {}
     }

@@ -25,7 +25,9 @@ pub use crate::node::{Away, Care, Cordon, Finding, Maintenance, Node, NodeState,
 pub use crate::station::{Station, StationBegan, StationState};
 pub use crate::supervisor::{Seen, SeenFrom, Supervisor, SupervisorState};
 pub use crate::words::{Asked, Collected, Procedure, Resource, Stray};
-pub use crate::work::{Activity, Orchestration, Run, RunState, Step, StepState, Text};
+pub use crate::work::{
+    Activity, Orchestration, Ordered, Run, RunState, Service, Step, StepState, Text,
+};
 
 /// A vertex with its book-keeping, as it stands in the graph, in a delta and on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +103,7 @@ pub enum Vertex {
     Text(Text),
     Run(Run),
     Step(Step),
+    Service(Service),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -397,6 +400,7 @@ impl Vertex {
             Self::Text(_) => Kind::Text,
             Self::Run(_) => Kind::Run,
             Self::Step(_) => Kind::Step,
+            Self::Service(_) => Kind::Service,
         }
     }
 
@@ -444,7 +448,8 @@ impl Vertex {
             | Self::Secret(_)
             | Self::Orchestration(_)
             | Self::Activity(_)
-            | Self::Text(_) => Vec::new(),
+            | Self::Text(_)
+            | Self::Service(_) => Vec::new(),
         }
     }
 
@@ -466,6 +471,7 @@ impl Vertex {
             (Self::Secret(a), Self::Secret(b)) => a == b,
             (Self::Orchestration(a), Self::Orchestration(b)) => a.generation == b.generation,
             (Self::Activity(a), Self::Activity(b)) => a == b,
+            (Self::Service(a), Self::Service(b)) => a == b,
             (Self::Run(a), Self::Run(b)) => a.state == b.state,
             (Self::Step(a), Self::Step(b)) => a.state == b.state,
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),

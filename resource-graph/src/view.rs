@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use mainstay_protocol::work::Skill;
 use mainstay_protocol::{
-    InstanceKey, NodeName, PlacementName, ResourceKey, Revision, RunId, StationId, StepKey,
-    Timestamp,
+    InstanceKey, NodeName, PlacementName, ResourceKey, Revision, RunId, ServiceId, StationId,
+    StepKey, Timestamp,
 };
 
 use crate::key::{AskedId, CollectedId, Key, Kind, NameKey, ProcedureId};
@@ -13,7 +13,7 @@ use crate::load::{self, Load, NodeLoad, Waits};
 use crate::marks::Marks;
 use crate::vertex::{
     Asked, Cluster, Collected, CommandVertex, Cordon, Edge, Instance, Node, Procedure, Record,
-    Relation, Resource, Run, ServiceType, Station, Step, Supervisor, Vertex,
+    Relation, Resource, Run, Service, ServiceType, Station, Step, Supervisor, Vertex,
 };
 use crate::wish::Placement;
 use crate::work::StepState;
@@ -358,6 +358,13 @@ pub trait ViewExt: View {
     fn run(&self, id: &RunId) -> Option<Run> {
         match &self.record(&Key::Run(id.clone()))?.vertex {
             Vertex::Run(run) => Some(run.clone()),
+            _ => None,
+        }
+    }
+
+    fn service(&self, id: &ServiceId) -> Option<Service> {
+        match &self.record(&Key::Service(id.clone()))?.vertex {
+            Vertex::Service(service) => Some(service.clone()),
             _ => None,
         }
     }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use mainstay_protocol::work::{Outside, Skill};
 use mainstay_protocol::{
-    CommandId, Generation, Incarnation, InstanceKey, Json, Timestamp, WorkName, limits,
+    CommandId, Generation, Incarnation, InstanceKey, Json, ServiceId, Timestamp, WorkName, limits,
 };
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,30 @@ pub struct Activity {
     pub definition: Json,
     pub generation: Generation,
     pub by: String,
+}
+
+/// A service as it was registered. What its description means its model says, whenever it is ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// As it was written.
+    pub description: Json,
+    pub name: String,
+    /// The schema of its controller, in the one spelling.
+    pub model: String,
+    /// Somebody can order it; else it is placed.
+    pub is_ordered: bool,
+    pub generation: Generation,
+    pub by: String,
+}
+
+/// What somebody ordered, of which a run is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ordered {
+    pub service: ServiceId,
+    /// In the words of who ordered it.
+    pub name: Option<String>,
+    /// Each parameter of the service as it is for this order: an object.
+    pub parameters: Json,
 }
 
 /// What runs go by, and were given: kept once by its hash, as long as a run reads it.
@@ -111,6 +135,8 @@ pub struct Run {
     /// What its definition maps out of a run that is complete.
     pub response: Option<Json>,
     pub by: String,
+    /// None of one that an orchestration began.
+    pub ordered: Option<Ordered>,
 }
 
 impl Run {

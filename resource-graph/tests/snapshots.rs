@@ -20,10 +20,11 @@ use mainstay_resource_graph::snapshot::SnapshotError;
 use mainstay_resource_graph::stored::{self, StoredError};
 use mainstay_resource_graph::{
     Activity, Asked, Away, Brake, Cause, Cluster, Collected, Failure, FailureCause, Finding, Graph,
-    Identity, Key, Kind, Leased, NodeState, Orchestration, Outbox, Parked, ParkedWhat, People,
-    Procedure, Record, Relation, Resource, Revoked, RuleOff, Run, RunState, SealedAuthority,
-    Secret, Seen, SeenFrom, Settings, Sightings, Station, StationBegan, StationState, StepState,
-    Supervisor, SupervisorState, Text, TextHash, Token, TokenState, Txn, Vertex, View,
+    Identity, Key, Kind, Leased, NodeState, Orchestration, Ordered, Outbox, Parked, ParkedWhat,
+    People, Procedure, Record, Relation, Resource, Revoked, RuleOff, Run, RunState,
+    SealedAuthority, Secret, Seen, SeenFrom, Service, Settings, Sightings, Station, StationBegan,
+    StationState, StepState, Supervisor, SupervisorState, Text, TextHash, Token, TokenState, Txn,
+    Vertex, View,
 };
 
 use world::{at, commit, incarnation, key, name_of, seconds, small, stop_command};
@@ -214,6 +215,7 @@ fn work(txn: &mut Txn<'_>) {
         ended: None,
         response: None,
         by: "ada".to_owned(),
+        ordered: None,
     };
     let running = StepState::Running {
         token: CommandId(7),
@@ -226,19 +228,40 @@ fn work(txn: &mut Txn<'_>) {
     step.last_error = Some("busy".to_owned());
     step.early = Some(Outside::Complete { output: json("{}") });
     let texts = ["text/cc", "text/dd"];
-    let put: [(&str, Vertex); 6] = [
+    let service = Service {
+        description: json(r#"{"id":"urn:s:1"}"#),
+        name: "cv".to_owned(),
+        model: "urn:m:1".to_owned(),
+        is_ordered: true,
+        generation: Generation(2),
+        by: "ada".to_owned(),
+    };
+    let order = Run {
+        line: None,
+        ordered: Some(Ordered {
+            service: "urn:s:1".parse().unwrap(),
+            name: Some("mine".to_owned()),
+            parameters: json(r#"{"x":1}"#),
+        }),
+        ..run.clone()
+    };
+    let put: [(&str, Vertex); 8] = [
         ("orchestration/deploy", Vertex::Orchestration(orchestration)),
         ("activity/echo", Vertex::Activity(activity)),
         (texts[0], Vertex::Text(Text { json: json("{}") })),
         (texts[1], Vertex::Text(Text { json: json("[]") })),
         ("run/r1", Vertex::Run(run)),
         ("step/r1/a", Vertex::Step(step)),
+        ("service/urn:s:1", Vertex::Service(service)),
+        ("run/r2", Vertex::Run(order)),
     ];
     for (at, vertex) in put {
         txn.put(key(at), vertex).unwrap();
     }
     for text in texts {
-        txn.link(key("run/r1"), Relation::Reads, key(text)).unwrap();
+        for run in ["run/r1", "run/r2"] {
+            txn.link(key(run), Relation::Reads, key(text)).unwrap();
+        }
     }
 }
 

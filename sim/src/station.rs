@@ -115,10 +115,7 @@ impl Station {
             life: life_of(id, 0),
         };
         Self {
-            config: CoreConfig {
-                found,
-                epoch: Epoch(1),
-            },
+            config: CoreConfig::new(found, Epoch(1)),
             life: 0,
             core: None,
             member: Member::new(id, group),

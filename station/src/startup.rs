@@ -37,10 +37,12 @@ pub const EXIT_CORE_GONE: u8 = 70;
 /// Time for open requests to be answered when the station stops.
 const STOP_GRACE: Duration = Duration::from_millis(500);
 
-/// A station and the rules linked into it.
+/// A station, and the rules and service models linked into it.
 #[derive(Debug)]
 pub struct Station {
     rules: Rules,
+    /// Or the model that two are there for.
+    models: Result<Models, TwoForOne>,
 }
 
 /// Why a station did not start.
@@ -72,6 +74,8 @@ pub enum StartError {
         "this station's cluster is on a network, and what it shows there is not in {dir}: put a copy of its identity directory there"
     )]
     IdentityGone { dir: PathBuf },
+    #[error(transparent)]
+    Models(#[from] TwoForOne),
     #[error("the process cannot be set up: {0}")]
     Process(std::io::Error),
 }
@@ -93,10 +97,11 @@ impl Default for Station {
 }
 
 impl Station {
-    /// With the rules that come with the system.
+    /// With the rules and the models that come with the system.
     pub fn new() -> Self {
         Self {
             rules: Rules::shipped(),
+            models: Ok(Models::shipped()),
         }
     }
 
@@ -111,6 +116,13 @@ impl Station {
     #[must_use]
     pub fn procedure<P: Procedure>(mut self) -> Self {
         self.rules = self.rules.with_procedure::<P>();
+        self
+    }
+
+    /// Links in who knows a service model of its own; a station with two for one does not start.
+    #[must_use]
+    pub fn model(mut self, provider: impl ModelProvider + 'static) -> Self {
+        self.models = self.models.and_then(|models| models.with(provider));
         self
     }
 
@@ -176,6 +188,7 @@ impl Station {
                     ..found(&options, cluster, &life)
                 },
                 epoch,
+                models: Arc::new(models),
             },
             rules,
             graph: opened.graph,

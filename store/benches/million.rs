@@ -190,7 +190,7 @@ fn measure(directory: &Path) -> bool {
         authority: None,
     };
     let epoch = cluster::leadership().epoch;
-    let core = CoreConfig { found, epoch };
+    let core = CoreConfig::new(found, epoch);
     let mut station = Station {
         core: LeaderCore::new(core, opened.graph, Rules::shipped(), opened.log_time),
         log: Noting {

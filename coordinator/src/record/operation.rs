@@ -7,6 +7,7 @@ pub(super) mod hosts;
 mod maintenance;
 mod moving;
 mod nodes;
+mod services;
 mod switch;
 mod work;
 

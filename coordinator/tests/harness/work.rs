@@ -3,6 +3,7 @@
 //! ```text
 //! activity {"type":"a","provider":"p"} | orchestration {..} | forget activity a | forget orchestration t
 //! run r1 t {"input":1} | pause r1 | resume r1 | cancel r1 | retry r1 | forget-run r1 | tell r1/a complete {} | tell r1/a fail no
+//! service {..} | forget service ID | order o1 SERVICE {"parameter":1}
 //! works r1/a complete {"output":1} | works r1/a wait | works r1/a again 5s | works r1/a fails no | works r1/a fatal no | works r1/a large
 //! said-again r1/a | runs
 //! ```
@@ -10,11 +11,11 @@
 
 use std::time::Duration;
 
-use mainstay_coordinator::{Answer, BasedOn, Operation, Orchestrate, RunAct, StartRun};
+use mainstay_coordinator::{Answer, BasedOn, Operation, Orchestrate, PlaceOrder, RunAct, StartRun};
 use mainstay_protocol::command::Order;
 use mainstay_protocol::report::Report;
 use mainstay_protocol::work::{Changes, Outside, Work, WorkAnswer};
-use mainstay_protocol::{CommandId, Generation, Json, RunId, StepKey, WorkName, limits};
+use mainstay_protocol::{CommandId, Generation, Json, RunId, ServiceId, StepKey, WorkName, limits};
 use mainstay_resource_graph::{Key, Kind, View, ViewExt};
 
 use super::world::World;
@@ -60,6 +61,19 @@ pub fn verb(world: &mut World, words: &[&str]) -> bool {
         ["forget", "orchestration", name] => Orchestrate::DeleteOrchestration {
             name: work_name(name),
         },
+        ["service", ..] => Orchestrate::PutService {
+            description: json(&tail(1)),
+            based_on: BasedOn::Anything,
+        },
+        ["forget", "service", id] => Orchestrate::DeleteService {
+            id: ServiceId::new(id).unwrap(),
+        },
+        ["order", id, of, ..] => Orchestrate::Order(PlaceOrder {
+            id: RunId::new(id).unwrap(),
+            service: (*of).to_owned(),
+            name: None,
+            parameters: json(&tail(3)).members().into_iter().collect(),
+        }),
         ["run", id, of, ..] => begins(id, of, &tail(3)),
         [act @ ("pause" | "resume" | "cancel" | "retry"), id] => Orchestrate::Act {
             run: RunId::new(id).unwrap(),

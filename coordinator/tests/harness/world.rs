@@ -72,22 +72,20 @@ pub enum Death {
 }
 
 pub fn config() -> CoreConfig {
-    CoreConfig {
-        found: Found {
-            authority: None,
-            cluster: ClusterId(uuid::Uuid::from_u64_pair(1, 1)),
-            name: ClusterName::new("test").unwrap(),
-            settings: Settings::LAN,
-            station: StationId(1),
-            address: "/run/station.sock".to_owned(),
-            life: StationLife {
-                run: StationRunId(uuid::Uuid::from_u64_pair(2, 1)),
-                build: "test".to_owned(),
-                node: None,
-            },
+    let found = Found {
+        authority: None,
+        cluster: ClusterId(uuid::Uuid::from_u64_pair(1, 1)),
+        name: ClusterName::new("test").unwrap(),
+        settings: Settings::LAN,
+        station: StationId(1),
+        address: "/run/station.sock".to_owned(),
+        life: StationLife {
+            run: StationRunId(uuid::Uuid::from_u64_pair(2, 1)),
+            build: "test".to_owned(),
+            node: None,
         },
-        epoch: Epoch(1),
-    }
+    };
+    CoreConfig::new(found, Epoch(1))
 }
 
 const HEARTBEAT: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use crate::dag::Dag;
 use crate::fault::{Found, Pointer};
 use crate::models::{Description, ModelProvider, Planner, Purpose};
 use crate::parameter::{Misgiven, Parameter};
-use crate::substitute::{Reference, references};
+use crate::substitute::{Output, Reference, references};
 use mainstay_protocol::Json;
 
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +70,7 @@ impl Check<'_> {
         for template in templates.values() {
             match &template.body {
                 Body::Tasks(tasks) => self.tasks(template, tasks, found),
-                Body::Leaf(leaf) => self.referred(&template.at, leaf, (template, None), found),
+                Body::Leaf(_, leaf) => self.referred(&template.at, leaf, (template, None), found),
             }
         }
         if let Some(circle) = self.circle() {
@@ -154,29 +154,42 @@ impl Check<'_> {
             let is_there = match &reference {
                 Reference::Input(name) => template.inputs.iter().any(|(one, _)| one == name),
                 Reference::Workflow(name) => self.parameters.iter().any(|one| one.name == *name),
-                Reference::Task { task: of, .. } => {
-                    task.is_some_and(|(task, tasks)| is_before(of, task, tasks))
+                Reference::Task { task: of, output } => {
+                    let before = task.filter(|(task, tasks)| is_before(of, task, tasks));
+                    let Some((_, tasks)) = before else {
+                        let text =
+                            format!("unresolved-parameter: {reference}: {of} is no task before it");
+                        found.fault(at, text);
+                        continue;
+                    };
+                    self.puts_out(of, tasks, output)
                 }
             };
             if !is_there {
-                let text = match &reference {
-                    Reference::Task { task, .. } => {
-                        format!("unresolved-parameter: {reference}: {task} is no task before it")
-                    }
-                    Reference::Input(_) | Reference::Workflow(_) => {
-                        format!("unresolved-parameter: {reference} is not declared")
-                    }
-                };
+                let text = format!("unresolved-parameter: {reference} is not declared");
                 found.fault(at, text);
             }
         }
+    }
+
+    /// Of a template that there is none of, nobody knows.
+    fn puts_out(&self, task: &str, tasks: &[Task], output: &Output) -> bool {
+        let task = tasks.iter().find(|one| one.name == task);
+        let template = task.and_then(|task| self.workflow.templates.get(&task.template));
+        template.is_none_or(|template| match (&template.body, output) {
+            (Body::Tasks(_), _) => false,
+            (Body::Leaf(..), Output::Result) => true,
+            (Body::Leaf(..), Output::Parameter(name)) => {
+                template.outputs.iter().any(|(one, _)| one == name)
+            }
+        })
     }
 
     /// Of templates.
     fn circle(&self) -> Option<Vec<&str>> {
         let made_of = |template: &'_ Template| match &template.body {
             Body::Tasks(tasks) => tasks.iter().map(|task| task.template.clone()).collect(),
-            Body::Leaf(_) => Vec::new(),
+            Body::Leaf(..) => Vec::new(),
         };
         let all = self.workflow.templates.iter();
         let all: Vec<(&str, Vec<String>)> = all

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use mainstay_protocol::Json;
 
 use crate::fault::{Found, Pointer};
+use crate::models::resources::{self, RESOURCES};
 use crate::models::{
     ArgoWorkflow, Description, ModelProvider, Planner, Purpose, needed_text, strings,
 };
@@ -16,7 +17,6 @@ pub struct Basic;
 
 /// What the one template of its workflow is called.
 const MAIN: &str = "main";
-const RESOURCES: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 
 impl ModelProvider for Basic {
     fn schema(&self) -> &str {
@@ -39,12 +39,7 @@ impl ModelProvider for Basic {
         let resources = RESOURCES.map(|key| reader.object(key).map(|value| (key, value)));
         reader.others();
         for (key, value) in resources.into_iter().flatten() {
-            if let Some(mut reader) = Reader::new(at.key(key), &value, found) {
-                // Nothing said is what the platform has for it.
-                reader.take("request");
-                reader.take("limit");
-                reader.others();
-            }
+            resources::amount(&at.key(key), &value, found);
         }
         if found.faults.is_empty() {
             ArgoWorkflow.check(&workflow(controller, parameters), parameters, found);

@@ -144,6 +144,7 @@ fn begins(now: Timestamp) -> Run {
         ended: None,
         response: None,
         by: "a test".to_owned(),
+        ordered: None,
     }
 }
 

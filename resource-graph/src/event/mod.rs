@@ -141,6 +141,7 @@ fn put(old: Option<&Record>, new: &Record, events: &mut Vec<Event>) {
         Vertex::Secret(vertex) => access::secret(old, new, vertex),
         Vertex::Orchestration(vertex) => work::orchestration(old, new, vertex),
         Vertex::Activity(vertex) => work::activity(old, new, vertex),
+        Vertex::Service(vertex) => work::service(old, new, vertex),
         Vertex::Run(vertex) => work::run(old, new, vertex),
         Vertex::Step(vertex) => work::step(old, new, vertex),
         // Bookkeeping; names, resources and configurations are told of by their edges, texts by the runs that read them.
@@ -250,7 +251,8 @@ fn remove(old: &Record, causes: &Causes<'_>) -> Option<Event> {
         | Vertex::Identity(_)
         | Vertex::Secret(_)
         | Vertex::Orchestration(_)
-        | Vertex::Activity(_) => {
+        | Vertex::Activity(_)
+        | Vertex::Service(_) => {
             let kind = format!("{}.removed", key.kind().as_str());
             Told::new(key, kind, causes.near(key), format!("{key} is removed"))
         }

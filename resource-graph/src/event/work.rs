@@ -1,7 +1,9 @@
 //! What became of orchestrations, runs and their steps. What is merely due is no event: that it is taken is one.
 
 use super::Told;
-use crate::vertex::{Activity, Orchestration, Record, Run, RunState, Step, StepState, Vertex};
+use crate::vertex::{
+    Activity, Orchestration, Record, Run, RunState, Service, Step, StepState, Vertex,
+};
 
 pub(super) fn orchestration(
     old: Option<&Record>,
@@ -31,6 +33,15 @@ pub(super) fn activity(old: Option<&Record>, new: &Record, now: &Activity) -> Op
     })
 }
 
+pub(super) fn service(old: Option<&Record>, new: &Record, now: &Service) -> Option<Told> {
+    let (key, by) = (&new.key, &now.by);
+    let (kind, message) = match old {
+        None => ("service.set", format!("{key} was registered by {by}")),
+        Some(_) => ("service.changed", format!("{key} was changed by {by}")),
+    };
+    Some(told(new, kind, message).with("generation", now.generation))
+}
+
 pub(super) fn run(old: Option<&Record>, new: &Record, now: &Run) -> Option<Told> {
     let key = &new.key;
     let was = match old.map(|old| &old.vertex) {
@@ -44,7 +55,10 @@ pub(super) fn run(old: Option<&Record>, new: &Record, now: &Run) -> Option<Told>
     let (kind, message) = match (was, now.state) {
         (None, _) => (
             "run.began",
-            format!("{key} of {} was begun by {}", now.orchestration, now.by),
+            match &now.ordered {
+                Some(order) => format!("{key} of {} was ordered by {}", order.service, now.by),
+                None => format!("{key} of {} was begun by {}", now.orchestration, now.by),
+            },
         ),
         (Some(RunState::Paused), RunState::Running) => ("run.resumed", format!("{key} goes on")),
         (Some(_), RunState::Running) => ("run.retried", format!("{key} is tried again")),

@@ -60,6 +60,7 @@ pub fn vertices() -> Vec<(Key, Vertex)> {
         ended: None,
         response: None,
         by: "ada".to_owned(),
+        ordered: None,
     };
     let text = |json| Vertex::Text(Text { json });
     vec![

@@ -44,7 +44,11 @@ pub(super) fn put_activity(
 }
 
 /// Of two changes that know the same one, the second is refused.
-fn next(key: &Key, there: Option<Generation>, based_on: BasedOn) -> Result<Generation, Refusal> {
+pub(super) fn next(
+    key: &Key,
+    there: Option<Generation>,
+    based_on: BasedOn,
+) -> Result<Generation, Refusal> {
     match (based_on, there) {
         (BasedOn::Anything | BasedOn::Nothing, None) => Ok(Generation(1)),
         (BasedOn::Anything, Some(there)) => Ok(Generation(there.0 + 1)),
@@ -66,7 +70,7 @@ fn next(key: &Key, there: Option<Generation>, based_on: BasedOn) -> Result<Gener
 }
 
 /// Values go through as they were written, and a schema's numbers are compared: those have to be ones that can be.
-fn readable(definition: &Json) -> Result<(), Refusal> {
+pub(super) fn readable(definition: &Json) -> Result<(), Refusal> {
     let read = serde_json::from_str::<serde_json::Value>(definition.as_str());
     read.map(|_| ()).map_err(|error| {
         let mut found = Found::default();
@@ -177,7 +181,7 @@ fn definition_of(txn: &Txn<'_>, key: &Key) -> Option<(Json, Generation)> {
     }
 }
 
-fn takes_one_more(txn: &Txn<'_>, key: &Key) -> Result<(), Refusal> {
+pub(super) fn takes_one_more(txn: &Txn<'_>, key: &Key) -> Result<(), Refusal> {
     let most = limits::DEFINITIONS_MAX;
     if txn.record(key).is_some() || txn.keys(key.kind()).len() < most {
         return Ok(());
@@ -186,7 +190,7 @@ fn takes_one_more(txn: &Txn<'_>, key: &Key) -> Result<(), Refusal> {
     Err(Refusal::new(code::OVERLOADED, text))
 }
 
-fn fits_in(what: &str, value: &Json, most: usize) -> Result<(), Refusal> {
+pub(super) fn fits_in(what: &str, value: &Json, most: usize) -> Result<(), Refusal> {
     let bytes = value.as_str().len();
     if bytes <= most {
         return Ok(());
@@ -195,7 +199,7 @@ fn fits_in(what: &str, value: &Json, most: usize) -> Result<(), Refusal> {
     Err(Refusal::new(code::BAD_REQUEST, text))
 }
 
-fn with_warnings(text: String, warnings: &[Fault]) -> String {
+pub(super) fn with_warnings(text: String, warnings: &[Fault]) -> String {
     let lines = warnings
         .iter()
         .map(|warning| format!("\nwarning: {warning}"));

@@ -11,7 +11,7 @@ use mainstay_resource_graph::{
 };
 
 use super::super::unknown;
-use super::{Result_, definitions, recorded};
+use super::{Result_, definitions, recorded, services};
 use crate::env::Env;
 use crate::orchestrate::{Orchestrate, RunAct, StartRun};
 use crate::{runs, serving};
@@ -37,6 +37,12 @@ pub(super) fn orchestrate(txn: &mut Txn<'_>, what: &Orchestrate, by: &str, env: 
                 false => Err(no_orchestration(txn, name)),
             }
         }
+        Orchestrate::PutService {
+            description,
+            based_on,
+        } => services::register(txn, description, *based_on, by, env),
+        Orchestrate::DeleteService { id } => services::delete(txn, id),
+        Orchestrate::Order(asked) => services::order(txn, asked, by, env),
         Orchestrate::Start(asked) => start(txn, asked, by, env),
         Orchestrate::Act { run, act } => self::act(txn, run, act, env),
         Orchestrate::Forget { run } => forget(txn, run),
@@ -49,7 +55,12 @@ fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
     if let Some(there) = txn.run(&asked.id) {
         return again(&key, &there, asked);
     }
-    bounded(txn, asked)?;
+    if asked.input.shape() != Shape::Object {
+        let is = asked.input.shape().with_article();
+        let text = format!("what a run is given is an object; it is {is}");
+        return Err(Refusal::new(code::BAD_REQUEST, text));
+    }
+    bounded(txn, asked.correlation.as_ref())?;
     if let Some(undone) = asked.id.undone() {
         return dispose(txn, &undone, asked, by, env);
     }
@@ -97,6 +108,7 @@ fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
         ended: None,
         response: None,
         by: by.to_owned(),
+        ordered: None,
     };
     if !definition.active {
         let text = format!("orchestration/{name} is not active: it begins no runs");
@@ -107,17 +119,12 @@ fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
     Ok(recorded(Vec::new(), format!("{key} of {name} begins")))
 }
 
-/// What is kept of it has bounds, and so has the number of runs.
-fn bounded(txn: &Txn<'_>, asked: &StartRun) -> Result<(), Refusal> {
-    let bad = |text: String| Err(Refusal::new(code::BAD_REQUEST, text));
+/// What whoever begins it knows it by has a bound, and so has the number of runs.
+pub(super) fn bounded(txn: &Txn<'_>, known_by: Option<&String>) -> Result<(), Refusal> {
     let most = limits::CORRELATION_BYTES_MAX;
-    let correlation = asked.correlation.as_ref();
-    if correlation.is_some_and(|text| text.len() > most) {
-        return bad(format!("a correlation id has at most {most} bytes"));
-    }
-    if asked.input.shape() != Shape::Object {
-        let is = asked.input.shape().with_article();
-        return bad(format!("what a run is given is an object; it is {is}"));
+    if known_by.is_some_and(|text| text.len() > most) {
+        let text = format!("a correlation id, and an order's name, has at most {most} bytes");
+        return Err(Refusal::new(code::BAD_REQUEST, text));
     }
     let most = limits::RUNS_MAX;
     if txn.base().count(Kind::Run) >= most {
@@ -235,7 +242,7 @@ fn section(definition: &Definition, asked: &StartRun) -> Result<Option<String>, 
 }
 
 /// Whatever nobody can do would wait for ever: every activity has a type of service that does it, here or elsewhere.
-fn served(txn: &Txn<'_>, definition: &Definition, known: &Known) -> Result<(), Refusal> {
+pub(super) fn served(txn: &Txn<'_>, definition: &Definition, known: &Known) -> Result<(), Refusal> {
     match serving::unserved(txn, definition, known) {
         None => Ok(()),
         Some(text) => Err(Refusal::new(

@@ -8,14 +8,14 @@ use mainstay_protocol::json::{Json, Shape};
 use crate::models::Description;
 use crate::models::argo::read::{Body, Task, Template, Workflow};
 use crate::parameter::{Misgiven, MisgivenWhat};
-use crate::substitute::{Part, Reference, as_text, parts};
+use crate::substitute::{Output, Part, Reference, as_text, parts};
 
 /// What becomes of a string: what is known now, and what activities before it will have put out. It is put together once, and
 /// never read for more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
     Text(String),
-    Output { activity: String, name: String },
+    Output { activity: String, output: Output },
 }
 
 type Scope = BTreeMap<String, Vec<Piece>>;
@@ -72,13 +72,20 @@ impl Planner<'_> {
         after: &[String],
     ) -> Vec<String> {
         match &template.body {
-            Body::Leaf(leaf) => {
+            Body::Leaf(runs, work) => {
                 let id = if path.is_empty() {
                     &template.name
                 } else {
                     path
                 };
-                self.activity(id, leaf, scope, after);
+                let mut task = vec![(*runs, work.clone())];
+                let outputs = template.outputs.iter().map(|(_, output)| output.clone());
+                let outputs: Vec<Json> = outputs.collect();
+                if !outputs.is_empty() {
+                    let outputs = Json::of(&[("parameters", Json::array(&outputs))]);
+                    task.push(("outputs", outputs));
+                }
+                self.activity((id, runs), &Json::of(&task), scope, after);
                 vec![id.to_owned()]
             }
             Body::Tasks(tasks) => self.expand_all(tasks, path, scope, after),
@@ -149,15 +156,15 @@ impl Planner<'_> {
             }
             Reference::Task { task, output } => Some(vec![Piece::Output {
                 activity: below(path, task),
-                name: output.clone(),
+                output: output.clone(),
             }]),
         }
     }
 
-    fn activity(&mut self, id: &str, leaf: &Json, scope: &Scope, after: &[String]) {
-        let mut outputs: Vec<(String, String)> = Vec::new();
+    fn activity(&mut self, (id, runs): (&str, &str), task: &Json, scope: &Scope, after: &[String]) {
+        let mut outputs: Vec<(String, Output)> = Vec::new();
         let mut missing = BTreeSet::new();
-        let task = filled(leaf, &mut |text| {
+        let task = filled(task, &mut |text| {
             let known = |reference: &Reference| self.pieces_of(reference, "", scope);
             let pieces = pieces_or(text, &known, &mut missing);
             written(pieces, &mut outputs)
@@ -165,15 +172,14 @@ impl Planner<'_> {
         self.missing.extend(missing);
         let key = format!("task/{id}");
         let mut inputs = vec![mapping(&key, "task")];
-        for (place, (activity, name)) in outputs.iter().enumerate() {
-            let source = format!("{activity}.parameters.{name}");
+        for (place, (activity, output)) in outputs.iter().enumerate() {
+            let source = format!("{activity}.{output}");
             inputs.push(mapping(&source, &format!("output{place}")));
         }
-        let runs = leaf.members().into_keys().next().unwrap_or_default();
         let after: Vec<Json> = after.iter().map(|id| Json::text(id)).collect();
         self.activities.push(Json::of(&[
             ("id", Json::text(id)),
-            ("type", Json::text(&runs)),
+            ("type", Json::text(runs)),
             ("dependsOn", Json::array(&after)),
             ("inputs", Json::array(&inputs)),
         ]));
@@ -222,17 +228,17 @@ fn pieces_or(
 }
 
 /// A string where everything is known; else its parts, of which some come from the activity's inputs.
-fn written(pieces: Vec<Piece>, outputs: &mut Vec<(String, String)>) -> Json {
+fn written(pieces: Vec<Piece>, outputs: &mut Vec<(String, Output)>) -> Json {
     let mut parts: Vec<Json> = Vec::new();
     let mut text = String::new();
     for piece in pieces {
         match piece {
             Piece::Text(more) => text.push_str(&more),
-            Piece::Output { activity, name } => {
+            Piece::Output { activity, output } => {
                 if !text.is_empty() {
                     parts.push(Json::text(&std::mem::take(&mut text)));
                 }
-                let output = (activity, name);
+                let output = (activity, output);
                 let place = outputs.iter().position(|one| *one == output);
                 let place = place.unwrap_or_else(|| {
                     outputs.push(output);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mainstay_protocol::json::{Json, Shape};
 
 use crate::fault::{Found, Pointer};
-use crate::models::{needed_text, strings};
+use crate::models::{needed_text, resources, strings};
 use crate::reader::{self, Reader};
 
 pub(super) struct Workflow {
@@ -18,14 +18,16 @@ pub(super) struct Template {
     pub at: Pointer,
     /// Each with what it is unless somebody says otherwise.
     pub inputs: Vec<(String, Option<Json>)>,
+    /// Each with where it is found, once the template has run.
+    pub outputs: Vec<(String, Json)>,
     pub body: Body,
 }
 
 pub(super) enum Body {
     /// A graph, or steps as one.
     Tasks(Vec<Task>),
-    /// What runs: an object with `container` or `script`.
-    Leaf(Json),
+    /// What runs: `container` or `script`, and what stands there.
+    Leaf(&'static str, Json),
 }
 
 pub(super) struct Task {
@@ -74,6 +76,8 @@ impl Template {
         let name = needed_text(&mut reader, "name");
         let inputs = reader.object("inputs");
         let inputs = inputs.map(|inputs| parameters(&at.key("inputs"), &inputs, reader.found));
+        let outputs = reader.object("outputs");
+        let outputs = outputs.map(|outputs| outputs_of(&at.key("outputs"), &outputs, reader.found));
         let mut bodies = BODIES.map(|key| Some((key, reader.take(key)?)));
         reader.others();
         let mut bodies = bodies.iter_mut().filter_map(Option::take);
@@ -93,13 +97,19 @@ impl Template {
             "steps" => Body::Tasks(steps(&body_at, &body, found)),
             _ => {
                 leaf(key, body_at, &body, found);
-                Body::Leaf(Json::object(&[(key.to_owned(), body)].into()))
+                Body::Leaf(key, body)
             }
         };
+        let outputs = outputs.unwrap_or_default();
+        if let (Body::Tasks(_), Some((name, _))) = (&body, outputs.first()) {
+            let text = format!("{name} is of a {key}: only what runs puts out something");
+            found.fault(&at.key("outputs"), text);
+        }
         Some(Self {
             name: name?,
             at,
             inputs: inputs.unwrap_or_default(),
+            outputs,
             body,
         })
     }
@@ -107,6 +117,57 @@ impl Template {
 
 /// `parameters: [{name, value?}]`.
 fn parameters(at: &Pointer, value: &Json, found: &mut Found) -> Vec<(String, Option<Json>)> {
+    let mut all = Vec::new();
+    for (at, item) in listed(at, value, found) {
+        let Some(mut reader) = Reader::new(at, &item, found) else {
+            continue;
+        };
+        let name = needed_text(&mut reader, "name");
+        let value = reader.take("value").map(|(_, value)| value);
+        reader.others();
+        all.extend(name.map(|name| (name, value)));
+    }
+    all
+}
+
+/// `parameters: [{name, valueFrom: {path, default?}}]`.
+fn outputs_of(at: &Pointer, value: &Json, found: &mut Found) -> Vec<(String, Json)> {
+    let mut all = Vec::new();
+    for (at, item) in listed(at, value, found) {
+        let Some(mut reader) = Reader::new(at.clone(), &item, found) else {
+            continue;
+        };
+        let name = reader.name("name");
+        let from = reader.needed("valueFrom");
+        reader.others();
+        let Some((at, from)) = from else { continue };
+        let Some(mut reader) = Reader::new(at, &from, found) else {
+            continue;
+        };
+        let path = needed_text(&mut reader, "path");
+        let default = reader.text("default");
+        if path.as_deref().is_some_and(|path| !path.starts_with('/')) {
+            let at = reader.at.key("path");
+            reader
+                .found
+                .fault(&at, "write the whole path of a file, as in /tmp/id");
+        }
+        reader.others();
+        let (Some(name), Some(path)) = (name, path) else {
+            continue;
+        };
+        let mut output = vec![
+            ("name", Json::text(name.as_str())),
+            ("path", Json::text(&path)),
+        ];
+        output.extend(default.map(|default| ("default", Json::text(&default))));
+        all.push((name.to_string(), Json::of(&output)));
+    }
+    all
+}
+
+/// What stands in `parameters`, each with where it is.
+fn listed(at: &Pointer, value: &Json, found: &mut Found) -> Vec<(Pointer, Json)> {
     let Some(mut reader) = Reader::new(at.clone(), value, found) else {
         return Vec::new();
     };
@@ -119,17 +180,8 @@ fn parameters(at: &Pointer, value: &Json, found: &mut Found) -> Vec<(String, Opt
         let is = list.shape().with_article();
         found.fault(&at, format!("write an array; it is {is}"));
     }
-    let mut all = Vec::new();
-    for (place, item) in list.items().iter().enumerate() {
-        let Some(mut reader) = Reader::new(at.index(place), item, found) else {
-            continue;
-        };
-        let name = needed_text(&mut reader, "name");
-        let value = reader.take("value").map(|(_, value)| value);
-        reader.others();
-        all.extend(name.map(|name| (name, value)));
-    }
-    all
+    let items = list.items().into_iter().enumerate();
+    items.map(|(place, item)| (at.index(place), item)).collect()
 }
 
 fn dag(at: Pointer, value: &Json, found: &mut Found) -> Option<Vec<Task>> {
@@ -217,6 +269,38 @@ fn leaf(key: &str, at: Pointer, value: &Json, found: &mut Found) {
     } else {
         strings(&mut reader, "args");
     }
-    reader.object("resources");
+    reader.text("workingDir");
+    let env = reader.take("env");
+    let resources = reader.object("resources");
+    let at = reader.at.clone();
     reader.others();
+    if let Some((at, env)) = env {
+        variables(&at, &env, found);
+    }
+    if let Some(resources) = resources {
+        resources::check(&at.key("resources"), &resources, found);
+    }
+}
+
+/// `[{name, value}]`, as the variables of a program.
+fn variables(at: &Pointer, value: &Json, found: &mut Found) {
+    if value.shape() != Shape::Array {
+        let is = value.shape().with_article();
+        found.fault(
+            at,
+            format!("write an array of objects with name and value; it is {is}"),
+        );
+    }
+    for (place, item) in value.items().iter().enumerate() {
+        let Some(mut reader) = Reader::new(at.index(place), item, found) else {
+            continue;
+        };
+        let name = needed_text(&mut reader, "name");
+        needed_text(&mut reader, "value");
+        if name.is_some_and(|name| name.is_empty() || name.contains(['=', '\0'])) {
+            let at = reader.at.key("name");
+            reader.found.fault(&at, "is no variable's name");
+        }
+        reader.others();
+    }
 }
