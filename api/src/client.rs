@@ -10,6 +10,7 @@ mod bytes;
 mod calls;
 mod connection;
 mod nodes;
+mod services;
 mod stations;
 mod stream;
 mod work;
@@ -36,6 +37,7 @@ use stations::{Failed, Stations, nobody};
 pub use bytes::ByteStream;
 pub use calls::{DecisionFilter, EventFilter, InstanceFilter, LogsFrom, STATION_ADD_TIMEOUT};
 pub use nodes::WorkedOn;
+pub use services::OrderFilter;
 pub use stream::{ChangeStream, EventStream};
 pub use work::{RunFilter, RunVerb};
 

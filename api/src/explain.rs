@@ -73,6 +73,8 @@ entries! {
     "activity": types::Activity;
     "run": types::Run;
     "step": types::Step;
+    "service": types::Service;
+    "order": types::Order;
     "rule": types::Rule;
     "status": types::Status;
     "why": types::Why;

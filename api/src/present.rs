@@ -15,6 +15,7 @@ mod node;
 mod parked;
 mod placement;
 mod service_type;
+mod services;
 mod station;
 mod status;
 mod supervisor;

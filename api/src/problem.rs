@@ -71,7 +71,7 @@ impl Problem {
 
     /// A refusal of the coordinator or of a node's agent.
     pub fn refused(what: impl Into<String>, refusal: Refusal) -> Self {
-        let faults = match [code::BAD_DEFINITION, code::BAD_INPUT].contains(&refusal.code) {
+        let faults = match WITH_FAULTS.contains(&refusal.code) {
             // The coordinator writes them a line each, behind a first one that says of what.
             true => refusal
                 .text
@@ -153,6 +153,14 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
+/// Whose refusals say line by line what is wrong, each with its pointer.
+const WITH_FAULTS: [Code; 4] = [
+    code::BAD_DEFINITION,
+    code::BAD_INPUT,
+    code::CONTROLLER_UNKNOWN,
+    code::BAD_PARAMETERS,
+];
+
 /// The one table: code, HTTP status, exit code. What is not in it is a state of a target: 409 and 9.
 const MEANINGS: &[(Code, u16, Exit)] = &[
     (code::BAD_REQUEST, 400, Exit::Usage),
@@ -161,6 +169,10 @@ const MEANINGS: &[(Code, u16, Exit)] = &[
     (code::BAD_SPEC, 422, Exit::Usage),
     (code::BAD_DEFINITION, 400, Exit::Usage),
     (code::BAD_INPUT, 422, Exit::Usage),
+    (code::SERVICE_UNKNOWN, 404, Exit::NotFound),
+    (code::CONTROLLER_UNKNOWN, 422, Exit::Usage),
+    (code::CONTROLLER_NOT_ORDERABLE, 409, Exit::Refused),
+    (code::BAD_PARAMETERS, 422, Exit::Usage),
     (code::EXISTS, 409, Exit::Conflict),
     (code::IN_USE, 409, Exit::Refused),
     (code::INACTIVE, 409, Exit::Refused),
@@ -245,6 +257,16 @@ fn remedy(code: &Code) -> Option<&'static str> {
         (code::STALE_PLAN, "mainstay explain MS-STALE-PLAN"),
         (code::BAD_DEFINITION, "mainstay explain MS-BAD-DEFINITION"),
         (code::BAD_INPUT, "mainstay explain MS-BAD-INPUT"),
+        (code::SERVICE_UNKNOWN, "mainstay service list"),
+        (
+            code::CONTROLLER_UNKNOWN,
+            "mainstay explain MS-CONTROLLER-UNKNOWN",
+        ),
+        (
+            code::CONTROLLER_NOT_ORDERABLE,
+            "mainstay explain MS-CONTROLLER-NOT-ORDERABLE",
+        ),
+        (code::BAD_PARAMETERS, "mainstay service list"),
         (code::EXISTS, "mainstay explain MS-EXISTS"),
         (code::IN_USE, "mainstay orchestration list"),
         (code::INACTIVE, "mainstay orchestration list"),
@@ -283,6 +305,23 @@ mod tests {
             assert!(
                 MEANINGS[..index].iter().all(|(other, _, _)| other != code),
                 "{code}"
+            );
+        }
+    }
+
+    /// What its page says is what a shell sees.
+    #[test]
+    fn the_page_of_a_code_names_its_exit_code() {
+        let pages = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/codes");
+        for (code, _, exit) in MEANINGS {
+            let page = std::fs::read_to_string(format!("{pages}/{code}.md")).unwrap();
+            let said = page.split("exit code ").nth(1);
+            let digits = said.map(|said| said.split(|c: char| !c.is_ascii_digit()).next().unwrap());
+            let said = digits.filter(|digits| !digits.is_empty());
+            assert!(
+                said.is_none_or(|said| said == (*exit as u8).to_string()),
+                "{code} ends with {}, and its page says {said:?}",
+                *exit as u8
             );
         }
     }

@@ -11,6 +11,7 @@ mod placement;
 mod plan;
 mod room;
 mod rule;
+mod services;
 pub(crate) mod shapes;
 mod spec;
 mod status;
@@ -46,6 +47,9 @@ pub use plan::{
 };
 pub use room::{BesideSpec, Bytes, ConstraintsSpec, Cores, NeedsSpec, NodeRoom, RoomShape};
 pub use rule::{Rule, RuleOff, RuleSwitch};
+pub use services::{
+    ORDER_STATUSES, Order, OrderDetail, OrderParameter, OrderRequest, Service, ServiceParameter,
+};
 pub use spec::{
     ApplyRequest, BackoffSpec, ChangeRequest, DependencySpec, IsolationSpec, PlacementSpec,
     PolicySpec, SingletonSpec, Span, TargetSpec, UpdateSpec,

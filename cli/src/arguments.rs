@@ -10,6 +10,7 @@ mod local;
 mod looks;
 mod nodes;
 mod rules;
+mod services;
 mod stations;
 mod support;
 mod values;
@@ -51,6 +52,10 @@ pub use nodes::{
     DrainArguments, MaintenanceArguments, MaintenanceCommand, NodeArguments, NodeCommand,
 };
 pub use rules::{RuleArguments, RuleCommand, RuleDisableArguments};
+pub use services::{
+    OrderArguments, OrderCommand, OrderListArguments, OrderPlaceArguments, ServiceArguments,
+    ServiceCommand,
+};
 pub use stations::{StationAddArguments, StationArguments, StationCommand, StationRemoveArguments};
 pub use support::{DebugArguments, DebugBundleArguments, DebugCommand, DoctorArguments};
 #[cfg(test)]
@@ -202,6 +207,10 @@ pub enum Command {
     Activity(ActivityArguments),
     /// Executions of orchestrations: begun, followed, tried again, undone
     Run(RunArguments),
+    /// What can be ordered, and what is hosted
+    Service(ServiceArguments),
+    /// Order something of a service, and wait for its end
+    Order(OrderArguments),
     /// What people say of nodes: cordon, drain, label, remove
     Node(NodeArguments),
     /// Work on something without its being told as a problem
@@ -283,6 +292,8 @@ impl Command {
             | Self::Orchestration(_)
             | Self::Activity(_)
             | Self::Run(_)
+            | Self::Service(_)
+            | Self::Order(_)
             | Self::Node(_)
             | Self::Maintenance(_)
             | Self::Plan(_)
@@ -375,6 +386,8 @@ impl Command {
             Self::Orchestration(one) => one.command.told("orchestration"),
             Self::Activity(one) => one.command.told("activity"),
             Self::Run(run) => run.command.told(),
+            Self::Service(service) => service.command.told(),
+            Self::Order(order) => order.told(),
             Self::Node(node) => node.command.told(),
             Self::Maintenance(maintenance) => maintenance.command.told(),
             Self::Identity(identity) => identity.command.told(),

@@ -33,6 +33,7 @@ mod reconfigure;
 mod recover;
 mod rule;
 mod run;
+mod services;
 mod settings;
 mod several;
 mod start;
@@ -94,6 +95,8 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
             definitions::run(app, definitions::What::Activities, arguments.command).await
         }
         Command::Run(arguments) => run::run(app, arguments.command).await,
+        Command::Service(arguments) => services::run(app, arguments.command).await,
+        Command::Order(arguments) => services::order(app, arguments).await,
         Command::Node(arguments) => node::run(app, arguments).await,
         Command::Maintenance(arguments) => node::maintenance(app, arguments).await,
         Command::Chaos(arguments) => chaos::run(app, arguments).await,

@@ -21,6 +21,7 @@ mod placements;
 mod plans;
 mod reply;
 mod rules;
+mod services;
 mod stations;
 mod stream;
 mod usage;
@@ -222,6 +223,7 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
     handlers.extend(certificates::handlers());
     handlers.extend(nodes::handlers());
     handlers.extend(work::handlers());
+    handlers.extend(services::handlers());
     debug_assert!(handlers.iter().all(|(route, _)| {
         matches!(
             route.method,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use mainstay_api::{Exit, Problem, Time};
 use mainstay_coordinator::{CoreConfig, Found, Procedure, Rule, Rules, StationLife};
 use mainstay_identity::{DIRECTORY, Keep, KeepError, local};
+use mainstay_orchestrator::{ModelProvider, Models, TwoForOne};
 use mainstay_protocol::handshake::Handshake;
 use mainstay_protocol::{Address, ClusterId, Epoch, StationRunId, code, limits};
 use mainstay_resource_graph::ViewExt;
@@ -145,6 +146,7 @@ impl Station {
 
     /// Starts within a runtime that is there already.
     pub async fn start(self, options: StationOptions) -> Result<Running, StartError> {
+        let models = self.models?;
         prepare_process(&options)?;
         let access = Access::of_directory(&options.dir)?.map(Arc::new);
         let keep = Keep::at(options.dir.join(DIRECTORY));
@@ -541,6 +543,7 @@ fn failed(dir: &Path, error: &StartError) -> ExitCode {
         | StartError::Address { .. }
         | StartError::Identity(_) => (code::DATA_DIRECTORY, Exit::Usage),
         StartError::NothingToShow { .. } => (code::STRANGER, Exit::Usage),
+        StartError::Models(_) => (code::BAD_REQUEST, Exit::Usage),
         StartError::Store(
             OpenError::Damaged { .. } | OpenError::Database { .. } | OpenError::Log { .. },
         ) => (code::DATA_DIRECTORY, Exit::Bug),
@@ -548,6 +551,7 @@ fn failed(dir: &Path, error: &StartError) -> ExitCode {
     };
     let to_do = match error {
         StartError::NothingToShow { .. } => "mainstay init --help".to_owned(),
+        StartError::Models(_) => "mainstay version".to_owned(),
         StartError::Address { .. } => "ip address".to_owned(),
         StartError::StoreGone { .. } => "mainstay token create --role station".to_owned(),
         StartError::Store(OpenError::Damaged { .. }) => {
@@ -572,7 +576,19 @@ fn failed(dir: &Path, error: &StartError) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mainstay_orchestrator::Basic;
     use mainstay_protocol::ClusterName;
+
+    // case: orchestrations 64
+    #[tokio::test]
+    async fn a_station_with_two_providers_of_one_model_does_not_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StationOptions::new(dir.path(), ClusterName::new("test").unwrap());
+        let twice = Station::new().model(Basic).start(options).await;
+        let error = twice.err().expect("it starts with neither");
+        assert!(matches!(error, StartError::Models(_)), "{error}");
+        assert!(error.to_string().contains("service.basic.1"), "{error}");
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_log_that_closes_by_itself_ends_the_station_with_its_own_code() {

@@ -69,6 +69,7 @@ pub(crate) fn state(kind: Kind) -> &'static str {
         Kind::Text => "state_text",
         Kind::Run => "state_run",
         Kind::Step => "state_step",
+        Kind::Service => "state_service",
     }
 }
 

@@ -4,7 +4,7 @@
 
 use mainstay_protocol::{
     CommandId, InstanceKey, NodeName, PlacementName, ResourceKey, ResourceKind, ResourceName,
-    Revision, RunId, SecretName, SlotName, StationId, StepKey, TypeName, WorkName,
+    Revision, RunId, SecretName, ServiceId, SlotName, StationId, StepKey, TypeName, WorkName,
 };
 use mainstay_resource_graph::{
     AskedId, CollectedId, ConfigHash, Key, Kind, NameKey, ParkedId, ProcedureId, Relation,
@@ -156,6 +156,7 @@ fn push_key(bytes: &mut Vec<u8>, key: &Key) {
         Key::Orchestration(name) | Key::Activity(name) => push_text(bytes, name.as_str()),
         Key::Text(TextHash(hash)) => push_text(bytes, hash),
         Key::Run(run) => push_text(bytes, run.as_str()),
+        Key::Service(id) => push_text(bytes, id.as_str()),
         Key::Step(step) => {
             push_text(bytes, step.run.as_str());
             push_text(bytes, step.activity.as_str());
@@ -205,6 +206,7 @@ pub(crate) fn read_vertex(bytes: &[u8]) -> Option<Key> {
         Kind::Activity => Key::Activity(WorkName::new(&text(rest)?).ok()?),
         Kind::Text => Key::Text(TextHash(text(rest)?)),
         Kind::Run => Key::Run(RunId::new(&text(rest)?).ok()?),
+        Kind::Service => Key::Service(ServiceId::new(&text(rest)?).ok()?),
         Kind::Step => {
             let run = RunId::new(&text(rest)?).ok()?;
             Key::Step(StepKey::new(run, WorkName::new(&text(rest)?).ok()?))

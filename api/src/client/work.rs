@@ -87,7 +87,12 @@ impl Client {
             .await
     }
 
-    async fn put(&self, route: Route, name: &str, definition: &Exact) -> Result<Accepted, Problem> {
+    pub(super) async fn put(
+        &self,
+        route: Route,
+        name: &str,
+        definition: &Exact,
+    ) -> Result<Accepted, Problem> {
         let path = route.fill(&[name]);
         let change = Change::new(route.method, &path);
         self.change(change, definition, self.timeout()).await

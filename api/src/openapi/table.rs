@@ -12,11 +12,12 @@ use crate::types::{
     ChaosRequest, CheckAnswer, Collected, Configuration, CordonRequest, Decision, Described, Done,
     DrainRequest, Event, Exact, Graph, GraphProblem, Group, GroupRequest, Identity, Impact,
     Instance, JoinRequest, Joined, LabelsRequest, LogPage, MaintenanceRequest, MoveRequest, Name,
-    Node, Orchestration, Parked, Placement, PlacementSpec, PlacementVersion, Plan, PlanRequest,
-    Procedure, Ready, ReconfigureRequest, Resource, RevokeRequest, RollbackRequest, Rule,
-    RuleSwitch, Run, RunDetail, RunRequest, Secret, SecretRequest, ServiceType, Settings,
-    SettingsRequest, StartRequest, Station, StationRequest, StationStops, Status, StatusAnswer,
-    StepDone, Supervisor, Token, TokenMade, TokenRequest, Version, WaitAnswer, WaitRequest, Whoami,
+    Node, Orchestration, Order, OrderDetail, OrderRequest, Parked, Placement, PlacementSpec,
+    PlacementVersion, Plan, PlanRequest, Procedure, Ready, ReconfigureRequest, Resource,
+    RevokeRequest, RollbackRequest, Rule, RuleSwitch, Run, RunDetail, RunRequest, Secret,
+    SecretRequest, Service, ServiceType, Settings, SettingsRequest, StartRequest, Station,
+    StationRequest, StationStops, Status, StatusAnswer, StepDone, Supervisor, Token, TokenMade,
+    TokenRequest, Version, WaitAnswer, WaitRequest, Whoami,
 };
 
 /// A route, with what goes over it.
@@ -163,6 +164,14 @@ spoken! {
     ORCHESTRATION_CREATE (Exact) => One Accepted;
     ORCHESTRATION_PUT (Exact) => One Accepted;
     ORCHESTRATION_DELETE => One Accepted;
+    SERVICES by LIST => Page Service;
+    SERVICE => One Service;
+    SERVICE_CREATE (Exact) => One Accepted;
+    SERVICE_PUT (Exact) => One Accepted;
+    SERVICE_DELETE => One Accepted;
+    ORDERS by LIST => Page Order;
+    ORDER => One OrderDetail;
+    ORDER_PLACE (OrderRequest) => One Accepted;
     RUNS by LIST => Page Run;
     RUN => One RunDetail;
     RUN_START (RunRequest) => One Accepted;

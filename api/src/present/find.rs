@@ -8,7 +8,7 @@ use super::Present;
 use crate::problem::Problem;
 
 /// Kinds a person can ask for.
-pub const KINDS: [Kind; 16] = [
+pub const KINDS: [Kind; 17] = [
     Kind::Node,
     Kind::Station,
     Kind::Type,
@@ -25,6 +25,7 @@ pub const KINDS: [Kind; 16] = [
     Kind::Activity,
     Kind::Run,
     Kind::Step,
+    Kind::Service,
 ];
 
 /// What a text means, whether or not it exists.
@@ -37,10 +38,11 @@ pub fn parse(reference: &str) -> Result<Key, Problem> {
                 let why = format!("there is no kind \"{}\"", shown(&kind));
                 Problem::new(code::UNKNOWN_KIND, what, why).near(kinds)
             }
-            bad @ (BadReference::Name(_) | BadReference::Work(_) | BadReference::Shape { .. }) => {
-                Problem::new(code::BAD_REQUEST, what, bad.to_string())
-                    .to_do("mainstay get instances")
-            }
+            bad @ (BadReference::Name(_)
+            | BadReference::Work(_)
+            | BadReference::Service(_)
+            | BadReference::Shape { .. }) => Problem::new(code::BAD_REQUEST, what, bad.to_string())
+                .to_do("mainstay get instances"),
         }
     })
 }
@@ -116,6 +118,7 @@ fn list_command(kind: Kind) -> &'static str {
         Kind::Orchestration => "mainstay orchestration list",
         Kind::Activity => "mainstay activity list",
         Kind::Run | Kind::Step => "mainstay run list",
+        Kind::Service => "mainstay service list",
         Kind::Cluster | Kind::Outbox | Kind::Command | Kind::Text => "mainstay status",
     }
 }

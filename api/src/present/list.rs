@@ -32,8 +32,20 @@ pub struct Page {
 
 impl Present<'_> {
     pub fn list(&self, kind: Kind, query: &ListQuery) -> Result<Page, Problem> {
+        self.page(self.keys_of(kind, query)?, query, |key| {
+            let row = self.may_match(key, query).then(|| self.value(key));
+            row.flatten().filter(|row| matches(row, query))
+        })
+    }
+
+    /// Of keys in their order, the rows of those that have one.
+    pub(super) fn page(
+        &self,
+        keys: Vec<Key>,
+        query: &ListQuery,
+        row: impl Fn(&Key) -> Option<Value>,
+    ) -> Result<Page, Problem> {
         let after = query.cursor.as_deref().map(find::parse).transpose()?;
-        let keys = self.keys_of(kind, query)?;
         let mut rows = Vec::new();
         let mut last = None;
         for key in keys {
@@ -46,14 +58,11 @@ impl Present<'_> {
                     next: last.map(|key: Key| key.to_string()),
                 });
             }
-            if !self.may_match(&key, query) {
-                continue;
-            }
             // What vanished between the list of keys and this read is not there.
-            if let Some(row) = self.value(&key).filter(|row| matches(row, query)) {
+            if let Some(row) = row(&key) {
                 rows.push(row);
+                last = Some(key);
             }
-            last = Some(key);
         }
         Ok(Page { rows, next: None })
     }
@@ -103,6 +112,10 @@ impl Present<'_> {
             }),
             Key::Run(id) => to_value(self.run(id)?),
             Key::Step(key) => to_value(self.step(key)?),
+            Key::Service(id) => to_value(types::Service {
+                definition: None,
+                ..self.service(id)?
+            }),
             Key::Outbox(_) | Key::Command(_) | Key::Text(_) => None,
         }
     }

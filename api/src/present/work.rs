@@ -86,7 +86,7 @@ impl Present<'_> {
         Some(self.run_row(id, run, &record))
     }
 
-    fn run_row(&self, id: &RunId, run: &Run, record: &Record) -> types::Run {
+    pub(super) fn run_row(&self, id: &RunId, run: &Run, record: &Record) -> types::Run {
         let errors = run.errors.iter().map(|(activity, error)| types::RunError {
             activity: activity.to_string(),
             error: short(error),

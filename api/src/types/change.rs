@@ -317,6 +317,7 @@ pub fn states_of(kind: Kind) -> &'static [&'static str] {
         | Kind::Secret
         | Kind::Orchestration
         | Kind::Activity
+        | Kind::Service
         | Kind::Text
         | Kind::Step => &[],
     }

@@ -10,6 +10,7 @@ use super::instance::Instance;
 use super::node::Node;
 use super::parts::{Cluster, Configuration, Name, ServiceType, Station, Supervisor};
 use super::placement::Placement;
+use super::services::Service;
 use super::why::Why;
 use super::words::{Asked, Collected, Procedure, Resource};
 use super::work::{Activity, Orchestration, Run, Step};
@@ -64,6 +65,7 @@ pub enum AnyShape {
     Activity(Activity),
     Run(Box<Run>),
     Step(Box<Step>),
+    Service(Box<Service>),
 }
 
 /// One tree, or one for each root problem.

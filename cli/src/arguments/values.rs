@@ -46,9 +46,10 @@ pub fn reference(text: &str) -> Result<Key, String> {
             let like = like(&kind, KIND_WORDS);
             format!("there is no kind \"{kind}\"{like}")
         }
-        other @ (BadReference::Name(_) | BadReference::Work(_) | BadReference::Shape { .. }) => {
-            other.to_string()
-        }
+        other @ (BadReference::Name(_)
+        | BadReference::Work(_)
+        | BadReference::Service(_)
+        | BadReference::Shape { .. }) => other.to_string(),
     })
 }
 
@@ -372,6 +373,40 @@ pub fn work_name(text: &str) -> Result<WorkName, String> {
 /// A run, also as it is shown: `run/r1`.
 pub fn run_id(text: &str) -> Result<RunId, String> {
     RunId::new(text.strip_prefix("run/").unwrap_or(text)).map_err(|bad| bad.to_string())
+}
+
+/// A service by its id or name, also as it is shown: `service/urn:ivcap:service:UUID`.
+pub fn service(text: &str) -> Result<String, String> {
+    let text = text.strip_prefix("service/").unwrap_or(text);
+    match text.trim().is_empty() {
+        true => Err("a service has an id or a name; mainstay service list shows them".to_owned()),
+        false => Ok(text.to_owned()),
+    }
+}
+
+/// `name=value`, as text: what it is the service's parameter says.
+pub fn parameter(text: &str) -> Result<(String, Json), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), Json::text(value))),
+        _ => Err(format!("\"{text}\" is no parameter; write NAME=VALUE")),
+    }
+}
+
+pub fn order_status(text: &str) -> Result<String, String> {
+    let known = types::ORDER_STATUSES;
+    match known
+        .iter()
+        .find(|status| status.eq_ignore_ascii_case(text))
+    {
+        Some(status) => Ok((*status).to_owned()),
+        None => {
+            let like = like(text, known.iter().copied());
+            Err(format!(
+                "an order is never \"{text}\"{like}; there are {}",
+                known.join(", ")
+            ))
+        }
+    }
 }
 
 pub fn run_state(text: &str) -> Result<String, String> {

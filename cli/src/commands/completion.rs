@@ -132,6 +132,8 @@ fn named(value: &str, path: &[&str], said: &[&str]) -> Option<Wanted> {
         "ORCHESTRATION" => Some(Wanted::Names("orchestrations")),
         "NAME" if path.first() == Some(&"orchestration") => Some(Wanted::Names("orchestrations")),
         "NAME" if path.first() == Some(&"activity") => Some(Wanted::Names("activities")),
+        "SERVICE" => Some(Wanted::Names("services")),
+        "RUN" if path == ["order"] => None,
         "RUN" if path != ["run", "start"] => Some(Wanted::Names("runs")),
         _ => None,
     }
@@ -194,6 +196,10 @@ async fn ask(client: &Client, wanted: Wanted) -> Result<Vec<String>, Problem> {
         }
         Wanted::Names("activities") => {
             let found = client.activities().await?;
+            found.into_iter().map(|one| one.name).collect()
+        }
+        Wanted::Names("services") => {
+            let found = client.services().await?;
             found.into_iter().map(|one| one.name).collect()
         }
         Wanted::Names("runs") => {

@@ -2,7 +2,6 @@
 
 use mainstay_api::types::{Accepted, Activity, Exact, Orchestration};
 use mainstay_api::{Client, Exit, Problem};
-use mainstay_protocol::code;
 
 use super::wishes;
 use crate::app::App;
@@ -12,6 +11,41 @@ use crate::outcome::Outcome;
 use crate::table::{Cell, Table};
 use crate::text::{age_of, laid_out, one_line};
 
+/// What is applied from files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    Orchestration,
+    Activity,
+    Service,
+}
+
+impl Applied {
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Orchestration => "orchestration",
+            Self::Activity => "activity",
+            Self::Service => "service",
+        }
+    }
+
+    /// The member that says what it is called by.
+    fn called_by(self) -> &'static str {
+        match self {
+            Self::Orchestration | Self::Activity => "type",
+            Self::Service => "id",
+        }
+    }
+
+    async fn put(self, client: &Client, one: &Definition) -> Result<Accepted, Problem> {
+        match self {
+            Self::Orchestration => client.put_orchestration(&one.name, &one.exact).await,
+            Self::Activity => client.put_activity(&one.name, &one.exact).await,
+            Self::Service => client.put_service(&one.name, &one.exact).await,
+        }
+    }
+}
+
+/// What runs are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {
     Orchestrations,
@@ -19,18 +53,15 @@ pub enum What {
 }
 
 impl What {
-    fn kind(self) -> &'static str {
+    fn one(self) -> Applied {
         match self {
-            Self::Orchestrations => "orchestration",
-            Self::Activities => "activity",
+            Self::Orchestrations => Applied::Orchestration,
+            Self::Activities => Applied::Activity,
         }
     }
 
-    async fn put(self, client: &Client, one: &Definition) -> Result<Accepted, Problem> {
-        match self {
-            Self::Orchestrations => client.put_orchestration(&one.name, &one.exact).await,
-            Self::Activities => client.put_activity(&one.name, &one.exact).await,
-        }
+    fn kind(self) -> &'static str {
+        self.one().kind()
     }
 
     async fn delete(self, client: &Client, name: &str) -> Result<Accepted, Problem> {
@@ -43,7 +74,7 @@ impl What {
 
 pub async fn run(app: &mut App<'_>, what: What, command: DefinitionCommand) -> Outcome {
     match command {
-        DefinitionCommand::Apply(arguments) => apply(app, what, &arguments).await,
+        DefinitionCommand::Apply(arguments) => apply(app, what.one(), &arguments).await,
         DefinitionCommand::List => list(app, what).await,
         DefinitionCommand::Show(one) => show(app, what, one.name.as_str()).await,
         DefinitionCommand::Delete(one) => {
@@ -57,10 +88,14 @@ pub async fn run(app: &mut App<'_>, what: What, command: DefinitionCommand) -> O
 }
 
 /// One after the other, in the order of the files: what went before stays where one is refused.
-async fn apply(app: &mut App<'_>, what: What, arguments: &DefinitionApplyArguments) -> Outcome {
+pub async fn apply(
+    app: &mut App<'_>,
+    what: Applied,
+    arguments: &DefinitionApplyArguments,
+) -> Outcome {
     let read = files::sources(&arguments.files, &mut std::io::stdin().lock())
         .map_err(|faults| (faults, 0))
-        .and_then(|sources| files::definitions(&sources));
+        .and_then(|sources| files::definitions(&sources, what.called_by()));
     let definitions =
         read.map_err(|(faults, more)| wishes::told(&mut app.console, &faults, more))?;
     let client = app.client().await?;
@@ -78,7 +113,7 @@ async fn apply(app: &mut App<'_>, what: What, arguments: &DefinitionApplyArgumen
 
 /// What the station found wrong, at its place in the file.
 fn placed(app: &mut App<'_>, one: &Definition, problem: Problem) -> Problem {
-    if problem.code != code::BAD_DEFINITION || problem.faults.is_empty() {
+    if problem.faults.is_empty() {
         return problem;
     }
     let faults: Vec<Fault> = problem

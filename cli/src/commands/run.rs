@@ -1,6 +1,6 @@
 //! `run`: begun and awaited, listed, shown as what follows what, followed, acted on.
 
-mod draw;
+pub(super) mod draw;
 mod follow;
 
 use std::collections::BTreeMap;
@@ -60,7 +60,7 @@ pub async fn run(app: &mut App<'_>, command: RunCommand) -> Outcome {
     }
 }
 
-fn done(app: &mut App<'_>, id: &RunId, accepted: Result<Accepted, Problem>) -> Outcome {
+pub(super) fn done(app: &mut App<'_>, id: &RunId, accepted: Result<Accepted, Problem>) -> Outcome {
     let accepted = accepted?;
     app.console
         .done(&accepted, &[format!("run/{id}")], &accepted.text)?;
@@ -112,16 +112,25 @@ async fn start(app: &mut App<'_>, arguments: RunStartArguments) -> Outcome {
 }
 
 /// When it was made, so that lists are in that order, and something that nobody else has made in the same second.
-fn made_up() -> RunId {
+pub(super) fn made_up() -> RunId {
     let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let when: String = now.chars().filter(char::is_ascii_digit).collect();
     let more = Uuid::new_v4().simple().to_string();
     RunId::new(&format!("{when}-{}", &more[..8])).expect("letters and digits are a name")
 }
 
-async fn await_end(app: &mut App<'_>, client: &Client, of: (&RunId, Option<u64>)) -> Outcome {
+/// Followed until then, as long as is waited for changes.
+pub(super) async fn at_its_end(
+    app: &mut App<'_>,
+    client: &Client,
+    of: (&RunId, Option<u64>),
+) -> Result<RunDetail, Problem> {
     let patience = Patience::of(Some(app.wait_timeout()));
-    let detail = follow::to_its_end(app, client, of, patience).await?;
+    follow::to_its_end(app, client, of, patience).await
+}
+
+async fn await_end(app: &mut App<'_>, client: &Client, of: (&RunId, Option<u64>)) -> Outcome {
+    let detail = at_its_end(app, client, of).await?;
     if app.console.style.is_text() {
         if let Some(outputs) = &detail.outputs {
             app.console.data(&format!("{}\n", outputs.0))?;
@@ -133,7 +142,7 @@ async fn await_end(app: &mut App<'_>, client: &Client, of: (&RunId, Option<u64>)
 }
 
 /// Whoever waited for it wants to know whether it did what it was for.
-fn came_to(run: &Run) -> Outcome {
+pub(super) fn came_to(run: &Run) -> Outcome {
     if run.state == "Completed" {
         return Ok(Exit::Ok);
     }

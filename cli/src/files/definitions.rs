@@ -1,4 +1,4 @@
-//! Definitions as people write them for `orchestration apply` and `activity apply`: JSON goes through as it was written, YAML as
+//! Definitions as people write them for `orchestration apply`, `activity apply` and `service register`: JSON goes through as it was written, YAML as
 //! it reads; what the station finds wrong is told at its place in the file.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::{json, yaml};
 
 #[derive(Debug)]
 pub struct Definition {
-    /// What its `type` says.
+    /// What it is called by.
     pub name: String,
     pub exact: Exact,
     source: usize,
@@ -36,7 +36,10 @@ impl Definition {
 }
 
 /// Every definition of every text; or every fault, and how many more there were.
-pub fn definitions(sources: &[Source]) -> Result<Vec<Definition>, (Vec<Fault>, usize)> {
+pub fn definitions(
+    sources: &[Source],
+    called_by: &str,
+) -> Result<Vec<Definition>, (Vec<Fault>, usize)> {
     let mut found = Vec::new();
     let (mut all, mut more) = (Vec::new(), 0);
     for (index, source) in sources.iter().enumerate() {
@@ -46,7 +49,7 @@ pub fn definitions(sources: &[Source]) -> Result<Vec<Definition>, (Vec<Fault>, u
             faults.add(Place::START, "there is no definition in it");
         }
         for tree in trees {
-            found.extend(definition(index, source, tree, &mut faults));
+            found.extend(definition((index, source), tree, called_by, &mut faults));
         }
         let (list, beyond) = faults.done();
         all.extend(list);
@@ -115,19 +118,20 @@ fn exact(source: &Source, tree: &Node, faults: &mut Faults) -> Option<Json> {
 }
 
 fn definition(
-    index: usize,
-    source: &Source,
+    (index, source): (usize, &Source),
     tree: Node,
+    called_by: &str,
     faults: &mut Faults,
 ) -> Option<Definition> {
     let exact = Exact(exact(source, &tree, faults)?);
-    let name = match tree.field("type").map(|field| &field.node.value) {
+    let name = match tree.field(called_by).map(|field| &field.node.value) {
         Some(Value::Text(name)) => name.to_string(),
         Some(_) | None => {
-            faults.add(
-                tree.at,
-                "a definition is an object with a type, as in type: tenant.example.com",
-            );
+            let text = match called_by {
+                "type" => "a definition is an object with a type, as in type: tenant.example.com",
+                _ => "a description is an object with an id, as in id: urn:ivcap:service:UUID",
+            };
+            faults.add(tree.at, text);
             return None;
         }
     };
@@ -185,7 +189,11 @@ mod tests {
     fn a_fault_is_told_at_its_place_in_either_format() {
         let json = "{\"type\": \"t\",\n \"n\": 123456789012345678901234567890,\n \"activities\": [\n  {\"id\": 7}]}";
         let yaml = "type: t\nn: 1\nactivities:\n  - id: 7\n";
-        let read = |format, text: &str| definitions(&[source(format, text)]).unwrap().remove(0);
+        let read = |format, text: &str| {
+            definitions(&[source(format, text)], "type")
+                .unwrap()
+                .remove(0)
+        };
         let json = read(Format::Json, json);
         assert!(
             json.exact
@@ -212,7 +220,10 @@ mod tests {
             (Format::Yaml, ""),
             (Format::Toml, "type = \"t\""),
         ] {
-            assert!(definitions(&[source(format, text)]).is_err(), "{text}");
+            assert!(
+                definitions(&[source(format, text)], "type").is_err(),
+                "{text}"
+            );
         }
     }
 }

@@ -52,36 +52,43 @@ pub fn lists() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::ACTIVITIES, list(Kind::Activity)),
         (routes::ORCHESTRATIONS, list(Kind::Orchestration)),
         (routes::RUNS, list(Kind::Run)),
+        (routes::SERVICES, list(Kind::Service)),
     ]
 }
 
 fn list(kind: Kind) -> MethodRouter<Api> {
     get(move |api: Api, pairs: Pairs| async move {
-        let known = [
-            "node",
-            "placement",
-            "type",
-            "state",
-            "correlation",
-            "cursor",
-            "limit",
-            usage::WORD,
-        ];
-        let pairs = query("list", pairs, &known)?;
-        let wanted = ListQuery {
-            node: pairs.text("node"),
-            placement: pairs.text("placement"),
-            service_type: pairs.text("type"),
-            state: pairs.text("state"),
-            correlation: pairs.text("correlation"),
-            cursor: pairs.text("cursor"),
-            rows_max: pairs.limit(limits::PAGE_ROWS_MAX)?,
-        };
+        let pairs = query("list", pairs, &LIST_WORDS)?;
+        let wanted = wanted(&pairs)?;
         let mut page = api.read(move |present| present.list(kind, &wanted)).await?;
         if kind == Kind::Instance && pairs.is_set(usage::WORD) {
             usage::put_in(&api, &mut page.rows).await;
         }
         paged(&page.rows, page.next)
+    })
+}
+
+/// What can be said of every list.
+pub const LIST_WORDS: [&str; 8] = [
+    "node",
+    "placement",
+    "type",
+    "state",
+    "correlation",
+    "cursor",
+    "limit",
+    usage::WORD,
+];
+
+pub fn wanted(pairs: &Asked) -> Result<ListQuery, Failure> {
+    Ok(ListQuery {
+        node: pairs.text("node"),
+        placement: pairs.text("placement"),
+        service_type: pairs.text("type"),
+        state: pairs.text("state"),
+        correlation: pairs.text("correlation"),
+        cursor: pairs.text("cursor"),
+        rows_max: pairs.limit(limits::PAGE_ROWS_MAX)?,
     })
 }
 

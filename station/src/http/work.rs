@@ -73,7 +73,7 @@ async fn run(api: Api, Path(id): Path<String>) -> Reply {
 }
 
 /// One by its name, not by way of the list's rows: numbers stay as they were written.
-async fn one<T: Send + 'static>(
+pub(super) async fn one<T: Send + 'static>(
     api: &Api,
     key: Key,
     read: impl FnOnce(&Present<'_>) -> Option<T> + Send + 'static,
@@ -82,7 +82,7 @@ async fn one<T: Send + 'static>(
         .await
 }
 
-fn with_etag(shown: &impl Serialize, generation: u64) -> Reply {
+pub(super) fn with_etag(shown: &impl Serialize, generation: u64) -> Reply {
     let mut response = json(shown)?;
     if let Ok(etag) = HeaderValue::from_str(&format!("\"{generation}\"")) {
         response.headers_mut().insert(ETAG, etag);
@@ -127,14 +127,14 @@ fn replace(kind: &'static str, wanted: Put) -> MethodRouter<Api> {
 }
 
 /// Whatever there is by now, unless somebody says what they know.
-fn known(what: &str, headers: &HeaderMap) -> Result<BasedOn, Failure> {
+pub(super) fn known(what: &str, headers: &HeaderMap) -> Result<BasedOn, Failure> {
     match is_conditional(headers) {
         true => based_on(what, headers),
         false => Ok(BasedOn::Anything),
     }
 }
 
-fn definition(what: &str, bytes: &Bytes) -> Result<Json, Failure> {
+pub(super) fn definition(what: &str, bytes: &Bytes) -> Result<Json, Failure> {
     let Exact(definition) = body(what, bytes)?;
     Ok(definition)
 }
@@ -238,7 +238,11 @@ async fn step_done(api: Api, Path((run, activity)): Path<(String, String)>, byte
     answered(orchestrate(&api, what, wanted).await)
 }
 
-async fn orchestrate(api: &Api, what: String, wanted: Orchestrate) -> Result<Accepted, Failure> {
+pub(super) async fn orchestrate(
+    api: &Api,
+    what: String,
+    wanted: Orchestrate,
+) -> Result<Accepted, Failure> {
     let by = api.asker.to_string();
     accepted(api, what, Operation::Orchestrate { what: wanted, by }).await
 }
@@ -248,7 +252,7 @@ fn answered(accepted: Result<Accepted, Failure>) -> Reply {
 }
 
 /// 201 where there was none before.
-fn created(accepted: Result<Accepted, Failure>) -> Reply {
+pub(super) fn created(accepted: Result<Accepted, Failure>) -> Reply {
     let accepted = accepted?;
     let response: Response = json(&accepted)?;
     Ok(match accepted.changed {
@@ -268,6 +272,6 @@ fn work_name(what: &str, name: &str) -> Result<WorkName, Failure> {
     WorkName::new(name).map_err(|bad| Problem::new(code::BAD_REQUEST, what, bad.to_string()).into())
 }
 
-fn run_id(what: &str, id: &str) -> Result<RunId, Failure> {
+pub(super) fn run_id(what: &str, id: &str) -> Result<RunId, Failure> {
     RunId::new(id).map_err(|bad| Problem::new(code::BAD_REQUEST, what, bad.to_string()).into())
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use mainstay_protocol::work::Skill;
-use mainstay_protocol::{CommandId, Generation, Json, RunId, StepKey, Timestamp, WorkName};
+use mainstay_protocol::{
+    CommandId, Generation, Json, RunId, ServiceId, StepKey, Timestamp, WorkName,
+};
 use mainstay_resource_graph::{
-    Activity, Edge, Key, Orchestration, Relation, Run, RunState, Step, StepState, Text, TextHash,
-    Vertex,
+    Activity, Edge, Key, Orchestration, Relation, Run, RunState, Service, Step, StepState, Text,
+    TextHash, Vertex,
 };
 
 use super::{REV, instance_key};
@@ -40,6 +42,9 @@ pub fn edges() -> Vec<Edge> {
     };
     vec![reads("plan"), reads("input")]
 }
+
+const SERVICE: &str =
+    r#"{"id":"urn:s:1","parameters":[{"name":"n","type":"int","default":9007199254740993}]}"#;
 
 pub fn vertices() -> Vec<(Key, Vertex)> {
     let plan = format!(r#"{{"activities":{{"a":{ACTIVITY}}},"definition":{DEFINITION}}}"#);
@@ -86,6 +91,17 @@ pub fn vertices() -> Vec<(Key, Vertex)> {
             text(json(r#"{"n":9007199254740993}"#)),
         ),
         (Key::Run(run_id()), Vertex::Run(run)),
+        (
+            Key::Service(ServiceId::new("urn:s:1").unwrap()),
+            Vertex::Service(Service {
+                description: json(SERVICE),
+                name: "cv".to_owned(),
+                model: "urn:ivcap:schema:service.basic.1".to_owned(),
+                is_ordered: true,
+                generation: Generation(1),
+                by: "ada".to_owned(),
+            }),
+        ),
         step("make", StepState::Completed { place: 0 }),
         step(
             "use",

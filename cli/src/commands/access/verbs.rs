@@ -78,6 +78,13 @@ pub const VERBS: &[(&str, Route)] = &[
     ("run dispose", routes::RUN_DISPOSE),
     ("run complete", routes::STEP_DONE),
     ("run forget", routes::RUN_FORGET),
+    ("service register", routes::SERVICE_PUT),
+    ("service list", routes::SERVICES),
+    ("service show", routes::SERVICE),
+    ("service delete", routes::SERVICE_DELETE),
+    ("order", routes::ORDER_PLACE),
+    ("order list", routes::ORDERS),
+    ("order show", routes::ORDER),
     ("backup", routes::BACKUP),
 ];
 
@@ -92,6 +99,7 @@ mod tests {
         routes::PLACEMENT_PUT,
         routes::ACTIVITY_CREATE,
         routes::ORCHESTRATION_CREATE,
+        routes::SERVICE_CREATE,
         routes::PERSON_REVOKE,
         routes::INSTANCE_SAFE_START,
         routes::SUPERVISOR_CHECK,

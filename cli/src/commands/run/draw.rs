@@ -58,7 +58,7 @@ pub fn text(detail: &RunDetail, look: Look) -> String {
 /// Behind so many, steps stand below each other: what each waits for is said anyway.
 const TIERS_DRAWN: usize = 8;
 
-fn steps(steps: &[Step]) -> Table {
+pub fn steps(steps: &[Step]) -> Table {
     let headings = [
         "STEP", "STATE", "ATTEMPT", "TOOK", "AFTER", "WORKER", "TYPE", "TOKEN", "REASON",
     ];
