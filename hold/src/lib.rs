@@ -20,8 +20,8 @@
 //! - A process with a lease does not outlive it by more than its ladder, by the clock that counts the machine's sleep,
 //!   whatever becomes of the agent: the hold counts the lease itself. What has run out is not prolonged any more.
 //! - Files appear whole: written beside and renamed.
-//! - What carries a guard's mark does not outlive whoever started the guard by more than a moment: that is for programs that
-//!   are part of their agent's work and are to end with it, and have no slot.
+//! - What carries a guard's mark does not outlive whoever started the guard by more than a moment: that is for programs, and
+//!   containers, that are part of their agent's work and are to end with it, and have no slot.
 //! - No more memory is used for a talkative process than for a quiet one.
 //!
 //! It uses no other crate of ours and no executor: it must stay small, and older than the agents that come and go.
@@ -66,3 +66,5 @@ pub mod exit_code {
 pub const SLOT_VARIABLE: &str = "MAINSTAY_SLOT";
 /// In the environment of what a guard kills when whoever started that is gone.
 pub const GUARD_VARIABLE: &str = "MAINSTAY_GUARD";
+/// The label of containers that a guard removes then: they are children of their engine, and inherit nothing.
+pub const GUARD_LABEL: &str = "mainstay.guard";

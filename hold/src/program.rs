@@ -6,12 +6,14 @@
 //!   ask --slot DIR WORD   one request on the socket, for people and scripts
 //!   clear --slot DIR      kills what a hold that was killed has left behind
 //!   guard --mark TEXT     kills what carries the mark, once whoever started it is gone; has no slot
+//!   within .. -- COMMAND  becomes the command, in control groups and with limits that were made for it; has no slot
 //! ```
 
 mod alarm;
 mod arguments;
 mod ask;
 mod clients;
+mod containers;
 mod end;
 mod guard;
 mod hold;
@@ -23,6 +25,7 @@ mod stage;
 mod start;
 mod stop;
 mod streams;
+mod within;
 
 use std::process::ExitCode;
 
@@ -35,7 +38,8 @@ pub fn main() -> ExitCode {
         Ok(Command::Exec { parent }) => stage::run(parent),
         Ok(Command::Ask { slot, request }) => ask::run(&slot, &request),
         Ok(Command::Clear { slot }) => ask::clear(&slot),
-        Ok(Command::Guard { mark }) => guard::run(&mark),
+        Ok(Command::Guard { mark, engines }) => guard::run(&mark, &engines),
+        Ok(Command::Within(within)) => within::run(&within),
         Ok(Command::Version) => {
             println!("mainstay-hold {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS

@@ -10,7 +10,8 @@ pub const USAGE: &str = "usage: mainstay-hold run --slot DIR [-- COMMAND [ARGUME
        mainstay-hold ask --slot DIR stop step=SIGNAL:MILLISECONDS..
        mainstay-hold ask --slot DIR lease until-ms=MILLISECONDS
        mainstay-hold clear --slot DIR
-       mainstay-hold guard --mark TEXT
+       mainstay-hold guard --mark TEXT [--engine COUNT WORD..]..
+       mainstay-hold within [--group DIR].. [--limit NAME=NUMBER].. -- COMMAND [ARGUMENT..]
        mainstay-hold version";
 
 #[derive(Debug, PartialEq, Eq)]
@@ -29,7 +30,10 @@ pub enum Command {
     },
     Guard {
         mark: String,
+        /// Each the words that ask an engine of containers.
+        engines: Vec<Vec<String>>,
     },
+    Within(Within),
     Version,
 }
 
@@ -37,6 +41,16 @@ pub enum Command {
 pub struct Run {
     pub slot: PathBuf,
     /// Given by hand; else the slot has a spec.
+    pub command: Vec<String>,
+}
+
+/// What a command is to be run within.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Within {
+    pub groups: Vec<PathBuf>,
+    /// By the names that a spec has for them.
+    pub limits: Vec<(String, u64)>,
+    /// Not empty.
     pub command: Vec<String>,
 }
 
@@ -72,9 +86,13 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
         }
         Some("clear") => slot(&mut words).map(|slot| Command::Clear { slot }),
         Some("guard") => match (words.next().as_deref(), words.next()) {
-            (Some("--mark"), Some(mark)) if !mark.is_empty() => Ok(Command::Guard { mark }),
+            (Some("--mark"), Some(mark)) if !mark.is_empty() => Ok(Command::Guard {
+                mark,
+                engines: engines(&mut words)?,
+            }),
             _ => Err("--mark TEXT is missing".to_owned()),
         },
+        Some("within") => within(&mut words).map(Command::Within),
         Some("version" | "--version") => Ok(Command::Version),
         Some(other) => Err(format!("\"{other}\" is no command")),
         None => Err("no command".to_owned()),
@@ -85,6 +103,45 @@ fn slot(words: &mut impl Iterator<Item = String>) -> Result<PathBuf, String> {
     match (words.next().as_deref(), words.next()) {
         (Some("--slot"), Some(path)) => Ok(PathBuf::from(path)),
         _ => Err("--slot DIR is missing".to_owned()),
+    }
+}
+
+/// Each with the count of its words: any of them may look like an option of ours.
+fn engines(words: &mut impl Iterator<Item = String>) -> Result<Vec<Vec<String>>, String> {
+    let mut engines = Vec::new();
+    while let Some(word) = words.next() {
+        if word != "--engine" {
+            return Err(format!("\"{word}\" is not known"));
+        }
+        let count = words.next().and_then(|count| count.parse().ok());
+        let count: usize = count.ok_or("--engine COUNT is missing")?;
+        let engine: Vec<String> = words.by_ref().take(count).collect();
+        if engine.is_empty() || engine.len() < count {
+            return Err(format!("--engine {count} has {} words", engine.len()));
+        }
+        engines.push(engine);
+    }
+    Ok(engines)
+}
+
+fn within(words: &mut impl Iterator<Item = String>) -> Result<Within, String> {
+    let mut within = Within::default();
+    loop {
+        match (words.next().as_deref(), words.next()) {
+            (Some("--group"), Some(path)) => within.groups.push(PathBuf::from(path)),
+            (Some("--limit"), Some(limit)) => {
+                let parts = limit.split_once('=');
+                let parts = parts.and_then(|(name, number)| Some((name, number.parse().ok()?)));
+                let (name, number) = parts.ok_or_else(|| format!("\"{limit}\" is no limit"))?;
+                within.limits.push((name.to_owned(), number));
+            }
+            (Some("--"), Some(program)) => {
+                within.command = [program].into_iter().chain(words).collect();
+                return Ok(within);
+            }
+            (Some(other), Some(_)) => return Err(format!("\"{other}\" is not known")),
+            (_, None) | (None, _) => return Err("a command follows --".to_owned()),
+        }
     }
 }
 
@@ -120,11 +177,36 @@ mod tests {
                 request: Request::Lease { until_ms: 5 }
             })
         );
-        let mark = "m".to_owned();
-        assert_eq!(parsed("guard --mark m"), Ok(Command::Guard { mark }));
+        let guard = |engines: &[&[&str]]| {
+            let words = |engine: &&[&str]| engine.iter().map(|word| (*word).to_owned()).collect();
+            Ok(Command::Guard {
+                mark: "m".to_owned(),
+                engines: engines.iter().map(words).collect(),
+            })
+        };
+        assert_eq!(parsed("guard --mark m"), guard(&[]));
+        assert_eq!(
+            parsed("guard --mark m --engine 3 podman --engine x --engine 1 docker"),
+            guard(&[&["podman", "--engine", "x"], &["docker"]])
+        );
+        assert_eq!(
+            parsed("within --group /g --limit cpu-seconds=5 -- sh -- x"),
+            Ok(Command::Within(Within {
+                groups: vec![PathBuf::from("/g")],
+                limits: vec![("cpu-seconds".to_owned(), 5)],
+                command: vec!["sh".to_owned(), "--".to_owned(), "x".to_owned()],
+            }))
+        );
         for (line, word) in [
             ("", "no command"),
             ("guard m", "--mark"),
+            ("guard --mark m --engine", "COUNT"),
+            ("guard --mark m --engine 2 podman", "has 1 words"),
+            ("guard --mark m podman", "podman"),
+            ("within", "command"),
+            ("within --group /g --", "command"),
+            ("within --limit cpu -- sh", "no limit"),
+            ("within --slot /s", "--slot"),
             ("run", "--slot"),
             ("run --slot /s sleep", "--"),
             ("ask --slot /s dance", "dance"),

@@ -1,6 +1,6 @@
-//! `guard`: outlives whoever started it by a moment, and kills what carries a mark. Who is killed cannot end what he began,
-//! so this one waits beside him: the other end of its input is his alone, and the kernel closes it with his end, whatever
-//! that was.
+//! `guard`: outlives whoever started it by a moment, and kills what carries a mark, containers too. Who is killed cannot
+//! end what he began, so this one waits beside him: the other end of its input is his alone, and the kernel closes it with
+//! his end, whatever that was.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -11,15 +11,19 @@ use std::time::{Duration, Instant};
 use mainstay_hold::{GUARD_VARIABLE, exit_code, processes};
 use rustix::process::Signal;
 
+use super::containers;
+
 /// What was on its way when its parent ended does not carry the mark yet: it has that with its program.
 const QUIET: Duration = Duration::from_secs(1);
-/// Killed processes are gone within moments, unless the kernel cannot let them go.
-const CLEARED_WITHIN: Duration = Duration::from_secs(30);
+/// Killed processes are gone within moments, unless the kernel cannot let them go; an engine may be busy.
+const CLEARED_WITHIN: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(10);
+/// Where engines are asked: each question is a process.
+const ENGINE_PAUSE: Duration = Duration::from_millis(200);
 
-pub fn run(mark: &str) -> ExitCode {
+pub fn run(mark: &str, engines: &[Vec<String>]) -> ExitCode {
     until_alone();
-    match cleared(mark) {
+    match cleared(mark, engines) {
         true => ExitCode::SUCCESS,
         false => ExitCode::from(exit_code::BROKEN),
     }
@@ -46,13 +50,22 @@ fn until_alone() {
     }
 }
 
-/// False: something hangs in the kernel.
-fn cleared(mark: &str) -> bool {
+/// False: something hangs in the kernel, or an engine does not answer.
+fn cleared(mark: &str, engines: &[Vec<String>]) -> bool {
+    let pause = match engines.is_empty() {
+        true => PAUSE,
+        false => ENGINE_PAUSE,
+    };
     let began = Instant::now();
     let mut last_seen = began;
     while last_seen.elapsed() < QUIET {
         let left = processes::marked(GUARD_VARIABLE, Path::new(mark));
-        if !left.is_empty() {
+        // First who asks engines for more of them.
+        let is_clear = match left.is_empty() {
+            true => engines.iter().all(|engine| containers::clear(engine, mark)),
+            false => false,
+        };
+        if !is_clear {
             last_seen = Instant::now();
         }
         for id in left {
@@ -61,7 +74,7 @@ fn cleared(mark: &str) -> bool {
         if began.elapsed() > CLEARED_WITHIN {
             return false;
         }
-        sleep(PAUSE);
+        sleep(pause);
     }
     true
 }

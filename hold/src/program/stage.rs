@@ -131,24 +131,29 @@ fn within_lease(spec: &Spec) -> Result<(), Cannot> {
 
 fn limit(spec: &Spec) -> Result<(), Cannot> {
     for (name, limit) in spec.limits.named() {
-        let resource = match name {
-            "open-files" => Resource::Nofile,
-            "address-space-bytes" => Resource::As,
-            "core-bytes" => Resource::Core,
-            "processes" => Resource::Nproc,
-            "cpu-seconds" => Resource::Cpu,
-            "file-bytes" => Resource::Fsize,
-            other => unreachable!("{other} is no limit of a spec"),
-        };
-        if limit.is_some() {
-            let both = Rlimit {
-                current: limit,
-                maximum: limit,
-            };
-            setrlimit(resource, both).map_err(cannot(format!("limiting its {name}")))?;
+        if let Some(limit) = limit {
+            set_limit(name, limit).map_err(cannot(format!("limiting its {name}")))?;
         }
     }
     Ok(())
+}
+
+/// By the name that a spec has for it.
+pub fn set_limit(name: &str, limit: u64) -> io::Result<()> {
+    let resource = match name {
+        "open-files" => Resource::Nofile,
+        "address-space-bytes" => Resource::As,
+        "core-bytes" => Resource::Core,
+        "processes" => Resource::Nproc,
+        "cpu-seconds" => Resource::Cpu,
+        "file-bytes" => Resource::Fsize,
+        _ => return Err(io::Error::new(ErrorKind::InvalidInput, "nobody knows it")),
+    };
+    let both = Rlimit {
+        current: Some(limit),
+        maximum: Some(limit),
+    };
+    Ok(setrlimit(resource, both)?)
 }
 
 fn change_to(account: &users::Account) -> Result<(), Cannot> {
@@ -183,7 +188,7 @@ fn says(doing: &str, kind: ErrorKind, text: &str) -> Cannot {
 }
 
 /// The system's words without the number that follows them.
-fn in_words(error: &io::Error) -> String {
+pub fn in_words(error: &io::Error) -> String {
     let text = error.to_string();
     match text.rsplit_once(" (os error ") {
         Some((words, _)) => words.to_owned(),

@@ -1,7 +1,8 @@
 //! The guard: what carries its mark ends with whoever started it, and nothing else.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
 use mainstay_hold::{GUARD_VARIABLE, processes};
@@ -46,6 +47,95 @@ fn what_carries_a_mark_ends_with_whoever_started_its_guard() {
     // Its child has the mark of the other.
     for id in processes::marked(GUARD_VARIABLE, format!("{mark}0").as_ref()) {
         processes::signal(id, rustix::process::Signal::KILL);
+    }
+}
+
+/// It has two containers, one of them with the mark; asked to remove one it does so, and writes down what it was asked.
+const ENGINE: &str = r#"#!/bin/sh
+cd "$(dirname "$0")" || exit 1
+echo "$@" >>asked
+case "$2 $3" in
+    "ps --all") [ "$7" = "label=mainstay.guard=m" ] && cat ours ;;
+    "rm --force") echo "$4 $5" >>removed; : >ours ;;
+esac
+"#;
+
+#[test]
+fn containers_with_a_mark_are_removed_by_their_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = dir.path().join("engine");
+    fs::write(&engine, ENGINE).unwrap();
+    fs::set_permissions(&engine, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(dir.path().join("ours"), "1a2b\n").unwrap();
+    let mut guard = Command::new(env!("CARGO_BIN_EXE_mainstay-hold"))
+        .args(["guard", "--mark", "m", "--engine", "2"])
+        .arg(&engine)
+        .arg("--own")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    BufReader::new(guard.stdout.take().unwrap())
+        .read_line(&mut said)
+        .unwrap();
+    assert_eq!(said, "guards\n");
+    assert!(!dir.path().join("asked").exists(), "it waits first");
+    drop(guard.stdin.take());
+    assert!(guard.wait().unwrap().success());
+    let read = |file: &str| fs::read_to_string(dir.path().join(file)).unwrap();
+    assert_eq!(read("removed"), "--volumes 1a2b\n");
+    let asked = read("asked");
+    assert!(
+        asked.starts_with("--own ps --all --quiet --no-trunc --filter label="),
+        "{asked}"
+    );
+}
+
+#[test]
+fn a_command_runs_within_what_it_is_given_and_what_cannot_be_run_is_told() {
+    let within = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay-hold"));
+        let output = command.arg("within").args(words).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (
+            output.status.code(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
+    };
+    let limit = [
+        "--limit",
+        "file-bytes=512",
+        "--",
+        "sh",
+        "-c",
+        "ulimit -f; echo $0",
+        "$(x)",
+    ];
+    let ran = within(&limit);
+    assert_eq!(ran, (Some(0), "1\n$(x)\n".to_owned(), String::new()));
+    for (words, code, why) in [
+        (
+            &["--", "/no/such"][..],
+            127,
+            "running /no/such: No such file or directory",
+        ),
+        (&["--", "/etc"], 126, "running /etc: Permission denied"),
+        (
+            &["--limit", "moons=1", "--", "true"],
+            126,
+            "limiting its moons: ",
+        ),
+        (
+            &["--group", "/no/group", "--", "true"],
+            127,
+            "entering the control group /no/group: ",
+        ),
+    ] {
+        let (ended, said, told) = within(words);
+        assert_eq!((ended, said.as_str()), (Some(code), ""), "{words:?}");
+        assert!(told.starts_with(why), "{told}");
     }
 }
 
