@@ -69,9 +69,19 @@ pub(crate) struct Action {
     /// None: it may take as long as somebody waits for it.
     pub(crate) deadline: Option<Duration>,
     pub(crate) leftovers: Leftovers,
+    pub(crate) output: Kept,
     /// Where the lines of its standard error are told as they come, beside being kept for its end. Of these there may be any
     /// number.
     pub(crate) log: Option<Heard>,
+}
+
+/// What is kept of its standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// All of it; more than `OUTPUT_BYTES_MAX` ends the action.
+    Whole,
+    /// The last so many bytes, of any number; its lines are told like those of standard error.
+    End(usize),
 }
 
 /// The span that lines belong to, and whose they are.
@@ -180,7 +190,7 @@ async fn carry_out(action: Action, abandoned: oneshot::Receiver<()>) -> Ran {
     };
     let crowd = crowd.led_by(child.id());
     let guard = Guard::over(&crowd);
-    let mut output = Output::of(&mut child, action.log.clone());
+    let mut output = Output::of(&mut child, action.output, action.log.clone());
     let mut how = watch(&action, &mut child, &mut output, &crowd, abandoned).await;
     let succeeded = matches!(how, How::Exited(0));
     let cleared = if succeeded && action.leftovers == Leftovers::KeptAfterSuccess {
@@ -363,7 +373,7 @@ struct Stream {
 }
 
 impl Output {
-    fn of(child: &mut Child, log: Option<Heard>) -> Self {
+    fn of(child: &mut Child, kept: Kept, log: Option<Heard>) -> Self {
         let stream = |from: Option<Box<dyn AsyncRead + Send + Unpin>>, bytes_max, tail| Stream {
             from,
             bytes: Vec::new(),
@@ -374,7 +384,13 @@ impl Output {
         let out = child.stdout.take().map(|from| Box::new(from) as _);
         let err = child.stderr.take().map(|from| Box::new(from) as _);
         Self {
-            out: stream(out, OUTPUT_BYTES_MAX, false),
+            out: match kept {
+                Kept::Whole => stream(out, OUTPUT_BYTES_MAX, false),
+                Kept::End(bytes) => Stream {
+                    lines: log.clone().map(Lines::told),
+                    ..stream(out, bytes, true)
+                },
+            },
             err: Stream {
                 lines: log.map(Lines::told),
                 ..stream(err, limits::EVIDENCE_BYTES_MAX, true)
@@ -385,12 +401,13 @@ impl Output {
 
     /// Some of either; never, when both are closed.
     async fn read(&mut self) {
+        let bounded = |count, lines: &Option<Lines>| match lines {
+            Some(_) => 0,
+            None => count,
+        };
         let count = tokio::select! {
-            count = self.out.read() => count,
-            count = self.err.read() => match self.err.lines {
-                Some(_) => 0,
-                None => count,
-            },
+            count = self.out.read() => bounded(count, &self.out.lines),
+            count = self.err.read() => bounded(count, &self.err.lines),
         };
         self.bytes_read = self.bytes_read.saturating_add(count);
     }

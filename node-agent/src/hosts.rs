@@ -12,7 +12,7 @@ use mainstay_protocol::{AgentRunId, code, limits};
 use tokio::sync::watch;
 use tracing::info;
 
-use crate::action::{self, Action, How, Leftovers, SEARCH_PATH};
+use crate::action::{self, Action, How, Kept, Leftovers, SEARCH_PATH};
 
 /// Cheap to clone.
 #[derive(Debug, Clone)]
@@ -104,6 +104,7 @@ async fn carry_out(command: HostCommand) -> Result<String, String> {
             input: None,
             deadline: Some(Duration::from_millis(within_ms)),
             leftovers: Leftovers::KeptAfterSuccess,
+            output: Kept::Whole,
             log: None,
         },
         (),

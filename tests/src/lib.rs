@@ -13,6 +13,7 @@
 pub mod answers;
 pub mod cluster;
 pub mod command;
+pub mod containers;
 pub mod daemons;
 pub mod machines;
 pub mod measure;
@@ -26,6 +27,7 @@ pub mod users_crate;
 
 pub use cluster::{Cluster, DevOptions, signal};
 pub use command::{Run, mainstay_binary};
+pub use containers::Podman;
 pub use machines::Machines;
 pub use outside::Witness;
 pub use random::Random;

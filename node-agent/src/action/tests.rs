@@ -48,6 +48,7 @@ impl Bench {
             input: None,
             deadline: Some(PATIENCE),
             leftovers: Leftovers::Killed,
+            output: Kept::Whole,
             log: None,
         }
     }
@@ -288,6 +289,21 @@ fn what_an_action_tells_a_log_is_no_flood() {
     assert!(matches!(ran.how, How::Exited(0)), "{:?}", ran.how);
     assert_eq!(ran.stdout, b"done\n");
     assert!(ran.stderr.len() <= limits::EVIDENCE_BYTES_MAX);
+}
+
+#[test]
+fn of_what_is_told_and_never_whole_the_end_is_kept() {
+    let bench = Bench::new();
+    let much = "head -c 3000000 /dev/zero | tr '\\0' x; echo; echo done";
+    let mut action = bench.script(much);
+    action.output = Kept::End(7);
+    action.log = Some(Heard {
+        within: Span::none(),
+        by: "test".to_owned(),
+    });
+    let ran = bench.run(action);
+    assert!(matches!(ran.how, How::Exited(0)), "{:?}", ran.how);
+    assert_eq!(ran.stdout, b"x\ndone\n");
 }
 
 #[test]

@@ -4,10 +4,11 @@
 //!   call --> builtin    sleep, echo, fail
 //!        --> process    a program: JSON on its standard input, its result on its standard output
 //!        --> http       a POST of the same JSON, its result in the answer
+//!        --> workload   a container, or its command on the machine itself
 //! ```
 //! Which it does its configuration says, by provider and type. What must hold:
 //! - It has ended only when nothing of its programs runs any more: the run may give the same activity to another then.
-//! - A program does not outlive its agent either, should that be killed: a guard ends it.
+//! - A program, or a container, does not outlive its agent either, should that be killed: a guard ends it.
 //! - What a provider answers goes on as it was written; what nobody understands is a failed attempt, and never fatal.
 
 mod answer;
@@ -19,23 +20,30 @@ mod http;
 mod plan;
 mod program;
 mod question;
+mod sight;
+mod workload;
 
 use std::future::pending;
 use std::sync::Arc;
 
 use mainstay_service::{
-    Activities, Busy, Call, CannotStart, Context, NoMessage, Processed, Processor, Service,
-    StatusText, StopReason, TypeInfo,
+    Activities, Call, CannotStart, Context, NoMessage, Processed, Processor, Service, StatusText,
+    StopReason, TypeInfo,
 };
 
 use calls::Calls;
 use config::HANDS;
-pub use config::{ActivityAgentConfig, HttpWay, ProcessWay, Way};
+pub use config::{ActivityAgentConfig, EngineName, HttpWay, ProcessWay, Pull, Way, WorkloadWay};
 use plan::Plan;
+pub use sight::Sight;
+
+use super::watching::Watching;
 
 #[derive(Debug)]
 pub struct ActivityAgent {
     calls: Arc<Calls>,
+    /// As long as it lives.
+    _looking: Vec<Watching>,
 }
 
 /// What its processors find.
@@ -48,24 +56,29 @@ struct Ready {
 impl Service for ActivityAgent {
     type Config = ActivityAgentConfig;
     type Message = NoMessage;
-    type Probe = Busy;
+    type Probe = Sight;
     const TYPE: TypeInfo = TypeInfo::new("activity-agent", "1.0.0").generic();
 
     async fn start(
         config: ActivityAgentConfig,
         ctx: &Context,
-    ) -> Result<(Self, Busy), CannotStart> {
+    ) -> Result<(Self, Sight), CannotStart> {
         config.check().map_err(CannotStart::config)?;
         let plan = Plan::made(&config, ctx).await?;
         let calls = Arc::new(Calls::default());
         let ending = Arc::clone(&calls);
         // However it came to its end: the same work may be given to another as soon as that is told.
         ctx.ends_with(async move { ending.end().await });
+        let (sight, looking) = Sight::over(plan.engines(), ctx);
         ctx.keep(Arc::new(Ready {
             plan,
             calls: Arc::clone(&calls),
         }));
-        Ok((Self { calls }, ctx.busy()))
+        let agent = Self {
+            calls,
+            _looking: looking,
+        };
+        Ok((agent, sight))
     }
 
     fn activities() -> Activities {

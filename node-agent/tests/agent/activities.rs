@@ -19,7 +19,7 @@ const WHO: &str = "example.com";
 /// Where the agent that is to be killed leaves what it has begun: this test, started again, is that agent.
 const NOTES: &str = "MAINSTAY_TEST_NOTES";
 
-fn agent(way: &Value) -> Cluster {
+pub fn agent(way: &Value) -> Cluster {
     let cluster = Cluster::new();
     let config = json!({ "activities": { WHO: { "x": way } } }).to_string();
     cluster.start_as("activity-agent", "w", 1, &config, "w", 20_000);
@@ -28,6 +28,10 @@ fn agent(way: &Value) -> Cluster {
 }
 
 fn does(cluster: &Cluster) -> CommandId {
+    does_with(cluster, &json!({}))
+}
+
+pub fn does_with(cluster: &Cluster, inputs: &Value) -> CommandId {
     let name = |text: &str| WorkName::new(text).unwrap();
     let id = cluster.command(Order::Work(Box::new(Work {
         instance: instance("w"),
@@ -40,7 +44,7 @@ fn does(cluster: &Cluster) -> CommandId {
         discriminator: None,
         attempt: 1,
         call: 1,
-        inputs: Json::empty_object(),
+        inputs: Json::parse(&inputs.to_string()).unwrap(),
         scratch: Json::empty_object(),
         context: Json::empty_object(),
         time_ms: None,
@@ -49,7 +53,7 @@ fn does(cluster: &Cluster) -> CommandId {
     id
 }
 
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(found) = look() {
@@ -104,7 +108,7 @@ fn a_program_is_given_its_secrets_as_files() {
 }
 
 /// Killed when it is dropped, also by an assertion.
-struct Killed(Child);
+pub struct Killed(pub Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {

@@ -20,3 +20,4 @@ mod starting;
 mod station;
 mod stuck;
 mod working;
+mod workloads;

@@ -32,7 +32,7 @@ pub struct ActivityAgentConfig {
     pub activities: BTreeMap<String, BTreeMap<String, Way>>,
 }
 
-/// How an activity is done: one of the two.
+/// How an activity is done: one of the three.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Way {
@@ -40,6 +40,8 @@ pub struct Way {
     pub process: Option<ProcessWay>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpWay>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<WorkloadWay>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -65,6 +67,59 @@ pub struct HttpWay {
     /// Sent with each. `secret://NAME` or `file:///PATH`, as a whole value, becomes that secret.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
+}
+
+/// The container, or the script in one, that each call's inputs describe.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkloadWay {
+    /// What runs containers.
+    #[serde(default)]
+    pub engine: EngineName,
+    /// Words for the engine itself, before what it is asked, as in `["--runtime", "runc"]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<String>,
+    /// Words for each container that is made, as in `["--network", "none"]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+    /// When an image is fetched.
+    #[serde(default)]
+    pub pull: Pull,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineName {
+    /// Podman if it answers, else Docker.
+    #[default]
+    Auto,
+    Podman,
+    Docker,
+    /// None: the command of a container runs on the machine itself, without its image and with the agent's rights.
+    Host,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Pull {
+    /// When the node does not have it.
+    #[default]
+    Missing,
+    Always,
+    /// When the registry has another; Podman alone knows that.
+    Newer,
+    Never,
+}
+
+impl Pull {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Always => "always",
+            Self::Newer => "newer",
+            Self::Never => "never",
+        }
+    }
 }
 
 fn hands() -> u32 {
@@ -125,11 +180,15 @@ fn provider_is_one(provider: &str) -> Result<(), String> {
 
 impl Way {
     fn check(&self) -> Result<(), String> {
-        match (&self.process, &self.http) {
-            (Some(process), None) => process.check().map_err(|why| format!("process.{why}")),
-            (None, Some(http)) => http.check().map_err(|why| format!("http.{why}")),
-            (Some(_), Some(_)) => Err("it has both process and http; one of them does it".into()),
-            (None, None) => Err("it has neither process nor http; one of them does it".into()),
+        const THREE: &str = "process, http and workload";
+        match (&self.process, &self.http, &self.workload) {
+            (Some(process), None, None) => process.check().map_err(|why| format!("process.{why}")),
+            (None, Some(http), None) => http.check().map_err(|why| format!("http.{why}")),
+            (None, None, Some(workload)) => {
+                workload.check().map_err(|why| format!("workload.{why}"))
+            }
+            (None, None, None) => Err(format!("it has none of {THREE}; one of them does it")),
+            _ => Err(format!("it has several of {THREE}; one of them does it")),
         }
     }
 }
@@ -174,6 +233,26 @@ impl ProcessWay {
             }
             Some(path) => can_be_given("directory", path),
             None => Ok(()),
+        }
+    }
+}
+
+impl WorkloadWay {
+    fn check(&self) -> Result<(), String> {
+        let lists = [("arguments", &self.arguments), ("options", &self.options)];
+        for (field, words) in lists {
+            if self.engine == EngineName::Host && !words.is_empty() {
+                return Err(format!("{field}: are for an engine, and host has none"));
+            }
+            if words.iter().any(|word| word.contains('\0')) {
+                return Err(format!("{field}: a word has a zero byte in it"));
+            }
+        }
+        match (self.engine, self.pull) {
+            (EngineName::Docker, Pull::Newer) => {
+                Err("pull: newer is known to podman alone, not to docker".to_owned())
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -256,6 +335,10 @@ mod tests {
         let whole = json!({ "hands": limits::HANDS_MAX, "activities": { "p": {
             "*": { "process": { "command": ["sh"], "env": { "A": "b" }, "directory": "/tmp" } },
             "a.b": { "http": { "url": "http://a/", "headers": { "Authorization": "secret://token" } } },
+            "c": { "workload": {} },
+            "d": { "workload": {
+                "engine": "podman", "arguments": ["--runtime", "runc"], "options": ["--network", "none"], "pull": "newer",
+            } },
         } } });
         checked(whole).unwrap();
     }
@@ -296,10 +379,10 @@ mod tests {
                     json!({ "activities": { "p": { "a b": {} } } }),
                     "a b of p: \"a b\" is no name",
                 ),
-                (way(json!({})), "copy of example.com: it has neither"),
+                (way(json!({})), "copy of example.com: it has none of"),
                 (
                     way(json!({ "process": { "command": ["a"] }, "http": { "url": "http://a/" } })),
-                    "it has both",
+                    "it has several of",
                 ),
                 (way(json!({ "shell": "ls" })), "unknown field `shell`"),
             ],
@@ -340,6 +423,30 @@ mod tests {
                 (
                     json!({ "command": ["x"], "cwd": "/" }),
                     "unknown field `cwd`",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_workload_that_can_never_work_is_refused_with_its_field() {
+        refused(
+            |of| way(json!({ "workload": of })),
+            &[
+                (json!({ "engine": "lxc" }), "unknown variant `lxc`"),
+                (json!({ "pull": "often" }), "unknown variant `often`"),
+                (json!({ "image": "a" }), "unknown field `image`"),
+                (
+                    json!({ "engine": "host", "options": ["--rm"] }),
+                    "workload.options: are for an engine",
+                ),
+                (
+                    json!({ "arguments": ["\u{0}"] }),
+                    "workload.arguments: a word has a zero byte",
+                ),
+                (
+                    json!({ "engine": "docker", "pull": "newer" }),
+                    "workload.pull: newer is known to podman alone",
                 ),
             ],
         );

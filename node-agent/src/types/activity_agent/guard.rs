@@ -4,8 +4,10 @@
 //! beside the next attempt, which the run gives out as soon as it hears of that. A death signal of the kernel would
 //! reach a script, and not what the script waits for; and to ask for one takes code between fork and exec, which this
 //! crate has none of. So the hold's program waits beside the agent, one for each instance that has programs: its input ends
-//! when the agent does, and then it kills all that carries its mark.
+//! when the agent does, and then it kills all that carries its mark. Containers are no children of the agent: they carry it as a
+//! label, and the guard has their engine remove them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -20,6 +22,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{Instrument, Span};
+
+use super::workload::Engine;
 
 /// It says so at once; a machine may be busy.
 const UP_WITHIN: Duration = Duration::from_secs(20);
@@ -60,19 +64,30 @@ impl Drop for Guard {
 
 impl Guard {
     /// None where whoever hosts the instance has no hold, as in tests: that ends its programs with its threads.
-    pub(super) async fn begun(ctx: &Context) -> Result<Option<Arc<Self>>, String> {
+    pub(super) async fn begun(
+        engines: &[&Engine],
+        ctx: &Context,
+    ) -> Result<Option<Arc<Self>>, String> {
         let hold = &ctx.place().hold;
         if hold.as_os_str().is_empty() {
             return Ok(None);
         }
-        let guard = Self::of(hold.clone(), new_mark(), ctx.span().clone()).await?;
+        let wanted = Wanted {
+            hold: hold.clone(),
+            mark: new_mark(),
+            engines: engines.iter().map(|engine| engine.words()).collect(),
+            // They all have the same.
+            environment: engines.first().map(|engine| engine.environment().clone()),
+        };
+        let guard = Self::of(wanted, ctx.span().clone()).await?;
         Ok(Some(Arc::new(guard)))
     }
 
-    async fn of(hold: PathBuf, mark: String, span: Span) -> Result<Self, String> {
-        let first = begin(&hold, &mark).await?;
+    async fn of(wanted: Wanted, span: Span) -> Result<Self, String> {
+        let first = wanted.begin().await?;
+        let mark = wanted.mark.clone();
         let (says, state) = watch::channel(State::Up);
-        let keeping = keep(first, (hold, mark.clone()), says).instrument(span);
+        let keeping = keep(first, wanted, says).instrument(span);
         Ok(Self {
             mark,
             state,
@@ -98,7 +113,7 @@ impl Guard {
 }
 
 /// Another, whenever one ends: programs under way are to be guarded on.
-async fn keep(mut up: Up, (hold, mark): (PathBuf, String), says: watch::Sender<State>) {
+async fn keep(mut up: Up, wanted: Wanted, says: watch::Sender<State>) {
     loop {
         let since = Instant::now();
         let how = up.process.wait().await;
@@ -109,7 +124,7 @@ async fn keep(mut up: Up, (hold, mark): (PathBuf, String), says: watch::Sender<S
             sleep(AGAIN).await;
         }
         up = loop {
-            match begin(&hold, &mark).await {
+            match wanted.begin().await {
                 Ok(up) => break up,
                 Err(why) => {
                     tracing::warn!("{why}");
@@ -131,14 +146,35 @@ fn new_mark() -> String {
     format!("{agent}:{count}")
 }
 
-async fn begin(hold: &Path, mark: &str) -> Result<Up, String> {
+/// How one is begun, and begun again.
+#[derive(Debug)]
+struct Wanted {
+    hold: PathBuf,
+    mark: String,
+    /// The words that ask each engine whose containers it removes, and what leads those to them.
+    engines: Vec<Vec<String>>,
+    environment: Option<BTreeMap<String, String>>,
+}
+
+impl Wanted {
+    async fn begin(&self) -> Result<Up, String> {
+        let mut command = Command::new(&self.hold);
+        command.args(["guard", "--mark", &self.mark]).env_clear();
+        for engine in &self.engines {
+            command.arg("--engine").arg(engine.len().to_string());
+            command.args(engine);
+        }
+        command.envs(self.environment.iter().flatten());
+        begin(&self.hold, command).await
+    }
+}
+
+async fn begin(hold: &Path, mut command: Command) -> Result<Up, String> {
     let cannot = |why: String| {
         let hold = hold.display();
         format!("nobody would end its programs if the agent were killed: {hold} guard {why}")
     };
-    let mut process = Command::new(hold)
-        .args(["guard", "--mark", mark])
-        .env_clear()
+    let mut process = command
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -196,6 +232,15 @@ mod tests {
         (dir, path)
     }
 
+    fn wanted(hold: &Path) -> Wanted {
+        Wanted {
+            hold: hold.to_owned(),
+            mark: "m".to_owned(),
+            engines: Vec::new(),
+            environment: None,
+        }
+    }
+
     fn pids(hold: &Path) -> Vec<u32> {
         let text = fs::read_to_string(hold.with_extension("pids")).unwrap_or_default();
         text.lines().map(|line| line.parse().unwrap()).collect()
@@ -218,8 +263,7 @@ mod tests {
     #[tokio::test]
     async fn a_guard_that_ends_is_replaced_and_the_last_one_ends_with_its_instance() {
         let (_dir, hold) = holding("guards");
-        let guard = Guard::of(hold.clone(), "m".to_owned(), Span::none());
-        let guard = guard.await.unwrap();
+        let guard = Guard::of(wanted(&hold), Span::none()).await.unwrap();
         guard.is_there().await.unwrap();
         let first = processes::look(pids(&hold)[0]).unwrap().id;
         assert!(processes::signal(first, rustix::process::Signal::KILL));
@@ -235,7 +279,7 @@ mod tests {
     #[tokio::test]
     async fn what_does_not_say_that_it_guards_is_ended_and_told() {
         let (_dir, hold) = holding("no");
-        let why = Guard::of(hold.clone(), "m".to_owned(), Span::none()).await;
+        let why = Guard::of(wanted(&hold), Span::none()).await;
         let why = why.expect_err("it is none");
         assert!(why.contains("guard said \"no\""), "{why}");
         assert!(!lives(pids(&hold)[0]));

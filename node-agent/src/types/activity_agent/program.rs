@@ -11,7 +11,7 @@ use super::answer::{self, Answer, What};
 use super::calls::{self, Hold};
 use super::guard::Guard;
 use super::question;
-use crate::action::{self, Action, Heard, How, Leftovers, Ran};
+use crate::action::{self, Action, Heard, How, Kept, Leftovers, Ran};
 
 /// Of what it wrote to standard error, so many lines are its reason.
 const LINES_MAX: usize = 3;
@@ -46,6 +46,7 @@ impl Program {
             // Without one it may take hours; what it writes and how many processes it has is bounded all the same.
             deadline: calls::own_time(call).map(|time| time.saturating_sub(began.elapsed())),
             leftovers: Leftovers::Killed,
+            output: Kept::Whole,
             log: Some(Heard {
                 within: call.ctx().span().clone(),
                 by: format!("{}/{}", call.run(), call.activity()),
@@ -141,7 +142,7 @@ fn stuck(ran: &Ran) -> String {
     format!("{count} of its processes cannot be killed: they hang in the kernel")
 }
 
-fn last_words(stderr: &str) -> Option<String> {
+pub(super) fn last_words(stderr: &str) -> Option<String> {
     let lines = stderr.lines().rev().map(str::trim);
     let mut last: Vec<&str> = lines
         .filter(|line| !line.is_empty())

@@ -3,6 +3,7 @@
 mod builtin;
 mod endpoint;
 mod program;
+mod workload;
 
 use mainstay_protocol::health::RefusedStart;
 use mainstay_service::testing::TestService;
@@ -35,7 +36,7 @@ fn a_configuration_that_could_never_work_is_refused() {
         (json!({ "hands": 0 }), "hands: can be 1 to"),
         (
             json!({ "activities": { WHO: { "copy": {} } } }),
-            "copy of example.com: it has neither process nor http",
+            "copy of example.com: it has none of process, http and workload",
         ),
         (json!({ "activitys": {} }), "activitys"),
     ] {

@@ -15,7 +15,7 @@ use super::code::{Code, Found, Severity};
 use super::config::{OcfConfig, Param};
 use super::meta_data::MetaData;
 use super::script::{BadScript, Script};
-use crate::action::{self, Action, How, Leftovers, Ran, SEARCH_PATH};
+use crate::action::{self, Action, How, Kept, Leftovers, Ran, SEARCH_PATH};
 use crate::secret_files::SecretFiles;
 
 /// The standard asks that it is quick, and needs nothing.
@@ -186,6 +186,7 @@ impl Resource {
             input: None,
             deadline: Some(deadline),
             leftovers,
+            output: Kept::Whole,
             log: None,
         };
         let ran = action::run(action, alone).await;

@@ -1,0 +1,303 @@
+//! One attempt on the machine itself: the command of a container without its image, for trying out, and for machines whose
+//! programs are installed.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use mainstay_protocol::{Json, limits};
+use mainstay_service::Processed;
+use tokio::sync::watch;
+
+use super::super::program::last_words;
+use super::evidence;
+use super::groups::{Groups, Places};
+use super::outputs::{self, Found, OUTPUT_BYTES_KEPT};
+use super::scratch::Scratch;
+use super::task::Task;
+use super::{Fault, exited, out_of_memory};
+use crate::action::{self, Action, Heard, How, Kept, Leftovers, Ran};
+
+/// File systems count time in ticks: what was written after an attempt began may look older by one.
+const TICK: Duration = Duration::from_millis(20);
+
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) task: Task,
+    /// Of its control groups.
+    pub(super) name: String,
+    pub(super) places: Places,
+    pub(super) environment: BTreeMap<String, String>,
+    /// Puts it into its bounds; none, in tests of nothing else.
+    pub(super) hold: Option<PathBuf>,
+    pub(super) scratch: Scratch,
+    pub(super) heard: Heard,
+    pub(super) time: Option<Duration>,
+    /// What of it is under way has a receiver.
+    pub(super) under_way: watch::Sender<()>,
+    pub(super) groups: Mutex<Option<Groups>>,
+}
+
+/// What it is held to.
+#[derive(Debug, Default)]
+struct Bounds {
+    groups: Groups,
+    /// By the names that the hold has for them.
+    limits: Vec<(&'static str, u64)>,
+    cpu: Option<String>,
+    memory: Option<String>,
+    storage: Option<String>,
+}
+
+impl Bounds {
+    /// Control groups bound all of it together; where none can be made, a limit of the kernel bounds each process.
+    fn made(task: &Task, places: &Places, name: &str, time: Option<Duration>) -> Self {
+        let (mut bounds, resources) = (Self::default(), &task.resources);
+        if let Some(bytes) = resources.memory.limit_bytes() {
+            bounds.memory = bounds.groups.bound_memory(places, name, bytes);
+            bounds.memory.get_or_insert_with(|| {
+                bounds.limits.push(("address-space-bytes", bytes));
+                format!("rlimit address space, each process: {bytes}")
+            });
+        }
+        if let Some(limit) = &resources.cpu.limit {
+            let thousandths = limit.thousandths();
+            let by = bounds.groups.bound_cpu(places, name, thousandths);
+            bounds.cpu = by.or_else(|| {
+                let seconds = processor_seconds(thousandths, time)?;
+                bounds.limits.push(("cpu-seconds", seconds));
+                Some(format!("rlimit cpu, each process: {seconds} s"))
+            });
+        }
+        if let Some(bytes) = resources.storage.limit_bytes() {
+            bounds.limits.push(("file-bytes", bytes));
+            bounds.storage = Some(format!("rlimit file size, each file: {bytes}"));
+        }
+        bounds
+    }
+
+    /// The words before the command's own; none, where nothing is bounded.
+    fn words(&self, hold: Option<&Path>) -> Result<Vec<OsString>, Fault> {
+        if self.limits.is_empty() && self.groups.all().is_empty() {
+            return Ok(Vec::new());
+        }
+        let hold = hold.ok_or_else(|| {
+            let why = "its limits take mainstay-hold, which this agent has not";
+            Fault::Engine(why.to_owned())
+        })?;
+        let mut words = vec![OsString::from(hold), OsString::from("within")];
+        for group in self.groups.all() {
+            words.extend([OsString::from("--group"), group.into()]);
+        }
+        for (name, limit) in &self.limits {
+            words.extend(["--limit".into(), format!("{name}={limit}").into()]);
+        }
+        words.push(OsString::from("--"));
+        Ok(words)
+    }
+}
+
+/// All that it could use in its time at the rate it may have.
+fn processor_seconds(thousandths: u64, time: Option<Duration>) -> Option<u64> {
+    let ms = u64::try_from(time?.as_millis()).ok()?;
+    Some(ms.saturating_mul(thousandths).div_ceil(1_000_000).max(1))
+}
+
+impl Attempt {
+    pub(super) async fn run(&self) -> Result<Processed, Fault> {
+        let task = &self.task;
+        if task.command.is_empty() {
+            return Err(Fault::Work(
+                "it has no command, and on the machine itself there is no image that says one"
+                    .to_owned(),
+            ));
+        }
+        let script = task.source.as_ref();
+        let script = script.map(|source| self.scratch.script(source));
+        let bounds = Bounds::made(task, &self.places, &self.name, self.time);
+        let before = bounds.words(self.hold.as_deref());
+        let evidence = self.evidence(&bounds);
+        *self.groups.lock().unwrap_or_else(PoisonError::into_inner) = Some(bounds.groups);
+        let given = task.command.iter().chain(&task.arguments);
+        let mut words = before?;
+        words.extend(given.map(OsString::from));
+        words.extend(script.transpose()?.map(OsString::from));
+        let began = SystemTime::now();
+        let ran = self.ran(words).await;
+        self.ended_well(&ran)?;
+        let mut parameters = BTreeMap::new();
+        for wanted in &task.outputs {
+            let found = found(Path::new(&wanted.path), began);
+            parameters.insert(wanted.name.clone(), outputs::parameter(wanted, found)?);
+        }
+        let processed = outputs::complete("host", &ran.stdout, &parameters, evidence);
+        Ok(processed)
+    }
+
+    async fn ran(&self, words: Vec<OsString>) -> Ran {
+        let mut words = words.into_iter();
+        let mut environment = self.environment.clone();
+        environment.extend(self.task.environment.iter().cloned());
+        let directory = self.task.directory.as_ref().map(PathBuf::from);
+        let action = Action {
+            program: words.next().unwrap_or_default().into(),
+            arguments: words.collect(),
+            environment,
+            directory: Some(directory.unwrap_or_else(|| self.scratch.path().to_owned())),
+            input: None,
+            deadline: None,
+            leftovers: Leftovers::Killed,
+            output: Kept::End(OUTPUT_BYTES_KEPT),
+            log: Some(self.heard.clone()),
+        };
+        action::run(action, self.under_way.subscribe()).await
+    }
+
+    fn ended_well(&self, ran: &Ran) -> Result<(), Fault> {
+        let said = last_words(&ran.stderr);
+        let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let ran_out = groups.as_ref().is_some_and(Groups::ran_out);
+        let how = match &ran.how {
+            How::Exited(0) => return Ok(()),
+            How::Exited(code) => exited(*code, said.as_deref()),
+            How::Signalled(_) => ran.how.to_string(),
+            // As a container's command that is not there.
+            How::CannotRun(error) => {
+                let program = &self.task.command[0];
+                match &self.task.directory {
+                    Some(path) if !Path::new(path).is_dir() => {
+                        format!("its workingDir {path} is not there")
+                    }
+                    Some(_) | None => format!("{program} cannot be run: {error}"),
+                }
+            }
+            How::Deadline(_) | How::Flood | How::Swarm(_) | How::Abandoned => {
+                return Err(Fault::Engine(ran.how.to_string()));
+            }
+        };
+        Err(Fault::Work(match ran_out {
+            true => out_of_memory(&self.task, &how),
+            false => how,
+        }))
+    }
+
+    fn evidence(&self, bounds: &Bounds) -> Json {
+        let resources = &self.task.resources;
+        let all = [
+            ("cpu", &resources.cpu, bounds.cpu.clone()),
+            ("memory", &resources.memory, bounds.memory.clone()),
+            (
+                "ephemeral-storage",
+                &resources.storage,
+                bounds.storage.clone(),
+            ),
+        ];
+        evidence::of(&all, self.time)
+    }
+
+    /// Nothing of it is left after that, and nothing of it is under way.
+    pub(super) async fn end(&self) {
+        self.under_way.closed().await;
+        let groups = self.groups.lock();
+        let groups = groups.unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(groups) = groups {
+            groups.remove().await;
+        }
+    }
+}
+
+/// What an earlier attempt left is not this one's.
+fn found(path: &Path, began: SystemTime) -> Found {
+    let missing = |why: String| Found::Missing(why);
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound => return missing(String::new()),
+        Err(error) => return missing(error.to_string()),
+    };
+    if !metadata.is_file() {
+        return Found::NoFile;
+    }
+    let changed = Duration::new(
+        u64::try_from(metadata.ctime()).unwrap_or_default(),
+        u32::try_from(metadata.ctime_nsec()).unwrap_or_default(),
+    );
+    let began = began.duration_since(UNIX_EPOCH).unwrap_or_default();
+    if changed + TICK < began {
+        return missing("what is there is older than this attempt".to_owned());
+    }
+    let bytes_max = limits::WORK_BYTES_MAX;
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| {
+        let file = file.take(bytes_max as u64 + 1);
+        { file }.read_to_end(&mut bytes)
+    });
+    match read {
+        Ok(count) if count > bytes_max => Found::TooLong,
+        Ok(_) => Found::File(bytes),
+        Err(error) => missing(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use super::super::quantity::Quantity;
+    use super::super::resources::{Bound, Resources};
+
+    #[test]
+    fn where_no_group_can_be_made_limits_of_the_kernel_bound_each_process() {
+        let limit = |text: &str| Bound {
+            request: None,
+            limit: Quantity::read(text),
+        };
+        let task = Task {
+            resources: Resources {
+                cpu: limit("1500m"),
+                memory: limit("64Mi"),
+                storage: limit("1k"),
+            },
+            ..Task::default()
+        };
+        let places = Places::default();
+        let minute = Some(Duration::from_secs(60));
+        let bounds = Bounds::made(&task, &places, "x", minute);
+        let wanted = [
+            ("address-space-bytes", 64 << 20),
+            ("cpu-seconds", 90),
+            ("file-bytes", 1_000),
+        ];
+        assert_eq!(bounds.limits, wanted);
+        assert!(bounds.groups.all().is_empty());
+        // Hours are no bound of a processor's time.
+        let bounds = Bounds::made(&task, &places, "x", None);
+        assert_eq!((bounds.limits.len(), &bounds.cpu), (2, &None));
+        let none = bounds.words(None);
+        assert!(matches!(none, Err(Fault::Engine(why)) if why.contains("mainstay-hold")));
+        let none = Bounds::made(&Task::default(), &places, "x", minute);
+        assert_eq!(none.words(None).ok(), Some(Vec::new()));
+    }
+
+    #[test]
+    fn what_was_there_before_is_no_output() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("y");
+        fs::write(&path, "old").unwrap();
+        let later = SystemTime::now() + Duration::from_secs(1);
+        assert!(matches!(found(&path, later), Found::Missing(why) if why.contains("older")));
+        let before = SystemTime::now() - Duration::from_secs(1);
+        assert_eq!(found(&path, before), Found::File(b"old".to_vec()));
+        assert_eq!(found(dir.path(), before), Found::NoFile);
+        assert_eq!(
+            found(&path.join("x"), before),
+            Found::Missing("Not a directory (os error 20)".to_owned())
+        );
+        fs::write(&path, vec![b'x'; limits::WORK_BYTES_MAX + 1]).unwrap();
+        assert_eq!(found(&path, before), Found::TooLong);
+    }
+}
