@@ -327,17 +327,16 @@ impl Command {
 
     /// What is being done, as people say it: the command and what it is about.
     pub fn told(&self) -> String {
-        let about = |verb: &str, reference: Option<String>| match reference {
-            Some(reference) => format!("{verb} {reference}"),
-            None => verb.to_owned(),
-        };
+        let of = str::to_owned;
         let one = |verb: &str, reference: &Key| format!("{verb} {reference}");
+        let about = |verb: &str, reference: Option<String>| {
+            reference.map_or_else(|| of(verb), |one| format!("{verb} {one}"))
+        };
         match self {
-            Self::Dev(_) | Self::Demo(_) | Self::DevDaemon(_) | Self::DevReaper(_) => {
-                "run a dev cluster".to_owned()
-            }
+            Self::Dev(_) | Self::Demo(_) | Self::DevDaemon(_) => of("run a dev cluster"),
+            Self::DevReaper(_) => of("run a dev cluster"),
             Self::Station(station) => station.command.told(),
-            Self::Agent(_) => "run an agent".to_owned(),
+            Self::Agent(_) => of("run an agent"),
             Self::Status(_) => "status".to_owned(),
             Self::Get(get) => about(&get.told(), get.reference.clone()),
             Self::Describe(describe) => one("describe", &describe.reference),
@@ -378,7 +377,7 @@ impl Command {
             Self::Doctor(_) => "doctor".to_owned(),
             Self::Explain(explain) => format!("explain {}", explain.subject),
             Self::New(new) => new.command.told(),
-            Self::Completion(_) | Self::CompleteWords(_) => "completion".to_owned(),
+            Self::Completion(_) | Self::CompleteWords(_) => of("completion"),
             Self::Init(init) => init.told(),
             Self::Join(join) => join.told(),
             Self::Bootstrap(bootstrap) => bootstrap.told(),

@@ -88,12 +88,8 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Wait(arguments) => wait::run(app, &arguments).await,
         Command::Parked(arguments) => parked::run(app, arguments).await,
         Command::Rule(arguments) => rule::run(app, arguments).await,
-        Command::Orchestration(arguments) => {
-            definitions::run(app, definitions::What::Orchestrations, arguments.command).await
-        }
-        Command::Activity(arguments) => {
-            definitions::run(app, definitions::What::Activities, arguments.command).await
-        }
+        Command::Orchestration(one) => definitions::orchestrations(app, one.command).await,
+        Command::Activity(one) => definitions::activities(app, one.command).await,
         Command::Run(arguments) => run::run(app, arguments.command).await,
         Command::Service(arguments) => services::run(app, arguments.command).await,
         Command::Order(arguments) => services::order(app, arguments).await,

@@ -32,11 +32,8 @@ pub fn record(record: &Record) -> String {
         }
         Vertex::Type(found) => format!("version {}", found.declaration.version),
         Vertex::Supervisor(supervisor) => {
-            format!(
-                "{} (incarnation {})",
-                supervisor.state.as_str(),
-                supervisor.incarnation
-            )
+            let (state, incarnation) = (supervisor.state.as_str(), supervisor.incarnation);
+            format!("{state} (incarnation {incarnation})")
         }
         Vertex::Configuration(configuration) => configuration.json.clone(),
         Vertex::Name(_) => "in use".to_owned(),

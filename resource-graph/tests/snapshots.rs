@@ -186,7 +186,6 @@ fn access(txn: &mut Txn<'_>) {
 
 /// A run with a step that is out.
 fn work(txn: &mut Txn<'_>) {
-    let json = |text: &str| Json::parse(text).unwrap();
     let name = |text: &str| WorkName::new(text).unwrap();
     let orchestration = Orchestration {
         definition: json(r#"{"type":"deploy"}"#),
@@ -228,23 +227,7 @@ fn work(txn: &mut Txn<'_>) {
     step.last_error = Some("busy".to_owned());
     step.early = Some(Outside::Complete { output: json("{}") });
     let texts = ["text/cc", "text/dd"];
-    let service = Service {
-        description: json(r#"{"id":"urn:s:1"}"#),
-        name: "cv".to_owned(),
-        model: "urn:m:1".to_owned(),
-        is_ordered: true,
-        generation: Generation(2),
-        by: "ada".to_owned(),
-    };
-    let order = Run {
-        line: None,
-        ordered: Some(Ordered {
-            service: "urn:s:1".parse().unwrap(),
-            name: Some("mine".to_owned()),
-            parameters: json(r#"{"x":1}"#),
-        }),
-        ..run.clone()
-    };
+    let order = ordered(&run);
     let put: [(&str, Vertex); 8] = [
         ("orchestration/deploy", Vertex::Orchestration(orchestration)),
         ("activity/echo", Vertex::Activity(activity)),
@@ -252,7 +235,7 @@ fn work(txn: &mut Txn<'_>) {
         (texts[1], Vertex::Text(Text { json: json("[]") })),
         ("run/r1", Vertex::Run(run)),
         ("step/r1/a", Vertex::Step(step)),
-        ("service/urn:s:1", Vertex::Service(service)),
+        ("service/urn:s:1", Vertex::Service(service())),
         ("run/r2", Vertex::Run(order)),
     ];
     for (at, vertex) in put {
@@ -262,6 +245,34 @@ fn work(txn: &mut Txn<'_>) {
         for run in ["run/r1", "run/r2"] {
             txn.link(key(run), Relation::Reads, key(text)).unwrap();
         }
+    }
+}
+
+fn json(text: &str) -> Json {
+    Json::parse(text).unwrap()
+}
+
+fn service() -> Service {
+    Service {
+        description: json(r#"{"id":"urn:s:1"}"#),
+        name: "cv".to_owned(),
+        model: "urn:m:1".to_owned(),
+        is_ordered: true,
+        generation: Generation(2),
+        by: "ada".to_owned(),
+    }
+}
+
+/// The same run, had it been ordered.
+fn ordered(run: &Run) -> Run {
+    Run {
+        line: None,
+        ordered: Some(Ordered {
+            service: "urn:s:1".parse().unwrap(),
+            name: Some("mine".to_owned()),
+            parameters: json(r#"{"x":1}"#),
+        }),
+        ..run.clone()
     }
 }
 

@@ -161,6 +161,14 @@ fn large(handler: MethodRouter<Api>) -> MethodRouter<Api> {
     handler.layer(DefaultBodyLimit::max(limits::PLAN_BYTES_MAX))
 }
 
+/// Whether any handler is there for requests of this method.
+fn is_served(method: Method) -> bool {
+    matches!(
+        method,
+        Method::Get | Method::Post | Method::Put | Method::Delete
+    )
+}
+
 fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
     let mut handlers = vec![
         (routes::STATUS, get(overview::status)),
@@ -218,17 +226,15 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::PARKED_ONE, get(looks::parked)),
         (routes::PARKED_DROP, delete(changes::drop_parked)),
     ];
-    handlers.extend(looks::lists());
-    handlers.extend(access::handlers());
-    handlers.extend(certificates::handlers());
-    handlers.extend(nodes::handlers());
-    handlers.extend(work::handlers());
-    handlers.extend(services::handlers());
-    debug_assert!(handlers.iter().all(|(route, _)| {
-        matches!(
-            route.method,
-            Method::Get | Method::Post | Method::Put | Method::Delete
-        )
-    }));
+    let of_others = [
+        looks::lists(),
+        access::handlers(),
+        certificates::handlers(),
+        nodes::handlers(),
+        work::handlers(),
+        services::handlers(),
+    ];
+    handlers.extend(of_others.into_iter().flatten());
+    debug_assert!(handlers.iter().all(|(route, _)| is_served(route.method)));
     handlers
 }

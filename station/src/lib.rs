@@ -41,9 +41,11 @@ pub mod rule;
 mod sessions;
 mod shared;
 mod space;
+mod start_error;
 mod startup;
 mod watchdog;
 
 pub use access::AUTHORITY;
 pub use options::{Profile, StationOptions};
-pub use startup::{Running, StartError, Station};
+pub use start_error::StartError;
+pub use startup::{Running, Station};

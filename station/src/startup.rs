@@ -6,14 +6,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_api::{Exit, Problem, Time};
+use mainstay_api::Time;
 use mainstay_coordinator::{CoreConfig, Found, Procedure, Rule, Rules, StationLife};
-use mainstay_identity::{DIRECTORY, Keep, KeepError, local};
+use mainstay_identity::{DIRECTORY, Keep, local};
 use mainstay_orchestrator::{ModelProvider, Models, TwoForOne};
 use mainstay_protocol::handshake::Handshake;
-use mainstay_protocol::{Address, ClusterId, Epoch, StationRunId, code, limits};
+use mainstay_protocol::{Address, ClusterId, Epoch, StationRunId, limits};
 use mainstay_resource_graph::ViewExt;
-use mainstay_store::{OpenError, Opened, Store, StoreConfig};
+use mainstay_store::{Opened, Store, StoreConfig};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
@@ -29,6 +29,7 @@ use crate::options::StationOptions;
 use crate::recovery_supervisor::{Over, RecoverySupervisor};
 use crate::sessions::{self, Ground, ListenerConfig};
 use crate::shared::{About, Shared, Submitted};
+use crate::start_error::{StartError, failed};
 use crate::watchdog::{self, Watchdog};
 use crate::{cluster, descriptors};
 
@@ -44,41 +45,6 @@ pub struct Station {
     rules: Rules,
     /// Or the model that two are there for.
     models: Result<Models, TwoForOne>,
-}
-
-/// Why a station did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error(transparent)]
-    Store(#[from] OpenError),
-    #[error("the socket {path} cannot be opened: {cause}")]
-    Socket {
-        path: PathBuf,
-        cause: std::io::Error,
-    },
-    #[error("what the station shows over the network cannot be read: {0}")]
-    Identity(#[from] KeepError),
-    #[error("{address} cannot be listened on: {cause}")]
-    Address {
-        address: String,
-        cause: std::io::Error,
-    },
-    #[error(
-        "on {address} everybody shows who they are, and this station has nothing to show: it was neither initialised nor joined"
-    )]
-    NothingToShow { address: String },
-    #[error(
-        "{name} had a store here and it is gone, and with it what it promised to the others: empty and under its old number it could take part in losing what the group has; remove {name} from the group and let a new station join into an empty directory, or put a restored store here"
-    )]
-    StoreGone { name: String },
-    #[error(
-        "this station's cluster is on a network, and what it shows there is not in {dir}: put a copy of its identity directory there"
-    )]
-    IdentityGone { dir: PathBuf },
-    #[error(transparent)]
-    Models(#[from] TwoForOne),
-    #[error("the process cannot be set up: {0}")]
-    Process(std::io::Error),
 }
 
 /// A station at work.
@@ -152,11 +118,7 @@ impl Station {
         let keep = Keep::at(options.dir.join(DIRECTORY));
         store_is_there(&options, &keep)?;
         let cluster = cluster::of_directory(&options, access.as_deref())?;
-        let life = StationLife {
-            run: StationRunId(Uuid::new_v4()),
-            build: env!("CARGO_PKG_VERSION").to_owned(),
-            node: options.node.clone(),
-        };
+        let life = life(&options);
         let shown = access.as_ref().map(|access| access.shown().clone());
         let ways = Ways::new(introduction(&options, cluster, &life), shown);
         let (store, opened) = open(&options, cluster, &ways).await?;
@@ -175,7 +137,6 @@ impl Station {
         let (inbox, submitted) = mpsc::channel(limits::INBOX_EVENTS_MAX);
         let known = opened.graph.cluster().map(|cluster| cluster.epoch);
         let known = known.max(opened.begun);
-        let epoch = known.unwrap_or(Epoch(1));
         ways.of_epoch(known.unwrap_or_default());
         let log_time = store.view().log_time();
         let rules = runnable(self.rules, &options.dir);
@@ -189,7 +150,7 @@ impl Station {
                     authority: founded,
                     ..found(&options, cluster, &life)
                 },
-                epoch,
+                epoch: known.unwrap_or(Epoch(1)),
                 models: Arc::new(models),
             },
             rules,
@@ -216,6 +177,14 @@ impl Station {
             end,
             sockets: vec![options.sessions_socket, options.api_socket],
         })
+    }
+}
+
+fn life(options: &StationOptions) -> StationLife {
+    StationLife {
+        run: StationRunId(Uuid::new_v4()),
+        build: env!("CARGO_PKG_VERSION").to_owned(),
+        node: options.node.clone(),
     }
 }
 
@@ -516,61 +485,6 @@ fn address(options: &StationOptions) -> String {
         return listen.to_string();
     }
     format!("unix:{}", options.sessions_socket.display())
-}
-
-fn failed(dir: &Path, error: &StartError) -> ExitCode {
-    let what = format!("start a station in {}", dir.display());
-    // A path that cannot be used is the caller's to mend; damage and the machine's own trouble are not.
-    let (code, exit) = match error {
-        StartError::Store(
-            OpenError::Locked { .. }
-            | OpenError::Foreign { .. }
-            | OpenError::NotEmpty { .. }
-            | OpenError::Unfinished { .. }
-            | OpenError::NotOne { .. }
-            | OpenError::Empty { .. }
-            | OpenError::OneOfSeveral { .. }
-            | OpenError::Sound { .. }
-            | OpenError::Unsalvageable { .. },
-        )
-        | StartError::StoreGone { .. }
-        | StartError::IdentityGone { .. } => (code::DATA_DIRECTORY, Exit::Conflict),
-        StartError::Store(OpenError::NewerFormat { .. }) => {
-            (code::DATA_DIRECTORY, Exit::VersionMismatch)
-        }
-        StartError::Store(OpenError::Io { .. })
-        | StartError::Socket { .. }
-        | StartError::Address { .. }
-        | StartError::Identity(_) => (code::DATA_DIRECTORY, Exit::Usage),
-        StartError::NothingToShow { .. } => (code::STRANGER, Exit::Usage),
-        StartError::Models(_) => (code::BAD_REQUEST, Exit::Usage),
-        StartError::Store(
-            OpenError::Damaged { .. } | OpenError::Database { .. } | OpenError::Log { .. },
-        ) => (code::DATA_DIRECTORY, Exit::Bug),
-        StartError::Process(_) => (code::INTERNAL, Exit::Bug),
-    };
-    let to_do = match error {
-        StartError::NothingToShow { .. } => "mainstay init --help".to_owned(),
-        StartError::Models(_) => "mainstay version".to_owned(),
-        StartError::Address { .. } => "ip address".to_owned(),
-        StartError::StoreGone { .. } => "mainstay token create --role station".to_owned(),
-        StartError::Store(OpenError::Damaged { .. }) => {
-            let dir = dir.display();
-            format!("mainstay station repair --dir {dir} --to {dir}.repaired")
-        }
-        StartError::Store(_)
-        | StartError::Socket { .. }
-        | StartError::Identity(_)
-        | StartError::IdentityGone { .. }
-        | StartError::Process(_) => format!("ls -ld {}", dir.display()),
-    };
-    let mut problem = Problem::new(code, what, error.to_string())
-        .to_do(to_do)
-        .in_request("-");
-    problem.exit = exit;
-    tracing::error!(%error, "the station did not start");
-    eprintln!("{problem}");
-    problem.exit.into()
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ fn good(name: &str) -> &'static str {
         "SHELL" => "bash",
         "TOPIC" => "MS-NAME-HELD",
         "RULE" => "restart",
-        "ORCHESTRATION" | "RUN" | "ACTIVITY" => "no-such",
+        "ORCHESTRATION" | "RUN" | "ACTIVITY" | "SERVICE" => "no-such",
         "STATION" => "s1",
         "HOST:PORT" => "10.0.0.1:7600",
         "IDENTITY" => "agent/n1",
@@ -66,7 +66,7 @@ fn good(name: &str) -> &'static str {
 }
 
 /// Values that nothing of this name can be, between bars.
-const BAD: [(&str, &str); 43] = [
+const BAD: [(&str, &str); 45] = [
     ("COUNT", "|-1|three|1.5|10001|💥"),
     ("LABEL-NAME", "|rack=a|ra ck"),
     (
@@ -122,6 +122,8 @@ const BAD: [(&str, &str); 43] = [
     ("RUN", "|a b|💥|a/b|~dispose|no-such"),
     ("ACTIVITY", "|a b|💥|a/b|no-such"),
     ("STATE", "|Runing|no-such|💥"),
+    ("STATUS", "|done|Failled|💥"),
+    ("SERVICE", "|no-such|a b|💥"),
     (
         "STATION",
         "|S1|s|s0|s01|s-1|sx|1|station/|node/n1|s99999999999999999999|💥",
@@ -165,7 +167,7 @@ fn well_formed(leaf: &Leaf) -> Vec<OsString> {
         "start" => words.extend(["--on".into(), "n1".into()]),
         "delete" => words.push("greeter".into()),
         "run complete" => words.extend(["--token", "1"].map(OsString::from)),
-        "plan" | "apply" | "orchestration apply" | "activity apply" => {
+        "plan" | "apply" | "orchestration apply" | "activity apply" | "service register" => {
             let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/grammar/hi.yaml");
             words.extend(["-f".into(), file.into()]);
         }

@@ -208,23 +208,29 @@ impl Drop for Feeder {
     }
 }
 
-/// A run of one step, which is done.
+const SERVICE: &str = r#"{"$schema": "urn:ivcap:schema:service.2", "id": "urn:ivcap:service:1", "name": "one",
+    "controller": {"$schema": "urn:ivcap:schema:service.basic.1", "image": "i", "command": ["true"]}}"#;
+
+/// A run of one step, which is done, and an order.
 fn durable_work(cluster: &Cluster) {
-    cluster.sh("start activity-agent --on n1").ok();
+    let config = r#"activities={"model": {"*": {"workload": {"engine": "host"}}}}"#;
+    cluster
+        .sh(&format!("start activity-agent --on n1 --config '{config}'"))
+        .ok();
     for (command, text) in [
-        ("activity", "type: echo\nprovider: builtin\n"),
+        ("activity apply", "type: echo\nprovider: builtin\n"),
         (
-            "orchestration",
+            "orchestration apply",
             "type: hi\nactivities: [{id: one, type: echo}]\n",
         ),
+        ("service register", SERVICE),
     ] {
         let file = cluster.home().join("definition.yaml");
         std::fs::write(&file, text).expect("a directory of its own");
-        cluster
-            .sh(&format!("{command} apply -f {}", file.display()))
-            .ok();
+        cluster.sh(&format!("{command} -f {}", file.display())).ok();
     }
     cluster.sh("run start hi --id r1").ok();
+    cluster.sh("order one --id o1 --no-wait").ok();
 }
 
 /// Something of every kind there is on one machine.

@@ -11,7 +11,7 @@ use mainstay_tests::{Cluster, DevOptions};
 const TOUR: &str = "## A tour in five minutes";
 /// Fewer would mean that the tour was not found, not that it is short.
 const COMMANDS_MIN: usize = 25;
-const EXAMPLES_MIN: usize = 15;
+const EXAMPLES_MIN: usize = 10;
 /// What goes on until it is interrupted is looked at for so long.
 const GOES_ON: &str = "3";
 /// What a comment promises comes true within this, as far as looking again can tell.
@@ -49,9 +49,11 @@ fn the_tour_of_the_readme_works_as_it_is_written() {
 fn the_examples_work_as_their_readme_says() {
     let examples = root().join("examples");
     let readme = std::fs::read_to_string(examples.join("README.md")).expect("there is a README");
-    let lines = commands(section(&readme, "## Orchestrations"));
-    assert!(lines.len() >= EXAMPLES_MIN, "{lines:#?}");
-    walked(&lines, "orchestrations", false);
+    for folder in ["Orchestrations", "Services"] {
+        let lines = commands(section(&readme, &format!("## {folder}")));
+        assert!(lines.len() >= EXAMPLES_MIN, "{lines:#?}");
+        walked(&lines, &folder.to_lowercase(), false);
+    }
 }
 
 /// In a copy of a folder of the examples, where one is said; else where the cluster is at home.

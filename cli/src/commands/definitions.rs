@@ -47,7 +47,7 @@ impl Applied {
 
 /// What runs are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
+enum What {
     Orchestrations,
     Activities,
 }
@@ -72,7 +72,15 @@ impl What {
     }
 }
 
-pub async fn run(app: &mut App<'_>, what: What, command: DefinitionCommand) -> Outcome {
+pub async fn orchestrations(app: &mut App<'_>, command: DefinitionCommand) -> Outcome {
+    run(app, What::Orchestrations, command).await
+}
+
+pub async fn activities(app: &mut App<'_>, command: DefinitionCommand) -> Outcome {
+    run(app, What::Activities, command).await
+}
+
+async fn run(app: &mut App<'_>, what: What, command: DefinitionCommand) -> Outcome {
     match command {
         DefinitionCommand::Apply(arguments) => apply(app, what.one(), &arguments).await,
         DefinitionCommand::List => list(app, what).await,
@@ -137,7 +145,7 @@ async fn list(app: &mut App<'_>, what: What) -> Outcome {
             app.console.list(
                 &all,
                 reference,
-                &orchestrations(&all),
+                &orchestration_table(&all),
                 "there is no orchestration",
             )?;
         }
@@ -147,7 +155,7 @@ async fn list(app: &mut App<'_>, what: What) -> Outcome {
             app.console.list(
                 &all,
                 reference,
-                &activities(&all),
+                &activity_table(&all),
                 "there is no type of activity",
             )?;
         }
@@ -155,7 +163,7 @@ async fn list(app: &mut App<'_>, what: What) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn orchestrations(all: &[Orchestration]) -> Table {
+fn orchestration_table(all: &[Orchestration]) -> Table {
     let headings = [
         "TYPE",
         "ACTIVE",
@@ -182,7 +190,7 @@ fn orchestrations(all: &[Orchestration]) -> Table {
     table
 }
 
-fn activities(all: &[Activity]) -> Table {
+fn activity_table(all: &[Activity]) -> Table {
     let headings = [
         "TYPE",
         "PROVIDER",
@@ -220,14 +228,14 @@ async fn show(app: &mut App<'_>, what: What, name: &str) -> Outcome {
         What::Orchestrations => {
             let one = client.orchestration(name).await?;
             app.console.answer(&one, &references, |look| {
-                let table = orchestrations(std::slice::from_ref(&one));
+                let table = orchestration_table(std::slice::from_ref(&one));
                 shown(table.render(look), one.definition.as_ref())
             })?;
         }
         What::Activities => {
             let one = client.activity(name).await?;
             app.console.answer(&one, &references, |look| {
-                let table = activities(std::slice::from_ref(&one));
+                let table = activity_table(std::slice::from_ref(&one));
                 shown(table.render(look), one.definition.as_ref())
             })?;
         }

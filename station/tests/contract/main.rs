@@ -22,6 +22,7 @@ mod placements;
 mod plans;
 mod restart;
 mod rules;
+mod services;
 mod sessions;
 mod wait;
 mod work;
