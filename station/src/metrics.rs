@@ -1,6 +1,7 @@
 //! Counters and histograms of this station, and their text for Prometheus.
 
 mod recoveries;
+mod work;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use mainstay_coordinator::{Entry, Outcome};
 use recoveries::{Recoveries, Stage, Step};
+use work::Work;
 
 /// What is counted as it happens.
 #[derive(Debug, Default)]
@@ -27,6 +29,7 @@ struct Counted {
     recoveries: Recoveries,
     restarts: BTreeMap<&'static str, u64>,
     recovery_seconds: BTreeMap<Stage, Histogram>,
+    work: Work,
 }
 
 /// Bounds of seconds and of sizes; one scale serves both.
@@ -87,6 +90,7 @@ impl Metrics {
                     .take(took.as_secs_f64()),
             }
         }
+        counted.work.take(entry);
         if let Some(took) = took {
             counted.commit_seconds.take(took.as_secs_f64());
         }
@@ -181,6 +185,7 @@ impl Counted {
         for (stage, seconds) in &self.recovery_seconds {
             text.histogram(name, &[("stage", stage.as_str())], seconds);
         }
+        self.work.write(text);
         let name = "mainstay_commit_seconds";
         text.family(name, "histogram", "From proposal to commit.");
         text.histogram(name, &[], &self.commit_seconds);

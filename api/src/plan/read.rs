@@ -104,10 +104,7 @@ fn elsewhere(name: &str) -> String {
 fn no_such_kind(name: &str) -> Flaw {
     let why = match shapes::kind(name) {
         Some(kind) if kind.reader == Reader::Bootstrap => elsewhere(name),
-        Some(kind) => format!(
-            "the kind {name} is not there yet; it comes with {}",
-            kind.later
-        ),
+        Some(kind) => kind.not_here(),
         None => format!("there is no kind {name:?}"),
     };
     let known = shapes::KINDS.iter().map(|kind| kind.name);

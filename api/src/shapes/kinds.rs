@@ -14,13 +14,39 @@ pub struct SpecKind {
     pub name: &'static str,
     /// None of one that is known and not there yet.
     pub shape: Option<&'static Shape>,
-    /// With what it comes.
-    pub later: &'static str,
+    /// Of one without a shape, with what it comes, or which command reads it.
+    pub instead: Instead,
     /// Whether its documents have names; of one without there is at most one.
     pub named: bool,
     pub reader: Reader,
     /// What is wrong between its fields.
     pub between: fn(&Value) -> Vec<Flaw>,
+}
+
+/// Where a kind is that `plan` and `apply` do not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instead {
+    Nowhere,
+    /// It comes with this.
+    Later(&'static str),
+    /// This command reads it, as it is written and without a `kind`.
+    Command(&'static str),
+}
+
+impl SpecKind {
+    /// Why there is no shape for it.
+    pub fn not_here(&self) -> String {
+        let name = self.name;
+        match self.instead {
+            Instead::Nowhere => format!("the kind {name} is not read here"),
+            Instead::Later(with) => {
+                format!("the kind {name} is not there yet; it comes with {with}")
+            }
+            Instead::Command(command) => {
+                format!("{name} is a file of its own, without a kind: `{command}` reads it")
+            }
+        }
+    }
 }
 
 /// Which commands read documents of a kind.
@@ -39,7 +65,7 @@ pub static KINDS: [SpecKind; 8] = [
     SpecKind {
         name: "Placement",
         shape: Some(&PLACEMENT),
-        later: "",
+        instead: Instead::Nowhere,
         named: true,
         reader: Reader::Plan,
         between: nothing,
@@ -47,7 +73,7 @@ pub static KINDS: [SpecKind; 8] = [
     SpecKind {
         name: "Settings",
         shape: Some(&SETTINGS),
-        later: "",
+        instead: Instead::Nowhere,
         named: false,
         reader: Reader::Plan,
         between: nothing,
@@ -55,23 +81,31 @@ pub static KINDS: [SpecKind; 8] = [
     SpecKind {
         name: "Cluster",
         shape: Some(&CLUSTER),
-        later: "",
+        instead: Instead::Nowhere,
         named: true,
         reader: Reader::Bootstrap,
         between: cluster::between,
     },
-    later("Orchestration", "orchestrations"),
-    later("Activity", "orchestrations"),
-    later("Service", "service models"),
+    elsewhere("Orchestration", "mainstay orchestration apply -f FILE"),
+    elsewhere("Activity", "mainstay activity apply -f FILE"),
+    elsewhere("Service", "mainstay service register -f FILE"),
     later("Platform", "placing by asking"),
     later("Module", "versions of modules"),
 ];
 
 const fn later(name: &'static str, with: &'static str) -> SpecKind {
+    not_here(name, Instead::Later(with))
+}
+
+const fn elsewhere(name: &'static str, command: &'static str) -> SpecKind {
+    not_here(name, Instead::Command(command))
+}
+
+const fn not_here(name: &'static str, instead: Instead) -> SpecKind {
     SpecKind {
         name,
         shape: None,
-        later: with,
+        instead,
         named: true,
         reader: Reader::Plan,
         between: nothing,

@@ -196,11 +196,7 @@ fn kind(tree: &Node, reader: Reader, faults: &mut Faults) -> Option<&'static Spe
             None
         }
         Some(kind) if kind.shape.is_none() => {
-            let why = format!(
-                "the kind {name} is not there yet; it comes with {}",
-                kind.later
-            );
-            faults.add(field.node.at, why);
+            faults.add(field.node.at, kind.not_here());
             None
         }
         Some(kind) if kind.reader != reader => {

@@ -366,6 +366,14 @@ async fn a_run_leaves_what_its_definition_says_with_numbers_as_they_were() {
     assert_eq!(left.0.as_str(), r#"{"of":123456789012345678901234567890}"#);
     let tiers: Vec<usize> = detail.steps.iter().map(|step| step.tier).collect();
     assert_eq!(tiers, [0, 1]);
+    let counted = cluster.raw("/metrics").await;
+    for sample in [
+        r#"mainstay_runs_total{state="Running"} 1"#,
+        r#"mainstay_runs_total{state="Completed"} 1"#,
+        "mainstay_task_latency_seconds_count 2",
+    ] {
+        assert!(counted.contains(sample), "{sample}: {counted}");
+    }
 }
 
 /// Runs that wait for somebody outside.
