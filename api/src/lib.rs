@@ -23,6 +23,7 @@ pub mod shapes;
 pub mod spec;
 pub mod time;
 pub mod types;
+pub mod written;
 
 pub mod client;
 pub mod explain;

@@ -405,19 +405,23 @@ routes! {
     /// Every service that is registered.
     SERVICES: Get Reader "/v1/services";
     /// One service. `etag` is its generation.
-    SERVICE: Get Reader "/v1/services/{name}";
+    SERVICE: Get Reader "/v1/services/{id}";
     /// Registers a service, where there is none of that id. The body is its description.
     SERVICE_CREATE: Post Operator "/v1/services";
     /// Registers a service, or replaces it for orders that follow. `if-match: "GENERATION"` says what it is based on.
-    SERVICE_PUT: Put Operator "/v1/services/{name}";
+    SERVICE_PUT: Put Operator "/v1/services/{id}";
     /// Deletes a service. What was ordered of it goes on.
-    SERVICE_DELETE: Delete Operator "/v1/services/{name}";
+    SERVICE_DELETE: Delete Operator "/v1/services/{id}";
     /// Every order; `type` is its service, `state` its status.
     ORDERS: Get Reader "/v1/orders";
     /// One order, with its steps and what they left behind. It is a run, of the same id.
-    ORDER: Get Reader "/v1/orders/{name}";
+    ORDER: Get Reader "/v1/orders/{id}";
     /// Orders something. The same one again is the order that is there; `location` says where it is.
     ORDER_PLACE: Post Operator "/v1/orders";
+    /// What there are JSON Schemas of.
+    SCHEMAS: Get Reader "/v1/schemas";
+    /// The JSON Schema of what people write: activity, orchestration, service.
+    SCHEMA: Get Reader "/v1/schemas/{name}";
     /// What peers of the session socket sent that could not be read, by peer.
     BAD_FRAMES: Get Reader "/v1/bad-frames";
     /// The whole state as one file that can be restored. From any station.

@@ -49,6 +49,7 @@ pub use room::{BesideSpec, Bytes, ConstraintsSpec, Cores, NeedsSpec, NodeRoom, R
 pub use rule::{Rule, RuleOff, RuleSwitch};
 pub use services::{
     ORDER_STATUSES, Order, OrderDetail, OrderParameter, OrderRequest, Service, ServiceParameter,
+    WrittenSchema,
 };
 pub use spec::{
     ApplyRequest, BackoffSpec, ChangeRequest, DependencySpec, IsolationSpec, PlacementSpec,

@@ -17,7 +17,7 @@ use crate::types::{
     RevokeRequest, RollbackRequest, Rule, RuleSwitch, Run, RunDetail, RunRequest, Secret,
     SecretRequest, Service, ServiceType, Settings, SettingsRequest, StartRequest, Station,
     StationRequest, StationStops, Status, StatusAnswer, StepDone, Supervisor, Token, TokenMade,
-    TokenRequest, Version, WaitAnswer, WaitRequest, Whoami,
+    TokenRequest, Version, WaitAnswer, WaitRequest, Whoami, WrittenSchema,
 };
 
 /// A route, with what goes over it.
@@ -172,6 +172,8 @@ spoken! {
     ORDERS by LIST => Page Order;
     ORDER => One OrderDetail;
     ORDER_PLACE (OrderRequest) => One Accepted;
+    SCHEMAS => List WrittenSchema;
+    SCHEMA => One Value;
     RUNS by LIST => Page Run;
     RUN => One RunDetail;
     RUN_START (RunRequest) => One Accepted;

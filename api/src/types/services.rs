@@ -131,3 +131,12 @@ pub struct OrderParameter {
     /// Of the type that the service says, or as text.
     pub value: Exact,
 }
+
+/// What there is a JSON Schema of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WrittenSchema {
+    /// What it is called by.
+    pub name: String,
+    /// Of what it is.
+    pub about: String,
+}

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use axum::body::Bytes;
+use axum::extract::Path;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use mainstay_api::present::Standing;
 use mainstay_api::types::{BadFrame, BadPeer, Ready, Status, StatusProblem, Verdict, Version};
-use mainstay_api::{Problem, Time, openapi};
+use mainstay_api::{Problem, Time, openapi, written};
 use mainstay_identity::hex;
 use mainstay_protocol::bad_frames::BadFrames;
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::revision;
+use mainstay_protocol::words::nearest;
 use mainstay_resource_graph::{Key, Kind, View, ViewExt};
 
 use super::Api;
@@ -89,6 +91,20 @@ static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(openapi::text())
 
 pub async fn document() -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], DOCUMENT.clone())
+}
+
+pub async fn schemas() -> Reply {
+    json(&written::list())
+}
+
+pub async fn schema(Path(name): Path<String>) -> Result<impl IntoResponse, Failure> {
+    let text = written::schema(&name).ok_or_else(|| {
+        let what = format!("show the schema of {name}");
+        let why = format!("there are schemas of {}", written::NAMES.join(", "));
+        let near = nearest(&name, written::NAMES);
+        Problem::new(code::NOT_FOUND, what, why).near(near)
+    })?;
+    Ok(([(CONTENT_TYPE, "application/json")], text))
 }
 
 /// The process answers.

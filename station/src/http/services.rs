@@ -14,10 +14,10 @@ use mainstay_resource_graph::Key;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-use super::Api;
 use super::looks::{LIST_WORDS, wanted};
 use super::reply::{Failure, Reply, body, json, paged, query};
 use super::work::{created, definition, known, one, orchestrate, run_id, with_etag};
+use super::{Api, overview};
 
 pub fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
     vec![
@@ -28,6 +28,8 @@ pub fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::ORDERS, get(orders)),
         (routes::ORDER, get(order)),
         (routes::ORDER_PLACE, post(place)),
+        (routes::SCHEMAS, get(overview::schemas)),
+        (routes::SCHEMA, get(overview::schema)),
     ]
 }
 

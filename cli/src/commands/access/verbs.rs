@@ -100,6 +100,8 @@ mod tests {
         routes::ACTIVITY_CREATE,
         routes::ORCHESTRATION_CREATE,
         routes::SERVICE_CREATE,
+        routes::SCHEMAS,
+        routes::SCHEMA,
         routes::PERSON_REVOKE,
         routes::INSTANCE_SAFE_START,
         routes::SUPERVISOR_CHECK,
