@@ -3,6 +3,7 @@
 //! ```text
 //! activity {"type":"a","provider":"p"} | orchestration {..} | forget activity a | forget orchestration t
 //! run r1 t {"input":1} | pause r1 | resume r1 | cancel r1 | retry r1 | forget-run r1 | tell r1/a complete {} | tell r1/a fail no
+//! takes r1/a
 //! service {..} | forget service ID | order o1 SERVICE {"parameter":1}
 //! works r1/a complete {"output":1} | works r1/a wait | works r1/a again 5s | works r1/a fails no | works r1/a fatal no | works r1/a large
 //! said-again r1/a | runs
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use mainstay_coordinator::{Answer, BasedOn, Operation, Orchestrate, PlaceOrder, RunAct, StartRun};
 use mainstay_protocol::command::Order;
-use mainstay_protocol::report::Report;
+use mainstay_protocol::report::{CommandOutcome, Report};
 use mainstay_protocol::work::{Changes, Outside, Work, WorkAnswer};
 use mainstay_protocol::{CommandId, Generation, Json, RunId, ServiceId, StepKey, WorkName, limits};
 use mainstay_resource_graph::{Key, Kind, View, ViewExt};
@@ -88,6 +89,10 @@ pub fn verb(world: &mut World, words: &[&str]) -> bool {
             run: RunId::new(id).unwrap(),
         },
         ["tell", at, how, ..] => told(world, &step(at), how, &tail(3)),
+        ["takes", at] => {
+            world.takes(&step(at));
+            return true;
+        }
         ["works", at, how, ..] => {
             world.works(&step(at), answer(how, &tail(3)));
             return true;
@@ -202,6 +207,18 @@ impl World {
             answer,
         };
         self.report(report, node.as_str());
+    }
+
+    /// It has it, and says so: nothing is sent again.
+    fn takes(&mut self, step: &StepKey) {
+        let (command, work) = self
+            .given(step)
+            .unwrap_or_else(|| panic!("nobody was given {step}"));
+        let report = Report::CommandDone {
+            command,
+            outcome: CommandOutcome::Done,
+        };
+        self.report(report, work.instance.node.as_str());
     }
 
     fn works_again(&mut self, step: &StepKey) {

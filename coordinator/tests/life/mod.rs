@@ -25,11 +25,15 @@ told! {
     // case: orchestrations 60
     what_undoes_a_run_is_given_what_that_one_left_behind = "run_disposed";
     // proves: O7
+    // case: orchestrations 31
     what_a_run_is_given_and_leaves_behind_is_as_schemas_say = "run_schemas";
     what_an_instance_takes_of_runs_can_stand_in_its_configuration = "run_configured";
     // proves: M1, M2, M3, M4, M6
     // case: orchestrations 63, 65, 66, 67
     a_service_is_ordered_as_its_model_says_and_refused_for_what_is_wrong = "orders";
+    // proves: O2, O5, O7, O11
+    // case: orchestrations 14, 22, 34, 47, 58
+    a_run_goes_on_whatever_becomes_of_its_definition_and_of_who_leads = "run_goes_on";
     what_a_restored_graph_had_out_is_tried_again = "run_restored";
     // proves: O6
     what_is_too_large_to_be_kept_is_told_with_its_size = "run_bounds";
