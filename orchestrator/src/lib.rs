@@ -61,4 +61,3 @@ pub use parameter::{Misgiven, MisgivenWhat, Parameter, ParameterKind, declared, 
 pub use plan::{Plan, Planned};
 pub use retry::{Retry, RetryPolicy};
 pub use schema::{Member, Schema};
-pub use substitute::{Output, Reference, fill, references};

@@ -17,6 +17,7 @@ use mainstay_protocol::words;
 use thiserror::Error;
 
 use crate::activity_type::{ActivityType, Known};
+use crate::check::definition as check;
 use crate::fault::{Found, Pointer};
 use crate::parameter::{self, Misgiven, Parameter};
 use crate::reader::{self, Reader};
@@ -73,7 +74,7 @@ pub trait Planner {
         &self,
         description: &Description,
         values: &BTreeMap<String, Json>,
-    ) -> Result<Json, Vec<Misgiven>>;
+    ) -> Result<Json, NotOrdered>;
 }
 
 /// A service as it was registered, in the newest form.
@@ -107,16 +108,10 @@ pub enum NotOrdered {
     },
     #[error("{} of its parameters are wrong", .0.len())]
     Parameters(Vec<Misgiven>),
-}
-
-impl NotOrdered {
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::ControllerUnknown { .. } => "controller-unknown",
-            Self::NotOrderable { .. } => "controller-not-orderable",
-            Self::Parameters(_) => "parameter-invalid",
-        }
-    }
+    #[error(
+        "what it becomes is too large: templates put values together that grow with each of them"
+    )]
+    TooLarge,
 }
 
 fn meant(near: &Option<String>) -> String {
@@ -165,22 +160,19 @@ impl Models {
         }
     }
 
-    /// A description with everything that is wrong with it; None where something is.
-    pub fn register(&self, value: &Json, found: &mut Found) -> Option<Description> {
-        let description = self.read(value, found);
-        match found.faults.is_empty() {
-            true => description,
-            false => None,
-        }
-    }
-
-    /// One that was registered before, whatever is wrong with it by now.
+    /// A description with everything that is wrong with it.
     pub fn read(&self, value: &Json, found: &mut Found) -> Option<Description> {
         let upgraded = legacy::upgraded(value, found)?;
         let mut reader = Reader::new(Pointer::root(), &upgraded, found)?;
         let form = reader.needed("$schema");
         let id = needed_text(&mut reader, "id");
         let name = needed_text(&mut reader, "name");
+        if name.as_deref().is_some_and(|name| name.trim().is_empty()) {
+            let at = reader.at.key("name");
+            reader
+                .found
+                .fault(&at, "is blank; people order it by its name");
+        }
         let description = reader.text("description").unwrap_or_default();
         let parameters = reader.take("parameters");
         let parameters =
@@ -263,6 +255,33 @@ impl Models {
         provider.is_ok_and(|provider| matches!(provider.purpose(), Purpose::Ordered(_)))
     }
 
+    /// An order of it with some value for each parameter, to find what only shows in what it becomes.
+    pub fn rehearse(&self, description: &Description, found: &mut Found) {
+        let Ok(provider) = self.provider(&description.schema) else {
+            return;
+        };
+        let Purpose::Ordered(planner) = provider.purpose() else {
+            return;
+        };
+        let parameters = description.parameters.iter();
+        let values = parameters.map(|one| {
+            let some = one.default.clone();
+            (one.name.clone(), some.unwrap_or_else(|| Json::text("0")))
+        });
+        let at = Pointer::root().key("controller");
+        match planner.plan(description, &values.collect()) {
+            Ok(plan) => {
+                let mut of_plan = Found::default();
+                if check(&plan, &types_of_models(), &mut of_plan).is_none() {
+                    for fault in of_plan.faults {
+                        found.fault(&at, format!("as it would run, {fault}"));
+                    }
+                }
+            }
+            Err(not) => found.fault(&at, not.to_string()),
+        }
+    }
+
     /// The definition of what somebody ordered, and what each parameter is.
     pub fn order(
         &self,
@@ -282,8 +301,7 @@ impl Models {
         };
         let values = parameter::given(&description.parameters, given);
         let values = values.map_err(NotOrdered::Parameters)?;
-        let plan = planner.plan(description, &values);
-        Ok((plan.map_err(NotOrdered::Parameters)?, values))
+        Ok((planner.plan(description, &values)?, values))
     }
 }
 

@@ -9,6 +9,7 @@ use mainstay_orchestrator::{
     TwoForOne, definition, types_of_models,
 };
 use mainstay_protocol::Json;
+use proptest::prelude::*;
 
 fn json(text: &str) -> Json {
     Json::parse(text).unwrap_or_else(|bad| panic!("{bad}: {text}"))
@@ -25,13 +26,19 @@ fn models() -> Models {
 
 fn registered(value: &Json) -> Description {
     let mut found = Found::default();
-    let description = models().register(value, &mut found);
-    description.unwrap_or_else(|| panic!("{:#?}", found.faults))
+    let description = models().read(value, &mut found);
+    assert!(found.faults.is_empty(), "{:#?}", found.faults);
+    description.unwrap()
 }
 
 fn faults(value: &Json) -> Vec<String> {
     let mut found = Found::default();
-    assert_eq!(models().register(value, &mut found), None, "it was taken");
+    if let Some(description) = models().read(value, &mut found)
+        && found.faults.is_empty()
+    {
+        models().rehearse(&description, &mut found);
+    }
+    assert!(!found.faults.is_empty(), "it was taken");
     found.faults.iter().map(ToString::to_string).collect()
 }
 
@@ -71,7 +78,10 @@ fn argo(entrypoint: &str, templates: &str) -> String {
 #[test]
 fn what_is_not_ordered_and_what_nobody_knows_are_told_apart() {
     let hosted = ordered(&example("service-app-server.json"), &[]).unwrap_err();
-    assert_eq!(hosted.code(), "controller-not-orderable");
+    assert!(
+        matches!(hosted, NotOrdered::NotOrderable { .. }),
+        "{hosted}"
+    );
     assert_eq!(
         hosted.to_string(),
         "crewai-ui is not ordered: it hosts a user interface for as long as it is wanted; place it with mainstay apply, or mainstay start"
@@ -86,15 +96,16 @@ fn what_is_not_ordered_and_what_nobody_knows_are_told_apart() {
     let mut before = registered(&example("service-basic.json"));
     before.schema = "urn:ivcap:schema:service.foo.9".to_owned();
     let gone = models().order(&before, &[]).unwrap_err();
-    assert_eq!(gone.code(), "controller-unknown");
+    assert!(
+        matches!(gone, NotOrdered::ControllerUnknown { .. }),
+        "{gone}"
+    );
     let proxy = service(
         r#"{"$schema":"urn:ivcap:schema:service.service-proxy.1"}"#,
         "[]",
     );
-    assert_eq!(
-        ordered(&proxy, &[]).unwrap_err().code(),
-        "controller-not-orderable"
-    );
+    let proxy = ordered(&proxy, &[]).unwrap_err();
+    assert!(matches!(proxy, NotOrdered::NotOrderable { .. }), "{proxy}");
 }
 
 /// A model that somebody adds.
@@ -111,11 +122,7 @@ impl ModelProvider for Own {
 }
 
 impl Planner for Own {
-    fn plan(
-        &self,
-        _: &Description,
-        _: &BTreeMap<String, Json>,
-    ) -> Result<Json, Vec<mainstay_orchestrator::Misgiven>> {
+    fn plan(&self, _: &Description, _: &BTreeMap<String, Json>) -> Result<Json, NotOrdered> {
         Ok(json(r#"{"own":true}"#))
     }
 }
@@ -125,7 +132,7 @@ impl Planner for Own {
 fn a_provider_is_all_that_a_new_model_takes_and_a_model_has_one() {
     let models = models().with(Own).unwrap();
     let own = service(r#"{"$schema":"urn:example:own.1"}"#, "[]");
-    let description = models.register(&own, &mut Found::default()).unwrap();
+    let description = models.read(&own, &mut Found::default()).unwrap();
     assert_eq!(
         models.order(&description, &[]).unwrap().0,
         json(r#"{"own":true}"#)
@@ -271,4 +278,160 @@ fn outputs_of_tasks_come_from_their_activities_and_templates_may_be_nested() {
         activities["inner.use"].member("inputs").unwrap().as_str(),
         r#"[{"source":"task/inner.use","target":"task"},{"source":"make.parameters.id","target":"output0"}]"#
     );
+}
+
+/// Templates, each with two tasks of the next one.
+fn doubling(levels: usize, argument: &str) -> String {
+    let mut all = Vec::new();
+    for level in 0..levels {
+        let task = |name: &str| {
+            format!(
+                r#"{{"name":"{name}","template":"t{}","arguments":{{"parameters":[{{"name":"x","value":"{argument}"}}]}}}}"#,
+                level + 1
+            )
+        };
+        all.push(format!(
+            r#"{{"name":"t{level}","inputs":{{"parameters":[{{"name":"x"}}]}},"dag":{{"tasks":[{}]}}}}"#,
+            match argument.len() < 40 {
+                true => [task("a"), task("b")].join(","),
+                false => task("a"),
+            }
+        ));
+    }
+    all.push(format!(
+        r#"{{"name":"t{levels}","inputs":{{"parameters":[{{"name":"x"}}]}},"container":{{"image":"i","args":["{{{{inputs.parameters.x}}}}"]}}}}"#
+    ));
+    argo("t0", &format!("[{}]", all.join(",")))
+}
+
+#[test]
+fn what_would_grow_without_end_is_refused_before_it_does() {
+    let parameters = r#"[{"name":"x","type":"string"}]"#;
+    let once = "{{inputs.parameters.x}}";
+    let wide = service(&doubling(60, once), parameters);
+    assert_eq!(
+        faults(&wide),
+        ["/controller/entrypoint: becomes more than 2000 activities"]
+    );
+    let deep = service(
+        &doubling(80, &format!("{once}{}", " ".repeat(40))),
+        parameters,
+    );
+    assert!(
+        faults(&deep)[0].contains("more than 128 bytes"),
+        "{:?}",
+        faults(&deep)
+    );
+    // Nothing is odd about each of its templates: a value stands in the next one twice.
+    let doubled = service(&doubling(40, &once.repeat(2)), parameters);
+    assert_eq!(
+        ordered(&doubled, &[("x", "\"a\"")]),
+        Err(NotOrdered::TooLarge)
+    );
+    assert!(
+        faults(&doubled)[0].contains("too large"),
+        "{:?}",
+        faults(&doubled)
+    );
+}
+
+#[test]
+fn as_many_references_as_fit_are_looked_at_in_no_time() {
+    let tasks: Vec<String> = (0..1_500)
+        .map(|place| {
+            let before = match place {
+                0 => String::new(),
+                place => format!(r#""t{}""#, place - 1),
+            };
+            let said = "{{tasks.t0.outputs.result}}".repeat(if place == 1_499 { 2_000 } else { 1 });
+            let arguments = match place {
+                0 => String::new(),
+                _ => format!(r#","arguments":{{"parameters":[{{"name":"x","value":"{said}"}}]}}"#),
+            };
+            format!(
+                r#"{{"name":"t{place}","template":"say","dependencies":[{before}]{arguments}}}"#
+            )
+        })
+        .collect();
+    let chain = argo(
+        "main",
+        &format!(
+            r#"[{{"name":"main","dag":{{"tasks":[{}]}}}},{{"name":"say","inputs":{{"parameters":[{{"name":"x","value":"-"}}]}},"container":{{"image":"i"}}}}]"#,
+            tasks.join(",")
+        ),
+    );
+    let chain = service(&chain, "[]");
+    for _ in 0..20 {
+        registered(&chain);
+    }
+}
+
+#[test]
+fn references_that_would_stay_as_text_are_refused_and_defaults_are_filled() {
+    let of = |default: &str, argument: &str| {
+        service(
+            &argo(
+                "main",
+                &format!(
+                    r#"[{{"name":"main","inputs":{{"parameters":[{{"name":"a","value":"{default}"}}]}},"container":{{"image":"i","args":["{argument}"]}}}}]"#
+                ),
+            ),
+            r#"[{"name":"y","type":"string"}]"#,
+        )
+    };
+    let filled = of(
+        "<{{workflow.parameters.y}}>",
+        "{{inputs.parameters.a}} {{.Names}}",
+    );
+    let plan = ordered(&filled, &[("y", "\"{{inputs.parameters.a}}\"")]).unwrap();
+    let said = plan.at(["input", "task/main", "container", "args", "0"]);
+    assert_eq!(
+        said.unwrap().as_text().unwrap(),
+        "<{{inputs.parameters.a}}> {{.Names}}"
+    );
+    for (default, argument) in [
+        ("x", "{{inputs.paramters.a}}"),
+        ("x", "{{inputs.parameters.a.b}}"),
+        ("{{workflow.parameters.z}}", "x"),
+        ("{{inputs.parameters.a}}", "x"),
+    ] {
+        let said = faults(&of(default, argument));
+        assert!(said[0].contains("unresolved-parameter"), "{said:?}");
+    }
+}
+
+#[test]
+fn what_only_shows_as_it_would_run_is_found_when_it_is_registered() {
+    let spaced = argo(
+        "my template",
+        r#"[{"name":"my template","container":{"image":"i"}}]"#,
+    );
+    assert!(faults(&service(&spaced, "[]"))[0].contains("no name"));
+    let pointed = argo(
+        "m",
+        r#"[{"name":"m","dag":{"tasks":[{"name":"a.b","template":"t"}]}},{"name":"t","container":{"image":"i"}}]"#,
+    );
+    assert!(faults(&service(&pointed, "[]"))[0].contains("has a point in it"));
+    let one = r#"{"$schema":"urn:ivcap:schema:service.basic.1","image":"i","args":["{{inputs.parameters.o}}"]}"#;
+    let defaulted = r#"[{"name":"o","type":"int","optional":true,"default":7}]"#;
+    let plan = ordered(&service(one, defaulted), &[]).unwrap();
+    let said = plan.at(["input", "task/main", "container", "args", "0"]);
+    assert_eq!(said.unwrap().as_text().as_deref(), Some("7"));
+    let left_out = r#"[{"name":"o","type":"int","optional":true}]"#;
+    assert!(faults(&service(one, left_out))[0].contains("unresolved-parameter"));
+}
+
+proptest! {
+    // acceptance: issue 6, line 4
+    /// Whatever the value: around it everything stays, and it is there once, as it was given.
+    #[test]
+    fn no_value_changes_what_stands_around_it(value in any::<String>()) {
+        let given = Json::text(&value).to_string();
+        let plan = ordered(&example("service-argo-wf.json"), &[("message", &given)]).unwrap();
+        let args = plan.at(["input", "task/first-task", "container", "args"]).unwrap();
+        let items = args.items();
+        prop_assert_eq!(items.len(), 1);
+        prop_assert_eq!(items[0].as_text().unwrap(), format!("echo '{value}'"));
+        prop_assert_eq!(Json::parse(plan.as_str()).unwrap(), plan);
+    }
 }

@@ -61,6 +61,8 @@ pub struct Service {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ordered {
     pub service: ServiceId,
+    /// What the service was called then.
+    pub called: String,
     /// In the words of who ordered it.
     pub name: Option<String>,
     /// Each parameter of the service as it is for this order: an object.

@@ -269,6 +269,7 @@ fn ordered(run: &Run) -> Run {
         line: None,
         ordered: Some(Ordered {
             service: "urn:s:1".parse().unwrap(),
+            called: "cv".to_owned(),
             name: Some("mine".to_owned()),
             parameters: json(r#"{"x":1}"#),
         }),

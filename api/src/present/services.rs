@@ -45,11 +45,16 @@ impl Present<'_> {
             };
             let ordered = run.ordered.as_ref()?;
             let of = query.service_type.as_deref();
-            if of.is_some_and(|of| of != ordered.service.as_str()) {
+            let names = [ordered.service.as_str(), &ordered.called];
+            if of.is_some_and(|of| !names.contains(&of)) {
+                return None;
+            }
+            // Its steps are looked at only where they say more than the run does.
+            let state = query.state.as_deref();
+            if state.is_some_and(|state| !may_be(run.state, state)) {
                 return None;
             }
             let order = self.order_row(id, (run, ordered), &record);
-            let state = query.state.as_deref();
             let fits = state.is_none_or(|state| state.eq_ignore_ascii_case(&order.status));
             fits.then(|| serde_json::to_value(order).ok())?
         })
@@ -88,6 +93,7 @@ impl Present<'_> {
         types::Order {
             id: id.to_string(),
             service: ordered.service.to_string(),
+            service_name: ordered.called.clone(),
             name: ordered.name.clone(),
             status: status.to_owned(),
             reason: shown.reason,
@@ -134,6 +140,20 @@ impl Present<'_> {
         };
         (status, started)
     }
+}
+
+/// Whether an order whose run is in this state can have this status.
+fn may_be(state: RunState, status: &str) -> bool {
+    let all: &[&str] = match state {
+        RunState::Running | RunState::Paused => &["pending", "scheduled", "executing"],
+        RunState::Completed => &["succeeded"],
+        RunState::Cancelled => &["cancelled"],
+        RunState::Errored
+        | RunState::Compensating
+        | RunState::Compensated
+        | RunState::CompensationFailed => &["failed", "error"],
+    };
+    all.iter().any(|one| one.eq_ignore_ascii_case(status))
 }
 
 /// Whose fault an error is.

@@ -73,6 +73,8 @@ pub struct Order {
     pub id: String,
     /// The id of its service.
     pub service: String,
+    /// What that was called when it was ordered.
+    pub service_name: String,
     /// In the words of who ordered it; null where nothing was said.
     pub name: Option<String>,
     /// pending, scheduled, executing, succeeded, failed (the work said so), error (whoever should do it could not), cancelled.

@@ -98,12 +98,8 @@ async fn place(app: &mut App<'_>, arguments: OrderPlaceArguments) -> Outcome {
 
 async fn list(app: &mut App<'_>, arguments: OrderListArguments) -> Outcome {
     let client = app.client().await?;
-    let service = match &arguments.of {
-        Some(service) => Some(id_of(&client, service).await?),
-        None => None,
-    };
     let filter = OrderFilter {
-        service,
+        service: arguments.of,
         status: arguments.status,
     };
     let all = client.orders(&filter).await?;
@@ -213,17 +209,18 @@ fn parameters(all: &[ServiceParameter]) -> Table {
 
 fn orders(all: &[Order]) -> Table {
     let headings = [
-        "ORDER", "SERVICE", "STATUS", "ORDERED", "NAME", "BY", "REASON",
+        "ORDER", "OF", "STATUS", "ORDERED", "NAME", "SERVICE", "BY", "REASON",
     ];
-    let mut table = Table::new(&headings).wide_only(&["BY"]);
+    let mut table = Table::new(&headings).wide_only(&["SERVICE", "BY"]);
     for one in all {
         let reason = one.reason.as_ref().map(|reason| one_line(&reason.text));
         table.row(vec![
             Cell::new(&one.id),
-            Cell::new(&one.service),
+            Cell::new(one_line(&one.service_name)),
             Cell::state(&one.status),
             Cell::new(age_of(one.ordered)),
             Cell::new(one_line(one.name.as_deref().unwrap_or_default())),
+            Cell::new(&one.service),
             Cell::new(&one.by),
             Cell::new(reason.unwrap_or_default()),
         ]);
@@ -234,7 +231,12 @@ fn orders(all: &[Order]) -> Table {
 /// What it is, its steps, and what each left behind.
 fn ordered(detail: &OrderDetail, look: Look) -> String {
     let order = &detail.order;
-    let mut lines = vec![format!("order:     {} of {}", order.id, order.service)];
+    let mut lines = vec![format!(
+        "order:     {} of {} ({})",
+        order.id,
+        one_line(&order.service_name),
+        order.service
+    )];
     lines.extend(
         order
             .name

@@ -62,19 +62,7 @@ pub fn verb(world: &mut World, words: &[&str]) -> bool {
         ["forget", "orchestration", name] => Orchestrate::DeleteOrchestration {
             name: work_name(name),
         },
-        ["service", ..] => Orchestrate::PutService {
-            description: json(&tail(1)),
-            based_on: BasedOn::Anything,
-        },
-        ["forget", "service", id] => Orchestrate::DeleteService {
-            id: ServiceId::new(id).unwrap(),
-        },
-        ["order", id, of, ..] => Orchestrate::Order(PlaceOrder {
-            id: RunId::new(id).unwrap(),
-            service: (*of).to_owned(),
-            name: None,
-            parameters: json(&tail(3)).members().into_iter().collect(),
-        }),
+        ["service" | "order", ..] | ["forget", "service", _] => ordering(words, &tail),
         ["run", id, of, ..] => begins(id, of, &tail(3)),
         [act @ ("pause" | "resume" | "cancel" | "retry"), id] => Orchestrate::Act {
             run: RunId::new(id).unwrap(),
@@ -105,6 +93,25 @@ pub fn verb(world: &mut World, words: &[&str]) -> bool {
     };
     world.orchestrate(what).ok();
     true
+}
+
+fn ordering(words: &[&str], tail: &impl Fn(usize) -> String) -> Orchestrate {
+    match words {
+        ["service", ..] => Orchestrate::PutService {
+            description: json(&tail(1)),
+            based_on: BasedOn::Anything,
+        },
+        ["forget", "service", id] => Orchestrate::DeleteService {
+            id: ServiceId::new(id).unwrap(),
+        },
+        ["order", id, of, ..] => Orchestrate::Order(PlaceOrder {
+            id: RunId::new(id).unwrap(),
+            service: (*of).to_owned(),
+            name: None,
+            parameters: json(&tail(3)).members().into_iter().collect(),
+        }),
+        _ => panic!("{words:?} is no order"),
+    }
 }
 
 pub fn begins(id: &str, of: &str, input: &str) -> Orchestrate {

@@ -6,13 +6,13 @@ mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_protocol::words;
+use mainstay_protocol::{limits, words};
 
 use self::read::{Body, Task, Template, Workflow};
-use crate::dag::Dag;
+use crate::dag::{Before, Dag};
 use crate::fault::{Found, Pointer};
-use crate::models::{Description, ModelProvider, Planner, Purpose};
-use crate::parameter::{Misgiven, Parameter};
+use crate::models::{Description, ModelProvider, NotOrdered, Planner, Purpose};
+use crate::parameter::Parameter;
 use crate::substitute::{Output, Reference, references};
 use mainstay_protocol::Json;
 
@@ -44,12 +44,19 @@ impl Planner for ArgoWorkflow {
         &self,
         description: &Description,
         values: &BTreeMap<String, Json>,
-    ) -> Result<Json, Vec<Misgiven>> {
+    ) -> Result<Json, NotOrdered> {
         let mut found = Found::default();
         let workflow = Workflow::read(&description.controller, &mut found);
         let workflow = workflow.expect("it was found right when it was registered");
         plan::definition(&workflow, description, values)
     }
+}
+
+/// What becomes of a template: so many activities, the longest of whose names below it has so many bytes.
+#[derive(Clone, Copy, Default)]
+struct Grown {
+    activities: usize,
+    way: usize,
 }
 
 struct Check<'w> {
@@ -68,18 +75,70 @@ impl Check<'_> {
             self.given(&at.key("entrypoint"), &self.workflow.entrypoint, &[], found);
         }
         for template in templates.values() {
+            for default in template
+                .inputs
+                .iter()
+                .filter_map(|(_, default)| default.as_ref())
+            {
+                self.of_the_order(&template.at.key("inputs"), default, found);
+            }
             match &template.body {
                 Body::Tasks(tasks) => self.tasks(template, tasks, found),
                 Body::Leaf(_, leaf) => self.referred(&template.at, leaf, (template, None), found),
             }
         }
-        if let Some(circle) = self.circle() {
-            let text = format!(
-                "its templates are made of each other: {}",
-                circle.join(" -> ")
-            );
-            found.fault(&at.key("templates"), text);
+        match self.circle() {
+            Some(circle) => {
+                let text = format!(
+                    "its templates are made of each other: {}",
+                    circle.join(" -> ")
+                );
+                found.fault(&at.key("templates"), text);
+            }
+            None => self.bounded(&at.key("entrypoint"), found),
         }
+    }
+
+    /// What it becomes is known before anything of it is made: templates that name each other twice grow without end.
+    fn bounded(&self, at: &Pointer, found: &mut Found) {
+        let mut known = BTreeMap::new();
+        let grown = self.grown(&self.workflow.entrypoint, &mut known);
+        let most = limits::ACTIVITIES_MAX;
+        if grown.activities > most {
+            let text = format!("becomes more than {most} activities");
+            found.fault(at, text);
+        }
+        let most = limits::WORK_NAME_BYTES_MAX;
+        if grown.way > most {
+            let text = format!(
+                "the names of tasks within tasks, with a point between them, have more than {most} bytes"
+            );
+            found.fault(at, text);
+        }
+    }
+
+    /// There is no circle, and no more levels than there are templates.
+    fn grown<'t>(&'t self, template: &'t str, known: &mut BTreeMap<&'t str, Grown>) -> Grown {
+        if let Some(grown) = known.get(template) {
+            return *grown;
+        }
+        let grown = match self.workflow.templates.get(template).map(|one| &one.body) {
+            Some(Body::Tasks(tasks)) => {
+                let mut all = Grown::default();
+                for task in tasks {
+                    let below = self.grown(&task.template, known);
+                    all.activities = all.activities.saturating_add(below.activities);
+                    all.way = all.way.max(task.name.len() + 1 + below.way);
+                }
+                all
+            }
+            Some(Body::Leaf(..)) | None => Grown {
+                activities: 1,
+                ..Grown::default()
+            },
+        };
+        known.insert(template, grown);
+        grown
     }
 
     fn no_template(&self, name: &str) -> String {
@@ -91,6 +150,21 @@ impl Check<'_> {
     }
 
     fn tasks(&self, template: &Template, tasks: &[Task], found: &mut Found) {
+        let most = limits::ACTIVITIES_MAX;
+        if tasks.len() > most {
+            let text = format!("has more than {most} tasks");
+            found.fault(&template.at, text);
+            return;
+        }
+        let dag = dag(tasks);
+        let before = dag.before();
+        let places = tasks.iter().enumerate();
+        let places = places.map(|(place, task)| (task.name.as_str(), place));
+        let around = Around {
+            tasks,
+            places: places.collect(),
+            before: &before,
+        };
         let mut names = BTreeSet::new();
         let known: BTreeSet<&str> = tasks.iter().map(|task| task.name.as_str()).collect();
         for task in tasks {
@@ -115,10 +189,10 @@ impl Check<'_> {
             }
             for (_, value) in &task.arguments {
                 let at = task.at.key("arguments");
-                self.referred(&at, value, (template, Some((task, tasks))), found);
+                self.referred(&at, value, (template, Some((task, &around))), found);
             }
         }
-        if let Some(circle) = dag(tasks).circle() {
+        if let Some(circle) = dag.circle() {
             let names = circle.iter().map(|place| tasks[*place].name.as_str());
             let path = names.collect::<Vec<_>>().join(" -> ");
             let text = format!("its tasks wait for each other: {path}");
@@ -142,27 +216,50 @@ impl Check<'_> {
         }
     }
 
+    /// A default stands for nothing but what the order says.
+    fn of_the_order(&self, at: &Pointer, value: &Json, found: &mut Found) {
+        let (all, odd) = references(value);
+        let is_known = |reference: &Reference| match reference {
+            Reference::Workflow(name) => self.parameters.iter().any(|one| one.name == *name),
+            Reference::Input(_) | Reference::Task { .. } => false,
+        };
+        let unknown = all.iter().filter(|reference| !is_known(reference));
+        for text in unknown.map(ToString::to_string).chain(odd) {
+            let text = format!(
+                "unresolved-parameter: {text}: a default may name workflow.parameters.X, of the service's parameters"
+            );
+            found.fault(at, text);
+        }
+    }
+
     /// What strings refer to is there.
     fn referred(
         &self,
         at: &Pointer,
         value: &Json,
-        (template, task): (&Template, Option<(&Task, &[Task])>),
+        (template, task): (&Template, Option<(&Task, &Around<'_>)>),
         found: &mut Found,
     ) {
-        for reference in references(value) {
+        let (all, odd) = references(value);
+        for text in odd {
+            let text = format!(
+                "unresolved-parameter: {{{{{text}}}}} is no reference; write inputs.parameters.X, workflow.parameters.X, tasks.T.outputs.parameters.Y or tasks.T.outputs.result"
+            );
+            found.fault(at, text);
+        }
+        for reference in all {
             let is_there = match &reference {
                 Reference::Input(name) => template.inputs.iter().any(|(one, _)| one == name),
                 Reference::Workflow(name) => self.parameters.iter().any(|one| one.name == *name),
                 Reference::Task { task: of, output } => {
-                    let before = task.filter(|(task, tasks)| is_before(of, task, tasks));
-                    let Some((_, tasks)) = before else {
+                    let before = task.filter(|(task, around)| around.is_before(of, &task.name));
+                    let Some((_, around)) = before else {
                         let text =
                             format!("unresolved-parameter: {reference}: {of} is no task before it");
                         found.fault(at, text);
                         continue;
                     };
-                    self.puts_out(of, tasks, output)
+                    self.puts_out(of, around, output)
                 }
             };
             if !is_there {
@@ -173,8 +270,8 @@ impl Check<'_> {
     }
 
     /// Of a template that there is none of, nobody knows.
-    fn puts_out(&self, task: &str, tasks: &[Task], output: &Output) -> bool {
-        let task = tasks.iter().find(|one| one.name == task);
+    fn puts_out(&self, task: &str, around: &Around<'_>, output: &Output) -> bool {
+        let task = around.places.get(task).map(|place| &around.tasks[*place]);
         let template = task.and_then(|task| self.workflow.templates.get(&task.template));
         template.is_none_or(|template| match (&template.body, output) {
             (Body::Tasks(_), _) => false,
@@ -210,9 +307,16 @@ fn dag(tasks: &[Task]) -> Dag {
     Dag::named(&all.collect::<Vec<_>>())
 }
 
-/// A task is over before another begins.
-fn is_before(first: &str, then: &Task, tasks: &[Task]) -> bool {
-    let place = |name: &str| tasks.iter().position(|task| task.name == name);
-    let both = place(first).zip(place(&then.name));
-    both.is_some_and(|(first, then)| dag(tasks).before().is_before(first, then))
+/// The tasks of a template, and which of them is over before which: worked out once, however many references there are.
+struct Around<'t> {
+    tasks: &'t [Task],
+    places: BTreeMap<&'t str, usize>,
+    before: &'t Before,
+}
+
+impl Around<'_> {
+    fn is_before(&self, first: &str, then: &str) -> bool {
+        let both = self.places.get(first).zip(self.places.get(then));
+        both.is_some_and(|(first, then)| self.before.is_before(*first, *then))
+    }
 }

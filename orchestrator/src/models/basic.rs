@@ -7,9 +7,9 @@ use mainstay_protocol::Json;
 use crate::fault::{Found, Pointer};
 use crate::models::resources::{self, RESOURCES};
 use crate::models::{
-    ArgoWorkflow, Description, ModelProvider, Planner, Purpose, needed_text, strings,
+    ArgoWorkflow, Description, ModelProvider, NotOrdered, Planner, Purpose, needed_text, strings,
 };
-use crate::parameter::{Misgiven, Parameter};
+use crate::parameter::Parameter;
 use crate::reader::Reader;
 
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +52,7 @@ impl Planner for Basic {
         &self,
         description: &Description,
         values: &BTreeMap<String, Json>,
-    ) -> Result<Json, Vec<Misgiven>> {
+    ) -> Result<Json, NotOrdered> {
         let controller = workflow(&description.controller, &description.parameters);
         let description = Description {
             controller,
@@ -71,7 +71,9 @@ fn workflow(controller: &Json, parameters: &[Parameter]) -> Json {
     if !resources.is_empty() {
         container.insert("resources".to_owned(), Json::of(&resources));
     }
-    let inputs = parameters.iter().filter(|one| !one.optional);
+    // One that an order may leave out, and that has no default, cannot stand in it.
+    let inputs = parameters.iter();
+    let inputs = inputs.filter(|one| !one.optional || one.default.is_some());
     let inputs: Vec<Json> = inputs
         .map(|one| Json::of(&[("name", Json::text(&one.name))]))
         .collect();

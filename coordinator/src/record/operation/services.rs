@@ -8,7 +8,7 @@ use mainstay_protocol::code::Code;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{Json, ServiceId, WorkName, code, limits, words};
 use mainstay_resource_graph::{
-    Key, Kind, Ordered, Run, RunState, Service, Txn, Vertex, View, ViewExt,
+    Key, Kind, Ordered, Run, RunState, Service, TextHash, Txn, Vertex, View, ViewExt,
 };
 
 use super::super::unknown;
@@ -32,8 +32,16 @@ pub(super) fn register(
 ) -> Result_ {
     fits_in("the description", description, limits::DEFINITION_BYTES_MAX)?;
     readable(description)?;
+    if based_on == BasedOn::Anything
+        && let Some(key) = is_so_already(txn, description)
+    {
+        return Ok(recorded(Vec::new(), format!("{key} is so already")));
+    }
     let mut found = Found::default();
     let read = env.models.read(description, &mut found);
+    if let (Some(read), true) = (&read, found.faults.is_empty()) {
+        env.models.rehearse(read, &mut found);
+    }
     let id = read.as_ref().map(|read| ServiceId::new(&read.id));
     if let Some(Err(bad)) = &id {
         found.fault(&Pointer::root().key("id"), bad.to_string());
@@ -62,6 +70,13 @@ pub(super) fn register(
     };
     runs::put(txn, key, Vertex::Service(service));
     Ok(recorded(Vec::new(), with_warnings(text, &found.warnings)))
+}
+
+/// To look at all of it again would find nothing else.
+fn is_so_already(txn: &Txn<'_>, description: &Json) -> Option<Key> {
+    let id = ServiceId::new(&description.member("id")?.as_text()?).ok()?;
+    let is_so = txn.service(&id)?.description == *description;
+    is_so.then_some(Key::Service(id))
 }
 
 /// A model that nobody knows has a code of its own: nothing in the description would mend that.
@@ -113,7 +128,7 @@ pub(super) fn order(txn: &mut Txn<'_>, asked: &PlaceOrder, by: &str, env: &Env) 
         return Err(faults(&what, &found.faults));
     };
     let parameters = Json::object(&values);
-    kept("the parameters", &parameters)?;
+    kept("what the order says", &parameters)?;
     handed_out(&definition)?;
     fits_in("the order", &definition.input, limits::DEFINITION_BYTES_MAX)?;
     served(txn, &definition, &known).map_err(|refusal| who_would(refusal, &definition, &known))?;
@@ -140,6 +155,7 @@ pub(super) fn order(txn: &mut Txn<'_>, asked: &PlaceOrder, by: &str, env: &Env) 
         by: by.to_owned(),
         ordered: Some(Ordered {
             service: id,
+            called: description.name.clone(),
             name: asked.name.clone(),
             parameters,
         }),
@@ -179,7 +195,8 @@ fn kept(what: &str, value: &Json) -> Result<(), Refusal> {
 }
 
 fn again(key: &Key, there: &Run, asked: &PlaceOrder) -> Result_ {
-    if there.asked == content(asked) {
+    let is_of = |of: &Ordered| [of.service.as_str(), &of.called].contains(&asked.service.as_str());
+    if there.ordered.as_ref().is_some_and(is_of) && there.asked == content(asked) {
         let text = format!("{key} is there already: {}", there.state.as_str());
         return Ok(recorded(Vec::new(), text));
     }
@@ -187,13 +204,15 @@ fn again(key: &Key, there: &Run, asked: &PlaceOrder) -> Result_ {
     Err(Refusal::new(code::RUN_DIFFERS, text))
 }
 
-fn content(asked: &PlaceOrder) -> mainstay_resource_graph::TextHash {
-    let parameters = asked.parameters.iter();
+/// Whatever the order in which its parameters were said.
+fn content(asked: &PlaceOrder) -> TextHash {
+    let mut parameters: Vec<&(String, Json)> = asked.parameters.iter().collect();
+    parameters.sort_by_key(|(name, _)| name);
+    let parameters = parameters.into_iter();
     let parameters =
         parameters.map(|(name, value)| Json::array(&[Json::text(name), value.clone()]));
     runs::hash_of(&Json::array(&[
         Json::text(ORDER),
-        Json::text(&asked.service),
         Json::text(asked.name.as_deref().unwrap_or_default()),
         Json::array(&parameters.collect::<Vec<_>>()),
     ]))
@@ -259,17 +278,30 @@ fn refused(id: &ServiceId, not: &NotOrdered) -> Refusal {
         NotOrdered::ControllerUnknown { .. } => code::CONTROLLER_UNKNOWN,
         NotOrdered::NotOrderable { .. } => code::CONTROLLER_NOT_ORDERABLE,
         NotOrdered::Parameters(all) => return misgiven(id, all),
+        NotOrdered::TooLarge => code::BAD_REQUEST,
     };
     Refusal::new(code, format!("service/{id}: {not}"))
+}
+
+/// Bytes of what was given that an error repeats.
+const GIVEN_SHOWN: usize = 200;
+
+fn shown(text: &str) -> String {
+    let mut shown = text.to_owned();
+    words::cut(&mut shown, GIVEN_SHOWN);
+    if shown.len() < text.len() {
+        shown.push_str("..");
+    }
+    shown
 }
 
 fn misgiven(id: &ServiceId, all: &[Misgiven]) -> Refusal {
     let at = |name: &str| Pointer::root().key("parameters").key(name);
     let lines = all.iter().map(|one| {
         let given = one.value.as_ref();
-        let given = given.map_or_else(String::new, |value| format!(" (it is {value})"));
+        let given = given.map_or_else(String::new, |value| format!(" (it is {})", shown(value)));
         let text = format!("{}: {}{given}", one.what.code(), one.reason);
-        format!("{}: {}", at(&one.name), text.replace('\n', " "))
+        format!("{}: {text}", at(&shown(&one.name))).replace('\n', " ")
     });
     let lines: Vec<String> = lines.collect();
     let text = format!(

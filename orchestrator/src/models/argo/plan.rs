@@ -1,12 +1,14 @@
 //! A workflow with the values of an order, as the definition of an orchestration: each way from the entry to something that
 //! runs is an activity.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_protocol::json::{Json, Shape};
+use mainstay_protocol::limits;
 
-use crate::models::Description;
 use crate::models::argo::read::{Body, Task, Template, Workflow};
+use crate::models::{Description, NotOrdered};
 use crate::parameter::{Misgiven, MisgivenWhat};
 use crate::substitute::{Output, Part, Reference, as_text, parts};
 
@@ -27,23 +29,33 @@ struct Planner<'w> {
     /// What each activity is to run.
     tasks: BTreeMap<String, Json>,
     missing: BTreeSet<String>,
+    /// Bytes of all that was put together.
+    spent: Cell<usize>,
 }
+
+/// What an order may become; of that, some is put together on the way.
+const PLAN_BYTES_MAX: usize = 4 * limits::DEFINITION_BYTES_MAX;
+const PIECE_BYTES: usize = 32;
 
 pub(super) fn definition(
     workflow: &Workflow,
     description: &Description,
     values: &BTreeMap<String, Json>,
-) -> Result<Json, Vec<Misgiven>> {
+) -> Result<Json, NotOrdered> {
     let mut planner = Planner {
         workflow,
         values,
         activities: Vec::new(),
         tasks: BTreeMap::new(),
         missing: BTreeSet::new(),
+        spent: Cell::new(0),
     };
     let entry = &workflow.templates[&workflow.entrypoint];
     let scope = planner.scope(entry, &[], |_| None);
     planner.expand(entry, "", &scope, &[]);
+    if planner.spent.get() > PLAN_BYTES_MAX {
+        return Err(NotOrdered::TooLarge);
+    }
     if !planner.missing.is_empty() {
         let missing = planner.missing.into_iter();
         let misgiven = missing.map(|name| Misgiven {
@@ -52,7 +64,7 @@ pub(super) fn definition(
             value: None,
             reason: "the workflow needs it".to_owned(),
         });
-        return Err(misgiven.collect());
+        return Err(NotOrdered::Parameters(misgiven.collect()));
     }
     Ok(Json::of(&[
         ("type", Json::text("order")),
@@ -136,15 +148,40 @@ impl Planner<'_> {
         for (name, default) in &template.inputs {
             let argument = arguments.iter().find(|(given, _)| given == name);
             let value = match argument {
-                Some((_, value)) => Some(pieces(&as_text(value), &known)),
-                None => {
-                    let value = default.as_ref().or_else(|| self.values.get(name));
-                    value.map(|value| vec![Piece::Text(as_text(value))])
-                }
+                Some((_, value)) => Some(self.pieces(&as_text(value), &known)),
+                None => match default {
+                    Some(default) => {
+                        let of_order =
+                            |reference: &Reference| self.pieces_of(reference, "", &Scope::new());
+                        Some(self.pieces(&as_text(default), &of_order))
+                    }
+                    None => {
+                        let value = self.values.get(name);
+                        value.map(|value| vec![Piece::Text(as_text(value))])
+                    }
+                },
             };
             scope.extend(value.map(|value| (name.clone(), value)));
         }
         scope
+    }
+
+    fn pieces(&self, text: &str, known: &impl Fn(&Reference) -> Option<Vec<Piece>>) -> Vec<Piece> {
+        self.spend(pieces_or(text, known, &mut BTreeSet::new()))
+    }
+
+    /// Values that stand for themselves twice double with each template: nothing more is made once it is too much.
+    fn spend(&self, pieces: Vec<Piece>) -> Vec<Piece> {
+        let bytes = |piece: &Piece| match piece {
+            Piece::Text(text) => text.len() + PIECE_BYTES,
+            Piece::Output { .. } => PIECE_BYTES,
+        };
+        let spent = self.spent.get() + pieces.iter().map(bytes).sum::<usize>();
+        self.spent.set(spent);
+        match spent > PLAN_BYTES_MAX {
+            true => Vec::new(),
+            false => pieces,
+        }
     }
 
     fn pieces_of(&self, reference: &Reference, path: &str, scope: &Scope) -> Option<Vec<Piece>> {
@@ -166,7 +203,7 @@ impl Planner<'_> {
         let mut missing = BTreeSet::new();
         let task = filled(task, &mut |text| {
             let known = |reference: &Reference| self.pieces_of(reference, "", scope);
-            let pieces = pieces_or(text, &known, &mut missing);
+            let pieces = self.spend(pieces_or(text, &known, &mut missing));
             written(pieces, &mut outputs)
         });
         self.missing.extend(missing);
@@ -199,10 +236,6 @@ fn mapping(source: &str, target: &str) -> Json {
         ("source", Json::text(source)),
         ("target", Json::text(target)),
     ])
-}
-
-fn pieces(text: &str, known: &impl Fn(&Reference) -> Option<Vec<Piece>>) -> Vec<Piece> {
-    pieces_or(text, known, &mut BTreeSet::new())
 }
 
 /// Nothing stands where nothing is known; its name is told.

@@ -238,6 +238,15 @@ impl Task {
     fn read(at: Pointer, value: &Json, found: &mut Found) -> Option<Self> {
         let mut reader = Reader::new(at.clone(), value, found)?;
         let name = reader.name("name");
+        if name
+            .as_ref()
+            .is_some_and(|name| name.as_str().contains('.'))
+        {
+            let at = reader.at.key("name");
+            reader
+                .found
+                .fault(&at, "has a point in it; no reference could name it");
+        }
         let template = needed_text(&mut reader, "template");
         let dependencies = strings(&mut reader, "dependencies").unwrap_or_default();
         let arguments = reader.object("arguments");
