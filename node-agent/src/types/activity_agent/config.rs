@@ -18,7 +18,7 @@ pub(super) const BUILTIN: &str = "builtin";
 /// So many calls at once, unless it is said.
 pub(super) const HANDS: u32 = 8;
 /// Variables that tell a program of its call begin like this.
-const OURS: &str = "MAINSTAY_";
+pub(super) const OURS: &str = "MAINSTAY_";
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

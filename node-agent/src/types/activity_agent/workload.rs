@@ -13,8 +13,10 @@
 mod container;
 mod engine;
 mod evidence;
+mod found;
 mod groups;
 mod host;
+mod image;
 mod outputs;
 mod quantity;
 mod reader;
@@ -23,7 +25,6 @@ mod scratch;
 mod tar;
 mod task;
 
-use std::collections::BTreeMap;
 use std::future::pending;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -44,7 +45,7 @@ use super::answer;
 use super::calls::{self, Hold};
 use super::config::{Pull, WorkloadWay};
 use super::guard::Guard;
-use crate::action::{Heard, SEARCH_PATH};
+use crate::action::Heard;
 
 /// In the instance's directory.
 const SCRATCH: &str = "workloads";
@@ -225,7 +226,7 @@ impl Workload {
                 task,
                 name: scratch.name(&prefix),
                 places: places.clone(),
-                environment: self.environment(),
+                marks: self.guard.iter().map(|guard| guard.variable()).collect(),
                 hold: hold.clone(),
                 scratch,
                 heard,
@@ -247,12 +248,6 @@ impl Workload {
         let guard = self.guard.as_ref().map(|guard| guard.variable().1);
         labels.extend(guard.map(|mark| format!("{GUARD_LABEL}={mark}")));
         labels
-    }
-
-    fn environment(&self) -> BTreeMap<String, String> {
-        let mut environment = BTreeMap::from([("PATH".to_owned(), SEARCH_PATH.to_owned())]);
-        environment.extend(self.guard.as_ref().map(|guard| guard.variable()));
-        environment
     }
 }
 

@@ -98,7 +98,7 @@ fn a_container_leaves_its_files_and_its_words_behind() {
         "limits": {
             "cpu": { "request": "100m", "limit": "500m", "by": "podman: 500 thousandths of one" },
             "memory": { "limit": "64Mi", "by": "podman: 67108864 bytes, no swap" },
-            "ephemeral-storage": { "limit": "1G", "by": "looked at every 2000 ms, and killed" },
+            "ephemeral-storage": { "limit": "1G", "by": "looked at every 2000 ms, and killed; and at its end" },
             "time": output(&said)["limits"]["time"],
         },
     });
@@ -271,6 +271,24 @@ fn a_container_that_writes_more_than_its_storage_is_killed_and_says_so() {
     assert!(podman.containers().is_empty());
 }
 
+// regresses: what ended before the first look was complete.
+#[test]
+fn a_container_that_ends_beyond_its_storage_is_not_complete() {
+    let podman = Podman::new();
+    let agent = in_podman(&podman);
+    let writes = |megabytes: u64| {
+        let script = format!("dd if=/dev/zero of=/y bs=1M count={megabytes} 2>/dev/null");
+        let limited = json!({ "resources": { "ephemeral-storage": { "limit": "2Mi" } } });
+        does(&agent, shell(&script, limited))
+    };
+    is_fatal(
+        &writes(4),
+        &["wrote 41", " bytes, more than its ephemeral-storage of 2Mi"],
+    );
+    assert_eq!(output(&writes(1))["exitCode"], 0);
+    assert!(podman.containers().is_empty());
+}
+
 #[test]
 fn a_container_that_takes_too_long_is_killed() {
     let podman = Podman::new();
@@ -426,6 +444,12 @@ fn the_host_runs_what_it_has_itself() {
         &["/no/such cannot be run"],
     );
     is_fatal(&runs(json!([]), json!({})), &["it has no command"]);
+    fs::remove_file(&path).unwrap();
+    let link = format!("ln -s /proc/self/environ {}", path.display());
+    is_fatal(
+        &runs(json!(["sh", "-c", link]), json!({})),
+        &["its output parameter y: ", "leads to /proc/", "is refused"],
+    );
     let nowhere = json!({ "workingDir": "/no/where" });
     is_fatal(
         &runs(json!(["true"]), nowhere),
@@ -448,5 +472,10 @@ fn a_task_that_nobody_understands_is_fatal() {
     is_fatal(
         &said,
         &["task.container.resources.cpu.limit: \"much\" is no quantity"],
+    );
+    let guard = json!({ "env": [{ "name": "MAINSTAY_GUARD", "value": "x" }] });
+    is_fatal(
+        &does(&agent, shell("true", guard)),
+        &["MAINSTAY_GUARD is not yours to set"],
     );
 }

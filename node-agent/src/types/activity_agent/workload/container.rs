@@ -25,6 +25,7 @@ use super::super::program::last_words;
 use super::engine::{ANSWERS_WITHIN, CREATES_WITHIN, Engine, InForce, Kind, State, words};
 use super::evidence;
 use super::outputs::{self, Found, OUTPUT_BYTES_KEPT};
+use super::quantity::Quantity;
 use super::scratch::Scratch;
 use super::tar::{self, Entry};
 use super::task::Task;
@@ -66,6 +67,11 @@ impl Attempt {
         let ran = self.ran(&id).await?;
         let (state, in_force) = self.engine.state(&id, self.holds()).await?;
         self.ended_well(&ran, &state)?;
+        // It may have written and ended between two looks.
+        if let Some(limit) = &self.task.resources.storage.limit {
+            let bytes = self.engine.size(&id, self.holds()).await?;
+            beyond(bytes, limit).map_or(Ok(()), |why| Err(Fault::Work(why)))?;
+        }
         let mut parameters = BTreeMap::new();
         for wanted in &self.task.outputs {
             let found = self.found(&id, &wanted.path).await?;
@@ -113,6 +119,10 @@ impl Attempt {
         let mut all = words(&["create", "--name", &self.name, "--log-driver", "none"]);
         // It is removed by force: podman would wait for ten seconds first.
         all.extend(words(&["--stop-timeout", "0", "--pull", self.pull.name()]));
+        if self.engine.kind == Kind::Podman {
+            // It would hand the agent's own proxies on, with the passwords in them.
+            all.extend(words(&["--http-proxy=false"]));
+        }
         for label in &self.labels {
             all.extend(words(&["--label", label]));
         }
@@ -184,11 +194,9 @@ impl Attempt {
         loop {
             sleep(STORAGE_EVERY).await;
             let size = self.engine.size(id, self.holds()).await;
-            if let Some(bytes) = size.filter(|bytes| *bytes > limit.whole()) {
-                let limit = &limit.text;
-                return format!(
-                    "wrote {bytes} bytes, more than its ephemeral-storage of {limit}, and was killed"
-                );
+            let why = size.ok().and_then(|bytes| beyond(bytes, limit));
+            if let Some(why) = why {
+                return format!("{why}, and was killed");
             }
         }
     }
@@ -257,7 +265,7 @@ impl Attempt {
         let cpus = in_force.cpu_billionths;
         let cpus = (cpus > 0).then(|| format!("{kind}: {} thousandths of one", cpus / 1_000_000));
         let every = STORAGE_EVERY.as_millis();
-        let looks = format!("looked at every {every} ms, and killed");
+        let looks = format!("looked at every {every} ms, and killed; and at its end");
         evidence::of(
             &[
                 ("cpu", &resources.cpu, cpus),
@@ -288,6 +296,12 @@ impl Drop for Attempt {
     }
 }
 
+fn beyond(bytes: u64, limit: &Quantity) -> Option<String> {
+    let text = &limit.text;
+    let why = || format!("wrote {bytes} bytes, more than its ephemeral-storage of {text}");
+    (bytes > limit.whole()).then(why)
+}
+
 /// A command that is not there is the description's fault; anything else the engine's.
 fn not_begun(ran: &Ran, state: &State, said: String) -> Fault {
     let told = said.to_lowercase();
@@ -301,4 +315,52 @@ fn not_begun(ran: &Ran, state: &State, said: String) -> Fault {
         (how, _) => return Fault::Engine(format!("start {how}: {said}")),
     };
     Fault::Work(exited(code, Some(&said)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Span;
+
+    use super::*;
+
+    /// One that nobody begins.
+    fn creation(kind: Kind, options: &[&str]) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let attempt = Attempt {
+            engine: Arc::new(Engine::of(kind, &[])),
+            task: Task {
+                image: "a:1".to_owned(),
+                ..Task::default()
+            },
+            name: "n".to_owned(),
+            labels: Vec::new(),
+            pull: Pull::Never,
+            options: options.iter().map(|word| (*word).to_owned()).collect(),
+            scratch: Scratch::made(dir.path()).unwrap(),
+            heard: Heard {
+                within: Span::none(),
+                by: String::new(),
+            },
+            time: None,
+            under_way: watch::Sender::new(()),
+            container: Mutex::default(),
+        };
+        let all = attempt.creation(None).into_iter();
+        all.map(|word| word.into_string().unwrap()).collect()
+    }
+
+    // regresses: the agent's HTTP_PROXY, with its password, was in every container.
+    #[test]
+    fn the_agents_proxies_are_no_containers_unless_somebody_says_so() {
+        let place = |all: &[String], word: &str| all.iter().position(|one| one == word);
+        let all = creation(Kind::Podman, &["--http-proxy=true"]);
+        let (ours, theirs) = (
+            place(&all, "--http-proxy=false"),
+            place(&all, "--http-proxy=true"),
+        );
+        assert!(ours.is_some() && ours < theirs, "{all:?}");
+        // It hands none on, and does not know the word.
+        let all = creation(Kind::Docker, &[]);
+        assert_eq!(place(&all, "--http-proxy=false"), None, "{all:?}");
+    }
 }

@@ -241,11 +241,13 @@ impl Engine {
     }
 
     /// Bytes that a container has written to its own layer.
-    pub(super) async fn size(&self, id: &str, holding: impl Send + 'static) -> Option<u64> {
+    pub(super) async fn size(&self, id: &str, holding: impl Send + 'static) -> Result<u64, String> {
         let format = ["--size", "--format", "{{.SizeRw}}"];
         let words = words(&[&["inspect", "--type", "container"], &format[..], &[id]].concat());
-        let said = self.ask(words, ANSWERS_WITHIN, holding).await.ok()?;
-        str::from_utf8(&said).ok()?.trim().parse().ok()
+        let said = self.ask(words, ANSWERS_WITHIN, holding).await?;
+        let said = String::from_utf8_lossy(&said);
+        let odd = |_| format!("{}: inspect said {} of a size", self.kind, said.trim());
+        said.trim().parse().map_err(odd)
     }
 
     /// All containers with a label, running or not.

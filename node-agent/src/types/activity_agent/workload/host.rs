@@ -3,28 +3,26 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use mainstay_protocol::{Json, limits};
+use mainstay_protocol::Json;
 use mainstay_service::Processed;
 use tokio::sync::watch;
 
 use super::super::program::last_words;
 use super::evidence;
+use super::found;
 use super::groups::{Groups, Places};
-use super::outputs::{self, Found, OUTPUT_BYTES_KEPT};
+use super::outputs::{self, OUTPUT_BYTES_KEPT};
 use super::scratch::Scratch;
 use super::task::Task;
 use super::{Fault, exited, out_of_memory};
-use crate::action::{self, Action, Heard, How, Kept, Leftovers, Ran};
+use crate::action::{self, Action, Heard, How, Kept, Leftovers, Ran, SEARCH_PATH};
 
-/// File systems count time in ticks: what was written after an attempt began may look older by one.
-const TICK: Duration = Duration::from_millis(20);
+/// A file of the machine itself; it may be another machine's.
+const READ_WITHIN: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 pub(super) struct Attempt {
@@ -32,7 +30,8 @@ pub(super) struct Attempt {
     /// Of its control groups.
     pub(super) name: String,
     pub(super) places: Places,
-    pub(super) environment: BTreeMap<String, String>,
+    /// What whoever ends it finds it by: no task's to set.
+    pub(super) marks: BTreeMap<String, String>,
     /// Puts it into its bounds; none, in tests of nothing else.
     pub(super) hold: Option<PathBuf>,
     pub(super) scratch: Scratch,
@@ -108,6 +107,14 @@ fn processor_seconds(thousandths: u64, time: Option<Duration>) -> Option<u64> {
     Some(ms.saturating_mul(thousandths).div_ceil(1_000_000).max(1))
 }
 
+/// The marks come last: whatever a task sets, it is found.
+fn environment(task: &Task, marks: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut environment = BTreeMap::from([("PATH".to_owned(), SEARCH_PATH.to_owned())]);
+    environment.extend(task.environment.iter().cloned());
+    environment.extend(marks.clone());
+    environment
+}
+
 impl Attempt {
     pub(super) async fn run(&self) -> Result<Processed, Fault> {
         let task = &self.task;
@@ -132,7 +139,8 @@ impl Attempt {
         self.ended_well(&ran)?;
         let mut parameters = BTreeMap::new();
         for wanted in &task.outputs {
-            let found = found(Path::new(&wanted.path), began);
+            let look = move |path: &Path| found::found(path, began);
+            let found = found::within(READ_WITHIN, Path::new(&wanted.path), look).await?;
             parameters.insert(wanted.name.clone(), outputs::parameter(wanted, found)?);
         }
         let processed = outputs::complete("host", &ran.stdout, &parameters, evidence);
@@ -141,13 +149,11 @@ impl Attempt {
 
     async fn ran(&self, words: Vec<OsString>) -> Ran {
         let mut words = words.into_iter();
-        let mut environment = self.environment.clone();
-        environment.extend(self.task.environment.iter().cloned());
         let directory = self.task.directory.as_ref().map(PathBuf::from);
         let action = Action {
             program: words.next().unwrap_or_default().into(),
             arguments: words.collect(),
-            environment,
+            environment: environment(&self.task, &self.marks),
             directory: Some(directory.unwrap_or_else(|| self.scratch.path().to_owned())),
             input: None,
             deadline: None,
@@ -211,38 +217,6 @@ impl Attempt {
     }
 }
 
-/// What an earlier attempt left is not this one's.
-fn found(path: &Path, began: SystemTime) -> Found {
-    let missing = |why: String| Found::Missing(why);
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == ErrorKind::NotFound => return missing(String::new()),
-        Err(error) => return missing(error.to_string()),
-    };
-    if !metadata.is_file() {
-        return Found::NoFile;
-    }
-    let changed = Duration::new(
-        u64::try_from(metadata.ctime()).unwrap_or_default(),
-        u32::try_from(metadata.ctime_nsec()).unwrap_or_default(),
-    );
-    let began = began.duration_since(UNIX_EPOCH).unwrap_or_default();
-    if changed + TICK < began {
-        return missing("what is there is older than this attempt".to_owned());
-    }
-    let bytes_max = limits::WORK_BYTES_MAX;
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| {
-        let file = file.take(bytes_max as u64 + 1);
-        { file }.read_to_end(&mut bytes)
-    });
-    match read {
-        Ok(count) if count > bytes_max => Found::TooLong,
-        Ok(_) => Found::File(bytes),
-        Err(error) => missing(error.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,21 +257,20 @@ mod tests {
         assert_eq!(none.words(None).ok(), Some(Vec::new()));
     }
 
+    // regresses: a task that set MAINSTAY_GUARD went on after its agent was killed.
     #[test]
-    fn what_was_there_before_is_no_output() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("y");
-        fs::write(&path, "old").unwrap();
-        let later = SystemTime::now() + Duration::from_secs(1);
-        assert!(matches!(found(&path, later), Found::Missing(why) if why.contains("older")));
-        let before = SystemTime::now() - Duration::from_secs(1);
-        assert_eq!(found(&path, before), Found::File(b"old".to_vec()));
-        assert_eq!(found(dir.path(), before), Found::NoFile);
-        assert_eq!(
-            found(&path.join("x"), before),
-            Found::Missing("Not a directory (os error 20)".to_owned())
-        );
-        fs::write(&path, vec![b'x'; limits::WORK_BYTES_MAX + 1]).unwrap();
-        assert_eq!(found(&path, before), Found::TooLong);
+    fn a_task_sets_its_path_and_not_what_it_is_found_by() {
+        let pair = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let task = Task {
+            environment: [("PATH", "/own"), ("MAINSTAY_GUARD", "x"), ("A", "b")]
+                .map(pair)
+                .into(),
+            ..Task::default()
+        };
+        let marks = BTreeMap::from([pair(("MAINSTAY_GUARD", "mark"))]);
+        let wanted = [("A", "b"), ("MAINSTAY_GUARD", "mark"), ("PATH", "/own")].map(pair);
+        assert_eq!(environment(&task, &marks), BTreeMap::from(wanted));
+        let own = environment(&Task::default(), &marks);
+        assert_eq!(own["PATH"], SEARCH_PATH);
     }
 }

@@ -1,6 +1,7 @@
 //! What a task leaves behind, within what an activity may.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use mainstay_protocol::{Json, limits};
 use mainstay_service::Processed;
@@ -24,6 +25,8 @@ pub(super) enum Found {
     Missing(String),
     /// A directory, a device.
     NoFile,
+    /// It leads to this, which is nobody's to give away.
+    Refused(PathBuf),
     TooLong,
 }
 
@@ -39,6 +42,15 @@ pub(super) fn parameter(wanted: &Wanted, found: Found) -> Result<String, Fault> 
         (Found::Missing(why), None) if why.is_empty() => fault(format!("{path} is not there")),
         (Found::Missing(why), None) => fault(format!("{path} is not there ({why})")),
         (Found::NoFile, _) => fault(format!("{path} is no file")),
+        (Found::Refused(real), _) => {
+            let leads = match real == Path::new(path) {
+                true => String::new(),
+                false => format!(" leads to {}, which", real.display()),
+            };
+            fault(format!(
+                "{path}{leads} is refused: nothing of the kernel's (/proc, /sys, /dev) is an output"
+            ))
+        }
         (Found::TooLong, _) => fault(format!(
             "{path} has more than the {} bytes that outputs may have",
             limits::WORK_BYTES_MAX
@@ -169,6 +181,14 @@ mod tests {
             (Found::Missing("no".to_owned()), "/y is not there (no)"),
             (Found::Missing(String::new()), "/y is not there"),
             (Found::NoFile, "/y is no file"),
+            (
+                Found::Refused(PathBuf::from("/y")),
+                "/y is refused: nothing of the kernel's (/proc, /sys, /dev) is an output",
+            ),
+            (
+                Found::Refused(PathBuf::from("/proc/1/environ")),
+                "/y leads to /proc/1/environ, which is refused: nothing of the kernel's (/proc, /sys, /dev) is an output",
+            ),
             (file(b"\xff"), "/y is not UTF-8"),
             (
                 Found::TooLong,

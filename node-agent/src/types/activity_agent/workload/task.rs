@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use mainstay_protocol::Json;
 use mainstay_protocol::json::Shape;
 
+use super::super::config::OURS;
+use super::image;
 use super::reader::Reader;
 use super::resources::Resources;
 
@@ -94,11 +96,12 @@ impl Task {
 
     /// What an engine would take for something else.
     fn checked(&self, at: &str) -> Result<(), String> {
-        let image = &self.image;
-        let is_odd = |c: char| c.is_control() || c.is_whitespace();
-        if image.is_empty() || image.starts_with('-') || image.contains(is_odd) {
-            let image = image.escape_debug();
-            return Err(format!("{at}.image: \"{image}\" is no name of an image"));
+        if !image::is_name(&self.image) {
+            let image = self.image.escape_debug();
+            return Err(format!(
+                "{at}.image: \"{image}\" is no name of an image, as {} is",
+                image::FORM
+            ));
         }
         if self.command.first().is_some_and(String::is_empty) {
             return Err(format!("{at}.command[0]: is empty; it is the program"));
@@ -125,6 +128,12 @@ fn environment(
             let name = name.escape_debug();
             let at = members.place("name");
             return Err(format!("{at}: \"{name}\" is no variable's name"));
+        }
+        if name.starts_with(OURS) {
+            let at = members.place("name");
+            return Err(format!(
+                "{at}: {name} is not yours to set: what begins with {OURS} tells of the call"
+            ));
         }
         variables.push((name, value));
     }
@@ -321,10 +330,13 @@ mod tests {
         let strange = json!({ "args": [{ "parts": [{ "output": "x" }] }] });
         for (more, wanted) in [
             (
-                json!({ "image": "-v" }),
-                "image: \"-v\" is no name of an image",
+                json!({ "image": "dir:/x" }),
+                "image: \"dir:/x\" is no name of an image, as [HOST[:PORT]/]NAME[/NAME..][:TAG][@DIGEST] is",
             ),
-            (json!({ "image": "" }), "image: \"\" is no name of an image"),
+            (
+                json!({ "env": [{ "name": "MAINSTAY_GUARD", "value": "" }] }),
+                "env[0].name: MAINSTAY_GUARD is not yours to set: what begins with MAINSTAY_ tells of the call",
+            ),
             (
                 json!({ "command": "sh" }),
                 "command: is an array, not a string",
