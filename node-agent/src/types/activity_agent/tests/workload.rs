@@ -214,6 +214,11 @@ fn outputs_that_are_not_there_or_too_long_are_named() {
         &with(&zeros("2000"), "/y"),
         &["its output parameter y: /y has more than the 16384"],
     );
+    let large = "mkdir /d; dd if=/dev/zero of=/d/x bs=1k count=2000 2>/dev/null";
+    is_fatal(
+        &with(large, "/d"),
+        &["its output parameter y: /d is no file"],
+    );
     // On the machine, a link leads to the machine's own files.
     let passwd = with("ln -s /../../../etc/passwd /y; echo own >/etc/passwd", "/y");
     assert_eq!(output(&passwd)["parameters"]["y"], "own");

@@ -248,7 +248,11 @@ impl Attempt {
                     return Err(Fault::Engine(why));
                 }
             }),
-            How::Flood => Ok(Found::TooLong),
+            // Of a directory all that is in it came.
+            How::Flood => Ok(match tar::first(&ran.stdout) {
+                Entry::NoFile => Found::NoFile,
+                Entry::File(_) | Entry::Bad => Found::TooLong,
+            }),
             How::Exited(_) => {
                 // Who still knows the container has no such file.
                 self.engine.state(id, self.holds()).await?;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mainstay_hold::processes;
+use rustix::fs::{Access, access};
 use rustix::process::Signal;
 use tokio::time::sleep;
 
@@ -179,6 +180,24 @@ impl Groups {
         None
     }
 
+    /// Where nothing is bounded: what wipes its environment and leaves its session is found in a group all the same. None is
+    /// made that might not be entered.
+    pub(super) fn keep_together(&mut self, places: &Places, name: &str) {
+        let can_write = |group: &Path| access(group.join("cgroup.procs"), Access::WRITE_OK).is_ok();
+        for place in places.memory.iter().chain(&places.cpu) {
+            let path = place.join(name);
+            if !self.all.is_empty() || fs::create_dir(&path).is_err() {
+                continue;
+            }
+            // The newer version asks for the one above as well.
+            if can_write(&path) && can_write(place) {
+                self.all.push(path);
+            } else {
+                let _ = fs::remove_dir(&path);
+            }
+        }
+    }
+
     pub(super) fn all(&self) -> &[PathBuf] {
         &self.all
     }
@@ -258,6 +277,14 @@ mod tests {
         let mut groups = Groups::default();
         assert_eq!(groups.bound_memory(&places, "x", 1), None);
         assert_eq!(groups.bound_cpu(&places, "x", 1), None);
+        groups.keep_together(&places, "x");
         assert!(groups.all().is_empty() && !groups.ran_out());
+        // A directory is no group.
+        let places = Places {
+            memory: vec![root.path().to_owned()],
+            cpu: Vec::new(),
+        };
+        groups.keep_together(&places, "x");
+        assert!(groups.all().is_empty() && !root.path().join("x").exists());
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use mainstay_protocol::Json;
 use mainstay_service::Processed;
+use rustix::process::Signal;
 use tokio::sync::watch;
 
 use super::super::program::last_words;
@@ -16,6 +17,7 @@ use super::evidence;
 use super::found;
 use super::groups::{Groups, Places};
 use super::outputs::{self, OUTPUT_BYTES_KEPT};
+use super::resources::Resources;
 use super::scratch::Scratch;
 use super::task::Task;
 use super::{Fault, exited, out_of_memory};
@@ -23,6 +25,8 @@ use crate::action::{self, Action, Heard, How, Kept, Leftovers, Ran, SEARCH_PATH}
 
 /// A file of the machine itself; it may be another machine's.
 const READ_WITHIN: Duration = Duration::from_secs(20);
+/// A shell adds it to the signal that ended what it waited for.
+const SIGNALLED: i32 = 128;
 
 #[derive(Debug)]
 pub(super) struct Attempt {
@@ -42,12 +46,14 @@ pub(super) struct Attempt {
     pub(super) groups: Mutex<Option<Groups>>,
 }
 
+type Limit = (&'static str, u64);
+
 /// What it is held to.
 #[derive(Debug, Default)]
 struct Bounds {
     groups: Groups,
     /// By the names that the hold has for them.
-    limits: Vec<(&'static str, u64)>,
+    limits: Vec<Limit>,
     cpu: Option<String>,
     memory: Option<String>,
     storage: Option<String>,
@@ -107,6 +113,31 @@ fn processor_seconds(thousandths: u64, time: Option<Duration>) -> Option<u64> {
     Some(ms.saturating_mul(thousandths).div_ceil(1_000_000).max(1))
 }
 
+/// The limit that the kernel ended it for: itself, or what a shell waited for.
+fn beyond(resources: &Resources, limits: &[Limit], how: &How) -> Option<String> {
+    let signal = match how {
+        How::Signalled(signal) => *signal,
+        How::Exited(code) => code - SIGNALLED,
+        _ => return None,
+    };
+    let limit = |name| limits.iter().find(|limit| limit.0 == name);
+    if signal == Signal::XFSZ.as_raw() {
+        limit("file-bytes")?;
+        let text = &resources.storage.limit.as_ref()?.text;
+        return Some(format!(
+            "wrote more than its ephemeral-storage limit of {text} to a file"
+        ));
+    }
+    if signal == Signal::XCPU.as_raw() {
+        let (_, seconds) = limit("cpu-seconds")?;
+        let text = &resources.cpu.limit.as_ref()?.text;
+        return Some(format!(
+            "used the {seconds} s of processor time that its cpu limit of {text} gives it"
+        ));
+    }
+    None
+}
+
 /// The marks come last: whatever a task sets, it is found.
 fn environment(task: &Task, marks: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut environment = BTreeMap::from([("PATH".to_owned(), SEARCH_PATH.to_owned())]);
@@ -126,7 +157,10 @@ impl Attempt {
         }
         let script = task.source.as_ref();
         let script = script.map(|source| self.scratch.script(source));
-        let bounds = Bounds::made(task, &self.places, &self.name, self.time);
+        let mut bounds = Bounds::made(task, &self.places, &self.name, self.time);
+        if self.hold.is_some() {
+            bounds.groups.keep_together(&self.places, &self.name);
+        }
         let before = bounds.words(self.hold.as_deref());
         let evidence = self.evidence(&bounds);
         *self.groups.lock().unwrap_or_else(PoisonError::into_inner) = Some(bounds.groups);
@@ -136,7 +170,7 @@ impl Attempt {
         words.extend(script.transpose()?.map(OsString::from));
         let began = SystemTime::now();
         let ran = self.ran(words).await;
-        self.ended_well(&ran)?;
+        self.ended_well(&ran, &bounds.limits)?;
         let mut parameters = BTreeMap::new();
         for wanted in &task.outputs {
             let look = move |path: &Path| found::found(path, began);
@@ -164,7 +198,7 @@ impl Attempt {
         action::run(action, self.under_way.subscribe()).await
     }
 
-    fn ended_well(&self, ran: &Ran) -> Result<(), Fault> {
+    fn ended_well(&self, ran: &Ran, limits: &[Limit]) -> Result<(), Fault> {
         let said = last_words(&ran.stderr);
         let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
         let ran_out = groups.as_ref().is_some_and(Groups::ran_out);
@@ -188,7 +222,10 @@ impl Attempt {
         };
         Err(Fault::Work(match ran_out {
             true => out_of_memory(&self.task, &how),
-            false => how,
+            false => match beyond(&self.task.resources, limits, &ran.how) {
+                Some(beyond) => format!("{beyond}: {how}"),
+                None => how,
+            },
         }))
     }
 
@@ -219,10 +256,13 @@ impl Attempt {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     use super::super::quantity::Quantity;
-    use super::super::resources::{Bound, Resources};
+    use super::super::resources::Bound;
 
     #[test]
     fn where_no_group_can_be_made_limits_of_the_kernel_bound_each_process() {
@@ -255,6 +295,95 @@ mod tests {
         assert!(matches!(none, Err(Fault::Engine(why)) if why.contains("mainstay-hold")));
         let none = Bounds::made(&Task::default(), &places, "x", minute);
         assert_eq!(none.words(None).ok(), Some(Vec::new()));
+    }
+
+    // regresses: it was told as "was ended by signal 25".
+    #[test]
+    fn what_the_kernel_ends_for_a_limit_is_told_by_the_limit() {
+        let limit = |text: &str| Bound {
+            request: None,
+            limit: Quantity::read(text),
+        };
+        let resources = Resources {
+            cpu: limit("1500m"),
+            storage: limit("1Mi"),
+            ..Resources::default()
+        };
+        let limits = [("cpu-seconds", 90), ("file-bytes", 1 << 20)];
+        let wrote = "wrote more than its ephemeral-storage limit of 1Mi to a file";
+        let used = "used the 90 s of processor time that its cpu limit of 1500m gives it";
+        for (how, wanted) in [
+            (How::Signalled(25), Some(wrote)),
+            (How::Exited(153), Some(wrote)),
+            (How::Signalled(24), Some(used)),
+            (How::Exited(152), Some(used)),
+            (How::Signalled(9), None),
+            (How::Exited(25), None),
+        ] {
+            let told = beyond(&resources, &limits, &how);
+            assert_eq!(told.as_deref(), wanted, "{how}");
+            assert_eq!(beyond(&resources, &[], &how), None, "not ours: {how}");
+        }
+    }
+
+    /// Enters the groups, as the real one does.
+    const HOLD: &str = r#"#!/bin/sh
+shift
+while [ "$1" != -- ]; do
+    [ "$1" = --group ] && echo 0 >"$2/cgroup.procs"
+    shift
+done
+shift
+exec "$@"
+"#;
+
+    // regresses: what wiped its environment and left its session outlived its attempt, where nothing was bounded.
+    #[tokio::test]
+    async fn nothing_outlives_its_attempt_where_a_group_can_be_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let (hold, pid) = (dir.path().join("hold"), dir.path().join("pid"));
+        fs::write(&hold, HOLD).unwrap();
+        fs::set_permissions(&hold, fs::Permissions::from_mode(0o755)).unwrap();
+        let places = Places::of_agent(None);
+        let (scratch, name) = (
+            Scratch::made(dir.path()).unwrap(),
+            format!("mainstay-test-{}", std::process::id()),
+        );
+        let mut groups = Groups::default();
+        groups.keep_together(&places, &name);
+        if groups.all().is_empty() {
+            eprintln!("no control group can be made here");
+            return;
+        }
+        groups.remove().await;
+        let script = format!(
+            "setsid env -i sh -c 'echo $$ >{0}; exec sleep 60' >/dev/null 2>&1 & until test -s {0}; do sleep 0.01; done",
+            pid.display()
+        );
+        let attempt = Attempt {
+            task: Task {
+                command: ["sh", "-c", &script].map(str::to_owned).into(),
+                ..Task::default()
+            },
+            name,
+            places,
+            marks: BTreeMap::new(),
+            hold: Some(hold),
+            scratch,
+            heard: Heard {
+                within: tracing::Span::none(),
+                by: String::new(),
+            },
+            time: None,
+            under_way: watch::Sender::new(()),
+            groups: Mutex::default(),
+        };
+        let ran = attempt.run().await;
+        attempt.end().await;
+        assert!(ran.is_ok(), "{ran:?}");
+        let pid = fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+        let left = mainstay_hold::processes::look(pid);
+        assert!(left.is_none_or(|seen| seen.state == 'Z'), "{pid}");
     }
 
     // regresses: a task that set MAINSTAY_GUARD went on after its agent was killed.
