@@ -11,8 +11,8 @@ use mainstay_hold::{Fields, SLOT_VARIABLE, Slot, Spec, boot_clock, users};
 use rustix::fs::Mode;
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{
-    Gid, Pid, Resource, Rlimit, Signal, Uid, geteuid, getppid, set_parent_process_death_signal,
-    setrlimit, umask,
+    Gid, Pid, Resource, Rlimit, Signal, Uid, geteuid, getppid, getrlimit,
+    set_parent_process_death_signal, setrlimit, umask,
 };
 use rustix::stdio::dup2_stdin;
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
@@ -149,9 +149,15 @@ pub fn set_limit(name: &str, limit: u64) -> io::Result<()> {
         "file-bytes" => Resource::Fsize,
         _ => return Err(io::Error::new(ErrorKind::InvalidInput, "nobody knows it")),
     };
+    // At the higher one the kernel kills; only at a lower one does SIGXCPU say why.
+    let maximum = match (resource, getrlimit(resource).maximum) {
+        (Resource::Cpu, Some(most)) => limit.saturating_add(1).min(most.max(limit)),
+        (Resource::Cpu, None) => limit.saturating_add(1),
+        _ => limit,
+    };
     let both = Rlimit {
         current: Some(limit),
-        maximum: Some(limit),
+        maximum: Some(maximum),
     };
     Ok(setrlimit(resource, both)?)
 }

@@ -3,9 +3,11 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 
 use mainstay_hold::{GUARD_VARIABLE, processes};
+use rustix::process::Signal;
 
 use crate::held::until;
 
@@ -90,6 +92,16 @@ fn containers_with_a_mark_are_removed_by_their_engine() {
         asked.starts_with("--own ps --all --quiet --no-trunc --filter label="),
         "{asked}"
     );
+}
+
+// regresses: with both bounds of it the same, the kernel kills and does not say why.
+#[test]
+fn a_command_that_uses_its_processor_time_up_is_ended_by_the_signal_that_says_so() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay-hold"));
+    let busy = ["sh", "-c", "while :; do :; done"];
+    let command = command.args(["within", "--limit", "cpu-seconds=1", "--"]);
+    let status = command.args(busy).status().unwrap();
+    assert_eq!(status.signal(), Some(Signal::XCPU.as_raw()), "{status}");
 }
 
 #[test]
