@@ -76,14 +76,14 @@ async fn what_cannot_be_ordered_is_refused_each_in_its_own_way() {
     let refused =
         |request: OrderRequest| async move { client.place_order(&request).await.unwrap_err() };
     let n = ("n", json!(1));
-    let absent = refused(order("urn:s:7", &[n.clone()])).await;
+    let absent = refused(order("urn:s:7", std::slice::from_ref(&n))).await;
     assert_eq!(told(&absent), (404, Exit::NotFound, code::SERVICE_UNKNOWN));
     let hosted = refused(order("urn:s:2", &[])).await;
     assert_eq!(
         told(&hosted),
         (409, Exit::Refused, code::CONTROLLER_NOT_ORDERABLE)
     );
-    let both = refused(order("cv", &[n.clone()])).await;
+    let both = refused(order("cv", std::slice::from_ref(&n))).await;
     assert!(both.why.contains("urn:s:1, urn:s:2"), "{both}");
     let given = [("m", json!("x")), ("n", json!([1]))];
     let wrong = refused(order("urn:s:1", &given)).await;
