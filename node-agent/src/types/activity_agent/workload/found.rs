@@ -172,7 +172,7 @@ mod tests {
     // regresses: a file that let its reader wait held a thread of the runtime, and the attempt's own deadline.
     #[tokio::test]
     async fn a_file_that_lets_its_reader_wait_is_not_waited_for() {
-        let (lets_go, waits) = mpsc::channel::<()>();
+        let (lets_go, waits) = mpsc::sync_channel::<()>(1);
         let look = move |_: &Path| {
             // It ends by itself where nobody gives up.
             let _ = waits.recv_timeout(Duration::from_secs(20));
