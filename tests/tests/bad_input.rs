@@ -167,8 +167,12 @@ fn well_formed(leaf: &Leaf) -> Vec<OsString> {
         "start" => words.extend(["--on".into(), "n1".into()]),
         "delete" => words.push("greeter".into()),
         "run complete" => words.extend(["--token", "1"].map(OsString::from)),
-        "plan" | "apply" | "orchestration apply" | "activity apply" | "service register" => {
+        "plan" | "apply" | "orchestration apply" | "activity apply" => {
             let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/grammar/hi.yaml");
+            words.extend(["-f".into(), file.into()]);
+        }
+        "service register" => {
+            let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/grammar/service.yaml");
             words.extend(["-f".into(), file.into()]);
         }
         "reconfigure" => words.push("greeting=Hi".into()),
@@ -399,8 +403,8 @@ fn a_misspelt_command_is_answered_with_the_nearest_and_what_to_do_can_be_done() 
         let last = leaf.path.last().expect("a command has a name");
         let (head, tail) = last.split_at(last.len() - 1);
         *words.last_mut().expect("as above") = format!("{head}z{tail}").into();
-        // A word behind `graph` is a REF where it is no command.
-        if leaf.path.len() > 1 && leaf.path[0] == "graph" {
+        // A word behind `graph` is a REF where it is no command, and one behind `order` a service.
+        if leaf.path.len() > 1 && ["graph", "order"].contains(&leaf.path[0].as_str()) {
             continue;
         }
         // A word behind `dev` is looked up among what is below it, and there is one thing.

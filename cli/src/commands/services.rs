@@ -6,6 +6,7 @@ use mainstay_api::types::{
 };
 use mainstay_api::{Client, Exit, Problem};
 use mainstay_protocol::code;
+use mainstay_protocol::words::nearest;
 
 use super::definitions::{self, Applied};
 use super::run as runs;
@@ -103,10 +104,31 @@ async fn list(app: &mut App<'_>, arguments: OrderListArguments) -> Outcome {
         status: arguments.status,
     };
     let all = client.orders(&filter).await?;
+    if let (true, Some(service)) = (all.is_empty(), &filter.service) {
+        is_known(&client, service).await?;
+    }
     let reference = |one: &Order| format!("run/{}", one.id);
     app.console
         .list(&all, reference, &orders(&all), "there is no order")?;
     Ok(Exit::Ok)
+}
+
+/// Of a service that never was there are no orders either, and somebody misspelt it.
+async fn is_known(client: &Client, wanted: &str) -> Result<(), Problem> {
+    let all = client.services().await?;
+    let names = || {
+        all.iter()
+            .flat_map(|one| [one.name.as_str(), one.id.as_str()])
+    };
+    if names().any(|name| name == wanted) {
+        return Ok(());
+    }
+    let what = format!("list the orders of {wanted}");
+    let why = format!(
+        "no service is registered with the id or the name \"{wanted}\", and nothing was ordered of one"
+    );
+    let near = nearest(wanted, names());
+    Err(Problem::new(code::SERVICE_UNKNOWN, what, why).near(near))
 }
 
 /// By the name of one alone; anything else is an id.
