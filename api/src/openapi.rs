@@ -253,7 +253,12 @@ fn answer(spoken: &Spoken, schemas: &mut Schemas) -> Value {
     if matches!(spoken.form, Form::Page | Form::PageOrStream) {
         headers.push(NEXT_CURSOR_HEADER);
     }
-    let with_generation = [routes::PLACEMENT, routes::ACTIVITY, routes::ORCHESTRATION];
+    let with_generation = [
+        routes::PLACEMENT,
+        routes::ACTIVITY,
+        routes::ORCHESTRATION,
+        routes::SERVICE,
+    ];
     if with_generation.contains(&spoken.route) {
         headers.push(ETAG);
     }

@@ -41,14 +41,15 @@ fn register(cluster: &Cluster, file: &Path) -> Run {
 /// The image of the service, with a program where it looks for one.
 fn pipeline(podman: &Podman, cluster: &Cluster) {
     let image = "registry.example/cv_pipeline:1";
-    let program = file(cluster, "service.py", "echo it works on $1\n");
+    std::fs::create_dir_all(cluster.home().join("app")).expect("a directory of its own");
+    file(cluster, "app/service.py", "echo it works on $1\n");
     // No Python in so small an image: what stands there reads the program as a shell does.
     let python = file(cluster, "python", "#!/bin/sh\nexec sh \"$@\"\n");
     let may_run = Permissions::from_mode(0o755);
     std::fs::set_permissions(&python, may_run).expect("it is ours");
     podman.does(&["create", "--name", "making", IMAGE, "true"]);
-    for (file, to) in [(python, "/bin/python"), (program, "/app/service.py")] {
-        let from = file.display().to_string();
+    for (from, to) in [(python, "/bin/python"), (cluster.home().join("app"), "/")] {
+        let from = from.display().to_string();
         podman.does(&["cp", &from, &format!("making:{to}")]);
     }
     podman.does(&["commit", "--quiet", "making", image]);

@@ -183,7 +183,7 @@ fn looks(text: &str) -> bool {
 fn goes_on(text: &str) -> bool {
     let command = without_comment(text).0;
     // There `-f` names a file.
-    let of_files = ["plan", "apply", "delete"];
+    let of_files = ["plan", "apply", "delete", "register"];
     let mut words = command.split_whitespace();
     let mut verbs = command.split_whitespace().skip(1).take(2);
     if verbs.any(|verb| of_files.contains(&verb)) {
