@@ -120,12 +120,16 @@ async fn a_follower_that_does_not_read_is_told_what_it_lost_and_goes_on_behind_i
     let lost: Vec<usize> = (0..seen.len())
         .filter(|at| seen[*at].kind == "events.trimmed")
         .collect();
-    assert_eq!(lost.len(), 1, "told once");
-    let (at, told) = (lost[0], &seen[lost[0]]);
-    let goes_on = told.data["continue_after"].as_u64().unwrap();
-    assert_eq!(goes_on, told.seq);
-    assert!(at > 0, "what was on its way came through");
-    assert_eq!(told.data["after"].as_u64(), Some(seen[at - 1].seq));
+    // On a busy machine it may fall behind once more while it catches up.
+    assert!(!lost.is_empty(), "it is told");
+    for at in lost.iter().copied() {
+        let told = &seen[at];
+        assert_eq!(told.data["continue_after"].as_u64(), Some(told.seq));
+        assert!(at > 0, "what was on its way came through");
+        assert_eq!(told.data["after"].as_u64(), Some(seen[at - 1].seq));
+    }
+    let at = lost[lost.len() - 1];
+    let goes_on = seen[at].seq;
     let rest = EventFilter {
         after: Some(goes_on),
         limit: Some(limits::PAGE_ROWS_MAX),
