@@ -35,7 +35,7 @@ use mainstay_resource_graph::{
 
 use crate::effect::Effect;
 use crate::entry::{Entry, FORMAT, ProposalId};
-use crate::env::Env;
+use crate::env::{self, Env};
 use crate::event::{Event, Found, Ticket};
 use crate::log::{Log, LogEvent};
 use crate::record::{self, Outcome};
@@ -80,7 +80,7 @@ impl CoreConfig {
         Self {
             found,
             epoch,
-            models: Arc::new(Models::shipped()),
+            models: env::shipped(),
         }
     }
 }

@@ -21,7 +21,7 @@ pub struct Env {
 }
 
 /// Made once: it is asked for with each step.
-fn shipped() -> Arc<Models> {
+pub(crate) fn shipped() -> Arc<Models> {
     static SHIPPED: LazyLock<Arc<Models>> = LazyLock::new(|| Arc::new(Models::shipped()));
     Arc::clone(&SHIPPED)
 }

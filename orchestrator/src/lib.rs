@@ -51,7 +51,7 @@ pub use check::{definition, mapped, response};
 pub use dag::{Before, Dag};
 pub use definition::{Activity, DISPOSE, Definition, OnFatal, Sections};
 pub use fault::{Fault, Found, Pointer};
-pub use machine::{Machine, No, Steps};
+pub use machine::{Machine, No, Steps, is_own_error};
 pub use mapping::{Mapped, Mapping, MissingInput, Source, inputs};
 pub use models::{
     AppServer, ArgoWorkflow, Basic, DESCRIPTION, Description, MODEL, ModelProvider, Models,

@@ -39,6 +39,19 @@ pub enum No {
     NotNow,
 }
 
+/// How errors begin that no activity said: attempts that ran out, and what could not be given, taken or waited for.
+const OWN_ERRORS: [&str; 4] = [
+    "retries-exhausted: ",
+    "wait-timeout: ",
+    "missing-input: ",
+    "invalid-output: ",
+];
+
+/// Whether an error of a step is not what its activity said, but what those say who look after it.
+pub fn is_own_error(error: &str) -> bool {
+    OWN_ERRORS.iter().any(|begins| error.starts_with(begins))
+}
+
 /// A run at one moment.
 pub struct Machine<'a, S> {
     plan: &'a Plan,

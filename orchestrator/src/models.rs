@@ -17,7 +17,6 @@ use mainstay_protocol::words;
 use thiserror::Error;
 
 use crate::activity_type::{ActivityType, Known};
-use crate::check::definition as check;
 use crate::fault::{Found, Pointer};
 use crate::parameter::{self, Misgiven, Parameter};
 use crate::reader::{self, Reader};
@@ -255,31 +254,18 @@ impl Models {
         provider.is_ok_and(|provider| matches!(provider.purpose(), Purpose::Ordered(_)))
     }
 
-    /// An order of it with some value for each parameter, to find what only shows in what it becomes.
-    pub fn rehearse(&self, description: &Description, found: &mut Found) {
-        let Ok(provider) = self.provider(&description.schema) else {
-            return;
-        };
+    /// What an order of it would become, with some value for each parameter; None of what is not ordered.
+    pub fn rehearsed(&self, description: &Description) -> Option<Result<Json, NotOrdered>> {
+        let provider = self.provider(&description.schema).ok()?;
         let Purpose::Ordered(planner) = provider.purpose() else {
-            return;
+            return None;
         };
         let parameters = description.parameters.iter();
         let values = parameters.map(|one| {
             let some = one.default.clone();
             (one.name.clone(), some.unwrap_or_else(|| Json::text("0")))
         });
-        let at = Pointer::root().key("controller");
-        match planner.plan(description, &values.collect()) {
-            Ok(plan) => {
-                let mut of_plan = Found::default();
-                if check(&plan, &types_of_models(), &mut of_plan).is_none() {
-                    for fault in of_plan.faults {
-                        found.fault(&at, format!("as it would run, {fault}"));
-                    }
-                }
-            }
-            Err(not) => found.fault(&at, not.to_string()),
-        }
+        Some(planner.plan(description, &values.collect()))
     }
 
     /// The definition of what somebody ordered, and what each parameter is.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mainstay_orchestrator::{
-    Basic, Description, Found, ModelProvider, Models, NotOrdered, Parameter, Planner, Purpose,
-    TwoForOne, definition, types_of_models,
+    Basic, Description, Found, ModelProvider, Models, NotOrdered, Parameter, Planner, Pointer,
+    Purpose, TwoForOne, definition, types_of_models,
 };
 use mainstay_protocol::Json;
 use proptest::prelude::*;
@@ -36,7 +36,13 @@ fn faults(value: &Json) -> Vec<String> {
     if let Some(description) = models().read(value, &mut found)
         && found.faults.is_empty()
     {
-        models().rehearse(&description, &mut found);
+        let at = Pointer::root().key("controller");
+        match models().rehearsed(&description).expect("it is ordered") {
+            Err(not) => found.fault(&at, not.to_string()),
+            Ok(plan) => {
+                definition(&plan, &types_of_models(), &mut found);
+            }
+        }
     }
     assert!(!found.faults.is_empty(), "it was taken");
     found.faults.iter().map(ToString::to_string).collect()
@@ -322,6 +328,12 @@ fn what_would_grow_without_end_is_refused_before_it_does() {
         "{:?}",
         faults(&deep)
     );
+    // As many levels as a description holds: nothing is followed so far.
+    let deepest = service(
+        &doubling(1_500, &format!("{once}{}", " ".repeat(40))),
+        parameters,
+    );
+    assert!(faults(&deepest)[0].contains("more than 128 bytes"));
     // Nothing is odd about each of its templates: a value stands in the next one twice.
     let doubled = service(&doubling(40, &once.repeat(2)), parameters);
     assert_eq!(
@@ -336,7 +348,7 @@ fn what_would_grow_without_end_is_refused_before_it_does() {
 }
 
 #[test]
-fn as_many_references_as_fit_are_looked_at_in_no_time() {
+fn as_many_references_as_fit_are_taken() {
     let tasks: Vec<String> = (0..1_500)
         .map(|place| {
             let before = match place {
@@ -361,9 +373,8 @@ fn as_many_references_as_fit_are_looked_at_in_no_time() {
         ),
     );
     let chain = service(&chain, "[]");
-    for _ in 0..20 {
-        registered(&chain);
-    }
+    let plan = ordered(&chain, &[]).unwrap();
+    assert_eq!(plan.member("activities").unwrap().items().len(), 1_500);
 }
 
 #[test]

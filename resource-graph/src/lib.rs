@@ -71,9 +71,9 @@ pub use vertex::{
     Cordon, Desired, Edge, Failure, FailureCause, Finding, Identity, InPlace, Instance,
     InstanceState, Leased, Maintenance, Name, Node, NodeState, Orchestration, Ordered, Outbox,
     Parked, ParkedWhat, People, Procedure, Record, Relation, Resource, Revoked, RuleOff, Run,
-    RunState, Said, SealedAuthority, Secret, Seen, SeenFrom, Service, ServiceType, Sightings,
-    Station, StationBegan, StationState, Step, StepState, Stray, Supervisor, SupervisorState, Text,
-    Token, TokenState, Vertex, slot_of,
+    RunState, RunTexts, Said, SealedAuthority, Secret, Seen, SeenFrom, Service, ServiceType,
+    Sightings, Station, StationBegan, StationState, Step, StepState, Stray, Supervisor,
+    SupervisorState, Text, Token, TokenState, Vertex, slot_of,
 };
 pub use view::{View, ViewExt};
 pub use wish::{

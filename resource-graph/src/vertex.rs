@@ -26,7 +26,7 @@ pub use crate::station::{Station, StationBegan, StationState};
 pub use crate::supervisor::{Seen, SeenFrom, Supervisor, SupervisorState};
 pub use crate::words::{Asked, Collected, Procedure, Resource, Stray};
 pub use crate::work::{
-    Activity, Orchestration, Ordered, Run, RunState, Service, Step, StepState, Text,
+    Activity, Orchestration, Ordered, Run, RunState, RunTexts, Service, Step, StepState, Text,
 };
 
 /// A vertex with its book-keeping, as it stands in the graph, in a delta and on disk.

@@ -141,7 +141,39 @@ pub struct Run {
     pub ordered: Option<Ordered>,
 }
 
+/// What a run goes by and was given, and what was asked for.
+#[derive(Debug, Clone)]
+pub struct RunTexts {
+    pub plan: TextHash,
+    pub input: TextHash,
+    pub asked: TextHash,
+}
+
 impl Run {
+    /// One that begins: nothing has happened to it.
+    pub fn new(orchestration: WorkName, texts: RunTexts, by: &str, began: Timestamp) -> Self {
+        let RunTexts { plan, input, asked } = texts;
+        Self {
+            orchestration,
+            section: None,
+            correlation: None,
+            plan,
+            input,
+            asked,
+            line: None,
+            state: RunState::Running,
+            context: Json::empty_object(),
+            errors: BTreeMap::new(),
+            done: 0,
+            left: 0,
+            began,
+            ended: None,
+            response: None,
+            by: by.to_owned(),
+            ordered: None,
+        }
+    }
+
     /// One that is over is there until then to be looked at, and longer where somebody may want it undone.
     pub fn may_be_forgotten_at(&self) -> Option<Timestamp> {
         let kept = Duration::from_millis(limits::RUN_KEPT_MS);

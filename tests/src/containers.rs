@@ -12,6 +12,16 @@ use tempfile::TempDir;
 /// What the image is called.
 pub const IMAGE: &str = "alpine:3.7";
 const INSTALL: &str = "these tests run real containers: install podman, runc and busybox-static, or run scripts/setup";
+/// What each container is run with. The bounds of files and processes that podman gives by default may be above the machine's
+/// own.
+pub const OPTIONS: [&str; 6] = [
+    "--network",
+    "none",
+    "--ulimit",
+    "nofile=1024:1024",
+    "--ulimit",
+    "nproc=1024:1024",
+];
 /// Where busybox may be.
 const BUSYBOX: [&str; 3] = ["/bin/busybox", "/usr/bin/busybox", "/usr/local/bin/busybox"];
 /// Of its commands, those that the image has.
@@ -89,17 +99,8 @@ impl Podman {
 
 /// The same, of a storage that is there already.
 pub fn way_in(directory: &Path) -> Value {
-    // The bounds of files and processes that podman gives by default may be above the machine's own.
-    let options = [
-        "--network",
-        "none",
-        "--ulimit",
-        "nofile=1024:1024",
-        "--ulimit",
-        "nproc=1024:1024",
-    ];
     json!({ "workload": {
-        "engine": "podman", "arguments": arguments_in(directory), "options": options, "pull": "never",
+        "engine": "podman", "arguments": arguments_in(directory), "options": OPTIONS, "pull": "never",
     } })
 }
 

@@ -1,7 +1,8 @@
 //! Services, and what was ordered of them.
 
-use mainstay_orchestrator::{Found, Parameter, Pointer, declared};
-use mainstay_protocol::{Json, RunId, ServiceId, StepKey};
+use mainstay_coordinator::activities_of;
+use mainstay_orchestrator::{Found, Parameter, Pointer, declared, is_own_error};
+use mainstay_protocol::{Json, RunId, ServiceId, StepKey, Timestamp};
 use mainstay_resource_graph::{
     Key, Kind, Ordered, Record, Run, RunState, StepState, Vertex, ViewExt,
 };
@@ -105,12 +106,8 @@ impl Present<'_> {
     }
 
     /// What has become of it, and when the first of it was given out.
-    fn status_of(
-        &self,
-        id: &RunId,
-        run: &Run,
-    ) -> (&'static str, Option<mainstay_protocol::Timestamp>) {
-        let activities = mainstay_coordinator::activities_of(self.view, run);
+    fn status_of(&self, id: &RunId, run: &Run) -> (&'static str, Option<Timestamp>) {
+        let activities = activities_of(self.view, run);
         let steps = activities.iter();
         let steps =
             steps.filter_map(|one| self.view.step(&StepKey::new(id.clone(), one.id.clone())));
@@ -129,14 +126,8 @@ impl Present<'_> {
             }
             RunState::Completed => "succeeded",
             RunState::Cancelled => "cancelled",
-            _ if run
-                .errors
-                .values()
-                .all(|error| Fault::of(error) == Fault::Work) =>
-            {
-                "failed"
-            }
-            _ => "error",
+            _ if run.errors.values().any(|error| is_own_error(error)) => "error",
+            _ => "failed",
         };
         (status, started)
     }
@@ -154,29 +145,6 @@ fn may_be(state: RunState, status: &str) -> bool {
         | RunState::CompensationFailed => &["failed", "error"],
     };
     all.iter().any(|one| one.eq_ignore_ascii_case(status))
-}
-
-/// Whose fault an error is.
-#[derive(PartialEq, Eq)]
-enum Fault {
-    Work,
-    Platform,
-}
-
-impl Fault {
-    /// What the machine says of its own begins with its name: attempts that ran out, what could not be given or taken.
-    fn of(error: &str) -> Self {
-        let own = [
-            "retries-exhausted: ",
-            "wait-timeout: ",
-            "missing-input: ",
-            "invalid-output: ",
-        ];
-        match own.iter().any(|begins| error.starts_with(begins)) {
-            true => Self::Platform,
-            false => Self::Work,
-        }
-    }
 }
 
 fn parameter(of: Parameter) -> types::ServiceParameter {

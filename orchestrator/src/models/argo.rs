@@ -102,7 +102,7 @@ impl Check<'_> {
     /// What it becomes is known before anything of it is made: templates that name each other twice grow without end.
     fn bounded(&self, at: &Pointer, found: &mut Found) {
         let mut known = BTreeMap::new();
-        let grown = self.grown(&self.workflow.entrypoint, &mut known);
+        let grown = self.grown(&self.workflow.entrypoint, 0, &mut known);
         let most = limits::ACTIVITIES_MAX;
         if grown.activities > most {
             let text = format!("becomes more than {most} activities");
@@ -117,16 +117,27 @@ impl Check<'_> {
         }
     }
 
-    /// There is no circle, and no more levels than there are templates.
-    fn grown<'t>(&'t self, template: &'t str, known: &mut BTreeMap<&'t str, Grown>) -> Grown {
+    /// There is no circle; deeper than any way may be long it is not followed.
+    fn grown<'t>(
+        &'t self,
+        template: &'t str,
+        level: usize,
+        known: &mut BTreeMap<&'t str, Grown>,
+    ) -> Grown {
         if let Some(grown) = known.get(template) {
             return *grown;
+        }
+        if level > limits::WORK_NAME_BYTES_MAX {
+            return Grown {
+                activities: 1,
+                way: limits::WORK_NAME_BYTES_MAX,
+            };
         }
         let grown = match self.workflow.templates.get(template).map(|one| &one.body) {
             Some(Body::Tasks(tasks)) => {
                 let mut all = Grown::default();
                 for task in tasks {
-                    let below = self.grown(&task.template, known);
+                    let below = self.grown(&task.template, level + 1, known);
                     all.activities = all.activities.saturating_add(below.activities);
                     all.way = all.way.max(task.name.len() + 1 + below.way);
                 }

@@ -13,7 +13,7 @@ use mainstay_resource_graph::Kind;
 
 use super::Api;
 use super::reply::{Failure, Pairs as Asked, Reply, json, paged, query};
-use super::usage;
+use super::{overview, usage};
 
 type Pairs = Query<BTreeMap<String, String>>;
 
@@ -53,6 +53,8 @@ pub fn lists() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::ORCHESTRATIONS, list(Kind::Orchestration)),
         (routes::RUNS, list(Kind::Run)),
         (routes::SERVICES, list(Kind::Service)),
+        (routes::SCHEMAS, get(overview::schemas)),
+        (routes::SCHEMA, get(overview::schema)),
     ]
 }
 

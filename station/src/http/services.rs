@@ -1,5 +1,7 @@
 //! Services registered and ordered. The coordinator judges it all.
 
+use std::collections::BTreeMap;
+
 use axum::body::Bytes;
 use axum::extract::{Path, Query};
 use axum::http::HeaderMap;
@@ -11,13 +13,12 @@ use mainstay_api::types::OrderRequest;
 use mainstay_coordinator::{BasedOn, Orchestrate, PlaceOrder};
 use mainstay_protocol::{RunId, ServiceId, code};
 use mainstay_resource_graph::Key;
-use std::collections::BTreeMap;
 use uuid::Uuid;
 
+use super::Api;
 use super::looks::{LIST_WORDS, wanted};
 use super::reply::{Failure, Reply, body, json, paged, query};
 use super::work::{created, definition, known, one, orchestrate, run_id, with_etag};
-use super::{Api, overview};
 
 pub fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
     vec![
@@ -28,8 +29,6 @@ pub fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::ORDERS, get(orders)),
         (routes::ORDER, get(order)),
         (routes::ORDER_PLACE, post(place)),
-        (routes::SCHEMAS, get(overview::schemas)),
-        (routes::SCHEMA, get(overview::schema)),
     ]
 }
 

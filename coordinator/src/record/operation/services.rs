@@ -1,27 +1,31 @@
 //! Services registered and ordered. What a service is for its model says, by what its controller says it is.
 
 use mainstay_orchestrator::{
-    Definition, Description, Found, Known, MODEL, Misgiven, NotOrdered, Pointer,
+    Definition, Description, Fault, Found, Known, MODEL, Misgiven, NotOrdered, Pointer,
     definition as check, types_of_models,
 };
 use mainstay_protocol::code::Code;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{Json, ServiceId, WorkName, code, limits, words};
 use mainstay_resource_graph::{
-    Key, Kind, Ordered, Run, RunState, Service, TextHash, Txn, Vertex, View, ViewExt,
+    Key, Kind, Ordered, Run, RunTexts, Service, TextHash, Txn, Vertex, View, ViewExt,
 };
 
 use super::super::unknown;
 use super::definitions::{fits_in, next, readable, takes_one_more, with_warnings};
-use super::work::{bounded, faults, served};
+use super::work::{bounded, faults, kept, served};
 use super::{Result_, recorded};
 use crate::env::Env;
 use crate::event::BasedOn;
 use crate::orchestrate::PlaceOrder;
 use crate::runs;
 
-/// What runs of orders are of: no orchestration that somebody made.
 const ORDER: &str = "order";
+
+/// What runs of orders are of: no orchestration that somebody made.
+fn order_name() -> WorkName {
+    WorkName::new(ORDER).unwrap_or_else(|_| WorkName::unreadable())
+}
 
 pub(super) fn register(
     txn: &mut Txn<'_>,
@@ -40,7 +44,7 @@ pub(super) fn register(
     let mut found = Found::default();
     let read = env.models.read(description, &mut found);
     if let (Some(read), true) = (&read, found.faults.is_empty()) {
-        env.models.rehearse(read, &mut found);
+        rehearse(txn, read, env, &mut found);
     }
     let id = read.as_ref().map(|read| ServiceId::new(&read.id));
     if let Some(Err(bad)) = &id {
@@ -70,6 +74,31 @@ pub(super) fn register(
     };
     runs::put(txn, key, Vertex::Service(service));
     Ok(recorded(Vec::new(), with_warnings(text, &found.warnings)))
+}
+
+/// What only shows in what an order of it becomes.
+fn rehearse(txn: &Txn<'_>, description: &Description, env: &Env, found: &mut Found) {
+    let at = Pointer::root().key("controller");
+    match env.models.rehearsed(description) {
+        None => {}
+        Some(Err(not)) => found.fault(&at, not.to_string()),
+        Some(Ok(plan)) => {
+            for fault in becomes(txn, &plan).err().unwrap_or_default() {
+                found.fault(&at, format!("as it would run, {fault}"));
+            }
+        }
+    }
+}
+
+/// The definition that a plan is, with the types of its activities: those of the models, and the cluster's.
+fn becomes(txn: &Txn<'_>, plan: &Json) -> Result<(Definition, Known), Vec<Fault>> {
+    let mut found = Found::default();
+    let mut known = runs::types_of(txn, plan);
+    known.extend(types_of_models());
+    match check(plan, &known, &mut found) {
+        Some(definition) => Ok((definition, known)),
+        None => Err(found.faults),
+    }
 }
 
 /// To look at all of it again would find nothing else.
@@ -120,13 +149,10 @@ pub(super) fn order(txn: &mut Txn<'_>, asked: &PlaceOrder, by: &str, env: &Env) 
     let description = description_of(txn, &id, env)?;
     let planned = env.models.order(&description, &asked.parameters);
     let (plan, values) = planned.map_err(|not| refused(&id, &not))?;
-    let mut found = Found::default();
-    let mut known = runs::types_of(txn, &plan);
-    known.extend(types_of_models());
-    let Some(definition) = check(&plan, &known, &mut found) else {
+    let (definition, known) = becomes(txn, &plan).map_err(|all| {
         let what = format!("what service/{id} becomes");
-        return Err(faults(&what, &found.faults));
-    };
+        faults(&what, &all)
+    })?;
     let parameters = Json::object(&values);
     kept("what the order says", &parameters)?;
     handed_out(&definition)?;
@@ -136,29 +162,20 @@ pub(super) fn order(txn: &mut Txn<'_>, asked: &PlaceOrder, by: &str, env: &Env) 
         definition.input.clone(),
         runs::plan_text(&definition, &known),
     );
-    let run = Run {
-        orchestration: WorkName::new(ORDER).unwrap_or_else(|_| WorkName::unreadable()),
-        section: None,
-        correlation: None,
+    let texts = RunTexts {
         plan: runs::hash_of(&plan),
         input: runs::hash_of(&input),
         asked: content(asked),
-        line: None,
-        state: RunState::Running,
-        context: Json::empty_object(),
-        errors: [].into(),
-        done: 0,
-        left: 0,
-        began: env.now,
-        ended: None,
-        response: None,
-        by: by.to_owned(),
-        ordered: Some(Ordered {
-            service: id,
-            called: description.name.clone(),
-            name: asked.name.clone(),
-            parameters,
-        }),
+    };
+    let ordered = Ordered {
+        service: id,
+        called: description.name.clone(),
+        name: asked.name.clone(),
+        parameters,
+    };
+    let run = Run {
+        ordered: Some(ordered),
+        ..Run::new(order_name(), texts, by, env.now)
     };
     runs::begin(txn, &asked.id, run, (&plan, &input), env);
     let text = format!("{key} of {} is ordered", description.name);
@@ -185,13 +202,6 @@ fn handed_out(definition: &Definition) -> Result<(), Refusal> {
         .members()
         .iter()
         .try_for_each(|(name, task)| kept(name, task))
-}
-
-fn kept(what: &str, value: &Json) -> Result<(), Refusal> {
-    match runs::unkept(value) {
-        Some(why) => Err(Refusal::new(code::BAD_REQUEST, format!("{what} {why}"))),
-        None => Ok(()),
-    }
 }
 
 fn again(key: &Key, there: &Run, asked: &PlaceOrder) -> Result_ {

@@ -7,7 +7,7 @@ use mainstay_protocol::request::Refusal;
 use mainstay_protocol::work::Outside;
 use mainstay_protocol::{CommandId, Json, RunId, StepKey, WorkName, limits};
 use mainstay_resource_graph::{
-    Key, Kind, Orchestration, Run, RunState, TextHash, Txn, Vertex, View, ViewExt,
+    Key, Kind, Orchestration, Run, RunState, RunTexts, TextHash, Txn, Vertex, View, ViewExt,
 };
 
 use super::super::unknown;
@@ -91,24 +91,15 @@ fn start(txn: &mut Txn<'_>, asked: &StartRun, by: &str, env: &Env) -> Result_ {
         return Err(Refusal::new(code::BAD_REQUEST, text));
     }
     let plan = runs::plan_text(&definition, &known);
-    let run = Run {
-        orchestration: name.clone(),
-        section,
-        correlation: asked.correlation.clone(),
+    let texts = RunTexts {
         plan: runs::hash_of(&plan),
         input: runs::hash_of(&input),
         asked: content(asked),
-        line: None,
-        state: RunState::Running,
-        context: Json::empty_object(),
-        errors: [].into(),
-        done: 0,
-        left: 0,
-        began: env.now,
-        ended: None,
-        response: None,
-        by: by.to_owned(),
-        ordered: None,
+    };
+    let run = Run {
+        section,
+        correlation: asked.correlation.clone(),
+        ..Run::new(name.clone(), texts, by, env.now)
     };
     if !definition.active {
         let text = format!("orchestration/{name} is not active: it begins no runs");
@@ -392,7 +383,7 @@ fn no_orchestration(txn: &Txn<'_>, name: &WorkName) -> Refusal {
     )
 }
 
-fn kept(what: &str, value: &Json) -> Result<(), Refusal> {
+pub(super) fn kept(what: &str, value: &Json) -> Result<(), Refusal> {
     match runs::unkept(value) {
         Some(why) => Err(Refusal::new(code::BAD_REQUEST, format!("{what} {why}"))),
         None => Ok(()),

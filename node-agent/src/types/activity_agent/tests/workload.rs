@@ -13,7 +13,7 @@ use super::*;
 #[allow(dead_code, reason = "others use more of it")]
 mod containers;
 
-use containers::{IMAGE, Podman};
+use containers::{IMAGE, OPTIONS, Podman};
 
 const MODEL: &str = "model";
 /// Longer than anything here takes, on a machine that does much else.
@@ -364,17 +364,9 @@ fn what_an_earlier_life_and_an_earlier_attempt_left_is_removed_and_nothing_else(
         (owner.to_owned(), name.to_owned())
     });
     let leaves = |more: &[&str]| {
-        let bounds = [
-            "--network",
-            "none",
-            "--ulimit",
-            "nofile=1024:1024",
-            "--ulimit",
-            "nproc=1024:1024",
-        ];
         let words = [
             &["run", "--detach", "--stop-timeout", "0"],
-            &bounds[..],
+            &OPTIONS[..],
             more,
             &[IMAGE, "sleep", "1000"],
         ];
