@@ -6,7 +6,8 @@
 //!                                                         |
 //!  effects (welcome, send, acknowledge, reply) <-- apply <-- log_event
 //! ```
-//! No clock: the shell says what time it is. Log time goes on from the last entry's while this station leads.
+//! No clock: the shell says what time it is. Log time goes on from the last entry's while this station leads; with
+//! deadlines ahead and nothing to write, it is written alone.
 
 #[cfg(feature = "planted-bugs")]
 mod early;
@@ -348,8 +349,11 @@ impl LeaderCore {
             .log_now(now)
             .max(self.log_time)
             .max(Timestamp(office.proposed.0 + 1));
+        let marks = office
+            .mark_at(&self.graph, self.log_time)
+            .is_some_and(|mark| mark <= log_now);
         let dirty = office.take_dirty(&self.graph, log_now);
-        if office.inbox.is_empty() && dirty.is_empty() {
+        if office.inbox.is_empty() && dirty.is_empty() && !marks {
             return Vec::new();
         }
         office.judged_until = log_now;
@@ -380,7 +384,7 @@ impl LeaderCore {
             outcomes,
             rest,
         };
-        if delta.is_empty() && decisions.is_empty() {
+        if delta.is_empty() && decisions.is_empty() && !marks {
             let revision = self.graph.revision();
             return self.carry_out(flight, revision, &BTreeSet::new(), now);
         }

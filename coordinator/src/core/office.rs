@@ -1,9 +1,10 @@
 //! What a coordinator has while it leads, and the batches that it takes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use mainstay_protocol::{AgentRunId, Leadership, NodeName, Timestamp, limits};
-use mainstay_resource_graph::{Change, Graph, Key, Vertex};
+use mainstay_resource_graph::{Change, Graph, Key, Vertex, View};
 
 use super::Monotonic;
 use super::hosts::Hosts;
@@ -13,6 +14,11 @@ use super::watches::Watching;
 use crate::entry::Entry;
 use crate::event::{Event, Ticket};
 use crate::record::Outcome;
+
+/// A deadline comes late by a sixteenth of its way for each change of leader, at most.
+const MARKS: u32 = 16;
+/// No more often than this.
+const MARK_MIN: Duration = Duration::from_secs(10);
 
 /// What exists only while this station leads.
 #[derive(Debug)]
@@ -74,6 +80,15 @@ impl Office {
         }
         let first = std::iter::from_fn(|| self.dirty.pop_first());
         first.take(limits::STEP_SUBJECTS_MAX).collect()
+    }
+
+    /// When log time has to be written for its own sake: deadlines lie ahead, and whoever leads next would go on from
+    /// the newest entry, so that they came late by all that has passed since. It may be a part of the way that is left.
+    pub(super) fn mark_at(&self, graph: &Graph, log_time: Timestamp) -> Option<Timestamp> {
+        let deadline = graph.next_deadline_after(self.judged_until)?;
+        let part = deadline.since(log_time) / MARKS;
+        let mark = log_time + part.max(MARK_MIN);
+        (mark < deadline).then_some(mark)
     }
 
     pub(super) fn log_now(&self, now: Monotonic) -> Timestamp {

@@ -105,9 +105,12 @@ impl LeaderCore {
         }
         let settings = self.settings();
         let limit = office.silence_max(&settings, now);
-        let deadline = self
-            .graph
-            .next_deadline_after(office.judged_until)
+        let deadline = self.graph.next_deadline_after(office.judged_until);
+        let mark = office.mark_at(&self.graph, self.log_time);
+        let written = [deadline, mark]
+            .into_iter()
+            .flatten()
+            .min()
             .map(|at| office.anchor.after(at.since(office.anchor_log)));
         let silence = office
             .sessions
@@ -119,7 +122,7 @@ impl LeaderCore {
             .then(|| office.began.after(Duration::from_millis(settings.grace_ms)));
         let looks = office.looks.wake_at(now);
         let hosts = office.hosts.wake_at();
-        [deadline, silence, grace, looks, hosts]
+        [written, silence, grace, looks, hosts]
             .into_iter()
             .flatten()
             .min()

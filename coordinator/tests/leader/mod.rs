@@ -8,6 +8,7 @@ use mainstay_protocol::report::LiveState;
 use mainstay_protocol::{Leadership, Sequence, Term, code, limits};
 use mainstay_resource_graph::{Cause, InstanceState, Kind, NodeState, View, ViewExt};
 
+use crate::harness::work::verb;
 use crate::harness::{Mode, World, at, node_name, start};
 
 fn running() -> World {
@@ -514,4 +515,34 @@ fn a_leader_that_stood_still_waits_longer_for_a_while() {
     world.scripted("n1").muted = true;
     world.wait_ms(3_900);
     assert_eq!(state(&world), NodeState::Suspect);
+}
+
+/// Log time goes on from the newest entry: where nothing else is written, the deadline alone would be none the nearer.
+#[test]
+fn a_deadline_comes_nearer_also_where_nothing_is_written_and_leaders_change() {
+    let hour = Duration::from_secs(3600);
+    let mut world = World::new();
+    world.up("n1");
+    world.start("worker", "w", "n1").unwrap();
+    world.started("w@n1");
+    for line in [
+        r#"activity {"type":"a","provider":"p"}"#,
+        r#"orchestration {"type":"t","activities":[{"id":"a","type":"a"}]}"#,
+        "run r1 t",
+        "works r1/a again 7200s",
+    ] {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert!(verb(&mut world, &words), "{line}");
+    }
+    let due = world.core.log_time() + 2 * hour;
+    let entries = world.entries.len();
+    world.wait(hour + hour / 2);
+    let written = world.entries.len() - entries;
+    assert!((1..100).contains(&written), "{written} of nothing else");
+    world.fail_over();
+    let left = due.since(world.core.log_time());
+    let minute = Duration::from_secs(60);
+    assert!(left > hour / 2 - minute, "it would come early: {left:?}");
+    let late = left.saturating_sub(hour / 2);
+    assert!(late <= 2 * hour / 16, "it comes late by {late:?}");
 }
