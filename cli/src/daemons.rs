@@ -1,14 +1,14 @@
 //! `station run`: the daemon on this thread, with a log on stderr. What it was told when it was initialised or joined lies
 //! in its directory; what is said goes before that.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use mainstay_agent::log_to_stderr;
 use mainstay_api::Problem;
 use mainstay_identity::{DIRECTORY, Keep, Membership, default_directory};
 use mainstay_protocol::{Bearer, ClusterId, StationId};
-use mainstay_station::{Station, StationOptions};
+use mainstay_station::{Login, NatsOptions, Station, StationOptions};
 
 use crate::arguments::StationRunArguments;
 use crate::outcome::{four_lines, machine, usage};
@@ -59,8 +59,60 @@ fn options(arguments: &StationRunArguments) -> Result<StationOptions, Problem> {
             .or(joins(&keep, known.as_ref(), &dir)?),
         node: arguments.node.clone(),
         chaos: arguments.chaos,
+        nats: nats(arguments, &what)?,
         ..default
     })
+}
+
+/// The queue outside, if there is to be one, with who logs in there.
+fn nats(arguments: &StationRunArguments, what: &str) -> Result<Option<NatsOptions>, Problem> {
+    let Some(servers) = arguments.nats.clone() else {
+        return Ok(None);
+    };
+    let login = arguments
+        .nats_login
+        .as_deref()
+        .map(|file| login(file, what));
+    let trusts = arguments.nats_ca.as_deref().map(|file| trusted(file, what));
+    Ok(Some(NatsOptions {
+        servers,
+        login: login.transpose()?,
+        trusts: trusts.transpose()?,
+    }))
+}
+
+fn login(file: &Path, what: &str) -> Result<Login, Problem> {
+    let text = read(file, what)?;
+    let line = text.trim();
+    match line.split_once(':') {
+        _ if line.is_empty() || line.contains('\n') => {
+            let why = format!(
+                "{} holds no login; write USER:PASSWORD, or a token, in one line",
+                file.display()
+            );
+            Err(usage(what, why))
+        }
+        Some((user, password)) => Ok(Login::Password {
+            user: user.to_owned(),
+            password: password.to_owned(),
+        }),
+        None => Ok(Login::Token(line.to_owned())),
+    }
+}
+
+/// Looked at now, since a queue that is away ends no station.
+fn trusted(file: &Path, what: &str) -> Result<PathBuf, Problem> {
+    let text = read(file, what)?;
+    let holds = text.contains("-----BEGIN CERTIFICATE-----");
+    let why = || format!("{} holds no certificates in PEM", file.display());
+    holds
+        .then(|| file.to_owned())
+        .ok_or_else(|| usage(what, why()))
+}
+
+fn read(file: &Path, what: &str) -> Result<String, Problem> {
+    let text = std::fs::read_to_string(file);
+    text.map_err(|error| usage(what, format!("{} cannot be read: {error}", file.display())))
 }
 
 fn number(known: &Membership) -> Option<StationId> {

@@ -17,6 +17,7 @@ mod looks;
 mod office;
 mod refusals;
 mod silence;
+mod turns;
 mod watches;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -36,7 +37,7 @@ use mainstay_resource_graph::{
 
 use crate::effect::Effect;
 use crate::entry::{Entry, FORMAT, ProposalId};
-use crate::env::{self, Env};
+use crate::env;
 use crate::event::{Event, Found, Ticket};
 use crate::log::{Log, LogEvent};
 use crate::record::{self, Outcome};
@@ -50,6 +51,7 @@ use self::office::{InFlight, Office, Session, commands_of, take_batch};
 pub use self::refusals::outcome_unknown;
 use self::refusals::{in_use, is_overtaken, no_quorum, overtaken, to_all_who_wait};
 use self::silence::Slow;
+pub(crate) use self::turns::Turns;
 use self::watches::Watching;
 
 /// Microseconds of any monotonic clock.
@@ -73,6 +75,8 @@ pub struct CoreConfig {
     pub epoch: Epoch,
     /// What services may be.
     pub models: Arc<Models>,
+    /// Whose turn it is says a queue outside: nothing is handed out without its word.
+    pub outside_queue: bool,
 }
 
 impl CoreConfig {
@@ -82,6 +86,7 @@ impl CoreConfig {
             found,
             epoch,
             models: env::shipped(),
+            outside_queue: false,
         }
     }
 }
@@ -275,6 +280,7 @@ impl LeaderCore {
             watching: Watching::default(),
             looks: Looks::found(&self.graph, now.after(grace.saturating_sub(LOOKED_WITHIN))),
             hosts: Hosts::found(&self.graph, now.after(grace)),
+            turns: Arc::default(),
         };
         office
             .inbox
@@ -357,15 +363,14 @@ impl LeaderCore {
             return Vec::new();
         }
         office.judged_until = log_now;
+        // Hands may become free with this entry.
+        let dirty: BTreeSet<Key> = dirty
+            .into_iter()
+            .chain(turns::of_keys(&office.turns))
+            .collect();
         let mut tickets = take_batch(&mut office.inbox);
         let events: Vec<Event> = tickets.iter().map(|(event, _)| event.clone()).collect();
-        let env = Env::new(
-            log_now,
-            office.leadership,
-            settings,
-            self.graph.revision().next(),
-        )
-        .with_models(Arc::clone(&self.config.models));
+        let env = office.env(log_now, settings, &self.graph, &self.config);
         let stepped = step::step(&self.graph, &self.rules, &events, dirty.clone(), &env);
         let Stepped {
             delta,
@@ -439,6 +444,7 @@ impl LeaderCore {
             effects.extend(office.looks.follow(entry, &self.graph, now));
             office.hosts.follow(entry, now);
             effects.extend(office.watching.follow(entry, &self.graph));
+            turns::follow(&mut office.turns, entry);
             // Log time is at least what was committed, even by somebody with a faster clock.
             if office.log_now(now) < entry.log_time {
                 office.anchor = now;

@@ -4,8 +4,10 @@ use std::cell::Cell;
 use std::sync::{Arc, LazyLock};
 
 use mainstay_orchestrator::Models;
-use mainstay_protocol::{CommandId, Leadership, Revision, Timestamp};
+use mainstay_protocol::{CommandId, Leadership, Revision, StepKey, Timestamp};
 use mainstay_resource_graph::Settings;
+
+use crate::core::Turns;
 
 /// The surroundings of one step. The same graph, events and env give the same output.
 #[derive(Debug, Clone)]
@@ -17,6 +19,8 @@ pub struct Env {
     pub revision: Revision,
     /// Of services, by what their controllers say they are.
     pub models: Arc<Models>,
+    /// Where an outside queue says whose turn it is: whose.
+    turns: Option<Arc<Turns>>,
     commands: Cell<u64>,
 }
 
@@ -42,6 +46,7 @@ impl Env {
             settings,
             revision,
             models: shipped(),
+            turns: None,
             commands: Cell::new(0),
         }
     }
@@ -50,6 +55,17 @@ impl Env {
     #[must_use]
     pub fn with_models(self, models: Arc<Models>) -> Self {
         Self { models, ..self }
+    }
+
+    #[must_use]
+    pub(crate) fn with_turns(self, turns: Option<Arc<Turns>>) -> Self {
+        Self { turns, ..self }
+    }
+
+    /// It may be handed out: whatever is due may, unless an outside queue says whose turn it is.
+    pub(crate) fn is_turn_of(&self, step: &StepKey, since: Timestamp) -> bool {
+        let turns = self.turns.as_ref();
+        turns.is_none_or(|turns| turns.get(step) == Some(&since))
     }
 
     /// The next command's number: unique, because revisions are.

@@ -40,6 +40,7 @@ mod dag;
 
 mod machine;
 mod plan;
+mod queue;
 
 mod parameter;
 mod substitute;
@@ -59,5 +60,6 @@ pub use models::{
 };
 pub use parameter::{Misgiven, MisgivenWhat, Parameter, ParameterKind, declared, given};
 pub use plan::{Plan, Planned};
+pub use queue::{ActivityQueue, Doing, Due, QueueFault, Turn};
 pub use retry::{Retry, RetryPolicy};
 pub use schema::{Member, Schema};

@@ -144,6 +144,7 @@ codes! {
     STALE_TOKEN = "MS-STALE-TOKEN": "The step was handed out again since, or is over; what names an older token changes nothing.";
     HANDED_OUT = "MS-HANDED-OUT": "A step was due and went to an instance.";
     MISSING_INPUT = "MS-MISSING-INPUT": "A step needs an input that has no value; no attempt would find one.";
+    QUEUE_AWAY = "MS-QUEUE-AWAY": "The outside queue cannot be used; what is due waits for it.";
     NO_HANDS = "MS-NO-HANDS": "A step is due, and all who do such work have their hands full.";
     STEP_WAITS = "MS-STEP-WAITS": "A step waits: for somebody outside, or for the time of its next call.";
     STEP_FAILED = "MS-STEP-FAILED": "An attempt of a step failed, or the step for good.";

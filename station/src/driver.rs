@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_coordinator::{Answer, Effect, Entry, LeaderCore, Log, LogEvent, Monotonic, Ticket};
 use mainstay_protocol::session::{HeartbeatSeen, StationMessage};
-use mainstay_protocol::{Term, limits};
+use mainstay_protocol::{StepKey, Term, Timestamp, limits};
 use mainstay_resource_graph::{Change, InstanceState, Key, NodeState, Vertex, View};
 use mainstay_store::LogHandle;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -20,6 +20,7 @@ use crate::clock::{Clock, wall_ms};
 use crate::group;
 use crate::hosts;
 use crate::looks;
+use crate::queue::Feeding;
 use crate::shared::{Shared, Submitted};
 use crate::watchdog::Watchdog;
 
@@ -80,6 +81,8 @@ struct Drive {
     /// How many events the newest entry is of, and when it was committed.
     last_batch: usize,
     committed_at: Monotonic,
+    /// Where an outside queue says whose turn it is.
+    queue: Option<Feeding>,
 }
 
 /// The log, with when the entry in flight was proposed.
@@ -101,6 +104,7 @@ enum Input {
     Submitted(Option<Box<Submitted>>),
     Time,
     Renewals,
+    Turn(StepKey, Timestamp),
     End,
 }
 
@@ -125,12 +129,17 @@ impl Driver {
             handed_over: None,
             last_batch: 0,
             committed_at: Monotonic(0),
+            queue: None,
         };
         let Ok(()) = drive.log_event(LogEvent::Leading(self.term)) else {
             return Ended::CorePanicked;
         };
         drive.shared.set_leadership(drive.core.leadership());
         drive.shared.metrics.led();
+        drive.queue = drive.shared.queue.as_ref().map(|queue| queue.feed());
+        if let Some(queue) = &drive.queue {
+            queue.began(&drive.core);
+        }
         drive.until_ended(inputs).await
     }
 }
@@ -147,6 +156,7 @@ impl Drive {
                 submitted = inputs.inbox.recv(), if !gathering => Input::Submitted(submitted.map(Box::new)),
                 () = until(self.clock, wake_at) => Input::Time,
                 () = self.shared.renewals_wanted() => Input::Renewals,
+                (step, since) = turn(&mut self.queue) => Input::Turn(step, since),
                 _ = self.end.wait_for(|end| *end) => Input::End,
             };
             if self.excuse_own_pause(wake_at).is_err() {
@@ -167,6 +177,7 @@ impl Drive {
                 Input::Submitted(None) => return Ended::Stopped,
                 Input::Submitted(Some(submitted)) => self.enqueue(*submitted),
                 Input::Renewals => self.renew(),
+                Input::Turn(step, since) => self.call(|core, _| _ = core.turn(&step, since)),
                 Input::Time => Ok(()),
             };
             if taken.is_err() {
@@ -386,7 +397,20 @@ impl Drive {
         }
         self.shared.sessions.applied(entry, self.core.graph());
         self.shared.ways.of_epoch(entry.leadership.epoch);
+        if let Some(queue) = &self.queue {
+            queue.applied(&entry.delta.changes, &self.core);
+        }
         self.shared.applied(self.core.graph().revision());
+    }
+}
+
+async fn turn(queue: &mut Option<Feeding>) -> (StepKey, Timestamp) {
+    match queue {
+        Some(queue) => match queue.turn().await {
+            Some(turn) => turn,
+            None => std::future::pending().await,
+        },
+        None => std::future::pending().await,
     }
 }
 

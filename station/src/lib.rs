@@ -20,6 +20,8 @@
 //! - No frame, however broken, ends more than its own session.
 //! - A panic of the leader core ends the process; the log is what survives it.
 //!
+//! Where an outside queue is wanted, it stands beside the driver, which tells it what is due and hears whose turn it is.
+//!
 //! Users link their rules: `Station::new().rule::<MyRule>().procedure::<MyProcedure>().run(options)`.
 #![forbid(unsafe_code)]
 
@@ -36,6 +38,7 @@ mod looks;
 mod metrics;
 mod options;
 mod parts;
+mod queue;
 mod recovery_supervisor;
 pub mod rule;
 mod sessions;
@@ -46,6 +49,7 @@ mod startup;
 mod watchdog;
 
 pub use access::AUTHORITY;
+pub use mainstay_queue_nats::{Login, NatsOptions};
 pub use options::{Profile, StationOptions};
 pub use start_error::StartError;
 pub use startup::{Running, Station};

@@ -59,6 +59,8 @@ impl Histogram {
 #[derive(Debug, Default)]
 pub struct Gauges {
     pub inbox_depth: usize,
+    /// None where there is no outside queue, or another leads.
+    pub queue_away: Option<bool>,
     pub instance_states: BTreeMap<String, u64>,
     pub node_states: BTreeMap<String, u64>,
 }
@@ -140,6 +142,12 @@ impl Gauges {
         let name = "mainstay_inbox_depth";
         text.family(name, "gauge", "Events that wait for the leader core.");
         text.sample(name, &[], self.inbox_depth as f64);
+        if let Some(away) = self.queue_away {
+            let name = "mainstay_outside_queue_up";
+            let help = "Whether the outside queue can be used; told by whoever leads.";
+            text.family(name, "gauge", help);
+            text.sample(name, &[], if away { 0.0 } else { 1.0 });
+        }
         text.states(
             "mainstay_instance_state",
             "Instances by state.",

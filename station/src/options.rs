@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mainstay_protocol::{Address, ClusterId, ClusterName, NodeName, StationId, limits};
+use mainstay_queue_nats::NatsOptions;
 use mainstay_resource_graph::Settings;
 
 /// Which table of timers a new cluster begins with.
@@ -62,6 +63,8 @@ pub struct StationOptions {
     pub snapshot_entries: u64,
     /// Bytes of decisions and events kept.
     pub history_bytes: u64,
+    /// A queue outside that says whose turn it is of what is due; else the station's own.
+    pub nats: Option<NatsOptions>,
     /// End when the process that started this one ends.
     pub die_with_parent: bool,
 }
@@ -84,6 +87,7 @@ impl StationOptions {
             chaos: false,
             snapshot_entries: limits::LOG_SNAPSHOT_ENTRIES,
             history_bytes: limits::HISTORY_BYTES_MAX,
+            nats: None,
             die_with_parent: false,
         }
     }

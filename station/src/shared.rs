@@ -23,6 +23,7 @@ use crate::clock::wall_ms;
 use crate::faults::Faults;
 use crate::group::Ways;
 use crate::metrics::Metrics;
+use crate::queue::Outside;
 use crate::sessions::{Link, Sessions};
 use crate::space;
 
@@ -54,6 +55,8 @@ pub struct Shared {
     pub faults: Arc<Faults>,
     /// None for a station that is on one machine only.
     pub access: Option<Arc<Access>>,
+    /// None where the station's own queue is all there is.
+    pub queue: Option<Arc<Outside>>,
     began: Instant,
     memory: Mutex<Memory>,
 }
@@ -91,6 +94,7 @@ impl Shared {
         inbox: mpsc::Sender<Submitted>,
         ways: Arc<Ways>,
         access: Option<Arc<Access>>,
+        queue: Option<Arc<Outside>>,
     ) -> Arc<Self> {
         let wall = wall_clock(&store);
         Arc::new(Self {
@@ -105,6 +109,7 @@ impl Shared {
             ways,
             faults: Arc::default(),
             access,
+            queue,
             memory: Mutex::new(Memory {
                 wall,
                 ..Memory::default()

@@ -7,6 +7,7 @@ use mainstay_api::{Exit, Problem};
 use mainstay_identity::KeepError;
 use mainstay_orchestrator::TwoForOne;
 use mainstay_protocol::code;
+use mainstay_queue_nats::NotThese;
 use mainstay_store::OpenError;
 
 /// Why a station did not start.
@@ -40,6 +41,8 @@ pub enum StartError {
     IdentityGone { dir: PathBuf },
     #[error(transparent)]
     Models(#[from] TwoForOne),
+    #[error(transparent)]
+    Queue(#[from] NotThese),
     #[error("the process cannot be set up: {0}")]
     Process(std::io::Error),
 }
@@ -69,7 +72,7 @@ pub fn failed(dir: &Path, error: &StartError) -> ExitCode {
         | StartError::Address { .. }
         | StartError::Identity(_) => (code::DATA_DIRECTORY, Exit::Usage),
         StartError::NothingToShow { .. } => (code::STRANGER, Exit::Usage),
-        StartError::Models(_) => (code::BAD_REQUEST, Exit::Usage),
+        StartError::Models(_) | StartError::Queue(_) => (code::BAD_REQUEST, Exit::Usage),
         StartError::Store(
             OpenError::Damaged { .. } | OpenError::Database { .. } | OpenError::Log { .. },
         ) => (code::DATA_DIRECTORY, Exit::Bug),
@@ -78,6 +81,7 @@ pub fn failed(dir: &Path, error: &StartError) -> ExitCode {
     let to_do = match error {
         StartError::NothingToShow { .. } => "mainstay init --help".to_owned(),
         StartError::Models(_) => "mainstay version".to_owned(),
+        StartError::Queue(_) => "mainstay station run --help".to_owned(),
         StartError::Address { .. } => "ip address".to_owned(),
         StartError::StoreGone { .. } => "mainstay token create --role station".to_owned(),
         StartError::Store(OpenError::Damaged { .. }) => {

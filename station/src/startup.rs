@@ -12,6 +12,7 @@ use mainstay_identity::{DIRECTORY, Keep, local};
 use mainstay_orchestrator::{ModelProvider, Models, TwoForOne};
 use mainstay_protocol::handshake::Handshake;
 use mainstay_protocol::{Address, ClusterId, Epoch, StationRunId, limits};
+use mainstay_queue_nats::Nats;
 use mainstay_resource_graph::ViewExt;
 use mainstay_store::{Opened, Store, StoreConfig};
 use tokio::net::{TcpListener, UnixListener};
@@ -26,6 +27,7 @@ use crate::driver::Inputs;
 use crate::group::{self, LogWays, Ways, introduction};
 use crate::http;
 use crate::options::StationOptions;
+use crate::queue::Outside;
 use crate::recovery_supervisor::{Over, RecoverySupervisor};
 use crate::sessions::{self, Ground, ListenerConfig};
 use crate::shared::{About, Shared, Submitted};
@@ -121,6 +123,7 @@ impl Station {
         let life = life(&options);
         let shown = access.as_ref().map(|access| access.shown().clone());
         let ways = Ways::new(introduction(&options, cluster, &life), shown);
+        let queue = outside_queue(&options, cluster)?;
         let (store, opened) = open(&options, cluster, &ways).await?;
         let clock = Clock::new();
         let prepared = match both_there(&options, &keep, access.as_deref(), &store) {
@@ -141,7 +144,8 @@ impl Station {
         let log_time = store.view().log_time();
         let rules = runnable(self.rules, &options.dir);
         let founded = access.as_deref().and_then(Access::founded);
-        let shared = share(&options, &rules, store, (inbox, ways, access, life.clone()));
+        let around = (inbox, ways, access, life.clone(), queue);
+        let shared = share(&options, &rules, store, around);
         shared.applied(opened.report.revision);
         let end = watch::Sender::new(false);
         let supervisor = RecoverySupervisor {
@@ -152,6 +156,7 @@ impl Station {
                 },
                 epoch: known.unwrap_or(Epoch(1)),
                 models: Arc::new(models),
+                outside_queue: shared.queue.is_some(),
             },
             rules,
             graph: opened.graph,
@@ -178,6 +183,19 @@ impl Station {
             sockets: vec![options.sessions_socket, options.api_socket],
         })
     }
+}
+
+/// Nothing is connected before this station leads: a queue that is away ends no station.
+fn outside_queue(
+    options: &StationOptions,
+    cluster: ClusterId,
+) -> Result<Option<Arc<Outside>>, StartError> {
+    let Some(nats) = options.nats.clone() else {
+        return Ok(None);
+    };
+    let at = nats.servers.clone();
+    let engine = Nats::new(nats, &cluster.to_string())?;
+    Ok(Some(Outside::new(Arc::new(engine), at)))
 }
 
 fn life(options: &StationOptions) -> StationLife {
@@ -279,11 +297,12 @@ fn share(
     options: &StationOptions,
     rules: &Rules,
     store: Store,
-    (inbox, ways, access, life): (
+    (inbox, ways, access, life, queue): (
         mpsc::Sender<Submitted>,
         Arc<Ways>,
         Option<Arc<Access>>,
         StationLife,
+        Option<Arc<Outside>>,
     ),
 ) -> Arc<Shared> {
     let (log_time, wall_ms) = {
@@ -297,7 +316,7 @@ fn share(
         started: Time::from_wall_ms(wall_ms_now()),
         chaos: options.chaos,
     };
-    let shared = Shared::new(store, about, inbox, ways, access);
+    let shared = Shared::new(store, about, inbox, ways, access, queue);
     if wall_ms > 0 {
         shared.pin_wall(log_time, wall_ms);
     }

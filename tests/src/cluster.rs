@@ -12,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::command::{self, Run};
+use crate::nats::NatsServer;
 use crate::outside;
 use crate::until::until;
 
@@ -25,6 +26,8 @@ pub struct DevOptions {
     pub agent_bin: Option<PathBuf>,
     pub station_bin: Option<PathBuf>,
     pub extra: Vec<String>,
+    /// Its stations have a NATS server of its own for their queue.
+    pub nats: bool,
 }
 
 impl Default for DevOptions {
@@ -37,6 +40,7 @@ impl Default for DevOptions {
             agent_bin: None,
             station_bin: None,
             extra: Vec::new(),
+            nats: false,
         }
     }
 }
@@ -51,6 +55,8 @@ pub struct Cluster {
     pub said: String,
     pub ready_after: Duration,
     rest: Option<BufReader<ChildStdout>>,
+    /// Its stations' queue, if it is outside.
+    pub nats: Option<NatsServer>,
 }
 
 impl Cluster {
@@ -82,10 +88,12 @@ impl Cluster {
                 command.arg(flag).arg(path);
             }
         }
+        let nats = options.nats.then(NatsServer::start);
         let log = std::fs::File::create(home.path().join("dev.log")).expect("a log file");
         let begun = Instant::now();
         let mut parent = command
             .args(&options.extra)
+            .envs(nats.iter().map(|nats| ("MAINSTAY_NATS", nats.servers())))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -100,6 +108,7 @@ impl Cluster {
             said,
             ready_after: begun.elapsed(),
             rest: Some(rest),
+            nats,
         }
     }
 

@@ -140,6 +140,20 @@ pub struct StationRunArguments {
         hide_possible_values = true
     )]
     pub profile: ProfileName,
+    /// Whose turn it is of what is due says a queue outside, NATS JetStream: its servers, with commas between
+    #[arg(long, value_name = "SERVERS", env = "MAINSTAY_NATS")]
+    pub nats: Option<String>,
+    /// Logs in there: USER:PASSWORD, or a token, in one line
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MAINSTAY_NATS_LOGIN",
+        requires = "nats"
+    )]
+    pub nats_login: Option<PathBuf>,
+    /// Whose certificates count there, as PEM; else those that this machine trusts
+    #[arg(long, value_name = "FILE", env = "MAINSTAY_NATS_CA", requires = "nats")]
+    pub nats_ca: Option<PathBuf>,
     /// Let it, and through it agents and instances, be broken on purpose (`mainstay chaos`)
     #[arg(long)]
     pub chaos: bool,

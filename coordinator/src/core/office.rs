@@ -1,17 +1,20 @@
 //! What a coordinator has while it leads, and the batches that it takes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_protocol::{AgentRunId, Leadership, NodeName, Timestamp, limits};
-use mainstay_resource_graph::{Change, Graph, Key, Vertex, View};
+use mainstay_resource_graph::{Change, Graph, Key, Settings, Vertex, View};
 
-use super::Monotonic;
+use super::Turns;
 use super::hosts::Hosts;
 use super::looks::Looks;
 use super::silence::Slow;
 use super::watches::Watching;
+use super::{CoreConfig, Monotonic};
 use crate::entry::Entry;
+use crate::env::Env;
 use crate::event::{Event, Ticket};
 use crate::record::Outcome;
 
@@ -44,6 +47,8 @@ pub(super) struct Office {
     pub(super) looks: Looks,
     pub(super) hosts: Hosts,
     pub(super) watching: Watching,
+    /// Told by the outside queue, and not handed out yet.
+    pub(super) turns: Arc<Turns>,
     /// It has stood still itself.
     pub(super) slow: Slow,
 }
@@ -80,6 +85,20 @@ impl Office {
         }
         let first = std::iter::from_fn(|| self.dirty.pop_first());
         first.take(limits::STEP_SUBJECTS_MAX).collect()
+    }
+
+    /// What a step of now may know.
+    pub(super) fn env(
+        &self,
+        now: Timestamp,
+        settings: Settings,
+        graph: &Graph,
+        config: &CoreConfig,
+    ) -> Env {
+        let turns = config.outside_queue.then(|| Arc::clone(&self.turns));
+        Env::new(now, self.leadership, settings, graph.revision().next())
+            .with_models(Arc::clone(&config.models))
+            .with_turns(turns)
     }
 
     /// When log time has to be written for its own sake: deadlines lie ahead, and whoever leads next would go on from

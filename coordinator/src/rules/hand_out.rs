@@ -51,7 +51,10 @@ impl Rule for HandOut {
         let Some((step, run)) = txn.step(&subject).zip(txn.run(&subject.run)) else {
             return Verdict::Nothing;
         };
-        let is_due = matches!(step.state, StepState::Queued { .. });
+        let is_due = match step.state {
+            StepState::Queued { since } => env.is_turn_of(&subject, since),
+            _ => false,
+        };
         if !is_due || run.state != RunState::Running {
             return Verdict::Nothing;
         }
@@ -96,7 +99,7 @@ fn frees(state: &StepState) -> bool {
 }
 
 /// Hands that are free for such work.
-fn free_for(view: &dyn View, skill: &Skill) -> usize {
+pub(crate) fn free_for(view: &dyn View, skill: &Skill) -> usize {
     let hands = view.hands();
     hands
         .iter()

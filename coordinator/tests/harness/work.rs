@@ -4,6 +4,7 @@
 //! activity {"type":"a","provider":"p"} | orchestration {..} | forget activity a | forget orchestration t
 //! run r1 t {"input":1} | pause r1 | resume r1 | cancel r1 | retry r1 | forget-run r1 | tell r1/a complete {} | tell r1/a fail no
 //! takes r1/a
+//! queue outside | turn r1/a | turn r1/a at 17
 //! service {..} | forget service ID | order o1 SERVICE {"parameter":1}
 //! works r1/a complete {"output":1} | works r1/a wait | works r1/a again 5s | works r1/a fails no | works r1/a fatal no | works r1/a large
 //! said-again r1/a | runs
@@ -16,8 +17,10 @@ use mainstay_coordinator::{Answer, BasedOn, Operation, Orchestrate, PlaceOrder, 
 use mainstay_protocol::command::Order;
 use mainstay_protocol::report::{CommandOutcome, Report};
 use mainstay_protocol::work::{Changes, Outside, Work, WorkAnswer};
-use mainstay_protocol::{CommandId, Generation, Json, RunId, ServiceId, StepKey, WorkName, limits};
-use mainstay_resource_graph::{Key, Kind, View, ViewExt};
+use mainstay_protocol::{
+    CommandId, Generation, Json, RunId, ServiceId, StepKey, Timestamp, WorkName, limits,
+};
+use mainstay_resource_graph::{Key, Kind, StepState, View, ViewExt};
 
 use super::world::World;
 
@@ -77,6 +80,24 @@ pub fn verb(world: &mut World, words: &[&str]) -> bool {
             run: RunId::new(id).unwrap(),
         },
         ["tell", at, how, ..] => told(world, &step(at), how, &tail(3)),
+        ["queue", "outside"] => {
+            world.with_outside_queue();
+            return true;
+        }
+        ["turn", at, more @ ..] => {
+            let step = step(at);
+            let since = match more {
+                ["at", micros] => Some(Timestamp(micros.parse().unwrap())),
+                _ => due_since(world, &step),
+            };
+            let counts = world.core.turn(&step, since.unwrap_or_default());
+            world.said.push(format!(
+                "turn {at}: {}",
+                if counts { "it is due" } else { "nothing" }
+            ));
+            world.run();
+            return true;
+        }
         ["takes", at] => {
             world.takes(&step(at));
             return true;
@@ -93,6 +114,13 @@ pub fn verb(world: &mut World, words: &[&str]) -> bool {
     };
     world.orchestrate(what).ok();
     true
+}
+
+fn due_since(world: &World, step: &StepKey) -> Option<Timestamp> {
+    match world.graph().step(step)?.state {
+        StepState::Queued { since } => Some(since),
+        _ => None,
+    }
 }
 
 fn ordering(words: &[&str], tail: &impl Fn(usize) -> String) -> Orchestrate {

@@ -433,6 +433,12 @@ impl World {
         self.lead();
     }
 
+    /// From now on a queue outside says whose turn it is.
+    pub fn with_outside_queue(&mut self) {
+        self.config.outside_queue = true;
+        self.fail_over();
+    }
+
     fn lead(&mut self) {
         self.term += 1;
         let effects = self

@@ -34,6 +34,8 @@ told! {
     // proves: O2, O5, O7, O11
     // case: orchestrations 14, 22, 34, 47, 58
     a_run_goes_on_whatever_becomes_of_its_definition_and_of_who_leads = "run_goes_on";
+    // proves: O9
+    with_a_queue_outside_nothing_is_handed_out_before_its_turn = "run_queued_outside";
     what_a_restored_graph_had_out_is_tried_again = "run_restored";
     // proves: O6
     what_is_too_large_to_be_kept_is_told_with_its_size = "run_bounds";

@@ -42,6 +42,7 @@ pub async fn status(api: Api) -> Reply {
         .read(move |present| Ok(present.status(standing)))
         .await?;
     tell_suspended(&api, &mut status);
+    tell_queue(&api, &mut status);
     space::tell(&api.shared, &mut status);
     json(&status)
 }
@@ -58,6 +59,26 @@ fn tell_suspended(api: &Api, status: &mut Status) {
         root: reference.clone(),
         since: about.started,
         why: "mainstay rule list".to_owned(),
+        reference,
+    });
+    if status.verdict == Verdict::Healthy {
+        status.verdict = Verdict::Degraded;
+    }
+}
+
+/// That the outside queue is away is known to whoever leads alone.
+fn tell_queue(api: &Api, status: &mut Status) {
+    let away = api.shared.queue.as_ref().filter(|_| api.shared.leads());
+    let Some((queue, away)) = away.and_then(|queue| Some((queue, queue.away()?))) else {
+        return;
+    };
+    let reference = Key::Station(api.shared.about.station).to_string();
+    let text = format!("the queue at {} cannot be used: {}", queue.at, away.why);
+    status.problems.push(StatusProblem {
+        reason: Some(Reason::new(code::QUEUE_AWAY, text)),
+        root: reference.clone(),
+        since: away.since,
+        why: "mainstay run list --state running".to_owned(),
         reference,
     });
     if status.verdict == Verdict::Healthy {
@@ -129,10 +150,13 @@ pub async fn readyz(api: Api) -> Reply {
 pub async fn metrics(api: Api) -> Result<impl IntoResponse, Failure> {
     let inbox = &api.shared.inbox;
     let inbox_depth = inbox.max_capacity() - inbox.capacity();
+    let queue = api.shared.queue.as_ref().filter(|_| api.shared.leads());
+    let queue_away = queue.map(|queue| queue.away().is_some());
     let gauges = api
         .read(move |present| {
             Ok(Gauges {
                 inbox_depth,
+                queue_away,
                 ..states(present.view)
             })
         })
@@ -179,6 +203,7 @@ fn states(view: &dyn View) -> Gauges {
     });
     Gauges {
         inbox_depth: 0,
+        queue_away: None,
         instance_states: tally(instances),
         node_states: tally(nodes),
     }
