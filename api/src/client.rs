@@ -6,6 +6,7 @@
 //! nothing was done: a station knows no other's idempotency keys.
 
 mod access;
+mod artifacts;
 mod bytes;
 mod calls;
 mod connection;
@@ -34,6 +35,7 @@ use crate::time::span;
 use connection::{Asked, Open, Received};
 use stations::{Failed, Stations, nobody};
 
+pub use artifacts::ArtifactSaid;
 pub use bytes::ByteStream;
 pub use calls::{DecisionFilter, EventFilter, InstanceFilter, LogsFrom, STATION_ADD_TIMEOUT};
 pub use nodes::WorkedOn;
@@ -173,19 +175,29 @@ impl Client {
         body: &B,
         timeout: Duration,
     ) -> Result<T, Problem> {
+        let body = serde_json::to_vec(body).map_err(|error| {
+            Problem::of_route(
+                code::BAD_REQUEST,
+                format!("ask {}", change.path),
+                format!("the request cannot be written: {error}"),
+            )
+        })?;
+        self.change_with(change, body, timeout).await
+    }
+
+    /// With a body as it is.
+    async fn change_with<T: DeserializeOwned>(
+        &self,
+        change: Change<'_>,
+        body: Vec<u8>,
+        timeout: Duration,
+    ) -> Result<T, Problem> {
         let Change {
             method,
             path,
             based_on,
         } = change;
         let key = Uuid::new_v4().to_string();
-        let body = serde_json::to_vec(body).map_err(|error| {
-            Problem::of_route(
-                code::BAD_REQUEST,
-                format!("ask {path}"),
-                format!("the request cannot be written: {error}"),
-            )
-        })?;
         let started = Instant::now();
         let mut order = self.stations.in_order();
         loop {

@@ -74,6 +74,7 @@ entries! {
     "run": types::Run;
     "step": types::Step;
     "service": types::Service;
+    "artifact": types::Artifact;
     "order": types::Order;
     "rule": types::Rule;
     "status": types::Status;

@@ -103,16 +103,21 @@ fn operation(spoken: &Spoken, schemas: &mut Schemas) -> Value {
         routes::ORCHESTRATION_CREATE,
         routes::RUN_START,
         routes::RUN_DISPOSE,
+        routes::ARTIFACT_PUT,
     ];
     if makes.contains(route) {
         // There was none; 200 says that it was there already.
         operation["responses"]["201"] = answer(spoken, schemas);
     }
     if let Some(body) = spoken.body {
+        let content = match *route == routes::ARTIFACT_PUT {
+            true => json!({ "application/octet-stream": {} }),
+            false => json!({ "application/json": { "schema": schemas.asked(body) } }),
+        };
         operation["requestBody"] = json!({
             // A message without content has no body either.
             "required": *route != routes::INSTANCE_MESSAGE,
-            "content": { "application/json": { "schema": schemas.asked(body) } },
+            "content": content,
         });
     }
     operation
@@ -247,6 +252,10 @@ fn answer(spoken: &Spoken, schemas: &mut Schemas) -> Value {
         Form::Backup => (
             json!({ BACKUP_CONTENT: {} }),
             "The file. Its end says whether it is whole.",
+        ),
+        Form::Bytes => (
+            json!({ "application/octet-stream": {} }),
+            "The bytes as they were put.",
         ),
     };
     let mut headers = vec![REQUEST_ID_HEADER, DATA_AGE_HEADER];

@@ -2,6 +2,7 @@
 //! (when a node was heard, when an instance was checked) is laid over it through `Live`.
 
 mod access;
+mod artifacts;
 mod certificate;
 mod configuration;
 mod decision;

@@ -154,11 +154,12 @@ impl fmt::Display for Problem {
 impl std::error::Error for Problem {}
 
 /// Whose refusals say line by line what is wrong, each with its pointer.
-const WITH_FAULTS: [Code; 4] = [
+const WITH_FAULTS: [Code; 5] = [
     code::BAD_DEFINITION,
     code::BAD_INPUT,
     code::CONTROLLER_UNKNOWN,
     code::BAD_PARAMETERS,
+    code::NO_ARTIFACT,
 ];
 
 /// The one table: code, HTTP status, exit code. What is not in it is a state of a target: 409 and 9.
@@ -173,6 +174,8 @@ const MEANINGS: &[(Code, u16, Exit)] = &[
     (code::CONTROLLER_UNKNOWN, 422, Exit::Usage),
     (code::CONTROLLER_NOT_ORDERABLE, 409, Exit::Refused),
     (code::BAD_PARAMETERS, 422, Exit::Usage),
+    (code::NO_ARTIFACT, 422, Exit::Usage),
+    (code::ARTIFACT_DIFFERS, 409, Exit::Conflict),
     (code::EXISTS, 409, Exit::Conflict),
     (code::IN_USE, 409, Exit::Refused),
     (code::INACTIVE, 409, Exit::Refused),
@@ -267,6 +270,8 @@ fn remedy(code: &Code) -> Option<&'static str> {
             "mainstay explain MS-CONTROLLER-NOT-ORDERABLE",
         ),
         (code::BAD_PARAMETERS, "mainstay service list"),
+        (code::NO_ARTIFACT, "mainstay artifact list"),
+        (code::ARTIFACT_DIFFERS, "mainstay artifact list"),
         (code::EXISTS, "mainstay explain MS-EXISTS"),
         (code::IN_USE, "mainstay orchestration list"),
         (code::INACTIVE, "mainstay orchestration list"),

@@ -412,6 +412,16 @@ routes! {
     SERVICE_PUT: Put Operator "/v1/services/{id}";
     /// Deletes a service. What was ordered of it goes on.
     SERVICE_DELETE: Delete Operator "/v1/services/{id}";
+    /// Every artifact of which all has come.
+    ARTIFACTS: Get Reader "/v1/artifacts";
+    /// One artifact, with the files of an archive.
+    ARTIFACT: Get Reader "/v1/artifacts/{id}";
+    /// An artifact's bytes.
+    ARTIFACT_CONTENT: Get Reader "/v1/artifacts/{id}/content";
+    /// Keeps a content. The body is its bytes. The same content again is the artifact that is there; another one is refused.
+    ARTIFACT_PUT: Put Operator "/v1/artifacts/{id}";
+    /// Deletes an artifact that nothing uses.
+    ARTIFACT_DELETE: Delete Operator "/v1/artifacts/{id}";
     /// Every order; `type` is its service, `state` its status.
     ORDERS: Get Reader "/v1/orders";
     /// One order, with its steps and what they left behind. It is a run, of the same id.

@@ -1,6 +1,7 @@
 //! The JSON of the API. Keys are never omitted: unknown is `null`, an empty list is `[]`.
 
 mod access;
+mod artifacts;
 mod change;
 mod graph;
 mod history;
@@ -23,6 +24,7 @@ pub use access::{
     Certificate, Group, GroupRequest, Hidden, Identity, JoinRequest, Joined, RevokeRequest,
     Revoked, Secret, SecretRequest, Token, TokenMade, TokenRequest, Whoami,
 };
+pub use artifacts::Artifact;
 pub use change::{
     Accepted, BadUntil, CallAnswer, ChaosAct, ChaosRequest, CheckAnswer, Done, LogPage, On,
     StartRequest, StationRequest, StationStops, StatusAnswer, Until, WaitAnswer, WaitRequest,

@@ -1,6 +1,7 @@
 //! The command line as data: every command, flag and help text. Nothing here does anything.
 
 mod access;
+mod artifacts;
 mod bootstrap;
 mod changes;
 mod daemons;
@@ -25,6 +26,9 @@ pub use access::{
     CanIArguments, CertArguments, CertCommand, GroupCommand, HereArguments, IdentityArguments,
     IdentityCommand, InitArguments, JoinArguments, SecretArguments, SecretCommand, TokenArguments,
     TokenCommand, TokenCreateArguments,
+};
+pub use artifacts::{
+    ArtifactArguments, ArtifactCommand, ArtifactGetArguments, ArtifactPutArguments,
 };
 pub use bootstrap::BootstrapArguments;
 pub use changes::{
@@ -209,6 +213,8 @@ pub enum Command {
     Run(RunArguments),
     /// What can be ordered, and what is hosted
     Service(ServiceArguments),
+    /// Content that the cluster keeps: web UIs, data
+    Artifact(ArtifactArguments),
     /// Order something of a service, and wait for its end
     Order(OrderArguments),
     /// What people say of nodes: cordon, drain, label, remove
@@ -293,6 +299,7 @@ impl Command {
             | Self::Activity(_)
             | Self::Run(_)
             | Self::Service(_)
+            | Self::Artifact(_)
             | Self::Order(_)
             | Self::Node(_)
             | Self::Maintenance(_)
@@ -386,6 +393,7 @@ impl Command {
             Self::Activity(one) => one.command.told("activity"),
             Self::Run(run) => run.command.told(),
             Self::Service(service) => service.command.told(),
+            Self::Artifact(artifact) => artifact.command.told(),
             Self::Order(order) => order.told(),
             Self::Node(node) => node.command.told(),
             Self::Maintenance(maintenance) => maintenance.command.told(),

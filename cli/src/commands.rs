@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 pub mod apply;
+mod artifacts;
 mod aside;
 mod ask;
 mod backup;
@@ -92,6 +93,7 @@ pub async fn run(app: &mut App<'_>, command: Command) -> Outcome {
         Command::Activity(one) => definitions::activities(app, one.command).await,
         Command::Run(arguments) => run::run(app, arguments.command).await,
         Command::Service(arguments) => services::run(app, arguments.command).await,
+        Command::Artifact(arguments) => artifacts::run(app, arguments.command).await,
         Command::Order(arguments) => services::order(app, arguments).await,
         Command::Node(arguments) => node::run(app, arguments).await,
         Command::Maintenance(arguments) => node::maintenance(app, arguments).await,

@@ -134,7 +134,7 @@ fn the_declaration_of_the_command_line_is_consistent() {
 fn every_help_fits_a_screen_and_has_examples_that_parse() {
     const LINES_MAX: usize = 48;
     // The list of all commands is longer than a screen, and the one page on which it may be.
-    const COMMANDS_LINES_MAX: usize = 74;
+    const COMMANDS_LINES_MAX: usize = 75;
     for (path, _) in commands() {
         let name = path.join(" ");
         let Parsed::Show(help) = parse(&split(&format!("{name} --help"))) else {
@@ -174,6 +174,7 @@ fn only_the_commands_of_this_version_appear() {
         "agent",
         "answer",
         "apply",
+        "artifact",
         "ask-status",
         "backup",
         "bootstrap",

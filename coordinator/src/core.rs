@@ -256,6 +256,7 @@ impl LeaderCore {
             Kind::Command,
             Kind::Run,
             Kind::Step,
+            Kind::Artifact,
         ] {
             dirty.extend(self.graph.keys(kind));
         }

@@ -66,6 +66,8 @@ pub fn record(record: &Record) -> String {
         Vertex::Orchestration(_)
         | Vertex::Activity(_)
         | Vertex::Service(_)
+        | Vertex::Artifact(_)
+        | Vertex::Chunk(_)
         | Vertex::Text(_)
         | Vertex::Run(_)
         | Vertex::Step(_) => work(&record.vertex),
@@ -78,6 +80,11 @@ fn work(vertex: &Vertex) -> String {
         Vertex::Orchestration(one) => format!("generation {}, set by {}", one.generation, one.by),
         Vertex::Activity(one) => format!("set by {}", one.by),
         Vertex::Service(one) => format!("generation {}, registered by {}", one.generation, one.by),
+        Vertex::Artifact(one) => match one.is_there() {
+            true => format!("{} bytes, put by {}", one.size, one.by),
+            false => format!("{} bytes are arriving, from {}", one.size, one.by),
+        },
+        Vertex::Chunk(chunk) => format!("{} bytes", chunk.bytes.bytes().len()),
         Vertex::Text(text) => text.json.to_string(),
         Vertex::Run(run) => format!(
             "{} ({} of {} steps complete)",

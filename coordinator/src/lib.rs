@@ -18,6 +18,7 @@
 //! same graph, events and env give the same delta; a rule that panics is parked for its subject and disturbs nothing
 //! else; every queue and every step's output is bounded.
 
+pub mod artifacts;
 pub mod candidates;
 pub mod config;
 pub mod converge;
@@ -64,7 +65,7 @@ pub use event::{
     StationLife, StationSeen, Ticket, UseToken, WorkedOn,
 };
 pub use log::{Log, LogEvent};
-pub use orchestrate::{Orchestrate, PlaceOrder, RunAct, StartRun};
+pub use orchestrate::{Keep, NewArtifact, Orchestrate, PlaceOrder, RunAct, StartRun};
 pub use procedure::{Next, Procedure, Turn};
 pub use record::known_token;
 pub use rule::{Rule, Rules, Subject, SupervisorOf, TheCluster, Verdict, Watch};

@@ -1,7 +1,8 @@
 //! What people ask for of orchestrations and runs.
 
 use mainstay_protocol::work::Outside;
-use mainstay_protocol::{CommandId, Json, RunId, ServiceId, WorkName};
+use mainstay_protocol::{ArtifactId, Blob, CommandId, Json, RunId, ServiceId, Sha256, WorkName};
+use mainstay_resource_graph::Listing;
 use serde::{Deserialize, Serialize};
 
 use crate::event::BasedOn;
@@ -43,6 +44,39 @@ pub enum Orchestrate {
     Forget {
         run: RunId,
     },
+    Artifact(Box<Keep>),
+}
+
+/// An artifact comes in pieces, and is seen when all of them are there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Keep {
+    /// Makes room for it. What else of this id has not come whole is given up.
+    Begin(NewArtifact),
+    Chunk {
+        artifact: ArtifactId,
+        /// Of the whole: what belongs to another content is refused.
+        digest: Sha256,
+        number: u32,
+        bytes: Blob,
+    },
+    Finish {
+        artifact: ArtifactId,
+        digest: Sha256,
+    },
+    Delete {
+        artifact: ArtifactId,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewArtifact {
+    pub id: ArtifactId,
+    /// None: as it was called before.
+    pub name: Option<String>,
+    pub media_type: Option<String>,
+    pub size: u64,
+    pub digest: Sha256,
+    pub listing: Listing,
 }
 
 /// The same one again begins nothing: it is the run that is there.
@@ -94,6 +128,10 @@ impl Orchestrate {
             Self::Start(_) => "run start",
             Self::Order(_) => "order",
             Self::Forget { .. } => "run forget",
+            Self::Artifact(keep) => match &**keep {
+                Keep::Begin(_) | Keep::Chunk { .. } | Keep::Finish { .. } => "artifact put",
+                Keep::Delete { .. } => "artifact delete",
+            },
             Self::Act { act, .. } => match act {
                 RunAct::Pause => "run pause",
                 RunAct::Resume => "run resume",

@@ -4,10 +4,12 @@
 //! it wrote is undone and it is parked for that subject alone.
 
 use mainstay_protocol::code::Code;
-use mainstay_protocol::{CommandId, InstanceKey, NodeName, PlacementName, RunId, StepKey};
+use mainstay_protocol::{
+    ArtifactId, CommandId, InstanceKey, NodeName, PlacementName, RunId, StepKey,
+};
 use mainstay_resource_graph::{
-    Asked, AskedId, Collected, CollectedId, CommandVertex, Instance, Key, Kind, NameKey, Node,
-    Placement, ProcedureId, Record, Run, Step, Supervisor, Txn, Vertex, View,
+    Artifact, Asked, AskedId, Collected, CollectedId, CommandVertex, Instance, Key, Kind, NameKey,
+    Node, Placement, ProcedureId, Record, Run, Step, Supervisor, Txn, Vertex, View,
 };
 
 use crate::env::Env;
@@ -75,6 +77,7 @@ subjects! {
     ProcedureId = Procedure;
     RunId = Run;
     StepKey = Step;
+    ArtifactId = Artifact;
 }
 
 /// The one vertex of the cluster as a whole.
@@ -126,6 +129,7 @@ enum Test {
     Supervisor(fn(&Supervisor) -> bool),
     Run(fn(&Run) -> bool),
     Step(fn(&Step) -> bool),
+    Artifact(fn(&Artifact) -> bool),
     Every,
 }
 
@@ -196,6 +200,13 @@ impl Watch {
         }
     }
 
+    pub fn artifacts(test: fn(&Artifact) -> bool) -> Self {
+        Self {
+            kind: Kind::Artifact,
+            test: Test::Artifact(test),
+        }
+    }
+
     pub fn cluster() -> Self {
         Self::every(Kind::Cluster)
     }
@@ -223,6 +234,7 @@ impl Watch {
             (Test::Supervisor(test), Vertex::Supervisor(known)) => test(known),
             (Test::Run(test), Vertex::Run(run)) => test(run),
             (Test::Step(test), Vertex::Step(step)) => test(step),
+            (Test::Artifact(test), Vertex::Artifact(artifact)) => test(artifact),
             (Test::Every, vertex) => vertex.kind() == self.kind,
             (
                 Test::Instance(_)
@@ -233,7 +245,8 @@ impl Watch {
                 | Test::Collected(_)
                 | Test::Supervisor(_)
                 | Test::Run(_)
-                | Test::Step(_),
+                | Test::Step(_)
+                | Test::Artifact(_),
                 _,
             ) => false,
         }

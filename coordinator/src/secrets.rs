@@ -7,7 +7,7 @@ use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::secret::{SecretReference, SecretWanted};
 use mainstay_protocol::words::nearest;
-use mainstay_protocol::{InstanceKey, NodeName, SecretName};
+use mainstay_protocol::{Incarnation, InstanceKey, NodeName, SecretName};
 use mainstay_resource_graph::{Desired, Key, Kind, Relation, Secret, Vertex, View, ViewExt};
 use serde_json::Value;
 
@@ -15,33 +15,39 @@ use crate::schema::{Wrong, field};
 
 /// Every text of a configuration that refers to a secret, or tries to, with the field it stands in.
 fn texts(json: &str) -> Vec<(String, String)> {
-    fn walk(value: &Value, path: &str, found: &mut Vec<(String, String)>) {
+    // Most have none, and need not be read.
+    match json.contains("://") {
+        true => texts_that(json, |text| SecretReference::of(text).is_some()),
+        false => Vec::new(),
+    }
+}
+
+/// Texts of a configuration, with the field that each stands in.
+pub(crate) fn texts_that(json: &str, wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+    type Wanted<'a> = &'a dyn Fn(&str) -> bool;
+    fn walk(value: &Value, path: &str, wanted: Wanted<'_>, found: &mut Vec<(String, String)>) {
         match value {
             Value::String(text) => {
-                if SecretReference::of(text).is_some() {
+                if wanted(text) {
                     found.push((path.to_owned(), text.clone()));
                 }
             }
             Value::Array(items) => {
                 for (number, item) in items.iter().enumerate() {
-                    walk(item, &field(path, &number.to_string()), found);
+                    walk(item, &field(path, &number.to_string()), wanted, found);
                 }
             }
             Value::Object(fields) => {
                 for (name, value) in fields {
-                    walk(value, &field(path, name), found);
+                    walk(value, &field(path, name), wanted, found);
                 }
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
     let mut found = Vec::new();
-    // Most have none, and need not be read.
-    if !json.contains("://") {
-        return found;
-    }
     if let Ok(value) = serde_json::from_str(json) {
-        walk(&value, "", &mut found);
+        walk(&value, "", &wanted, &mut found);
     }
     found
 }
@@ -96,28 +102,45 @@ pub fn handed_out(
         incarnation,
         name,
     } = wanted;
-    let refused = |why: String| Err(Refusal::new(code::NOT_ALLOWED, why));
-    if instance.node != *node {
-        return refused(format!("{node} asks for a secret of {instance}"));
-    }
-    let Some(known) = view.instance(instance) else {
-        return refused(format!("{instance} is not known"));
-    };
-    if known.incarnation != *incarnation || known.desired != Desired::Running {
-        return refused(format!(
-            "{instance} incarnation {incarnation} is not to run any more"
-        ));
-    }
+    is_to_run(view, node, instance, *incarnation)?;
     if !names_of(view, instance).contains(name) {
-        return refused(format!(
-            "the configuration of {instance} does not say secret://{name}"
-        ));
+        let why = format!("the configuration of {instance} does not say secret://{name}");
+        return Err(Refusal::new(code::NOT_ALLOWED, why));
     }
     secret(view, name).ok_or_else(|| Refusal::new(code::NO_SECRET, not_there(name)))
 }
 
+/// Whether it is the asking node's, and is to run there.
+pub(crate) fn is_to_run(
+    view: &dyn View,
+    node: &NodeName,
+    instance: &InstanceKey,
+    incarnation: Incarnation,
+) -> Result<(), Refusal> {
+    let refused = |why: String| Err(Refusal::new(code::NOT_ALLOWED, why));
+    if instance.node != *node {
+        return refused(format!("{node} asks for what {instance} is to have"));
+    }
+    let Some(known) = view.instance(instance) else {
+        return refused(format!("{instance} is not known"));
+    };
+    if known.incarnation != incarnation || known.desired != Desired::Running {
+        return refused(format!(
+            "{instance} incarnation {incarnation} is not to run any more"
+        ));
+    }
+    Ok(())
+}
+
 /// The secrets that an instance runs with, or is to run with.
 fn names_of(view: &dyn View, instance: &InstanceKey) -> BTreeSet<SecretName> {
+    let configs = configured(view, instance).into_iter();
+    let configs = configs.filter_map(|key| view.configuration(&key));
+    configs.flat_map(|json| named_in(&json)).collect()
+}
+
+/// The configurations that it runs with, or is to run with.
+pub(crate) fn configured(view: &dyn View, instance: &InstanceKey) -> Vec<Key> {
     let subject = Key::Instance(instance.clone());
     let known = view.instance(instance);
     let given = known.and_then(|known| known.given).map(Key::Configuration);
@@ -126,8 +149,6 @@ fn names_of(view: &dyn View, instance: &InstanceKey) -> BTreeSet<SecretName> {
         .flat_map(|relation| view.edges_from(&subject, relation))
         .map(|edge| edge.to)
         .chain(given)
-        .filter_map(|key| view.configuration(&key))
-        .flat_map(|json| named_in(&json))
         .collect()
 }
 
@@ -163,7 +184,7 @@ fn not_there(name: &SecretName) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mainstay_protocol::{Incarnation, PlacementName, SlotName, Timestamp, TypeName};
+    use mainstay_protocol::{PlacementName, SlotName, Timestamp, TypeName};
     use mainstay_resource_graph::{Cause, Configuration, Graph, Instance, Txn};
 
     use super::*;

@@ -169,6 +169,8 @@ fn count(view: &dyn View, record: &mainstay_resource_graph::Record, status: &mut
         | Vertex::Orchestration(_)
         | Vertex::Activity(_)
         | Vertex::Service(_)
+        | Vertex::Artifact(_)
+        | Vertex::Chunk(_)
         | Vertex::Text(_)
         // That work failed is no failure of the cluster.
         | Vertex::Run(_)

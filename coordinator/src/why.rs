@@ -145,6 +145,8 @@ fn cause(view: &dyn View, key: &Key, depth: usize) -> Option<Cause> {
         | Vertex::Orchestration(_)
         | Vertex::Activity(_)
         | Vertex::Service(_)
+        | Vertex::Artifact(_)
+        | Vertex::Chunk(_)
         | Vertex::Text(_) => plain(&record, &describe::record(&record)),
         Vertex::Run(_) | Vertex::Step(_) => work::cause(view, &record, depth)?,
         Vertex::Asked(asked) => Cause {
@@ -456,6 +458,8 @@ fn affects(view: &dyn View, key: &Key) -> Vec<Key> {
         | Key::Orchestration(_)
         | Key::Activity(_)
         | Key::Service(_)
+        | Key::Artifact(_)
+        | Key::Chunk(_)
         | Key::Text(_)
         | Key::Run(_)
         | Key::Step(_) => Vec::new(),

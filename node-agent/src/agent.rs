@@ -29,6 +29,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::adoption;
 use crate::agent_file::AgentFile;
 use crate::arguments::{AgentArguments, AgentCommand, UserBinary, UserCommand};
+use crate::artifacts::Artifacts;
 use crate::directory::Directory;
 use crate::driver::{Driver, Ended, Endings};
 use crate::held::hold_program;
@@ -194,7 +195,7 @@ async fn live(
         events,
         requests.clone(),
         whom.pulse.clone(),
-        (whom.secrets, whom.lookups),
+        (whom.asks, whom.lookups),
         (guarding, watching, listening.whereabouts()),
     );
     tracing::info!(node = %options.node, dir = %options.dir.display(), "agent runs");
@@ -232,7 +233,7 @@ fn whom(
         observations,
         pulse: Pulse::new(supervisor.clone()),
         supervisor,
-        secrets: Secrets::default(),
+        asks: (Secrets::default(), Artifacts::of(&options.dir)),
         lookups: Lookups::default(),
         mesh,
         socket: None,

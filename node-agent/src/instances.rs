@@ -30,6 +30,7 @@ pub(crate) use self::called::DEADLINE_MAX;
 use self::called::Outward;
 use self::given_up::GivenUp;
 use self::words::{could_not_start, reason};
+use crate::artifacts::Artifacts;
 use crate::directory::{Directory, HeldName};
 use crate::held;
 use crate::leases::{self, Leased};
@@ -81,7 +82,8 @@ pub(crate) struct Whom {
     pub(crate) observations: mpsc::Sender<Observation>,
     pub(crate) supervisor: SupervisorHandle,
     pub(crate) pulse: Pulse,
-    pub(crate) secrets: Secrets,
+    /// Where what is kept elsewhere is asked for.
+    pub(crate) asks: (Secrets, Artifacts),
     pub(crate) lookups: Lookups,
     pub(crate) mesh: Mesh,
     /// Where programs of this machine ask for others.
@@ -273,7 +275,7 @@ impl Instances {
                 identity: hosted.identity().clone(),
                 deadline: Duration::from_millis(start.checks.deadline_ms),
             },
-            self.shared.whom.secrets.clone(),
+            self.shared.whom.asks.clone(),
         );
         let keeper = Keeper {
             instances: self.clone(),

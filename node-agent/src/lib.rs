@@ -38,6 +38,7 @@ mod arguments;
 mod options;
 
 mod action;
+mod artifacts;
 mod driver;
 mod hosts;
 mod instances;

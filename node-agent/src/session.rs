@@ -35,6 +35,7 @@ use self::bulk::BulkWay;
 use self::opened::{in_time, unwelcome};
 use self::stations::{Known, News, Next};
 use self::stations_file::StationsFile;
+use crate::artifacts::Artifacts;
 use crate::driver::{Happened, Line};
 use crate::lookups::Lookups;
 use crate::machine;
@@ -99,6 +100,7 @@ pub(crate) struct Session {
     requests: Requests,
     pulse: Pulse,
     secrets: Secrets,
+    artifacts: Artifacts,
     lookups: Lookups,
     guarding: Guarding,
     watching: Watching,
@@ -113,7 +115,7 @@ impl Session {
         happened: mpsc::Sender<Happened>,
         requests: Requests,
         pulse: Pulse,
-        (secrets, lookups): (Secrets, Lookups),
+        ((secrets, artifacts), lookups): ((Secrets, Artifacts), Lookups),
         (guarding, watching, whereabouts): (Guarding, Watching, Whereabouts),
     ) -> Self {
         let stations = Known::new(options.stations.clone());
@@ -129,6 +131,7 @@ impl Session {
             requests,
             pulse,
             secrets,
+            artifacts,
             lookups,
             guarding,
             watching,
@@ -281,6 +284,7 @@ impl Session {
         let (outgoing, queue) = mpsc::channel(limits::SESSION_QUEUE_MAX);
         let (answers, opens) = Answers::new(outgoing.clone());
         self.secrets.session_is_up(outgoing.clone());
+        self.artifacts.session_is_up(outgoing.clone());
         self.watching.begins_anew();
         let lookups = self.lookups.clone();
         let following = lookups.keep_told(outgoing.clone());
@@ -328,6 +332,7 @@ impl Session {
             () = following => Err(SessionError::Dropped),
         };
         self.secrets.session_is_down();
+        self.artifacts.session_is_down();
         // If the driver is gone, the agent ends.
         let _ = self.happened.send(Happened::Down).await;
         ended.err().unwrap_or(SessionError::Closed)
@@ -413,6 +418,10 @@ impl Session {
             }
             StationMessage::Secret { request_id, answer } => {
                 self.secrets.answered(request_id, answer);
+                return Ok(());
+            }
+            StationMessage::Artifact { request_id, answer } => {
+                self.artifacts.answered(request_id, answer);
                 return Ok(());
             }
             StationMessage::Guards(guards) => {

@@ -9,6 +9,7 @@ use mainstay_supervisor::{Observation, SupervisorHandle};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::artifacts::Artifacts;
 use crate::secrets::Secrets;
 use crate::session::Pulse;
 
@@ -33,6 +34,7 @@ pub(crate) struct Speech {
     pulse: Pulse,
     checks: Checks,
     secrets: Secrets,
+    artifacts: Artifacts,
     /// When the burst is whole again.
     whole_at: Instant,
     /// Taken and not passed on: nothing is lost when `pass_on` is dropped.
@@ -45,7 +47,7 @@ impl Speech {
         observations: mpsc::Sender<Observation>,
         pulse: Pulse,
         checks: Checks,
-        secrets: Secrets,
+        (secrets, artifacts): (Secrets, Artifacts),
     ) -> Self {
         Self {
             spoken,
@@ -53,6 +55,7 @@ impl Speech {
             pulse,
             checks,
             secrets,
+            artifacts,
             whole_at: Instant::now(),
             word: None,
         }
@@ -84,6 +87,10 @@ impl Speech {
                     self.secret_is_wanted();
                     continue;
                 }
+                Some(Said::Artifact(..)) => {
+                    self.artifact_is_wanted();
+                    continue;
+                }
                 Some(Said::Report(_)) | None => {}
             }
             let burst = PACE * limits::WORDS_BURST as u32;
@@ -112,6 +119,21 @@ impl Speech {
                 tokio::spawn(async move {
                     tokio::select! {
                         given = secrets.get(&identity, &reference) => drop(answer.send(given)),
+                        () = answer.closed() => {}
+                    }
+                });
+            }
+        });
+    }
+
+    /// As with a secret.
+    fn artifact_is_wanted(&mut self) {
+        let (artifacts, identity) = (self.artifacts.clone(), self.checks.identity.clone());
+        self.passed_on(|what| {
+            if let Said::Artifact(id, mut answer) = what {
+                tokio::spawn(async move {
+                    tokio::select! {
+                        given = artifacts.get(&identity, &id) => drop(answer.send(given)),
                         () = answer.closed() => {}
                     }
                 });

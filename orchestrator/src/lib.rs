@@ -56,7 +56,7 @@ pub use machine::{Machine, No, Steps, is_own_error};
 pub use mapping::{Mapped, Mapping, MissingInput, Source, inputs};
 pub use models::{
     AppServer, ArgoWorkflow, Basic, DESCRIPTION, Description, MODEL, ModelProvider, Models,
-    NotOrdered, Planner, Purpose, ServiceProxy, TwoForOne, types_of_models,
+    NeededArtifact, NotOrdered, Planner, Purpose, ServiceProxy, TwoForOne, types_of_models,
 };
 pub use parameter::{Misgiven, MisgivenWhat, Parameter, ParameterKind, declared, given};
 pub use plan::{Plan, Planned};

@@ -18,8 +18,9 @@ use thiserror::Error;
 
 use crate::activity_type::{ActivityType, Known};
 use crate::fault::{Found, Pointer};
-use crate::parameter::{self, Misgiven, Parameter};
+use crate::parameter::{self, Misgiven, Parameter, ParameterKind};
 use crate::reader::{self, Reader};
+use mainstay_protocol::ArtifactId;
 use mainstay_protocol::json::{Json, Shape};
 
 pub use self::argo::ArgoWorkflow;
@@ -53,6 +54,22 @@ pub trait ModelProvider: Send + Sync {
 
     /// Everything that is wrong with a controller, before anybody orders it.
     fn check(&self, controller: &Json, parameters: &[Parameter], found: &mut Found);
+
+    /// What a controller that was found right needs to be there.
+    fn artifacts(&self, _controller: &Json) -> Vec<NeededArtifact> {
+        Vec::new()
+    }
+}
+
+/// An artifact that a description names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeededArtifact {
+    pub at: Pointer,
+    pub id: ArtifactId,
+    /// A site is served from it: it is an archive.
+    pub is_site: bool,
+    /// A file of it that is there as well.
+    pub page: Option<(Pointer, String)>,
 }
 
 /// What a model is for.
@@ -252,6 +269,25 @@ impl Models {
     pub fn is_ordered(&self, description: &Description) -> bool {
         let provider = self.provider(&description.schema);
         provider.is_ok_and(|provider| matches!(provider.purpose(), Purpose::Ordered(_)))
+    }
+
+    /// What is to be there before anybody can order it, or have it hosted.
+    pub fn artifacts(&self, description: &Description) -> Vec<NeededArtifact> {
+        let provider = self.provider(&description.schema).ok();
+        let of_controller = provider.map(|one| one.artifacts(&description.controller));
+        let all = description.parameters.iter().enumerate();
+        let of_parameters = all.filter(|(_, one)| one.kind == ParameterKind::Artifact);
+        let of_parameters = of_parameters.filter_map(|(place, one)| {
+            let at = Pointer::root().key("parameters").index(place);
+            Some(NeededArtifact {
+                at: at.key("default"),
+                id: ArtifactId::new(&one.default.as_ref()?.as_text()?).ok()?,
+                is_site: false,
+                page: None,
+            })
+        });
+        let of_controller = of_controller.unwrap_or_default().into_iter();
+        of_controller.chain(of_parameters).collect()
     }
 
     /// What an order of it would become, with some value for each parameter; None of what is not ordered.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use mainstay_protocol::ArtifactId;
 use mainstay_protocol::json::{Json, Shape};
 use mainstay_protocol::words;
 
@@ -45,8 +46,6 @@ const KINDS: [(&str, ParameterKind); 6] = [
     ("queue", ParameterKind::Queue),
 ];
 
-const ARTIFACT: &str = "urn:ivcap:artifact:";
-
 impl ParameterKind {
     pub fn as_str(self) -> &'static str {
         let found = KINDS.iter().find(|(_, kind)| *kind == self);
@@ -68,7 +67,10 @@ impl ParameterKind {
                 Some("false") => Ok(Json::bool(false)),
                 _ => Err("true or false"),
             },
-            Self::Artifact => match text.as_deref().is_some_and(is_artifact) {
+            Self::Artifact => match text
+                .as_deref()
+                .is_some_and(|text| ArtifactId::new(text).is_ok())
+            {
                 true => Ok(value.clone()),
                 false => Err("an artifact, urn:ivcap:artifact: and a UUID"),
             },
@@ -91,18 +93,6 @@ fn whole(text: &str) -> Option<Json> {
 fn number(text: &str) -> Option<Json> {
     let parsed = Json::parse(text).ok()?;
     (parsed.shape() == Shape::Number).then_some(parsed)
-}
-
-fn is_artifact(text: &str) -> bool {
-    let groups = [8, 4, 4, 4, 12];
-    let Some(id) = text.strip_prefix(ARTIFACT) else {
-        return false;
-    };
-    let parts: Vec<&str> = id.split('-').collect();
-    let fits = |(part, bytes): (&&str, &usize)| {
-        part.len() == *bytes && part.bytes().all(|byte| byte.is_ascii_hexdigit())
-    };
-    parts.len() == groups.len() && parts.iter().zip(&groups).all(fits)
 }
 
 /// What is wrong with what was given for one parameter.

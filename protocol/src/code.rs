@@ -139,6 +139,9 @@ codes! {
     CONTROLLER_UNKNOWN = "MS-CONTROLLER-UNKNOWN": "Nobody knows the model that the controller of a service names.";
     CONTROLLER_NOT_ORDERABLE = "MS-CONTROLLER-NOT-ORDERABLE": "The service is of a model that nobody orders: it hosts something for as long as it is wanted.";
     BAD_PARAMETERS = "MS-BAD-PARAMETERS": "Parameters of an order are missing, unknown or of another kind; each is told.";
+    NO_ARTIFACT = "MS-NO-ARTIFACT": "There is no artifact of this id, or not all of it has come.";
+    ARTIFACT_DIFFERS = "MS-ARTIFACT-DIFFERS": "An artifact of this id exists with other content; content never changes.";
+    ARTIFACT_LEFT = "MS-ARTIFACT-LEFT": "What came of an artifact that was broken off is removed.";
     RUN_DIFFERS = "MS-RUN-DIFFERS": "A run of this name exists and was begun with other content.";
     NOT_NOW = "MS-NOT-NOW": "The run is in a state in which this cannot be done.";
     STALE_TOKEN = "MS-STALE-TOKEN": "The step was handed out again since, or is over; what names an older token changes nothing.";

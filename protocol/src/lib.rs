@@ -41,6 +41,7 @@ pub mod host;
 pub mod json;
 pub mod words;
 
+pub mod artifact;
 pub mod command;
 pub mod lookup;
 pub mod report;
@@ -63,6 +64,7 @@ pub mod bad_frames;
 pub mod session;
 
 pub use address::{Address, BadAddress};
+pub use artifact::{ArtifactId, Blob, Sha256};
 pub use bearer::{Admits, Bearer, NotABearer, Role};
 pub use ids::{
     AgentRunId, BadName, BootId, ClusterId, ClusterName, CommandId, GroupName, InstanceKey, NodeId,

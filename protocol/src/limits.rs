@@ -392,6 +392,29 @@ pub const RUN_OUTPUTS_MAX: usize = 64;
 pub const CORRELATION_BYTES_MAX: usize = 256;
 /// The definition of an orchestration, and of a type of activity.
 pub const DEFINITION_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of one artifact, and of all together: every station has them in memory.
+pub const ARTIFACT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+pub const ARTIFACTS_BYTES_MAX: u64 = 128 * 1024 * 1024;
+/// Artifacts of a cluster.
+pub const ARTIFACTS_MAX: usize = 1_000;
+/// Bytes of one piece of an artifact, a vertex of its own: a step has a few of them, and no entry many.
+pub const ARTIFACT_CHUNK_BYTES: usize = 256 * 1024;
+/// Bytes of an artifact in one answer to an agent, which fits a control frame.
+pub const ARTIFACT_PART_BYTES: usize = 32 * 1024;
+/// Of an artifact's name, and of its media type.
+pub const ARTIFACT_NAME_BYTES_MAX: usize = 128;
+/// An artifact of which not all has come after so long never comes.
+pub const ARTIFACT_ARRIVES_MS: u64 = 60_000;
+/// Artifacts that one station takes at a time: each is in its memory until it is written.
+pub const ARTIFACT_PUTS_MAX: usize = 4;
+/// Files of an archive, their names together, and what they unpack to.
+pub const ARCHIVE_FILES_MAX: usize = 4_096;
+pub const ARCHIVE_NAMES_BYTES_MAX: usize = 256 * 1024;
+pub const ARCHIVE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of one file's path in an archive.
+pub const ARCHIVE_PATH_BYTES_MAX: usize = 1_024;
+/// Artifacts that an agent asks for at a time.
+pub const ARTIFACTS_WANTED_MAX: usize = 64;
 /// Orchestrations, and types of activities: of each.
 pub const DEFINITIONS_MAX: usize = 10_000;
 /// Runs that are there at one time, over or not.

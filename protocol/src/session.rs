@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::artifact::{ArtifactAnswer, ArtifactWanted};
 use crate::code::Code;
 use crate::command::Command;
 use crate::frame::Frame;
@@ -30,6 +31,7 @@ pub mod kinds {
     pub const RENEW: u16 = 6;
     pub const SECRET_WANTED: u16 = 7;
     pub const FOLLOWS: u16 = 8;
+    pub const ARTIFACT_WANTED: u16 = 9;
     // Station to agent.
     pub const WELCOME: u16 = 101;
     pub const DENIED: u16 = 102;
@@ -44,6 +46,7 @@ pub mod kinds {
     pub const GUARDS: u16 = 111;
     pub const FOUND: u16 = 112;
     pub const WATCHES: u16 = 113;
+    pub const ARTIFACT: u16 = 114;
     // Both ways.
     pub const UNSUPPORTED: u16 = 201;
 }
@@ -191,6 +194,8 @@ bodies! {
     Stations: "stations", kind kinds::STATIONS, version 1, compat 1;
     SecretWanted: "secret-wanted", kind kinds::SECRET_WANTED, version 1, compat 1;
     SecretAnswer: "secret", kind kinds::SECRET, version 1, compat 1;
+    ArtifactWanted: "artifact-wanted", kind kinds::ARTIFACT_WANTED, version 1, compat 1;
+    ArtifactAnswer: "artifact", kind kinds::ARTIFACT, version 1, compat 1;
     Guards: "guards", kind kinds::GUARDS, version 1, compat 1;
     Watches: "watches", kind kinds::WATCHES, version 1, compat 1;
     Follows: "follows", kind kinds::FOLLOWS, version 1, compat 1;
@@ -219,6 +224,10 @@ pub enum AgentMessage {
         what: Unsupported,
     },
     Follows(Follows),
+    ArtifactWanted {
+        request_id: u64,
+        wanted: ArtifactWanted,
+    },
 }
 
 /// What a station says.
@@ -247,6 +256,10 @@ pub enum StationMessage {
     },
     Found(Found),
     Watches(Watches),
+    Artifact {
+        request_id: u64,
+        answer: ArtifactAnswer,
+    },
 }
 
 /// What a frame turned out to be.
@@ -283,6 +296,9 @@ impl AgentMessage {
             Self::SecretWanted { request_id, wanted } => {
                 Frame::of(wanted).with_request_id(*request_id)
             }
+            Self::ArtifactWanted { request_id, wanted } => {
+                Frame::of(wanted).with_request_id(*request_id)
+            }
             Self::Unsupported { request_id, what } => Frame::of(what).with_request_id(*request_id),
         }
     }
@@ -302,6 +318,9 @@ impl AgentMessage {
             kinds::FOLLOWS => read_control(frame, Self::Follows),
             kinds::SECRET_WANTED => {
                 read_control(frame, |wanted| Self::SecretWanted { request_id, wanted })
+            }
+            kinds::ARTIFACT_WANTED => {
+                read_control(frame, |wanted| Self::ArtifactWanted { request_id, wanted })
             }
             kinds::UNSUPPORTED => {
                 read_control(frame, |what| Self::Unsupported { request_id, what })
@@ -331,6 +350,7 @@ impl StationMessage {
             Self::Found(body) => Frame::of(body),
             Self::Watches(body) => Frame::of(body),
             Self::Secret { request_id, answer } => Frame::of(answer).with_request_id(*request_id),
+            Self::Artifact { request_id, answer } => Frame::of(answer).with_request_id(*request_id),
             Self::Unsupported { request_id, what } => Frame::of(what).with_request_id(*request_id),
         }
     }
@@ -354,6 +374,7 @@ impl StationMessage {
             kinds::FOUND => read_control(frame, Self::Found),
             kinds::WATCHES => read_control(frame, Self::Watches),
             kinds::SECRET => read_control(frame, |answer| Self::Secret { request_id, answer }),
+            kinds::ARTIFACT => read_control(frame, |answer| Self::Artifact { request_id, answer }),
             kinds::UNSUPPORTED => {
                 read_control(frame, |what| Self::Unsupported { request_id, what })
             }

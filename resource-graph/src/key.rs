@@ -4,11 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use mainstay_protocol::{
-    Bearer, CommandId, InstanceKey, NodeName, PlacementName, ResourceKey, ResourceKind,
+    ArtifactId, Bearer, CommandId, InstanceKey, NodeName, PlacementName, ResourceKey, ResourceKind,
     ResourceName, RunId, SecretName, ServiceId, SlotName, StationId, StepKey, TypeName, WorkName,
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::artifact::ChunkKey;
 
 /// A name's slot on one node.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -87,6 +89,9 @@ pub enum Key {
     Run(RunId),
     Step(StepKey),
     Service(ServiceId),
+    Artifact(ArtifactId),
+    /// A piece of an artifact.
+    Chunk(ChunkKey),
 }
 
 /// A vertex's kind. Numbers are stable on disk.
@@ -118,10 +123,12 @@ pub enum Kind {
     Step = 24,
     /// One that is registered to be ordered, or hosted.
     Service = 25,
+    Artifact = 26,
+    Chunk = 27,
 }
 
 impl Kind {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Cluster,
         Self::Station,
         Self::Node,
@@ -147,6 +154,8 @@ impl Kind {
         Self::Run,
         Self::Step,
         Self::Service,
+        Self::Artifact,
+        Self::Chunk,
     ];
 
     /// "an instance".
@@ -187,6 +196,8 @@ impl Kind {
             Self::Run => "run",
             Self::Step => "step",
             Self::Service => "service",
+            Self::Artifact => "artifact",
+            Self::Chunk => "chunk",
         }
     }
 
@@ -241,6 +252,8 @@ impl Key {
             Self::Run(_) => Kind::Run,
             Self::Step(_) => Kind::Step,
             Self::Service(_) => Kind::Service,
+            Self::Artifact(_) => Kind::Artifact,
+            Self::Chunk(_) => Kind::Chunk,
         }
     }
 }
@@ -271,6 +284,8 @@ impl fmt::Display for Key {
             Self::Run(run) => write!(f, "{kind}/{run}"),
             Self::Step(step) => write!(f, "{kind}/{step}"),
             Self::Service(id) => write!(f, "{kind}/{id}"),
+            Self::Artifact(id) => write!(f, "{kind}/{id}"),
+            Self::Chunk(chunk) => write!(f, "{kind}/{chunk}"),
             Self::Resource(key) => write!(f, "{kind}/{key}"),
             Self::Asked(AskedId(id)) | Self::Collected(CollectedId(id)) => write!(f, "{kind}/{id}"),
         }
@@ -288,6 +303,8 @@ pub enum BadReference {
     Work(#[from] mainstay_protocol::work::BadWorkName),
     #[error(transparent)]
     Service(#[from] mainstay_protocol::work::BadServiceId),
+    #[error(transparent)]
+    Artifact(#[from] mainstay_protocol::artifact::BadArtifactId),
     #[error("\"{text}\" is not a {kind}: {wanted}")]
     Shape {
         text: String,
@@ -385,6 +402,16 @@ fn of_kind(kind: Kind, name: &str) -> Result<Key, BadReference> {
             Key::Step(StepKey::new(RunId::new(run)?, WorkName::new(activity)?))
         }
         Kind::Service => Key::Service(ServiceId::new(name)?),
+        Kind::Artifact => Key::Artifact(ArtifactId::new(name)?),
+        Kind::Chunk => {
+            let (artifact, number) = name
+                .split_once('/')
+                .ok_or_else(|| shape("write chunk/ARTIFACT/NUMBER"))?;
+            Key::Chunk(ChunkKey {
+                artifact: ArtifactId::new(artifact)?,
+                number: number.parse().map_err(|_| shape("a number is wanted"))?,
+            })
+        }
     })
 }
 

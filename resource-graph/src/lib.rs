@@ -20,6 +20,7 @@
 //! What is not here: a clock (log time comes with [`Graph::begin`]), randomness, files, decisions.
 
 mod access;
+mod artifact;
 pub mod check;
 pub mod delta;
 mod edge;
@@ -52,6 +53,7 @@ mod words;
 mod work;
 
 pub use access::Digest;
+pub use artifact::{Artifact, ArtifactState, Chunk, ChunkKey, Listing};
 pub use check::{Problem, check};
 pub use delta::{Change, Delta, Unfit};
 pub use event::Event;

@@ -167,6 +167,8 @@ pub fn incoming(view: &(impl View + ?Sized), key: &Key) -> Vec<Related> {
         | Key::Secret(_)
         | Key::Activity(_)
         | Key::Text(_)
+        | Key::Artifact(_)
+        | Key::Chunk(_)
         | Key::Step(_) => {}
     }
     let mut found: Vec<Related> = near

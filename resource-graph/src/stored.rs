@@ -12,9 +12,9 @@ use thiserror::Error;
 
 use crate::key::{Key, Kind};
 use crate::vertex::{
-    Activity, Asked, Cause, Cluster, Collected, CommandVertex, Configuration, Edge, Identity,
-    Instance, Name, Node, Orchestration, Outbox, Parked, Procedure, Record, Resource, Run, Secret,
-    Service, ServiceType, Station, Step, Supervisor, Text, Token, Vertex,
+    Activity, Artifact, Asked, Cause, Chunk, Cluster, Collected, CommandVertex, Configuration,
+    Edge, Identity, Instance, Name, Node, Orchestration, Outbox, Parked, Procedure, Record,
+    Resource, Run, Secret, Service, ServiceType, Station, Step, Supervisor, Text, Token, Vertex,
 };
 use crate::wish::Placement;
 
@@ -56,6 +56,8 @@ pub fn encode(record: &Record) -> Vec<u8> {
         Vertex::Orchestration(vertex) => encode_as(record, vertex),
         Vertex::Activity(vertex) => encode_as(record, vertex),
         Vertex::Service(vertex) => encode_as(record, vertex),
+        Vertex::Artifact(vertex) => encode_as(record, vertex),
+        Vertex::Chunk(vertex) => encode_as(record, vertex),
         Vertex::Text(vertex) => encode_as(record, vertex),
         Vertex::Run(vertex) => encode_as(record, vertex),
         Vertex::Step(vertex) => encode_as(record, vertex),
@@ -89,6 +91,8 @@ pub fn decode(bytes: &[u8]) -> Result<Record, StoredError> {
         Kind::Orchestration => decode_as(bytes, Vertex::Orchestration),
         Kind::Activity => decode_as(bytes, Vertex::Activity),
         Kind::Service => decode_as(bytes, Vertex::Service),
+        Kind::Artifact => decode_as(bytes, Vertex::Artifact),
+        Kind::Chunk => decode_as(bytes, Vertex::Chunk),
         Kind::Text => decode_as(bytes, Vertex::Text),
         Kind::Run => decode_as(bytes, Vertex::Run),
         Kind::Step => decode_as(bytes, Vertex::Step),
@@ -165,6 +169,8 @@ payloads! {
     Run: Run, 1, 1;
     Step: Step, 1, 1;
     Service: Service, 1, 1;
+    Artifact: Artifact, 1, 1;
+    Chunk: Chunk, 1, 1;
 }
 
 impl<T: Payload> Evolving for Stored<'_, T> {

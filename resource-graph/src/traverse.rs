@@ -70,6 +70,8 @@ pub fn dependents(view: &(impl View + ?Sized), key: &Key) -> Vec<Key> {
         | Key::Orchestration(_)
         | Key::Activity(_)
         | Key::Service(_)
+        | Key::Artifact(_)
+        | Key::Chunk(_)
         | Key::Run(_)
         | Key::Step(_) => {}
     }

@@ -19,6 +19,7 @@ use crate::policy::Settings;
 use crate::wish::Placement;
 
 pub use crate::access::{Identity, People, Revoked, SealedAuthority, Secret, Token, TokenState};
+pub use crate::artifact::{Artifact, ArtifactState, Chunk, Listing};
 pub use crate::edge::{Edge, Relation};
 pub use crate::lease::Leased;
 pub use crate::node::{Away, Care, Cordon, Finding, Maintenance, Node, NodeState, Said, Sightings};
@@ -104,6 +105,8 @@ pub enum Vertex {
     Run(Run),
     Step(Step),
     Service(Service),
+    Artifact(Artifact),
+    Chunk(Chunk),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -401,6 +404,8 @@ impl Vertex {
             Self::Run(_) => Kind::Run,
             Self::Step(_) => Kind::Step,
             Self::Service(_) => Kind::Service,
+            Self::Artifact(_) => Kind::Artifact,
+            Self::Chunk(_) => Kind::Chunk,
         }
     }
 
@@ -422,6 +427,7 @@ impl Vertex {
             Self::Collected(collected) => vec![collected.until],
             Self::Step(step) => step.due().into_iter().collect(),
             Self::Run(run) => run.may_be_forgotten_at().into_iter().collect(),
+            Self::Artifact(artifact) => artifact.arrives_until().into_iter().collect(),
             Self::Node(node) => {
                 let maintenance = node.care.maintenance.as_ref();
                 let restarted = node.restart.as_ref().and_then(|on| on.ended.as_ref());
@@ -449,7 +455,8 @@ impl Vertex {
             | Self::Orchestration(_)
             | Self::Activity(_)
             | Self::Text(_)
-            | Self::Service(_) => Vec::new(),
+            | Self::Service(_)
+            | Self::Chunk(_) => Vec::new(),
         }
     }
 
@@ -472,6 +479,7 @@ impl Vertex {
             (Self::Orchestration(a), Self::Orchestration(b)) => a.generation == b.generation,
             (Self::Activity(a), Self::Activity(b)) => a == b,
             (Self::Service(a), Self::Service(b)) => a == b,
+            (Self::Artifact(a), Self::Artifact(b)) => a.state == b.state,
             (Self::Run(a), Self::Run(b)) => a.state == b.state,
             (Self::Step(a), Self::Step(b)) => a.state == b.state,
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use mainstay_protocol::work::Skill;
 use mainstay_protocol::{
-    InstanceKey, NodeName, PlacementName, ResourceKey, Revision, RunId, ServiceId, StationId,
-    StepKey, Timestamp,
+    ArtifactId, Blob, InstanceKey, NodeName, PlacementName, ResourceKey, Revision, RunId,
+    ServiceId, StationId, StepKey, Timestamp,
 };
 
+use crate::artifact::{Artifact, ChunkKey};
 use crate::key::{AskedId, CollectedId, Key, Kind, NameKey, ProcedureId};
 use crate::load::{self, Load, NodeLoad, Waits};
 use crate::marks::Marks;
@@ -365,6 +366,24 @@ pub trait ViewExt: View {
     fn service(&self, id: &ServiceId) -> Option<Service> {
         match &self.record(&Key::Service(id.clone()))?.vertex {
             Vertex::Service(service) => Some(service.clone()),
+            _ => None,
+        }
+    }
+
+    /// One of which all has come.
+    fn artifact(&self, id: &ArtifactId) -> Option<Artifact> {
+        match &self.record(&Key::Artifact(id.clone()))?.vertex {
+            Vertex::Artifact(artifact) if artifact.is_there() => Some(artifact.clone()),
+            _ => None,
+        }
+    }
+
+    /// A piece of an artifact.
+    fn chunk(&self, artifact: &ArtifactId, number: u32) -> Option<Blob> {
+        let artifact = artifact.clone();
+        let key = Key::Chunk(ChunkKey { artifact, number });
+        match &self.record(&key)?.vertex {
+            Vertex::Chunk(chunk) => Some(chunk.bytes.clone()),
             _ => None,
         }
     }

@@ -12,19 +12,19 @@ use mainstay_protocol::report::{Manner, TypedFailure};
 use mainstay_protocol::sight::{InstanceSight, Sight};
 use mainstay_protocol::work::Outside;
 use mainstay_protocol::{
-    Admits, Bearer, ClusterId, ClusterName, CommandId, Epoch, Generation, Json, NodeEpoch,
-    PeopleName, PersonName, QuestionId, Revision, Role, Sequence, StationId, StationRunId,
+    Admits, Bearer, Blob, ClusterId, ClusterName, CommandId, Epoch, Generation, Json, NodeEpoch,
+    PeopleName, PersonName, QuestionId, Revision, Role, Sequence, Sha256, StationId, StationRunId,
     Timestamp, WorkName,
 };
 use mainstay_resource_graph::snapshot::SnapshotError;
 use mainstay_resource_graph::stored::{self, StoredError};
 use mainstay_resource_graph::{
-    Activity, Asked, Away, Brake, Cause, Cluster, Collected, Failure, FailureCause, Finding, Graph,
-    Identity, Key, Kind, Leased, NodeState, Orchestration, Ordered, Outbox, Parked, ParkedWhat,
-    People, Procedure, Record, Relation, Resource, Revoked, RuleOff, Run, RunState,
-    SealedAuthority, Secret, Seen, SeenFrom, Service, Settings, Sightings, Station, StationBegan,
-    StationState, StepState, Supervisor, SupervisorState, Text, TextHash, Token, TokenState, Txn,
-    Vertex, View,
+    Activity, Artifact, ArtifactState, Asked, Away, Brake, Cause, Chunk, Cluster, Collected,
+    Failure, FailureCause, Finding, Graph, Identity, Key, Kind, Leased, Listing, NodeState,
+    Orchestration, Ordered, Outbox, Parked, ParkedWhat, People, Procedure, Record, Relation,
+    Resource, Revoked, RuleOff, Run, RunState, SealedAuthority, Secret, Seen, SeenFrom, Service,
+    Settings, Sightings, Station, StationBegan, StationState, StepState, Supervisor,
+    SupervisorState, Text, TextHash, Token, TokenState, Txn, Vertex, View,
 };
 
 use world::{at, commit, incarnation, key, name_of, seconds, small, stop_command};
@@ -228,7 +228,7 @@ fn work(txn: &mut Txn<'_>) {
     step.early = Some(Outside::Complete { output: json("{}") });
     let texts = ["text/cc", "text/dd"];
     let order = ordered(&run);
-    let put: [(&str, Vertex); 8] = [
+    let put: [(&str, Vertex); 10] = [
         ("orchestration/deploy", Vertex::Orchestration(orchestration)),
         ("activity/echo", Vertex::Activity(activity)),
         (texts[0], Vertex::Text(Text { json: json("{}") })),
@@ -237,6 +237,13 @@ fn work(txn: &mut Txn<'_>) {
         ("step/r1/a", Vertex::Step(step)),
         ("service/urn:s:1", Vertex::Service(service())),
         ("run/r2", Vertex::Run(order)),
+        (ARTIFACT, Vertex::Artifact(artifact())),
+        (
+            CHUNK,
+            Vertex::Chunk(Chunk {
+                bytes: Blob::new(b"site"),
+            }),
+        ),
     ];
     for (at, vertex) in put {
         txn.put(key(at), vertex).unwrap();
@@ -250,6 +257,21 @@ fn work(txn: &mut Txn<'_>) {
 
 fn json(text: &str) -> Json {
     Json::parse(text).unwrap()
+}
+
+const ARTIFACT: &str = "artifact/urn:ivcap:artifact:00000000-0000-0000-0000-000000000004";
+const CHUNK: &str = "chunk/urn:ivcap:artifact:00000000-0000-0000-0000-000000000004/0";
+
+fn artifact() -> Artifact {
+    Artifact {
+        name: "site".to_owned(),
+        media_type: "application/gzip".to_owned(),
+        size: 4,
+        digest: Sha256::of_sha256([7; 32]),
+        state: ArtifactState::There,
+        listing: Listing::Files(vec!["index.html".to_owned()]),
+        by: "ada".to_owned(),
+    }
 }
 
 fn service() -> Service {

@@ -14,8 +14,8 @@ use mainstay_protocol::report::{Ending, Manner, Report, TypedFailure};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::secret::SecretBytes;
 use mainstay_protocol::{
-    BadName, Incarnation, InstanceKey, ResourceKey, ResourceKind, ResourceName, SlotName, code,
-    limits,
+    ArtifactId, BadName, Incarnation, InstanceKey, ResourceKey, ResourceKind, ResourceName,
+    SlotName, code, limits,
 };
 use mainstay_supervisor::ExitHow;
 use serde::Serialize;
@@ -218,6 +218,18 @@ impl Context {
         let _waits = self.life.waits();
         let (answer, answered) = oneshot::channel();
         let wanted = Said::Secret(secret.reference().clone(), answer);
+        match self.life.words().say(wanted).await {
+            true => answered.await.unwrap_or_else(|_| Err(unheard())),
+            false => Err(unheard()),
+        }
+    }
+
+    /// The file, on this node, with the bytes of an artifact that its configuration names; they are what they should be. It is
+    /// got from the station that leads where it is not there yet, and kept while this instance uses it.
+    pub async fn artifact(&self, artifact: &ArtifactId) -> Result<PathBuf, Refusal> {
+        let _waits = self.life.waits();
+        let (answer, answered) = oneshot::channel();
+        let wanted = Said::Artifact(artifact.clone(), answer);
         match self.life.words().say(wanted).await {
             true => answered.await.unwrap_or_else(|_| Err(unheard())),
             false => Err(unheard()),

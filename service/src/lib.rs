@@ -57,6 +57,7 @@ pub use context::{Context, Identity};
 pub use declared::{Declared, TypeSet, TypesClash};
 pub use lease::HeldLease;
 pub use mainstay_protocol as protocol;
+pub use mainstay_protocol::ArtifactId;
 pub use mainstay_protocol::json::Json;
 pub use mainstay_protocol::lookup::{FoundInstance, Sought};
 pub use mainstay_protocol::report::RestartWhen;

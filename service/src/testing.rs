@@ -409,6 +409,10 @@ async fn listen(
                     Refusal::new(code::NO_SECRET, format!("{reference}: the test has none"))
                 }));
             }
+            Said::Artifact(id, answer) => {
+                let text = format!("{id}: the test has none");
+                let _ = answer.send(Err(Refusal::new(code::NO_ARTIFACT, text)));
+            }
             // Nobody checks it but the test.
             Said::CheckMe => {}
         }

@@ -303,6 +303,7 @@ impl World {
             StationMessage::BulkReady(_)
             | StationMessage::Certificate(_)
             | StationMessage::Secret { .. }
+            | StationMessage::Artifact { .. }
             | StationMessage::Request { .. }
             | StationMessage::Unsupported { .. } => Ok(()),
         }

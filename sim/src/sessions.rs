@@ -94,6 +94,7 @@ impl World {
             | AgentMessage::Renew(_)
             | AgentMessage::Follows(_)
             | AgentMessage::SecretWanted { .. }
+            | AgentMessage::ArtifactWanted { .. }
             | AgentMessage::Unsupported { .. } => Ok(()),
         }
     }

@@ -3,6 +3,7 @@
 
 mod access;
 mod admission;
+mod artifacts;
 mod asker;
 mod asks;
 mod backup;
@@ -58,6 +59,7 @@ pub struct Api {
     waiters: Arc<Semaphore>,
     followers: Arc<Semaphore>,
     backups: Arc<Semaphore>,
+    artifacts: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
     /// Who asks; a stranger, until a request has said more.
     asker: Asker,
@@ -105,6 +107,7 @@ pub async fn serve(
         waiters: Arc::new(Semaphore::new(limits::WAITERS_MAX)),
         followers: Arc::new(Semaphore::new(limits::FOLLOWERS_MAX)),
         backups: Arc::new(Semaphore::new(limits::BACKUPS_MAX)),
+        artifacts: Arc::new(Semaphore::new(limits::ARTIFACT_PUTS_MAX)),
         stop: stop.clone(),
         asker: Asker::Stranger,
     };
@@ -159,6 +162,13 @@ fn router(api: Api) -> Router {
 /// Takes what many files come to.
 fn large(handler: MethodRouter<Api>) -> MethodRouter<Api> {
     handler.layer(DefaultBodyLimit::max(limits::PLAN_BYTES_MAX))
+}
+
+/// Takes a whole artifact, and what is a little longer: that is refused in better words than the framework has.
+fn as_large_as_an_artifact(handler: MethodRouter<Api>) -> MethodRouter<Api> {
+    handler.layer(DefaultBodyLimit::max(
+        limits::ARTIFACT_BYTES_MAX as usize + limits::HTTP_BODY_BYTES_MAX,
+    ))
 }
 
 /// Whether any handler is there for requests of this method.
@@ -233,6 +243,7 @@ fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
         nodes::handlers(),
         work::handlers(),
         services::handlers(),
+        artifacts::handlers(),
     ];
     handlers.extend(of_others.into_iter().flatten());
     debug_assert!(handlers.iter().all(|(route, _)| is_served(route.method)));

@@ -9,6 +9,7 @@
 //! Left by: the peer closes, a broken frame, a queue that is full (stuck), silence, loss of leadership, or the same
 //! agent run coming again.
 
+mod artifacts;
 mod bad_peers;
 mod bulk;
 mod following;

@@ -70,6 +70,8 @@ pub(crate) fn state(kind: Kind) -> &'static str {
         Kind::Run => "state_run",
         Kind::Step => "state_step",
         Kind::Service => "state_service",
+        Kind::Artifact => "state_artifact",
+        Kind::Chunk => "state_chunk",
     }
 }
 

@@ -3,12 +3,13 @@
 //! Names hold no zero byte, so each text ends with one; numbers are big-endian.
 
 use mainstay_protocol::{
-    CommandId, InstanceKey, NodeName, PlacementName, ResourceKey, ResourceKind, ResourceName,
-    Revision, RunId, SecretName, ServiceId, SlotName, StationId, StepKey, TypeName, WorkName,
+    ArtifactId, CommandId, InstanceKey, NodeName, PlacementName, ResourceKey, ResourceKind,
+    ResourceName, Revision, RunId, SecretName, ServiceId, SlotName, StationId, StepKey, TypeName,
+    WorkName,
 };
 use mainstay_resource_graph::{
-    AskedId, CollectedId, ConfigHash, Key, Kind, NameKey, ParkedId, ProcedureId, Relation,
-    TextHash, TokenId,
+    AskedId, ChunkKey, CollectedId, ConfigHash, Key, Kind, NameKey, ParkedId, ProcedureId,
+    Relation, TextHash, TokenId,
 };
 
 const END: u8 = 0;
@@ -157,6 +158,11 @@ fn push_key(bytes: &mut Vec<u8>, key: &Key) {
         Key::Text(TextHash(hash)) => push_text(bytes, hash),
         Key::Run(run) => push_text(bytes, run.as_str()),
         Key::Service(id) => push_text(bytes, id.as_str()),
+        Key::Artifact(id) => push_text(bytes, id.as_str()),
+        Key::Chunk(chunk) => {
+            push_text(bytes, chunk.artifact.as_str());
+            bytes.extend(chunk.number.to_be_bytes());
+        }
         Key::Step(step) => {
             push_text(bytes, step.run.as_str());
             push_text(bytes, step.activity.as_str());
@@ -207,6 +213,11 @@ pub(crate) fn read_vertex(bytes: &[u8]) -> Option<Key> {
         Kind::Text => Key::Text(TextHash(text(rest)?)),
         Kind::Run => Key::Run(RunId::new(&text(rest)?).ok()?),
         Kind::Service => Key::Service(ServiceId::new(&text(rest)?).ok()?),
+        Kind::Artifact => Key::Artifact(ArtifactId::new(&text(rest)?).ok()?),
+        Kind::Chunk => Key::Chunk(ChunkKey {
+            artifact: ArtifactId::new(&text(rest)?).ok()?,
+            number: u32::from_be_bytes((*rest).try_into().ok()?),
+        }),
         Kind::Step => {
             let run = RunId::new(&text(rest)?).ok()?;
             Key::Step(StepKey::new(run, WorkName::new(&text(rest)?).ok()?))
@@ -275,6 +286,11 @@ mod tests {
             "step/r1/a",
             "step/r1/b",
             "step/r1~dispose/a",
+            "service/urn:s:1",
+            "artifact/urn:ivcap:artifact:00000000-0000-0000-0000-000000000004",
+            "chunk/urn:ivcap:artifact:00000000-0000-0000-0000-000000000004/1",
+            "chunk/urn:ivcap:artifact:00000000-0000-0000-0000-000000000004/256",
+            "chunk/urn:ivcap:artifact:00000000-0000-0000-0000-000000000005/0",
         ];
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }

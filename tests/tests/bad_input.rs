@@ -60,13 +60,14 @@ fn good(name: &str) -> &'static str {
         "HOST:PORT" => "10.0.0.1:7600",
         "IDENTITY" => "agent/n1",
         "VERB" => "restart",
+        "ARTIFACT" => "urn:ivcap:artifact:5f1d2a3b-0000-0000-0000-00000000000f",
         "FILE" => NOWHERE,
         other => panic!("no good value is known for {other}: give this test one"),
     }
 }
 
 /// Values that nothing of this name can be, between bars.
-const BAD: [(&str, &str); 45] = [
+const BAD: [(&str, &str); 46] = [
     ("COUNT", "|-1|three|1.5|10001|💥"),
     ("LABEL-NAME", "|rack=a|ra ck"),
     (
@@ -141,13 +142,14 @@ const BAD: [(&str, &str); 45] = [
         "|n1|agent/|agent/N1|person/ada|person/ada/god|💥",
     ),
     ("VERB", "|restrt|💥|-"),
+    ("ARTIFACT", "|no-such|urn:ivcap:artifact:4|artifact/|💥"),
 ];
 
 fn bad(name: &str) -> Vec<String> {
     match name {
         "DIR" | "SOCKET" | "PROGRAM" | "PATH" | "FILE" => return vec![NOWHERE.to_owned()],
         // Any filter is one, and so is any text.
-        "FILTER" | "TEXT" => return Vec::new(),
+        "FILTER" | "TEXT" | "MEDIA-TYPE" => return Vec::new(),
         // Of one that is not there, there are no runs.
         "ORCHESTRATION" => return ["", "a b", "💥", "a/b"].map(str::to_owned).to_vec(),
         _ => {}

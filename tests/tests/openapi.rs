@@ -229,6 +229,8 @@ fn durable_work(cluster: &Cluster) {
         std::fs::write(&file, text).expect("a directory of its own");
         cluster.sh(&format!("{command} -f {}", file.display())).ok();
     }
+    let put = cluster.home().join("definition.yaml");
+    cluster.sh(&format!("artifact put {}", put.display())).ok();
     cluster.sh("run start hi --id r1").ok();
     cluster.sh("order one --id o1 --no-wait").ok();
 }

@@ -34,6 +34,25 @@ fn cluster(podman: &Podman) -> Cluster {
     cluster
 }
 
+/// What a description names is there before it can be registered.
+fn put_site(cluster: &Cluster) {
+    let page = file(cluster, "index.html", "hello");
+    let home = cluster.home();
+    let packed = std::process::Command::new("tar")
+        .arg("-C")
+        .arg(home)
+        .args(["-cf"])
+        .arg(home.join("site.tar"))
+        .arg(page.file_name().expect("it has one"))
+        .status();
+    assert!(packed.is_ok_and(|status| status.success()));
+    let id = "urn:ivcap:artifact:00000000-0000-0000-0000-000000000004";
+    let site = home.join("site.tar");
+    cluster
+        .sh(&format!("artifact put {} --id {id}", site.display()))
+        .ok();
+}
+
 fn register(cluster: &Cluster, file: &Path) -> Run {
     cluster.sh(&format!("service register -f {}", file.display()))
 }
@@ -68,6 +87,7 @@ fn said(order: &Value, step: &str) -> String {
 fn workflows_are_ordered_and_what_their_containers_say_is_shown() {
     let podman = Podman::new();
     let cluster = cluster(&podman);
+    put_site(&cluster);
     for name in [
         "service-basic.json",
         "service-basic-v1-legacy.json",
@@ -143,6 +163,7 @@ fn an_order_that_cannot_be_is_refused_and_one_that_goes_wrong_says_whose_fault_i
         &service("hungry", IMAGE, &json!(["tail", "/dev/zero"])),
     )
     .ok();
+    put_site(&cluster);
     register(&cluster, &example("service-app-server.json")).ok();
 
     // Three ways to be refused, each told in its own way, and nothing begins.

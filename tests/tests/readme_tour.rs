@@ -49,10 +49,14 @@ fn the_tour_of_the_readme_works_as_it_is_written() {
 fn the_examples_work_as_their_readme_says() {
     let examples = root().join("examples");
     let readme = std::fs::read_to_string(examples.join("README.md")).expect("there is a README");
-    for folder in ["Orchestrations", "Services"] {
-        let lines = commands(section(&readme, &format!("## {folder}")));
+    for (heading, folder) in [
+        ("Orchestrations", "orchestrations"),
+        ("Services", "services"),
+        ("A web UI", "web-ui"),
+    ] {
+        let lines = commands(section(&readme, &format!("## {heading}")));
         assert!(lines.len() >= EXAMPLES_MIN, "{lines:#?}");
-        walked(&lines, &folder.to_lowercase(), false);
+        walked(&lines, folder, false);
     }
 }
 

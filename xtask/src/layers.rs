@@ -7,8 +7,9 @@ use crate::metadata::{self, Dependency, Kind, Package};
 use crate::problem::{Problem, settle};
 
 /// Folders of the crates that hold the judgement.
-pub const PURE_FOLDERS: [&str; 6] = [
+pub const PURE_FOLDERS: [&str; 7] = [
     "protocol",
+    "archive",
     "interfaces",
     "resource-graph",
     "broker",
@@ -83,8 +84,10 @@ const fn dev_layer(folder: &'static str, may_use: MayUse) -> Layer {
     }
 }
 
-const LAYERS: [Layer; 19] = [
+const LAYERS: [Layer; 20] = [
     layer("protocol", MayUse::Only(&[])),
+    // A station looks into archives and an agent unpacks them (RFC 0027).
+    layer("archive", MayUse::Only(&["protocol"])),
     layer("identity", MayUse::Only(&["protocol"])),
     layer("interfaces", MayUse::Only(&["protocol"])),
     layer("resource-graph", MayUse::Only(&["protocol"])),
@@ -114,6 +117,7 @@ const LAYERS: [Layer; 19] = [
         "node-agent",
         MayUse::Only(&[
             "protocol",
+            "archive",
             "identity",
             "supervisor",
             "service",

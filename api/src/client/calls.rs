@@ -344,7 +344,10 @@ impl Client {
     }
 
     /// An answer that is read as it comes.
-    async fn opened(&self, asked: Asked<'_>) -> Result<(String, String, Incoming), Problem> {
+    pub(super) async fn opened(
+        &self,
+        asked: Asked<'_>,
+    ) -> Result<(String, String, Incoming), Problem> {
         let what = asked.what();
         let order = self.stations.in_order();
         let opened = self.reach(&asked, self.timeout(), &order, connection::open);

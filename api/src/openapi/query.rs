@@ -100,4 +100,13 @@ pub const LOGS: &[Word] = &[
     word("after", Shape::Text, "Behind a page: what it said as next."),
     word("previous", Shape::Set, "Of the incarnation before."),
 ];
+pub const ARTIFACT: &[Word] = &[
+    word(
+        "sha256",
+        Shape::Text,
+        "What the body is to have, in hexadecimal.",
+    ),
+    word("name", Shape::Text, "What people call it."),
+    word("media-type", Shape::Text, "What it is, as in text/csv."),
+];
 pub const NONE: &[Word] = &[];

@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 use super::query::{self, Word};
 use super::schemas::{Of, of};
 use crate::routes::{self, Route};
-use crate::types::shapes::{NothingShape, WhyShape};
+use crate::types::shapes::{BytesShape, NothingShape, WhyShape};
 use crate::types::{
-    Accepted, Activity, ApplyRequest, Asked, BadPeer, CallAnswer, Certificate, Changed,
+    Accepted, Activity, ApplyRequest, Artifact, Asked, BadPeer, CallAnswer, Certificate, Changed,
     ChaosRequest, CheckAnswer, Collected, Configuration, CordonRequest, Decision, Described, Done,
     DrainRequest, Event, Exact, Graph, GraphProblem, Group, GroupRequest, Identity, Impact,
     Instance, JoinRequest, Joined, LabelsRequest, LogPage, MaintenanceRequest, MoveRequest, Name,
@@ -48,6 +48,8 @@ pub enum Form {
     Text,
     /// Bytes that are read back by `mainstay restore` alone.
     Backup,
+    /// Bytes of somebody's own.
+    Bytes,
 }
 
 macro_rules! spoken {
@@ -169,6 +171,11 @@ spoken! {
     SERVICE_CREATE (Exact) => One Accepted;
     SERVICE_PUT (Exact) => One Accepted;
     SERVICE_DELETE => One Accepted;
+    ARTIFACTS by LIST => Page Artifact;
+    ARTIFACT => One Artifact;
+    ARTIFACT_CONTENT => Bytes ();
+    ARTIFACT_PUT by ARTIFACT (BytesShape) => One Accepted;
+    ARTIFACT_DELETE => One Accepted;
     ORDERS by LIST => Page Order;
     ORDER => One OrderDetail;
     ORDER_PLACE (OrderRequest) => One Accepted;

@@ -8,7 +8,7 @@ use super::Present;
 use crate::problem::Problem;
 
 /// Kinds a person can ask for.
-pub const KINDS: [Kind; 17] = [
+pub const KINDS: [Kind; 18] = [
     Kind::Node,
     Kind::Station,
     Kind::Type,
@@ -26,6 +26,7 @@ pub const KINDS: [Kind; 17] = [
     Kind::Run,
     Kind::Step,
     Kind::Service,
+    Kind::Artifact,
 ];
 
 /// What a text means, whether or not it exists.
@@ -41,6 +42,7 @@ pub fn parse(reference: &str) -> Result<Key, Problem> {
             bad @ (BadReference::Name(_)
             | BadReference::Work(_)
             | BadReference::Service(_)
+            | BadReference::Artifact(_)
             | BadReference::Shape { .. }) => Problem::new(code::BAD_REQUEST, what, bad.to_string())
                 .to_do("mainstay get instances"),
         }
@@ -119,7 +121,10 @@ fn list_command(kind: Kind) -> &'static str {
         Kind::Activity => "mainstay activity list",
         Kind::Run | Kind::Step => "mainstay run list",
         Kind::Service => "mainstay service list",
-        Kind::Cluster | Kind::Outbox | Kind::Command | Kind::Text => "mainstay status",
+        Kind::Artifact => "mainstay artifact list",
+        Kind::Cluster | Kind::Outbox | Kind::Command | Kind::Text | Kind::Chunk => {
+            "mainstay status"
+        }
     }
 }
 

@@ -116,7 +116,11 @@ impl Present<'_> {
                 definition: None,
                 ..self.service(id)?
             }),
-            Key::Outbox(_) | Key::Command(_) | Key::Text(_) => None,
+            Key::Artifact(id) => to_value(types::Artifact {
+                files: None,
+                ..self.artifact(id)?
+            }),
+            Key::Outbox(_) | Key::Command(_) | Key::Text(_) | Key::Chunk(_) => None,
         }
     }
 

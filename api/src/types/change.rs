@@ -318,6 +318,8 @@ pub fn states_of(kind: Kind) -> &'static [&'static str] {
         | Kind::Orchestration
         | Kind::Activity
         | Kind::Service
+        | Kind::Artifact
+        | Kind::Chunk
         | Kind::Text
         | Kind::Step => &[],
     }

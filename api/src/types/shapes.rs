@@ -5,6 +5,7 @@
 use schemars::JsonSchema;
 
 use super::access::{Identity, Secret, Token};
+use super::artifacts::Artifact;
 use super::history::Parked;
 use super::instance::Instance;
 use super::node::Node;
@@ -66,6 +67,7 @@ pub enum AnyShape {
     Run(Box<Run>),
     Step(Box<Step>),
     Service(Box<Service>),
+    Artifact(Box<Artifact>),
 }
 
 /// One tree, or one for each root problem.
@@ -76,6 +78,11 @@ pub enum WhyShape {
     One(Box<Why>),
     All(Vec<Why>),
 }
+
+/// Bytes, whatever they are.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+pub struct BytesShape {}
 
 /// It was heard; there is nothing to say.
 #[derive(JsonSchema)]

@@ -11,8 +11,8 @@ use mainstay_protocol::json::Shape;
 use mainstay_protocol::label;
 use mainstay_protocol::words::nearest;
 use mainstay_protocol::{
-    ClusterName, Json, NodeName, NotAStation, PersonName, PlacementName, RunId, SlotName,
-    StationId, TypeName, WorkName, limits,
+    ArtifactId, ClusterName, Json, NodeName, NotAStation, PersonName, PlacementName, RunId,
+    SlotName, StationId, TypeName, WorkName, limits,
 };
 use mainstay_resource_graph::{BadReference, Key, Kind};
 use serde_json::Value;
@@ -373,6 +373,12 @@ pub fn work_name(text: &str) -> Result<WorkName, String> {
 /// A run, also as it is shown: `run/r1`.
 pub fn run_id(text: &str) -> Result<RunId, String> {
     RunId::new(text.strip_prefix("run/").unwrap_or(text)).map_err(|bad| bad.to_string())
+}
+
+/// An artifact by its id, also as it is shown: `artifact/urn:ivcap:artifact:UUID`.
+pub fn artifact(text: &str) -> Result<ArtifactId, String> {
+    let text = text.strip_prefix("artifact/").unwrap_or(text);
+    ArtifactId::new(text).map_err(|bad| format!("{bad}; mainstay artifact list shows them"))
 }
 
 /// A service by its id or name, also as it is shown: `service/urn:ivcap:service:UUID`.

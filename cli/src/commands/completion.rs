@@ -133,6 +133,7 @@ fn named(value: &str, path: &[&str], said: &[&str]) -> Option<Wanted> {
         "NAME" if path.first() == Some(&"orchestration") => Some(Wanted::Names("orchestrations")),
         "NAME" if path.first() == Some(&"activity") => Some(Wanted::Names("activities")),
         "SERVICE" => Some(Wanted::Names("services")),
+        "ARTIFACT" => Some(Wanted::Names("artifacts")),
         "RUN" if path == ["order"] => None,
         "RUN" if path != ["run", "start"] => Some(Wanted::Names("runs")),
         _ => None,
@@ -201,6 +202,10 @@ async fn ask(client: &Client, wanted: Wanted) -> Result<Vec<String>, Problem> {
         Wanted::Names("services") => {
             let found = client.services().await?;
             found.into_iter().map(|one| one.name).collect()
+        }
+        Wanted::Names("artifacts") => {
+            let found = client.artifacts().await?;
+            found.into_iter().map(|one| one.id).collect()
         }
         Wanted::Names("runs") => {
             let found = client.runs(&RunFilter::default()).await?;

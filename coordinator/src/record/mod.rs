@@ -3,7 +3,7 @@
 mod adopted;
 mod epoch;
 mod found;
-mod operation;
+pub(crate) mod operation;
 mod reconfigure;
 mod report;
 mod room;

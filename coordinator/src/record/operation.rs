@@ -1,6 +1,7 @@
 //! What people ask for becomes wishes. A refusal changes nothing and says what is wrong.
 
 pub(super) mod access;
+pub(crate) mod artifacts;
 mod definitions;
 mod groups;
 pub(super) mod hosts;

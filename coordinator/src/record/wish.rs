@@ -18,9 +18,9 @@ use crate::env::Env;
 use crate::event::{Apply, BasedOn, Change, PlacementWish};
 use crate::lease;
 use crate::schema;
-use crate::secrets;
 use crate::unfit;
 use crate::verb;
+use crate::{artifacts, secrets};
 
 /// All of it, or nothing: everything that is wrong is said at once.
 pub fn apply(txn: &mut Txn<'_>, apply: &Apply, env: &Env) -> Result_ {
@@ -195,7 +195,10 @@ pub fn valid_config(
         .unwrap_or_default();
     let mut wrong = schema::check(&schema, &json);
     let fits_schema = wrong.is_empty();
-    wrong.extend(secrets::wrong_references(txn, &json));
+    let no_secret = secrets::wrong_references(txn, &json);
+    let lacks_secret = !no_secret.is_empty();
+    wrong.extend(no_secret);
+    wrong.extend(artifacts::wrong_references(txn, service_type, &json));
     if wrong.is_empty() {
         return Ok((hash, json));
     }
@@ -203,9 +206,10 @@ pub fn valid_config(
     Err(Refusal {
         nearest: wrong.into_iter().flat_map(|one| one.nearest).collect(),
         ..Refusal::new(
-            match fits_schema {
-                true => code::NO_SECRET,
-                false => code::BAD_CONFIG,
+            match (fits_schema, lacks_secret) {
+                (true, true) => code::NO_SECRET,
+                (true, false) => code::NO_ARTIFACT,
+                (false, _) => code::BAD_CONFIG,
             },
             format!("configuration: {}", texts.join("; ")),
         )

@@ -2,6 +2,7 @@
 //!
 //! First what makes and restores subjects, then what judges failures, then what ends, then what begins.
 
+mod artifact_left;
 mod asked;
 mod command_resend;
 mod could_not_start;
@@ -92,6 +93,7 @@ pub(crate) fn shipped() -> Vec<RuleEntry> {
         RuleEntry::of::<undo::Undo>(),
         RuleEntry::of::<hand_out::HandOut>(),
         RuleEntry::of::<run_over::RunOver>(),
+        RuleEntry::of::<artifact_left::ArtifactLeft>(),
         RuleEntry::of::<command_resend::CommandResend>(),
         RuleEntry::of::<procedure_over::ProcedureOver>(),
     ]

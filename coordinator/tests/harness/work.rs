@@ -8,19 +8,23 @@
 //! service {..} | forget service ID | order o1 SERVICE {"parameter":1}
 //! works r1/a complete {"output":1} | works r1/a wait | works r1/a again 5s | works r1/a fails no | works r1/a fatal no | works r1/a large
 //! said-again r1/a | runs
+//! artifact ID site index.html,404.html | artifact-begins ID text | artifact-chunk ID text | artifact-ends ID text | forget artifact ID
 //! ```
 //! What has a step answers as a processor would; `said-again` says once more that it is complete.
 
 use std::time::Duration;
 
-use mainstay_coordinator::{Answer, BasedOn, Operation, Orchestrate, PlaceOrder, RunAct, StartRun};
+use mainstay_coordinator::{
+    Answer, BasedOn, Keep, NewArtifact, Operation, Orchestrate, PlaceOrder, RunAct, StartRun,
+};
 use mainstay_protocol::command::Order;
 use mainstay_protocol::report::{CommandOutcome, Report};
 use mainstay_protocol::work::{Changes, Outside, Work, WorkAnswer};
 use mainstay_protocol::{
-    CommandId, Generation, Json, RunId, ServiceId, StepKey, Timestamp, WorkName, limits,
+    ArtifactId, Blob, CommandId, Generation, Json, RunId, ServiceId, Sha256, StepKey, Timestamp,
+    WorkName, limits,
 };
-use mainstay_resource_graph::{Key, Kind, StepState, View, ViewExt};
+use mainstay_resource_graph::{Key, Kind, Listing, StepState, View, ViewExt};
 
 use super::world::World;
 
@@ -65,6 +69,12 @@ pub fn verb(world: &mut World, words: &[&str]) -> bool {
         ["forget", "orchestration", name] => Orchestrate::DeleteOrchestration {
             name: work_name(name),
         },
+        [verb, id, text, ..] if verb.starts_with("artifact") => {
+            return puts(world, verb, id, text, words.get(3).copied());
+        }
+        ["forget", "artifact", id] => keep(Keep::Delete {
+            artifact: artifact(id),
+        }),
         ["service" | "order", ..] | ["forget", "service", _] => ordering(words, &tail),
         ["run", id, of, ..] => begins(id, of, &tail(3)),
         [act @ ("pause" | "resume" | "cancel" | "retry"), id] => Orchestrate::Act {
@@ -80,22 +90,8 @@ pub fn verb(world: &mut World, words: &[&str]) -> bool {
             run: RunId::new(id).unwrap(),
         },
         ["tell", at, how, ..] => told(world, &step(at), how, &tail(3)),
-        ["queue", "outside"] => {
-            world.with_outside_queue();
-            return true;
-        }
-        ["turn", at, more @ ..] => {
-            let step = step(at);
-            let since = match more {
-                ["at", micros] => Some(Timestamp(micros.parse().unwrap())),
-                _ => due_since(world, &step),
-            };
-            let counts = world.core.turn(&step, since.unwrap_or_default());
-            world.said.push(format!(
-                "turn {at}: {}",
-                if counts { "it is due" } else { "nothing" }
-            ));
-            world.run();
+        ["queue", "outside"] | ["turn", ..] => {
+            queue_outside(world, words);
             return true;
         }
         ["takes", at] => {
@@ -116,11 +112,88 @@ pub fn verb(world: &mut World, words: &[&str]) -> bool {
     true
 }
 
+fn queue_outside(world: &mut World, words: &[&str]) {
+    let ["turn", at, more @ ..] = words else {
+        return world.with_outside_queue();
+    };
+    let step = step(at);
+    let since = match more {
+        ["at", micros] => Some(Timestamp(micros.parse().unwrap())),
+        _ => due_since(world, &step),
+    };
+    let counts = world.core.turn(&step, since.unwrap_or_default());
+    let said = if counts { "it is due" } else { "nothing" };
+    world.said.push(format!("turn {at}: {said}"));
+    world.run();
+}
+
 fn due_since(world: &World, step: &StepKey) -> Option<Timestamp> {
     match world.graph().step(step)?.state {
         StepState::Queued { since } => Some(since),
         _ => None,
     }
+}
+
+pub fn artifact(end: &str) -> ArtifactId {
+    let text = format!("urn:ivcap:artifact:00000000-0000-0000-0000-{end:0>12}");
+    ArtifactId::new(&text).unwrap()
+}
+
+fn keep(keep: Keep) -> Orchestrate {
+    Orchestrate::Artifact(Box::new(keep))
+}
+
+/// Of a content that is short: its digest is its own business here.
+pub fn begin(id: &str, text: &str, files: Option<&str>) -> Orchestrate {
+    keep(Keep::Begin(NewArtifact {
+        id: artifact(id),
+        name: Some(text.to_owned()),
+        media_type: None,
+        size: text.len() as u64,
+        digest: digest_of(text),
+        listing: match files {
+            Some(files) => Listing::Files(files.split(',').map(str::to_owned).collect()),
+            None => Listing::Not("it is no archive".to_owned()),
+        },
+    }))
+}
+
+fn digest_of(text: &str) -> Sha256 {
+    let mut hash = [0; 32];
+    for (at, byte) in hash.iter_mut().zip(text.bytes()) {
+        *at = byte;
+    }
+    Sha256::of_sha256(hash)
+}
+
+pub fn chunk(id: &str, text: &str) -> Orchestrate {
+    keep(Keep::Chunk {
+        artifact: artifact(id),
+        digest: digest_of(text),
+        number: 0,
+        bytes: Blob::new(text.as_bytes()),
+    })
+}
+
+pub fn ends(id: &str, text: &str) -> Orchestrate {
+    keep(Keep::Finish {
+        artifact: artifact(id),
+        digest: digest_of(text),
+    })
+}
+
+fn puts(world: &mut World, verb: &str, id: &str, text: &str, files: Option<&str>) -> bool {
+    let all = match verb {
+        "artifact" => vec![begin(id, text, files), chunk(id, text), ends(id, text)],
+        "artifact-begins" => vec![begin(id, text, files)],
+        "artifact-chunk" => vec![chunk(id, text)],
+        "artifact-ends" => vec![ends(id, text)],
+        _ => return false,
+    };
+    for one in all {
+        world.orchestrate(one).ok();
+    }
+    true
 }
 
 fn ordering(words: &[&str], tail: &impl Fn(usize) -> String) -> Orchestrate {

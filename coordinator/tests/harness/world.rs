@@ -436,6 +436,8 @@ impl World {
     /// From now on a queue outside says whose turn it is.
     pub fn with_outside_queue(&mut self) {
         self.config.outside_queue = true;
+        // A full pass knows nothing of turns.
+        self.full_passes = false;
         self.fail_over();
     }
 

@@ -176,7 +176,10 @@ proptest! {
         replays(&world);
         let entries = world.entries.len();
         world.wait_ms(60_000);
-        prop_assert_eq!(world.entries.len(), entries, "what is settled writes nothing");
+        // But for the time, where a deadline is ahead.
+        let written = world.entries[entries..].iter();
+        let written = written.filter(|entry| !entry.delta.is_empty() || !entry.decisions.is_empty());
+        prop_assert_eq!(written.count(), 0, "what is settled writes nothing");
     }
 }
 

@@ -1,15 +1,15 @@
 //! Orchestrations in random stories: runs begin, whoever has a step answers, and people say something of a run.
 
-use mainstay_coordinator::{BasedOn, Operation, Orchestrate, RunAct};
+use mainstay_coordinator::{BasedOn, Keep, Operation, Orchestrate, RunAct};
 use mainstay_protocol::report::Report;
 use mainstay_protocol::work::{Changes, Outside, Work, WorkAnswer};
 use mainstay_protocol::{CommandId, Json, RunId};
-use mainstay_resource_graph::{Key, Kind, RunState, StepState, View, ViewExt};
+use mainstay_resource_graph::{Graph, Key, Kind, RunState, StepState, View, ViewExt};
 use proptest::prelude::*;
 
 use super::acts::pick;
 use crate::harness::World;
-use crate::harness::work::{begins, complete, fails, json};
+use crate::harness::work::{artifact, begin, begins, chunk, complete, ends, fails, json};
 
 const ACTIVITY: &str =
     r#"{"type":"a","provider":"p","retry":{"maxAttempts":3,"first":"1s","jitter":false}}"#;
@@ -61,6 +61,11 @@ pub enum WorkAct {
         which: usize,
         what: usize,
     },
+    /// Somebody puts an artifact, or begins to, or takes one away.
+    Puts {
+        which: usize,
+        what: usize,
+    },
 }
 
 pub fn act() -> impl Strategy<Value = WorkAct> {
@@ -69,7 +74,9 @@ pub fn act() -> impl Strategy<Value = WorkAct> {
         4 => (number.clone(), number.clone()).prop_map(|(id, of)| WorkAct::Begins { id, of }),
         9 => (number.clone(), number.clone())
             .prop_map(|(which, what)| WorkAct::Answers { which, what }),
-        3 => (number.clone(), number).prop_map(|(which, what)| WorkAct::Said { which, what }),
+        3 => (number.clone(), number.clone())
+            .prop_map(|(which, what)| WorkAct::Said { which, what }),
+        2 => (number.clone(), number).prop_map(|(which, what)| WorkAct::Puts { which, what }),
     ]
 }
 
@@ -81,6 +88,22 @@ pub fn carry_out(world: &mut World, act: &WorkAct) {
         }
         WorkAct::Answers { which, what } => answers(world, which, what),
         WorkAct::Said { which, what } => said(world, which, what),
+        WorkAct::Puts { which, what } => puts(world, which, what),
+    }
+}
+
+/// Half of them are broken off.
+fn puts(world: &mut World, which: usize, what: usize) {
+    let (id, text) = (["1", "2"][which % 2], ["site", "other"][what % 2]);
+    ask(world, begin(id, text, None));
+    if what % 4 < 2 {
+        ask(world, chunk(id, text));
+        ask(world, ends(id, text));
+    }
+    if what % 5 == 0 {
+        let artifact = artifact(id);
+        let keep = Box::new(Keep::Delete { artifact });
+        ask(world, Orchestrate::Artifact(keep));
     }
 }
 
@@ -191,9 +214,22 @@ pub fn finish(world: &mut World) {
     }
 }
 
+/// Whatever was broken off is gone: its chunks belong to nobody else.
+fn no_half_artifacts(graph: &Graph) {
+    for key in graph.keys(Kind::Artifact) {
+        let Key::Artifact(id) = &key else { continue };
+        assert!(graph.artifact(id).is_some(), "{key} is left half");
+    }
+    for key in graph.keys(Kind::Chunk) {
+        let Key::Chunk(chunk) = &key else { continue };
+        assert!(graph.artifact(&chunk.artifact).is_some(), "{key} is left");
+    }
+}
+
 /// What is not over waits for somebody who does such work, and there is nobody.
 pub fn is_over(world: &World) {
     let graph = world.graph();
+    no_half_artifacts(graph);
     let workers = graph.hands().into_iter();
     let workers = workers.filter(|key| {
         let worker = graph.instance(key).expect("it has hands");

@@ -257,6 +257,7 @@ rules! {
     undo_ends;
     undo_fails;
     run_over;
+    artifact_left;
 }
 
 #[test]

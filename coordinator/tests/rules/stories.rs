@@ -17,7 +17,8 @@ pub use super::peers::{
 pub use super::updates::*;
 pub use super::words::*;
 pub use super::work::{
-    hand_out, hand_out_finds_no_input, run_over, step_due, step_lost, undo, undo_ends, undo_fails,
+    artifact_left, hand_out, hand_out_finds_no_input, run_over, step_due, step_lost, undo,
+    undo_ends, undo_fails,
 };
 use crate::harness::{World, key, wish};
 

@@ -7,7 +7,7 @@ use mainstay_protocol::work::{Changes, WorkAnswer};
 use mainstay_resource_graph::Key;
 
 use super::Story;
-use crate::harness::work::{begins, complete, fails, step, verb};
+use crate::harness::work::{artifact, begin, begins, chunk, complete, fails, step, verb};
 use crate::harness::{World, key};
 
 fn say(world: &mut World, line: &str) {
@@ -168,6 +168,31 @@ pub fn undo_fails() -> Story {
         declines: false,
         saw: &[],
         why: ("run/r1", "CompensationFailed"),
+    }
+}
+
+fn artifact_of_four(_: &World) -> Key {
+    Key::Artifact(artifact("4"))
+}
+
+pub fn artifact_left() -> Story {
+    Story {
+        rule: "artifact_left",
+        subject: artifact_of_four,
+        under: || {
+            let mut world = out();
+            world.orchestrate(begin("4", "site", None)).unwrap();
+            world.orchestrate(chunk("4", "site")).unwrap();
+            world.wait_ms(59_900);
+            // The next leader counts from the last entry.
+            world.orchestrate(begins("r2", "t", "{}")).unwrap();
+            world
+        },
+        straw: |world| world.wait_ms(150),
+        says: code::ARTIFACT_LEFT,
+        declines: false,
+        saw: &[],
+        why: ("w@n1", "Running"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `app-server`: a web UI from an artifact, a directory of files. Generic in its name.
+//! `app-server`: a web UI from an artifact: an archive that the cluster keeps, or a directory of files. Generic in its name.
 //!
 //! ```text
 //!   site a: host, artifact --+
@@ -17,11 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_service::{
-    CannotStart, Context, Failure, Health, Probe, Reply, Service, StatusText, StopReason, TypeInfo,
-    json,
+    ArtifactId, CannotStart, Context, Failure, Health, Probe, Reply, Service, StatusText,
+    StopReason, TypeInfo, json,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use files::Files;
@@ -29,6 +30,7 @@ use listeners::{ANY_HOST, Seat};
 use site::Site;
 
 use super::listening;
+use crate::artifacts;
 
 /// Downloads under way get so long when the last site of a listener stops.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -36,7 +38,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AppServerConfig {
-    /// The directory with the files, an absolute path.
+    /// An archive that was put, by its URN (`urn:ivcap:artifact:..`); or the directory with the files, an absolute path.
     pub artifact: String,
     /// The host name that requests for this site have; "*" is every one that no other site has.
     #[serde(default = "any_host")]
@@ -82,6 +84,10 @@ impl Probe for AppServerProbe {
 pub struct AppServer {
     site: Arc<Site>,
     seat: Seat,
+    /// As its configuration says.
+    artifact: String,
+    /// The archive, where it is one.
+    content: Option<PathBuf>,
 }
 
 impl Service for AppServer {
@@ -96,11 +102,8 @@ impl Service for AppServer {
     ) -> Result<(Self, AppServerProbe), CannotStart> {
         let at = listening::address("listen", &config.listen).map_err(CannotStart::config)?;
         let host = listeners::host(&config.host).map_err(CannotStart::config)?;
-        if !config.artifact.starts_with('/') {
-            let text = format!("artifact: \"{}\" is no absolute path", config.artifact);
-            return Err(CannotStart::config(text));
-        }
-        let files = Files::of(PathBuf::from(&config.artifact));
+        let (content, root) = artifact(&config.artifact, ctx).await?;
+        let files = Files::of(root);
         files.look().map_err(CannotStart::not_here)?;
         if let Some(page) = &config.not_found {
             let there = files.named(page).map_err(|why| {
@@ -114,7 +117,14 @@ impl Service for AppServer {
         let site = Arc::new(Site::new(owner, files, config.not_found));
         let seat = Seat::take(at, host, Arc::clone(&site)).await?;
         let probe = AppServerProbe(Arc::clone(&site));
-        Ok((Self { site, seat }, probe))
+        let artifact = config.artifact;
+        let at_work = Self {
+            site,
+            seat,
+            artifact,
+            content,
+        };
+        Ok((at_work, probe))
     }
 
     async fn handle(&mut self, message: AppServerMessage, _: &Context) -> Result<Reply, Failure> {
@@ -129,7 +139,7 @@ impl Service for AppServer {
     async fn status(&mut self, _: &Context) -> StatusText {
         format!(
             "serves {} on http://{} for host {}; {} requests so far",
-            self.site.files().root().display(),
+            self.artifact,
             self.seat.address(),
             self.seat.host(),
             self.site.requests(),
@@ -137,11 +147,39 @@ impl Service for AppServer {
         .into()
     }
 
-    async fn stop(self, ctx: &Context, _: StopReason) {
+    async fn stop(self, ctx: &Context, why: StopReason) {
         if timeout(FAREWELL, self.seat.leave()).await.is_err() {
             tracing::warn!(parent: ctx.span(), "downloads that did not finish in time are broken off");
         }
+        if let (Some(content), StopReason::NotWanted) = (self.content, why) {
+            let user = ctx.identity().instance.placement.clone();
+            // Whether or not it could be: what is left is removed with the next artifact, or by the next agent.
+            let _ = spawn_blocking(move || artifacts::let_go(&content, &user)).await;
+        }
     }
+}
+
+/// The archive, if it is one, and the directory with its files.
+async fn artifact(named: &str, ctx: &Context) -> Result<(Option<PathBuf>, PathBuf), CannotStart> {
+    let id = match ArtifactId::of(named) {
+        Some(Ok(id)) => id,
+        Some(Err(bad)) => return Err(CannotStart::config(format!("artifact: {bad}"))),
+        None if named.starts_with('/') => return Ok((None, PathBuf::from(named))),
+        None => {
+            let text =
+                format!("artifact: \"{named}\" is no absolute path, and no URN of an artifact");
+            return Err(CannotStart::config(text));
+        }
+    };
+    let content = ctx
+        .artifact(&id)
+        .await
+        .map_err(|refusal| CannotStart::not_now(format!("artifact: {}", refusal.text)))?;
+    let archive = content.clone();
+    let unpacked = spawn_blocking(move || artifacts::unpacked(&archive)).await;
+    let unpacked = unpacked.unwrap_or_else(|error| Err(error.to_string()));
+    let files = unpacked.map_err(|why| CannotStart::config(format!("artifact: {id}: {why}")))?;
+    Ok((Some(content), files))
 }
 
 #[cfg(test)]

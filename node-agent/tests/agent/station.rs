@@ -569,7 +569,10 @@ fn hear(message: AgentMessage, stream: &mut UnixStream, heard: &mut Heard) {
         AgentMessage::Answer { request_id, answer } => heard.answers.push((request_id, answer)),
         AgentMessage::Unsupported { what, .. } => panic!("the agent cannot read {what:?}"),
         AgentMessage::Follows(follows) => heard.follows.push(follows),
-        AgentMessage::BulkUp(_) | AgentMessage::Renew(_) | AgentMessage::SecretWanted { .. } => {
+        AgentMessage::BulkUp(_)
+        | AgentMessage::Renew(_)
+        | AgentMessage::SecretWanted { .. }
+        | AgentMessage::ArtifactWanted { .. } => {
             panic!("a bulk connection is one of its own")
         }
     }

@@ -1,9 +1,9 @@
 //! Models that host something for as long as it is wanted: nobody orders them.
 
-use mainstay_protocol::Json;
+use mainstay_protocol::{ArtifactId, Json};
 
 use crate::fault::{Found, Pointer};
-use crate::models::{ModelProvider, Purpose, needed_text};
+use crate::models::{ModelProvider, NeededArtifact, Purpose, needed_text};
 use crate::parameter::Parameter;
 use crate::reader::Reader;
 
@@ -43,12 +43,26 @@ impl ModelProvider for AppServer {
                 .fault(&at, "write a host's public name, as in ui.example.org");
         }
         let artifact = needed_text(&mut reader, "artifact");
-        if artifact.is_some_and(|artifact| !artifact.starts_with("urn:ivcap:artifact:")) {
+        if let Some(Err(bad)) = artifact.map(|artifact| ArtifactId::new(&artifact)) {
             let at = reader.at.key("artifact");
-            reader.found.fault(&at, "write the URN of an artifact");
+            reader.found.fault(&at, bad.to_string());
         }
         reader.text("404");
         reader.others();
+    }
+
+    fn artifacts(&self, controller: &Json) -> Vec<NeededArtifact> {
+        let at = Pointer::root().key("controller");
+        let said = |key: &str| controller.member(key).and_then(|said| said.as_text());
+        let id = said("artifact").and_then(|said| ArtifactId::new(&said).ok());
+        let page = said("404").map(|page| (at.key("404"), page));
+        let needed = id.map(|id| NeededArtifact {
+            at: at.key("artifact"),
+            id,
+            is_site: true,
+            page,
+        });
+        needed.into_iter().collect()
     }
 }
 

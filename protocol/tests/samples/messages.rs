@@ -26,7 +26,7 @@ use mainstay_protocol::{
 use uuid::Uuid;
 
 pub use super::orders::orders;
-use super::{Sample, instance, lookups, room, secrets, sights, words};
+use super::{Sample, artifacts, instance, lookups, room, secrets, sights, words};
 
 /// The names of an enum's variants, and which one a value is. Complete, or it does not compile.
 macro_rules! variants {
@@ -49,10 +49,10 @@ variants!(ASKS, ask_variant, Ask: Check, Status, Message, Chaos, Logs, Superviso
 variants!(TARGETS, target_variant, ChaosTarget: Instance, Supervisor, Agent);
 variants!(ANSWERS, answer_variant, Answer: Health, Status, Reply, Done, Log, Usage, Refused, Sight);
 variants!(AGENT_MESSAGES, agent_variant, AgentMessage:
-    NodeUp, Heartbeat, Reports, Answer, BulkUp, Renew, SecretWanted, Unsupported, Follows);
+    NodeUp, Heartbeat, Reports, Answer, BulkUp, Renew, SecretWanted, Unsupported, Follows, ArtifactWanted);
 variants!(STATION_MESSAGES, station_variant, StationMessage:
     Welcome, Denied, Acknowledged, Command, Request, HeartbeatSeen, BulkReady, Stations, Certificate, Secret, Unsupported, Guards, Found,
-    Watches);
+    Watches, Artifact);
 
 pub fn samples() -> Vec<Sample> {
     let agent = agent_messages().into_iter().map(|(name, message)| Sample {
@@ -138,6 +138,7 @@ pub fn agent_messages() -> Vec<(String, AgentMessage)> {
             }),
         ),
         secrets::wanted(),
+        artifacts::wanted(),
         lookups::follows(),
         (
             "agent-unsupported".to_owned(),
@@ -221,6 +222,7 @@ pub fn station_messages() -> Vec<(String, StationMessage)> {
         refused,
         ("station-unsupported".to_owned(), unsupported()),
     ];
+    messages.extend(artifacts::answers());
     messages.extend(orders().into_iter().map(|order| {
         let name = format!("station-command-{}", order_variant(&order));
         let command = Command {

@@ -1,7 +1,8 @@
 //! One sample of everything that travels. Values are all different, so that two fields that trade places show.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-pub mod enums;
+pub mod artifacts;
+mod enums;
 mod lookups;
 pub mod messages;
 mod orders;

@@ -142,14 +142,17 @@ fn put(old: Option<&Record>, new: &Record, events: &mut Vec<Event>) {
         Vertex::Orchestration(vertex) => work::orchestration(old, new, vertex),
         Vertex::Activity(vertex) => work::activity(old, new, vertex),
         Vertex::Service(vertex) => work::service(old, new, vertex),
+        Vertex::Artifact(vertex) => work::artifact(old, new, vertex),
         Vertex::Run(vertex) => work::run(old, new, vertex),
         Vertex::Step(vertex) => work::step(old, new, vertex),
-        // Bookkeeping; names, resources and configurations are told of by their edges, texts by the runs that read them.
+        // Bookkeeping; names, resources and configurations are told of by their edges, texts by the runs that read them, chunks
+        // by their artifacts.
         Vertex::Outbox(_)
         | Vertex::Name(_)
         | Vertex::Resource(_)
         | Vertex::Configuration(_)
-        | Vertex::Text(_) => None,
+        | Vertex::Text(_)
+        | Vertex::Chunk(_) => None,
     };
     events.extend(told.map(|told| told.event));
 }
@@ -256,6 +259,14 @@ fn remove(old: &Record, causes: &Causes<'_>) -> Option<Event> {
             let kind = format!("{}.removed", key.kind().as_str());
             Told::new(key, kind, causes.near(key), format!("{key} is removed"))
         }
+        // One of which not all had come was nowhere to be seen.
+        Vertex::Artifact(artifact) => {
+            if !artifact.is_there() {
+                return None;
+            }
+            let message = format!("{key} is removed");
+            Told::new(key, "artifact.removed", causes.near(key), message)
+        }
         Vertex::Asked(asked) => {
             let about = Key::Instance(asked.instance.clone());
             let name = &asked.failure.name;
@@ -271,6 +282,7 @@ fn remove(old: &Record, causes: &Causes<'_>) -> Option<Event> {
         | Vertex::Collected(_)
         | Vertex::Configuration(_)
         | Vertex::Text(_)
+        | Vertex::Chunk(_)
         | Vertex::Run(_)
         | Vertex::Step(_) => return None,
     };

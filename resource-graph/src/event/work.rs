@@ -2,7 +2,7 @@
 
 use super::Told;
 use crate::vertex::{
-    Activity, Orchestration, Record, Run, RunState, Service, Step, StepState, Vertex,
+    Activity, Artifact, Orchestration, Record, Run, RunState, Service, Step, StepState, Vertex,
 };
 
 pub(super) fn orchestration(
@@ -40,6 +40,26 @@ pub(super) fn service(old: Option<&Record>, new: &Record, now: &Service) -> Opti
         Some(_) => ("service.changed", format!("{key} was changed by {by}")),
     };
     Some(told(new, kind, message).with("generation", now.generation))
+}
+
+pub(super) fn artifact(old: Option<&Record>, new: &Record, now: &Artifact) -> Option<Told> {
+    let was_there = match old.map(|old| &old.vertex) {
+        Some(Vertex::Artifact(was)) => was.is_there(),
+        _ => false,
+    };
+    if !now.is_there() {
+        return None;
+    }
+    let (key, by) = (&new.key, &now.by);
+    let (kind, message) = match was_there {
+        false => ("artifact.put", format!("{key} was put by {by}")),
+        true => (
+            "artifact.changed",
+            format!("{key} is called otherwise, by {by}"),
+        ),
+    };
+    let told = told(new, kind, message).with("sha256", &now.digest);
+    Some(told.with("bytes", now.size))
 }
 
 pub(super) fn run(old: Option<&Record>, new: &Record, now: &Run) -> Option<Told> {

@@ -2,13 +2,14 @@
 //! questions, until they are answered.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mainstay_protocol::command::Answered;
 use mainstay_protocol::report::{Manner, Report, Use};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::secret::{SecretBytes, SecretReference};
-use mainstay_protocol::{QuestionId, ResourceKey};
+use mainstay_protocol::{ArtifactId, QuestionId, ResourceKey};
 use tokio::sync::{mpsc, oneshot};
 
 /// One thing said. Whoever said it waits until it is in line for the outbox, so that what it says or does next comes
@@ -29,6 +30,8 @@ pub enum Said {
         SecretReference,
         oneshot::Sender<Result<SecretBytes, Refusal>>,
     ),
+    /// It wants an artifact that its configuration names, as a file.
+    Artifact(ArtifactId, oneshot::Sender<Result<PathBuf, Refusal>>),
 }
 
 /// Taken by whoever passes them on.

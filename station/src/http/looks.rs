@@ -53,6 +53,7 @@ pub fn lists() -> Vec<(Route, MethodRouter<Api>)> {
         (routes::ORCHESTRATIONS, list(Kind::Orchestration)),
         (routes::RUNS, list(Kind::Run)),
         (routes::SERVICES, list(Kind::Service)),
+        (routes::ARTIFACTS, list(Kind::Artifact)),
         (routes::SCHEMAS, get(overview::schemas)),
         (routes::SCHEMA, get(overview::schema)),
     ]

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::introduce::{First, FromAgent};
 use super::link::Link;
 use super::writer::Way;
-use super::{bulk, denied, secrets, writer};
+use super::{artifacts, bulk, denied, secrets, writer};
 use crate::shared::{Shared, Submitted};
 use crate::space;
 
@@ -279,6 +279,14 @@ impl Session {
                 let answer = secrets::answer(&self.shared, &self.link.node, &wanted);
                 self.link
                     .send(StationMessage::Secret { request_id, answer });
+            }
+            AgentMessage::ArtifactWanted { request_id, wanted } => {
+                if !self.link.is_welcome() {
+                    return Err("an artifact is asked for before the welcome".to_owned());
+                }
+                let answer = artifacts::answer(&self.shared, &self.link.node, &wanted);
+                self.link
+                    .send(StationMessage::Artifact { request_id, answer });
             }
             AgentMessage::Follows(follows) => {
                 if !self.link.is_welcome() {

@@ -368,6 +368,7 @@ impl Life {
             | StationMessage::BulkReady(_)
             | StationMessage::Certificate(_)
             | StationMessage::Secret { .. }
+            | StationMessage::Artifact { .. }
             | StationMessage::Guards(_)
             | StationMessage::Watches(_)
             | StationMessage::Welcome(_)

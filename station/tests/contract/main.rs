@@ -5,6 +5,7 @@
 
 mod agent;
 mod agent_config;
+mod artifacts;
 mod asks;
 mod bounds;
 mod bulk;

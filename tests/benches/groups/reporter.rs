@@ -154,6 +154,7 @@ impl Reporter {
             | StationMessage::BulkReady(_)
             | StationMessage::Certificate(_)
             | StationMessage::Secret { .. }
+            | StationMessage::Artifact { .. }
             | StationMessage::Unsupported { .. }
             | StationMessage::Welcome(_)
             | StationMessage::Denied(_) => {}

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use mainstay_protocol::work::Skill;
 use mainstay_protocol::{
-    CommandId, Generation, Json, RunId, ServiceId, StepKey, Timestamp, WorkName,
+    ArtifactId, Blob, CommandId, Generation, Json, RunId, ServiceId, Sha256, StepKey, Timestamp,
+    WorkName,
 };
 use mainstay_resource_graph::{
-    Activity, Edge, Key, Orchestration, Relation, Run, RunState, Service, Step, StepState, Text,
-    TextHash, Vertex,
+    Activity, Artifact, ArtifactState, Chunk, ChunkKey, Edge, Key, Listing, Orchestration,
+    Relation, Run, RunState, Service, Step, StepState, Text, TextHash, Vertex,
 };
 
 use super::{REV, instance_key};
@@ -103,6 +104,16 @@ pub fn vertices() -> Vec<(Key, Vertex)> {
             }),
         ),
         step("make", StepState::Completed { place: 0 }),
+        (Key::Artifact(artifact_id()), Vertex::Artifact(artifact())),
+        (
+            Key::Chunk(ChunkKey {
+                artifact: artifact_id(),
+                number: 0,
+            }),
+            Vertex::Chunk(Chunk {
+                bytes: Blob::new(b"site"),
+            }),
+        ),
         step(
             "use",
             StepState::Waiting {
@@ -128,4 +139,21 @@ fn step(activity: &str, state: StepState) -> (Key, Vertex) {
         Key::Step(StepKey::new(run_id(), name(activity))),
         Vertex::Step(step),
     )
+}
+
+fn artifact_id() -> ArtifactId {
+    let id = ArtifactId::new("urn:ivcap:artifact:00000000-0000-0000-0000-000000000004");
+    id.unwrap()
+}
+
+fn artifact() -> Artifact {
+    Artifact {
+        name: "site".to_owned(),
+        media_type: "application/gzip".to_owned(),
+        size: 4,
+        digest: Sha256::of_sha256([7; 32]),
+        state: ArtifactState::There,
+        listing: Listing::Files(vec!["index.html".to_owned()]),
+        by: "ada".to_owned(),
+    }
 }

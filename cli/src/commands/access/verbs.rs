@@ -85,6 +85,11 @@ pub const VERBS: &[(&str, Route)] = &[
     ("order", routes::ORDER_PLACE),
     ("order list", routes::ORDERS),
     ("order show", routes::ORDER),
+    ("artifact put", routes::ARTIFACT_PUT),
+    ("artifact list", routes::ARTIFACTS),
+    ("artifact show", routes::ARTIFACT),
+    ("artifact get", routes::ARTIFACT_CONTENT),
+    ("artifact delete", routes::ARTIFACT_DELETE),
     ("backup", routes::BACKUP),
 ];
 

@@ -1,12 +1,14 @@
 //! Services registered and ordered. What a service is for its model says, by what its controller says it is.
 
+use std::collections::BTreeMap;
+
 use mainstay_orchestrator::{
-    Definition, Description, Fault, Found, Known, MODEL, Misgiven, NotOrdered, Pointer,
-    definition as check, types_of_models,
+    Definition, Description, Fault, Found, Known, MODEL, Misgiven, MisgivenWhat, NotOrdered,
+    ParameterKind, Pointer, definition as check, types_of_models,
 };
 use mainstay_protocol::code::Code;
 use mainstay_protocol::request::Refusal;
-use mainstay_protocol::{Json, ServiceId, WorkName, code, limits, words};
+use mainstay_protocol::{ArtifactId, Json, ServiceId, WorkName, code, limits, words};
 use mainstay_resource_graph::{
     Key, Kind, Ordered, Run, RunTexts, Service, TextHash, Txn, Vertex, View, ViewExt,
 };
@@ -18,7 +20,7 @@ use super::{Result_, recorded};
 use crate::env::Env;
 use crate::event::BasedOn;
 use crate::orchestrate::PlaceOrder;
-use crate::runs;
+use crate::{artifacts, runs};
 
 const ORDER: &str = "order";
 
@@ -43,15 +45,23 @@ pub(super) fn register(
     }
     let mut found = Found::default();
     let read = env.models.read(description, &mut found);
+    let mut lacks_artifact = false;
     if let (Some(read), true) = (&read, found.faults.is_empty()) {
         rehearse(txn, read, env, &mut found);
+        let is_right = found.faults.is_empty();
+        artifacts::missing(txn, &env.models, read, &mut found);
+        lacks_artifact = is_right && !found.faults.is_empty();
     }
     let id = read.as_ref().map(|read| ServiceId::new(&read.id));
     if let Some(Err(bad)) = &id {
         found.fault(&Pointer::root().key("id"), bad.to_string());
     }
     let (Some(read), Some(Ok(id)), true) = (&read, id, found.faults.is_empty()) else {
-        return Err(not_registered(read.as_ref(), &found, env));
+        let mut refusal = not_registered(read.as_ref(), &found, env);
+        if lacks_artifact {
+            refusal.code = code::NO_ARTIFACT;
+        }
+        return Err(refusal);
     };
     let key = Key::Service(id.clone());
     takes_one_more(txn, &key)?;
@@ -149,6 +159,7 @@ pub(super) fn order(txn: &mut Txn<'_>, asked: &PlaceOrder, by: &str, env: &Env) 
     let description = description_of(txn, &id, env)?;
     let planned = env.models.order(&description, &asked.parameters);
     let (plan, values) = planned.map_err(|not| refused(&id, &not))?;
+    given(txn, &id, &description, &values)?;
     let (definition, known) = becomes(txn, &plan).map_err(|all| {
         let what = format!("what service/{id} becomes");
         faults(&what, &all)
@@ -180,6 +191,31 @@ pub(super) fn order(txn: &mut Txn<'_>, asked: &PlaceOrder, by: &str, env: &Env) 
     runs::begin(txn, &asked.id, run, (&plan, &input), env);
     let text = format!("{key} of {} is ordered", description.name);
     Ok(recorded(Vec::new(), text))
+}
+
+/// The artifacts among them are there.
+fn given(
+    txn: &Txn<'_>,
+    id: &ServiceId,
+    of: &Description,
+    values: &BTreeMap<String, Json>,
+) -> Result<(), Refusal> {
+    let artifacts = of.parameters.iter();
+    let artifacts = artifacts.filter(|one| one.kind == ParameterKind::Artifact);
+    let missing = artifacts.filter_map(|one| {
+        let value = values.get(&one.name)?.as_text()?;
+        let id = ArtifactId::new(&value).ok()?;
+        txn.artifact(&id).is_none().then(|| Misgiven {
+            what: MisgivenWhat::Invalid,
+            name: one.name.clone(),
+            value: None,
+            reason: artifacts::not_there(&id),
+        })
+    });
+    match missing.collect::<Vec<_>>() {
+        none if none.is_empty() => Ok(()),
+        all => Err(misgiven(id, &all)),
+    }
 }
 
 /// Of what comes along, where somebody is found who does it.

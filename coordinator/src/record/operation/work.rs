@@ -11,7 +11,7 @@ use mainstay_resource_graph::{
 };
 
 use super::super::unknown;
-use super::{Result_, definitions, recorded, services};
+use super::{Result_, artifacts, definitions, recorded, services};
 use crate::env::Env;
 use crate::orchestrate::{Orchestrate, RunAct, StartRun};
 use crate::{runs, serving};
@@ -46,6 +46,7 @@ pub(super) fn orchestrate(txn: &mut Txn<'_>, what: &Orchestrate, by: &str, env: 
         Orchestrate::Start(asked) => start(txn, asked, by, env),
         Orchestrate::Act { run, act } => self::act(txn, run, act, env),
         Orchestrate::Forget { run } => forget(txn, run),
+        Orchestrate::Artifact(keep) => artifacts::keep(txn, keep, by, env),
     }
 }
 

@@ -52,10 +52,6 @@ impl Files {
         Self { root }
     }
 
-    pub(super) fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// Whether the artifact is there.
     pub(super) fn look(&self) -> Result<(), String> {
         let why = match fs::metadata(&self.root) {
