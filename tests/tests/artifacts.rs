@@ -87,7 +87,6 @@ fn kept(cluster: &Cluster) -> Vec<PathBuf> {
     files.filter(of_artifacts).collect()
 }
 
-// acceptance: issue 5
 // proves: M2, M6
 #[test]
 fn a_site_survives_the_station_that_took_it_and_is_served_on_a_node() {
@@ -131,8 +130,6 @@ fn a_site_survives_the_station_that_took_it_and_is_served_on_a_node() {
     until("nobody keeps it", || kept(&cluster), Vec::is_empty);
 }
 
-// case: orchestrations 64
-// acceptance: issue 6, line 3
 // proves: M2, M6
 #[test]
 fn a_description_is_refused_without_its_artifact_and_taken_with_it() {

@@ -32,7 +32,6 @@ told! {
     // case: orchestrations 63, 65, 66, 67
     a_service_is_ordered_as_its_model_says_and_refused_for_what_is_wrong = "orders";
     // proves: M2, M6
-    // case: orchestrations 64
     an_artifact_is_there_whole_or_not_at_all_and_what_names_it_needs_it = "artifacts";
     // proves: O2, O5, O7, O11
     // case: orchestrations 14, 22, 34, 47, 58
