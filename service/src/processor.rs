@@ -188,6 +188,12 @@ impl Processed {
         Self(Ok(WorkAnswer::Fatal { error }))
     }
 
+    /// For a discriminator that the processor has no branch for: fatal, since another attempt has the same.
+    pub fn unsupported(call: &Call) -> Self {
+        let said = call.discriminator().unwrap_or_default();
+        Self::fatal(format!("unsupported discriminator {said:?}"))
+    }
+
     /// Of what the activities of the run share, with a completion. Of anything else it is left as it is.
     #[must_use]
     pub fn set_context(self, key: impl Into<String>, value: impl Serialize) -> Self {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mainstay_service::testing::TestService;
 use mainstay_service::{
-    Activities, Busy, Call, CannotStart, Context, NoConfig, NoMessage, Processed, Processor,
+    Activities, Busy, Call, CannotStart, Context, Json, NoConfig, NoMessage, Processed, Processor,
     Service, TypeInfo, TypeSet, json,
 };
 use serde::Deserialize;
@@ -46,6 +46,23 @@ impl Processor for Poll {
     }
 }
 
+/// Two operations; to make is what is meant where nothing is said.
+struct Cell;
+
+impl Processor for Cell {
+    async fn process(&self, call: Call) -> Processed {
+        match call.discriminator() {
+            None | Some("" | "deploy") => Processed::complete(json!({ "path": "/cells/7" }))
+                .set_context("by", call.discriminator()),
+            Some("dispose") => Processed::complete(
+                json!({ "made by": call.context().member("by").and_then(|by| by.as_text()) }),
+            )
+            .delete_context("by"),
+            Some(_) => Processed::unsupported(&call),
+        }
+    }
+}
+
 /// Whatever it is asked: it panics, or ends its instance and goes on.
 struct Anything;
 
@@ -72,6 +89,7 @@ impl Service for Worker {
         Activities::at_once(4)
             .does("example.com", "greet", Greet)
             .does("example.com", "poll", Poll)
+            .does("example.com", "cell", Cell)
             .does_all("any", Anything)
     }
 }
@@ -110,6 +128,29 @@ fn what_it_left_for_its_next_call_is_there_then() {
     worker.stop();
 }
 
+// case: orchestrations 43, 55
+// proves: O8
+#[test]
+fn one_processor_does_what_the_discriminator_says_and_nothing_for_one_it_does_not_know() {
+    let worker = worker();
+    let does = |discriminator: Option<&str>| {
+        worker.does_work(("example.com", "cell"), json!({}), |work| {
+            work.discriminator = discriminator.map(str::to_owned);
+            work.context = Json::parse(r#"{"by":"deploy"}"#).unwrap();
+        })
+    };
+    // None, and an empty one, are as legal as any.
+    for discriminator in [None, Some(""), Some("deploy")] {
+        let made = Processed::complete(json!({ "path": "/cells/7" }));
+        assert_eq!(does(discriminator), made.set_context("by", discriminator));
+    }
+    let gone = Processed::complete(json!({ "made by": "deploy" })).delete_context("by");
+    assert_eq!(does(Some("dispose")), gone);
+    let unknown = Processed::fatal("unsupported discriminator \"frob\"");
+    assert_eq!(does(Some("frob")), unknown);
+    worker.stop();
+}
+
 // case: orchestrations 44
 #[test]
 fn a_panic_is_an_attempt_and_the_instance_goes_on() {
@@ -145,7 +186,7 @@ fn a_type_declares_what_it_does_and_a_name_that_is_none_is_told_at_the_start() {
         .flatten()
         .map(|name| name.as_str())
         .collect();
-    assert_eq!(named, ["greet", "poll"]);
+    assert_eq!(named, ["cell", "greet", "poll"]);
     let refused = types
         .add::<Misnamed>()
         .expect_err("its activity has no name");
