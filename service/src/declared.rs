@@ -13,6 +13,7 @@ use mainstay_protocol::{BadName, SlotName, TypeName};
 use schemars::SchemaGenerator;
 use thiserror::Error;
 
+use crate::breaks::Breaks;
 use crate::hosting::launch::{self, Starter};
 use crate::message_list::{MessageError, MessageList};
 use crate::processor::Activities;
@@ -172,6 +173,13 @@ impl Declared {
 
     pub(crate) fn activities(&self) -> &Activities {
         &self.activities
+    }
+
+    /// Its calls can be broken off, and it may do other activities than its type does.
+    pub(crate) fn in_a_trial(mut self, others: Option<Activities>, breaks: &Arc<Breaks>) -> Self {
+        let activities = others.unwrap_or(self.activities);
+        self.activities = activities.broken_off_by(breaks);
+        self
     }
 
     pub(crate) fn factory(&self) -> &Arc<dyn Factory> {

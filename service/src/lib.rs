@@ -34,9 +34,15 @@
 //! An instance shares its agent's process: an abort, a segmentation fault, a stack overflow or running out of
 //! memory in one ends them all (and they are recovered). [`testing`] runs a service in a plain `#[test]`,
 //! through the same hosting as in a cluster.
+//!
+//! What a processor does may be asked of it again: its answer was lost, its instance crashed, two were given the same. A
+//! [`testing::Trial`] does all of that to it, without a cluster, and says what was done twice; [`Faults`] do it by chance, where it
+//! runs.
 #![forbid(unsafe_code)]
 
+mod breaks;
 mod context;
+mod faults;
 mod message_list;
 mod others;
 mod outcome;
@@ -55,6 +61,7 @@ pub mod testing;
 
 pub use context::{Context, Identity};
 pub use declared::{Declared, TypeSet, TypesClash};
+pub use faults::{Crashes, Fault, Faults};
 pub use lease::HeldLease;
 pub use mainstay_protocol as protocol;
 pub use mainstay_protocol::ArtifactId;

@@ -64,4 +64,6 @@ pub struct Place {
     pub socket: Option<PathBuf>,
     /// `HOST:PORT` of an instance of each placement that its own depends on, as its start saw it.
     pub addresses: BTreeMap<PlacementName, String>,
+    /// Its agent may be broken on purpose (`--chaos`), and so may whatever it hosts.
+    pub chaos: bool,
 }

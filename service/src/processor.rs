@@ -14,6 +14,7 @@ use mainstay_protocol::{CommandId, Json, RunId, limits};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::breaks::{Breakable, Breaks};
 use crate::context::Context;
 use crate::outside::BoxFuture;
 
@@ -27,15 +28,23 @@ pub trait Processor: Send + Sync + 'static {
 }
 
 /// One call of an activity.
+#[derive(Clone)]
 pub struct Call {
     work: Work,
     token: CommandId,
     ctx: Context,
+    /// In a trial alone.
+    breaks: Option<Arc<Breaks>>,
 }
 
 impl Call {
     pub(crate) fn new(token: CommandId, work: Work, ctx: Context) -> Self {
-        Self { work, token, ctx }
+        Self {
+            work,
+            token,
+            ctx,
+            breaks: None,
+        }
     }
 
     pub fn run(&self) -> &RunId {
@@ -96,6 +105,14 @@ impl Call {
     /// How long it may take altogether; then the attempt has failed, whatever comes of it.
     pub fn time(&self) -> Option<Duration> {
         self.work.time_ms.map(Duration::from_millis)
+    }
+
+    /// A place where a [`Trial`](crate::testing::Trial) crashes it, by this name; anywhere else it is nothing. For what happens
+    /// between two places at which the processor waits anyway.
+    pub async fn point(&self, name: &str) {
+        if let Some(breaks) = &self.breaks {
+            breaks.reach(name).await;
+        }
     }
 
     /// The instance that does it: its secrets, its directory, others it may ask, what it kept ([`Context::keep`]).
@@ -249,6 +266,14 @@ impl Processed {
         Self(answer.map_err(|bad| bad.to_string()))
     }
 
+    /// As people call it.
+    pub(crate) fn name(&self) -> &'static str {
+        match &self.0 {
+            Ok(answer) => answer.name(),
+            Err(_) => "fatal",
+        }
+    }
+
     pub(crate) fn said(answer: WorkAnswer) -> Self {
         Self(Ok(answer))
     }
@@ -299,6 +324,8 @@ pub struct Activities {
     all: BTreeMap<(String, Option<WorkName>), Arc<dyn AnyProcessor>>,
     configured: Option<Arc<dyn AnyProcessor>>,
     bad: Option<BadWorkName>,
+    /// In a trial alone.
+    breaks: Option<Arc<Breaks>>,
 }
 
 impl Activities {
@@ -332,6 +359,12 @@ impl Activities {
     #[must_use]
     pub fn as_configured(mut self, processor: impl Processor) -> Self {
         self.configured = Some(Arc::new(Of(Arc::new(processor))));
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn broken_off_by(mut self, breaks: &Arc<Breaks>) -> Self {
+        self.breaks = Some(Arc::clone(breaks));
         self
     }
 
@@ -377,8 +410,14 @@ impl Activities {
     }
 
     /// None: it does no such thing.
-    pub(crate) fn process(&self, call: Call) -> Option<BoxFuture<Processed>> {
-        Some(self.find(call.skill())?.process(call))
+    pub(crate) fn process(&self, mut call: Call) -> Option<BoxFuture<Processed>> {
+        let processor = self.find(call.skill())?;
+        let Some(breaks) = &self.breaks else {
+            return Some(processor.process(call));
+        };
+        call.breaks = Some(Arc::clone(breaks));
+        let doing = processor.process(call);
+        Some(Box::pin(Breakable::new(doing, Arc::clone(breaks))))
     }
 }
 

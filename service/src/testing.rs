@@ -7,7 +7,9 @@
 //! greeter.stop();
 //! ```
 
+mod alone;
 mod others;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -37,6 +39,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
+use crate::breaks::Breaks;
 use crate::context::Identity;
 use crate::declared::Declared;
 use crate::hosting::{
@@ -45,11 +48,13 @@ use crate::hosting::{
 };
 use crate::outcome::StopReason;
 use crate::outside::{Beginning, Place};
-use crate::processor::Processed;
+use crate::processor::{Activities, Processed};
 use crate::service::Service;
 
+pub use self::alone::Alone;
 pub use self::others::Answering;
 use self::others::Beside;
+pub use self::trial::Trial;
 
 /// A test that waits longer than this for an answer has found a defect.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -63,11 +68,15 @@ struct Around {
     /// What references to secrets stand for.
     secrets: BTreeMap<String, String>,
     others: Beside,
+    /// Instead of those of its type.
+    activities: Option<Activities>,
 }
 
 /// A running instance of one service. Dropped, it is left behind with its threads.
 pub struct TestService<S: Service> {
     hosted: Hosted,
+    /// Where a trial breaks its calls off.
+    breaks: Arc<Breaks>,
     config: Value,
     stop_deadline: Duration,
     said: Mutex<mpsc::Receiver<Report>>,
@@ -121,8 +130,14 @@ impl<S: Service> TestService<S> {
     }
 
     fn start_amid(directory: &Path, config: Value, around: Around) -> Result<Self, NotStarted> {
-        let Around { secrets, others } = around;
+        let Around {
+            secrets,
+            others,
+            activities,
+        } = around;
+        let breaks = Arc::new(Breaks::default());
         let declared = Declared::of::<S>().expect("its name is one");
+        let declared = declared.in_a_trial(activities, &breaks);
         let control = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("control")
@@ -142,6 +157,7 @@ impl<S: Service> TestService<S> {
                 beginning: Beginning::Anew,
                 place: Place {
                     directory: directory.to_owned(),
+                    chaos: true,
                     ..Place::default()
                 },
                 others: Arc::new(others),
@@ -166,6 +182,7 @@ impl<S: Service> TestService<S> {
         };
         Ok(Self {
             hosted,
+            breaks,
             config,
             stop_deadline: S::TYPE.stop_deadline,
             said: Mutex::new(said),
@@ -213,9 +230,17 @@ impl<S: Service> TestService<S> {
         inputs: Value,
         change: impl FnOnce(&mut Work),
     ) -> Processed {
+        let mut work = self.work((provider, activity), &inputs);
+        change(&mut work);
+        let said = self.wait("what came of it", self.hosted.work(CommandId(1), work));
+        said.map_or_else(|| Processed::retry("its instance ended"), Processed::said)
+    }
+
+    /// The first call of an activity.
+    fn work(&self, (provider, activity): (&str, &str), inputs: &Value) -> Work {
         let name = |text: &str| WorkName::new(text).expect("it is a name of work");
         let identity = self.hosted.identity();
-        let mut work = Work {
+        Work {
             instance: identity.instance.clone(),
             incarnation: identity.incarnation,
             step: StepKey::new(RunId::new("test").expect("it is a name"), name(activity)),
@@ -230,10 +255,7 @@ impl<S: Service> TestService<S> {
             scratch: Json::empty_object(),
             context: Json::empty_object(),
             time_ms: None,
-        };
-        change(&mut work);
-        let said = self.wait("what came of it", self.hosted.work(CommandId(1), work));
-        said.map_or_else(|| Processed::retry("its instance ended"), Processed::said)
+        }
     }
 
     /// Sends a message and does not wait for what becomes of it.
