@@ -1,4 +1,7 @@
-//! What a container of Mainstay does: the entry point of the image, with real daemons and without an image.
+//! What a container of Mainstay does: the entry point of the image, with real daemons and without an image; and whether what
+//! makes such containers fits together.
+
+mod manifests;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
