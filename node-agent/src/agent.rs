@@ -316,6 +316,7 @@ fn holding(options: &AgentOptions) -> Holding {
     Holding {
         hold: hold_program(options.hold.clone()),
         memory_groups: options.memory_groups.clone(),
+        chaos: options.chaos,
     }
 }
 

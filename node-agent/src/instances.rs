@@ -90,13 +90,14 @@ pub(crate) struct Whom {
     pub(crate) socket: Option<PathBuf>,
 }
 
-/// What outside processes are started with.
+/// What instances are started with.
 #[derive(Debug, Clone)]
 pub(crate) struct Holding {
     /// The program.
     pub(crate) hold: PathBuf,
     /// Control groups may be made below it.
     pub(crate) memory_groups: Option<PathBuf>,
+    pub(crate) chaos: bool,
 }
 
 impl Instances {
@@ -300,6 +301,7 @@ impl Instances {
             lease,
             socket: self.shared.whom.socket.clone(),
             addresses: start.addresses.clone(),
+            chaos: self.shared.holding.chaos,
         }
     }
 

@@ -27,8 +27,8 @@ use std::future::pending;
 use std::sync::Arc;
 
 use mainstay_service::{
-    Activities, Call, CannotStart, Context, NoMessage, Processed, Processor, Service, StatusText,
-    StopReason, TypeInfo,
+    Activities, Call, CannotStart, Context, Faults, NoMessage, Processed, Processor, Service,
+    StatusText, StopReason, TypeInfo,
 };
 
 use calls::Calls;
@@ -42,6 +42,7 @@ use super::watching::Watching;
 #[derive(Debug)]
 pub struct ActivityAgent {
     calls: Arc<Calls>,
+    injects: bool,
     /// As long as it lives.
     _looking: Vec<Watching>,
 }
@@ -51,6 +52,8 @@ pub struct ActivityAgent {
 struct Ready {
     plan: Plan,
     calls: Arc<Calls>,
+    /// None, unless it is to be tried out.
+    faults: Faults,
 }
 
 impl Service for ActivityAgent {
@@ -64,6 +67,12 @@ impl Service for ActivityAgent {
         ctx: &Context,
     ) -> Result<(Self, Sight), CannotStart> {
         config.check().map_err(CannotStart::config)?;
+        let injects = config.inject.is_some();
+        if injects && !ctx.place().chaos {
+            return Err(CannotStart::config(
+                "inject: this agent may not be broken on purpose: it was started without --chaos",
+            ));
+        }
         let plan = Plan::made(&config, ctx).await?;
         let calls = Arc::new(Calls::default());
         let ending = Arc::clone(&calls);
@@ -73,9 +82,11 @@ impl Service for ActivityAgent {
         ctx.keep(Arc::new(Ready {
             plan,
             calls: Arc::clone(&calls),
+            faults: config.inject.unwrap_or_default(),
         }));
         let agent = Self {
             calls,
+            injects,
             _looking: looking,
         };
         Ok((agent, sight))
@@ -91,7 +102,11 @@ impl Service for ActivityAgent {
     }
 
     async fn status(&mut self, _: &Context) -> StatusText {
-        self.calls.in_words().into()
+        let words = self.calls.in_words();
+        match self.injects {
+            true => format!("{words}; faults are injected").into(),
+            false => words.into(),
+        }
     }
 
     async fn stop(self, _: &Context, _: StopReason) {
@@ -111,25 +126,25 @@ fn ready(call: &Call) -> Result<Arc<Ready>, Processed> {
     ready.ok_or_else(|| Processed::retry("its instance is not ready"))
 }
 
-/// Any of its processors, broken off when its instance ends.
+/// Any of its processors, with the faults that its configuration asks for, broken off when its instance ends.
 struct Counted<P>(P);
 
 impl<P: Processor> Processor for Counted<P> {
     async fn process(&self, call: Call) -> Processed {
-        let calls = match ready(&call) {
-            Ok(ready) => Arc::clone(&ready.calls),
+        let ready = match ready(&call) {
+            Ok(ready) => ready,
             Err(no) => return no,
         };
-        let mut one = Calls::begin(calls);
+        let mut one = Calls::begin(Arc::clone(&ready.calls));
         tokio::select! {
             biased;
             () = one.is_to_end() => {}
-            processed = self.0.process(call) => {
+            processed = ready.faults.around(call, |call| self.0.process(call)) => {
                 one.came_to(&processed);
                 return processed;
             }
         }
-        drop(one);
+        drop((one, ready));
         // The end of the instance answers for it.
         pending().await
     }

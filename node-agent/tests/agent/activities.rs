@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_hold::processes;
 use mainstay_protocol::command::Order;
+use mainstay_protocol::health::RefusedStart;
 use mainstay_protocol::report::{CommandOutcome, Report};
 use mainstay_protocol::work::{Changes, Skill, Work, WorkAnswer};
 use mainstay_protocol::{CommandId, Json, RunId, StepKey, WorkName};
@@ -105,6 +106,25 @@ fn a_program_is_given_its_secrets_as_files() {
     let stop = cluster.stop("w", 1, 10_000);
     assert_eq!(cluster.outcome(stop), CommandOutcome::Done);
     assert!(!Path::new(&file).exists(), "it is gone with its instance");
+}
+
+// proves: O7
+#[test]
+fn an_agent_that_may_not_be_broken_injects_no_faults() {
+    let cluster = Cluster::agent_alone(false).with_station();
+    let config = json!({ "inject": { "error": 0.5 } }).to_string();
+    cluster.start_as("activity-agent", "w", 1, &config, "w", 20_000);
+    let refused = cluster.report("its refusal", |report| {
+        matches!(report, Report::CouldNotStart { .. })
+    });
+    let Report::CouldNotStart { refused, text, .. } = refused else {
+        unreachable!("it was looked for")
+    };
+    assert_eq!(refused, RefusedStart::Config);
+    assert!(
+        text.contains("inject: ") && text.contains("--chaos"),
+        "{text}"
+    );
 }
 
 /// Killed when it is dropped, also by an assertion.

@@ -7,6 +7,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use mainstay_protocol::secret::SecretReference;
 use mainstay_protocol::work::ANY;
 use mainstay_protocol::{WorkName, limits};
+use mainstay_service::Faults;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,10 @@ pub struct ActivityAgentConfig {
     /// sleep, echo and fail of builtin.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub activities: BTreeMap<String, BTreeMap<String, Way>>,
+    /// Faults of calls, made on purpose, to try out what does them: how likely each is, 0 to 1. Only an agent that was started
+    /// with --chaos has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inject: Option<Faults>,
 }
 
 /// How an activity is done: one of the three.
@@ -131,6 +136,9 @@ impl ActivityAgentConfig {
     pub(super) fn check(&self) -> Result<(), String> {
         if !(1..=limits::HANDS_MAX).contains(&self.hands) {
             return Err(format!("hands: can be 1 to {}", limits::HANDS_MAX));
+        }
+        if let Some(faults) = &self.inject {
+            faults.check().map_err(|why| format!("inject: {why}"))?;
         }
         for (provider, types) in &self.activities {
             provider_is_one(provider)?;

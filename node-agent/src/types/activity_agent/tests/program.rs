@@ -236,6 +236,53 @@ fn a_script_needs_no_reader_of_json_and_what_it_is_told_stays_data() {
     );
 }
 
+/// What stands in the documents, with this directory for its cells.
+fn documented(cells: &Path) -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/types.md");
+    let page = fs::read_to_string(page).unwrap();
+    let scripts = page.split("```sh\n").skip(1);
+    let mut scripts = scripts.filter_map(|behind| behind.split("```").next());
+    let script = scripts.find(|script| script.contains("# make-cell.sh"));
+    let script = script.expect("it is there").to_owned();
+    assert!(script.contains("/var/lib/cells/"), "{script}");
+    script.replace("/var/lib/cells", cells.to_str().unwrap())
+}
+
+// case: orchestrations 43, 55
+// proves: O8
+#[test]
+fn the_documented_script_makes_takes_away_and_refuses_what_it_does_not_know() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = agent(&[("x", sh(&documented(dir.path())))]);
+    let does = |run: &str, discriminator: Option<&str>| {
+        agent.does_work((WHO, "x"), json!({}), |work| {
+            work.step = StepKey::new(RunId::new(run).unwrap(), WorkName::new("cell").unwrap());
+            work.discriminator = discriminator.map(str::to_owned);
+        })
+    };
+    // None and an empty one are the same to a script.
+    for (run, discriminator) in [("r1", None), ("r2", Some("")), ("r3", Some("deploy"))] {
+        let cell = dir.path().join(format!("cell-{run}"));
+        let not_yet = Processed::again_after(Duration::from_millis(500));
+        assert_eq!(does(run, discriminator), not_yet);
+        let made = Processed::complete(json!({ "path": cell }));
+        assert_eq!(does(run, discriminator), made);
+        let undoing = format!("{run}~dispose");
+        for _ in 0..2 {
+            assert_eq!(does(&undoing, Some("dispose")), Processed::complete(()));
+            assert!(!cell.exists());
+        }
+    }
+    let unknown = does("r1", Some("frob"));
+    let error = unknown.error().unwrap();
+    assert!(
+        error.contains("unsupported discriminator") && error.contains("frob"),
+        "{error}"
+    );
+    assert_eq!(unknown, Processed::fatal(error));
+    assert!(fs::read_dir(dir.path()).unwrap().next().is_none());
+}
+
 // case: orchestrations 30
 #[test]
 fn numbers_and_letters_come_back_as_they_went() {
