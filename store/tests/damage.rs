@@ -26,6 +26,7 @@ fn written() -> TempDir {
     dir
 }
 
+// case: orchestrations 50
 #[test]
 fn a_torn_tail_is_cut_off_and_said_at_any_length() {
     let original = written();
@@ -107,6 +108,7 @@ fn whole_entries_behind_a_torn_log_are_refused_with_both_causes_named() {
     assert_eq!(fs::read(&log).unwrap().len(), last.len() - 5, "untouched");
 }
 
+// case: orchestrations 50
 #[test]
 fn a_flipped_byte_in_the_log_is_never_passed_over() {
     let original = written();

@@ -215,6 +215,7 @@ fn without_the_sync_the_power_loss_is_found() {
     assert!(found.is_err(), "the planted bug goes unnoticed");
 }
 
+// case: orchestrations 51
 #[test]
 fn a_failed_sync_ends_the_process_with_its_own_code_and_loses_nothing_acknowledged() {
     let bench = Bench::new();

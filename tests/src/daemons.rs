@@ -186,6 +186,13 @@ impl Daemons {
         command::run(self.home(), &words)
     }
 
+    /// `mainstay LINE -f FILE`, with this in the file.
+    pub fn given(&self, line: &str, said: &Value) -> Run {
+        let file = self.home().join("given.json");
+        std::fs::write(&file, said.to_string()).expect("a directory of its own");
+        self.sh(&format!("{line} -f {}", file.display()))
+    }
+
     /// `mainstay LINE -o json`, which must end well.
     #[track_caller]
     pub fn json(&self, line: &str) -> Value {

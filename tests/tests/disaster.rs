@@ -1,12 +1,13 @@
 //! Disasters under live agents, with real processes: what runs goes on, what the graph does not know is left and told, and
 //! nothing is refused for ever.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use mainstay_tests::daemons::Daemons;
 use mainstay_tests::{mainstay_binary, outside, until};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const SLEEPER: &str = "--on n1 --config 'command=[\"sleep\",\"600\"]'";
 
@@ -224,5 +225,127 @@ fn a_damaged_directory_is_refused_with_commands_and_repaired_into_another() {
     assert_eq!(fs::read(&log).expect("it can be read"), bytes, "untouched");
     put_in_place(&mut daemons, &made, "before");
     until_kept(&daemons, "kept@n1", kept, 1);
+    is_sound(&daemons);
+}
+
+/// The newest of the station's logs that has something in it.
+fn newest_log(daemons: &Daemons) -> PathBuf {
+    let files = fs::read_dir(daemons.data().join("db")).expect("there is a database");
+    let files = files.map(|file| file.expect("an entry").path());
+    let mut logs: Vec<PathBuf> = files
+        .filter(|path| path.extension().is_some_and(|found| found == "log"))
+        .filter(|path| fs::metadata(path).is_ok_and(|log| log.len() > 0))
+        .collect();
+    logs.sort();
+    logs.pop().expect("something was written")
+}
+
+/// Somebody who does activities, and orchestrations of two: the second waits, or is done as the first is.
+fn with_work(daemons: &Daemons) {
+    let waits = json!({"process": {"command": ["/bin/echo", "{\"result\": \"wait\"}"]}});
+    let worker = json!({
+        "kind": "Placement", "name": "worker", "type": "activity-agent", "target": {"all": {}},
+        "config": {"activities": {"p": {"waits": waits}}},
+    });
+    daemons.given("apply", &worker).ok();
+    for (name, provider) in [("waits", "p"), ("echo", "builtin")] {
+        let activity = json!({"type": name, "provider": provider});
+        daemons.given("activity apply", &activity).ok();
+    }
+    for last in ["waits", "echo"] {
+        let activities =
+            json!([{"id": "one", "type": "echo"}, {"id": "two", "type": last, "dependsOn": "one"}]);
+        let of = json!({"type": last, "activities": activities});
+        daemons.given("orchestration apply", &of).ok();
+    }
+}
+
+fn states(daemons: &Daemons, run: &str) -> [String; 2] {
+    let shown = daemons.json(&format!("run show {run}"));
+    [0, 1].map(|at| {
+        shown["steps"][at]["state"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    })
+}
+
+/// With one byte amid its log another the station does not start, says where, and changes nothing.
+fn is_refused_damaged(daemons: &mut Daemons, log: &Path, whole: &[u8]) {
+    let mut bytes = whole.to_vec();
+    let place = bytes.len() / 2;
+    bytes[place] ^= 0x10;
+    fs::write(log, &bytes).expect("it can be written");
+    daemons.start_station(&mainstay_binary());
+    let told = until(
+        "it is refused",
+        || daemons.log("station.log"),
+        |told| told.contains("MS-DATA-DIRECTORY"),
+    );
+    let name = log.file_name().expect("a file").to_string_lossy();
+    for part in [&*name, "is not whole at byte", "mainstay station repair"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let now = fs::read(log).expect("it is there");
+    assert_eq!(now, bytes, "nothing is changed");
+    daemons.sh("run show done").expect_code(6);
+}
+
+// case: orchestrations 50
+// proves: O7, S17
+#[test]
+fn runs_go_on_behind_a_torn_end_of_the_log_and_a_log_damaged_amid_them_is_refused_with_its_place() {
+    let mut daemons = Daemons::start(&mainstay_binary(), 1);
+    with_work(&daemons);
+    daemons.sh("run start echo --id done").ok();
+    daemons.sh("run start waits --id open --no-wait").ok();
+    let waits = |daemons: &Daemons| {
+        until(
+            "it waits",
+            || daemons.json("run show open"),
+            |shown| shown["steps"][1]["state"] == "Waiting",
+        )
+    };
+    let before = waits(&daemons);
+
+    // The power went while an entry was written.
+    daemons.kill_station();
+    let log = newest_log(&daemons);
+    let whole = fs::read(&log).expect("it can be read");
+    let mut torn = File::options().append(true).open(&log).expect("it is ours");
+    torn.write_all(&whole[..20]).expect("it can be written");
+    drop(torn);
+    daemons.start_station(&mainstay_binary());
+    daemons.until_online();
+    let told = daemons.log("station.log");
+    assert!(told.contains("torn by a crash and is cut off"), "{told}");
+    assert_eq!(states(&daemons, "done"), ["Completed", "Completed"]);
+    let token = before["steps"][1]["token"].clone();
+    assert_eq!(waits(&daemons)["steps"][1]["token"], token);
+    let token = token.as_str().expect("a token");
+    daemons
+        .sh(&format!("run complete open two --token {token}"))
+        .ok();
+    daemons.sh("run follow open --timeout 60s").ok();
+
+    // One byte amid what was acknowledged.
+    for number in 0..5 {
+        daemons
+            .sh(&format!("run start echo --id more{number}"))
+            .ok();
+    }
+    daemons.kill_station();
+    let log = newest_log(&daemons);
+    let whole = fs::read(&log).expect("it can be read");
+    is_refused_damaged(&mut daemons, &log, &whole);
+
+    // As it was written, it has all of them.
+    daemons.kill_station();
+    fs::write(&log, &whole).expect("it can be written");
+    daemons.start_station(&mainstay_binary());
+    daemons.until_online();
+    for run in ["done", "open", "more0", "more4"] {
+        assert_eq!(states(&daemons, run), ["Completed", "Completed"], "{run}");
+    }
     is_sound(&daemons);
 }

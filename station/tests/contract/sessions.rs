@@ -90,6 +90,7 @@ async fn an_agent_of_another_cluster_gets_no_session() {
     );
 }
 
+// case: orchestrations 53
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_kind_is_answered_and_the_session_lives() {
     let (cluster, mut agents) = Cluster::with(&["n1"]).await;

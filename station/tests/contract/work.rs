@@ -6,10 +6,13 @@ use mainstay_api::types::{Accepted, Exact, RunDetail, RunRequest, StepDone, Unti
 use mainstay_api::{Exit, Problem};
 use mainstay_protocol::Json;
 use mainstay_protocol::code::{self, Code};
+use mainstay_protocol::frame::{Frame, encode_frame};
+use mainstay_protocol::handshake::Channel;
+use mainstay_protocol::session::kinds;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::agent::Agent;
+use crate::agent::{Act, Agent};
 use crate::cluster::{Cluster, named, until};
 
 fn exact(value: &Value) -> Exact {
@@ -529,4 +532,59 @@ async fn runs_are_listed_in_pages_and_by_what_they_are_and_say_what_they_wait_fo
             .is_some_and(|reason| reason.code == code::UNSERVED)
     })
     .await;
+}
+
+/// A worker's word that nobody can read.
+fn garbage() -> Vec<u8> {
+    let frame = Frame {
+        kind: kinds::REPORTS,
+        body_version: 1,
+        compat: 1,
+        codec: 1,
+        request_id: 0,
+        trace: [0; 24],
+        term: 0,
+        body: vec![0xff; 40],
+    };
+    let mut bytes = Vec::new();
+    encode_frame(&frame, Channel::Control, &mut bytes).unwrap();
+    bytes
+}
+
+// case: orchestrations 53
+// proves: O4, O7
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_worker_says_that_nobody_can_read_is_counted_kept_and_ends_no_step() {
+    let (cluster, mut agents) = cluster().await;
+    create(&cluster, &one("holds")).await.unwrap();
+    create(&cluster, &one("echo")).await.unwrap();
+    let client = &cluster.client;
+    let start = |id: &'static str, of: &'static str| async move {
+        client.start_run(&begins(id, of, &json!({}))).await.unwrap();
+    };
+    start("r1", "of-holds").await;
+    until("it is out", || async { agents[0].seen().works == 1 }).await;
+    agents[0].act(Act::Raw(garbage())).await;
+    until("it is counted", || async {
+        let counted = cluster.raw("/metrics").await;
+        counted.contains("mainstay_bad_frames_total 1")
+    })
+    .await;
+    let step = client.run("r1").await.unwrap().steps.remove(0);
+    assert_eq!((step.state.as_str(), step.attempt), ("Running", 1));
+
+    // The same session goes on, and what can be read counts.
+    start("r2", "of-echo").await;
+    assert_eq!(over(&cluster, "r2").await.run.state, "Completed");
+    agents.remove(0).kill().await;
+    let node = cluster.wait("node/n1", Until::State("AgentDown".to_owned()));
+    node.await.unwrap();
+    let kept = client.bad_frames().await.unwrap();
+    assert_eq!((kept[0].peer.as_str(), kept[0].total), ("n1", 1));
+    let last = &kept[0].last[0];
+    assert_eq!(last.kind, Some(kinds::REPORTS));
+    assert!(
+        !last.why.is_empty() && last.head.starts_with("ffff"),
+        "{last:?}"
+    );
 }

@@ -285,6 +285,59 @@ fn what_failed_is_undone_in_the_reverse_order_of_what_was_done() {
     assert_eq!(run(&cluster, "o2~dispose")["run"]["state"], "Completed");
 }
 
+/// One script for both: who made it is in the context, and who undoes it is told what was made.
+const CELL: &str = r#"
+case $MAINSTAY_DISCRIMINATOR in
+deploy|"") echo '{"result": "complete", "outputs": {"path": "/cells/7"}, "delta": {"set": {"by": "'"$MAINSTAY_DISCRIMINATOR"'"}}}' ;;
+dispose) sed -n 's/.*"inputs":\(.*\),"scratch".*"context":\({.*}\),"time.*/{"result": "complete", "outputs": {"given": \1, "context": \2}}/p' ;;
+*) echo "unsupported discriminator $MAINSTAY_DISCRIMINATOR" >&2; exit 64 ;;
+esac"#;
+
+// case: orchestrations 43, 55
+// proves: O8
+#[test]
+fn one_script_makes_and_unmakes_by_its_discriminator_and_what_it_does_not_know_is_fatal() {
+    let cluster = cluster(1, 1);
+    let way = json!({"process": {"command": ["/bin/sh", "-c", CELL]}});
+    let worker = json!({
+        "kind": "Placement", "name": "worker", "type": "activity-agent", "target": {"all": {}},
+        "config": {"activities": {"shop.example.com": {"cell": way}}},
+    });
+    let worker = file(&cluster, "worker.json", &worker.to_string());
+    cluster.sh(&format!("apply -f {}", worker.display())).ok();
+    activity(&cluster, "cell", json!({"retry": {"maxAttempts": 50}}));
+    activity(&cluster, "echo", json!({"provider": "builtin"}));
+    let made = json!([{"source": "one.path", "target": "made"}]);
+    orchestration(
+        &cluster,
+        &json!({"type": "cell", "activities": {
+            "deploy": [{"id": "one", "type": "cell"}],
+            "dispose": [{"id": "one", "type": "cell", "inputs": made}],
+        }}),
+    );
+    let shown = |id: &str| run(&cluster, id);
+    cluster.sh("run start cell --id c1").ok();
+    let context = json!({"by": "deploy"});
+    assert_eq!(shown("c1")["context"], context);
+    cluster.sh("run dispose c1").ok();
+    let undone = &shown("c1~dispose")["steps"][0];
+    assert_eq!(undone["outputs"]["given"], json!({"made": "/cells/7"}));
+
+    for (id, said, end) in [("e1", "", "Completed"), ("f1", "frob", "Errored")] {
+        let one = json!({"id": "one", "type": "cell", "discriminator": said});
+        orchestration(&cluster, &json!({"type": id, "activities": [one]}));
+        cluster
+            .sh(&format!("run start {id} --id {id} --no-wait"))
+            .ok();
+        let over = until("it is over", || shown(id), |run| run["run"]["over"] == true);
+        assert_eq!(over["run"]["state"], end, "{over:#}");
+        // Fatal: no attempt follows.
+        assert_eq!(over["steps"][0]["calls"], 1);
+    }
+    let why = cluster.sh("why run/f1").ok().stdout;
+    assert!(why.contains("unsupported discriminator frob"), "{why}");
+}
+
 // case: orchestrations 46, 49
 // acceptance: issue 6, line 1
 // proves: O7
