@@ -339,6 +339,7 @@ impl Command {
         let about = |verb: &str, reference: Option<String>| {
             reference.map_or_else(|| of(verb), |one| format!("{verb} {one}"))
         };
+        let about_key = |verb: &str, one: Option<&Key>| about(verb, one.map(Key::to_string));
         match self {
             Self::Dev(_) | Self::Demo(_) | Self::DevDaemon(_) => of("run a dev cluster"),
             Self::DevReaper(_) => of("run a dev cluster"),
@@ -364,15 +365,12 @@ impl Command {
             Self::Answer(answer) => format!("answer asked/{}", answer.id),
             Self::Logs(logs) => format!("logs {}", logs.reference),
             Self::Events(_) => "events".to_owned(),
-            Self::Decisions(decisions) => about(
-                "decisions",
-                decisions.reference.as_ref().map(Key::to_string),
-            ),
-            Self::Why(why) => about("why", why.reference.as_ref().map(Key::to_string)),
+            Self::Decisions(made) => about_key("decisions", made.reference.as_ref()),
+            Self::Why(why) => about_key("why", why.reference.as_ref()),
             Self::Impact(impact) => one("impact", &impact.reference),
             Self::Graph(graph) => match graph.command {
                 Some(GraphCommand::Check) => "graph check".to_owned(),
-                None => about("graph", graph.reference.as_ref().map(Key::to_string)),
+                None => about_key("graph", graph.reference.as_ref()),
             },
             Self::Wait(wait) => format!("wait for {} to be {}", wait.reference, wait.goal),
             Self::Parked(parked) => parked.command.told(),

@@ -4,6 +4,7 @@
 mod asked;
 mod called;
 mod given_up;
+mod probe;
 mod words;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use mainstay_service::hosting::{
     self, ExitFact, Hosted, Launch, NotStarted, Phase, Running, Stage, StopOrder, StopOutcome,
 };
 use mainstay_service::{Beginning, Declared, HeldLease, Identity, Place, StopReason, TypeSet};
-use mainstay_supervisor::{Came, CheckFuture, Observation, Probe, SupervisorHandle, Watched};
+use mainstay_supervisor::{Came, Observation, SupervisorHandle, Watched};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -29,6 +30,7 @@ use tokio::time::timeout;
 pub(crate) use self::called::DEADLINE_MAX;
 use self::called::Outward;
 use self::given_up::GivenUp;
+use self::probe::HostedProbe;
 use self::words::{could_not_start, reason};
 use crate::artifacts::Artifacts;
 use crate::directory::{Directory, HeldName};
@@ -584,18 +586,4 @@ async fn tell_failure(instances: &Instances, hosted: &Hosted) {
         evidence: Evidence::text(text),
     });
     instances.observe(observation).await;
-}
-
-/// An instance's probe, as the supervisor takes it.
-struct HostedProbe(Hosted);
-
-impl Probe for HostedProbe {
-    fn check(&self) -> CheckFuture {
-        let hosted = self.0.clone();
-        Box::pin(async move { hosted.probe().await })
-    }
-
-    fn excuse(&self, deadline: Duration) -> Option<String> {
-        Some(self.0.excuse(deadline))
-    }
 }

@@ -20,7 +20,7 @@ use mainstay_protocol::code::{self, Code};
 use mainstay_protocol::frame::{Channel, FrameDecoder, FrameError, encode_frame};
 use mainstay_protocol::handshake::{Handshake, HandshakeError, Role};
 use mainstay_protocol::report::NodeUp;
-use mainstay_protocol::request::{Answer, Ask, Refusal};
+use mainstay_protocol::request::{Answer, Ask, Refusal, Request};
 use mainstay_protocol::session::{
     AgentMessage, Denied, Received, StationMessage, Stations, Welcome,
 };
@@ -393,17 +393,10 @@ impl Session {
                 request_id,
                 request,
             } => {
-                if request.ask == Ask::RenewCertificate {
-                    asking.renew(request_id);
-                } else {
-                    let answers = asking.answers.clone();
-                    self.requests.serve(request_id, request, answers);
-                }
+                self.asked(request_id, request, asking);
                 return Ok(());
             }
-            StationMessage::Denied(denied) => {
-                return Err(refused(denied));
-            }
+            StationMessage::Denied(denied) => return Err(refused(denied)),
             StationMessage::Unsupported { what, .. } => {
                 tracing::warn!(
                     kind = what.kind,
@@ -454,6 +447,15 @@ impl Session {
             .send(happened)
             .await
             .map_err(|_| SessionError::Dropped)
+    }
+
+    fn asked(&self, request_id: u64, request: Request, asking: &Asking) {
+        if request.ask == Ask::RenewCertificate {
+            asking.renew(request_id);
+        } else {
+            let answers = asking.answers.clone();
+            self.requests.serve(request_id, request, answers);
+        }
     }
 }
 

@@ -85,13 +85,8 @@ impl fmt::Debug for Nats {
 impl Nats {
     /// For what is due of this cluster, and of no other. Nothing is connected yet.
     pub fn new(options: NatsOptions, cluster: &str) -> Result<Self, NotThese> {
-        let servers: Result<Vec<ServerAddr>, NotThese> = options
-            .servers
-            .split(',')
-            .map(|one| server(one.trim()))
-            .collect();
         Ok(Self {
-            servers: servers?,
+            servers: servers(&options.servers)?,
             names: Names::of(cluster),
             options,
             lease: LEASE,
@@ -221,10 +216,7 @@ impl ActivityQueue for Nats {
                     let mut confirmed = Vec::with_capacity(some.len());
                     for one in some {
                         let subject = self.names.of_step(&one.skill, &one.step);
-                        let sent = way
-                            .context
-                            .publish(subject, message::written(one).into())
-                            .await;
+                        let sent = way.publish(subject, message::written(one).into()).await;
                         confirmed.push(sent.map_err(|error| QueueFault::new(WHAT, chain(&error)))?);
                     }
                     for one in confirmed {
@@ -301,20 +293,26 @@ impl ActivityQueue for Nats {
     }
 }
 
+/// Whether these are addresses of servers: `nats://HOST:PORT` or `tls://HOST:PORT`, with commas between.
+pub fn servers(text: &str) -> Result<Vec<ServerAddr>, NotThese> {
+    text.split(',').map(|one| server(one.trim())).collect()
+}
+
 fn server(text: &str) -> Result<ServerAddr, NotThese> {
-    let read: Result<ServerAddr, _> = text.parse();
-    let read = read
-        .map_err(|error| NotThese(format!("{text:?} is no address of a NATS server: {error}")))?;
-    match (read.scheme(), read.has_user_pass()) {
+    let is_one = ["nats://", "tls://"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme));
+    let read: Option<ServerAddr> = text.parse().ok().filter(|_| is_one);
+    match read {
+        None => Err(NotThese(format!(
+            "{text:?} is no address of a NATS server; write nats://HOST:PORT or tls://HOST:PORT"
+        ))),
         // Whoever lists processes would read it.
-        (_, true) => Err(NotThese(format!(
+        Some(read) if read.has_user_pass() || read.username().is_some() => Err(NotThese(format!(
             "the address of {} names who logs in; a file does that",
             read.host()
         ))),
-        ("nats" | "tls", false) => Ok(read),
-        (scheme, false) => Err(NotThese(format!(
-            "{text:?} begins with {scheme}; write nats:// or tls://"
-        ))),
+        Some(read) => Ok(read),
     }
 }
 

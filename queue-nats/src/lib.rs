@@ -20,4 +20,4 @@ mod engine;
 mod message;
 mod subject;
 
-pub use engine::{Login, Nats, NatsOptions, NotThese};
+pub use engine::{Login, Nats, NatsOptions, NotThese, servers};

@@ -340,6 +340,9 @@ fn of_kind(kind: Kind, name: &str) -> Result<Key, BadReference> {
         kind: kind.as_str(),
         wanted,
     };
+    let hash = || hexadecimal(name).ok_or_else(|| shape("a hash of hexadecimal digits is wanted"));
+    let number = || name.parse().map_err(|_| shape("a number is wanted"));
+    let pair = |wanted| name.split_once('/').ok_or_else(|| shape(wanted));
     Ok(match kind {
         Kind::Cluster => Key::Cluster,
         Kind::Station => Key::Station(name.parse().map_err(|_| shape("write station/s1"))?),
@@ -349,39 +352,23 @@ fn of_kind(kind: Kind, name: &str) -> Result<Key, BadReference> {
         Kind::Placement => Key::Placement(PlacementName::new(name)?),
         Kind::Instance => return instance(name),
         Kind::Name => {
-            let (node, slot) = name
-                .split_once('/')
-                .ok_or_else(|| shape("write name/NODE/NAME"))?;
+            let (node, slot) = pair("write name/NODE/NAME")?;
             Key::Name(NameKey::new(NodeName::new(node)?, SlotName::new(slot)?))
         }
-        Kind::Configuration => Key::Configuration(ConfigHash(
-            hexadecimal(name).ok_or_else(|| shape("a hash of hexadecimal digits is wanted"))?,
-        )),
+        Kind::Configuration => Key::Configuration(ConfigHash(hash()?)),
         Kind::Supervisor => Key::Supervisor(NodeName::new(name)?),
-        Kind::Command => Key::Command(CommandId(
-            name.parse().map_err(|_| shape("a number is wanted"))?,
-        )),
-        Kind::Parked => Key::Parked(ParkedId(
-            hexadecimal(name).ok_or_else(|| shape("a hash of hexadecimal digits is wanted"))?,
-        )),
+        Kind::Command => Key::Command(CommandId(number()?)),
+        Kind::Parked => Key::Parked(ParkedId(hash()?)),
         Kind::Resource => {
-            let (kind, name) = name
-                .split_once('/')
-                .ok_or_else(|| shape("write resource/KIND/NAME"))?;
+            let (kind, name) = pair("write resource/KIND/NAME")?;
             Key::Resource(ResourceKey::new(
                 ResourceKind::new(kind)?,
                 ResourceName::new(name)?,
             ))
         }
-        Kind::Asked => Key::Asked(AskedId(
-            name.parse().map_err(|_| shape("a number is wanted"))?,
-        )),
-        Kind::Procedure => Key::Procedure(ProcedureId(
-            hexadecimal(name).ok_or_else(|| shape("a hash of hexadecimal digits is wanted"))?,
-        )),
-        Kind::Collected => Key::Collected(CollectedId(
-            name.parse().map_err(|_| shape("a number is wanted"))?,
-        )),
+        Kind::Asked => Key::Asked(AskedId(number()?)),
+        Kind::Procedure => Key::Procedure(ProcedureId(hash()?)),
+        Kind::Collected => Key::Collected(CollectedId(number()?)),
         Kind::Token => Key::Token(TokenId(
             hexadecimal(name).ok_or_else(|| shape("hexadecimal digits are wanted"))?,
         )),
@@ -391,22 +378,16 @@ fn of_kind(kind: Kind, name: &str) -> Result<Key, BadReference> {
         Kind::Secret => Key::Secret(SecretName::new(name)?),
         Kind::Orchestration => Key::Orchestration(WorkName::new(name)?),
         Kind::Activity => Key::Activity(WorkName::new(name)?),
-        Kind::Text => Key::Text(TextHash(
-            hexadecimal(name).ok_or_else(|| shape("a hash of hexadecimal digits is wanted"))?,
-        )),
+        Kind::Text => Key::Text(TextHash(hash()?)),
         Kind::Run => Key::Run(RunId::new(name)?),
         Kind::Step => {
-            let (run, activity) = name
-                .split_once('/')
-                .ok_or_else(|| shape("write step/RUN/ACTIVITY"))?;
+            let (run, activity) = pair("write step/RUN/ACTIVITY")?;
             Key::Step(StepKey::new(RunId::new(run)?, WorkName::new(activity)?))
         }
         Kind::Service => Key::Service(ServiceId::new(name)?),
         Kind::Artifact => Key::Artifact(ArtifactId::new(name)?),
         Kind::Chunk => {
-            let (artifact, number) = name
-                .split_once('/')
-                .ok_or_else(|| shape("write chunk/ARTIFACT/NUMBER"))?;
+            let (artifact, number) = pair("write chunk/ARTIFACT/NUMBER")?;
             Key::Chunk(ChunkKey {
                 artifact: ArtifactId::new(artifact)?,
                 number: number.parse().map_err(|_| shape("a number is wanted"))?,

@@ -49,7 +49,7 @@ mod startup;
 mod watchdog;
 
 pub use access::AUTHORITY;
-pub use mainstay_queue_nats::{Login, NatsOptions};
+pub use mainstay_queue_nats::{Login, NatsOptions, servers as nats_servers};
 pub use options::{Profile, StationOptions};
 pub use start_error::StartError;
 pub use startup::{Running, Station};

@@ -76,7 +76,7 @@ impl Outside {
     /// Told once for each absence.
     fn is_away(&self, fault: &QueueFault) {
         let mut away = self.lock();
-        let since = away.as_ref().map(|away| away.since.clone());
+        let since = away.as_ref().map(|away| away.since);
         if since.is_none() {
             tracing::warn!(at = self.at, why = %fault, "the outside queue cannot be used: what is due waits for it");
         }

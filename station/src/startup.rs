@@ -30,7 +30,7 @@ use crate::options::StationOptions;
 use crate::queue::Outside;
 use crate::recovery_supervisor::{Over, RecoverySupervisor};
 use crate::sessions::{self, Ground, ListenerConfig};
-use crate::shared::{About, Shared, Submitted};
+use crate::shared::{About, Shared};
 use crate::start_error::{StartError, failed};
 use crate::watchdog::{self, Watchdog};
 use crate::{cluster, descriptors};
@@ -144,8 +144,8 @@ impl Station {
         let log_time = store.view().log_time();
         let rules = runnable(self.rules, &options.dir);
         let founded = access.as_deref().and_then(Access::founded);
-        let around = (inbox, ways, access, life.clone(), queue);
-        let shared = share(&options, &rules, store, around);
+        let about = about(&options, &rules, life.clone());
+        let shared = pinned(Shared::new(store, about, inbox, ways, access, queue));
         shared.applied(opened.report.revision);
         let end = watch::Sender::new(false);
         let supervisor = RecoverySupervisor {
@@ -292,31 +292,22 @@ fn runnable(rules: Rules, directory: &Path) -> Rules {
     }
 }
 
-/// Everything but the driver reads and writes through this.
-fn share(
-    options: &StationOptions,
-    rules: &Rules,
-    store: Store,
-    (inbox, ways, access, life, queue): (
-        mpsc::Sender<Submitted>,
-        Arc<Ways>,
-        Option<Arc<Access>>,
-        StationLife,
-        Option<Arc<Outside>>,
-    ),
-) -> Arc<Shared> {
-    let (log_time, wall_ms) = {
-        let view = store.view();
-        (view.log_time(), view.wall_ms())
-    };
-    let about = About {
+fn about(options: &StationOptions, rules: &Rules, life: StationLife) -> About {
+    About {
         station: options.station,
         life,
         rules: rules.clone(),
         started: Time::from_wall_ms(wall_ms_now()),
         chaos: options.chaos,
+    }
+}
+
+/// Log time is told as the wall clock was when the newest entry was written.
+fn pinned(shared: Arc<Shared>) -> Arc<Shared> {
+    let (log_time, wall_ms) = {
+        let view = shared.store.view();
+        (view.log_time(), view.wall_ms())
     };
-    let shared = Shared::new(store, about, inbox, ways, access, queue);
     if wall_ms > 0 {
         shared.pin_wall(log_time, wall_ms);
     }

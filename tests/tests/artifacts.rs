@@ -84,7 +84,9 @@ fn kept(cluster: &Cluster) -> Vec<PathBuf> {
         file.components()
             .any(|part| part.as_os_str() == "artifacts")
     };
-    files.filter(of_artifacts).collect()
+    files
+        .filter(|file| file.is_file() && of_artifacts(file))
+        .collect()
 }
 
 // proves: M2, M6
@@ -258,11 +260,13 @@ fn a_put_that_is_broken_off_leaves_nothing_to_be_seen() {
         |run| run.code == Some(0),
     );
     let id = put.stdout.trim();
-    is_whole(
-        &cluster,
-        &cluster.json(&format!("artifact show {id}")),
-        &bytes,
+    // A station that was killed is not up to it at once.
+    let shown = until(
+        "it is shown",
+        || cluster.sh(&format!("artifact show {id} -o json")),
+        |run| run.code == Some(0),
     );
+    is_whole(&cluster, &shown.json(), &bytes);
 }
 
 /// What is seen is all of it.

@@ -58,6 +58,7 @@ fn good(name: &str) -> &'static str {
         "ORCHESTRATION" | "RUN" | "ACTIVITY" | "SERVICE" => "no-such",
         "STATION" => "s1",
         "HOST:PORT" => "10.0.0.1:7600",
+        "SERVERS" => "nats://10.0.0.1:4222",
         "IDENTITY" => "agent/n1",
         "VERB" => "restart",
         "ARTIFACT" => "urn:ivcap:artifact:5f1d2a3b-0000-0000-0000-00000000000f",
@@ -67,7 +68,7 @@ fn good(name: &str) -> &'static str {
 }
 
 /// Values that nothing of this name can be, between bars.
-const BAD: [(&str, &str); 46] = [
+const BAD: [(&str, &str); 47] = [
     ("COUNT", "|-1|three|1.5|10001|💥"),
     ("LABEL-NAME", "|rack=a|ra ck"),
     (
@@ -142,6 +143,10 @@ const BAD: [(&str, &str); 46] = [
         "|n1|agent/|agent/N1|person/ada|person/ada/god|💥",
     ),
     ("VERB", "|restrt|💥|-"),
+    (
+        "SERVERS",
+        "|no-such|http://h|nats://|nats://h,|nats://h:99999|nats://a:b@h|💥",
+    ),
     ("ARTIFACT", "|no-such|urn:ivcap:artifact:4|artifact/|💥"),
 ];
 
@@ -453,8 +458,9 @@ fn without_a_server_every_command_that_asks_one_says_so() {
         "debug bundle",
         "doctor",
         "bootstrap",
-        // It reads what is to be kept first.
+        // They read what is to be kept first.
         "secret set",
+        "artifact put",
     ];
     for leaf in leaves(&cluster).iter().filter(|leaf| !leaf.is_daemon()) {
         if needs_none.contains(&leaf.text().as_str()) {

@@ -13,6 +13,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use document::http::{Answer, ask};
+use document::spoiled::spoiled;
 use document::{Document, Operation};
 use mainstay_tests::{Cluster, DevOptions, Machines, command, outside, until};
 use serde_json::{Value, json};
@@ -537,48 +538,6 @@ fn who_may_come_is_told_as_the_document_says() {
     );
     let operation = asked.document.operation("GET", "/v1/identities");
     asked.hold(&operation, "/v1/identities", &asked.get("/v1/identities"));
-}
-
-/// Every answer that differs from this one by what must not be.
-fn spoiled(answer: &Answer) -> Vec<(String, Answer)> {
-    let whole = answer.json();
-    let with = |value: &Value| Answer {
-        body: value.to_string().into_bytes(),
-        ..answer.clone()
-    };
-    let keys: Vec<String> = whole
-        .as_object()
-        .expect("an object")
-        .keys()
-        .cloned()
-        .collect();
-    let mut spoiled = Vec::new();
-    for key in keys {
-        let mut without = whole.clone();
-        without.as_object_mut().expect("an object").remove(&key);
-        spoiled.push((format!("without {key}"), with(&without)));
-        let mut other = whole.clone();
-        other[&key] = json!(1.5);
-        spoiled.push((format!("{key} is 1.5"), with(&other)));
-    }
-    let mut more = whole;
-    more["surprise"] = Value::Null;
-    spoiled.push(("one key more".to_owned(), with(&more)));
-    for (header, value) in [("content-type", "text/html"), ("etag", "\"1\"")] {
-        let mut other = answer.clone();
-        other.headers.insert(header.to_owned(), value.to_owned());
-        spoiled.push((format!("{header}: {value}"), other));
-    }
-    let mut other = answer.clone();
-    other.headers.remove("x-request-id");
-    spoiled.push(("without its request id".to_owned(), other));
-    let status = if answer.status == 200 { 404 } else { 200 };
-    let other = Answer {
-        status,
-        ..answer.clone()
-    };
-    spoiled.push((format!("as a {status}"), other));
-    spoiled
 }
 
 #[test]

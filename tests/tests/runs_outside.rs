@@ -188,7 +188,7 @@ fn a_queue_that_cannot_be_is_refused_when_the_station_starts() {
     let cluster = Cluster::dev();
     let home = cluster.home().join("other");
     for (words, why) in [
-        ("--nats http://127.0.0.1", "write nats:// or tls://"),
+        ("--nats http://127.0.0.1", "write nats://HOST:PORT"),
         ("--nats nats://ada:secret@127.0.0.1", "a file does that"),
         (
             "--nats nats://127.0.0.1 --nats-login /nowhere",

@@ -141,7 +141,7 @@ pub struct StationRunArguments {
     )]
     pub profile: ProfileName,
     /// Whose turn it is of what is due says a queue outside, NATS JetStream: its servers, with commas between
-    #[arg(long, value_name = "SERVERS", env = "MAINSTAY_NATS")]
+    #[arg(long, value_name = "SERVERS", env = "MAINSTAY_NATS", value_parser = values::nats_servers)]
     pub nats: Option<String>,
     /// Logs in there: USER:PASSWORD, or a token, in one line
     #[arg(

@@ -49,8 +49,17 @@ pub fn reference(text: &str) -> Result<Key, String> {
         other @ (BadReference::Name(_)
         | BadReference::Work(_)
         | BadReference::Service(_)
+        | BadReference::Artifact(_)
         | BadReference::Shape { .. }) => other.to_string(),
     })
+}
+
+/// As it was written: the station reads it again.
+pub fn nats_servers(text: &str) -> Result<String, String> {
+    match mainstay_station::nats_servers(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(not) => Err(not.to_string()),
+    }
 }
 
 /// Something a service can be asked on: an instance, or a placement for all of its instances.

@@ -100,7 +100,7 @@ fn puts(world: &mut World, which: usize, what: usize) {
         ask(world, chunk(id, text));
         ask(world, ends(id, text));
     }
-    if what % 5 == 0 {
+    if what.is_multiple_of(5) {
         let artifact = artifact(id);
         let keep = Box::new(Keep::Delete { artifact });
         ask(world, Orchestrate::Artifact(keep));

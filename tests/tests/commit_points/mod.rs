@@ -61,10 +61,10 @@ impl Course {
             .ok();
     }
 
-    /// Instances on every node that do what this provider provides.
-    fn worker(&self, name: &str, provider: &str) {
+    /// Instances on all nodes of a role, or on every one, that do what this provider provides.
+    fn worker(&self, name: &str, provider: &str, on: &Value) {
         let config = json!({"hands": 32, "activities": {provider: self.script.way()}});
-        let target = json!({"all": {}});
+        let target = json!({"all": on});
         self.given(
             "apply",
             &json!({"kind": "Placement", "name": name, "type": "activity-agent", "target": target, "config": config}),
@@ -72,7 +72,9 @@ impl Course {
     }
 
     fn defines(&self) {
-        self.worker("worker", SHOP);
+        self.worker("worker", SHOP, &json!({}));
+        // It is said who will do it, and nobody does yet.
+        self.worker("late", LATE, &json!({"role": "late"}));
         let retry = json!({"maxAttempts": 1000, "first": "50ms", "max": "500ms"});
         let types = TYPES.map(|name| (name, SHOP));
         for (name, provider) in types.into_iter().chain([("late", LATE)]) {
@@ -226,7 +228,7 @@ impl Course {
         self.cluster
             .sh(&format!("run retry {failed} --no-wait"))
             .ok();
-        self.worker("late", LATE);
+        self.worker("late", LATE, &json!({}));
         self.script.opens();
     }
 

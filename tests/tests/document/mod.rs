@@ -6,6 +6,7 @@
 //! over. And it is stricter than they are: an answer has no key that is not written down.
 
 pub mod http;
+pub mod spoiled;
 
 use std::path::Path;
 

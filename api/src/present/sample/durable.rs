@@ -69,6 +69,7 @@ pub fn vertices() -> Vec<(Key, Vertex)> {
         ordered: None,
     };
     let text = |json| Vertex::Text(Text { json });
+    let [artifact, chunk] = artifact();
     vec![
         (
             Key::Orchestration(name("t")),
@@ -104,16 +105,8 @@ pub fn vertices() -> Vec<(Key, Vertex)> {
             }),
         ),
         step("make", StepState::Completed { place: 0 }),
-        (Key::Artifact(artifact_id()), Vertex::Artifact(artifact())),
-        (
-            Key::Chunk(ChunkKey {
-                artifact: artifact_id(),
-                number: 0,
-            }),
-            Vertex::Chunk(Chunk {
-                bytes: Blob::new(b"site"),
-            }),
-        ),
+        artifact,
+        chunk,
         step(
             "use",
             StepState::Waiting {
@@ -146,8 +139,8 @@ fn artifact_id() -> ArtifactId {
     id.unwrap()
 }
 
-fn artifact() -> Artifact {
-    Artifact {
+fn artifact() -> [(Key, Vertex); 2] {
+    let artifact = Artifact {
         name: "site".to_owned(),
         media_type: "application/gzip".to_owned(),
         size: 4,
@@ -155,5 +148,16 @@ fn artifact() -> Artifact {
         state: ArtifactState::There,
         listing: Listing::Files(vec!["index.html".to_owned()]),
         by: "ada".to_owned(),
-    }
+    };
+    let chunk = Chunk {
+        bytes: Blob::new(b"site"),
+    };
+    let at = ChunkKey {
+        artifact: artifact_id(),
+        number: 0,
+    };
+    [
+        (Key::Artifact(artifact_id()), Vertex::Artifact(artifact)),
+        (Key::Chunk(at), Vertex::Chunk(chunk)),
+    ]
 }
