@@ -28,7 +28,7 @@ pub enum Order {
     Reconfigure(Reconfigure),
     Answer(Answer),
     Adopt(Adopt),
-    /// An activity of a run: done when the instance has it, which answers by `Worked`.
+    /// An activity of a run: done when the instance has it, which answers by `Worked`. The agent may say both at once.
     Work(Box<Work>),
 }
 

@@ -24,6 +24,9 @@ pub const OUTBOX_REPORTS_MAX: usize = 16 * 1024;
 pub const OUTBOX_ANSWERS_MAX: usize = 1024;
 /// Commands an agent keeps, open or answered and not yet acknowledged; one more is left to be repeated.
 pub const COMMANDS_KEPT_MAX: usize = 64 * 1024;
+/// How long an agent may keep to itself that an activity was taken, in case it can say with it that it is done. Well
+/// before the command is sent again.
+pub const TAKEN_UNTOLD_MS: u64 = 300;
 /// Incarnation floors an agent keeps; beyond it those of placements made longest ago go.
 pub const FLOORS_KEPT_MAX: usize = 2 * INSTANCES_PER_NODE_MAX;
 /// Observations of the supervisor, the starter and the host waiting for the agent core.

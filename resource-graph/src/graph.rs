@@ -301,6 +301,10 @@ impl View for Graph {
         self.queue.at_work(worker).cloned().collect()
     }
 
+    fn count_at(&self, worker: &InstanceKey) -> usize {
+        self.queue.count_at(worker)
+    }
+
     fn hands(&self) -> Vec<InstanceKey> {
         self.queue.hands().cloned().collect()
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_protocol::work::Skill;
-use mainstay_protocol::{InstanceKey, RunId, StepKey, Timestamp, WorkName};
+use mainstay_protocol::{InstanceKey, StepKey, Timestamp};
 
 use crate::key::Key;
 use crate::vertex::{Record, Vertex};
@@ -16,7 +16,7 @@ pub(crate) type Due = (Timestamp, StepKey);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Queue {
     due: BTreeMap<Skill, BTreeSet<Due>>,
-    at_work: BTreeSet<(InstanceKey, StepKey)>,
+    at_work: BTreeMap<InstanceKey, BTreeSet<StepKey>>,
     hands: BTreeSet<InstanceKey>,
 }
 
@@ -29,7 +29,8 @@ impl Queue {
                     line.insert((since, key.clone()));
                 }
                 if let Some(worker) = step.at_work() {
-                    self.at_work.insert((worker.clone(), key.clone()));
+                    let steps = self.at_work.entry(worker.clone()).or_default();
+                    steps.insert(key.clone());
                 }
             }
             (Key::Instance(key), Vertex::Instance(instance)) if instance.has_hands() => {
@@ -50,8 +51,13 @@ impl Queue {
                         self.due.remove(&step.skill);
                     }
                 }
-                if let Some(worker) = step.at_work() {
-                    self.at_work.remove(&(worker.clone(), key.clone()));
+                if let Some(worker) = step.at_work()
+                    && let Some(steps) = self.at_work.get_mut(worker)
+                {
+                    steps.remove(key);
+                    if steps.is_empty() {
+                        self.at_work.remove(worker);
+                    }
                 }
             }
             (Key::Instance(key), Vertex::Instance(instance)) if instance.has_hands() => {
@@ -70,26 +76,15 @@ impl Queue {
         self.due.get(skill).into_iter().flatten()
     }
 
-    pub(crate) fn at_work<'a>(
-        &'a self,
-        worker: &'a InstanceKey,
-    ) -> impl Iterator<Item = &'a StepKey> + 'a {
-        self.at_work
-            .range((worker.clone(), first_step())..)
-            .take_while(move |(of, _)| of == worker)
-            .map(|(_, step)| step)
+    pub(crate) fn at_work(&self, worker: &InstanceKey) -> impl Iterator<Item = &StepKey> {
+        self.at_work.get(worker).into_iter().flatten()
+    }
+
+    pub(crate) fn count_at(&self, worker: &InstanceKey) -> usize {
+        self.at_work.get(worker).map_or(0, BTreeSet::len)
     }
 
     pub(crate) fn hands(&self) -> impl Iterator<Item = &InstanceKey> {
         self.hands.iter()
     }
-}
-
-/// Nothing sorts before it: '-' is the lowest character of a name of work, and nothing is shorter.
-fn first_step() -> StepKey {
-    let first = "the first name is a name";
-    StepKey::new(
-        RunId::new("-").expect(first),
-        WorkName::new("-").expect(first),
-    )
 }

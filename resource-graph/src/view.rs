@@ -154,6 +154,11 @@ pub trait View {
         steps
     }
 
+    /// On how many.
+    fn count_at(&self, worker: &InstanceKey) -> usize {
+        self.steps_at(worker).len()
+    }
+
     /// Instances that could take steps, whether they are at work or not.
     fn hands(&self) -> Vec<InstanceKey> {
         let keys = self.keys(Kind::Instance).into_iter();

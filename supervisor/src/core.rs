@@ -16,6 +16,7 @@
 //! Answers. Start: `Done` once it was carried out, whatever came of it (the report in front of the answer says
 //! what: Started, CouldNotStart, Failed, Ended); `Refused` when the name is held or there is no room, which ends
 //! that incarnation too; `Stale` below the floor. A deposed leader's commands are neither obeyed nor answered.
+//! Work: `Done` when its instance has it, told in front of what came of it where that is soon.
 //! Stop: `Done` once the instance is gone, `NotRunning`, or `WillNotEnd`. A Start of a newer incarnation waits
 //! while a Stop of the older one is under way; without such a Stop it is refused, with the instance itself as
 //! holder. A repeat of a command whose answer is committed is judged anew: floors make that `Stale` or
@@ -65,6 +66,9 @@ pub struct AgentCore {
     now_ms: u64,
     /// Instances that will not end, since the last try to stop them.
     stuck: BTreeSet<InstanceKey>,
+    /// Activities that were taken, of which nothing is said yet, and since when: most are done so soon that one word is
+    /// enough.
+    untold: BTreeMap<CommandId, u64>,
     /// What the last Check of each living instance said.
     pulses: BTreeMap<InstanceKey, Pulse>,
     /// The number of the supervisor that lives.
@@ -106,6 +110,7 @@ impl AgentCore {
             unleased: BTreeMap::new(),
             now_ms: 0,
             stuck: BTreeSet::new(),
+            untold: BTreeMap::new(),
             pulses: BTreeMap::new(),
             supervisor: 1,
             supervisor_unsaid: None,
@@ -183,9 +188,10 @@ impl AgentCore {
         self.state.outbox.len() as u64
     }
 
-    /// Whether something could not be said for want of room: then it wants a tick now and then.
+    /// Whether something is still to be said, for which there was no room or which has time: then it wants a tick now
+    /// and then.
     pub fn has_unsaid(&self) -> bool {
-        self.health_unsaid || self.supervisor_unsaid.is_some()
+        self.health_unsaid || self.supervisor_unsaid.is_some() || !self.untold.is_empty()
     }
 
     /// The whole file, shorter: written to a new file that then takes the old one's place.

@@ -114,7 +114,7 @@ pub(crate) fn free_of(view: &dyn View, worker: &InstanceKey, skill: &Skill) -> u
         does.then_some(instance.hands as usize)
     };
     let hands = view.look_at_instance(worker, does).flatten();
-    hands.map_or(0, |hands| hands.saturating_sub(view.steps_at(worker).len()))
+    hands.map_or(0, |hands| hands.saturating_sub(view.count_at(worker)))
 }
 
 pub(crate) fn serves(view: &dyn View, instance: &Instance, skill: &Skill) -> bool {
@@ -132,7 +132,7 @@ pub(crate) fn serves(view: &dyn View, instance: &Instance, skill: &Skill) -> boo
 fn least_busy(txn: &Txn<'_>, skill: &Skill) -> Option<(InstanceKey, Instance)> {
     let able = txn.hands().into_iter().filter_map(|worker| {
         let is_free = free_of(txn, &worker, skill) > 0;
-        is_free.then(|| (txn.steps_at(&worker).len(), worker))
+        is_free.then(|| (txn.count_at(&worker), worker))
     });
     let (_, worker) = able.min()?;
     let instance = txn.instance(&worker)?;

@@ -28,7 +28,7 @@ pub(super) struct Overlay {
     loads: Loads,
     queue: Queue,
     /// Those of the committed images of what was written.
-    hidden: Loads,
+    hidden: (Loads, Queue),
     undo: Vec<Undo>,
 }
 
@@ -73,18 +73,23 @@ impl Overlay {
     /// A node's load, which is committed as this, with what was written.
     pub(super) fn load_on(&self, node: &NodeName, committed: Load) -> Load {
         committed
-            .without(self.hidden.of(node))
+            .without(self.hidden.0.of(node))
             .with(self.loads.of(node))
     }
 
     /// What is no longer as committed, and what is written in its place.
     pub(super) fn loads(&self) -> (&Loads, &Loads) {
-        (&self.hidden, &self.loads)
+        (&self.hidden.0, &self.loads)
     }
 
     /// Of what is written here.
     pub(super) fn queue(&self) -> &Queue {
         &self.queue
+    }
+
+    /// What an instance is at work on, where so many are committed.
+    pub(super) fn count_at(&self, worker: &InstanceKey, committed: usize) -> usize {
+        committed - self.hidden.1.count_at(worker) + self.queue.count_at(worker)
     }
 
     /// Of those written here.
@@ -151,7 +156,8 @@ impl Overlay {
         let before = self.replace_record(key.clone(), Some(over));
         let hides = committed.filter(|_| before.is_none());
         if let Some(record) = &hides {
-            self.hidden.enter(record);
+            self.hidden.0.enter(record);
+            self.hidden.1.enter(record);
         }
         self.undo.push(Undo::Record { key, before, hides });
     }
@@ -171,7 +177,8 @@ impl Overlay {
                 Some(Undo::Record { key, before, hides }) => {
                     self.replace_record(key, before);
                     if let Some(record) = &hides {
-                        self.hidden.leave(record);
+                        self.hidden.0.leave(record);
+                        self.hidden.1.leave(record);
                     }
                 }
                 Some(Undo::Edge(key, before)) => {

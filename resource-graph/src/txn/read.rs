@@ -253,6 +253,11 @@ impl View for Txn<'_> {
         all
     }
 
+    fn count_at(&self, worker: &InstanceKey) -> usize {
+        let committed = self.base.count_at(worker);
+        self.overlay.count_at(worker, committed)
+    }
+
     fn hands(&self) -> Vec<InstanceKey> {
         let is_as_committed = |key: &&InstanceKey| {
             let key = Key::Instance((*key).clone());

@@ -238,7 +238,9 @@ pub fn dump(view: &impl View) -> Vec<String> {
                     lines.push(format!("  instances {:?}", view.instances_of(placement)));
                 }
                 Key::Instance(instance) => {
-                    lines.push(format!("  at work on {:?}", view.steps_at(instance)));
+                    let steps = view.steps_at(instance);
+                    assert_eq!(view.count_at(instance), steps.len(), "{instance}");
+                    lines.push(format!("  at work on {steps:?}"));
                 }
                 _ => {}
             }

@@ -281,7 +281,8 @@ impl AgentCore {
         });
     }
 
-    /// What has it answers when it is done, which may be hours later; that it has it is told at once.
+    /// What has it answers when it is done, which may be hours later. That it has it is told with that, or when a while
+    /// has passed, or when it is asked again.
     fn work(&mut self, command: CommandId, work: Box<Work>) {
         let has_room = self.state.works.len() < limits::COMMANDS_KEPT_MAX;
         if self.outbox_is_full() || !has_room {
@@ -294,17 +295,29 @@ impl AgentCore {
         if !runs {
             return self.answer(command, CommandOutcome::NotRunning);
         }
-        // A repeat whose answer was committed before it came.
-        if !self.state.works.contains_key(&command) {
-            self.persist(FileRecord::Took {
-                command,
-                instance: work.instance.clone(),
-                incarnation: work.incarnation,
-                step: work.step.clone(),
-            });
-            self.output.actions.push(Action::Work { command, work });
+        if self.state.works.contains_key(&command) {
+            self.untold.remove(&command);
+            return self.answer(command, CommandOutcome::Done);
         }
-        self.answer(command, CommandOutcome::Done);
+        self.persist(FileRecord::Took {
+            command,
+            instance: work.instance.clone(),
+            incarnation: work.incarnation,
+            step: work.step.clone(),
+        });
+        self.untold.insert(command, self.now_ms);
+        self.output.actions.push(Action::Work { command, work });
+    }
+
+    /// What was taken and is not done soon. Commands come in the order of their numbers, but for a few that came again.
+    pub(super) fn tell_what_was_taken(&mut self) {
+        while let Some(first) = self.untold.first_entry() {
+            if self.now_ms.saturating_sub(*first.get()) < limits::TAKEN_UNTOLD_MS {
+                return;
+            }
+            let (command, _) = first.remove_entry();
+            self.answer(command, CommandOutcome::Done);
+        }
     }
 
     pub(super) fn lives(&self, instance: &InstanceKey, incarnation: Incarnation) -> bool {

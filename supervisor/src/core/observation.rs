@@ -77,6 +77,9 @@ impl AgentCore {
     /// What it is the answer to may be past: another incarnation lives, or none.
     pub(super) fn worked(&mut self, command: CommandId, answer: WorkAnswer) {
         if let Some(taken) = self.state.works.get(&command).cloned() {
+            if self.untold.remove(&command).is_some() {
+                self.answer(command, CommandOutcome::Done);
+            }
             let answer = fitting(answer);
             self.report(Report::Worked {
                 instance: taken.instance,
@@ -277,6 +280,7 @@ impl AgentCore {
         if self.outbox_is_full() {
             return;
         }
+        self.tell_what_was_taken();
         if let Some(report) = self.supervisor_unsaid.take() {
             self.report(report);
         }

@@ -111,6 +111,9 @@ impl AgentCore {
     /// Whoever had them in the last life of the agent is not there to answer. The instance may be.
     fn conclude_works(&mut self) {
         for command in self.state.works.keys().copied().collect::<Vec<_>>() {
+            if !self.state.ledger.knows(command) {
+                self.untold.insert(command, self.now_ms);
+            }
             let lost = WorkAnswer::Retry {
                 error: "the agent ended before it was told what came of it".to_owned(),
                 after: None,

@@ -51,8 +51,10 @@ fn an_activity_is_taken_at_once_and_answered_when_it_is_done() {
         done(&agent.command(2, work("web", 1, "a"))),
         ["work web:1 r1/a"]
     );
+    assert_eq!(agent.outbox(), [""; 0]);
+    // Once more, and before and after that is committed: it has it.
+    assert_eq!(done(&agent.command(2, work("web", 1, "a"))), [""; 0]);
     assert_eq!(agent.outbox(), ["command_done 2 Done"]);
-    // Once more, before that is committed and after it: it has it.
     assert_eq!(done(&agent.command(2, work("web", 1, "a"))), [""; 0]);
     agent.acknowledge(3);
     assert_eq!(done(&agent.command(2, work("web", 1, "a"))), [""; 0]);
@@ -60,6 +62,39 @@ fn an_activity_is_taken_at_once_and_answered_when_it_is_done() {
     agent.seen(complete(2));
     agent.seen(complete(2));
     assert_eq!(agent.outbox(), ["worked web:1 r1/a complete"]);
+}
+
+// proves: O4
+#[test]
+fn what_is_done_soon_is_told_with_that_it_was_taken() {
+    let mut agent = running();
+    agent.command(2, work("web", 1, "a"));
+    agent.seen(complete(2));
+    let both = ["command_done 2 Done", "worked web:1 r1/a complete"];
+    assert_eq!(agent.outbox(), both);
+    assert!(!agent.core.has_unsaid());
+    // It comes again before that is committed: it is done no second time.
+    assert_eq!(done(&agent.command(2, work("web", 1, "a"))), [""; 0]);
+    assert_eq!(agent.outbox(), both);
+}
+
+// proves: O4
+#[test]
+fn what_takes_longer_is_told_in_time_also_where_who_had_it_is_gone() {
+    let mut agent = running();
+    agent.command(2, work("web", 1, "a"));
+    let late = limits::TAKEN_UNTOLD_MS;
+    agent.step_at(late / 2, Input::Tick);
+    assert_eq!(agent.outbox(), [""; 0]);
+    assert!(agent.core.has_unsaid(), "it wants to be woken");
+    agent.step_at(late, Input::Tick);
+    assert_eq!(agent.outbox(), ["command_done 2 Done"]);
+    agent.command(3, work("web", 1, "b"));
+    agent.seen(ended("web", 1));
+    agent.step_at(2 * late, Input::Tick);
+    let last = agent.outbox().pop();
+    assert_eq!(last.as_deref(), Some("command_done 3 Done"));
+    assert!(!agent.core.has_unsaid());
 }
 
 #[test]
@@ -101,7 +136,12 @@ fn a_life_of_the_agent_that_ended_is_answered_for_by_the_next() {
     let (agent, _) = Agent::adopting(agent.file, survivors);
     assert_eq!(
         agent.outbox(),
-        ["worked web:1 r1/b complete", "worked web:1 r1/a retry"]
+        [
+            "command_done 3 Done",
+            "worked web:1 r1/b complete",
+            "command_done 2 Done",
+            "worked web:1 r1/a retry"
+        ]
     );
     assert_eq!(replay(&agent.file).state, agent.core.state);
 }
