@@ -365,10 +365,13 @@ where
     OwnLogs.with_filter(LevelFilter::INFO)
 }
 
+/// The client of an outside queue tells each of its attempts; that it is away is told once, by whoever uses it.
+const LOGGED: &str = "info,async_nats=off";
+
 /// What a daemon has to tell goes to stderr, structured and without colour: it ends in files and journals.
 pub fn log_to_stderr(filter: Option<&str>) {
     let filter = filter.map_or_else(
-        || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
+        || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED)),
         EnvFilter::new,
     );
     let agents = tracing_subscriber::fmt::layer()

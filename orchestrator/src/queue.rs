@@ -70,6 +70,9 @@ pub trait ActivityQueue: Send + Sync {
     /// It is in line no more. What was published of its step meanwhile stays.
     fn complete<'a>(&'a self, turn: &'a Turn) -> Doing<'a, ()>;
 
+    /// It is in line no more, if it was: nobody wants it done.
+    fn withdraw<'a>(&'a self, due: &'a Due) -> Doing<'a, ()>;
+
     /// It is in line again.
     fn give_up<'a>(&'a self, turn: &'a Turn) -> Doing<'a, ()>;
 

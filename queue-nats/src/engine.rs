@@ -275,6 +275,22 @@ impl ActivityQueue for Nats {
         Box::pin(self.say("complete", turn, AckKind::Ack))
     }
 
+    fn withdraw<'a>(&'a self, due: &'a Due) -> Doing<'a, ()> {
+        const WHAT: &str = "withdraw";
+        Box::pin(async move {
+            let way = self.way().await?;
+            let subject = self.names.of_step(&due.skill, &due.step);
+            within(WHAT, async {
+                let stream = way.get_stream_no_info(self.names.stream()).await;
+                let stream = stream.map_err(|error| QueueFault::new(WHAT, chain(&error)))?;
+                let purged = stream.purge().filter(subject).await;
+                purged.map_err(|error| QueueFault::new(WHAT, chain(&error)))
+            })
+            .await
+            .map(drop)
+        })
+    }
+
     fn give_up<'a>(&'a self, turn: &'a Turn) -> Doing<'a, ()> {
         Box::pin(self.say("give up", turn, AckKind::Nak(None)))
     }
@@ -303,6 +319,7 @@ fn server(text: &str) -> Result<ServerAddr, NotThese> {
         .iter()
         .any(|scheme| text.starts_with(scheme));
     let read: Option<ServerAddr> = text.parse().ok().filter(|_| is_one);
+    let read = read.filter(|read| !read.host().is_empty());
     match read {
         None => Err(NotThese(format!(
             "{text:?} is no address of a NATS server; write nats://HOST:PORT or tls://HOST:PORT"

@@ -105,6 +105,7 @@ enum Input {
     Time,
     Renewals,
     Turn(StepKey, Timestamp),
+    NoFeeder,
     End,
 }
 
@@ -156,7 +157,10 @@ impl Drive {
                 submitted = inputs.inbox.recv(), if !gathering => Input::Submitted(submitted.map(Box::new)),
                 () = until(self.clock, wake_at) => Input::Time,
                 () = self.shared.renewals_wanted() => Input::Renewals,
-                (step, since) = turn(&mut self.queue) => Input::Turn(step, since),
+                turn = turn(&mut self.queue) => match turn {
+                    Some((step, since)) => Input::Turn(step, since),
+                    None => Input::NoFeeder,
+                },
                 _ = self.end.wait_for(|end| *end) => Input::End,
             };
             if self.excuse_own_pause(wake_at).is_err() {
@@ -179,6 +183,8 @@ impl Drive {
                 Input::Renewals => self.renew(),
                 Input::Turn(step, since) => self.call(|core, _| _ = core.turn(&step, since)),
                 Input::Time => Ok(()),
+                // It panicked: nothing would be handed out any more. The next drive has another.
+                Input::NoFeeder => return Ended::CorePanicked,
             };
             if taken.is_err() {
                 return Ended::CorePanicked;
@@ -404,12 +410,10 @@ impl Drive {
     }
 }
 
-async fn turn(queue: &mut Option<Feeding>) -> (StepKey, Timestamp) {
+/// None: whoever feeds the queue is gone.
+async fn turn(queue: &mut Option<Feeding>) -> Option<(StepKey, Timestamp)> {
     match queue {
-        Some(queue) => match queue.turn().await {
-            Some(turn) => turn,
-            None => std::future::pending().await,
-        },
+        Some(queue) => queue.turn().await,
         None => std::future::pending().await,
     }
 }

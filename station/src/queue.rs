@@ -93,6 +93,8 @@ impl Outside {
 
     /// From here on until the feeding is dropped.
     pub fn feed(self: &Arc<Self>) -> Feeding {
+        // Whether it was there meanwhile is not known: what this finds counts from now on.
+        *self.lock() = None;
         let errands = Arc::new(Errands::default());
         let (told, turns) = mpsc::channel(limits::BATCH_EVENTS_MAX);
         let feeder = Feeder {
@@ -127,7 +129,7 @@ impl Drop for Feeding {
 }
 
 impl Feeding {
-    /// The next turn; none will come any more if the feeder is gone, which does not end by itself.
+    /// The next turn. None: the feeder is gone, which does not end by itself.
     pub async fn turn(&mut self) -> Option<(StepKey, Timestamp)> {
         self.turns.recv().await
     }
@@ -232,6 +234,17 @@ struct Feeder {
     missed: BTreeMap<Skill, u32>,
 }
 
+/// What has become of steps.
+#[must_use = "it is said once"]
+struct Fetched {
+    /// Due now, in order.
+    new: Vec<Due>,
+    /// Their turns are over.
+    done: Vec<Turn>,
+    /// Due no more, before it was their turn.
+    gone: Vec<Due>,
+}
+
 impl Feeder {
     async fn run(mut self) {
         let mut pause = PAUSE_MIN;
@@ -239,6 +252,8 @@ impl Feeder {
             let began = Instant::now();
             let Err(fault) = self.serve().await;
             self.outside.is_away(&fault);
+            // What is due is published as a whole once it is there; what is due no more is not to be kept until then.
+            drop(self.fetch());
             // One that was there for a while may be there again at once.
             if began.elapsed() > PAUSE_MAX {
                 pause = PAUSE_MIN;
@@ -253,7 +268,7 @@ impl Feeder {
         let outside = Arc::clone(&self.outside);
         let queue = &*outside.engine;
         queue.open().await?;
-        self.fetch();
+        drop(self.fetch());
         self.held.clear();
         self.missed.clear();
         let all: Vec<Due> = self.lines.values().flatten().cloned().collect();
@@ -270,10 +285,13 @@ impl Feeder {
                 () = self.errands.left.notified() => {}
                 () = sleep(next) => {}
             }
-            let (new, done) = self.fetch();
+            let Fetched { new, done, gone } = self.fetch();
             queue.publish(&new).await?;
             for turn in &done {
                 queue.complete(turn).await?;
+            }
+            for due in &gone {
+                queue.withdraw(due).await?;
             }
             if extended.elapsed() >= EXTENDED_EVERY {
                 extended = Instant::now();
@@ -286,25 +304,30 @@ impl Feeder {
         }
     }
 
-    /// What the driver told: what is due now, in order, and the turns that are over.
-    fn fetch(&mut self) -> (Vec<Due>, Vec<Turn>) {
+    /// What the driver told.
+    fn fetch(&mut self) -> Fetched {
         let (steps, hands) = self.errands.fetch();
         self.hands = hands;
-        let (mut new, mut done) = (Vec::new(), Vec::new());
+        let (mut new, mut done, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         for (step, due) in steps {
             let known = self.since.get(&step);
             if known == due.as_ref() {
                 continue;
             }
-            if let Some(known) = self.since.remove(&step)
+            let known = self.since.remove(&step);
+            if let Some(known) = &known
                 && let Some(line) = self.lines.get_mut(&known.skill)
             {
-                line.remove(&known);
+                line.remove(known);
                 if line.is_empty() {
                     self.lines.remove(&known.skill);
                 }
             }
-            done.extend(self.held.remove(&step));
+            match self.held.remove(&step) {
+                Some(turn) => done.push(turn),
+                // What is due anew takes its place by itself.
+                None => gone.extend(known.filter(|_| due.is_none())),
+            }
             if let Some(due) = due {
                 self.since.insert(step, due.clone());
                 let line = self.lines.entry(due.skill.clone()).or_default();
@@ -313,7 +336,7 @@ impl Feeder {
             }
         }
         new.sort();
-        (new, done)
+        Fetched { new, done, gone }
     }
 
     async fn take_all(&mut self, queue: &dyn ActivityQueue) -> Result<(), QueueFault> {
