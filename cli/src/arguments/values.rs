@@ -62,14 +62,23 @@ pub fn nats_servers(text: &str) -> Result<String, String> {
     }
 }
 
+fn with_article(kind: Kind) -> String {
+    let kind = kind.as_str();
+    let article = match kind.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        true => "an",
+        false => "a",
+    };
+    format!("{article} {kind}")
+}
+
 /// Something a service can be asked on: an instance, or a placement for all of its instances.
 pub fn instances(text: &str) -> Result<Key, String> {
     let key = reference(text)?;
     match key.kind() {
         Kind::Instance | Kind::Placement => Ok(key),
         other => Err(format!(
-            "\"{text}\" is a {}; write PLACEMENT@NODE, or PLACEMENT for all its instances",
-            other.as_str()
+            "\"{text}\" is {}; write PLACEMENT@NODE, or PLACEMENT for all its instances",
+            with_article(other)
         )),
     }
 }
@@ -90,8 +99,8 @@ pub fn instance(text: &str) -> Result<mainstay_protocol::InstanceKey, String> {
             "\"{name}\" is a placement; say on which node: {name}@NODE"
         )),
         other => Err(format!(
-            "\"{other}\" is a {}; write PLACEMENT@NODE",
-            other.kind().as_str()
+            "\"{other}\" is {}; write PLACEMENT@NODE",
+            with_article(other.kind())
         )),
     }
 }
@@ -102,8 +111,8 @@ pub fn worked_on(text: &str) -> Result<Key, String> {
     match key.kind() {
         Kind::Node | Kind::Placement | Kind::Cluster => Ok(key),
         other => Err(format!(
-            "\"{text}\" is a {}; write node/NODE, a placement, or cluster",
-            other.as_str()
+            "\"{text}\" is {}; write node/NODE, a placement, or cluster",
+            with_article(other)
         )),
     }
 }
@@ -117,8 +126,8 @@ pub fn breakable(text: &str) -> Result<Key, String> {
             "\"{text}\" is a placement; say on which node: {text}@NODE"
         )),
         other => Err(format!(
-            "\"{text}\" is a {}; write PLACEMENT@NODE, supervisor/NODE, node/NODE or station/ID",
-            other.as_str()
+            "\"{text}\" is {}; write PLACEMENT@NODE, supervisor/NODE, node/NODE or station/ID",
+            with_article(other)
         )),
     }
 }
@@ -129,8 +138,8 @@ pub fn healable(text: &str) -> Result<Key, String> {
     match key.kind() {
         Kind::Node | Kind::Station | Kind::Cluster => Ok(key),
         other => Err(format!(
-            "\"{text}\" is a {}; write node/NODE, station/ID or cluster",
-            other.as_str()
+            "\"{text}\" is {}; write node/NODE, station/ID or cluster",
+            with_article(other)
         )),
     }
 }
@@ -205,7 +214,7 @@ pub fn whole_placement(text: &str) -> Result<PlacementName, String> {
         )),
         other => Err(format!(
             "\"{text}\" is a {}; placements can be deleted",
-            other.kind().as_str()
+            with_article(other.kind())
         )),
     }
 }
