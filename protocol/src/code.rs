@@ -141,6 +141,7 @@ codes! {
     BAD_PARAMETERS = "MS-BAD-PARAMETERS": "Parameters of an order are missing, unknown or of another kind; each is told.";
     NO_ARTIFACT = "MS-NO-ARTIFACT": "There is no artifact of this id, or not all of it has come.";
     ARTIFACT_DIFFERS = "MS-ARTIFACT-DIFFERS": "An artifact of this id exists with other content; content never changes.";
+    ARTIFACTS_FULL = "MS-ARTIFACTS-FULL": "There is no room for another artifact.";
     ARTIFACT_LEFT = "MS-ARTIFACT-LEFT": "What came of an artifact that was broken off is removed.";
     RUN_DIFFERS = "MS-RUN-DIFFERS": "A run of this name exists and was begun with other content.";
     NOT_NOW = "MS-NOT-NOW": "The run is in a state in which this cannot be done.";

@@ -406,7 +406,7 @@ pub const ARTIFACT_CHUNK_BYTES: usize = 256 * 1024;
 pub const ARTIFACT_PART_BYTES: usize = 32 * 1024;
 /// Of an artifact's name, and of its media type.
 pub const ARTIFACT_NAME_BYTES_MAX: usize = 128;
-/// An artifact of which not all has come after so long never comes.
+/// An artifact of which nothing has come for so long never comes.
 pub const ARTIFACT_ARRIVES_MS: u64 = 60_000;
 /// Artifacts that one station takes at a time: each is in its memory until it is written.
 pub const ARTIFACT_PUTS_MAX: usize = 4;

@@ -1,7 +1,7 @@
 //! Artifacts, of which all has come.
 
-use mainstay_protocol::ArtifactId;
 use mainstay_protocol::artifact::chunks;
+use mainstay_protocol::{ArtifactId, Blob};
 use mainstay_resource_graph::{Key, Listing, ViewExt};
 
 use super::{Present, known};
@@ -29,13 +29,10 @@ impl Present<'_> {
         })
     }
 
-    /// All its bytes.
-    pub fn content(&self, id: &ArtifactId) -> Option<Vec<u8>> {
+    /// All its bytes, in pieces that are those of the graph.
+    pub fn content(&self, id: &ArtifactId) -> Option<Vec<Blob>> {
         let one = self.view.artifact(id)?;
-        let mut bytes = Vec::new();
-        for number in 0..chunks(one.size) {
-            bytes.extend_from_slice(self.view.chunk(id, number)?.bytes());
-        }
-        Some(bytes)
+        let pieces = 0..chunks(one.size);
+        pieces.map(|number| self.view.chunk(id, number)).collect()
     }
 }

@@ -2,12 +2,16 @@
 //! broken off on the way is removed by the rule `artifact_left`.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::{Path, Query};
-use axum::http::header::CONTENT_TYPE;
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Path, Query, Request};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, put};
+use futures::stream;
 use mainstay_api::Problem;
 use mainstay_api::routes::{self, Route};
 use mainstay_api::types::Accepted;
@@ -15,12 +19,18 @@ use mainstay_coordinator::{Keep, NewArtifact, Orchestrate};
 use mainstay_protocol::{ArtifactId, Blob, Sha256, code, limits};
 use mainstay_resource_graph::{Key, Listing, ViewExt};
 use sha2::Digest;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::Api;
-use super::reply::{Failure, Reply, internal, json, place, query};
+use super::reply::{Failure, Reply, internal, json, query};
 use super::work::{created, one, orchestrate};
 
+/// Of a put, before one of those that go first is done.
+const PLACE_WITHIN: Duration = Duration::from_secs(20);
+/// Of a content, from whoever puts it.
+const ARRIVED_WITHIN: Duration = Duration::from_secs(300);
 const SAID_OF_IT: [&str; 3] = ["sha256", "name", "media-type"];
 
 pub fn handlers() -> Vec<(Route, MethodRouter<Api>)> {
@@ -48,9 +58,19 @@ async fn artifact(api: Api, Path(id): Path<String>) -> Reply {
 async fn content(api: Api, Path(id): Path<String>) -> Reply {
     let id = artifact_id("get an artifact", &id)?;
     let key = Key::Artifact(id.clone());
-    let bytes = one(&api, key, move |present| present.content(&id)).await?;
+    let pieces = one(&api, key, move |present| present.content(&id)).await?;
+    let length: usize = pieces.iter().map(|piece| piece.bytes().len()).sum();
+    // However slowly it is read, it is there once: the graph's own pieces are sent.
+    let pieces = pieces
+        .into_iter()
+        .map(Bytes::from_owner)
+        .map(Ok::<_, Infallible>);
     // What whoever put it said that it is, is for people: no browser is to believe it here.
-    Ok(([(CONTENT_TYPE, "application/octet-stream")], bytes).into_response())
+    let said = [
+        (CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (CONTENT_LENGTH, length.to_string()),
+    ];
+    Ok((said, Body::from_stream(stream::iter(pieces))).into_response())
 }
 
 async fn remove(api: Api, Path(id): Path<String>) -> Reply {
@@ -68,13 +88,25 @@ async fn take(
     api: Api,
     Path(id): Path<String>,
     pairs: Query<BTreeMap<String, String>>,
-    bytes: Bytes,
+    request: Request,
 ) -> Reply {
     let what = format!("put artifact/{id}");
     let id = artifact_id(&what, &id)?;
     let said = query(&what, pairs, &SAID_OF_IT)?;
-    let why = "other artifacts are being put already";
-    let _place = place(&api.artifacts, what.clone(), why)?;
+    // Before anything of the content is read: so many are in memory at once.
+    let _place = place_in_time(&api, &what).await?;
+    let bytes = timeout(ARRIVED_WITHIN, Bytes::from_request(request, &())).await;
+    let bytes = match bytes {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(rejected)) => return Ok(rejected.into_response()),
+        Err(_late) => {
+            let why = format!(
+                "its content did not come within {} s",
+                ARRIVED_WITHIN.as_secs()
+            );
+            return Err(Problem::new(code::TIMEOUT, what, why).into());
+        }
+    };
     let (digest, listing, bytes) = looked_at(bytes).await?;
     if let Some(wanted) = said.text("sha256") {
         is_whole(&what, &wanted, &digest)?;
@@ -109,6 +141,17 @@ async fn take(
         digest,
     };
     created(kept(&api, &what, finish).await)
+}
+
+/// Whoever has one is done soon: so many wait for it as come, with nothing read of what they bring.
+async fn place_in_time(api: &Api, what: &str) -> Result<OwnedSemaphorePermit, Failure> {
+    let places = Arc::clone(&api.artifacts);
+    let place = timeout(PLACE_WITHIN, places.acquire_owned()).await;
+    let place = place.ok().and_then(Result::ok);
+    place.ok_or_else(|| {
+        let why = "other artifacts are being put already";
+        Problem::new(code::OVERLOADED, what, why).into()
+    })
 }
 
 fn answered(accepted: Accepted) -> Reply {

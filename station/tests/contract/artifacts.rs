@@ -5,6 +5,7 @@ use mainstay_api::{Exit, Problem};
 use mainstay_protocol::artifact::ArtifactId;
 use mainstay_protocol::code::{self, Code};
 use mainstay_protocol::{Sha256, limits};
+use sha2::Digest;
 
 use crate::cluster::Cluster;
 
@@ -92,4 +93,52 @@ async fn an_artifact_is_put_once_got_whole_and_refused_for_what_is_wrong() {
     client.delete_artifact(ID).await.unwrap();
     let gone = client.delete_artifact(ID).await.unwrap_err();
     assert_eq!(gone.exit, Exit::NotFound, "{gone}");
+}
+
+// proves: M6
+#[tokio::test(flavor = "multi_thread")]
+async fn more_artifacts_than_are_taken_at_a_time_wait_for_each_other() {
+    let (cluster, _agents) = Cluster::with(&["n1"]).await;
+    let client = &cluster.client;
+    let many = (0..3 * limits::ARTIFACT_PUTS_MAX).map(|at| async move {
+        let bytes = vec![at as u8; 300_000];
+        let digest = Sha256::of_sha256(sha2::Sha256::digest(&bytes).into());
+        let id = ArtifactId::of_digest(&digest);
+        let wanted = ArtifactSaid {
+            sha256: digest.to_string(),
+            ..said("one of many")
+        };
+        client.put_artifact(id.as_str(), &wanted, bytes).await
+    });
+    for put in futures::future::join_all(many).await {
+        assert!(put.unwrap().changed);
+    }
+    let all = client.artifacts().await.unwrap();
+    assert_eq!(all.len(), 3 * limits::ARTIFACT_PUTS_MAX);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_artifact_is_said_to_be_is_a_media_type() {
+    let (cluster, _agents) = Cluster::with(&["n1"]).await;
+    let client = &cluster.client;
+    let put = |media_type: &str| {
+        let digest = Sha256::of_sha256(sha2::Sha256::digest(b"abc").into());
+        let wanted = ArtifactSaid {
+            sha256: digest.to_string(),
+            name: None,
+            media_type: Some(media_type.to_owned()),
+        };
+        async move { client.put_artifact(ID, &wanted, b"abc".to_vec()).await }
+    };
+    for bad in ["", "bad type", "text", "/html", "text/", "text/html/x"] {
+        let refused = put(bad).await.unwrap_err();
+        assert_eq!(
+            told(&refused),
+            (400, Exit::Usage, code::BAD_REQUEST),
+            "{bad}"
+        );
+    }
+    for good in ["text/html", "text/html; charset=utf-8", "image/svg+xml"] {
+        put(good).await.unwrap();
+    }
 }

@@ -25,7 +25,7 @@ pub(super) fn keep(txn: &mut Txn<'_>, keep: &Keep, by: &str, env: &Env) -> Resul
             digest,
             number,
             bytes,
-        } => chunk(txn, (artifact, digest), *number, bytes),
+        } => chunk(txn, (artifact, digest), (*number, bytes), env),
         Keep::Finish { artifact, digest } => finish(txn, artifact, digest),
         Keep::Delete { artifact } => delete(txn, artifact, env),
     }
@@ -48,6 +48,14 @@ fn begin(txn: &mut Txn<'_>, new: &NewArtifact, by: &str, env: &Env) -> Result_ {
                 format!("{what} of {key} has at most {most} bytes, and no control characters");
             return Err(Refusal::new(code::BAD_REQUEST, text));
         }
+    }
+    if let Some(wrong) = new
+        .media_type
+        .as_deref()
+        .filter(|said| !is_media_type(said))
+    {
+        let text = format!("{wrong:?} is no media type: write TYPE/SUBTYPE, such as text/html");
+        return Err(Refusal::new(code::BAD_REQUEST, text));
     }
     let there = known(txn, &new.id);
     if let Some(there) = there.as_ref().filter(|there| there.is_there()) {
@@ -74,6 +82,17 @@ fn begin(txn: &mut Txn<'_>, new: &NewArtifact, by: &str, env: &Env) -> Result_ {
     };
     runs::put(txn, key, Vertex::Artifact(artifact));
     Ok(recorded(Vec::new(), text))
+}
+
+/// `TYPE/SUBTYPE`, with parameters behind it or without.
+fn is_media_type(said: &str) -> bool {
+    let is_token = |part: &str| {
+        let may = |one: char| one.is_ascii_alphanumeric() || "!#$&-^_.+".contains(one);
+        !part.is_empty() && part.chars().all(may)
+    };
+    let (of, _parameters) = said.split_once(';').unwrap_or((said, ""));
+    let of = of.trim_end().split_once('/');
+    of.is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
 }
 
 fn unsaid() -> String {
@@ -120,7 +139,7 @@ fn fits(txn: &Txn<'_>, key: &Key, new: &NewArtifact) -> Result<(), Refusal> {
         );
         return Err(Refusal::new(code::BAD_REQUEST, text));
     }
-    let full = |text: String| Err(Refusal::new(code::OVERLOADED, text));
+    let full = |text: String| Err(Refusal::new(code::ARTIFACTS_FULL, text));
     let others = txn
         .keys(Kind::Artifact)
         .into_iter()
@@ -161,8 +180,8 @@ fn arriving(txn: &Txn<'_>, id: &ArtifactId, digest: &Sha256) -> Result<Artifact,
 fn chunk(
     txn: &mut Txn<'_>,
     (id, digest): (&ArtifactId, &Sha256),
-    number: u32,
-    bytes: &Blob,
+    (number, bytes): (u32, &Blob),
+    env: &Env,
 ) -> Result_ {
     let artifact = arriving(txn, id, digest)?;
     let wanted = chunk_bytes(&artifact, number);
@@ -179,8 +198,24 @@ fn chunk(
     if !artifact.is_there() && txn.record(&key).is_none() {
         let bytes = bytes.clone();
         runs::put(txn, key, Vertex::Chunk(Chunk { bytes }));
+        prolong(txn, id, artifact, env);
     }
     Ok(recorded(Vec::new(), text))
+}
+
+/// As long as pieces come it is not broken off, however slow the log is. Not with each: its listing is written too.
+fn prolong(txn: &mut Txn<'_>, id: &ArtifactId, artifact: Artifact, env: &Env) {
+    let whole = Duration::from_millis(limits::ARTIFACT_ARRIVES_MS);
+    let ArtifactState::Arriving { until } = artifact.state else {
+        return;
+    };
+    if until.since(env.now) < whole / 2 {
+        let state = ArtifactState::Arriving {
+            until: env.now + whole,
+        };
+        let key = Key::Artifact(id.clone());
+        runs::put(txn, key, Vertex::Artifact(Artifact { state, ..artifact }));
+    }
 }
 
 /// None: there is no such piece of it.
