@@ -7,7 +7,8 @@
 //!  bytes -> format by its first bytes -> tar | gzip of tar | zip -> path checked -> file, bounded
 //! ```
 //! What must hold: no path leaves the directory that it is unpacked into, and nothing but files and directories is in it: no links,
-//! no devices. Files, the bytes of their names and what they unpack to are counted as they are read, whatever headers say.
+//! no devices. Files, directories, the bytes of their names and what they unpack to are counted as they are read, whatever
+//! headers say.
 #![forbid(unsafe_code)]
 
 mod path;
@@ -76,13 +77,8 @@ impl Walk {
     /// A path as it is unpacked; none of the directory itself.
     fn enter(&mut self, raw: &[u8], is_directory: bool) -> Result<Option<String>, BadArchive> {
         self.entries += 1;
-        // Directories say nothing, and are counted all the same.
-        let most = limits::ARCHIVE_FILES_MAX;
-        let many = |what| {
-            let most = most as u64;
-            BadArchive::TooMuch { what, most }
-        };
-        if self.entries > 2 * most {
+        // One directory may be said often.
+        if self.entries > 2 * limits::ARCHIVE_FILES_MAX {
             return Err(many("files, counting directories half"));
         }
         let Some(path) = path::checked(raw)? else {
@@ -97,13 +93,13 @@ impl Walk {
             if self.files.contains(directory) {
                 return Err(bad("is below a file"));
             }
-            self.directories.insert(directory.to_owned());
+            self.directory(directory)?;
         }
         if is_directory {
             if self.files.contains(&path) {
                 return Err(bad("is a file and a directory"));
             }
-            self.directories.insert(path.clone());
+            self.directory(&path)?;
             return Ok(Some(path));
         }
         if self.directories.contains(&path) {
@@ -112,17 +108,36 @@ impl Walk {
         if self.files.contains(&path) {
             return Err(bad("is in it twice"));
         }
-        if self.files.len() >= most {
+        if self.files.len() >= limits::ARCHIVE_FILES_MAX {
             return Err(many("files"));
         }
+        self.name(&path)?;
+        self.files.insert(path.clone());
+        Ok(Some(path))
+    }
+
+    /// One that an entry is, or is in: whoever says only the deepest has all above it made as well.
+    fn directory(&mut self, path: &str) -> Result<(), BadArchive> {
+        if self.directories.contains(path) {
+            return Ok(());
+        }
+        if self.directories.len() >= limits::ARCHIVE_FILES_MAX {
+            return Err(many("directories"));
+        }
+        self.name(path)?;
+        self.directories.insert(path.to_owned());
+        Ok(())
+    }
+
+    /// Each is kept until the whole was seen.
+    fn name(&mut self, path: &str) -> Result<(), BadArchive> {
         self.names_bytes += path.len();
         if self.names_bytes > limits::ARCHIVE_NAMES_BYTES_MAX {
             let most = limits::ARCHIVE_NAMES_BYTES_MAX as u64;
             let what = "bytes of names";
             return Err(BadArchive::TooMuch { what, most });
         }
-        self.files.insert(path.clone());
-        Ok(Some(path))
+        Ok(())
     }
 
     /// Hands a file on, and counts what it really has.
@@ -158,6 +173,11 @@ impl Walk {
             }
         }
     }
+}
+
+fn many(what: &'static str) -> BadArchive {
+    let most = limits::ARCHIVE_FILES_MAX as u64;
+    BadArchive::TooMuch { what, most }
 }
 
 /// Reads no more than is left for all files together.

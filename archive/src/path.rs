@@ -6,6 +6,8 @@ use crate::BadArchive;
 
 /// Of one component; what file systems have.
 const COMPONENT_BYTES_MAX: usize = 255;
+/// Each of them is a directory that is made, but the last.
+const COMPONENTS_MAX: usize = 32;
 
 /// Without `.` and what stands twice; none where nothing is left. Whatever could lead elsewhere is refused, not mended.
 pub(crate) fn checked(raw: &[u8]) -> Result<Option<String>, BadArchive> {
@@ -33,6 +35,7 @@ pub(crate) fn checked(raw: &[u8]) -> Result<Option<String>, BadArchive> {
             component if component.len() > COMPONENT_BYTES_MAX => {
                 return Err(bad("has a name that is too long"));
             }
+            _ if components.len() >= COMPONENTS_MAX => return Err(bad("is too deep")),
             component => components.push(component),
         }
     }

@@ -167,6 +167,44 @@ fn too_many_files_are_refused() {
 }
 
 #[test]
+fn directories_are_counted_and_so_are_their_names_and_how_deep_they_are() {
+    // proves: M2
+    let deep = |at: usize| format!("{at}{}/", "/a".repeat(508));
+    let deeper: Vec<String> = (0..2 * limits::ARCHIVE_FILES_MAX - 2).map(deep).collect();
+    let mut tar = tar::Builder::new(Vec::new());
+    for path in &deeper {
+        let long = header(EntryType::GNULongName, b"x", path.len() as u64);
+        tar.append(&long, path.as_bytes()).unwrap();
+        tar.append(&header(EntryType::Directory, b"x", 0), &b""[..])
+            .unwrap();
+    }
+    let small = gz(&tar.into_inner().unwrap());
+    assert!(small.len() < 1024 * 1024, "it is small");
+    let refused = files(&small).unwrap_err().to_string();
+    assert!(refused.ends_with("is too deep"), "{refused}");
+    let path = format!("{}f", "a/".repeat(31));
+    assert_eq!(files(&tar_of(&[(FILE, &path, b"")])), Ok(vec![path]));
+
+    // Said or not: whatever is above a file is made as well.
+    let half = limits::ARCHIVE_FILES_MAX / 2;
+    let names: Vec<String> = (0..=half).map(|at| format!("{at}/a/f")).collect();
+    let entries: Vec<(EntryType, &str, &[u8])> = names
+        .iter()
+        .map(|name| (FILE, name.as_str(), &b""[..]))
+        .collect();
+    let refused = files(&tar_of(&entries)).unwrap_err().to_string();
+    assert_eq!(refused, "it has more than 4096 directories");
+    files(&tar_of(&entries[..half])).unwrap();
+
+    let long = format!("/{}", "a".repeat(200)).repeat(4);
+    let names: Vec<String> = (0..200).map(|at| format!("{at}{long}/f")).collect();
+    let entries: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), &b""[..])).collect();
+    let refused = files(&zip_of(&entries)).unwrap_err().to_string();
+    assert_eq!(refused, "it has more than 262144 bytes of names");
+    files(&zip_of(&entries[..100])).unwrap();
+}
+
+#[test]
 fn what_is_no_archive_or_cut_off_says_so() {
     // proves: M2
     let none = [&b""[..], b"x", b"\x7fELF"];
