@@ -195,13 +195,14 @@ async fn live(
         events,
         requests.clone(),
         whom.pulse.clone(),
-        (whom.asks, whom.lookups),
+        (whom.asks.clone(), whom.lookups),
         (guarding, watching, listening.whereabouts()),
     );
     tracing::info!(node = %options.node, dir = %options.dir.display(), "agent runs");
     let session = tokio::spawn(session.run());
     let listening = tokio::spawn(listening.serve(whom.mesh, requests));
-    let programs = tokio::spawn(serve(programs, options.node, instances.clone()));
+    let besides = (instances.clone(), whom.asks.1);
+    let programs = tokio::spawn(serve(programs, options.node, besides));
 
     let endings = Endings {
         signals,
@@ -240,10 +241,19 @@ fn whom(
     }
 }
 
-async fn serve(programs: Option<Programs>, node: NodeName, instances: Instances) {
-    if let Some(programs) = programs {
-        programs.serve(node, Arc::new(instances)).await;
-    }
+async fn serve(
+    programs: Option<Programs>,
+    node: NodeName,
+    (instances, artifacts): (Instances, Artifacts),
+) {
+    let there = instances.clone();
+    let looking = artifacts.look_through(move || there.incarnations());
+    let serving = async {
+        if let Some(programs) = programs {
+            programs.serve(node, Arc::new(instances)).await;
+        }
+    };
+    tokio::join!(looking, serving);
 }
 
 async fn watched(

@@ -3,68 +3,99 @@
 //!
 //! ```text
 //!  artifacts/SHA256/content         the bytes, once all of them have come and are what they should be
+//!  artifacts/SHA256/content.part    what has come of them so far, from the first on
 //!  artifacts/SHA256/files/          what somebody unpacked them to
-//!  artifacts/SHA256/users/INSTANCE  who uses it, with the URN that it knows it by; without any it is removed
+//!  artifacts/SHA256/users/INSTANCE  who uses it: the URN that it knows it by, and its incarnation; without any it is removed
 //! ```
 
-use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+mod kept;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
 
 use mainstay_protocol::artifact::{ArtifactAnswer, ArtifactPart, ArtifactWanted};
 use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::AgentMessage;
-use mainstay_protocol::{ArtifactId, PlacementName, Sha256, limits};
+use mainstay_protocol::{ArtifactId, Incarnation, PlacementName, Sha256, limits};
 use mainstay_service::Identity;
-use sha2::Digest;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::spawn_blocking;
-use tokio::time::{sleep, timeout};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{Instant, sleep, timeout};
 
-/// For each part, while there is no session, or its station does not lead any more.
+use kept::Place;
+pub(crate) use kept::{let_go, let_go_of_others, unpacked};
+
+/// While there is no session, or its station does not lead any more, and nothing comes.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
-/// What was asked of a session that broke is asked again.
+/// Where it is kept already: a start has to end with it, well within its deadline.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(3);
+/// What was asked of a session that broke is asked again, and so is one whose station does not lead.
 const ASKED_EVERY: Duration = Duration::from_secs(1);
-const CONTENT: &str = "content";
-const FILES: &str = "files";
-const UNPACKING: &str = "files.new";
-const USERS: &str = "users";
-
-/// Whoever changes what is kept does so alone.
-static KEEPING: Mutex<()> = Mutex::new(());
+/// Of a session that still is there: an answer that is on a slow way is not asked for again and again.
+const ASKED_AGAIN: Duration = Duration::from_secs(10);
+/// Parts that are asked for at once, as long as each answer comes so soon: others have something to say on the same way.
+const AT_ONCE_MAX: usize = 8;
+const SOON: Duration = Duration::from_millis(500);
+/// How often is looked whether somebody who used something is there no more.
+const LOOKED_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Where artifacts are asked for, whichever session there is. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Artifacts {
     asked: Arc<Mutex<Asked>>,
     kept: Arc<Path>,
+    coming: Arc<Mutex<Coming>>,
 }
 
 #[derive(Debug, Default)]
 struct Asked {
     last: u64,
     session: Option<mpsc::Sender<AgentMessage>>,
+    sessions: u64,
     waiting: BTreeMap<u64, oneshot::Sender<ArtifactAnswer>>,
 }
+
+/// Each content comes once at a time, also for several.
+type Coming = BTreeMap<Sha256, Weak<tokio::sync::Mutex<()>>>;
 
 impl Artifacts {
     /// Of the agent with this directory. What nobody uses, or came half, goes.
     pub(crate) fn of(directory: &Path) -> Self {
         let kept = directory.join("artifacts");
-        sweep(&kept);
+        kept::sweep(&kept);
         Self {
             asked: Arc::default(),
             kept: kept.into(),
+            coming: Arc::default(),
+        }
+    }
+
+    /// As long as the agent lives: what was used by instances that are gone goes, however they went.
+    pub(crate) async fn look_through(
+        self,
+        there: impl Fn() -> BTreeSet<(PlacementName, Incarnation)>,
+    ) {
+        loop {
+            // tidy: waits because an agent that has just begun does not host yet what it is to host
+            sleep(LOOKED_EVERY).await;
+            let (kept, there) = (Arc::clone(&self.kept), there());
+            let looked =
+                spawn_blocking(move || kept::look_through(&kept, &there, SystemTime::now()));
+            // It is looked again.
+            let _ = looked.await;
         }
     }
 
     pub(crate) fn session_is_up(&self, session: mpsc::Sender<AgentMessage>) {
-        self.asked().session = Some(session);
+        let mut asked = self.asked();
+        asked.session = Some(session);
+        asked.sessions += 1;
     }
 
     pub(crate) fn session_is_down(&self) {
@@ -79,102 +110,178 @@ impl Artifacts {
         }
     }
 
-    /// The file with its bytes, for an instance that lives or starts on this node. Without a station it is what the instance had
-    /// before.
+    /// The file with its bytes, for an instance that lives or starts on this node. Without a station it is what the node has.
     pub(crate) async fn get(
         &self,
         identity: &Identity,
         id: &ArtifactId,
     ) -> Result<PathBuf, Refusal> {
-        let user = &identity.instance.placement;
-        let first = match self.part(identity, id, 0).await {
-            Err(refusal) if refusal.code == code::NO_SERVER => {
-                let had = had_before(&self.kept, user, id);
-                return had.ok_or(refusal);
-            }
-            answered => answered?,
-        };
-        let place = Place {
+        let user = identity.instance.placement.clone();
+        let place = |digest: Sha256| Place {
             kept: Arc::clone(&self.kept),
-            digest: first.digest.clone(),
+            digest,
             user: user.clone(),
+            incarnation: identity.incarnation,
             id: id.clone(),
         };
-        let there = place.clone();
-        if let Some(path) = blocking(move || there.used()).await? {
-            return Ok(path);
+        let (kept, its, named) = (Arc::clone(&self.kept), user.clone(), id.clone());
+        let had = blocking(move || Ok(kept::had_before(&kept, &its, &named))).await?;
+        let within = match had {
+            Some(_) => CONFIRMED_WITHIN,
+            None => ANSWERED_WITHIN,
+        };
+        let asked = self.clone().ask(wanted(identity, id, 0));
+        let unanswered = || no_server(id, within);
+        match timeout(within, asked).await {
+            Ok(first) => {
+                let first = first?;
+                let place = place(first.digest.clone());
+                self.fetched(identity, place, first).await
+            }
+            Err(_) => {
+                let there = place(had.ok_or_else(unanswered)?);
+                let used = blocking(move || there.used()).await?;
+                used.ok_or_else(unanswered)
+            }
         }
-        let bytes = self.fetched(identity, id, first).await?;
-        blocking(move || place.keep(&bytes)).await
     }
 
     async fn fetched(
         &self,
         identity: &Identity,
-        id: &ArtifactId,
+        place: Place,
         first: ArtifactPart,
-    ) -> Result<Vec<u8>, Refusal> {
+    ) -> Result<PathBuf, Refusal> {
+        let coming = self.coming(&place.digest);
+        let _alone = coming.lock().await;
+        let there = place.clone();
+        if let Some(path) = blocking(move || there.used()).await? {
+            return Ok(path);
+        }
+        self.fetch(identity, &place, first).await?;
+        blocking(move || place.keep()).await
+    }
+
+    /// What has not come yet, several parts at once. What has come stays for the next attempt, if this one is broken off.
+    async fn fetch(
+        &self,
+        identity: &Identity,
+        place: &Place,
+        first: ArtifactPart,
+    ) -> Result<(), Refusal> {
+        let id = &place.id;
         let broken = |why: &str| Refusal::new(code::NOT_NOW, format!("{id}: {why}"));
         if first.size > limits::ARTIFACT_BYTES_MAX {
             return Err(broken("it is longer than any artifact"));
         }
-        let mut bytes = first.bytes.bytes().to_vec();
-        while (bytes.len() as u64) < first.size {
-            let part = self.part(identity, id, bytes.len() as u64).await?;
-            if part.digest != first.digest || part.bytes.bytes().is_empty() {
+        let (size, step) = (first.size, first.bytes.bytes().len() as u64);
+        if step == 0 && size > 0 {
+            return Err(broken("nothing of it came"));
+        }
+        let there = place.clone();
+        let begin = blocking(move || there.has_come()).await?;
+        // A part that was written half is asked for again.
+        let mut has = if begin >= size {
+            size
+        } else {
+            begin - begin % step
+        };
+        if has < step.min(size) || size == 0 {
+            has = self.came(place, 0, first.bytes.bytes().to_vec()).await?;
+        }
+        let mut next = has;
+        let mut early = BTreeMap::new();
+        let (mut on_way, mut at_once) = (JoinSet::new(), 1);
+        while has < size {
+            while next < size && on_way.len() < at_once && early.len() < AT_ONCE_MAX {
+                on_way.spawn(self.clone().timed(wanted(identity, id, next)));
+                next += step;
+            }
+            let answered = timeout(ANSWERED_WITHIN, on_way.join_next()).await;
+            let answered = answered.map_err(|_| no_server(id, ANSWERED_WITHIN))?;
+            let (from, part, took) = match answered {
+                Some(Ok(answered)) => answered,
+                Some(Err(_)) | None => return Err(broken("nobody asked for it any more")),
+            };
+            let part = part?;
+            if part.digest != first.digest
+                || part.bytes.bytes().len() as u64 != step.min(size - from)
+            {
                 return Err(broken("it became another one while it was read"));
             }
-            bytes.extend_from_slice(part.bytes.bytes());
+            early.insert(from, part.bytes.bytes().to_vec());
+            while let Some(bytes) = early.remove(&has) {
+                has = self.came(place, has, bytes).await?;
+            }
+            at_once = match took < SOON {
+                true => AT_ONCE_MAX.min(at_once + 1),
+                false => 1.max(at_once / 2),
+            };
         }
-        match digest_of(&bytes) == first.digest {
-            true => Ok(bytes),
-            false => Err(broken("what came has another sha256 than it should")),
-        }
+        Ok(())
     }
 
-    async fn part(
-        &self,
-        identity: &Identity,
-        id: &ArtifactId,
-        from: u64,
-    ) -> Result<ArtifactPart, Refusal> {
-        let wanted = ArtifactWanted {
-            instance: identity.instance.clone(),
-            incarnation: identity.incarnation,
-            artifact: id.clone(),
-            from,
-        };
-        let answered = timeout(ANSWERED_WITHIN, self.ask(wanted)).await;
-        answered.unwrap_or_else(|_| {
-            let seconds = ANSWERED_WITHIN.as_secs();
-            let text = format!("{id}: no station that leads has answered for {seconds} s");
-            Err(Refusal::new(code::NO_SERVER, text))
-        })
+    /// How much there is then.
+    async fn came(&self, place: &Place, from: u64, bytes: Vec<u8>) -> Result<u64, Refusal> {
+        let there = place.clone();
+        let has = from + bytes.len() as u64;
+        blocking(move || there.comes(from, &bytes)).await?;
+        Ok(has)
+    }
+
+    fn coming(&self, digest: &Sha256) -> Arc<tokio::sync::Mutex<()>> {
+        let mut coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
+        coming.retain(|_, one| one.strong_count() > 0);
+        if let Some(one) = coming.get(digest).and_then(Weak::upgrade) {
+            return one;
+        }
+        let one = Arc::default();
+        coming.insert(digest.clone(), Arc::downgrade(&one));
+        one
+    }
+
+    async fn timed(self, wanted: ArtifactWanted) -> (u64, Result<ArtifactPart, Refusal>, Duration) {
+        let (from, began) = (wanted.from, Instant::now());
+        (from, self.ask(wanted).await, began.elapsed())
     }
 
     /// Until somebody who leads has answered.
-    async fn ask(&self, wanted: ArtifactWanted) -> Result<ArtifactPart, Refusal> {
+    async fn ask(self, wanted: ArtifactWanted) -> Result<ArtifactPart, Refusal> {
         loop {
-            let Some((request_id, answered)) = self.say(&wanted) else {
-                // tidy: waits because others are asked for, or there is no session
-                sleep(ASKED_EVERY).await;
-                continue;
-            };
-            let _waits = Waits(self, request_id);
+            if let Some((request_id, answered)) = self.waits() {
+                let _waits = Waits(&self, request_id);
+                match self.answer(request_id, &wanted, answered).await {
+                    Some(ArtifactAnswer::Part(part)) => return Ok(part),
+                    Some(ArtifactAnswer::Refused(refusal)) if !passes(&refusal) => {
+                        return Err(refusal);
+                    }
+                    Some(ArtifactAnswer::Refused(_)) | None => {}
+                }
+            }
+            // tidy: waits because others are asked for, or another station will lead
+            sleep(ASKED_EVERY).await;
+        }
+    }
+
+    /// The same question is asked again, so that whichever answer comes first counts, however late it is.
+    async fn answer(
+        &self,
+        request_id: u64,
+        wanted: &ArtifactWanted,
+        mut answered: oneshot::Receiver<ArtifactAnswer>,
+    ) -> Option<ArtifactAnswer> {
+        let mut said = None;
+        loop {
+            said = self.say(request_id, wanted, said);
             tokio::select! {
-                answer = answered => match answer {
-                    Ok(ArtifactAnswer::Part(part)) => return Ok(part),
-                    Ok(ArtifactAnswer::Refused(refusal)) if passes(&refusal) => sleep(ASKED_EVERY).await,
-                    Ok(ArtifactAnswer::Refused(refusal)) => return Err(refusal),
-                    Err(_) => sleep(ASKED_EVERY).await,
-                },
+                answer = &mut answered => return answer.ok(),
                 () = sleep(ASKED_EVERY) => {}
             }
         }
     }
 
     /// None: as many as may be are asked for already.
-    fn say(&self, wanted: &ArtifactWanted) -> Option<(u64, oneshot::Receiver<ArtifactAnswer>)> {
+    fn waits(&self) -> Option<(u64, oneshot::Receiver<ArtifactAnswer>)> {
         let (answer, answered) = oneshot::channel();
         let mut asked = self.asked();
         if asked.waiting.len() >= limits::ARTIFACTS_WANTED_MAX {
@@ -183,12 +290,30 @@ impl Artifacts {
         asked.last += 1;
         let request_id = asked.last;
         asked.waiting.insert(request_id, answer);
-        if let Some(session) = &asked.session {
-            let wanted = wanted.clone();
-            // One without room is asked again, like one that is not there.
-            let _ = session.try_send(AgentMessage::ArtifactWanted { request_id, wanted });
-        }
         Some((request_id, answered))
+    }
+
+    /// In which session it was said, and when; not again while its answer may still be on its way.
+    fn say(
+        &self,
+        request_id: u64,
+        wanted: &ArtifactWanted,
+        said: Option<(u64, Instant)>,
+    ) -> Option<(u64, Instant)> {
+        let asked = self.asked();
+        let is_said = |(session, at): &(u64, Instant)| {
+            *session == asked.sessions && at.elapsed() < ASKED_AGAIN
+        };
+        if said.as_ref().is_some_and(is_said) {
+            return said;
+        }
+        let wanted = wanted.clone();
+        // One without room is asked again, like one that is not there.
+        let sent = asked.session.as_ref().is_some_and(|session| {
+            let message = AgentMessage::ArtifactWanted { request_id, wanted };
+            session.try_send(message).is_ok()
+        });
+        sent.then(|| (asked.sessions, Instant::now()))
     }
 
     fn asked(&self) -> MutexGuard<'_, Asked> {
@@ -205,6 +330,21 @@ impl Drop for Waits<'_> {
     }
 }
 
+fn wanted(identity: &Identity, id: &ArtifactId, from: u64) -> ArtifactWanted {
+    ArtifactWanted {
+        instance: identity.instance.clone(),
+        incarnation: identity.incarnation,
+        artifact: id.clone(),
+        from,
+    }
+}
+
+fn no_server(id: &ArtifactId, within: Duration) -> Refusal {
+    let seconds = within.as_secs();
+    let text = format!("{id}: no station that leads has answered for {seconds} s");
+    Refusal::new(code::NO_SERVER, text)
+}
+
 /// Another station may answer.
 fn passes(refusal: &Refusal) -> bool {
     refusal.code == code::ANOTHER_LEADS || refusal.code == code::NO_QUORUM
@@ -218,263 +358,5 @@ async fn blocking<T: Send + 'static>(
     match done {
         Ok(done) => done.map_err(|error| failed(error.to_string())),
         Err(error) => Err(failed(error.to_string())),
-    }
-}
-
-fn digest_of(bytes: &[u8]) -> Sha256 {
-    Sha256::of_sha256(sha2::Sha256::digest(bytes).into())
-}
-
-fn alone() -> MutexGuard<'static, ()> {
-    KEEPING.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Where one content is kept, for one that uses it.
-#[derive(Clone)]
-struct Place {
-    kept: Arc<Path>,
-    digest: Sha256,
-    user: PlacementName,
-    id: ArtifactId,
-}
-
-impl Place {
-    fn directory(&self) -> PathBuf {
-        self.kept.join(self.digest.as_str())
-    }
-
-    /// Where it is already, and whole.
-    fn used(&self) -> io::Result<Option<PathBuf>> {
-        let _alone = alone();
-        let content = self.directory().join(CONTENT);
-        match fs::read(&content) {
-            Ok(bytes) if digest_of(&bytes) == self.digest => {
-                self.mark()?;
-                Ok(Some(content))
-            }
-            Ok(_) => {
-                tracing::warn!(path = %content.display(), "what was kept is not what it was, and is removed");
-                fs::remove_dir_all(self.directory())?;
-                Ok(None)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn keep(&self, bytes: &[u8]) -> io::Result<PathBuf> {
-        let _alone = alone();
-        self.mark()?;
-        let (content, new) = (
-            self.directory().join(CONTENT),
-            self.directory().join("content.new"),
-        );
-        write(&new, bytes)?;
-        fs::rename(&new, &content)?;
-        Ok(content)
-    }
-
-    /// What it had before is not its any more.
-    fn mark(&self) -> io::Result<()> {
-        let users = self.directory().join(USERS);
-        make(&users)?;
-        write(&users.join(self.user.as_str()), self.id.as_str().as_bytes())?;
-        for other in kept_in(&self.kept) {
-            if other != self.directory() {
-                leave(&other, &self.user);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn make(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-fn kept_in(kept: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(kept).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).collect()
-}
-
-fn had_before(kept: &Path, user: &PlacementName, id: &ArtifactId) -> Option<PathBuf> {
-    let _alone = alone();
-    let all = kept_in(kept).into_iter();
-    let mut of_it = all.filter(|directory| {
-        let said = fs::read_to_string(directory.join(USERS).join(user.as_str()));
-        let is_whole = || {
-            let digest = directory.file_name().and_then(|name| name.to_str());
-            let bytes = fs::read(directory.join(CONTENT)).ok();
-            bytes.is_some_and(|bytes| Some(digest_of(&bytes).as_str()) == digest)
-        };
-        said.is_ok_and(|said| said == id.as_str()) && is_whole()
-    });
-    of_it.next().map(|directory| directory.join(CONTENT))
-}
-
-/// One uses it no more; without another that does, it goes.
-fn leave(directory: &Path, user: &PlacementName) {
-    let users = directory.join(USERS);
-    let was = fs::remove_file(users.join(user.as_str()));
-    if was.is_ok() && kept_in(&users).is_empty() {
-        remove(directory);
-    }
-}
-
-fn remove(directory: &Path) {
-    if let Err(error) = fs::remove_dir_all(directory) {
-        tracing::warn!(path = %directory.display(), %error, "an artifact that nobody uses is not removed");
-    }
-}
-
-/// What nobody uses, or has not come whole.
-fn sweep(kept: &Path) {
-    let _alone = alone();
-    for directory in kept_in(kept) {
-        let is_whole = directory.join(CONTENT).exists();
-        if !is_whole || kept_in(&directory.join(USERS)).is_empty() {
-            remove(&directory);
-        }
-    }
-}
-
-/// An instance that is not wanted any more, of the content that was got for it.
-pub(crate) fn let_go(content: &Path, user: &PlacementName) {
-    let _alone = alone();
-    if let Some(directory) = content.parent() {
-        leave(directory, user);
-    }
-}
-
-/// The directory that a content is unpacked to, once for all who use it.
-pub(crate) fn unpacked(content: &Path) -> Result<PathBuf, String> {
-    let _alone = alone();
-    let directory = content.parent().unwrap_or(content);
-    let (files, new) = (directory.join(FILES), directory.join(UNPACKING));
-    if files.is_dir() {
-        return Ok(files);
-    }
-    let failed = |error: io::Error| error.to_string();
-    match fs::remove_dir_all(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        _ => {}
-    }
-    make(&new).map_err(failed)?;
-    let bytes = fs::read(content).map_err(failed)?;
-    let unpacked = mainstay_archive::read(&bytes, &mut |path, contents| {
-        unpack_one(&new, path, contents)
-    });
-    if let Err(bad) = unpacked {
-        // What is left of it is removed before the next attempt, if not now.
-        let _ = fs::remove_dir_all(&new);
-        return Err(bad.to_string());
-    }
-    fs::rename(&new, &files).map_err(failed)?;
-    Ok(files)
-}
-
-/// Its path was checked; there are no links on its way, since none is ever made.
-fn unpack_one(into: &Path, path: &str, contents: &mut dyn Read) -> io::Result<()> {
-    let path = into.join(path);
-    if let Some(above) = path.parent() {
-        make(above)?;
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
-    io::copy(contents, &mut file).map(|_| ())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn place(kept: &Path, user: &str, bytes: &[u8]) -> Place {
-        Place {
-            kept: kept.into(),
-            digest: digest_of(bytes),
-            user: PlacementName::new(user).unwrap(),
-            id: ArtifactId::of_digest(&digest_of(bytes)),
-        }
-    }
-
-    fn tar_of(path: &str, contents: &str) -> Vec<u8> {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("x"), contents).unwrap();
-        let made = std::process::Command::new("tar")
-            .arg("-C")
-            .arg(dir.path())
-            .arg(format!("--transform=s|^x$|{path}|"))
-            .args(["-P", "-cf", "-", "x"])
-            .output()
-            .unwrap();
-        assert!(made.status.success(), "{made:?}");
-        made.stdout
-    }
-
-    #[test]
-    fn what_is_kept_is_found_again_and_goes_with_the_last_who_uses_it() {
-        // proves: M2
-        let dir = tempfile::tempdir().unwrap();
-        let (one, other) = (tar_of("a/index.html", "one"), tar_of("index.html", "other"));
-        let web = place(dir.path(), "web", &one);
-        let shop = place(dir.path(), "shop", &one);
-        assert_eq!(web.used().unwrap(), None);
-        let content = web.keep(&one).unwrap();
-        assert_eq!(shop.used().unwrap(), Some(content.clone()));
-        let files = unpacked(&content).unwrap();
-        let page = || fs::read_to_string(files.join("a/index.html"));
-        assert_eq!(page().unwrap(), "one");
-        assert_eq!(unpacked(&content), Ok(files.clone()));
-        // Without a station, an instance has what it had.
-        assert_eq!(
-            had_before(dir.path(), &web.user, &web.id),
-            Some(content.clone())
-        );
-        let another = place(dir.path(), "web", &other);
-        assert_eq!(had_before(dir.path(), &web.user, &another.id), None);
-
-        another.keep(&other).unwrap();
-        assert_eq!(page().unwrap(), "one", "shop uses it");
-        let_go(&content, &shop.user);
-        assert!(!content.exists());
-
-        // What came half, or is not what it was, is got again.
-        let content = another.directory().join(CONTENT);
-        fs::write(&content, "broken").unwrap();
-        assert_eq!(another.used().unwrap(), None);
-        make(&another.directory().join(USERS)).unwrap();
-        sweep(dir.path());
-        assert_eq!(kept_in(dir.path()), Vec::<PathBuf>::new());
-    }
-
-    #[test]
-    fn a_hostile_archive_writes_nothing_outside_and_leaves_nothing() {
-        // proves: M2
-        let dir = tempfile::tempdir().unwrap();
-        for path in ["../../../escaped", "/tmp/escaped-from-an-archive"] {
-            let bytes = tar_of(path, "x");
-            let place = place(&dir.path().join("artifacts"), "web", &bytes);
-            let content = place.keep(&bytes).unwrap();
-            let refused = unpacked(&content).unwrap_err();
-            assert!(refused.contains("escaped"), "{refused}");
-            assert!(!place.directory().join(UNPACKING).exists());
-            assert!(!place.directory().join(FILES).exists());
-        }
-        assert!(!dir.path().join("escaped").exists());
-        assert!(!Path::new("/tmp/escaped-from-an-archive").exists());
     }
 }

@@ -7,7 +7,7 @@ mod given_up;
 mod probe;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,7 @@ use std::time::Duration;
 use mainstay_protocol::command::{CheckSchedule, Reconfigure, Start, Stop, StopManner};
 use mainstay_protocol::health::{Evidence, FailureKind, ProcessIdentity, RefusedStart};
 use mainstay_protocol::report::{Presence, Report};
-use mainstay_protocol::{CommandId, InstanceKey, NodeName, SlotName};
+use mainstay_protocol::{CommandId, Incarnation, InstanceKey, NodeName, PlacementName, SlotName};
 use mainstay_service::hosting::{
     self, ExitFact, Hosted, Launch, NotStarted, Phase, Running, Stage, StopOrder, StopOutcome,
 };
@@ -135,6 +135,14 @@ impl Instances {
     /// The instances there are, for messages about those there are not.
     pub(crate) fn keys(&self) -> Vec<InstanceKey> {
         self.hosted().keys().cloned().collect()
+    }
+
+    /// Those there are, each as what it was last started.
+    pub(crate) fn incarnations(&self) -> BTreeSet<(PlacementName, Incarnation)> {
+        let named = |(key, living): (&InstanceKey, &Living)| {
+            (key.placement.clone(), living.start.incarnation)
+        };
+        self.hosted().iter().map(named).collect()
     }
 
     /// Returns at once; what becomes of it is observed.

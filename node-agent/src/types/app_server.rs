@@ -117,6 +117,11 @@ impl Service for AppServer {
         let site = Arc::new(Site::new(owner, files, config.not_found));
         let seat = Seat::take(at, host, Arc::clone(&site)).await?;
         let probe = AppServerProbe(Arc::clone(&site));
+        if let Some(content) = content.clone() {
+            // It has only the one; an earlier configuration may have named another.
+            let user = ctx.identity().instance.placement.clone();
+            let _ = spawn_blocking(move || artifacts::let_go_of_others(&content, &user)).await;
+        }
         let artifact = config.artifact;
         let at_work = Self {
             site,
@@ -153,7 +158,7 @@ impl Service for AppServer {
         }
         if let (Some(content), StopReason::NotWanted) = (self.content, why) {
             let user = ctx.identity().instance.placement.clone();
-            // Whether or not it could be: what is left is removed with the next artifact, or by the next agent.
+            // Whether or not it could be: what nobody uses that is there goes a day later.
             let _ = spawn_blocking(move || artifacts::let_go(&content, &user)).await;
         }
     }
