@@ -203,7 +203,6 @@ async fn live(
     let listening = tokio::spawn(listening.serve(whom.mesh, requests));
     let besides = (instances.clone(), whom.asks.1);
     let programs = tokio::spawn(serve(programs, options.node, besides));
-
     let endings = Endings {
         signals,
         asked_to_end,

@@ -1,3 +1,5 @@
+//! What is got of artifacts, kept, and let go of.
+
 use std::fs;
 
 use mainstay_protocol::{Blob, InstanceKey, NodeName, SlotName};
