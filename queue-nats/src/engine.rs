@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, PullConsumer, pull};
 use async_nats::jetstream::message::{AckKind, Acker};
-use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::{
+    self, DiscardPolicy, LastRawMessageErrorKind, RetentionPolicy, StorageType,
+};
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions, ServerAddr};
 use futures::StreamExt;
@@ -283,11 +285,20 @@ impl ActivityQueue for Nats {
             within(WHAT, async {
                 let stream = way.get_stream_no_info(self.names.stream()).await;
                 let stream = stream.map_err(|error| QueueFault::new(WHAT, chain(&error)))?;
-                let purged = stream.purge().filter(subject).await;
-                purged.map_err(|error| QueueFault::new(WHAT, chain(&error)))
+                // By its number: a purge of one subject lets some servers' consumers pass over others.
+                let last = match stream.get_last_raw_message_by_subject(&subject).await {
+                    Ok(last) => last,
+                    Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+                        return Ok(());
+                    }
+                    Err(error) => return Err(QueueFault::new(WHAT, chain(&error))),
+                };
+                let deleted = stream.delete_message(last.sequence).await;
+                deleted
+                    .map(drop)
+                    .map_err(|error| QueueFault::new(WHAT, chain(&error)))
             })
             .await
-            .map(drop)
         })
     }
 
