@@ -148,15 +148,16 @@ pub(crate) fn users(view: &dyn View, models: &Models, id: &ArtifactId) -> Vec<St
         let instances = view.instances_of(name).into_iter();
         let of_instances = instances.flat_map(|instance| secrets::configured(view, &instance));
         let mut all = of_wish.chain(of_instances);
-        let names = |key: Key| {
-            let json = view.configuration(&key).unwrap_or_default();
-            named_in(&json).contains(id)
-        };
-        if all.any(names) {
+        if all.any(|configuration| names(view, &configuration, id)) {
             users.push(key.to_string());
         }
     }
     users
+}
+
+fn names(view: &dyn View, configuration: &Key, id: &ArtifactId) -> bool {
+    let json = view.configuration(configuration).unwrap_or_default();
+    named_in(&json).contains(id)
 }
 
 /// A node is given what an instance of its own needs, as with secrets: one that is to run there, with a configuration that names
@@ -174,11 +175,7 @@ pub fn handed_out(
     } = wanted;
     secrets::is_to_run(view, node, instance, *incarnation)?;
     let mut configs = secrets::configured(view, instance).into_iter();
-    let names = |key: Key| {
-        let json = view.configuration(&key).unwrap_or_default();
-        named_in(&json).contains(id)
-    };
-    if !configs.any(names) {
+    if !configs.any(|configuration| names(view, &configuration, id)) {
         let why = format!("the configuration of {instance} does not name {id}");
         return Err(Refusal::new(code::NOT_ALLOWED, why));
     }

@@ -1,7 +1,6 @@
 //! Artifacts: what is kept under a URN, content that never changes; and its bytes on their way to an instance.
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::de::{SeqAccess, Visitor};
@@ -13,6 +12,7 @@ use crate::ids::InstanceKey;
 use crate::limits;
 use crate::numbers::Incarnation;
 use crate::request::Refusal;
+use crate::texts::texts;
 
 const URN: &str = "urn:ivcap:artifact:";
 
@@ -83,36 +83,6 @@ impl Sha256 {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-macro_rules! texts {
-    ($($name:ident: $bad:ident)*) => {$(
-        impl TryFrom<SmolStr> for $name {
-            type Error = $bad;
-            fn try_from(text: SmolStr) -> Result<Self, $bad> {
-                Self::new(&text)
-            }
-        }
-
-        impl From<$name> for SmolStr {
-            fn from(name: $name) -> SmolStr {
-                name.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = $bad;
-            fn from_str(text: &str) -> Result<Self, $bad> {
-                Self::new(text)
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
-            }
-        }
-    )*};
 }
 
 texts! {

@@ -31,6 +31,7 @@ mod address;
 mod bearer;
 mod ids;
 mod numbers;
+mod texts;
 
 pub mod label;
 pub mod limits;

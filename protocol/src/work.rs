@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +12,7 @@ use crate::ids::InstanceKey;
 use crate::json::Json;
 use crate::limits;
 use crate::numbers::Incarnation;
+use crate::texts::texts;
 
 /// An orchestration, an activity type, an activity of a definition. Of `A-Z a-z 0-9 . _ -`; any two that differ are two,
 /// also `a.b` and `a-b`.
@@ -114,36 +114,6 @@ impl ServiceId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-macro_rules! texts {
-    ($($name:ident: $bad:ident)*) => {$(
-        impl TryFrom<SmolStr> for $name {
-            type Error = $bad;
-            fn try_from(text: SmolStr) -> Result<Self, $bad> {
-                Self::new(&text)
-            }
-        }
-
-        impl From<$name> for SmolStr {
-            fn from(name: $name) -> SmolStr {
-                name.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = $bad;
-            fn from_str(text: &str) -> Result<Self, $bad> {
-                Self::new(text)
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
-            }
-        }
-    )*};
 }
 
 texts! {
