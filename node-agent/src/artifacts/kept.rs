@@ -190,14 +190,14 @@ pub(super) fn sweep(kept: &Path) {
             remove(&directory);
             continue;
         }
-        if let Err(error) = pack(&directory) {
+        if let Err(error) = forget_unpacked(&directory) {
             tracing::warn!(path = %directory.display(), %error, "what was unpacked is not removed");
         }
     }
 }
 
 /// By another name first: a half is not taken for all of it.
-fn pack(directory: &Path) -> io::Result<()> {
+fn forget_unpacked(directory: &Path) -> io::Result<()> {
     let (files, new) = (directory.join(FILES), directory.join(UNPACKING));
     gone(&new)?;
     if files.exists() {
