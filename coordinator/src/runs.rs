@@ -13,6 +13,7 @@ use mainstay_orchestrator::{
     OnFatal, Plan, RetryPolicy, Schema, Source, Steps, definition as check, inputs, mapped,
     response,
 };
+use mainstay_protocol::command::{Order, TakeBack};
 use mainstay_protocol::{CommandId, Json, NodeName, RunId, StepKey, WorkName, limits};
 use mainstay_resource_graph::{
     Key, Relation, Run, RunState, Step, StepState, Text, TextHash, Txn, Vertex, View, ViewExt,
@@ -20,7 +21,7 @@ use mainstay_resource_graph::{
 
 use crate::env::Env;
 use crate::schema::Wrong;
-use crate::{hash, schema};
+use crate::{hash, schema, verb};
 
 /// One section of a definition, as a run goes by it.
 pub(crate) struct Program {
@@ -246,7 +247,7 @@ pub(crate) fn change<T>(
     let program = program(txn, &run).ok_or(No::Unknown)?;
     let plan = program.plan(&run);
     let spread = (hash::stable(&format!("{id} {}", env.revision)) % 1_000) as u32;
-    let mut steps = InGraph { txn, run: id };
+    let mut steps = InGraph { txn, run: id, env };
     let mut machine = Machine::new(&plan, &mut run, &mut steps, (env.now, spread));
     let done = act(&mut machine)?;
     if run.state == RunState::Completed && run.response.is_none() {
@@ -267,6 +268,7 @@ pub(crate) fn change<T>(
 pub(crate) struct InGraph<'t, 'g> {
     txn: &'t mut Txn<'g>,
     run: &'t RunId,
+    env: &'t Env,
 }
 
 impl Steps for InGraph<'_, '_> {
@@ -282,6 +284,23 @@ impl Steps for InGraph<'_, '_> {
             self.txn.remove(&Key::Command(was));
         }
         put(self.txn, Key::Step(key), Vertex::Step(step));
+    }
+
+    fn take_back(&mut self, step: &Step) {
+        let StepState::Running {
+            token, incarnation, ..
+        } = &step.state
+        else {
+            return;
+        };
+        if let Some(worker) = &step.worker {
+            let back = Order::TakeBack(TakeBack {
+                instance: worker.clone(),
+                incarnation: *incarnation,
+                work: *token,
+            });
+            verb::command(self.txn, worker, back, self.env);
+        }
     }
 }
 

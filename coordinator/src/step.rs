@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mainstay_protocol::code::{self, Reason};
-use mainstay_protocol::report::{Numbered, Reports};
+use mainstay_protocol::command::Order;
+use mainstay_protocol::report::{Numbered, Report, Reports};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::{NodeName, codec, limits, words};
 use mainstay_resource_graph::{
@@ -48,6 +49,7 @@ pub fn step(
         }
         dirty.extend(requeued_subject(&txn, event));
         dirty.extend(concerned_by_switch(&txn, rules, event));
+        dirty.extend(let_go_of(&txn, event));
         let point = txn.savepoint();
         outcomes.push(take(&mut txn, event, env));
         bytes += txn.bytes_since(point);
@@ -237,6 +239,27 @@ fn concerned_by_switch(txn: &Txn<'_>, rules: &Rules, event: &Event) -> Vec<Key> 
     };
     let kind = rules.find(rule).map(|entry| (entry.watch)().kind);
     kind.map(|kind| txn.keys(kind)).unwrap_or_default()
+}
+
+/// Whoever has let go of what was taken back has a hand free, though nothing of it is written.
+fn let_go_of(txn: &Txn<'_>, event: &Event) -> BTreeSet<Key> {
+    let Event::Reports { reports, .. } = event else {
+        return BTreeSet::new();
+    };
+    let reports = reports.reports.iter();
+    let workers = reports.filter_map(|numbered| {
+        let Report::CommandDone { command, .. } = &numbered.report else {
+            return None;
+        };
+        match &txn.record(&Key::Command(*command))?.vertex {
+            Vertex::Command(command) => match &command.order {
+                Order::TakeBack(back) => Some(Key::Instance(back.instance.clone())),
+                _ => None,
+            },
+            _ => None,
+        }
+    });
+    workers.collect()
 }
 
 /// The subject of a rule that is taken out of the parking place is judged again: a rule that is not parked judges.

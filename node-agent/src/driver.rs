@@ -122,6 +122,7 @@ impl Driver {
                 Action::Start(_)
                 | Action::Answer(_)
                 | Action::Work { .. }
+                | Action::TakeBack(_)
                 | Action::TellAgain { .. }
                 | Action::Reconfigure { .. }
                 | Action::Renew
@@ -234,6 +235,7 @@ impl Driver {
             Action::Reconfigure { command, change } => self.instances.reconfigure(command, change),
             Action::Answer(answer) => self.instances.answer(answer),
             Action::Work { command, work } => self.instances.work(command, *work),
+            Action::TakeBack(back) => self.instances.take_back(&back),
             Action::TellAgain {
                 command,
                 instance,

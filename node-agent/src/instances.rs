@@ -66,6 +66,7 @@ struct Shared {
     leaving: AtomicBool,
     /// From launch until nothing is left; at most one incarnation of each.
     hosted: Mutex<BTreeMap<InstanceKey, Living>>,
+    calls: asked::Calls,
 }
 
 /// One that is hosted, with what it was started by.
@@ -121,6 +122,7 @@ impl Instances {
             holding,
             leaving: AtomicBool::new(false),
             hosted,
+            calls: asked::Calls::default(),
         };
         Self {
             shared: Arc::new(shared),

@@ -16,6 +16,8 @@ use crate::plan::{Plan, Planned};
 pub trait Steps {
     fn step(&self, id: &WorkName) -> Option<Step>;
     fn put(&mut self, id: &WorkName, step: Step);
+    /// Whoever has it is told that nobody wants it any more.
+    fn take_back(&mut self, step: &Step);
 }
 
 impl Steps for BTreeMap<WorkName, Step> {
@@ -26,6 +28,9 @@ impl Steps for BTreeMap<WorkName, Step> {
     fn put(&mut self, id: &WorkName, step: Step) {
         self.insert(id.clone(), step);
     }
+
+    /// Nobody has it.
+    fn take_back(&mut self, _: &Step) {}
 }
 
 /// Why something is not done; nothing is changed then.
@@ -235,6 +240,7 @@ impl<'a, S: Steps> Machine<'a, S> {
                 self.fatal(id, step, text.to_owned());
             }
             _ => {
+                self.steps.take_back(&step);
                 let text = "attempt-timeout: it did not answer in time";
                 self.failed_once(id, step, (text.to_owned(), None));
             }
@@ -270,7 +276,7 @@ impl<'a, S: Steps> Machine<'a, S> {
         Ok(())
     }
 
-    /// What is out goes on where it is, and what it says is not heard any more.
+    /// What is out is taken back, and what it says is not heard any more.
     pub fn cancel(&mut self) -> Result<(), No> {
         if !self.run.state.is_open() {
             return Err(No::NotNow);
@@ -512,6 +518,9 @@ impl<'a, S: Steps> Machine<'a, S> {
             if let Some(mut step) = self.steps.step(id)
                 && let Some(state) = becomes(&step)
             {
+                if step.at_work().is_some() {
+                    self.steps.take_back(&step);
+                }
                 step.state = state;
                 step.early = None;
                 if !goes_on(&step.state) {

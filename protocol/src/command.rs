@@ -30,6 +30,7 @@ pub enum Order {
     Adopt(Adopt),
     /// An activity of a run: done when the instance has it, which answers by `Worked`. The agent may say both at once.
     Work(Box<Work>),
+    TakeBack(TakeBack),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +123,15 @@ pub struct Adopt {
     pub incarnation: Incarnation,
 }
 
+/// Nobody wants an activity any more that was given to this incarnation: done when nothing of it is at work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakeBack {
+    pub instance: InstanceKey,
+    pub incarnation: Incarnation,
+    /// The command that brought it.
+    pub work: CommandId,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopWhy {
@@ -172,6 +182,7 @@ impl Order {
             Self::Answer(answer) => (&answer.instance, answer.incarnation),
             Self::Adopt(adopt) => (&adopt.instance, adopt.incarnation),
             Self::Work(work) => (&work.instance, work.incarnation),
+            Self::TakeBack(back) => (&back.instance, back.incarnation),
         }
     }
 
@@ -183,6 +194,7 @@ impl Order {
             Self::Answer(_) => "answer",
             Self::Adopt(_) => "adopt",
             Self::Work(_) => "work",
+            Self::TakeBack(_) => "take_back",
         }
     }
 }

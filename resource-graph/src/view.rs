@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mainstay_protocol::command::Order;
 use mainstay_protocol::work::Skill;
 use mainstay_protocol::{
     ArtifactId, Blob, InstanceKey, NodeName, PlacementName, ResourceKey, Revision, RunId,
@@ -154,9 +155,20 @@ pub trait View {
         steps
     }
 
-    /// On how many.
+    /// On how many, with what is taken back and may still be at work.
     fn count_at(&self, worker: &InstanceKey) -> usize {
-        self.steps_at(worker).len()
+        let commands = self.commands_for(&worker.node).into_iter();
+        let taken_back = commands.filter(|key| {
+            let record = self.record(key);
+            record.is_some_and(|record| match &record.vertex {
+                Vertex::Command(command) => match &command.order {
+                    Order::TakeBack(back) => back.instance == *worker,
+                    _ => false,
+                },
+                _ => false,
+            })
+        });
+        self.steps_at(worker).len() + taken_back.count()
     }
 
     /// Instances that could take steps, whether they are at work or not.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_protocol::json::{BadJson, Shape};
+use mainstay_protocol::request::Refusal;
 use mainstay_protocol::work::{
     BadWorkName, Changes, Serves, Skill, Skills, Work, WorkAnswer, WorkName,
 };
@@ -23,6 +24,9 @@ use crate::outside::BoxFuture;
 ///
 /// It may be asked to do again what it has done, since who asked may not have heard of it:
 /// [`Call::idempotency_key`] is the same then.
+///
+/// When nobody wants a call any more (its run was cancelled, its time is over), it is dropped where it awaits something. Its hand
+/// is free when nobody has the call or a clone of it: what goes on beside it, and cannot be broken off, keeps one.
 pub trait Processor: Send + Sync + 'static {
     fn process(&self, call: Call) -> impl Future<Output = Processed> + Send;
 }
@@ -35,15 +39,21 @@ pub struct Call {
     ctx: Context,
     /// In a trial alone.
     breaks: Option<Arc<Breaks>>,
+    /// As long as somebody has it, it is not over.
+    _under_way: UnderWay,
 }
 
+/// Held by a call and its clones.
+pub(crate) type UnderWay = watch::Receiver<()>;
+
 impl Call {
-    pub(crate) fn new(token: CommandId, work: Work, ctx: Context) -> Self {
+    pub(crate) fn new(token: CommandId, work: Work, ctx: Context, under_way: UnderWay) -> Self {
         Self {
             work,
             token,
             ctx,
             breaks: None,
+            _under_way: under_way,
         }
     }
 

@@ -14,7 +14,7 @@ mod trial;
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -232,7 +232,22 @@ impl<S: Service> TestService<S> {
     ) -> Processed {
         let mut work = self.work((provider, activity), &inputs);
         change(&mut work);
-        let said = self.wait("what came of it", self.hosted.work(CommandId(1), work));
+        self.working(work, pending())
+    }
+
+    /// The same, and nobody wants it any more as soon as this is ready: returns when nothing of it is at work.
+    pub fn does_work_until(
+        &self,
+        (provider, activity): (&str, &str),
+        inputs: Value,
+        taken_back: impl Future<Output = ()>,
+    ) -> Processed {
+        self.working(self.work((provider, activity), &inputs), taken_back)
+    }
+
+    fn working(&self, work: Work, taken_back: impl Future<Output = ()>) -> Processed {
+        let doing = self.hosted.work(CommandId(1), work, taken_back);
+        let said = self.wait("what came of it", doing);
         said.map_or_else(|| Processed::retry("its instance ended"), Processed::said)
     }
 

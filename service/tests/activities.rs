@@ -1,5 +1,9 @@
 //! Activities of runs, through the test kit: what a processor sees, what comes of it, and what becomes of a panic.
 
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use mainstay_service::testing::TestService;
@@ -8,10 +12,37 @@ use mainstay_service::{
     Service, TypeInfo, TypeSet, json,
 };
 use serde::Deserialize;
+use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
 
 struct Worker;
 
 struct Greet;
+
+/// Has begun something that cannot be broken off, and goes on when it is dropped itself.
+struct Cling;
+
+static BEGUN: Notify = Notify::const_new();
+static ENDED: AtomicBool = AtomicBool::new(false);
+
+impl Processor for Cling {
+    async fn process(&self, call: Call) -> Processed {
+        let (dropped, is_dropped) = mpsc::channel::<()>();
+        let beside = call.clone();
+        spawn_blocking(move || {
+            // Nothing is ever sent.
+            let _ = is_dropped.recv();
+            // tidy: waits because whoever does not wait for it would be seen to be too early
+            thread::sleep(Duration::from_millis(50));
+            ENDED.store(true, Ordering::Relaxed);
+            drop(beside);
+        });
+        BEGUN.notify_one();
+        pending::<()>().await;
+        drop(dropped);
+        Processed::complete(())
+    }
+}
 
 #[derive(Deserialize)]
 struct Wanted {
@@ -90,6 +121,7 @@ impl Service for Worker {
             .does("example.com", "greet", Greet)
             .does("example.com", "poll", Poll)
             .does("example.com", "cell", Cell)
+            .does("example.com", "cling", Cling)
             .does_all("any", Anything)
     }
 }
@@ -151,6 +183,17 @@ fn one_processor_does_what_the_discriminator_says_and_nothing_for_one_it_does_no
     worker.stop();
 }
 
+// proves: O11
+// case: orchestrations 61
+#[test]
+fn what_is_taken_back_is_over_when_nothing_of_it_is_at_work() {
+    let worker = worker();
+    let said = worker.does_work_until(("example.com", "cling"), json!({}), BEGUN.notified());
+    assert_eq!(said, Processed::retry("it was taken back"));
+    assert!(ENDED.load(Ordering::Relaxed), "it was said too early");
+    worker.stop();
+}
+
 // case: orchestrations 44
 #[test]
 fn a_panic_is_an_attempt_and_the_instance_goes_on() {
@@ -186,7 +229,7 @@ fn a_type_declares_what_it_does_and_a_name_that_is_none_is_told_at_the_start() {
         .flatten()
         .map(|name| name.as_str())
         .collect();
-    assert_eq!(named, ["cell", "greet", "poll"]);
+    assert_eq!(named, ["cell", "cling", "greet", "poll"]);
     let refused = types
         .add::<Misnamed>()
         .expect_err("its activity has no name");

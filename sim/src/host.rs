@@ -6,13 +6,13 @@ mod leases;
 mod words;
 mod works;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay_protocol::command::{Start, Stop, StopManner};
 use mainstay_protocol::health::{Evidence, FailureKind, Health, RefusedStart};
 use mainstay_protocol::report::{Ending, Presence, Report};
 use mainstay_protocol::sight::InstanceSight;
-use mainstay_protocol::{Incarnation, InstanceKey};
+use mainstay_protocol::{CommandId, Incarnation, InstanceKey};
 use mainstay_supervisor::{Came, CheckTable, Input, Observation, Survivor, Survivors};
 
 use crate::fault::Fault;
@@ -42,6 +42,8 @@ pub struct Actor {
     /// Nothing ends it but the end of its process.
     pub endless: bool,
     pub lease: Option<leases::Lease>,
+    /// What it works on.
+    pub at_work: BTreeSet<CommandId>,
 }
 
 impl Actor {
@@ -204,6 +206,7 @@ impl World {
             deaf: fault == Some(Fault::StartSilent),
             endless: false,
             lease: None,
+            at_work: BTreeSet::new(),
         };
         host.actors.insert(id, actor);
         self.lease_begins(at, id);

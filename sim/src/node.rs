@@ -431,6 +431,7 @@ impl World {
                 Action::Stop(stop) => self.host_stops(at, &stop)?,
                 Action::Reconfigure { command, change } => self.host_changes(at, command, change),
                 Action::Work { command, work } => self.host_works(at, command, &work)?,
+                Action::TakeBack(back) => self.host_takes_back(at, &back),
                 // No simulated service asks anything.
                 Action::Answer(_) => {}
                 Action::TellAgain {

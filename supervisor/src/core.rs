@@ -69,6 +69,8 @@ pub struct AgentCore {
     /// Activities that were taken, of which nothing is said yet, and since when: most are done so soon that one word is
     /// enough.
     untold: BTreeMap<CommandId, u64>,
+    /// Activities that nobody wants any more and that may be at work, with the command that said so.
+    taken_back: BTreeMap<CommandId, CommandId>,
     /// What the last Check of each living instance said.
     pulses: BTreeMap<InstanceKey, Pulse>,
     /// The number of the supervisor that lives.
@@ -111,6 +113,7 @@ impl AgentCore {
             now_ms: 0,
             stuck: BTreeSet::new(),
             untold: BTreeMap::new(),
+            taken_back: BTreeMap::new(),
             pulses: BTreeMap::new(),
             supervisor: 1,
             supervisor_unsaid: None,

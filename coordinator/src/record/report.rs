@@ -500,6 +500,8 @@ fn command_done(
         // Who asked has it, or is gone.
         Order::Answer(_) => {}
         Order::Adopt(_) => adopted::answered(txn, instance_key, &instance, outcome, env),
+        // Its hand is free by now.
+        Order::TakeBack(_) => {}
         // Looked at before.
         Order::Work(_) => {}
     }

@@ -377,7 +377,8 @@ fn stop_among(orders: &[Order]) -> Option<StopWhy> {
         | Order::Reconfigure(_)
         | Order::Answer(_)
         | Order::Adopt(_)
-        | Order::Work(_) => None,
+        | Order::Work(_)
+        | Order::TakeBack(_) => None,
     })
 }
 

@@ -83,6 +83,7 @@ pub fn kill_is_under_way(view: &dyn View, subject: &InstanceKey, instance: &Inst
             | Order::Reconfigure(_)
             | Order::Answer(_)
             | Order::Adopt(_)
-            | Order::Work(_) => false,
+            | Order::Work(_)
+            | Order::TakeBack(_) => false,
         })
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_protocol::command::{Adopt, Command, Order, Reconfigure, Start, Stop};
+use mainstay_protocol::command::{Adopt, Command, Order, Reconfigure, Start, Stop, TakeBack};
 use mainstay_protocol::health::Health;
 use mainstay_protocol::report::{
     CommandOutcome, DigestEntry, LiveInstance, LiveState, NodeUp, Numbered, Presence, Report,
@@ -43,6 +43,8 @@ pub struct ScriptedNode {
     pub next: u64,
     /// Taken, and what came of it is still to be said.
     pub works: BTreeMap<CommandId, Work>,
+    /// What is taken back stays at work until it lets go.
+    pub clings: bool,
     /// Received and not answered.
     pub open: BTreeMap<CommandId, Command>,
     pub digest: BTreeMap<InstanceKey, DigestEntry>,
@@ -81,6 +83,7 @@ impl ScriptedNode {
             outbox: Vec::new(),
             next: 1,
             works: BTreeMap::new(),
+            clings: false,
             open: BTreeMap::new(),
             digest: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -290,6 +293,7 @@ impl ScriptedNode {
         if state.is_none() {
             self.strays.remove(key);
             self.works.retain(|_, work| work.instance != *key);
+            self.lets_go_of(key);
             self.names.remove(key);
         }
     }
@@ -321,6 +325,7 @@ impl ScriptedNode {
             Order::Answer(_) => self.answer(command.id, CommandOutcome::Done),
             Order::Adopt(adopt) => self.receive_adopt(&command, &adopt),
             Order::Work(work) => self.receive_work(command, &work),
+            Order::TakeBack(back) => self.receive_take_back(command, &back),
         }
     }
 
@@ -343,6 +348,26 @@ impl ScriptedNode {
             false => CommandOutcome::NotRunning,
         };
         self.answer(command.id, outcome);
+    }
+
+    fn receive_take_back(&mut self, command: Command, back: &TakeBack) {
+        if self.clings {
+            self.open.insert(command.id, command);
+            return;
+        }
+        self.works.remove(&back.work);
+        self.answer(command.id, CommandOutcome::Done);
+    }
+
+    fn lets_go_of(&mut self, key: &InstanceKey) {
+        let is_of = |_: &CommandId, command: &mut Command| match &command.order {
+            Order::TakeBack(back) => back.instance == *key,
+            _ => false,
+        };
+        let taken_back: Vec<_> = self.open.extract_if(.., is_of).collect();
+        for (command, _) in taken_back {
+            self.answer(command, CommandOutcome::Done);
+        }
     }
 
     /// Nobody can know of a stray's name but the node.

@@ -57,6 +57,13 @@ fn command_line(command: &Command) -> String {
                 work.inputs
             )
         }
+        Order::TakeBack(back) => {
+            let (instance, incarnation) = (&back.instance, back.incarnation);
+            format!(
+                "take back {instance} incarnation {incarnation}: command {}",
+                back.work
+            )
+        }
         Order::Reconfigure(change) => {
             format!(
                 "reconfigure {} incarnation {} {}",

@@ -36,6 +36,9 @@ told! {
     // proves: O2, O5, O7, O11
     // case: orchestrations 14, 22, 34, 47, 58
     a_run_goes_on_whatever_becomes_of_its_definition_and_of_who_leads = "run_goes_on";
+    // proves: O11
+    // case: orchestrations 61
+    what_nobody_wants_is_taken_back_and_its_hand_is_free_when_it_is_let_go = "run_taken_back";
     // proves: O9
     with_a_queue_outside_nothing_is_handed_out_before_its_turn = "run_queued_outside";
     what_a_restored_graph_had_out_is_tried_again = "run_restored";

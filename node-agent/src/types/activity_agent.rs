@@ -156,7 +156,7 @@ struct Configured;
 impl Processor for Configured {
     async fn process(&self, call: Call) -> Processed {
         match ready(&call) {
-            Ok(ready) => ready.plan.process(&call, ready.calls.hold()).await,
+            Ok(ready) => ready.plan.process(&call, ready.calls.hold(&call)).await,
             Err(no) => no,
         }
     }

@@ -43,7 +43,7 @@ variants!(REPORTS, report_variant, Report:
     Adopted, Acquired, Released, Asked, Announced, Recorded, GuardSaw,
     WatcherSaw, Worked);
 variants!(OUTCOMES, outcome_variant, CommandOutcome: Done, NotRunning, Stale, WillNotEnd, Refused);
-variants!(ORDERS, order_variant, Order: Start, Stop, Reconfigure, Answer, Adopt, Work);
+variants!(ORDERS, order_variant, Order: Start, Stop, Reconfigure, Answer, Adopt, Work, TakeBack);
 variants!(ASKS, ask_variant, Ask: Check, Status, Message, Chaos, Logs, SupervisorCheck, SupervisorStatus, Usage,
     RenewCertificate, Look, LookAt, Call, WatcherCheck, HostCommand);
 variants!(TARGETS, target_variant, ChaosTarget: Instance, Supervisor, Agent);

@@ -2,10 +2,10 @@
 
 use mainstay_protocol::command::{
     Adopt, Answer as AnswerOrder, Answered, CheckSchedule, Lease, Order, Reconfigure, Start, Stop,
-    StopManner, StopWhy,
+    StopManner, StopWhy, TakeBack,
 };
 use mainstay_protocol::room::Needs;
-use mainstay_protocol::{Epoch, QuestionId, Revision, TypeName};
+use mainstay_protocol::{CommandId, Epoch, QuestionId, Revision, TypeName};
 
 use super::messages::{incarnation, slot};
 use super::{instance, room, words};
@@ -62,5 +62,10 @@ pub fn orders() -> Vec<Order> {
             incarnation: incarnation(),
         }),
         Order::Work(Box::new(words::work())),
+        Order::TakeBack(TakeBack {
+            instance: instance(8),
+            incarnation: incarnation(),
+            work: CommandId(18),
+        }),
     ]
 }

@@ -267,8 +267,14 @@ impl Hosted {
     }
 
     /// Does an activity of a run, beside its messages, on the threads of services. None: the instance ended meanwhile, and
-    /// that answers for it.
-    pub async fn work(&self, token: CommandId, work: Work) -> Option<WorkAnswer> {
+    /// that answers for it. As soon as `taken_back` says that nobody wants it any more it is broken off, and answers when
+    /// nothing of it is at work.
+    pub async fn work(
+        &self,
+        token: CommandId,
+        work: Work,
+        taken_back: impl Future<Output = ()>,
+    ) -> Option<WorkAnswer> {
         let lost = |error: String| WorkAnswer::Retry {
             error,
             after: None,
@@ -278,7 +284,9 @@ impl Hosted {
             return Some(lost(refusal.text));
         }
         let skill = work.skill.clone();
-        let call = Call::new(token, work, Context::new(Arc::clone(&self.life)));
+        let under_way = watch::Sender::new(());
+        let context = Context::new(Arc::clone(&self.life));
+        let call = Call::new(token, work, context, under_way.subscribe());
         let Some(doing) = self.activities.process(call) else {
             return Some(lost(format!("{} does not do {skill}", self.identity())));
         };
@@ -290,6 +298,13 @@ impl Hosted {
                 Ok(Err(panic)) => lost(format!("it panicked: {}", panic.text)),
                 Err(error) => lost(format!("it was broken off: {error}")),
             }),
+            () = taken_back => {
+                doing.abort();
+                tokio::select! {
+                    () = under_way.closed() => Some(lost("it was taken back".to_owned())),
+                    _ = self.gone() => None,
+                }
+            }
             _ = self.gone() => {
                 doing.abort();
                 None

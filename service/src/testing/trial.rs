@@ -12,6 +12,7 @@
 //! Amid is each place at which the processor waits, one after the other, and each [`Call::point`](crate::Call::point).
 
 use std::fmt::Debug;
+use std::future::pending;
 use std::thread;
 use std::time::Duration;
 
@@ -268,7 +269,7 @@ impl<S: Service> TestService<S> {
         let token = CommandId(u64::from(work.call));
         self.wait("what came of it", async {
             tokio::select! {
-                said = self.hosted.work(token, work.clone()) => Ok(
+                said = self.hosted.work(token, work.clone(), pending()) => Ok(
                     said.map_or_else(|| Processed::retry("its instance ended"), Processed::said)
                 ),
                 at = self.breaks.broken() => Err(at),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mainstay_protocol::command::TakeBack;
 use mainstay_protocol::work::{Changes, Work, WorkAnswer};
 use mainstay_protocol::{CommandId, Json};
 use mainstay_supervisor::{Input, Observation};
@@ -15,6 +16,11 @@ impl World {
         self.oracle.work_begins(&work.step, command)?;
         let found = self.nodes[at.0].host.find(&work.instance, work.incarnation);
         let Some(id) = found else { return Ok(()) };
+        let actor = self.nodes[at.0].host.actors.get_mut(&id);
+        let actor = actor.expect("it was just found");
+        actor.at_work.insert(command);
+        self.oracle
+            .hands_are_enough(&work.instance, actor.at_work.len())?;
         let dice = &mut self.clients.dice;
         let answer = match dice.below(20) {
             _ if self.calm => complete(),
@@ -38,6 +44,21 @@ impl World {
         Ok(())
     }
 
+    /// It ends a while later, if it is not done by then.
+    pub fn host_takes_back(&mut self, at: NodeAt, back: &TakeBack) {
+        let found = self.nodes[at.0].host.find(&back.instance, back.incarnation);
+        if let Some(id) = found {
+            let after = self.clients.dice.between(1, 1_000) * MS;
+            let command = back.work;
+            let answer = WorkAnswer::Retry {
+                error: "it was taken back".to_owned(),
+                after: None,
+                scratch: Changes::default(),
+            };
+            self.host_later(at, after, id, Act::Works { command, answer });
+        }
+    }
+
     pub(super) fn works(
         &mut self,
         at: NodeAt,
@@ -45,11 +66,15 @@ impl World {
         command: CommandId,
         answer: WorkAnswer,
     ) -> Held {
-        let Some(actor) = self.nodes[at.0].host.actors.get(&id) else {
+        let Some(actor) = self.nodes[at.0].host.actors.get_mut(&id) else {
             return Ok(());
         };
         if actor.hung {
             self.host_later(at, 1_000 * MS, id, Act::Works { command, answer });
+            return Ok(());
+        }
+        // It was taken back, or done before it could be.
+        if !actor.at_work.remove(&command) {
             return Ok(());
         }
         let observation = Observation::Worked { command, answer };

@@ -71,7 +71,8 @@ impl Oracle {
             | Order::Reconfigure(_)
             | Order::Answer(_)
             | Order::Adopt(_)
-            | Order::Work(_) => {}
+            | Order::Work(_)
+            | Order::TakeBack(_) => {}
         }
     }
 

@@ -26,7 +26,8 @@ impl Oracle {
             | Action::Stop(_)
             | Action::Reconfigure { .. }
             | Action::Answer(_)
-            | Action::Work { .. } => true,
+            | Action::Work { .. }
+            | Action::TakeBack(_) => true,
             Action::Adopt { .. }
             | Action::TellAgain { .. }
             | Action::Renew

@@ -408,8 +408,8 @@ impl Life {
                 })
                 .await;
             }
-            // This agent starts nothing by itself, and asks nothing.
-            Order::Answer(_) | Order::Adopt(_) => {}
+            // This agent starts nothing by itself, asks nothing, and is done with what it works on.
+            Order::Answer(_) | Order::Adopt(_) | Order::TakeBack(_) => {}
             Order::Work(work) => return self.work(&command, work).await,
             Order::Reconfigure(change) => {
                 self.report(Report::ConfigChanged {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use mainstay_broker::{Asked, Facts, No, evaluate};
 use mainstay_protocol::code;
-use mainstay_protocol::command::{Adopt, Answer, Command, Order, Reconfigure, Start, Stop};
+use mainstay_protocol::command::{
+    Adopt, Answer, Command, Order, Reconfigure, Start, Stop, TakeBack,
+};
 use mainstay_protocol::report::{CommandOutcome, LiveState, Report};
 use mainstay_protocol::room::Room;
 use mainstay_protocol::work::Work;
@@ -39,6 +41,7 @@ impl AgentCore {
             Order::Answer(answer) => self.answer_question(command.id, answer),
             Order::Adopt(adopt) => self.adopt(command.id, adopt),
             Order::Work(work) => self.work(command.id, work),
+            Order::TakeBack(back) => self.take_back(command.id, back),
         }
         self.trim_floors();
     }
@@ -307,6 +310,28 @@ impl AgentCore {
         });
         self.untold.insert(command, self.now_ms);
         self.output.actions.push(Action::Work { command, work });
+    }
+
+    /// Answered when nothing of it is at work, however it ended: where nobody knows of it, at once.
+    fn take_back(&mut self, command: CommandId, back: TakeBack) {
+        if self.outbox_is_full() {
+            return;
+        }
+        self.taken_back.insert(back.work, command);
+        if self.state.works.contains_key(&back.work) {
+            self.output.actions.push(Action::TakeBack(back));
+        }
+    }
+
+    /// What was taken back and is at work no more: it is done, or its instance is gone, or nobody ever had it.
+    pub(super) fn tell_what_was_let_go(&mut self) {
+        let works = &self.state.works;
+        let gone = self
+            .taken_back
+            .extract_if(.., |work, _| !works.contains_key(work));
+        for (_, command) in gone.collect::<Vec<_>>() {
+            self.answer(command, CommandOutcome::Done);
+        }
     }
 
     /// What was taken and is not done soon. Commands come in the order of their numbers, but for a few that came again.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mainstay_protocol::command::{Answer, Command, Reconfigure, Start, Stop};
+use mainstay_protocol::command::{Answer, Command, Reconfigure, Start, Stop, TakeBack};
 use mainstay_protocol::report::{Report, Reports, SysInfo, TypeDeclaration};
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::{Acknowledged, Welcome};
@@ -109,6 +109,8 @@ pub enum Action {
     Answer(Answer),
     /// The host: give it this activity of a run; the answer is Worked, whenever it comes.
     Work { command: CommandId, work: Box<Work> },
+    /// The host: nobody wants it any more. The answer is the Worked of what is taken back, when nothing of it is at work.
+    TakeBack(TakeBack),
     /// The host: tell of it anew, as adopted; the answer is ToldAgain.
     TellAgain {
         command: CommandId,

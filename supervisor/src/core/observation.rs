@@ -281,6 +281,7 @@ impl AgentCore {
             return;
         }
         self.tell_what_was_taken();
+        self.tell_what_was_let_go();
         if let Some(report) = self.supervisor_unsaid.take() {
             self.report(report);
         }

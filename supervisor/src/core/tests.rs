@@ -293,6 +293,7 @@ pub(super) fn numbers(actions: &[Action]) -> Vec<u64> {
             | Action::Answer(_)
             | Action::TellAgain { .. }
             | Action::Work { .. }
+            | Action::TakeBack(_)
             | Action::Renew
             | Action::Renewed { .. }
             | Action::CloseSession { .. } => None,
@@ -337,6 +338,10 @@ pub(super) fn done(actions: &[Action]) -> Vec<String> {
             Action::Work { work, .. } => Some(format!(
                 "work {}:{} {}",
                 work.instance.placement, work.incarnation, work.step
+            )),
+            Action::TakeBack(back) => Some(format!(
+                "take back {} of {}:{}",
+                back.work, back.instance.placement, back.incarnation
             )),
             Action::Renew => Some("renew".to_owned()),
             Action::Renewed { from_ms, .. } => Some(format!("renewed {from_ms}")),

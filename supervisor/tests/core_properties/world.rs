@@ -153,7 +153,9 @@ impl World {
                     unreachable!("this station grants no leases")
                 }
                 Action::TellAgain { .. } => unreachable!("this station adopts nothing"),
-                Action::Work { .. } => unreachable!("this station has no runs"),
+                Action::Work { .. } | Action::TakeBack(_) => {
+                    unreachable!("this station has no runs")
+                }
                 Action::Send(reports) => {
                     assert!(self.station.connected, "nothing is sent without a session");
                     assert_eq!(reports.node_epoch, NodeEpoch(self.station.epoch));

@@ -77,7 +77,8 @@ impl World {
                     | Order::Reconfigure(_)
                     | Order::Answer(_)
                     | Order::Adopt(_)
-                    | Order::Work(_) => CommandOutcome::NotRunning,
+                    | Order::Work(_)
+                    | Order::TakeBack(_) => CommandOutcome::NotRunning,
                 };
                 scripted.note(Report::CommandDone {
                     command: command.id,
@@ -120,7 +121,8 @@ impl World {
                 | Order::Reconfigure(_)
                 | Order::Answer(_)
                 | Order::Adopt(_)
-                | Order::Work(_) => None,
+                | Order::Work(_)
+                | Order::TakeBack(_) => None,
             });
         let report = Report::Started {
             instance: instance.clone(),

@@ -33,10 +33,11 @@ impl Default for Calls {
     }
 }
 
-/// As long as somebody has it, the calls are not over.
+/// As long as somebody has it, the calls of the instance are not over, nor is this one.
 #[derive(Debug)]
 pub(super) struct Hold {
     _under_way: watch::Receiver<bool>,
+    _call: Call,
 }
 
 /// What became of a call.
@@ -76,9 +77,10 @@ impl Calls {
         }
     }
 
-    pub(super) fn hold(&self) -> Hold {
+    pub(super) fn hold(&self, call: &Call) -> Hold {
         Hold {
             _under_way: self.ending.subscribe(),
+            _call: call.clone(),
         }
     }
 

@@ -172,7 +172,7 @@ impl Workload {
         {
             return Processed::retry(why);
         }
-        let task = match Task::read(call.inputs()) {
+        let mut task = match Task::read(call.inputs()) {
             Ok(task) => task,
             Err(why) => return Processed::fatal(answer::told(why)),
         };

@@ -238,7 +238,8 @@ fn lives(placement: &str) -> (InstanceKey, Survivor) {
         | Order::Reconfigure(_)
         | Order::Answer(_)
         | Order::Adopt(_)
-        | Order::Work(_) => {
+        | Order::Work(_)
+        | Order::TakeBack(_) => {
             unreachable!("a start is asked for")
         }
     }

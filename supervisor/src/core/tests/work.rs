@@ -1,5 +1,6 @@
 //! Activities of runs: taken, answered whenever that is, and concluded when who had them is gone.
 
+use mainstay_protocol::command::TakeBack;
 use mainstay_protocol::work::{Changes, Skill, Work, WorkAnswer};
 use mainstay_protocol::{Json, RunId, StepKey, WorkName};
 
@@ -144,4 +145,53 @@ fn a_life_of_the_agent_that_ended_is_answered_for_by_the_next() {
         ]
     );
     assert_eq!(replay(&agent.file).state, agent.core.state);
+}
+
+fn take_back(placement: &str, count: u64, work: u64) -> Order {
+    Order::TakeBack(TakeBack {
+        instance: key(placement),
+        incarnation: incarnation(count),
+        work: CommandId(work),
+    })
+}
+
+// proves: O11
+#[test]
+fn what_is_taken_back_is_answered_when_nothing_of_it_is_at_work() {
+    let mut agent = running();
+    agent.command(2, work("web", 1, "a"));
+    assert_eq!(
+        done(&agent.command(3, take_back("web", 1, 2))),
+        ["take back 2 of web:1"]
+    );
+    // It comes again: whoever has it is told again, in case it was not heard.
+    assert_eq!(
+        done(&agent.command(3, take_back("web", 1, 2))),
+        ["take back 2 of web:1"]
+    );
+    assert_eq!(agent.outbox(), [""; 0]);
+    agent.seen(complete(2));
+    let all = [
+        "command_done 2 Done",
+        "worked web:1 r1/a complete",
+        "command_done 3 Done",
+    ];
+    assert_eq!(agent.outbox(), all);
+    assert_eq!(done(&agent.command(3, take_back("web", 1, 2))), [""; 0]);
+    assert_eq!(agent.outbox(), all);
+}
+
+// proves: O11
+#[test]
+fn what_nobody_has_is_given_back_at_once() {
+    let mut agent = running();
+    assert_eq!(done(&agent.command(3, take_back("web", 1, 2))), [""; 0]);
+    assert_eq!(agent.outbox(), ["command_done 3 Done"]);
+    agent.command(4, work("web", 1, "a"));
+    agent.command(5, take_back("web", 1, 4));
+    agent.seen(ended("web", 1));
+    assert_eq!(done(&agent.command(5, take_back("web", 1, 4))), [""; 0]);
+    let last = agent.outbox().pop();
+    assert_eq!(last.as_deref(), Some("command_done 5 Done"));
+    assert!(agent.core.taken_back.is_empty());
 }

@@ -9,6 +9,7 @@ use mainstay_hold::processes;
 use mainstay_protocol::work::Work;
 use mainstay_protocol::{Json, RunId, StepKey, WorkName};
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 
 use super::*;
 
@@ -333,6 +334,29 @@ fn a_program_that_takes_too_long_is_ended_with_all_that_it_began() {
         let ms: u64 = ms.expect(error).parse().unwrap();
         assert!((2_500..=4_000).contains(&ms), "{error}");
         assert_eq!(said, Processed::retry(error));
+        for pid in begun {
+            assert!(!lives(pid), "{pid} goes on");
+        }
+    });
+}
+
+// proves: O11
+// case: orchestrations 61
+#[test]
+fn a_program_that_is_taken_back_is_ended_with_all_that_it_began() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "trap '' TERM; echo $$ >>$D/pids; setsid sleep 1000 & echo $! >>$D/pids; wait";
+    let agent = agent(&[("x", in_directory(&dir, script))]);
+    let (take_back, taken_back) = oneshot::channel::<()>();
+    thread::scope(|scope| {
+        let call = scope.spawn(|| {
+            agent.does_work_until((WHO, "x"), json!({}), async {
+                taken_back.await.unwrap();
+            })
+        });
+        let begun = pids(&dir.path().join("pids"), 2);
+        take_back.send(()).unwrap();
+        assert_eq!(call.join().unwrap(), Processed::retry("it was taken back"));
         for pid in begun {
             assert!(!lives(pid), "{pid} goes on");
         }

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mainstay_protocol::work::Work;
+use tokio::sync::oneshot;
 
 use super::*;
 
@@ -309,6 +310,27 @@ fn a_container_that_takes_too_long_is_killed() {
         let said = call.join().unwrap();
         is_retried(&said, "did not finish within 8");
         assert!(podman.containers().is_empty());
+    });
+}
+
+// proves: O11
+#[test]
+fn a_container_that_is_taken_back_is_gone_when_that_is_told() {
+    let podman = Podman::new();
+    let agent = in_podman(&podman);
+    let task = shell("trap '' TERM; while :; do sleep 1; done", json!({}));
+    let (take_back, taken_back) = oneshot::channel::<()>();
+    thread::scope(|scope| {
+        let call = scope.spawn(|| {
+            let inputs = json!({ "task": task });
+            agent.does_work_until((MODEL, "container"), inputs, async {
+                taken_back.await.unwrap();
+            })
+        });
+        until("a container that runs", || running(&podman));
+        take_back.send(()).unwrap();
+        assert_eq!(call.join().unwrap(), Processed::retry("it was taken back"));
+        assert!(podman.containers().is_empty(), "it goes on");
     });
 }
 
