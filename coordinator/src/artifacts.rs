@@ -7,11 +7,11 @@ use mainstay_protocol::artifact::{ArtifactPart, ArtifactWanted};
 use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
 use mainstay_protocol::words::nearest;
-use mainstay_protocol::{ArtifactId, Blob, NodeName, TypeName, limits};
+use mainstay_protocol::{ArtifactId, Blob, InstanceKey, NodeName, TypeName, limits};
 use mainstay_resource_graph::{Artifact, Key, Kind, Listing, View, ViewExt};
 
 use crate::schema::Wrong;
-use crate::secrets;
+use crate::{runs, secrets};
 
 /// Who serves a site from an artifact.
 const APP_SERVER: &str = "app-server";
@@ -125,7 +125,7 @@ fn has(artifact: &Artifact, page: &str) -> Result<(), String> {
     ))
 }
 
-/// What would not find it any more: registered services, placements, and instances that run with it.
+/// What would not find it any more: registered services, placements, instances that run with it, and runs that go on.
 pub(crate) fn users(view: &dyn View, models: &Models, id: &ArtifactId) -> Vec<String> {
     let mut users = Vec::new();
     for key in view.keys(Kind::Service) {
@@ -152,7 +152,26 @@ pub(crate) fn users(view: &dyn View, models: &Models, id: &ArtifactId) -> Vec<St
             users.push(key.to_string());
         }
     }
+    users.extend(runs_with(view, id));
     users
+}
+
+/// Runs that go on, and were given it.
+fn runs_with(view: &dyn View, id: &ArtifactId) -> Vec<String> {
+    let is_user = |key: &Key| match key {
+        Key::Run(run) => view.run(run).is_some_and(|run| {
+            let input = run.state.is_open().then(|| runs::text(view, &run.input));
+            input
+                .flatten()
+                .is_some_and(|input| input.as_str().contains(id.as_str()))
+        }),
+        _ => false,
+    };
+    view.keys(Kind::Run)
+        .iter()
+        .filter(|key| is_user(key))
+        .map(Key::to_string)
+        .collect()
 }
 
 fn names(view: &dyn View, configuration: &Key, id: &ArtifactId) -> bool {
@@ -160,8 +179,17 @@ fn names(view: &dyn View, configuration: &Key, id: &ArtifactId) -> bool {
     named_in(&json).contains(id)
 }
 
+/// By an activity that it is at work on.
+fn is_given(view: &dyn View, worker: &InstanceKey, id: &ArtifactId) -> bool {
+    let mut steps = view.steps_at(worker).into_iter();
+    steps.any(|step| {
+        let inputs = runs::inputs_at(view, &step);
+        inputs.is_some_and(|inputs| ArtifactId::named_in(inputs.as_str()).contains(id))
+    })
+}
+
 /// A node is given what an instance of its own needs, as with secrets: one that is to run there, with a configuration that names
-/// it. As many bytes as one answer has.
+/// it, or an activity that does, for as long as it is at work on that. As many bytes as one answer has.
 pub fn handed_out(
     view: &dyn View,
     node: &NodeName,
@@ -175,8 +203,11 @@ pub fn handed_out(
     } = wanted;
     secrets::is_to_run(view, node, instance, *incarnation)?;
     let mut configs = secrets::configured(view, instance).into_iter();
-    if !configs.any(|configuration| names(view, &configuration, id)) {
-        let why = format!("the configuration of {instance} does not name {id}");
+    let is_its = configs.any(|configuration| names(view, &configuration, id));
+    if !is_its && !is_given(view, instance, id) {
+        let why = format!(
+            "neither the configuration of {instance} nor what it is given to do names {id}"
+        );
         return Err(Refusal::new(code::NOT_ALLOWED, why));
     }
     let gone = || Refusal::new(code::NO_ARTIFACT, not_there(id));

@@ -376,6 +376,14 @@ fn outputs<'a>(
     of.filter_map(output).collect()
 }
 
+/// What a step is given that is at work.
+pub(crate) fn inputs_at(view: &dyn View, step: &StepKey) -> Option<Json> {
+    let run = view.run(&step.run)?;
+    let program = program(view, &run)?;
+    let activity = program.activity(&step.activity)?;
+    inputs_of(view, (&step.run, &run), &program, activity).ok()
+}
+
 /// What an activity is called with.
 pub(crate) fn inputs_of(
     view: &dyn View,

@@ -24,6 +24,7 @@ use mainstay_protocol::request::Refusal;
 use mainstay_protocol::session::AgentMessage;
 use mainstay_protocol::{ArtifactId, Incarnation, PlacementName, Sha256, limits};
 use mainstay_service::Identity;
+use mainstay_service::hosting::Purpose;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout};
@@ -115,13 +116,19 @@ impl Artifacts {
         &self,
         identity: &Identity,
         id: &ArtifactId,
+        purpose: Purpose,
     ) -> Result<PathBuf, Refusal> {
         let user = identity.instance.placement.clone();
+        let incarnation = match purpose {
+            Purpose::Instance => identity.incarnation,
+            // No instance's: it goes a day after it was last used.
+            Purpose::Call => Incarnation::default(),
+        };
         let place = |digest: Sha256| Place {
             kept: Arc::clone(&self.kept),
             digest,
             user: user.clone(),
-            incarnation: identity.incarnation,
+            incarnation,
             id: id.clone(),
         };
         let (kept, its, named) = (Arc::clone(&self.kept), user.clone(), id.clone());

@@ -39,6 +39,7 @@ mod options;
 
 mod action;
 mod artifacts;
+mod data;
 mod driver;
 mod hosts;
 mod instances;

@@ -130,10 +130,10 @@ impl Speech {
     fn artifact_is_wanted(&mut self) {
         let (artifacts, identity) = (self.artifacts.clone(), self.checks.identity.clone());
         self.passed_on(|what| {
-            if let Said::Artifact(id, mut answer) = what {
+            if let Said::Artifact(id, purpose, mut answer) = what {
                 tokio::spawn(async move {
                     tokio::select! {
-                        given = artifacts.get(&identity, &id) => drop(answer.send(given)),
+                        given = artifacts.get(&identity, &id, purpose) => drop(answer.send(given)),
                         () = answer.closed() => {}
                     }
                 });

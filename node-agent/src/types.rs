@@ -3,6 +3,7 @@
 pub mod activity_agent;
 pub mod app_server;
 pub mod collector;
+pub mod data_proxy;
 pub mod flaky;
 pub mod greeter;
 pub mod http_watch;
@@ -15,9 +16,14 @@ pub mod systemd;
 mod http_server;
 mod http_url;
 mod listening;
+mod served_file;
 mod watching;
 mod witness;
 
+#[cfg(test)]
+#[path = "../../tests/src/containers.rs"]
+#[allow(dead_code, reason = "others use more of it")]
+mod containers;
 #[cfg(test)]
 mod site;
 
@@ -34,5 +40,6 @@ pub(crate) fn add_to(types: &mut TypeSet) -> Result<(), TypesClash> {
     types.add::<service_proxy::ServiceProxy>()?;
     types.add::<app_server::AppServer>()?;
     types.add::<activity_agent::ActivityAgent>()?;
+    types.add::<data_proxy::DataProxy>()?;
     types.add::<systemd::Systemd>()
 }

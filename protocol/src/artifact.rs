@@ -1,5 +1,6 @@
 //! Artifacts: what is kept under a URN, content that never changes; and its bytes on their way to an instance.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::request::Refusal;
 use crate::texts::texts;
 
 const URN: &str = "urn:ivcap:artifact:";
+const UUID_BYTES: usize = 36;
 
 /// The URN of an artifact, in small letters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -42,6 +44,14 @@ impl ArtifactId {
     /// None: it is a text like others, not one that refers to an artifact.
     pub fn of(text: &str) -> Option<Result<Self, BadArtifactId>> {
         text.starts_with(URN).then(|| Self::new(text))
+    }
+
+    /// Those that a text has anywhere in it: work that is given such a text may read them.
+    pub fn named_in(text: &str) -> BTreeSet<Self> {
+        let long = URN.len() + UUID_BYTES;
+        let found = text.match_indices(URN);
+        let whole = found.filter_map(|(at, _)| text.get(at..at + long));
+        whole.filter_map(|urn| Self::new(urn).ok()).collect()
     }
 
     /// What was not given another id is called after its content: the same again is the same artifact.

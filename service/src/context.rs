@@ -23,8 +23,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 use tracing::Span;
 
-use crate::hosting::Said;
 use crate::hosting::life::Life;
+use crate::hosting::{Purpose, Said};
 use crate::outcome::{Failure, StopReason};
 use crate::outside::{Beginning, Outside, Place};
 use crate::probe::Busy;
@@ -228,8 +228,16 @@ impl Context {
     /// got from the station that leads where it is not there yet, and kept while this instance uses it.
     pub async fn artifact(&self, artifact: &ArtifactId) -> Result<PathBuf, Refusal> {
         let _waits = self.life.waits();
+        self.artifact_for(Purpose::Instance, artifact).await
+    }
+
+    pub(crate) async fn artifact_for(
+        &self,
+        purpose: Purpose,
+        artifact: &ArtifactId,
+    ) -> Result<PathBuf, Refusal> {
         let (answer, answered) = oneshot::channel();
-        let wanted = Said::Artifact(artifact.clone(), answer);
+        let wanted = Said::Artifact(artifact.clone(), purpose, answer);
         match self.life.words().say(wanted).await {
             true => answered.await.unwrap_or_else(|_| Err(unheard())),
             false => Err(unheard()),

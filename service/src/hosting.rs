@@ -27,4 +27,4 @@ pub use life::{NotStarted, Phase, Running};
 pub use mainstay_supervisor::{ExitFact, ExitHow};
 pub use panics::install_hook;
 pub use runtimes::{Runtimes, Stage};
-pub use words::{Said, Spoken, Word};
+pub use words::{Purpose, Said, Spoken, Word};

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +12,14 @@ use mainstay_protocol::request::Refusal;
 use mainstay_protocol::work::{
     BadWorkName, Changes, Serves, Skill, Skills, Work, WorkAnswer, WorkName,
 };
-use mainstay_protocol::{CommandId, Json, RunId, limits};
+use mainstay_protocol::{ArtifactId, CommandId, Json, RunId, limits};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 use crate::breaks::{Breakable, Breaks};
 use crate::context::Context;
+use crate::hosting::Purpose;
 use crate::outside::BoxFuture;
 
 /// Does activities of one type. Write its function as an `async fn`; several calls may be under way at once, on the threads
@@ -100,6 +103,17 @@ impl Call {
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Processed> {
         serde_json::from_str(self.work.inputs.as_str())
             .map_err(|error| Processed::fatal(format!("its inputs are not what it takes: {error}")))
+    }
+
+    /// The artifacts that its inputs name, anywhere in their texts.
+    pub fn artifacts(&self) -> BTreeSet<ArtifactId> {
+        ArtifactId::named_in(self.work.inputs.as_str())
+    }
+
+    /// The file, on this node, with the bytes of one of them; they are what they should be. It is got from the station that leads
+    /// where it is not there yet, and kept for another call, for a day. Once the call is over, nothing is got any more.
+    pub async fn artifact(&self, artifact: &ArtifactId) -> Result<PathBuf, Refusal> {
+        self.ctx.artifact_for(Purpose::Call, artifact).await
     }
 
     /// What earlier calls of it left for this one.

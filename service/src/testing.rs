@@ -31,8 +31,8 @@ use mainstay_protocol::request::Refusal;
 use mainstay_protocol::secret::SecretBytes;
 use mainstay_protocol::work::{Skill, Work};
 use mainstay_protocol::{
-    CommandId, Incarnation, InstanceKey, Json, NodeName, PlacementName, QuestionId, RunId,
-    SlotName, StepKey, WorkName, limits,
+    ArtifactId, CommandId, Incarnation, InstanceKey, Json, NodeName, PlacementName, QuestionId,
+    RunId, SlotName, StepKey, WorkName, limits,
 };
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
@@ -67,6 +67,8 @@ const THREADS: usize = 2;
 struct Around {
     /// What references to secrets stand for.
     secrets: BTreeMap<String, String>,
+    /// By their URNs.
+    artifacts: BTreeMap<String, Vec<u8>>,
     others: Beside,
     /// Instead of those of its type.
     activities: Option<Activities>,
@@ -111,6 +113,24 @@ impl<S: Service> TestService<S> {
         Ok(started)
     }
 
+    /// The same where there are artifacts: the bytes of each, by its URN.
+    pub fn start_with_artifacts(
+        artifacts: &[(&str, &[u8])],
+        config: Value,
+    ) -> Result<Self, NotStarted> {
+        let artifacts = artifacts
+            .iter()
+            .map(|(urn, bytes)| ((*urn).to_owned(), bytes.to_vec()));
+        let scratch = scratch();
+        let around = Around {
+            artifacts: artifacts.collect(),
+            ..Around::default()
+        };
+        let mut started = Self::start_amid(&scratch, config, around)?;
+        started.scratch = Some(scratch);
+        Ok(started)
+    }
+
     /// The same where there are other instances, by their references: `("db@n2", |message, body| ..)`. All are up, each
     /// in its first incarnation; its type and its name are its placement's.
     pub fn start_beside(others: &[(&str, Answering)], config: Value) -> Result<Self, NotStarted> {
@@ -132,9 +152,15 @@ impl<S: Service> TestService<S> {
     fn start_amid(directory: &Path, config: Value, around: Around) -> Result<Self, NotStarted> {
         let Around {
             secrets,
+            artifacts,
             others,
             activities,
         } = around;
+        let known = Known {
+            secrets,
+            artifacts,
+            kept: directory.join("artifacts"),
+        };
         let breaks = Arc::new(Breaks::default());
         let declared = Declared::of::<S>().expect("its name is one");
         let declared = declared.in_a_trial(activities, &breaks);
@@ -164,7 +190,7 @@ impl<S: Service> TestService<S> {
             };
             let hosted = hosting::launch(&declared, &runtimes.stage(host), launch);
             let words = hosted.take_words().expect("nobody else took them");
-            tokio::spawn(listen(words, hosted.clone(), heard, secrets));
+            tokio::spawn(listen(words, hosted.clone(), heard, known));
             let phase = hosted.started().await;
             (hosted, phase)
         });
@@ -422,13 +448,29 @@ impl<S: Service> Drop for TestService<S> {
     }
 }
 
-/// There is nobody else, so what it wants to use is free.
-async fn listen(
-    mut words: Spoken,
-    hosted: Hosted,
-    heard: mpsc::Sender<Report>,
+/// What there is to be given.
+struct Known {
     secrets: BTreeMap<String, String>,
-) {
+    artifacts: BTreeMap<String, Vec<u8>>,
+    /// Where artifacts are kept as files.
+    kept: PathBuf,
+}
+
+impl Known {
+    fn artifact(&self, id: &ArtifactId) -> Result<PathBuf, Refusal> {
+        let bytes = self.artifacts.get(id.as_str()).ok_or_else(|| {
+            let text = format!("{}: the test has none", id.as_str());
+            Refusal::new(code::NO_ARTIFACT, text)
+        })?;
+        let path = self.kept.join(id.as_str());
+        let written = fs::create_dir_all(&self.kept).and_then(|()| fs::write(&path, bytes));
+        written.expect("the test has a directory");
+        Ok(path)
+    }
+}
+
+/// There is nobody else, so what it wants to use is free.
+async fn listen(mut words: Spoken, hosted: Hosted, heard: mpsc::Sender<Report>, known: Known) {
     while let Some(word) = words.recv().await {
         match word.what {
             Said::Report(report) => {
@@ -439,16 +481,15 @@ async fn listen(
                 let _ = heard.try_send(*report);
             }
             Said::Secret(reference, answer) => {
-                let known = secrets.get(&reference.to_string());
-                let given = known.map(|value| SecretBytes::new(value.clone().into_bytes()));
+                let value = known.secrets.get(&reference.to_string());
+                let given = value.map(|value| SecretBytes::new(value.clone().into_bytes()));
                 // It may not wait for it any more.
                 let _ = answer.send(given.ok_or_else(|| {
                     Refusal::new(code::NO_SECRET, format!("{reference}: the test has none"))
                 }));
             }
-            Said::Artifact(id, answer) => {
-                let text = format!("{id}: the test has none");
-                let _ = answer.send(Err(Refusal::new(code::NO_ARTIFACT, text)));
+            Said::Artifact(id, _, answer) => {
+                let _ = answer.send(known.artifact(&id));
             }
             // Nobody checks it but the test.
             Said::CheckMe => {}

@@ -42,7 +42,6 @@ pub struct Actor {
     /// Nothing ends it but the end of its process.
     pub endless: bool,
     pub lease: Option<leases::Lease>,
-    /// What it works on.
     pub at_work: BTreeSet<CommandId>,
 }
 

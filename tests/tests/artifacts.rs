@@ -282,3 +282,94 @@ fn is_whole(cluster: &Cluster, one: &Value, bytes: &[u8]) {
     );
     assert!(fs::read(&back).is_ok_and(|got| got == bytes), "{one:#}");
 }
+
+/// A service whose command is given an artifact, and the word of somebody who waits for it.
+const READER: &str = r#"{
+  "$schema": "urn:ivcap:schema:service.2", "id": "urn:ivcap:service:00000000-0000-0000-0000-00000000000a", "name": "reader",
+  "parameters": [{"name": "data", "type": "artifact"}, {"name": "wait", "type": "string", "default": "/"}],
+  "controller": {
+    "$schema": "urn:ivcap:schema:service.basic.1", "image": "alpine:3.7", "command": ["sh", "-c"],
+    "args": ["echo $$ >HOME/pid; curl -sSf $MAINSTAY_DATA_URL/artifacts/$1 && echo $MAINSTAY_DATA_URL; until [ -e $2 ]; do sleep 0.05; done",
+             "sh", "{{inputs.parameters.data}}", "{{inputs.parameters.wait}}"]
+  }
+}"#;
+
+/// Registered, with one hand on n2 for what is ordered.
+fn can_read(cluster: &Cluster) {
+    let file = cluster.home().join("reader.json");
+    let description = READER.replace("HOME", &cluster.home().display().to_string());
+    fs::write(&file, description).expect("it is ours");
+    let register = format!("service register -f {}", file.display());
+    cluster.sh(&register).ok();
+    let worker = r#"start activity-agent --name runner --on n2 --config hands=1 'activities={"model": {"*": {"workload": {"engine": "host"}}}}'"#;
+    cluster.sh(worker).ok();
+}
+
+// proves: M5, O11
+// case: orchestrations 61
+#[test]
+fn an_ordered_task_reads_its_artifact_through_its_node_and_is_ended_when_nobody_wants_it() {
+    let cluster = three_stations();
+    let path = |name: &str| cluster.home().join(name);
+    fs::write(path("data"), "what it is about\n").expect("it is ours");
+    let id = put(&cluster, &path("data"));
+    can_read(&cluster);
+
+    // Nobody could give it to it: an attempt says what to do, and one after that finds it done.
+    cluster
+        .sh(&format!("order reader data={id} --id o1 --no-wait"))
+        .ok();
+    let why = until(
+        "an attempt came to nothing",
+        || cluster.json("run show o1"),
+        |run| run.to_string().contains("no data-proxy"),
+    );
+    assert!(
+        why.to_string()
+            .contains("mainstay start data-proxy --on n2"),
+        "{why:#}"
+    );
+    cluster.sh("start data-proxy --all").ok();
+    kill_leader(&cluster);
+    let done = until(
+        "the order came to its end",
+        || cluster.sh("order show o1 -o json"),
+        |run| run.code == Some(0) && run.json()["order"]["status"] == "succeeded",
+    );
+    let result = done.json()["products"]["main"]["result"].clone();
+    let result = result.as_str().unwrap_or_default().to_owned();
+    let (said, url) = result.split_once('\n').expect("two lines");
+    assert_eq!(said, "what it is about");
+    assert_eq!(
+        page(&format!("{url}/artifacts/{id}")),
+        None,
+        "the task is over"
+    );
+
+    // As long as a task has it at work it stays; taken back, the task ends, and its hand is free for the next.
+    let waits = path("never").display().to_string();
+    cluster
+        .sh(&format!(
+            "order reader data={id} wait={waits} --id o2 --no-wait"
+        ))
+        .ok();
+    let run = until(
+        "the task has begun",
+        || fs::read_to_string(path("pid")).unwrap_or_default(),
+        |pid| pid.trim() != "" && cluster.json("run show o2").to_string().contains("Running"),
+    );
+    let used = cluster.sh(&format!("artifact delete {id}")).expect_code(10);
+    assert!(used.stderr.contains("run/o2"), "{}", used.stderr);
+    cluster
+        .sh(&format!("order reader data={id} --id o3 --no-wait"))
+        .ok();
+    cluster.sh("run cancel o2").ok();
+    until(
+        "the next one has the hand",
+        || cluster.json("order show o3"),
+        |order| order["order"]["status"] == "succeeded",
+    );
+    let left = PathBuf::from(format!("/proc/{}", run.trim()));
+    assert!(!left.exists(), "{} goes on", left.display());
+    cluster.sh(&format!("artifact delete {id}")).ok();
+}

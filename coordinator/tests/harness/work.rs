@@ -90,33 +90,25 @@ pub fn verb(world: &mut World, words: &[&str]) -> bool {
             run: RunId::new(id).unwrap(),
         },
         ["tell", at, how, ..] => told(world, &step(at), how, &tail(3)),
-        ["queue", "outside"] | ["turn", ..] => {
-            queue_outside(world, words);
-            return true;
-        }
-        ["takes", at] => {
-            world.takes(&step(at));
-            return true;
-        }
-        ["clings", node] => {
-            world.scripted(node).clings = true;
-            return true;
-        }
-        ["lets-go", node] => {
-            world.lets_go(node);
-            return true;
-        }
-        ["works", at, how, ..] => {
-            world.works(&step(at), answer(how, &tail(3)));
-            return true;
-        }
-        ["said-again", at] => {
-            world.works_again(&step(at));
-            return true;
-        }
-        _ => return false,
+        _ => return at_work(world, words),
     };
     world.orchestrate(what).ok();
+    true
+}
+
+/// What those do who have steps, or say whose turn it is.
+fn at_work(world: &mut World, words: &[&str]) -> bool {
+    match words {
+        ["queue", "outside"] | ["turn", ..] => queue_outside(world, words),
+        ["takes", at] => world.takes(&step(at)),
+        ["clings", node] => world.scripted(node).clings = true,
+        ["lets-go", node] => world.lets_go(node),
+        ["works", at, how, more @ ..] => {
+            world.works(&step(at), answer(how, &more.join(" ")));
+        }
+        ["said-again", at] => world.works_again(&step(at)),
+        _ => return false,
+    }
     true
 }
 

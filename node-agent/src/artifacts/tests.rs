@@ -196,7 +196,7 @@ async fn without_a_station_a_start_gets_what_the_node_has_well_within_its_deadli
     let id = place(&kept, "web", b"bytes").id;
     for user in ["web", "shop"] {
         let identity = identity(user);
-        let got = artifacts.get(&identity, &id);
+        let got = artifacts.get(&identity, &id, Purpose::Instance);
         let got = timeout(ANSWERED_WITHIN / 2, got).await.unwrap();
         assert_eq!(got.unwrap(), content);
     }
@@ -223,7 +223,7 @@ async fn an_answer_that_comes_late_is_taken() {
         artifacts.answered(early, part_of(bytes, from));
     };
     let got = timeout(ANSWERED_WITHIN, async {
-        tokio::join!(artifacts.get(&identity, &id), station).0
+        tokio::join!(artifacts.get(&identity, &id, Purpose::Instance), station).0
     });
     assert_eq!(fs::read(got.await.unwrap().unwrap()).unwrap(), bytes);
 }
@@ -242,7 +242,7 @@ async fn an_answer_on_a_slow_way_is_not_asked_for_each_second() {
         assert!(asked.try_recv().is_err());
         artifacts.answered(request_id, part_of(b"bytes", from));
     };
-    let (got, ()) = tokio::join!(artifacts.get(&identity, &id), station);
+    let (got, ()) = tokio::join!(artifacts.get(&identity, &id, Purpose::Instance), station);
     assert_eq!(fs::read(got.unwrap()).unwrap(), b"bytes");
 }
 
@@ -267,7 +267,7 @@ async fn an_attempt_goes_on_where_the_last_one_was_broken_off() {
         }
     };
     tokio::select! {
-        got = artifacts.get(&identity, &id) => panic!("{got:?} without all of it"),
+        got = artifacts.get(&identity, &id, Purpose::Instance) => panic!("{got:?} without all of it"),
         () = broken_off => {}
     }
     let (mut asked, mut from_where) = (session(&artifacts), Vec::new());
@@ -279,7 +279,7 @@ async fn an_attempt_goes_on_where_the_last_one_was_broken_off() {
         }
     };
     let got = tokio::select! {
-        got = artifacts.get(&identity, &id) => got.unwrap(),
+        got = artifacts.get(&identity, &id, Purpose::Instance) => got.unwrap(),
         () = station => unreachable!(),
     };
     assert_eq!(fs::read(&got).unwrap(), bytes);
@@ -319,10 +319,16 @@ async fn several_parts_are_on_their_way_and_what_came_wrong_is_dropped() {
         }
     };
     let got = async {
-        let wrong = artifacts.get(&identity, &id).await.unwrap_err();
+        let wrong = artifacts
+            .get(&identity, &id, Purpose::Instance)
+            .await
+            .unwrap_err();
         assert!(wrong.text.contains("another sha256"), "{}", wrong.text);
         assert_eq!(coming.has_come().unwrap(), 0);
-        artifacts.get(&identity, &id).await.unwrap()
+        artifacts
+            .get(&identity, &id, Purpose::Instance)
+            .await
+            .unwrap()
     };
     let got = tokio::select! {
         got = got => got,

@@ -6,10 +6,8 @@
 //! ```
 //! Sites of one node that listen on the same address share a listener; a host that another site has is refused.
 
-mod content_type;
 mod files;
 mod listeners;
-mod precondition;
 mod site;
 
 use std::path::PathBuf;

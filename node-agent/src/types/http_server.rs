@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
@@ -63,28 +64,46 @@ pub(super) fn whole(bytes: impl Into<Bytes>) -> Body {
         .boxed()
 }
 
+/// What clients connect to.
+pub(super) trait Listens: Send + Sync + 'static {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send;
+}
+
+impl Listens for TcpListener {
+    type Stream = TcpStream;
+
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = Self::accept(self).await?;
+        // A client that has gone by now is noticed when it is read from.
+        let _ = stream.set_nodelay(true);
+        Ok((stream, peer))
+    }
+}
+
+/// Of whoever connects nothing is known but that it is on this machine.
+impl Listens for UnixListener {
+    type Stream = UnixStream;
+
+    async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
+        let (stream, _) = Self::accept(self).await?;
+        Ok((stream, (Ipv4Addr::LOCALHOST, 0).into()))
+    }
+}
+
 /// Dropped, it ends with all its connections.
 #[derive(Debug)]
 pub(super) struct Server {
-    address: SocketAddr,
     ending: watch::Sender<bool>,
     accepting: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    pub(super) fn begin(listener: TcpListener, handler: Arc<impl Handler>) -> io::Result<Self> {
-        let address = listener.local_addr()?;
+    pub(super) fn begin(listener: impl Listens, handler: Arc<impl Handler>) -> Self {
         let (ending, ends) = watch::channel(false);
         let accepting = Some(tokio::spawn(accept(listener, handler, ends)));
-        Ok(Self {
-            address,
-            ending,
-            accepting,
-        })
-    }
-
-    pub(super) fn address(&self) -> SocketAddr {
-        self.address
+        Self { ending, accepting }
     }
 
     /// Takes no new connection, and returns when the open ones have finished their requests.
@@ -105,7 +124,7 @@ impl Drop for Server {
     }
 }
 
-async fn accept(listener: TcpListener, handler: Arc<impl Handler>, ends: watch::Receiver<bool>) {
+async fn accept(listener: impl Listens, handler: Arc<impl Handler>, ends: watch::Receiver<bool>) {
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     // Ends with this task, and they with it.
     let mut open = JoinSet::new();
@@ -145,14 +164,12 @@ async fn asked_to_end(mut ends: watch::Receiver<bool>) {
 }
 
 async fn serve(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
     handler: Arc<impl Handler>,
     ends: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 ) {
-    // A client that has gone by now is noticed when it is read from.
-    let _ = stream.set_nodelay(true);
     let mut tunnels = JoinSet::new();
     let (tunnel, mut opened) = mpsc::channel(1);
     let service = service_fn(|request| {

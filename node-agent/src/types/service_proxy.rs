@@ -10,6 +10,7 @@
 mod config;
 mod forward;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ pub enum ServiceProxyMessage {
 #[derive(Debug)]
 pub struct ServiceProxy {
     forward: Arc<Forward>,
+    address: SocketAddr,
     server: Server,
     watching: Watching,
 }
@@ -61,7 +63,8 @@ impl Service for ServiceProxy {
         let every = plan.check_every;
         let forward = Arc::new(Forward::new(plan));
         let first = look(&forward).await;
-        let server = Server::begin(listener, Arc::clone(&forward)).map_err(CannotStart::not_now)?;
+        let address = listener.local_addr().map_err(CannotStart::not_now)?;
+        let server = Server::begin(listener, Arc::clone(&forward));
         let looked_at = Arc::clone(&forward);
         let (watching, latest) = Watching::begin(first, every, ctx.clone(), move || {
             let forward = Arc::clone(&looked_at);
@@ -69,6 +72,7 @@ impl Service for ServiceProxy {
         });
         let proxy = Self {
             forward,
+            address,
             server,
             watching,
         };
@@ -83,7 +87,7 @@ impl Service for ServiceProxy {
         let ServiceProxyMessage::Address = message;
         let counts = self.forward.counts();
         Ok(Reply::json(json!({
-            "address": self.server.address(),
+            "address": self.address,
             "upstream": self.forward.plan().upstream.to_string(),
             "requests": counts.requests,
             "unreachable": counts.unreachable,
@@ -95,7 +99,7 @@ impl Service for ServiceProxy {
         let counts = self.forward.counts();
         format!(
             "listens on http://{}, forwards to {}; {} requests so far, {} could not be forwarded, {} were not answered in time; {}",
-            self.server.address(),
+            self.address,
             self.forward.plan().upstream,
             counts.requests,
             counts.unreachable,

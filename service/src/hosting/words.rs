@@ -30,8 +30,21 @@ pub enum Said {
         SecretReference,
         oneshot::Sender<Result<SecretBytes, Refusal>>,
     ),
-    /// It wants an artifact that its configuration names, as a file.
-    Artifact(ArtifactId, oneshot::Sender<Result<PathBuf, Refusal>>),
+    /// It wants an artifact, as a file.
+    Artifact(
+        ArtifactId,
+        Purpose,
+        oneshot::Sender<Result<PathBuf, Refusal>>,
+    ),
+}
+
+/// What an artifact is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The instance, as long as it lives: its configuration names it.
+    Instance,
+    /// A call of an activity.
+    Call,
 }
 
 /// Taken by whoever passes them on.

@@ -12,6 +12,7 @@ use super::calls::{self, Hold};
 use super::guard::Guard;
 use super::question;
 use crate::action::{self, Action, Heard, How, Kept, Leftovers, Ran};
+use crate::data::{self, Side};
 
 /// Of what it wrote to standard error, so many lines are its reason.
 const LINES_MAX: usize = 3;
@@ -35,12 +36,17 @@ impl Program {
         {
             return Processed::retry(why);
         }
+        // Without a data-proxy it is told of none: it may know another way to what it is given the names of.
+        let data = data::granted(call, Side::Machine).and_then(Result::ok);
+        let mut environment = self.environment(call);
+        let told = data.iter().flat_map(|data| &data.environment);
+        environment.extend(told.map(|(name, value)| ((*name).to_owned(), value.clone())));
         let mut words = self.command.iter();
         let program = words.next().map(String::as_str).unwrap_or_default();
         let action = Action {
             program: program.into(),
             arguments: words.map(Into::into).collect(),
-            environment: self.environment(call),
+            environment,
             directory: self.directory.clone(),
             input: Some(question::document(call).into_bytes()),
             // Without one it may take hours; what it writes and how many processes it has is bounded all the same.
@@ -52,7 +58,7 @@ impl Program {
                 by: format!("{}/{}", call.run(), call.activity()),
             }),
         };
-        let ran = action::run(action, hold).await;
+        let ran = action::run(action, (data, hold)).await;
         if ran.stuck > 0 {
             let (program, how) = (&self.command[0], &ran.how);
             tracing::warn!("{program}: {how}; {}", stuck(&ran));

@@ -46,6 +46,7 @@ use super::calls::{self, Hold};
 use super::config::{Pull, WorkloadWay};
 use super::guard::Guard;
 use crate::action::Heard;
+use crate::data::{self, Endpoint, Side};
 
 /// In the instance's directory.
 const SCRATCH: &str = "workloads";
@@ -183,19 +184,42 @@ impl Workload {
             let left = time.saturating_sub(began.elapsed());
             left.saturating_sub(REMOVAL).max(left / 2)
         });
-        let attempt = match self.attempt(call, task, time) {
+        let data = match self.data(call) {
+            Ok(data) => data,
+            Err(why) => return Processed::retry(answer::told(why)),
+        };
+        let told = data.iter().flat_map(|data| &data.environment);
+        let told = told.map(|(name, value)| ((*name).to_owned(), value.clone()));
+        task.environment.extend(told);
+        let directory = data.as_ref().and_then(|data| data.directory.clone());
+        let attempt = match self.attempt(call, task, time, directory) {
             Ok(attempt) => attempt,
             Err(Fault::Work(why) | Fault::Engine(why)) => return Processed::retry(why),
         };
         let (waits, abandoned) = oneshot::channel::<()>();
         // In a task of its own: being dropped is something it has to act upon.
-        let running = tokio::spawn(carry_out(attempt, time, abandoned, hold));
+        let running = tokio::spawn(carry_out(attempt, time, abandoned, (data, hold)));
         let processed = running.await;
         drop(waits);
         processed.unwrap_or_else(|error| Processed::retry(format!("its attempt failed: {error}")))
     }
 
-    fn attempt(&self, call: &Call, task: Task, time: Option<Duration>) -> Result<Attempt, Fault> {
+    /// Where its task reads the artifacts that it is given; none, where it is given none.
+    fn data(&self, call: &Call) -> Result<Option<Endpoint>, String> {
+        let from = match &self.runs {
+            Runs::InContainers { .. } => Side::Container,
+            Runs::OnHost { .. } => Side::Machine,
+        };
+        data::granted(call, from).transpose()
+    }
+
+    fn attempt(
+        &self,
+        call: &Call,
+        task: Task,
+        time: Option<Duration>,
+        data: Option<PathBuf>,
+    ) -> Result<Attempt, Fault> {
         let key = call.idempotency_key();
         let prefix = prefix(&self.owner);
         let scratch = Scratch::made(&self.scratch)?;
@@ -214,6 +238,7 @@ impl Workload {
                 task,
                 name: name(&self.owner, &key),
                 labels: self.labels(call),
+                data,
                 pull: *pull,
                 options: options.clone(),
                 scratch,
@@ -256,7 +281,7 @@ async fn carry_out(
     attempt: Attempt,
     time: Option<Duration>,
     abandoned: oneshot::Receiver<()>,
-    hold: Hold,
+    hold: (Option<Endpoint>, Hold),
 ) -> Processed {
     let processed = tokio::select! {
         biased;

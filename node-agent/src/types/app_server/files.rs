@@ -3,11 +3,13 @@
 use std::fs::{self, File, FileType};
 use std::io;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use thiserror::Error;
+
+use crate::types::served_file::OpenFile;
 
 /// Of one part of a path, as file systems have it.
 const NAME_BYTES_MAX: usize = 255;
@@ -27,15 +29,6 @@ pub(super) enum Found {
     /// It needs a slash at its end, so that the page's own links are read right.
     Folder,
     Nothing,
-}
-
-#[derive(Debug)]
-pub(super) struct OpenFile {
-    pub(super) file: File,
-    pub(super) size: u64,
-    pub(super) modified: SystemTime,
-    /// For its type.
-    pub(super) name: String,
 }
 
 /// A path that no file can have.

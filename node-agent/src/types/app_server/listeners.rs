@@ -25,6 +25,7 @@ static LISTENERS: Mutex<BTreeMap<SocketAddr, Weak<Listener>>> = Mutex::const_new
 #[derive(Debug)]
 struct Listener {
     sites: Arc<Sites>,
+    address: SocketAddr,
     server: Server,
 }
 
@@ -68,14 +69,18 @@ impl Seat {
             None => {
                 let bound = listening::listen(at).await?;
                 let sites = Arc::new(Sites::default());
-                let server =
-                    Server::begin(bound, Arc::clone(&sites)).map_err(CannotStart::not_now)?;
-                let listener = Arc::new(Listener { sites, server });
+                let address = bound.local_addr().map_err(CannotStart::not_now)?;
+                let server = Server::begin(bound, Arc::clone(&sites));
+                let listener = Arc::new(Listener {
+                    sites,
+                    address,
+                    server,
+                });
                 listeners.insert(at, Arc::downgrade(&listener));
                 listener
             }
         };
-        let address = listener.server.address();
+        let address = listener.address;
         listener.sites.add(&host, site).map_err(|owner| {
             CannotStart::not_now(format!("the host {host} on {address} is taken by {owner}"))
         })?;

@@ -1,29 +1,16 @@
 //! One site: its files as answers.
 
-use std::fs::File;
-use std::io::{self, Seek, SeekFrom};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
 
-use http_body_util::BodyExt;
-use hyper::body::{Bytes, Frame, Incoming, SizeHint};
-use hyper::header::{
-    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    HeaderValue, LAST_MODIFIED, LOCATION, X_CONTENT_TYPE_OPTIONS,
-};
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CACHE_CONTROL, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Method, Request, Response, StatusCode};
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio::task::spawn_blocking;
 
-use super::content_type;
-use super::files::{Files, Found, OpenFile};
-use super::precondition::{Version, Wanted};
-use crate::types::http_server::{Body, said, whole};
-
-/// Read and sent at a time.
-const CHUNK_BYTES: usize = 64 * 1024;
+use super::files::{Files, Found};
+use crate::types::http_server::{Body, said};
+use crate::types::served_file;
 
 #[derive(Debug)]
 pub(super) struct Site {
@@ -72,7 +59,7 @@ impl Site {
         let files = Arc::clone(&self.files);
         let found = spawn_blocking(move || (files.at(&path), path)).await;
         let answer = match found {
-            Ok((Ok(Found::File(open)), _)) => file(open, request),
+            Ok((Ok(Found::File(open)), _)) => served_file::answer(open, request),
             Ok((Ok(Found::Folder), path)) => with_slash(&path),
             Ok((Ok(Found::Nothing), _)) => self.missing(request).await,
             Ok((Err(bad), _)) => said(StatusCode::BAD_REQUEST, &bad.to_string()),
@@ -87,7 +74,7 @@ impl Site {
             let files = Arc::clone(&self.files);
             let opened = spawn_blocking(move || files.named(&page)).await;
             if let Ok(Ok(Ok(open))) = opened {
-                let mut answer = all_of(open, request.method());
+                let mut answer = served_file::all_of(open, request.method());
                 *answer.status_mut() = StatusCode::NOT_FOUND;
                 return answer;
             }
@@ -111,139 +98,4 @@ fn with_slash(path: &str) -> Response<Body> {
         answer.headers_mut().insert(LOCATION, target);
     }
     answer
-}
-
-fn file(open: OpenFile, request: &Request<Incoming>) -> Response<Body> {
-    let version = Version::new(open.modified, open.size);
-    let mut answer = match version.wanted(request.headers()) {
-        Wanted::NotModified => empty(StatusCode::NOT_MODIFIED),
-        Wanted::Failed => said(
-            StatusCode::PRECONDITION_FAILED,
-            "the file is another version by now",
-        ),
-        Wanted::Part { first, last } if *request.method() == Method::GET => {
-            part_of(open, &version, first, last)
-        }
-        Wanted::NoSuchPart if *request.method() == Method::GET => {
-            let why = format!("the file has {} bytes", version.size);
-            let mut answer = said(StatusCode::RANGE_NOT_SATISFIABLE, &why);
-            set(
-                &mut answer,
-                CONTENT_RANGE,
-                &format!("bytes */{}", version.size),
-            );
-            answer
-        }
-        // A range is for GET alone.
-        Wanted::All | Wanted::Part { .. } | Wanted::NoSuchPart => all_of(open, request.method()),
-    };
-    set(&mut answer, ETAG, &version.tag);
-    set(
-        &mut answer,
-        LAST_MODIFIED,
-        &httpdate::fmt_http_date(version.modified),
-    );
-    answer
-        .headers_mut()
-        .insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    answer
-}
-
-fn all_of(open: OpenFile, method: &Method) -> Response<Body> {
-    let size = open.size;
-    let kind = content_type::of(&open.name);
-    let body = if *method == Method::HEAD {
-        whole(Bytes::new())
-    } else {
-        FileBody::of(open.file, size)
-    };
-    let mut answer = Response::new(body);
-    set(&mut answer, CONTENT_LENGTH, &size.to_string());
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    answer
-}
-
-fn part_of(mut open: OpenFile, version: &Version, first: u64, last: u64) -> Response<Body> {
-    if let Err(error) = open.file.seek(SeekFrom::Start(first)) {
-        return said(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string());
-    }
-    let kind = content_type::of(&open.name);
-    let mut answer = Response::new(FileBody::of(open.file, last - first + 1));
-    *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
-    let range = format!("bytes {first}-{last}/{}", version.size);
-    set(&mut answer, CONTENT_RANGE, &range);
-    answer
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    answer
-}
-
-fn empty(status: StatusCode) -> Response<Body> {
-    let mut answer = Response::new(whole(Bytes::new()));
-    *answer.status_mut() = status;
-    answer
-}
-
-fn set(answer: &mut Response<Body>, name: hyper::header::HeaderName, value: &str) {
-    let value = HeaderValue::from_str(value).expect("it is made of printable characters");
-    answer.headers_mut().insert(name, value);
-}
-
-/// So many bytes of a file, read as they are sent.
-struct FileBody {
-    file: tokio::fs::File,
-    left: u64,
-    piece: Vec<u8>,
-}
-
-impl FileBody {
-    fn of(file: File, bytes: u64) -> Body {
-        let size = usize::try_from(bytes)
-            .unwrap_or(CHUNK_BYTES)
-            .min(CHUNK_BYTES);
-        let body = Self {
-            file: tokio::fs::File::from_std(file),
-            left: bytes,
-            piece: vec![0; size],
-        };
-        body.map_err(Into::into).boxed()
-    }
-}
-
-impl hyper::body::Body for FileBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let this = self.get_mut();
-        if this.left == 0 {
-            return Poll::Ready(None);
-        }
-        let most =
-            usize::try_from(this.left).map_or(this.piece.len(), |left| left.min(this.piece.len()));
-        let mut buffer = ReadBuf::new(&mut this.piece[..most]);
-        ready!(Pin::new(&mut this.file).poll_read(cx, &mut buffer))?;
-        let read = buffer.filled();
-        if read.is_empty() {
-            // What was promised cannot be sent any more: the connection is broken off, so that nobody takes it for all.
-            let error = io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter");
-            return Poll::Ready(Some(Err(error)));
-        }
-        let data = Bytes::copy_from_slice(read);
-        this.left -= data.len() as u64;
-        Poll::Ready(Some(Ok(Frame::data(data))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
-    }
 }

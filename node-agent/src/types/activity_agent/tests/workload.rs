@@ -9,12 +9,7 @@ use mainstay_protocol::work::Work;
 use tokio::sync::oneshot;
 
 use super::*;
-
-#[path = "../../../../../tests/src/containers.rs"]
-#[allow(dead_code, reason = "others use more of it")]
-mod containers;
-
-use containers::{IMAGE, OPTIONS, Podman};
+use crate::types::containers::{IMAGE, OPTIONS, Podman};
 
 const MODEL: &str = "model";
 /// Longer than anything here takes, on a machine that does much else.

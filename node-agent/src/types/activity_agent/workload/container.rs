@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ use super::tar::{self, Entry};
 use super::task::Task;
 use super::{Fault, exited, out_of_memory};
 use crate::action::{self, Action, Heard, How, Kept, Ran};
+use crate::data::DIRECTORY_INSIDE;
 
 /// In a container, where its script is.
 const SCRIPT: &str = "/mainstay/script";
@@ -47,6 +48,8 @@ pub(super) struct Attempt {
     pub(super) task: Task,
     pub(super) name: String,
     pub(super) labels: Vec<String>,
+    /// The directory of the data-proxy's socket, where it is asked through that.
+    pub(super) data: Option<PathBuf>,
     pub(super) pull: Pull,
     pub(super) options: Vec<String>,
     pub(super) scratch: Scratch,
@@ -137,6 +140,11 @@ impl Attempt {
         if let Some(path) = script {
             // Relabelled, where the kernel asks for that.
             let volume = format!("{}:{SCRIPT}:ro,Z", path.display());
+            all.extend(words(&["--volume", &volume]));
+        }
+        if let Some(directory) = &self.data {
+            // Relabelled as one that several containers share.
+            let volume = format!("{}:{DIRECTORY_INSIDE}:ro,z", directory.display());
             all.extend(words(&["--volume", &volume]));
         }
         let mut command = task.command.iter().map(String::as_str);
@@ -338,6 +346,7 @@ mod tests {
             },
             name: "n".to_owned(),
             labels: Vec::new(),
+            data: None,
             pull: Pull::Never,
             options: options.iter().map(|word| (*word).to_owned()).collect(),
             scratch: Scratch::made(dir.path()).unwrap(),
