@@ -1,26 +1,23 @@
 //! Kill and power loss: a child proposes changes and says which are acknowledged; it is killed at some moment, and
 //! every file is cut back to what its last completed sync covered. All that was acknowledged must still be there.
-//!
-//! Files are only ever appended to, so the synced size is exactly what survives. Names are taken for durable.
 #![allow(clippy::unwrap_used, reason = "the failing line is the explanation")]
 
+#[path = "../../tests/src/power.rs"]
+mod power;
 mod support;
 
-use std::collections::HashMap;
-use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::os::linux::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::UNIX_EPOCH;
 
 use mainstay_store::{EXIT_STORAGE, Store, replay};
+use power::Power;
 use support::{Driver, NODES, config, copy, watermark};
 use tempfile::TempDir;
 
 struct Bench {
     root: TempDir,
-    shim: PathBuf,
+    power: Power,
 }
 
 /// How the child runs.
@@ -36,33 +33,19 @@ enum Mode {
 impl Bench {
     fn new() -> Self {
         let root = TempDir::new().unwrap();
-        let shim = root.path().join("shim.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/power/shim.c");
-        let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-        let status = Command::new(compiler)
-            .args(["-shared", "-fPIC", "-O1", "-o"])
-            .arg(&shim)
-            .arg(source)
-            .status()
-            .unwrap();
-        assert!(status.success(), "the shim does not compile");
-        Self { root, shim }
+        let power = Power::of(root.path());
+        Self { root, power }
     }
 
     fn dir(&self) -> PathBuf {
         self.root.path().join("data")
     }
 
-    fn journal(&self) -> PathBuf {
-        self.root.path().join("journal")
-    }
-
     fn writer(&self, mode: Mode) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay-store-writer"));
         command
             .arg(self.dir())
-            .env("LD_PRELOAD", &self.shim)
-            .env("MAINSTAY_SYNC_JOURNAL", self.journal())
+            .envs(self.power.environment())
             .stdout(Stdio::piped());
         match mode {
             Mode::Syncing => {}
@@ -98,34 +81,9 @@ impl Bench {
         acknowledged
     }
 
-    /// Cuts every file back to its last synced size; says how many bytes went.
+    /// Says how many bytes went.
     fn cut_power(&self) -> u64 {
-        let synced = self.synced();
-        let mut lost = 0;
-        for path in walk(&self.dir()) {
-            let metadata = fs::metadata(&path).unwrap();
-            let keep = synced.get(&birth(&metadata)).copied().unwrap_or(0);
-            if keep < metadata.len() {
-                lost += metadata.len() - keep;
-                File::options()
-                    .write(true)
-                    .open(&path)
-                    .unwrap()
-                    .set_len(keep)
-                    .unwrap();
-            }
-        }
-        lost
-    }
-
-    fn synced(&self) -> HashMap<Birth, u64> {
-        let text = fs::read_to_string(self.journal()).unwrap();
-        text.lines()
-            .map(|line| {
-                let numbers: Vec<u64> = line.split(' ').map(|part| part.parse().unwrap()).collect();
-                ((numbers[0], numbers[1], numbers[2]), numbers[3])
-            })
-            .collect()
+        self.power.cut(&self.dir())
     }
 
     /// Opens a copy, so that nothing is written to the directory outside the shim's sight.
@@ -148,35 +106,6 @@ impl Bench {
         assert!(replayed.is_equal(), "{replayed:?}");
         Ok(())
     }
-}
-
-/// An inode may be used again; its time of birth tells one file from the next.
-type Birth = (u64, u64, u64);
-
-fn birth(metadata: &fs::Metadata) -> Birth {
-    let born = metadata
-        .created()
-        .unwrap()
-        .duration_since(UNIX_EPOCH)
-        .unwrap();
-    (
-        metadata.st_ino(),
-        born.as_secs(),
-        u64::from(born.subsec_nanos()),
-    )
-}
-
-fn walk(dir: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(walk(&path));
-        } else {
-            files.push(path);
-        }
-    }
-    files
 }
 
 fn number(line: &str) -> u64 {

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::cluster::{signal, words};
 use crate::command::{self, Run};
 use crate::outside;
+use crate::power::Power;
 use crate::until::until;
 
 const CONTEXT: &str = "bare";
@@ -22,11 +23,22 @@ pub struct Daemons {
     home: TempDir,
     station: Option<Child>,
     agents: Vec<Child>,
+    /// None: it is not to be cut.
+    power: Option<Power>,
 }
 
 impl Daemons {
     /// A station that is this program, and so many agents; returns when all are online.
     pub fn start(station: &Path, nodes: usize) -> Self {
+        Self::begin(station, nodes, false)
+    }
+
+    /// The same, with power that can be cut.
+    pub fn on_power(station: &Path, nodes: usize) -> Self {
+        Self::begin(station, nodes, true)
+    }
+
+    fn begin(station: &Path, nodes: usize, on_power: bool) -> Self {
         let home = tempfile::Builder::new()
             .prefix("ms")
             .tempdir()
@@ -34,6 +46,7 @@ impl Daemons {
         let contexts = home.path().join("home/contexts");
         std::fs::create_dir_all(&contexts).expect("a directory for the context");
         let mut daemons = Self {
+            power: on_power.then(|| Power::of(home.path())),
             home,
             station: None,
             agents: Vec::new(),
@@ -84,6 +97,7 @@ impl Daemons {
         ];
         let log = self.log_file("station.log");
         let child = command::command(program, self.home())
+            .envs(self.environment())
             .args(words)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -117,6 +131,7 @@ impl Daemons {
         let log = self.log_file(&format!("{node}.log"));
         let mut agent = command::command(&command::mainstay_binary(), self.home());
         agent
+            .envs(self.environment())
             .args(words)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -155,6 +170,23 @@ impl Daemons {
         }
         self.station = None;
         self.agents.clear();
+    }
+
+    fn environment(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        self.power.iter().flat_map(Power::environment)
+    }
+
+    /// Everything ends at once, and what was not synced is gone. Says how many bytes that were.
+    pub fn cut_power(&mut self) -> u64 {
+        let agents = self.agents.len();
+        self.kill_all();
+        for left in outside::processes_of(self.home()) {
+            signal(left.pid, Signal::KILL);
+        }
+        let power = self.power.as_ref().expect("it was started on power");
+        let nodes = (1..=agents).map(|node| self.home().join(format!("n{node}")));
+        let all = nodes.chain([self.data()]);
+        all.map(|directory| power.cut(&directory)).sum()
     }
 
     pub fn station_pid(&self) -> u32 {

@@ -19,6 +19,7 @@ pub mod machines;
 pub mod measure;
 pub mod nats;
 pub mod outside;
+pub mod power;
 pub mod random;
 pub mod register;
 pub mod shared;

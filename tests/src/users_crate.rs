@@ -21,17 +21,36 @@ pub fn lock_versions(directory: &Path) {
     fs::copy(workspace().join("Cargo.lock"), directory.join("Cargo.lock")).expect("a lock file");
 }
 
-/// The workspace's profile for dependencies, so that what is built already is used.
+/// The workspace's profile, also for its own crates, which are dependencies to others: so that what is built already is used.
 fn profile() -> Vec<OsString> {
-    [
-        "profile.dev.opt-level=1",
-        "profile.dev.debug=\"line-tables-only\"",
-        "profile.dev.package.\"*\".opt-level=2",
-        "profile.dev.package.\"*\".debug=false",
-    ]
-    .into_iter()
-    .flat_map(|line| ["--config".into(), line.into()])
-    .collect()
+    let manifest = fs::read_to_string(workspace().join("Cargo.toml")).expect("the manifest");
+    let lock = fs::read_to_string(workspace().join("Cargo.lock")).expect("a lock file");
+    let sections = manifest
+        .split("\n[")
+        .filter_map(|text| text.split_once("]\n"));
+    let of_dev: Vec<(&str, &str)> = sections
+        .filter(|(at, _)| at.starts_with("profile.dev"))
+        .collect();
+    let (_, of_all) = of_dev
+        .iter()
+        .find(|(at, _)| *at == "profile.dev")
+        .expect("it has one");
+    let ours = lock.lines().filter_map(|line| {
+        let name = line.strip_prefix("name = \"")?.strip_suffix('"')?;
+        name.starts_with("mainstay-").then_some(name)
+    });
+    // They have nothing of what all dependencies have; what one has of its own comes last.
+    let ours = ours.map(|name| (format!("profile.dev.package.{name}"), *of_all));
+    let all = ours.chain(of_dev.iter().map(|(at, lines)| ((*at).to_owned(), *lines)));
+    let words = all.flat_map(|(at, text)| {
+        let is_set = |line: &&str| line.contains('=') && !line.starts_with('#');
+        let line = move |line: &str| ["--config".into(), format!("{at}.{line}").into()];
+        text.lines()
+            .filter(is_set)
+            .flat_map(line)
+            .collect::<Vec<OsString>>()
+    });
+    words.collect()
 }
 
 /// Cargo's own binary and folders, and nothing that `cargo test` said to this process.

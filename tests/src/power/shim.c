@@ -1,4 +1,4 @@
-/* Preloaded into the writer: notes up to which size each file was synced, so that the test can cut the files back
+/* Preloaded into what is to lose its power: notes up to which size each file was synced, so that the test can cut the files back
  * to what a power loss leaves for certain. A line: inode, time of birth, size before the sync. It can also let
  * syncs fail from the n-th on, as a dying disk does. */
 #define _GNU_SOURCE
