@@ -37,6 +37,7 @@ mod http;
 mod looks;
 mod metrics;
 mod options;
+mod own_word;
 mod parts;
 mod queue;
 mod recovery_supervisor;

@@ -1,12 +1,11 @@
 //! A disk that is almost full: changes are refused, and who looks is told.
 
 use mainstay_api::Time;
-use mainstay_api::types::{Status, StatusProblem, Verdict};
 use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::request::Refusal;
-use mainstay_resource_graph::Key;
 use mainstay_store::Shortage;
 
+use crate::own_word::Trouble;
 use crate::shared::Shared;
 
 const MIB: u64 = 1024 * 1024;
@@ -29,19 +28,13 @@ fn text(shortage: &Shortage) -> String {
 }
 
 /// That this station's disk is almost full is no fact of the graph: nothing more is written into that.
-pub fn tell(shared: &Shared, status: &mut Status) {
-    let Some(shortage) = shared.store.short_of_space() else {
-        return;
-    };
-    let reference = Key::Station(shared.about.station).to_string();
-    status.problems.push(StatusProblem {
-        reason: Some(Reason::new(code::DISK_FULL, text(&shortage))),
-        root: reference.clone(),
+pub fn trouble(shared: &Shared) -> Option<Trouble> {
+    let shortage = shared.store.short_of_space()?;
+    Some(Trouble {
+        state: "has no room on its disk",
+        reason: Reason::new(code::DISK_FULL, text(&shortage)),
         since: Time::from_wall_ms(shortage.since_ms),
-        why: "mainstay explain MS-DISK-FULL".to_owned(),
-        reference,
-    });
-    if status.verdict == Verdict::Healthy {
-        status.verdict = Verdict::Degraded;
-    }
+        command: "mainstay explain MS-DISK-FULL",
+        holds_runs_up: true,
+    })
 }

@@ -88,6 +88,10 @@ fn a_queue_that_is_stopped_and_wiped_in_the_middle_of_runs_loses_none_of_them() 
     );
     // Runs are begun, and what was out comes back.
     ids.extend(begin(&cluster, (0..4).map(|n| format!("away-{n}"))));
+    for asked in ["why run/away-0", "why"] {
+        let why = cluster.sh(asked).ok().stdout;
+        assert!(why.contains("MS-QUEUE-AWAY"), "{asked}: {why}");
+    }
     nats(&mut cluster).start_again();
     until(
         "it is there again",

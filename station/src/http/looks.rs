@@ -14,6 +14,7 @@ use mainstay_resource_graph::Kind;
 use super::Api;
 use super::reply::{Failure, Pairs as Asked, Reply, json, paged, query};
 use super::{overview, usage};
+use crate::own_word;
 
 type Pairs = Query<BTreeMap<String, String>>;
 
@@ -187,8 +188,14 @@ pub async fn why(api: Api, pairs: Pairs) -> Reply {
         Some(reference) => {
             // A wrong reference is wrong before anything is read.
             find::parse(&reference)?;
-            json(&api.read(move |present| present.why(&reference)).await?)
+            let mut why = api.read(move |present| present.why(&reference)).await?;
+            own_word::explain(&api.shared, &mut why);
+            json(&why)
         }
-        None => json(&api.read(|present| Ok(present.why_all())).await?),
+        None => {
+            let mut all = own_word::explain_all(&api.shared);
+            all.extend(api.read(|present| Ok(present.why_all())).await?);
+            json(&all)
+        }
     }
 }

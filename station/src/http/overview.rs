@@ -8,11 +8,11 @@ use axum::extract::Path;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use mainstay_api::present::Standing;
-use mainstay_api::types::{BadFrame, BadPeer, Ready, Status, StatusProblem, Verdict, Version};
+use mainstay_api::types::{BadFrame, BadPeer, Ready, Version};
 use mainstay_api::{Problem, Time, openapi, written};
 use mainstay_identity::hex;
 use mainstay_protocol::bad_frames::BadFrames;
-use mainstay_protocol::code::{self, Reason};
+use mainstay_protocol::code;
 use mainstay_protocol::revision;
 use mainstay_protocol::words::nearest;
 use mainstay_resource_graph::{Key, Kind, View, ViewExt};
@@ -21,7 +21,7 @@ use super::Api;
 use super::reply::{Failure, Reply, json};
 use crate::clock::wall_ms;
 use crate::metrics::Gauges;
-use crate::space;
+use crate::own_word;
 
 pub async fn status(api: Api) -> Reply {
     let leadership = api.shared.standing().leadership;
@@ -41,49 +41,8 @@ pub async fn status(api: Api) -> Reply {
     let mut status = api
         .read(move |present| Ok(present.status(standing)))
         .await?;
-    tell_suspended(&api, &mut status);
-    tell_queue(&api, &mut status);
-    space::tell(&api.shared, &mut status);
+    own_word::tell(&api.shared, &mut status);
     json(&status)
-}
-
-/// That users' rules are not run is known to this process alone.
-fn tell_suspended(api: &Api, status: &mut Status) {
-    let about = &api.shared.about;
-    let Some(why) = about.rules.suspended() else {
-        return;
-    };
-    let reference = Key::Station(about.station).to_string();
-    status.problems.push(StatusProblem {
-        reason: Some(Reason::new(code::RULE_SUSPENDED, why)),
-        root: reference.clone(),
-        since: about.started,
-        why: "mainstay rule list".to_owned(),
-        reference,
-    });
-    if status.verdict == Verdict::Healthy {
-        status.verdict = Verdict::Degraded;
-    }
-}
-
-/// That the outside queue is away is known to whoever leads alone.
-fn tell_queue(api: &Api, status: &mut Status) {
-    let away = api.shared.queue.as_ref().filter(|_| api.shared.leads());
-    let Some((queue, away)) = away.and_then(|queue| Some((queue, queue.away()?))) else {
-        return;
-    };
-    let reference = Key::Station(api.shared.about.station).to_string();
-    let text = format!("the queue at {} cannot be used: {}", queue.at, away.why);
-    status.problems.push(StatusProblem {
-        reason: Some(Reason::new(code::QUEUE_AWAY, text)),
-        root: reference.clone(),
-        since: away.since,
-        why: "mainstay run list --state running".to_owned(),
-        reference,
-    });
-    if status.verdict == Verdict::Healthy {
-        status.verdict = Verdict::Degraded;
-    }
 }
 
 pub async fn version(api: Api) -> Reply {
