@@ -156,22 +156,20 @@ pub(crate) fn users(view: &dyn View, models: &Models, id: &ArtifactId) -> Vec<St
     users
 }
 
-/// Runs that go on, and were given it.
+/// Runs that go on, and have it among what their activities may be given.
 fn runs_with(view: &dyn View, id: &ArtifactId) -> Vec<String> {
-    let is_user = |key: &Key| match key {
-        Key::Run(run) => view.run(run).is_some_and(|run| {
-            let input = run.state.is_open().then(|| runs::text(view, &run.input));
-            input
-                .flatten()
-                .is_some_and(|input| input.as_str().contains(id.as_str()))
-        }),
-        _ => false,
+    let is_user = |key: &Key| {
+        let Key::Run(run_id) = key else { return false };
+        let run = view
+            .run(run_id)
+            .filter(|run| !runs::is_over(view, run_id, run));
+        run.is_some_and(|run| {
+            let mut texts = runs::texts_of(view, run_id, &run).into_iter();
+            texts.any(|text| ArtifactId::named_in(text.as_str()).contains(id))
+        })
     };
-    view.keys(Kind::Run)
-        .iter()
-        .filter(|key| is_user(key))
-        .map(Key::to_string)
-        .collect()
+    let runs = view.keys(Kind::Run).into_iter();
+    runs.filter(is_user).map(|key| key.to_string()).collect()
 }
 
 fn names(view: &dyn View, configuration: &Key, id: &ArtifactId) -> bool {

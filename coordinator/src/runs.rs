@@ -376,6 +376,14 @@ fn outputs<'a>(
     of.filter_map(output).collect()
 }
 
+/// What the activities of a run may be given.
+pub(crate) fn texts_of(view: &dyn View, id: &RunId, run: &Run) -> Vec<Json> {
+    let outputs = steps(view, id, run).into_iter();
+    let outputs = outputs.filter_map(|step| view.step(&step)?.output);
+    let texts = [text(view, &run.input), Some(run.context.clone())];
+    texts.into_iter().flatten().chain(outputs).collect()
+}
+
 /// What a step is given that is at work.
 pub(crate) fn inputs_at(view: &dyn View, step: &StepKey) -> Option<Json> {
     let run = view.run(&step.run)?;

@@ -5,7 +5,7 @@
 //!  artifacts/SHA256/content         the bytes, once all of them have come and are what they should be
 //!  artifacts/SHA256/content.part    what has come of them so far, from the first on
 //!  artifacts/SHA256/files/          what somebody unpacked them to
-//!  artifacts/SHA256/users/INSTANCE  who uses it: the URN that it knows it by, and its incarnation; without any it is removed
+//!  artifacts/SHA256/users/INSTANCE  who uses it (INSTANCE~calls: for its activities): the URN that it knows it by, and its incarnation; without any it is removed
 //! ```
 
 mod kept;
@@ -119,16 +119,12 @@ impl Artifacts {
         purpose: Purpose,
     ) -> Result<PathBuf, Refusal> {
         let user = identity.instance.placement.clone();
-        let incarnation = match purpose {
-            Purpose::Instance => identity.incarnation,
-            // No instance's: it goes a day after it was last used.
-            Purpose::Call => Incarnation::default(),
-        };
         let place = |digest: Sha256| Place {
             kept: Arc::clone(&self.kept),
             digest,
             user: user.clone(),
-            incarnation,
+            purpose,
+            incarnation: identity.incarnation,
             id: id.clone(),
         };
         let (kept, its, named) = (Arc::clone(&self.kept), user.clone(), id.clone());

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mainstay_protocol::NodeName;
 use mainstay_service::Call;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 /// Where the task reads what it was granted.
@@ -22,6 +23,8 @@ const URL: &str = "MAINSTAY_DATA_URL";
 const SOCKET: &str = "MAINSTAY_DATA_SOCKET";
 /// In a container, where the directory of that is.
 pub(crate) const DIRECTORY_INSIDE: &str = "/mainstay/data";
+/// Artifacts that one task is looking for at a time.
+const AT_ONCE: usize = 2;
 /// In that directory.
 pub(crate) const SOCKET_NAME: &str = "proxy.sock";
 
@@ -71,7 +74,23 @@ pub(crate) struct OfNode(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     proxy: Option<Arc<Reached>>,
-    granted: BTreeMap<String, Call>,
+    granted: BTreeMap<String, Arc<Granted>>,
+}
+
+/// What a token stands for.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) call: Call,
+    /// Of one task: others ask as well, and the same artifacts are looked at for all of them.
+    at_once: Semaphore,
+}
+
+impl Granted {
+    /// Waits until so few of its requests are under way that this can be.
+    pub(crate) async fn turn(&self) -> SemaphorePermit<'_> {
+        let turn = self.at_once.acquire().await;
+        turn.expect("it is never closed")
+    }
 }
 
 /// Where a data-proxy is reached.
@@ -118,7 +137,7 @@ impl OfNode {
         }
     }
 
-    pub(crate) fn granted(&self, token: &str) -> Option<Call> {
+    pub(crate) fn granted(&self, token: &str) -> Option<Arc<Granted>> {
         self.state().granted.get(token).cloned()
     }
 
@@ -144,7 +163,11 @@ impl DataAccess for OfNode {
             )
         })?;
         let (environment, directory) = reached.told(from, &token)?;
-        state.granted.insert(token.clone(), call.clone());
+        let granted = Granted {
+            call: call.clone(),
+            at_once: Semaphore::new(AT_ONCE),
+        };
+        state.granted.insert(token.clone(), Arc::new(granted));
         drop(state);
         Ok(Endpoint {
             environment,

@@ -196,6 +196,14 @@ impl<'a, S: Steps> Machine<'a, S> {
         Ok(())
     }
 
+    /// The worker is out of sight and given up: it may be at work all the same, and may come back.
+    pub fn given_up(&mut self, id: &WorkName, token: CommandId, why: &str) -> Result<(), No> {
+        let (_, step) = self.look(id)?;
+        self.lost(id, token, why)?;
+        self.steps.take_back(&step);
+        Ok(())
+    }
+
     /// Somebody outside says what became of it; before the activity itself said that it waits, that is kept.
     pub fn from_outside(
         &mut self,
@@ -276,8 +284,12 @@ impl<'a, S: Steps> Machine<'a, S> {
         Ok(())
     }
 
-    /// What is out is taken back, and what it says is not heard any more.
+    /// What is out is taken back, and what it says is not heard any more. Of a run that has failed that is all there is to do.
     pub fn cancel(&mut self) -> Result<(), No> {
+        if self.run.state == RunState::Errored && self.is_anything_out() {
+            self.each(|step| step.at_work().is_some().then_some(StepState::Cancelled));
+            return Ok(());
+        }
         if !self.run.state.is_open() {
             return Err(No::NotNow);
         }
@@ -330,7 +342,7 @@ impl<'a, S: Steps> Machine<'a, S> {
                 self.run.state = RunState::Compensating;
                 Ok(())
             }
-            // What was out when it was cancelled goes on where it is: nobody knows yet what there is to undo.
+            // What was out when it was cancelled may have done some of it: nobody knows what there is to undo.
             RunState::Cancelled
             | RunState::Running
             | RunState::Paused
@@ -381,6 +393,14 @@ impl<'a, S: Steps> Machine<'a, S> {
         complete.sort_unstable();
         ran.extend(complete.into_iter().rev().map(|(_, id)| id));
         Some(ran)
+    }
+
+    fn is_anything_out(&self) -> bool {
+        let mut steps = self.plan.steps.keys();
+        steps.any(|id| {
+            let step = self.steps.step(id);
+            step.is_some_and(|step| step.at_work().is_some())
+        })
     }
 
     fn look(&self, id: &WorkName) -> Result<(&'a Planned, Step), No> {

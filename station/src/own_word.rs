@@ -17,8 +17,16 @@ pub struct Trouble {
     pub since: Time,
     /// What tells more.
     pub command: &'static str,
-    /// Runs do not go on.
-    pub holds_runs_up: bool,
+    pub holds_up: HoldsUp,
+}
+
+/// What does not go on by it, of runs.
+#[derive(Debug, Clone, Copy)]
+pub enum HoldsUp {
+    NoRun,
+    /// Steps that nobody has yet.
+    WhatIsDue,
+    Runs,
 }
 
 fn all(shared: &Shared) -> Vec<Trouble> {
@@ -29,7 +37,7 @@ fn all(shared: &Shared) -> Vec<Trouble> {
             reason: Reason::new(code::RULE_SUSPENDED, why),
             since: shared.about.started,
             command: "mainstay rule list",
-            holds_runs_up: false,
+            holds_up: HoldsUp::NoRun,
         });
     }
     // Whoever leads uses it.
@@ -41,7 +49,7 @@ fn all(shared: &Shared) -> Vec<Trouble> {
             reason: Reason::new(code::QUEUE_AWAY, text),
             since: away.since,
             command: "mainstay run list --state running",
-            holds_runs_up: true,
+            holds_up: HoldsUp::WhatIsDue,
         });
     }
     all.extend(space::trouble(shared));
@@ -67,18 +75,28 @@ pub fn tell(shared: &Shared, status: &mut Status) {
 /// What is under way of runs, and does not go on.
 pub fn explain(shared: &Shared, why: &mut Why) {
     let tree = &mut why.tree;
-    let begins = |with: [&str; 2], text: &str| with.iter().any(|begin| text.starts_with(begin));
-    let is_of_runs = begins(["run/", "step/"], &tree.reference);
-    if !is_of_runs || !begins(["Running", "Queued"], &tree.state) {
-        return;
-    }
-    for trouble in all(shared)
-        .into_iter()
-        .filter(|trouble| trouble.holds_runs_up)
-    {
-        why.you_can.push(trouble.command.to_owned());
-        tree.because.push(node(shared, trouble));
-        tree.root = false;
+    let is_queued =
+        |node: &WhyNode| node.reference.starts_with("step/") && node.state.starts_with("Queued");
+    let is_due = is_queued(tree) || tree.because.iter().any(is_queued);
+    let is_of_runs = ["run/", "step/"]
+        .iter()
+        .any(|kind| tree.reference.starts_with(kind));
+    for trouble in all(shared) {
+        let holds_it_up = match trouble.holds_up {
+            HoldsUp::NoRun => false,
+            HoldsUp::WhatIsDue => is_due,
+            HoldsUp::Runs => {
+                is_of_runs
+                    && ["Running", "Queued"]
+                        .iter()
+                        .any(|begin| tree.state.starts_with(begin))
+            }
+        };
+        if holds_it_up {
+            why.you_can.push(trouble.command.to_owned());
+            tree.because.push(node(shared, trouble));
+            tree.root = false;
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use mainstay_protocol::code::{self, Reason};
 use mainstay_protocol::request::Refusal;
 use mainstay_store::Shortage;
 
-use crate::own_word::Trouble;
+use crate::own_word::{HoldsUp, Trouble};
 use crate::shared::Shared;
 
 const MIB: u64 = 1024 * 1024;
@@ -35,6 +35,6 @@ pub fn trouble(shared: &Shared) -> Option<Trouble> {
         reason: Reason::new(code::DISK_FULL, text(&shortage)),
         since: Time::from_wall_ms(shortage.since_ms),
         command: "mainstay explain MS-DISK-FULL",
-        holds_runs_up: true,
+        holds_up: HoldsUp::Runs,
     })
 }

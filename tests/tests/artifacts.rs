@@ -347,6 +347,7 @@ fn an_ordered_task_reads_its_artifact_through_its_node_and_is_ended_when_nobody_
     );
 
     // As long as a task has it at work it stays; taken back, the task ends, and its hand is free for the next.
+    fs::remove_file(path("pid")).expect("the first task wrote it");
     let waits = path("never").display().to_string();
     cluster
         .sh(&format!(

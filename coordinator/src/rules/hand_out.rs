@@ -58,7 +58,7 @@ impl Rule for HandOut {
         if !is_due || run.state != RunState::Running {
             return Verdict::Nothing;
         }
-        let Some(worker) = least_busy(txn, &step.skill) else {
+        let Some(worker) = least_busy(txn, &step) else {
             return Verdict::Nothing;
         };
         let Some(program) = runs::program(txn, &run) else {
@@ -128,13 +128,14 @@ pub(crate) fn serves(view: &dyn View, instance: &Instance, skill: &Skill) -> boo
     instance.skills.has(skill) || of_type()
 }
 
-/// Of those that do such work and have a hand free.
-fn least_busy(txn: &Txn<'_>, skill: &Skill) -> Option<(InstanceKey, Instance)> {
+/// Of those that do such work and have a hand free. Whoever failed at it is asked last: it may lack what another has.
+fn least_busy(txn: &Txn<'_>, step: &Step) -> Option<(InstanceKey, Instance)> {
+    let failed = step.worker.as_ref().filter(|_| step.attempt > 1);
     let able = txn.hands().into_iter().filter_map(|worker| {
-        let is_free = free_of(txn, &worker, skill) > 0;
-        is_free.then(|| (txn.count_at(&worker), worker))
+        let is_free = free_of(txn, &worker, &step.skill) > 0;
+        is_free.then(|| (failed == Some(&worker), txn.count_at(&worker), worker))
     });
-    let (_, worker) = able.min()?;
+    let (_, _, worker) = able.min()?;
     let instance = txn.instance(&worker)?;
     Some((worker, instance))
 }

@@ -41,11 +41,12 @@ impl Rule for StepLost {
         else {
             return Verdict::Nothing;
         };
-        let Some(why) = gone(txn, worker, *incarnation) else {
+        let Some((why, may_be_at_work)) = gone(txn, worker, *incarnation) else {
             return Verdict::Nothing;
         };
-        let lost = runs::change(txn, &subject.run, env, |machine| {
-            machine.lost(&subject.activity, *token, &why)
+        let lost = runs::change(txn, &subject.run, env, |machine| match may_be_at_work {
+            true => machine.given_up(&subject.activity, *token, &why),
+            false => machine.lost(&subject.activity, *token, &why),
         });
         match lost {
             Ok(()) => Verdict::did(code::WORKER_GONE, why),
@@ -54,17 +55,18 @@ impl Rule for StepLost {
     }
 }
 
-/// An instance out of sight may still be at work, until its node is given up.
-fn gone(view: &dyn View, worker: &InstanceKey, had: Incarnation) -> Option<String> {
+/// Why nobody will answer, and whether it may be at work all the same. An instance out of sight is waited for until its node is
+/// given up.
+fn gone(view: &dyn View, worker: &InstanceKey, had: Incarnation) -> Option<(String, bool)> {
     let Some(instance) = view.instance(worker) else {
-        return Some(format!("{worker} is removed"));
+        return Some((format!("{worker} is removed"), false));
     };
     if instance.incarnation != had {
-        return Some(format!("{worker} was started again"));
+        return Some((format!("{worker} was started again"), false));
     }
     match instance.state {
-        InstanceState::Lost { .. } => Some(format!("{worker} is lost with its node")),
+        InstanceState::Lost { .. } => Some((format!("{worker} is lost with its node"), true)),
         state if state.may_be_live() => None,
-        state => Some(format!("{worker} is {}", state.as_str())),
+        state => Some((format!("{worker} is {}", state.as_str()), false)),
     }
 }

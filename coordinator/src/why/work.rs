@@ -140,7 +140,8 @@ pub fn step_reason(view: &dyn View, key: &StepKey, step: &Step) -> Option<Reason
             code::STEP_FAILED,
             format!(
                 "attempt {} of {} failed: {error}",
-                step.attempt, key.activity
+                step.attempt - 1,
+                key.activity
             ),
         )),
         StepState::Failed => Some(Reason::new(
@@ -179,10 +180,23 @@ fn nobody_takes_it(view: &dyn View, key: &StepKey, skill: &Skill) -> Option<Reas
             .iter()
             .all(|worker| hand_out::free_of(view, worker, skill) == 0) =>
         {
+            let cling = |worker: &&InstanceKey| view.count_at(worker) > view.steps_at(worker).len();
+            let clinging: Vec<String> = able
+                .iter()
+                .filter(cling)
+                .map(|one| one.to_string())
+                .collect();
+            let still = match clinging.is_empty() {
+                true => String::new(),
+                false => format!(
+                    "; with what was taken back and is not let go of yet: {}",
+                    clinging.join(", ")
+                ),
+            };
             Some(Reason::new(
                 code::NO_HANDS,
                 format!(
-                    "{} is due, and the {} that do {skill} have their hands full",
+                    "{} is due, and the {} that do {skill} have their hands full{still}",
                     key.activity,
                     able.len()
                 ),

@@ -43,8 +43,6 @@ pub struct ScriptedNode {
     pub next: u64,
     /// Taken, and what came of it is still to be said.
     pub works: BTreeMap<CommandId, Work>,
-    /// What is taken back stays at work until it lets go.
-    pub clings: bool,
     /// Received and not answered.
     pub open: BTreeMap<CommandId, Command>,
     pub digest: BTreeMap<InstanceKey, DigestEntry>,
@@ -83,7 +81,6 @@ impl ScriptedNode {
             outbox: Vec::new(),
             next: 1,
             works: BTreeMap::new(),
-            clings: false,
             open: BTreeMap::new(),
             digest: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -293,7 +290,6 @@ impl ScriptedNode {
         if state.is_none() {
             self.strays.remove(key);
             self.works.retain(|_, work| work.instance != *key);
-            self.lets_go_of(key);
             self.names.remove(key);
         }
     }
@@ -350,23 +346,14 @@ impl ScriptedNode {
         self.answer(command.id, outcome);
     }
 
+    /// A node of a script lets go when that says so.
     fn receive_take_back(&mut self, command: Command, back: &TakeBack) {
-        if self.clings {
-            self.open.insert(command.id, command);
-            return;
-        }
-        self.works.remove(&back.work);
-        self.answer(command.id, CommandOutcome::Done);
-    }
-
-    fn lets_go_of(&mut self, key: &InstanceKey) {
-        let is_of = |_: &CommandId, command: &mut Command| match &command.order {
-            Order::TakeBack(back) => back.instance == *key,
-            _ => false,
-        };
-        let taken_back: Vec<_> = self.open.extract_if(.., is_of).collect();
-        for (command, _) in taken_back {
-            self.answer(command, CommandOutcome::Done);
+        match self.answers {
+            true => {
+                self.works.remove(&back.work);
+                self.answer(command.id, CommandOutcome::Done);
+            }
+            false => _ = self.open.insert(command.id, command),
         }
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! activity {"type":"a","provider":"p"} | orchestration {..} | forget activity a | forget orchestration t
 //! run r1 t {"input":1} | pause r1 | resume r1 | cancel r1 | retry r1 | forget-run r1 | tell r1/a complete {} | tell r1/a fail no
-//! takes r1/a | clings n1 | lets-go n1
+//! takes r1/a | lets-go n1
 //! queue outside | turn r1/a | turn r1/a at 17
 //! service {..} | forget service ID | order o1 SERVICE {"parameter":1}
 //! works r1/a complete {"output":1} | works r1/a wait | works r1/a again 5s | works r1/a fails no | works r1/a fatal no | works r1/a large
@@ -101,7 +101,6 @@ fn at_work(world: &mut World, words: &[&str]) -> bool {
     match words {
         ["queue", "outside"] | ["turn", ..] => queue_outside(world, words),
         ["takes", at] => world.takes(&step(at)),
-        ["clings", node] => world.scripted(node).clings = true,
         ["lets-go", node] => world.lets_go(node),
         ["works", at, how, more @ ..] => {
             world.works(&step(at), answer(how, &more.join(" ")));
@@ -332,7 +331,6 @@ impl World {
     /// Nothing of what was taken back is at work there any more.
     fn lets_go(&mut self, node: &str) {
         let scripted = self.scripted(node);
-        scripted.clings = false;
         let taken_back = scripted.open.values();
         let taken_back: Vec<(CommandId, CommandId)> = taken_back
             .filter_map(|command| match &command.order {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use mainstay_protocol::{ArtifactId, Incarnation, PlacementName, Sha256};
+use mainstay_service::hosting::Purpose;
 use sha2::Digest;
 
 use crate::held;
@@ -20,6 +21,8 @@ pub(super) const COMING: &str = "content.part";
 pub(super) const FILES: &str = "files";
 pub(super) const UNPACKING: &str = "files.new";
 pub(super) const USERS: &str = "users";
+/// Behind the name of an instance, whose name has no such sign: its calls.
+const CALLS: &str = "~calls";
 
 /// Whoever changes what is kept does so alone.
 static KEEPING: Mutex<()> = Mutex::new(());
@@ -38,6 +41,7 @@ pub(super) struct Place {
     pub(super) kept: Arc<Path>,
     pub(super) digest: Sha256,
     pub(super) user: PlacementName,
+    pub(super) purpose: Purpose,
     pub(super) incarnation: Incarnation,
     pub(super) id: ArtifactId,
 }
@@ -115,7 +119,12 @@ impl Place {
             self.id.as_str(),
             held::file_name(self.incarnation)
         );
-        write(&users.join(self.user.as_str()), text.as_bytes())
+        let mark = match self.purpose {
+            Purpose::Instance => self.user.to_string(),
+            // No instance's: it goes a day after it was last used.
+            Purpose::Call => format!("{}{CALLS}", self.user),
+        };
+        write(&users.join(mark), text.as_bytes())
     }
 }
 

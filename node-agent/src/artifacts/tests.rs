@@ -27,6 +27,7 @@ fn place(kept: &Path, user: &str, bytes: &[u8]) -> Place {
         kept: kept.into(),
         digest: digest_of(bytes),
         user: PlacementName::new(user).unwrap(),
+        purpose: Purpose::Instance,
         incarnation: Incarnation::default(),
         id: ArtifactId::of_digest(&digest_of(bytes)),
     }

@@ -11,7 +11,7 @@ mod answers;
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +23,7 @@ use mainstay_service::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use answers::Answers;
@@ -140,12 +141,8 @@ impl Service for DataProxy {
 
     async fn stop(self, ctx: &Context, _: StopReason) {
         drop(self.seat);
-        let ends = async {
-            for server in self.servers {
-                server.finish().await;
-            }
-        };
-        if timeout(FAREWELL, ends).await.is_err() {
+        let ends: JoinSet<()> = self.servers.into_iter().map(Server::finish).collect();
+        if timeout(FAREWELL, ends.join_all()).await.is_err() {
             tracing::warn!(parent: ctx.span(), "what was not read to its end in time is broken off");
         }
     }
@@ -159,8 +156,15 @@ fn checked(host: &str) -> Result<(), String> {
         )
     };
     let (name, port) = host.rsplit_once(':').ok_or_else(wrong)?;
-    let is_taken = |c: char| c.is_ascii_alphanumeric() || "-._[]:".contains(c);
-    let fits = !name.is_empty() && name.chars().all(is_taken) && port.parse::<u16>().is_ok();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    let inner = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let is_host = match inner {
+        Some(inner) => inner.parse::<Ipv6Addr>().is_ok(),
+        None => !name.is_empty() && name.chars().all(is_name),
+    };
+    let fits = is_host && port.parse::<u16>().is_ok_and(|port| port > 0);
     fits.then_some(()).ok_or_else(wrong)
 }
 
@@ -170,6 +174,8 @@ fn socket(directory: &Path) -> io::Result<(UnixListener, PathBuf)> {
         .recursive(true)
         .mode(ENTERED_BY_ALL)
         .create(directory)?;
+    // Whatever its agent's mask is.
+    fs::set_permissions(directory, Permissions::from_mode(ENTERED_BY_ALL))?;
     let path = directory.join(SOCKET_NAME);
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

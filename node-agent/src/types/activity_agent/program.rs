@@ -58,7 +58,8 @@ impl Program {
                 by: format!("{}/{}", call.run(), call.activity()),
             }),
         };
-        let ran = action::run(action, (data, hold)).await;
+        let ran = action::run(action, hold).await;
+        drop(data);
         if ran.stuck > 0 {
             let (program, how) = (&self.command[0], &ran.how);
             tracing::warn!("{program}: {how}; {}", stuck(&ran));

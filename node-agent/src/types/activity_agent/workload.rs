@@ -281,7 +281,7 @@ async fn carry_out(
     attempt: Attempt,
     time: Option<Duration>,
     abandoned: oneshot::Receiver<()>,
-    hold: (Option<Endpoint>, Hold),
+    (data, hold): (Option<Endpoint>, Hold),
 ) -> Processed {
     let processed = tokio::select! {
         biased;
@@ -289,6 +289,8 @@ async fn carry_out(
         ms = late(time) => Processed::retry(format!("did not finish within {ms} ms and was killed")),
         processed = attempt.run() => processed,
     };
+    // What it may read is over before it is.
+    drop(data);
     attempt.end().await;
     drop((attempt, hold));
     processed

@@ -16,7 +16,7 @@ use mainstay_service::{ArtifactId, Call, json};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use crate::data::OfNode;
+use crate::data::{Granted, OfNode};
 use crate::types::http_server::{Body, Handler, Tunnel, said, whole};
 use crate::types::served_file::{self, OpenFile};
 
@@ -48,13 +48,13 @@ impl Answers {
     async fn found(&self, request: &Request<Incoming>) -> Result<Response<Body>, No> {
         let path = request.uri().path().trim_start_matches('/');
         let (token, wanted) = path.split_once('/').unwrap_or((path, ""));
-        let call = self.node.granted(token).ok_or_else(|| {
+        let granted = self.node.granted(token).ok_or_else(|| {
             let why = "nothing is granted here: the task is over, or this is not the address that it was given in MAINSTAY_DATA_URL";
             (StatusCode::FORBIDDEN, why.to_owned())
         })?;
         match wanted.split_once('/') {
-            Some(("artifacts", id)) => artifact(&call, id, request).await,
-            None if wanted.is_empty() => Ok(listed(&call)),
+            Some(("artifacts", id)) => artifact(&granted, id, request).await,
+            None if wanted.is_empty() => Ok(listed(&granted.call)),
             _ => {
                 let why = "there is artifacts/URN here, and a list of them at the address itself";
                 Err((StatusCode::NOT_FOUND, why.to_owned()))
@@ -94,16 +94,21 @@ fn listed(call: &Call) -> Response<Body> {
 }
 
 async fn artifact(
-    call: &Call,
+    granted: &Granted,
     id: &str,
     request: &Request<Incoming>,
 ) -> Result<Response<Body>, No> {
-    let id = ArtifactId::new(id).map_err(|bad| (StatusCode::NOT_FOUND, bad.to_string()))?;
+    // Many write a colon so.
+    let id = id.replace("%3A", ":").replace("%3a", ":");
+    let call = &granted.call;
+    let id = ArtifactId::new(&id).map_err(|bad| (StatusCode::NOT_FOUND, bad.to_string()))?;
     if !call.artifacts().contains(&id) {
         let why = format!("the inputs of this task do not name {}", id.as_str());
         return Err((StatusCode::FORBIDDEN, why));
     }
+    let turn = granted.turn().await;
     let content = call.artifact(&id).await.map_err(refused)?;
+    drop(turn);
     let opened = spawn_blocking(move || open(&content)).await;
     let failed = |why: String| (StatusCode::INTERNAL_SERVER_ERROR, why);
     let opened = opened.map_err(|error| failed(error.to_string()))?;

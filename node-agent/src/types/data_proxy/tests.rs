@@ -72,6 +72,7 @@ fn a_task_reads_what_it_is_given_the_name_of_and_nothing_else_as_long_as_it_live
         curl -sf -r 0-3 $MAINSTAY_DATA_URL/artifacts/$1
         curl -sf $MAINSTAY_DATA_URL; echo
         code $MAINSTAY_DATA_URL/artifacts/{OTHER}
+        code $(echo $MAINSTAY_DATA_URL/artifacts/$1 | sed 's/urn:/urn%3A/')
         code $MAINSTAY_DATA_URL/artifacts/nonsense
         code $MAINSTAY_DATA_URL/../artifacts/$1
         code -X DELETE $MAINSTAY_DATA_URL/artifacts/$1
@@ -87,7 +88,7 @@ fn a_task_reads_what_it_is_given_the_name_of_and_nothing_else_as_long_as_it_live
     };
     assert_eq!(sum.len(), 8, "{said}");
     assert_eq!(listed, format!(r#"{{"artifacts":["{DATA}"]}}"#));
-    assert_eq!(codes.trim(), "403 404 403 405 403");
+    assert_eq!(codes.trim(), "403 200 404 403 405 403");
     let told = proxy.call("address", json!({})).unwrap();
     assert_eq!(told["granted"], 0, "it is over");
     let (head, body) = ask(url, "GET", &format!("/artifacts/{DATA}"));
@@ -95,7 +96,7 @@ fn a_task_reads_what_it_is_given_the_name_of_and_nothing_else_as_long_as_it_live
     assert!(body.contains("the task is over"), "{body}");
     let status = proxy.status().unwrap();
     assert!(
-        status.contains("0 have something granted, 9 requests"),
+        status.contains("0 have something granted, 10 requests"),
         "{status}"
     );
 }
@@ -145,7 +146,10 @@ fn without_a_data_proxy_an_attempt_says_what_to_do_and_one_that_comes_back_is_fo
     let said = runs(&worker, "true");
     let error = said.error().unwrap();
     assert_eq!(said, Processed::retry(error));
-    assert!(error.contains("mainstay start data-proxy --on"), "{error}");
+    assert!(
+        error.contains("mainstay start data-proxy --on n1"),
+        "{error}"
+    );
     let first = Proxy::start(json!({})).unwrap();
     result(&runs(&worker, "true"));
     first.stop();
@@ -182,6 +186,8 @@ fn a_configuration_that_could_never_work_is_refused() {
         ),
         (json!({ "containers_reach": "a b:1" }), "containers_reach"),
         (json!({ "containers_reach": "a:b" }), "containers_reach"),
+        (json!({ "containers_reach": "a:0" }), "containers_reach"),
+        (json!({ "containers_reach": "a:b:1" }), "containers_reach"),
     ] {
         let why = Proxy::start(config).err().expect("it is refused");
         assert_eq!(why.refused, RefusedStart::Config);
