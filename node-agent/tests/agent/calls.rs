@@ -152,10 +152,12 @@ fn an_instance_calls_one_of_another_node_and_only_the_incarnation_that_it_found_
 
     there.end_agent();
     let began = Instant::now();
-    assert_eq!(
-        program.refused(greet("greeter@n2")),
-        code::NOT_REACHED.as_str()
-    );
+    let mut refused = program.refused(greet("greeter@n2"));
+    // It was on its way when the connection ended; the next one finds none.
+    if refused == code::ANSWER_LOST.as_str() {
+        refused = program.refused(greet("greeter@n2"));
+    }
+    assert_eq!(refused, code::NOT_REACHED.as_str());
     assert!(began.elapsed() < PATIENCE / 4, "{:?}", began.elapsed());
 }
 
