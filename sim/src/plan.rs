@@ -200,16 +200,13 @@ fn declaration(name: &str) -> TypeDeclaration {
         serves: match name {
             "daemon" | "flaky" => Serves {
                 skills: Skills([("p".to_owned(), None)].into()),
-                hands: HANDS,
+                hands: 2,
                 by_config: false,
             },
             _ => Serves::default(),
         },
     }
 }
-
-/// Of each instance that has any.
-pub const HANDS: u32 = 2;
 
 /// A placement that operators may ask for: its name, its type, and the name it holds.
 pub struct Wanted {

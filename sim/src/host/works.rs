@@ -19,8 +19,6 @@ impl World {
         let actor = self.nodes[at.0].host.actors.get_mut(&id);
         let actor = actor.expect("it was just found");
         actor.at_work.insert(command);
-        self.oracle
-            .hands_are_enough(&work.instance, actor.at_work.len())?;
         let dice = &mut self.clients.dice;
         let answer = match dice.below(20) {
             _ if self.calm => complete(),

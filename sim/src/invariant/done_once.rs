@@ -1,14 +1,12 @@
-//! A step that is complete stays so, with what it left behind, and nobody is asked to do it again. Nobody has more at once than
-//! it has hands, with what nobody wants any more.
+//! A step that is complete stays so, with what it left behind, and nobody is asked to do it again.
 
 use std::collections::BTreeMap;
 
 use mainstay_coordinator::Entry;
-use mainstay_protocol::{CommandId, InstanceKey, Json, StepKey};
+use mainstay_protocol::{CommandId, Json, StepKey};
 use mainstay_resource_graph::{Change, Key, StepState, Vertex};
 
 use super::{Oracle, demand};
-use crate::plan::HANDS;
 use crate::world::Held;
 
 const NAME: &str = "done once";
@@ -48,11 +46,5 @@ impl Oracle {
             done.is_none_or(|(newest, _)| command <= *newest),
             || format!("{step} is complete, and command {command} brings it once more"),
         )
-    }
-
-    pub fn hands_are_enough(&self, worker: &InstanceKey, at_work: usize) -> Held {
-        demand(NAME, at_work <= HANDS as usize, || {
-            format!("{worker} has {HANDS} hands, and {at_work} activities to do")
-        })
     }
 }
