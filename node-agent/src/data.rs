@@ -47,7 +47,7 @@ pub(crate) enum Side {
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     /// What the task is told.
-    pub(crate) environment: Vec<(&'static str, String)>,
+    pub(crate) environment: Vec<(String, String)>,
     /// To be seen at `DIRECTORY_INSIDE` of its container.
     pub(crate) directory: Option<PathBuf>,
     token: String,
@@ -184,11 +184,11 @@ impl DataAccess for OfNode {
     }
 }
 
-type Told = (Vec<(&'static str, String)>, Option<PathBuf>);
+type Told = (Vec<(String, String)>, Option<PathBuf>);
 
 impl Reached {
     fn told(&self, from: Side, token: &str) -> Result<Told, String> {
-        let url = |host: &str| (URL, format!("http://{host}/{token}"));
+        let url = |host: &str| (URL.to_owned(), format!("http://{host}/{token}"));
         if from == Side::Machine {
             let host = SocketAddr::new(here(self.address.ip()), self.address.port());
             return Ok((vec![url(&host.to_string())], None));
@@ -200,7 +200,10 @@ impl Reached {
             "its container reaches the data-proxy of its node neither through a socket nor at an address: set containers_reach of the data-proxy",
         )?;
         let socket = format!("{DIRECTORY_INSIDE}/{SOCKET_NAME}");
-        Ok((vec![url("localhost"), (SOCKET, socket)], Some(directory)))
+        Ok((
+            vec![url("localhost"), (SOCKET.to_owned(), socket)],
+            Some(directory),
+        ))
     }
 }
 

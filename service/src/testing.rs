@@ -92,10 +92,7 @@ pub struct TestService<S: Service> {
 impl<S: Service> TestService<S> {
     /// Starts it with a configuration in JSON, as a placement would; its deadlines are those of its type.
     pub fn start(config: Value) -> Result<Self, NotStarted> {
-        let scratch = scratch();
-        let mut started = Self::start_in(&scratch, config)?;
-        started.scratch = Some(scratch);
-        Ok(started)
+        Self::start_around(config, Around::default())
     }
 
     /// The same where there are secrets: what their references stand for.
@@ -103,14 +100,11 @@ impl<S: Service> TestService<S> {
         let secrets = secrets
             .iter()
             .map(|(reference, value)| ((*reference).to_owned(), (*value).to_owned()));
-        let scratch = scratch();
         let around = Around {
             secrets: secrets.collect(),
             ..Around::default()
         };
-        let mut started = Self::start_amid(&scratch, config, around)?;
-        started.scratch = Some(scratch);
-        Ok(started)
+        Self::start_around(config, around)
     }
 
     /// The same where there are artifacts: the bytes of each, by its URN.
@@ -121,32 +115,34 @@ impl<S: Service> TestService<S> {
         let artifacts = artifacts
             .iter()
             .map(|(urn, bytes)| ((*urn).to_owned(), bytes.to_vec()));
-        let scratch = scratch();
         let around = Around {
             artifacts: artifacts.collect(),
             ..Around::default()
         };
-        let mut started = Self::start_amid(&scratch, config, around)?;
-        started.scratch = Some(scratch);
-        Ok(started)
+        Self::start_around(config, around)
     }
 
     /// The same where there are other instances, by their references: `("db@n2", |message, body| ..)`. All are up, each
     /// in its first incarnation; its type and its name are its placement's.
     pub fn start_beside(others: &[(&str, Answering)], config: Value) -> Result<Self, NotStarted> {
-        let scratch = scratch();
         let around = Around {
             others: Beside::new(others),
             ..Around::default()
         };
-        let mut started = Self::start_amid(&scratch, config, around)?;
-        started.scratch = Some(scratch);
-        Ok(started)
+        Self::start_around(config, around)
     }
 
     /// The same with a directory for its own files, in which an earlier life may have left some.
     pub fn start_in(directory: &Path, config: Value) -> Result<Self, NotStarted> {
         Self::start_amid(directory, config, Around::default())
+    }
+
+    /// In a directory that is gone with it.
+    fn start_around(config: Value, around: Around) -> Result<Self, NotStarted> {
+        let scratch = scratch();
+        let mut started = Self::start_amid(&scratch, config, around)?;
+        started.scratch = Some(scratch);
+        Ok(started)
     }
 
     fn start_amid(directory: &Path, config: Value, around: Around) -> Result<Self, NotStarted> {

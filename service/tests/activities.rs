@@ -27,7 +27,7 @@ static ENDED: AtomicBool = AtomicBool::new(false);
 
 impl Processor for Cling {
     async fn process(&self, call: Call) -> Processed {
-        let (dropped, is_dropped) = mpsc::channel::<()>();
+        let (dropped, is_dropped) = mpsc::sync_channel::<()>(1);
         let beside = call.clone();
         spawn_blocking(move || {
             // Nothing is ever sent.

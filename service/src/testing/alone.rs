@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Around, TestService, scratch};
+use super::{Around, TestService};
 use crate::context::Context;
 use crate::outcome::CannotStart;
 use crate::probe::Busy;
@@ -35,10 +35,7 @@ impl TestService<Alone> {
             activities: Some(Activities::at_once(HANDS).as_configured(processor)),
             ..Around::default()
         };
-        let scratch = scratch();
-        let started = Self::start_amid(&scratch, json!({}), around);
-        let mut started = started.expect("there is nothing that it could refuse");
-        started.scratch = Some(scratch);
-        started
+        let started = Self::start_around(json!({}), around);
+        started.expect("there is nothing that it could refuse")
     }
 }

@@ -39,8 +39,7 @@ impl Program {
         // Without a data-proxy it is told of none: it may know another way to what it is given the names of.
         let data = data::granted(call, Side::Machine).and_then(Result::ok);
         let mut environment = self.environment(call);
-        let told = data.iter().flat_map(|data| &data.environment);
-        environment.extend(told.map(|(name, value)| ((*name).to_owned(), value.clone())));
+        environment.extend(data.iter().flat_map(|data| data.environment.clone()));
         let mut words = self.command.iter();
         let program = words.next().map(String::as_str).unwrap_or_default();
         let action = Action {

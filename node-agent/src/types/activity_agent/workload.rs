@@ -188,8 +188,7 @@ impl Workload {
             Ok(data) => data,
             Err(why) => return Processed::retry(answer::told(why)),
         };
-        let told = data.iter().flat_map(|data| &data.environment);
-        let told = told.map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let told = data.iter().flat_map(|data| data.environment.clone());
         task.environment.extend(told);
         let directory = data.as_ref().and_then(|data| data.directory.clone());
         let attempt = match self.attempt(call, task, time, directory) {

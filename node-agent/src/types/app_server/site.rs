@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{CACHE_CONTROL, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::task::spawn_blocking;
 
 use super::files::{Files, Found};
-use crate::types::http_server::{Body, said};
+use crate::types::http_server::{Body, only_read, said};
 use crate::types::served_file;
 
 #[derive(Debug)]
@@ -46,14 +46,7 @@ impl Site {
     pub(super) async fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut answer = said(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "files can only be read here",
-            );
-            answer
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return answer;
+            return only_read("files can only be read here");
         }
         let path = request.uri().path().to_owned();
         let files = Arc::clone(&self.files);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use mainstay_protocol::code;
 use mainstay_protocol::request::Refusal;
@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use crate::data::{Granted, OfNode};
-use crate::types::http_server::{Body, Handler, Tunnel, said, whole};
+use crate::types::http_server::{Body, Handler, Tunnel, only_read, said, whole};
 use crate::types::served_file::{self, OpenFile};
 
 #[derive(Debug)]
@@ -72,10 +72,7 @@ impl Handler for Answers {
     ) -> Response<Body> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut answer = said(StatusCode::METHOD_NOT_ALLOWED, "data is only read here");
-            let allowed = HeaderValue::from_static("GET, HEAD");
-            answer.headers_mut().insert(ALLOW, allowed);
-            return answer;
+            return only_read("data is only read here");
         }
         let found = self.found(&request).await;
         found.unwrap_or_else(|(status, why)| said(status, &why))
